@@ -1,0 +1,48 @@
+"""opsbook: runbooks that run. Cells import the effects from here."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from opsbook.effects.ansible import PlaybookResult, playbook
+    from opsbook.effects.basic import ask, attach, confirm, done, here, note, secret, value, wait_until
+    from opsbook.effects.http import Response, http
+    from opsbook.effects.shell import command
+    from opsbook.errors import EffectFailed
+
+__version__ = "0.1.0"
+
+# Effects load when a cell asks for them: the command line must start without them.
+_HOMES = {
+    "ansible": ("playbook", "PlaybookResult"),
+    "basic": ("ask", "attach", "confirm", "done", "here", "note", "secret", "value", "wait_until"),
+    "http": ("http", "Response"),
+    "shell": ("command",),
+}
+_HOME = {name: f"opsbook.effects.{home}" for home, names in _HOMES.items() for name in names}
+_HOME["EffectFailed"] = "opsbook.errors"
+
+__all__ = [
+    "EffectFailed",
+    "PlaybookResult",
+    "Response",
+    "ask",
+    "attach",
+    "command",
+    "confirm",
+    "done",
+    "here",
+    "http",
+    "note",
+    "playbook",
+    "secret",
+    "value",
+    "wait_until",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'opsbook' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_HOME[name]), name)

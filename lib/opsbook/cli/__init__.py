@@ -1,0 +1,1 @@
+"""The edge for people: reads arguments, calls flow, prints."""

@@ -1,0 +1,95 @@
+"""Arguments that name a runbook, an environment and values, and prompts for what is missing."""
+
+import argparse
+import getpass
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from opsbook import flow
+from opsbook.errors import InputError
+from opsbook.model.parameter import Parameter
+from opsbook.plan import bind
+from opsbook.settings import Settings
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add what plan and run have in common."""
+    parser.add_argument("runbook", help="a name from opsbook list")
+    parser.add_argument("-e", "--environment", required=True, metavar="ENV")
+    parser.add_argument("-p", "--parameter", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument(
+        "--params-file", type=Path, metavar="FILE", help="YAML or JSON with values; -p wins over it"
+    )
+
+
+def request(options: argparse.Namespace) -> flow.Request:
+    """The request as typed. Raises InputError for arguments that are no pairs, and for a file that is none."""
+    given: dict[str, Any] = _file(options.params_file) if options.params_file else {}
+    given |= bind.pairs(options.parameter)
+    answers = {name: values[-1] for name, values in bind.pairs(getattr(options, "answer", [])).items()}
+    return flow.Request(options.runbook, options.environment, given, answers)
+
+
+def _file(path: Path) -> dict[str, str | list[str]]:
+    """Every scalar as the text that was typed: 1.10 stays 1.10."""
+    import yaml
+
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # noqa: S506  (only text)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.", "Check the path.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{path} is not YAML: {' '.join(str(error).split())}.", "Write one NAME: VALUE a line."
+        ) from error
+    if content in (None, ""):
+        return {}
+    if not isinstance(content, dict) or any(not _usable(value) for value in content.values()):
+        raise InputError(
+            f"{path} does not map names to values or lists of values.", "Write one NAME: VALUE a line."
+        )
+    return content
+
+
+def _usable(value: object) -> bool:
+    return isinstance(value, str) or (
+        isinstance(value, list) and all(isinstance(item, str) for item in value)
+    )
+
+
+def complete(settings: Settings, wanted: flow.Request) -> tuple[flow.Request, flow.Draft]:
+    """The request with what a person at the terminal adds: missing values, secrets unseen."""
+    drafted = flow.draft(settings, wanted)
+    if drafted.bound.problems or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return wanted, drafted
+    given, typed = dict(wanted.given), {}
+    for parameter in drafted.bound.missing:
+        if parameter.secret:
+            typed[parameter.name] = getpass.getpass(
+                f"{parameter.name} ({parameter.description or 'a secret'}): ", sys.stderr
+            )
+        else:
+            given[parameter.name] = _prompt(parameter, drafted)
+    wanted = replace(wanted, given=given, typed_secrets=typed)
+    return wanted, flow.draft(settings, wanted)
+
+
+def _prompt(parameter: Parameter, drafted: flow.Draft) -> str:
+    choices = drafted.environment.choices.get(parameter.choice_of or "", ())
+    about = parameter.description or parameter.name
+    among = f" ({', '.join(choices)})" if choices else f" ({parameter.kind})"
+    while True:
+        print(f"{about}{among}", file=sys.stderr)
+        print(f"{parameter.name}: ", end="", file=sys.stderr, flush=True)
+        line = sys.stdin.readline()
+        if not line:
+            raise InputError(f"Parameter {parameter.name} is missing.", "Nothing ran.")
+        text = line.rstrip("\n")
+        try:
+            bind.check(parameter, text, drafted.environment)
+        except ValueError as error:
+            print(f"  {error}", file=sys.stderr)
+            continue
+        return text

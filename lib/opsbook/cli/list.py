@@ -1,0 +1,40 @@
+"""List runbooks and procedures."""
+
+import argparse
+
+from opsbook.cli import common
+from opsbook.source import catalog
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--kind", help="only this kind")
+    parser.add_argument("--alert", metavar="NAME", help="only pages for this alert")
+    common.add_json(parser)
+
+
+def execute(options: argparse.Namespace) -> int:
+    entries = [
+        entry
+        for entry in catalog.entries(common.project(options))
+        if options.kind in (None, entry.front.kind)
+        and (options.alert is None or options.alert in entry.front.alerts)
+    ]
+    if options.json:
+        rows = [
+            {
+                "name": e.name,
+                "path": str(e.path),
+                "title": e.title,
+                **e.front.model_dump(mode="json", exclude={"title"}),
+            }
+            for e in entries
+        ]
+        common.print_json(rows)
+    elif entries:
+        common.table(
+            ("NAME", "KIND", "OWNER", "WHAT IT DOES"),
+            [(e.name, e.front.kind, e.front.owner or "—", e.front.summary or e.title) for e in entries],
+        )
+    else:
+        print("No runbook fits. Write one as runbooks/NAME.md; opsbook list without options shows all.")
+    return 0

@@ -1,0 +1,117 @@
+"""The command line: one table of commands, one error boundary. Each command is a module of its own."""
+
+import argparse
+import contextlib
+import importlib
+import json
+import os
+import sys
+from pathlib import Path
+
+from opsbook.errors import InputError, OpsbookError
+from opsbook.model.text import nearest
+
+COMMANDS = {
+    "list": "what runbooks and procedures there are",
+    "show": "one runbook: parameters, steps, roles",
+    "check": "every problem of every document",
+    "plan": "what a run would do, with its digest; runs nothing",
+    "run": "run a runbook",
+    "cancel": "ask a run that goes on to stop",
+    "answer": "answer a question of a run that goes on",
+    "records": "what runs left: list, show, verify",
+    "env": "environments: list, show",
+    "locks": "what is locked, and by which run",
+    "unlock": "take a lock from a run that will never finish",
+    "session": "",
+}
+"""Commands and what they are for. One without text is for opsbook's own use and not listed."""
+
+USAGE = """\
+usage: opsbook [--project DIR] COMMAND …
+
+Runbooks that run, with a record of every run.
+
+{commands}
+
+opsbook COMMAND --help says more of one. Exit codes: 0 succeeded · 1 failed, rolled back or nothing to
+undo · 2 wrong input, nothing ran · 3 failed, not rolled back · 4 refused · 5 stopped, resumable · 70 a
+fault in opsbook."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns its exit code. Every error becomes a sentence here and nowhere else."""
+    arguments = sys.argv[1:] if argv is None else argv
+    verbose = "--verbose" in arguments
+    arguments = [argument for argument in arguments if argument != "--verbose"]
+    try:
+        return _command(arguments)
+    except OpsbookError as error:
+        _complain(error, as_json="--json" in arguments)
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader of a pipe has seen enough. Python would complain once more when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    except KeyboardInterrupt:
+        print("\nopsbook: interrupted; nothing was running.", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if verbose:
+            raise
+        print(f"opsbook: a fault in opsbook itself: {type(error).__name__}: {error}", file=sys.stderr)
+        print("  Run the same command with --verbose and report what it prints.", file=sys.stderr)
+        return 70
+
+
+def _command(arguments: list[str]) -> int:
+    project, arguments = _project(arguments)
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        lines = (f"  {name:<9} {text}" for name, text in COMMANDS.items() if text)
+        print(USAGE.format(commands="\n".join(lines)))
+        return 0
+    if arguments[0] == "--version":
+        import opsbook
+
+        print(f"opsbook {opsbook.__version__}")
+        return 0
+    name = arguments[0]
+    if name not in COMMANDS:
+        raise InputError(
+            f"There is no command {name}. {nearest(name, COMMANDS)}", "opsbook --help lists them."
+        )
+    module = importlib.import_module(f"opsbook.cli.{name}")
+    parser = argparse.ArgumentParser(
+        prog=f"opsbook {name}",
+        description=module.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    module.configure(parser)
+    options = parser.parse_args(arguments[1:])
+    options.project = project
+    return int(module.execute(options))
+
+
+def _project(arguments: list[str]) -> tuple[Path | None, list[str]]:
+    """`--project DIR` may stand anywhere before the command."""
+    if arguments[:1] == ["--project"] and len(arguments) > 1:
+        return Path(arguments[1]), arguments[2:]
+    if arguments and arguments[0].startswith("--project="):
+        return Path(arguments[0].partition("=")[2]), arguments[1:]
+    return None, arguments
+
+
+def _complain(error: OpsbookError, *, as_json: bool) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        if as_json:
+            content = {"error": error.message.split("\n"), "hint": error.hint, "exit_code": error.exit_code}
+            print(json.dumps(content, ensure_ascii=False), file=sys.stderr)
+            return
+        for line in error.message.split("\n"):
+            print(f"opsbook: {line}", file=sys.stderr)
+        if error.hint:
+            print(f"  {error.hint}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

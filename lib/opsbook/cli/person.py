@@ -1,0 +1,75 @@
+"""Who can be asked: the person at this terminal, or nobody."""
+
+import asyncio
+import sys
+
+from opsbook.cli.common import plain
+from opsbook.cli.view import View
+from opsbook.errors import Fault
+from opsbook.model.person import PROBLEM, SKIP, Answer, Question
+
+
+class Nobody:
+    """There is no terminal."""
+
+    present = False
+
+    async def ask(self, question: Question) -> Answer:
+        raise Fault(f"Nobody is there to answer {question.name}.")
+
+
+class TerminalPerson:
+    """The person at this terminal."""
+
+    present = True
+
+    def __init__(self, view: View, who: str) -> None:
+        self._view = view
+        self._who = who
+
+    async def ask(self, question: Question) -> Answer:
+        """Show the question, read answers until one fits."""
+        with self._view.paused():
+            self._show(question)
+            while True:
+                value = _completed(await self._line(_prompt(question)), question.choices)
+                if question.accepts(value):
+                    break
+                print(f"  Please answer {', '.join(question.choices)}.")
+            note = ""
+            if question.kind == "manual" and value in (SKIP, PROBLEM):
+                note = await self._line("  why? ")
+            return Answer(value, self._who, note)
+
+    def _show(self, question: Question) -> None:
+        print(f"\n{plain(question.text)}")
+        if question.detail:
+            from rich.console import Console
+            from rich.markdown import Markdown
+            from rich.padding import Padding
+
+            Console().print(Padding(Markdown(plain(question.detail)), (0, 0, 0, 2)))
+
+    async def _line(self, prompt: str) -> str:
+        """One line of standard input, without keeping the run's other work from going on."""
+        print(prompt, end="", flush=True)
+        loop = asyncio.get_running_loop()
+        ready: asyncio.Future[str] = loop.create_future()
+        loop.add_reader(sys.stdin.fileno(), lambda: ready.done() or ready.set_result(sys.stdin.readline()))
+        try:
+            line = await ready
+        finally:
+            loop.remove_reader(sys.stdin.fileno())
+        if not line:
+            raise Fault("The terminal is gone.")
+        return line.strip()
+
+
+def _prompt(question: Question) -> str:
+    return f"  [{'/'.join(question.choices)}] " if question.choices else "  > "
+
+
+def _completed(text: str, choices: tuple[str, ...]) -> str:
+    """`d` for done: the one choice that starts so."""
+    matches = [choice for choice in choices if choice.lower().startswith(text.lower())] if text else []
+    return matches[0] if len(matches) == 1 else text

@@ -1,0 +1,36 @@
+"""Show what a run would do, with the digest that names exactly this. Runs nothing, leaves nothing."""
+
+import argparse
+
+from opsbook import flow
+from opsbook.cli import common, inputs
+from opsbook.model.plan import Plan
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    inputs.configure(parser)
+    common.add_json(parser)
+
+
+def execute(options: argparse.Namespace) -> int:
+    settings = common.project(options)
+    _, drafted = inputs.complete(settings, inputs.request(options))
+    plan = flow.plan(settings, drafted)
+    if options.json:
+        common.print_json(plan.to_json())
+    else:
+        show(plan)
+    return 0
+
+
+def show(plan: Plan) -> None:
+    """The plan, for somebody who decides whether to run it."""
+    print(f"{plan.title} in {plan.environment}")
+    width = max((len(name) for name in [*plan.parameters, *plan.secrets]), default=0)
+    for name, value in plan.parameters.items():
+        print(f"  {name:<{width}}  {common.plain(str(value))}")
+    for name, reference in plan.secrets.items():
+        print(f"  {name:<{width}}  •••••• ({reference})")
+    print(f"  hosts: {', '.join(plan.hosts) or '—'}")
+    print(f"  locks: {', '.join(plan.locks) or '—'}")
+    print(f"  plan:  {plan.id}")

@@ -1,0 +1,359 @@
+"""What a run looks like while it goes on: live on a terminal, plain lines on a pipe, JSON for programs.
+
+Everything shown comes from the journal's events, so nothing is shown that was not redacted before.
+"""
+
+import contextlib
+import json
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from opsbook import flow
+from opsbook.cli.common import plain
+from opsbook.model.event import Event, Outcome
+from opsbook.model.plan import Plan
+from opsbook.model.runbook import Runbook
+from opsbook.model.text import duration, one_line
+from opsbook.settings import Settings
+
+Listener = Callable[[Event], None]
+
+_GOOD = (Outcome.SUCCEEDED, Outcome.CHECKED)
+_MARKS = {
+    "succeeded": "✓",
+    "skipped": "–",
+    "failed": "✗",
+    "timeout": "✗",
+    "died": "✗",
+    "cancelled": "■",
+    "waiting": "…",
+}
+
+
+class View(Protocol):
+    """Shows one run."""
+
+    def start(self, run: str, plan: Plan, runbook: Runbook) -> None: ...
+    def event(self, event: Event) -> None: ...
+    def paused(self) -> contextlib.AbstractContextManager[None]: ...
+    def close(self) -> None: ...
+    def finish(self, finished: flow.Finished, settings: Settings) -> None: ...
+
+
+def choose(*, terminal: bool, as_json: bool) -> View:
+    """The view that fits where the output goes."""
+    if as_json:
+        return JsonView()
+    return LiveView() if terminal and os.environ.get("TERM") != "dumb" else PlainView()
+
+
+class JsonView:
+    """One event a line; the last line says where the record lies."""
+
+    def start(self, run: str, plan: Plan, runbook: Runbook) -> None:
+        """Nothing: the first event says it."""
+
+    def event(self, event: Event) -> None:
+        print(json.dumps(asdict(event), ensure_ascii=False), flush=True)
+
+    def paused(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def finish(self, finished: flow.Finished, settings: Settings) -> None:
+        ending = finished.ending
+        content = {
+            "type": "record",
+            "run": finished.run,
+            "folder": _shown(finished.folder, settings),
+            "outcome": ending.outcome,
+            "exit_code": int(ending.exit_code),
+            "quarantined": list(finished.quarantined),
+        }
+        print(json.dumps(content, ensure_ascii=False), flush=True)
+
+
+class _Story:
+    """What plain lines and the live view say alike: events become lines of text."""
+
+    def __init__(self) -> None:
+        self.changed: list[str] = []
+        self.undone: list[str] = []
+        self.unknown: list[str] = []
+        self._effects: dict[int, dict[str, Any]] = {}
+        self._titles: dict[str, str] = {}
+        self._plan: Plan | None = None
+        self._rolled_back = False
+
+    def begin(self, plan: Plan) -> None:
+        self._plan = plan
+
+    def note(self, event: Event) -> None:
+        """Remember what the end of the story needs."""
+        data = event.data
+        match event.type:
+            case "step-started":
+                self._titles[data["step"]] = data["title"]
+            case "effect-intent":
+                self._effects[event.seq] = data
+            case "effect-result":
+                self._ended(self._effects.get(data["intent"], {}), data)
+            case "rollback-started":
+                self._rolled_back = True
+
+    def _ended(self, effect: dict[str, Any], data: dict[str, Any]) -> None:
+        if not effect.get("changes"):
+            return
+        result = data.get("result")
+        line = f"{self._titles.get(effect['step'], effect['step'])}: {effect['summary']}"
+        if data["status"] == "interrupted":
+            self.unknown.append(line)
+        elif not (isinstance(result, dict) and result.get("changed") is False):
+            lines = self.undone if self._rolled_back else self.changed
+            lines.append(line + ("" if data["status"] == "succeeded" else " (failed half-way)"))
+
+    def title(self, step: str) -> str:
+        return self._titles.get(step, step)
+
+    def ending(self, finished: flow.Finished, settings: Settings) -> Iterator[str]:
+        """The closing lines: what changed, what is unknown, where the record is, what to do next."""
+        ending = finished.ending
+        if ending.outcome not in _GOOD:
+            yield from _listed("Changed", self.changed) if self.changed else ["  Nothing was changed."]
+            yield from _listed("Undone by", self.undone)
+            yield from _listed("Unknown: look before you go on", self.unknown)
+        yield f"  record  {_shown(finished.folder, settings)}"
+        if finished.quarantined:
+            yield f"  QUARANTINED: a secret was found in {', '.join(finished.quarantined)}; only you can read the record"
+        yield from _listed("Next", list(self._next(finished)))
+
+    def _next(self, finished: flow.Finished) -> Iterator[str]:
+        ending, run = finished.ending, finished.run
+        if ending.outcome in _GOOD:
+            return
+        if ending.outcome is not Outcome.REFUSED:
+            yield f"opsbook records show {run}"
+        if ending.keeps_lock and self._plan is not None:
+            for target in self._plan.locks:
+                yield f"opsbook unlock {target} --reason WHY   once you have put it right by hand"
+
+
+def _listed(label: str, lines: list[str]) -> Iterator[str]:
+    if lines:
+        yield f"  {label}"
+        yield from (f"    {line}" for line in lines)
+
+
+def _shown(folder: Path, settings: Settings) -> str:
+    return str(folder.relative_to(settings.root) if folder.is_relative_to(settings.root) else folder)
+
+
+def _values(plan: Plan) -> str:
+    return " ".join(f"{name}={one_line(plain(str(value)), 40)}" for name, value in plan.parameters.items())
+
+
+class PlainView:
+    """Lines with the local time, for logs and pipes."""
+
+    def __init__(self) -> None:
+        self._story = _Story()
+
+    def start(self, run: str, plan: Plan, runbook: Runbook) -> None:
+        self._story.begin(plan)
+        self._line(f"{plan.title} in {plan.environment}: {_values(plan)}")
+        self._line(f"run {run}")
+
+    def event(self, event: Event) -> None:
+        self._story.note(event)
+        data = event.data
+        match event.type:
+            case "step-started":
+                self._line(f"{data['section']} / {data['title']}")
+            case "step-finished":
+                why = f": {one_line(plain(data['why']), 400)}" if data.get("why") else ""
+                self._line(f"  {data['status']} in {duration(data['seconds'])}{why}")
+            case "effect-intent":
+                self._line(f"  {plain(data['summary'])}")
+            case "effect-refused":
+                self._line(f"  refused: {plain(data['why'])}")
+            case "question-answered":
+                self._line(f"  {data['name']}: {plain(data['value'])} ({data['by']})")
+            case "rollback-started":
+                self._line(f"ROLLBACK: {one_line(plain(data['reason']), 400)}")
+            case "cancel-requested":
+                self._line(f"stopping before the next effect: cancelled by {data['by']}")
+            case "output":
+                self._output(data["output"])
+
+    def _output(self, output: dict[str, Any]) -> None:
+        for line in _text_of(output):
+            print(f"    | {line}", flush=True)
+
+    def _line(self, text: str) -> None:
+        print(f"{datetime.now().astimezone():%H:%M:%S} {text}", flush=True)
+
+    def paused(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def finish(self, finished: flow.Finished, settings: Settings) -> None:
+        ending = finished.ending
+        self._line(f"{str(ending.outcome).upper()} in {duration(ending.seconds)}: {plain(ending.reason)}")
+        for line in self._story.ending(finished, settings):
+            print(plain(line), flush=True)
+
+
+def _text_of(output: dict[str, Any]) -> list[str]:
+    """The lines of an output that a terminal can show."""
+    match output["output_type"]:
+        case "stream":
+            text = output["text"]
+        case "error":
+            text = "\n".join(output["traceback"])
+        case "display_data" | "execute_result":
+            text = str(output["data"].get("text/plain", ""))
+        case _:
+            text = ""
+    return plain(text).rstrip("\n").split("\n") if text.strip() else []
+
+
+class LiveView:
+    """Finished steps above, and below them what goes on now: step, time, task, last lines of output."""
+
+    LINES = 4
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+        from rich.spinner import Spinner
+
+        self._console = Console(highlight=False)
+        self._story = _Story()
+        self._spinner = Spinner("dots", style="cyan")
+        self._live = Live(
+            get_renderable=self._now, console=self._console, transient=True, refresh_per_second=8
+        )
+        self._section = ""
+        self._step = ""
+        self._since = 0.0
+        self._doing = ""
+        self._lines: deque[str] = deque(maxlen=self.LINES)
+        self._errors: list[str] = []
+
+    def start(self, run: str, plan: Plan, runbook: Runbook) -> None:
+        self._story.begin(plan)
+        self._print(f"{plan.title}", "bold", f"  {plan.environment}", "bold magenta")
+        self._print(f"  {_values(plan)}", "")
+        self._print(f"  {run}", "dim")
+        self._live.start()
+
+    def _print(self, *parts: str) -> None:
+        """Pairs of text and style. Text of others is never markup."""
+        from rich.text import Text
+
+        text = Text()
+        for content, style in zip(parts[::2], parts[1::2], strict=True):
+            text.append(plain(content), style=style)
+        self._console.print(text, soft_wrap=False)
+
+    def _now(self) -> Any:
+        from rich.console import Group
+        from rich.text import Text
+
+        if not self._step:
+            return Text("")
+        spent = duration(time.monotonic() - self._since)
+        self._spinner.update(
+            text=Text(f" {self._step}  {spent}  ", "bold").append(plain(one_line(self._doing, 80)), "cyan")
+        )
+        lines = [Text(f"      {one_line(line, self._console.width - 8)}", "dim") for line in self._lines]
+        return Group(self._spinner, *lines)
+
+    def event(self, event: Event) -> None:
+        self._story.note(event)
+        data = event.data
+        match event.type:
+            case "step-started":
+                self._begin(data)
+            case "step-finished":
+                self._end(data)
+            case "effect-intent":
+                self._doing = data["summary"]
+            case "effect-progress":
+                self._doing = data["text"]
+            case "output":
+                self._output(data["output"])
+            case "rollback-started":
+                self._section = ""
+                self._print("Rolling back", "bold yellow", f"  {one_line(data['reason'], 200)}", "yellow")
+            case "cancel-requested":
+                self._print(
+                    "  stopping before the next effect; once more interrupts, a third time ends it", "yellow"
+                )
+
+    def _begin(self, data: dict[str, Any]) -> None:
+        if data["section"] != self._section:
+            self._section = data["section"]
+            self._print(f"{self._section}", "bold")
+        self._step, self._since, self._doing = data["title"], time.monotonic(), ""
+        self._lines.clear()
+        self._errors.clear()
+
+    def _end(self, data: dict[str, Any]) -> None:
+        good = data["status"] in ("succeeded", "skipped")
+        style = "green" if good else "red"
+        self._print(
+            f"  {_MARKS.get(data['status'], '?')} ",
+            style,
+            f"{self._step}",
+            "",
+            f"  {duration(data['seconds'])}",
+            "dim",
+        )
+        if data.get("why"):
+            self._print(f"    {data['why']}", "dim" if good else "red")
+        if not good:
+            for line in self._errors[-12:]:
+                self._print(f"    {line}", "dim")
+        self._step = ""
+
+    def _output(self, output: dict[str, Any]) -> None:
+        lines = _text_of(output)
+        self._lines.extend(line for line in lines if line.strip())
+        if output["output_type"] == "error":
+            self._errors = lines
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """While a person is asked, nothing moves."""
+        self._live.stop()
+        try:
+            yield
+        finally:
+            self._live.start()
+
+    def close(self) -> None:
+        self._live.stop()
+
+    def finish(self, finished: flow.Finished, settings: Settings) -> None:
+        ending = finished.ending
+        good = ending.outcome in _GOOD
+        style = (
+            "bold green" if good else "bold yellow" if ending.outcome is Outcome.ROLLED_BACK else "bold red"
+        )
+        self._print("", "")
+        self._print(f"{ending.outcome!s} in {duration(ending.seconds)}", style)
+        if not good:
+            self._print(f"  {ending.reason}", "")
+        for line in self._story.ending(finished, settings):
+            self._print(line, "")

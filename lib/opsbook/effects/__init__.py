@@ -1,0 +1,1 @@
+"""What cells import. Runs inside the kernel, or inside JupyterLab's."""

@@ -1,0 +1,302 @@
+"""The playbook effect. ansible-runner is used here and nowhere else.
+
+What it is guarded against, each seen to happen: a private folder used twice brings back old variables;
+its signal handlers swallow an interrupt, and the next cell runs; no host matched counts as success; extra
+variables are templates; a failing event handler loses events; the command artifact holds the environment.
+"""
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from opsbook.effects.basic import here
+from opsbook.effects.channel import Call, Interrupted, channel
+from opsbook.effects.show import Shown
+from opsbook.errors import EffectFailed
+from opsbook.params import Secret
+
+COUNTS = ("ok", "changed", "failed", "unreachable", "skipped")
+_STATS = {"failed": "failures", "unreachable": "dark"}
+_PLAIN = re.compile(r"^[^-\n][^\n]*$")
+_HOST_EVENTS = {
+    "runner_on_ok": "ok",
+    "runner_on_failed": "failed",
+    "runner_on_unreachable": "unreachable",
+    "runner_on_skipped": "skipped",
+}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A task that failed on a host. `place` is the line of the playbook or role, as PATH:LINE."""
+
+    host: str
+    task: str
+    message: str
+    place: str
+
+    def __str__(self) -> str:
+        return f"{self.host}: {self.task}: {self.message} ({self.place})"
+
+
+@dataclass(frozen=True, repr=False)
+class PlaybookResult(Shown):
+    """What a playbook did: task counts per host, failures, whether anything changed, seconds it took."""
+
+    playbook: str
+    hosts: Mapping[str, Mapping[str, int]]
+    failures: tuple[Failure, ...]
+    changed: bool
+    seconds: float
+    lost_events: int = 0
+
+    def headline(self) -> str:
+        state = "failed" if self.failures else "changed" if self.changed else "changed nothing"
+        return f"playbook {self.playbook}: {state}, {len(self.hosts)} hosts, {self.seconds:.1f} s"
+
+    def table(self) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
+        rows = [(host, *(counts[name] for name in COUNTS)) for host, counts in self.hosts.items()]
+        return (("host", *COUNTS), rows) if rows else ((), [])
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass
+class _Events:
+    """What the event stream said, collected while the playbook runs."""
+
+    call: Call
+    root: Path
+    counters: list[int] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    stats: dict[str, Any] = field(default_factory=dict)
+    messages: list[str] = field(default_factory=list)
+
+    def handle(self, event: dict[str, Any]) -> bool:
+        """One event of ansible-runner: hand it on, keep what the result needs. False: write no file."""
+        self.counters.append(event["counter"])
+        kind, data = event["event"], event.get("event_data") or {}
+        host, task = data.get("host"), data.get("task")
+        result = data.get("res") if isinstance(data.get("res"), dict) else {}
+        if kind in ("runner_on_failed", "runner_on_unreachable") and not data.get("ignore_errors"):
+            self.failures.append(Failure(str(host), str(task), _reason(result), self._place(data)))
+        if kind == "playbook_on_stats":
+            self.stats = data
+        if kind in ("error", "verbose") and event.get("stdout"):
+            self.messages.append(event["stdout"])
+        self.call.sample(self._sample(event, data, result), self._line(kind, host, task, result))
+        return False
+
+    def _place(self, data: dict[str, Any]) -> str:
+        path, _, line = str(data.get("task_path", "")).rpartition(":")
+        inside = Path(path).is_relative_to(self.root) if path else False
+        return f"{Path(path).relative_to(self.root) if inside else path}:{line}"
+
+    def _sample(self, event: dict[str, Any], data: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
+        kept = {
+            name: data[name] for name in ("play", "task", "host", "duration") if data.get(name) is not None
+        }
+        if "task_path" in data:
+            kept["place"] = self._place(data)
+        if result:
+            kept["result"] = {name: value for name, value in result.items() if name != "invocation"}
+        if event.get("stdout"):
+            kept["stdout"] = event["stdout"]
+        return {"event": event["event"], "counter": event["counter"], "time": event.get("created"), **kept}
+
+    def _line(self, kind: str, host: Any, task: Any, result: dict[str, Any]) -> str:
+        if kind == "playbook_on_task_start":
+            return str(task)
+        state = _HOST_EVENTS.get(kind)
+        if state == "ok" and result.get("changed"):
+            state = "changed"
+        return f"{task}: {host} {state}" if state else ""
+
+    def lost(self) -> int:
+        """Events that never arrived: gaps in the counters."""
+        return max(self.counters, default=0) - len(set(self.counters))
+
+
+def playbook(
+    name: str,
+    *,
+    limit: str | None = None,
+    tags: str | None = None,
+    vars: Mapping[str, Any] | None = None,  # noqa: A002  (Ansible's own word)
+    max_unreachable: int = 0,
+    timeout: float | None = None,
+    changes: bool = True,
+    key: str | None = None,
+) -> PlaybookResult:
+    """Run playbooks/NAME against the run's environment.
+
+    `vars` reach it as text that is never a template. `timeout` is in seconds. Raises EffectFailed if a
+    task failed, if no host was processed, or if more than `max_unreachable` hosts were unreachable; the
+    error's `result` is the PlaybookResult. A playbook repeats safely, so the effect is idempotent.
+    """
+    for what, text in (("limit", limit), ("tags", tags), ("playbook", name)):
+        if text is not None and not _PLAIN.match(text):
+            raise ValueError(f"{what} may not start with - or span lines: {text!r}")
+    request = {
+        "playbook": name,
+        "inventory": here.inventory,
+        "limit": limit,
+        "tags": tags,
+        "vars": dict(vars or {}),
+        "max_unreachable": max_unreachable,
+    }
+
+    def work(call: Call) -> tuple[PlaybookResult, Any]:
+        result = _run(call, request, timeout)
+        return result, result.to_json()
+
+    return channel().perform(  # type: ignore[no-any-return]
+        "playbook",
+        request,
+        work,
+        summary=f"playbook {name}" + (f" on {limit}" if limit else ""),
+        changes=changes,
+        idempotent=True,
+        key=key,
+        decode=_decode,
+        gentle=True,
+    )
+
+
+def _decode(value: dict[str, Any]) -> PlaybookResult:
+    failures = tuple(Failure(**failure) for failure in value["failures"])
+    return PlaybookResult(**{**value, "failures": failures})
+
+
+def unsafe(value: Any) -> Any:
+    """The value in the form Ansible never takes for a template."""
+    if isinstance(value, Secret):
+        return {"__ansible_unsafe": value.reveal()}
+    if isinstance(value, str):
+        return {"__ansible_unsafe": str(value)}
+    if isinstance(value, Mapping):
+        return {str(name): unsafe(item) for name, item in value.items()}
+    return [unsafe(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _run(call: Call, request: dict[str, Any], timeout: float | None) -> PlaybookResult:
+    root = Path(here.root)
+    path = root / "playbooks" / request["playbook"]
+    if not path.is_file():
+        raise EffectFailed(f"there is no playbook playbooks/{request['playbook']}")
+    private = Path(here.private) / f"ansible-{call.folder}-{call.number}"
+    events = _Events(call, root)
+    started = time.monotonic()
+    try:
+        private.mkdir(mode=0o700)
+        ended = _start(call, request, timeout, private, path, events)
+        return _judge(request, ended, events, time.monotonic() - started)
+    finally:
+        shutil.rmtree(private, ignore_errors=True)
+
+
+def _start(
+    call: Call, request: dict[str, Any], timeout: float | None, private: Path, path: Path, events: _Events
+) -> Any:
+    import ansible_runner
+
+    return ansible_runner.run(
+        private_data_dir=str(private),
+        project_dir=str(path.parent),
+        playbook=str(path),
+        inventory=str(Path(here.root) / request["inventory"]),
+        extravars=unsafe(request["vars"]),
+        limit=request["limit"],
+        tags=request["tags"],
+        envvars=_environment(),
+        settings={
+            "pexpect_timeout": 1,
+            "suppress_ansible_output": True,
+            **({"job_timeout": int(timeout)} if timeout else {}),
+        },
+        event_handler=events.handle,
+        cancel_callback=call.cancelled.is_set,
+        quiet=True,
+    )
+
+
+def _environment() -> dict[str, str]:
+    """What ansible-playbook is told by environment: everything else in here was passed on by the runner."""
+    tools = Path(here.ansible_bin)
+    found = {
+        "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        "ANSIBLE_RETRY_FILES_ENABLED": "False",
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_LOCALHOST_WARNING": "False",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    config = Path(here.root) / "ansible.cfg"
+    if config.is_file():
+        found["ANSIBLE_CONFIG"] = str(config)
+    if here.vault_password_file:
+        found["ANSIBLE_VAULT_PASSWORD_FILE"] = here.vault_password_file
+    return found
+
+
+def _judge(request: dict[str, Any], ended: Any, events: _Events, seconds: float) -> PlaybookResult:
+    """A result only for a playbook that worked; what worked means is decided here and nowhere else."""
+    if ended.status in ("canceled", "timeout"):
+        raise Interrupted(
+            f"playbook {request['playbook']} was stopped: {'over its time' if ended.status == 'timeout' else 'cancelled'}"
+        )
+    result = _result(request["playbook"], events, seconds)
+    unreachable = [host for host, counts in result.hosts.items() if counts["unreachable"]]
+    if not result.hosts:
+        raise EffectFailed(_nothing_ran(request, events), result)
+    tolerable = (
+        ended.rc == 4
+        and 0 < len(unreachable) <= request["max_unreachable"]
+        and not any(c["failed"] for c in result.hosts.values())
+    )
+    if (ended.status == "successful" and ended.rc == 0) or tolerable:
+        return result
+    raise EffectFailed(_what_failed(request, result, events, ended.rc), result)
+
+
+def _nothing_ran(request: dict[str, Any], events: _Events) -> str:
+    said = " ".join(
+        line for text in events.messages for line in text.split("\n") if "ERROR" in line or "WARNING" in line
+    )
+    limit = f" with limit {request['limit']}" if request["limit"] else ""
+    return f"playbook {request['playbook']}: no host was processed{limit}. {said}".rstrip()
+
+
+def _what_failed(request: dict[str, Any], result: PlaybookResult, events: _Events, rc: int) -> str:
+    real = [
+        failure
+        for failure in result.failures
+        if result.hosts.get(failure.host, {}).get("failed")
+        or result.hosts.get(failure.host, {}).get("unreachable")
+    ]
+    lines = "; ".join(map(str, real)) or " ".join(events.messages)[-400:] or f"exit code {rc}"
+    return f"playbook {request['playbook']}: {lines}"
+
+
+def _result(name: str, events: _Events, seconds: float) -> PlaybookResult:
+    stats = events.stats
+    processed = sorted(stats.get("processed", {}))
+    hosts = {
+        host: {count: int(stats.get(_STATS.get(count, count), {}).get(host, 0)) for count in COUNTS}
+        for host in processed
+    }
+    changed = any(counts["changed"] for counts in hosts.values())
+    return PlaybookResult(name, hosts, tuple(events.failures), changed, seconds, events.lost())
+
+
+def _reason(result: dict[str, Any]) -> str:
+    """The message of a failed task, with what the program said on stderr."""
+    parts = [str(result[name]).strip() for name in ("msg", "stderr") if result.get(name)]
+    items = [item for item in result.get("results") or () if isinstance(item, dict) and item.get("failed")]
+    parts += [_reason(item) for item in items[:3]]
+    return " ".join(" ".join(parts).split())[:1000] or "no message"

@@ -1,0 +1,48 @@
+"""Start the kernel of a run: `python -m opsbook.effects.boot CONNECTION_FILE`.
+
+What differs from a kernel of JupyterLab: no start-up files and no history of the user, lib/ on the path,
+every message on iopub numbered, and iopub waits for a slow reader instead of dropping output.
+"""
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import zmq
+from ipykernel import kernelapp
+from ipykernel.iostream import IOPubThread
+from traitlets.config import Config
+
+
+class CountedIOPub(IOPubThread):  # type: ignore[misc]
+    """Adds the message's number as a last buffer, so that the runner sees a gap."""
+
+    def __init__(self, socket: Any, **options: Any) -> None:
+        socket.setsockopt(zmq.XPUB_NODROP, 1)
+        super().__init__(socket, **options)
+        self._sent = 0
+
+    def _really_send(self, message: list[Any], *args: Any, **options: Any) -> None:
+        self._sent += 1
+        super()._really_send([*message, self._sent.to_bytes(8, "big")], *args, **options)
+
+
+def main() -> None:
+    """Serve until the keeper ends this process."""
+    sys.path.insert(0, str(Path(os.environ["OPSBOOK_ROOT"]) / "lib"))
+    kernelapp.IOPubThread = CountedIOPub
+    config = Config()
+    config.HistoryManager.enabled = False
+    config.IPKernelApp.quiet = True
+    config.InteractiveShellApp.exec_PYTHONSTARTUP = False
+    app = kernelapp.IPKernelApp.instance(
+        config=config, connection_file=sys.argv[1], log_level=logging.CRITICAL
+    )
+    app.initialize([])
+    app.start()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,306 @@
+"""The kernel's side of the gate: ask, wait, act, report, and go on when the result is durable.
+
+One socket for all threads: writes hold a lock, one reader hands each reply to the request with its id.
+"""
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from opsbook.errors import EffectFailed, EffectRefused, RunCancelled
+from opsbook.model.effect import MARK
+from opsbook.params import Secret
+
+Frame = dict[str, Any]
+
+_NESTABLE = frozenset({"http", "command", "playbook"})
+"""Kinds that may stand inside wait_until() and value()."""
+
+_LENGTH = struct.Struct(">I")
+
+
+@dataclass
+class Call:
+    """An effect that has the go-ahead. `folder` is a name for private files; `cancelled` says: stop soon."""
+
+    channel: "Channel"
+    number: int
+    folder: str
+    cancelled: threading.Event
+    attachment: bytes | None = None
+    _samples: "queue.SimpleQueue[Frame | None]" = field(default_factory=queue.SimpleQueue)
+
+    def sample(self, sample: Any, show: str = "") -> None:
+        """Report something while the effect goes on; `show` is one line for the person who watches."""
+        self._samples.put({"id": self.number, "op": "sample", "sample": sample, "show": show})
+
+    def pump(self) -> None:
+        """Send samples until the effect ends; in a thread, so that no event handler ever waits."""
+        while (frame := self._samples.get()) is not None:
+            self.channel.send(frame)
+
+    def close(self) -> None:
+        self._samples.put(None)
+
+
+class Interrupted(Exception):
+    """An effect was stopped half-way: what it did is unknown."""
+
+
+class Channel:
+    """The connection to the gate of this process."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+        self._sending = threading.Lock()
+        self._numbers = count(1)
+        self._replies: dict[int, queue.SimpleQueue[Frame]] = {}
+        self._local = threading.local()
+        self._cancelled = threading.Event()
+        threading.Thread(target=self._read, name="opsbook-gate", daemon=True).start()
+
+    def send(self, frame: Frame) -> None:
+        """Write one frame. Raises RunCancelled if the gate is gone."""
+        body = json.dumps(frame, ensure_ascii=False, default=str).encode("utf-8", errors="replace")
+        try:
+            with self._sending, _signals_held():
+                self._socket.sendall(_LENGTH.pack(len(body)) + body)
+        except OSError as error:
+            raise RunCancelled("the runner is gone") from error
+
+    def query(self, op: str, **fields: Any) -> Any:
+        """Ask something that is no effect."""
+        return self._value(self._ask({"op": op, **fields}))
+
+    def perform(
+        self,
+        kind: str,
+        request: Frame,
+        work: Callable[[Call], tuple[Any, Any]],
+        *,
+        summary: str,
+        changes: bool,
+        idempotent: bool = False,
+        key: str | None = None,
+        decode: Callable[[Any], Any] = lambda value: value,
+        gentle: bool = False,
+    ) -> Any:
+        """Send one effect through the gate and return its result, from the world or from a recording.
+
+        `work` does it and returns the result for the cell and its JSON; it raises EffectFailed when it
+        failed and Interrupted when nobody knows. `gentle` work looks at `cancelled` itself; other work is
+        interrupted like any Python code.
+        """
+        if getattr(self._local, "inside", False):
+            return self._nested(kind, work, summary, changes)
+        begin = {"kind": kind, "summary": summary, "changes": changes, "idempotent": idempotent, "key": key}
+        number = next(self._numbers)
+        reply = self._ask({"op": "begin", **begin, "request": clean(request)}, number, mark=True)
+        if reply["do"] != "run":
+            return decode(self._value(reply))
+        call = Call(self, number, reply["folder"], self._cancelled)
+        return self._run(call, work, gentle)
+
+    def _nested(self, kind: str, work: Callable[[Call], tuple[Any, Any]], summary: str, changes: bool) -> Any:
+        """An effect within wait_until() or value(): part of that one, so it may only read."""
+        if changes or kind not in _NESTABLE:
+            raise EffectRefused(f"{summary} cannot be part of another effect, which may only read.")
+        return work(Call(self, 0, "nested", self._cancelled))[0]
+
+    @contextlib.contextmanager
+    def inside(self) -> Iterator[None]:
+        """Effects called in here belong to the effect that is under way."""
+        self._local.inside = True
+        try:
+            yield
+        finally:
+            self._local.inside = False
+
+    def _run(self, call: Call, work: Callable[[Call], tuple[Any, Any]], gentle: bool) -> Any:
+        pump = threading.Thread(target=call.pump, daemon=True)
+        pump.start()
+        with _deferred(call.cancelled, gentle) as interrupt:
+            try:
+                with interrupt.allowed():
+                    value, data = work(call)
+                end, error = {"status": "succeeded", "result": data}, None
+            except EffectFailed as failed:
+                end, error = {"status": "failed", "result": _json(failed.result), "why": str(failed)}, failed
+            except (Interrupted, KeyboardInterrupt) as stopped:
+                end, error = (
+                    {"status": "interrupted", "why": str(stopped) or "interrupted"},
+                    RunCancelled("interrupted"),
+                )
+            except Exception as failed:
+                end, error = {"status": "failed", "why": f"{type(failed).__name__}: {failed}"}, failed
+            call.close()
+            pump.join()
+            if call.attachment is not None:
+                import base64
+
+                end["attachment"] = base64.b64encode(call.attachment).decode()
+            self._value(self._ask({"op": "end", **end}, call.number))
+        if error is not None:
+            raise error
+        if interrupt.seen:
+            raise RunCancelled("interrupted")
+        return value
+
+    def _ask(self, frame: Frame, number: int | None = None, *, mark: bool = False) -> Frame:
+        number = next(self._numbers) if number is None else number
+        replies: queue.SimpleQueue[Frame] = queue.SimpleQueue()
+        self._replies[number] = replies
+        try:
+            if mark:
+                _publish_mark(number)
+            self.send({**frame, "id": number})
+            return replies.get()
+        except KeyboardInterrupt:
+            self.send({"op": "withdraw", "id": number})
+            raise
+        finally:
+            self._replies.pop(number, None)
+
+    def _value(self, reply: Frame) -> Any:
+        match reply["do"]:
+            case "value":
+                return reply["value"]
+            case "fail":
+                raise EffectFailed(reply["why"])
+            case "refuse":
+                raise EffectRefused(reply["why"])
+            case "gone":
+                raise RunCancelled("the runner is gone")
+
+    def _read(self) -> None:
+        with contextlib.suppress(OSError, ValueError), self._socket.makefile("rb") as source:
+            while head := source.read(_LENGTH.size):
+                (length,) = _LENGTH.unpack(head)
+                self._deliver(json.loads(source.read(length)))
+        for replies in list(self._replies.values()):
+            replies.put({"do": "gone"})
+
+    def _deliver(self, frame: Frame) -> None:
+        if frame["do"] == "cancel":
+            self._cancelled.set()
+            return
+        replies = self._replies.get(frame["id"])
+        if replies is not None:
+            replies.put(frame)
+
+
+def _publish_mark(number: int) -> None:
+    """Say on iopub, after all output so far, that request `number` comes now."""
+    from IPython.core.getipython import get_ipython
+
+    if get_ipython() is not None:
+        from IPython.display import publish_display_data
+
+        publish_display_data({MARK: {"id": number}})
+
+
+class _Interrupt:
+    """SIGINT while an effect is under way: noted, and passed on only while the work itself runs."""
+
+    def __init__(self, cancelled: threading.Event, gentle: bool) -> None:
+        self.seen = False
+        self._cancelled = cancelled
+        self._gentle = gentle
+        self._working = False
+
+    def __call__(self, *_: Any) -> None:
+        self.seen = True
+        self._cancelled.set()
+        if self._working and not self._gentle:
+            self._working = False
+            raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def allowed(self) -> Iterator[None]:
+        self._working = True
+        try:
+            yield
+        finally:
+            self._working = False
+
+
+@contextlib.contextmanager
+def _deferred(cancelled: threading.Event, gentle: bool) -> Iterator[_Interrupt]:
+    """From the go-ahead to the acknowledged result, SIGINT ends the work but never loses the report."""
+    interrupt = _Interrupt(cancelled, gentle)
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupt
+        return
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield interrupt
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
+def _signals_held() -> Iterator[None]:
+    """No Python signal handler in between: half a frame would break the connection for all threads."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    held: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: held.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if held:
+            signal.raise_signal(signal.SIGINT)
+
+
+def clean(value: Any) -> Any:
+    """A JSON value of what an author passed; secrets by name. Raises TypeError for what has no JSON form."""
+    if isinstance(value, Secret):
+        return {"secret": value.name}
+    if isinstance(value, dict):
+        return {str(key): clean(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [clean(item) for item in (sorted(value) if isinstance(value, set | frozenset) else value)]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} cannot be recorded; pass text, numbers, lists or dicts")
+
+
+def _json(result: Any) -> Any:
+    return result.to_json() if hasattr(result, "to_json") else clean(result)
+
+
+_channel: Channel | None = None
+_opening = threading.Lock()
+
+
+def channel() -> Channel:
+    """The channel of this process, opened on first use: to the run's gate, or to a session's."""
+    global _channel  # noqa: PLW0603  (one connection a process; a second would be turned away)
+    with _opening:
+        if _channel is None:
+            path = os.environ.get("OPSBOOK_GATE")
+            if path:
+                connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+                connection.connect(path)
+            else:
+                from opsbook.effects import session
+
+                connection = session.connect()
+            _channel = Channel(connection)
+        return _channel

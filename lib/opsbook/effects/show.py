@@ -1,0 +1,48 @@
+"""How results look: one place for the text, HTML and Markdown forms."""
+
+import html
+from collections.abc import Sequence
+
+
+class Shown:
+    """A result with a headline and a small table; gives the three forms notebooks ask for."""
+
+    def headline(self) -> str:
+        """One line."""
+        raise NotImplementedError
+
+    def table(self) -> tuple[Sequence[str], Sequence[Sequence[object]]]:
+        """Column names and rows; no columns for no table."""
+        return (), ()
+
+    def __repr__(self) -> str:
+        names, rows = self.table()
+        if not names:
+            return self.headline()
+        cells = [[str(cell) for cell in row] for row in [names, *rows]]
+        widths = [max(len(row[n]) for row in cells) for n in range(len(names))]
+        lines = [
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in cells
+        ]
+        return "\n".join([self.headline(), *(f"  {line}" for line in lines)])
+
+    def _repr_markdown_(self) -> str:
+        names, rows = self.table()
+        lines = [self.headline().replace("\n", " ")]
+        if names:
+            body = [[str(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
+            lines += ["", "| " + " | ".join(names) + " |", "|" + " --- |" * len(names)]
+            lines += ["| " + " | ".join(row) + " |" for row in body]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        names, rows = self.table()
+        text = f"<p>{html.escape(self.headline())}</p>"
+        if not names:
+            return text
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in names)
+        body = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows
+        )
+        return f"{text}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

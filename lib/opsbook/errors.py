@@ -1,0 +1,96 @@
+"""Every error opsbook raises, in one tree.
+
+    OpsbookError                 a sentence, what to do next, an exit code
+    ├── InputError          2    wrong use or input; holds every problem found, nothing ran
+    ├── Refused             4    a lock, approval or policy says no
+    └── Fault              70    a fault in opsbook itself, or a machine it cannot work on
+    EffectFailed (Exception)     an effect did not succeed; a cell may handle it
+    RunStopped (BaseException)   the run is over; no cell may go on
+    ├── EffectRefused            the gate said no
+    ├── ReplayMismatch           an effect is not the one that was recorded
+    └── RunCancelled             a person or a time limit ended the run
+
+The stop family derives from BaseException so that `except Exception` in a cell cannot swallow it.
+"""
+
+import linecache
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+
+class OpsbookError(Exception):
+    """What went wrong (one sentence), what to do about it (one sentence), and the exit code."""
+
+    exit_code = 70
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class InputError(OpsbookError):
+    """Input that cannot be used. `problems` holds one sentence each; all are reported at once."""
+
+    exit_code = 2
+
+    def __init__(self, message: str | Sequence[str], hint: str = "") -> None:
+        problems = (message,) if isinstance(message, str) else tuple(message)
+        super().__init__("\n".join(problems), hint)
+        self.problems = problems
+
+
+class Refused(OpsbookError):
+    """A lock, an approval or a policy does not allow this."""
+
+    exit_code = 4
+
+
+class Fault(OpsbookError):
+    """opsbook itself failed, or the machine lacks something it needs."""
+
+    exit_code = 70
+
+
+class _ToldInCell(BaseException):
+    """Shown in a notebook by the line of the cell and one sentence, without opsbook's own frames."""
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows for this exception."""
+        own = str(Path(__file__).parent)
+        frames = [
+            f for f in traceback.walk_tb(self.__traceback__) if not f[0].f_code.co_filename.startswith(own)
+        ]
+        lines = [
+            f"line {number}: {_source(frame.f_code.co_filename, number)}" for frame, number in frames[-3:]
+        ]
+        return [*lines, f"{type(self).__name__}: {self}"]
+
+
+def _source(filename: str, number: int) -> str:
+    return linecache.getline(filename, number).strip()
+
+
+class EffectFailed(Exception, _ToldInCell):
+    """An effect ended without success. `result` is the effect's result where there is one."""
+
+    def __init__(self, message: str, result: object = None) -> None:
+        super().__init__(message)
+        self.result = result
+
+
+class RunStopped(_ToldInCell):
+    """The run is over. Cells must not catch it; the runner ends the run even if one does."""
+
+
+class EffectRefused(RunStopped):
+    """The gate refused an effect."""
+
+
+class ReplayMismatch(RunStopped):
+    """An effect asked for something else than what the journal recorded for it."""
+
+
+class RunCancelled(RunStopped):
+    """A person or a time limit ended the run."""

@@ -1,0 +1,1 @@
+"""Values and rules of opsbook. Nothing here reads a file, a clock or the network."""

@@ -1,0 +1,63 @@
+"""An environment as a value: its policy and its hosts, resolved."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+SCHEMES = ("env", "file", "vault")
+"""Where a secret may be fetched from: `env:NAME`, `file:PATH`, `vault:NAME` (a vaulted inventory variable)."""
+
+
+class ChoiceRule(BaseModel):
+    """Where a choice list comes from, if it is not written out.
+
+    `glob`: a path pattern below the project root; each value is what its one `*` stands for.
+    `group`: the hosts of an inventory group.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    glob: str | None = None
+    group: str | None = None
+
+
+class Policy(BaseModel):
+    """The content of environment.yml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    title: str = ""
+    order: int = 0
+    sandbox: bool = Field(False, description="True: sessions may change it, and faults may be injected")
+    contacts: tuple[str, ...] = ()
+    choices: dict[str, tuple[str, ...] | ChoiceRule] = Field(default_factory=dict)
+    urls: dict[str, str] = Field(default_factory=dict, description="Where each service answers")
+    settings: dict[str, Any] = Field(default_factory=dict, description="Values for here.settings")
+    secrets: dict[str, str] = Field(default_factory=dict, description="Secret names and their references")
+
+    @field_validator("secrets")
+    @classmethod
+    def _references(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, reference in value.items():
+            check_reference(name, reference)
+        return value
+
+
+def check_reference(name: str, reference: str) -> None:
+    """Raise ValueError unless this is a reference to a secret rather than the secret itself."""
+    scheme, _, rest = reference.partition(":")
+    if scheme not in SCHEMES or not rest:
+        known = ", ".join(f"{scheme}:…" for scheme in SCHEMES)
+        raise ValueError(f"{name} is a secret and needs a reference ({known}), never the value itself")
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A resolved environment. `choices` are lists; `inventory` is relative to the project root."""
+
+    name: str
+    policy: Policy
+    inventory: str
+    hosts: tuple[str, ...]
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

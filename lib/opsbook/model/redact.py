@@ -1,0 +1,150 @@
+"""Redaction: known secret values never reach anything that is written.
+
+Rules this module keeps:
+- every form of a value that opsbook or its tools may print is replaced by ⟦secret:name⟧;
+- a value split over two writes of one stream is found (`Stream` holds back what may be a beginning);
+- longer forms win over shorter ones, so no tail of a secret survives.
+"""
+
+import base64
+import html
+import json
+import re
+import shlex
+import urllib.parse
+from collections.abc import Iterator
+from typing import Any
+
+WEAK = 6
+"""Shorter values are refused: redacting them would blank ordinary words."""
+
+_LINE = 8
+
+
+def mark(name: str) -> str:
+    """What stands in a record in place of the secret."""
+    return f"⟦secret:{name}⟧"
+
+
+def forms(value: str) -> set[str]:
+    """Every way the value may appear in output."""
+    found: set[str] = set()
+    for part in {value, value.strip(), *(line for line in value.splitlines() if len(line.strip()) >= _LINE)}:
+        if part.strip():
+            found |= set(_forms(part))
+    return {form for form in found if len(form) >= min(WEAK, len(value))}
+
+
+def _forms(part: str) -> Iterator[str]:
+    yield part
+    yield part.strip()
+    for quoted in (json.dumps(part), json.dumps(part, ensure_ascii=False), repr(part), ascii(part)):
+        yield quoted[1:-1]
+        # A value inside JSON inside a string: Ansible prints module arguments like that.
+        yield json.dumps(quoted[1:-1])[1:-1]
+    yield repr(part.encode())[2:-1]
+    for safe in ("", "/"):
+        yield urllib.parse.quote(part, safe=safe)
+        yield urllib.parse.quote_plus(part, safe=safe)
+    yield html.escape(part)
+    yield html.escape(part, quote=False)
+    yield html.escape(part).replace("&#x27;", "&#39;")
+    yield shlex.quote(part)
+    yield from _base64(part.encode())
+
+
+def _base64(data: bytes) -> Iterator[str]:
+    """The characters that the value alone decides, at the three offsets it can have in longer data."""
+    for offset in range(3):
+        padded = base64.b64encode(b"\0" * offset + data).decode()
+        start = (offset * 8 + 5) // 6
+        stop = (offset + len(data)) * 8 // 6
+        for text in (padded[start:stop], padded[start:stop].replace("+", "-").replace("/", "_")):
+            if len(text) >= WEAK:
+                yield text
+
+
+class Redactor:
+    """Replaces known secrets. Secrets may be added while a run goes on."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+        self._pattern: re.Pattern[str] | None = None
+
+    def add(self, name: str, value: str, *, weak: bool = False) -> None:
+        """Know a secret from now on. Raises ValueError if it is too short and not declared weak."""
+        if len(value) < WEAK and not weak:
+            raise ValueError(
+                f"secret {name} has fewer than {WEAK} characters: it cannot be kept out of the record safely"
+            )
+        if not value:
+            return
+        for form in forms(value):
+            self._names.setdefault(form, name)
+        known = sorted(self._names, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, known)))
+
+    def text(self, text: str) -> str:
+        """The text without any known secret."""
+        if self._pattern is None:
+            return text
+        return self._pattern.sub(lambda match: mark(self._names[match[0]]), text)
+
+    def value(self, value: Any) -> Any:
+        """A JSON value with every string (keys too) redacted."""
+        if self._pattern is None:
+            return value
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            return {self.text(str(key)): self.value(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.value(item) for item in value]
+        return value
+
+    def find(self, text: str) -> str | None:
+        """The name of a secret that occurs in the text."""
+        match = self._pattern.search(text) if self._pattern else None
+        return self._names[match[0]] if match else None
+
+    def stream(self) -> "RedactedStream":
+        """A redactor for text that arrives in pieces."""
+        return RedactedStream(self)
+
+    def settled(self, text: str) -> int:
+        """How much of the text cannot be part of a secret that goes on after its end."""
+        cut = min((_overlap(text, form) for form in self._names), default=len(text))
+        for match in self._pattern.finditer(text) if self._pattern else ():
+            if match.start() < cut < match.end():
+                return match.start()
+        return cut
+
+
+def _overlap(text: str, form: str) -> int:
+    """Where the longest end of `text` starts that is a proper beginning of `form`; len(text) if none is."""
+    at = text.find(form[:3], max(0, len(text) - len(form) + 1))
+    while at != -1:
+        if len(text) - at < len(form) and form.startswith(text[at:]):
+            return at
+        at = text.find(form[:3], at + 1)
+    return next((len(text) - size for size in (2, 1) if text.endswith(form[:size])), len(text))
+
+
+class RedactedStream:
+    """Redacts pieces of one stream; holds back an end that may be the beginning of a secret."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+        self._held = ""
+
+    def feed(self, piece: str) -> str:
+        """The text that may be written now."""
+        text = self._held + piece
+        cut = self._redactor.settled(text)
+        self._held = text[cut:]
+        return self._redactor.text(text[:cut])
+
+    def flush(self) -> str:
+        """What was held back: the stream has ended."""
+        text, self._held = self._redactor.text(self._held), ""
+        return text

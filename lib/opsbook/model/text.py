@@ -1,0 +1,39 @@
+"""Small rules about words."""
+
+import difflib
+import re
+import unicodedata
+from collections.abc import Iterable
+
+
+def slug(text: str) -> str:
+    """`Unpack the release` -> `unpack-the-release`: lower case letters, digits and single hyphens."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-") or "x"
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """`, did you mean X?` for the nearest known word, or a list of what there is."""
+    names = sorted(known)
+    match = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
+    if match:
+        return f"Did you mean {match[0]}?"
+    return f"There is: {', '.join(names)}." if names else "There is none yet."
+
+
+def one_line(text: str, limit: int = 120) -> str:
+    """The text on one line, shortened to `limit` characters."""
+    flat = " ".join(text.split())
+    return flat if len(flat) <= limit else flat[: limit - 1] + "…"
+
+
+def duration(seconds: float) -> str:
+    """`0.4 s`, `12 s`, `3m 05s`, `1h 02m`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}m {rest:02d}s"
+    return f"{minutes // 60}h {minutes % 60:02d}m"

@@ -1,0 +1,1 @@
+"""Runbook + input -> Plan."""

@@ -1,0 +1,114 @@
+"""Bind what the user gave to a runbook's parameters: all problems at once, nothing guessed."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from opsbook.errors import InputError
+from opsbook.model.environment import Environment, check_reference
+from opsbook.model.parameter import Parameter, Value
+from opsbook.model.text import nearest
+
+Given = Mapping[str, str | Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Bound:
+    """Converted values, and the references of secret parameters. `missing` has no value and no default."""
+
+    values: dict[str, Value] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict)
+    missing: tuple[Parameter, ...] = ()
+    problems: tuple[str, ...] = ()
+
+    def complete(self, runbook: str) -> "Bound":
+        """Itself, if nothing is wrong or missing. Raises InputError with everything that is."""
+        problems = [*self.problems, *(_absent(parameter) for parameter in self.missing)]
+        if problems:
+            raise InputError(problems, f"opsbook show {runbook} lists its parameters. Nothing ran.")
+        return self
+
+
+def pairs(arguments: Sequence[str]) -> dict[str, list[str]]:
+    """`NAME=VALUE` arguments; a name given twice has two values. Raises InputError for all bad ones."""
+    found: dict[str, list[str]] = {}
+    bad = [text for text in arguments if not text.partition("=")[1] or not text.partition("=")[0].strip()]
+    if bad:
+        raise InputError(
+            [f"{text!r} is not NAME=VALUE." for text in bad], "Write for example -p version=1.2.0."
+        )
+    for text in arguments:
+        name, _, value = text.partition("=")
+        found.setdefault(name.strip(), []).append(value)
+    return found
+
+
+PROMPT = "prompt"
+"""The reference of a secret that a person typed unseen."""
+
+
+def bind(
+    parameters: Sequence[Parameter], given: Given, environment: Environment, prompted: Collection[str] = ()
+) -> Bound:
+    """Values for the parameters from what was typed, defaults where nothing was; `prompted` secrets were typed unseen."""
+    known = {parameter.name: parameter for parameter in parameters}
+    problems = [
+        f"There is no parameter {name}. {nearest(name, known)}" for name in given if name not in known
+    ]
+    values: dict[str, Value] = {}
+    secrets: dict[str, str] = {}
+    missing = []
+    for name, parameter in known.items():
+        try:
+            if name in prompted:
+                secrets[name] = PROMPT
+            elif name not in given:
+                missing += _unset(parameter, environment, values)
+            elif parameter.secret:
+                secrets[name] = _reference(name, given[name])
+            else:
+                values[name] = check(parameter, given[name], environment)
+        except ValueError as error:
+            problems.append(f"Parameter {name}: {error}.")
+    return Bound(values, secrets, tuple(missing), tuple(problems))
+
+
+def _unset(parameter: Parameter, environment: Environment, values: dict[str, Value]) -> list[Parameter]:
+    if parameter.required:
+        return [parameter]
+    if parameter.default is not None:
+        _in_choices(parameter, parameter.default, environment)
+    values[parameter.name] = parameter.default
+    return []
+
+
+def check(parameter: Parameter, typed: str | Sequence[str], environment: Environment) -> Value:
+    """The value for what was typed. Raises ValueError with what is wrong."""
+    value = parameter.convert(typed)
+    _in_choices(parameter, value, environment)
+    return value
+
+
+def _in_choices(parameter: Parameter, value: Value, environment: Environment) -> None:
+    if parameter.choice_of is None or value is None:
+        return
+    choices = environment.choices.get(parameter.choice_of, ())
+    for item in value if isinstance(value, list) else [value]:
+        if item not in choices:
+            what = parameter.choice_of.lower()
+            raise ValueError(
+                f"there is no {what} {item!r} in {environment.name}. {nearest(str(item), choices)}".rstrip(
+                    "."
+                )
+            )
+
+
+def _reference(name: str, typed: str | Sequence[str]) -> str:
+    text = typed if isinstance(typed, str) else typed[-1]
+    check_reference(name, text)
+    return text
+
+
+def _absent(parameter: Parameter) -> str:
+    if parameter.secret:
+        return f"Parameter {parameter.name} is missing: a secret; give -p {parameter.name}=env:NAME or file:PATH."
+    return f"Parameter {parameter.name} is missing: {parameter.kind}; give -p {parameter.name}=…."

@@ -1,0 +1,1 @@
+"""Plan -> allowed, or why not: environments and locks."""

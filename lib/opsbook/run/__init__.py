@@ -1,0 +1,1 @@
+"""Plan -> events: the engine, the gate, the kernel and its keeper. Knows records only as a Sink."""

@@ -1,0 +1,41 @@
+"""The cancel ladder: first stop before the next effect, then interrupt, then end the whole tree."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+
+
+class Cancel:
+    """How urgently somebody wants the run to stop: 0 not, 1 before the next effect, 2 now, 3 at any price."""
+
+    def __init__(self) -> None:
+        self.level = 0
+        self.by = ""
+        self.changed = asyncio.Event()
+        self.on_first: Callable[[str], None] = lambda _: None
+
+    def request(self, by: str) -> None:
+        """One step up the ladder."""
+        self.level = min(self.level + 1, 3)
+        self.by = self.by or by
+        if self.level == 1:
+            self.on_first(by)
+        self.changed.set()
+
+    def clear(self) -> None:
+        """The request was dealt with: what follows (a rollback) is wanted."""
+        self.level = 0
+        self.changed.clear()
+
+    def listen(self, by: str) -> Callable[[], None]:
+        """Take SIGINT and SIGTERM as requests; returns what undoes that."""
+        loop = asyncio.get_running_loop()
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        for number in numbers:
+            loop.add_signal_handler(number, self.request, f"{by} ({number.name})")
+
+        def undo() -> None:
+            for number in numbers:
+                loop.remove_signal_handler(number)
+
+        return undo

@@ -1,0 +1,134 @@
+"""Run one cell: its time limit, its output, and every way in which it can end."""
+
+import asyncio
+import contextlib
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from opsbook.model.event import Sink
+from opsbook.model.runbook import Cell, Role
+from opsbook.run.cancel import Cancel
+from opsbook.run.gate import Gate, Place
+from opsbook.run.kernel import Kernel, KernelDied
+from opsbook.run.output import Outputs
+
+DEFAULT_TIMEOUT = 600.0
+"""Seconds a cell may take, unless its fence says timeout=…"""
+
+GRACE = 5.0
+"""Seconds an interrupted cell has to report before the kernel is ended."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a cell ended: succeeded, failed, timeout, died, cancelled; and one sentence when not succeeded."""
+
+    status: str
+    why: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return self.status == "succeeded"
+
+
+class Cells:
+    """Runs cells on one kernel after another; a dead one is replaced from outside."""
+
+    def __init__(self, sink: Sink, gate: Gate, outputs: Outputs, cancel: Cancel) -> None:
+        self.kernel: Kernel | None = None
+        self._sink = sink
+        self._gate = gate
+        self._outputs = outputs
+        self._cancel = cancel
+
+    async def run(self, cell: Cell, step: str, role: Role) -> Ended:
+        """Run the cell and journal it. Never raises for what the cell does."""
+        kernel = self.kernel
+        assert kernel is not None
+        self._sink.write("cell-started", {"cell": cell.id, "step": step, "line": cell.line})
+        self._gate.place = Place(step, cell.id, role)
+        self._outputs.begin(cell.id)
+        started = time.monotonic()
+        reply, ended = await self._wait(kernel, cell)
+        if ended.status == "died":
+            await kernel.end()
+            self._gate.abandon(ended.why)
+        self._gate.place = None
+        ended = self._verdict(ended)
+        data: dict[str, Any] = {
+            "cell": cell.id,
+            "status": ended.status,
+            "seconds": round(time.monotonic() - started, 3),
+        }
+        data |= self._outputs.end() | ({"why": ended.why} if ended.why else {})
+        self._sink.write("cell-finished", data | {"count": reply.get("execution_count")})
+        return ended
+
+    def _verdict(self, ended: Ended) -> Ended:
+        """A refusal or an unanswered question stands, whatever the cell made of it."""
+        if self._gate.unanswered is not None:
+            return Ended("waiting", f"{self._gate.unanswered.name} needs an answer and nobody is there")
+        died = ended.status == "died"
+        if not ended.ok and self._cancel.level >= (2 if died else 1):
+            return Ended("cancelled", f"cancelled by {self._cancel.by}")
+        if self._gate.poison is not None and not died:
+            return Ended("failed", self._gate.poison)
+        return ended
+
+    async def _wait(self, kernel: Kernel, cell: Cell) -> tuple[dict[str, Any], Ended]:
+        work = asyncio.create_task(kernel.execute(cell.source))
+        limit = cell.timeout or DEFAULT_TIMEOUT
+        why = await self._until_over(work, limit)
+        if why is not None:
+            await self._stop(kernel, work, force=self._cancel.level >= 3)
+        try:
+            reply = await work
+        except (KernelDied, asyncio.CancelledError) as died:
+            reason = str(died) or "the kernel was ended"
+            return {}, Ended("died", f"{why.why}; {reason}" if why else reason)
+        return reply, why or _judge(reply)
+
+    async def _until_over(self, work: "asyncio.Task[dict[str, Any]]", limit: float) -> Ended | None:
+        """Wait for the cell; None if it ended by itself. The clock stands while a person is asked."""
+        started, waited = time.monotonic(), self._gate.waited
+        while not work.done():
+            spent = time.monotonic() - started - (self._gate.waited - waited)
+            if spent >= limit:
+                return Ended("timeout", f"the cell took longer than its {limit:g} s")
+            if self._cancel.level >= 2:
+                return Ended("cancelled", f"cancelled by {self._cancel.by}")
+            await self._either(work, min(limit - spent, 1.0))
+        return None
+
+    async def _either(self, work: "asyncio.Task[dict[str, Any]]", seconds: float) -> None:
+        """Until the cell is over, the cancel level changes, or the seconds are over."""
+        changed = asyncio.create_task(self._cancel.changed.wait())
+        await asyncio.wait({work, changed}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        changed.cancel()
+        if self._cancel.changed.is_set():
+            self._cancel.changed.clear()
+
+    async def _stop(self, kernel: Kernel, work: "asyncio.Task[dict[str, Any]]", *, force: bool) -> None:
+        """Interrupt, and if that does not help, end the kernel with everything below it."""
+        if not force:
+            self._gate.cancel_effects()
+            await kernel.interrupt()
+            deadline = time.monotonic() + GRACE
+            while not work.done() and time.monotonic() < deadline and self._cancel.level < 3:
+                await self._either(work, 0.2)
+        if not work.done():
+            await kernel.end()
+            work.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait({work})
+
+
+def _judge(reply: dict[str, Any]) -> Ended:
+    if reply["status"] == "ok":
+        return Ended("succeeded")
+    if reply["status"] == "error":
+        name, text = str(reply.get("ename", "error")), str(reply.get("evalue", ""))
+        # An effect's failure is a sentence of its own; any other exception needs its name to make sense.
+        return Ended("failed", text if name == "EffectFailed" else f"{name}: {text}".rstrip(": "))
+    return Ended("failed", "the cell was aborted")

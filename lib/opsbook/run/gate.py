@@ -1,0 +1,404 @@
+"""The gate: every effect of a cell comes here first, and is journaled before it may happen.
+
+Rules this module keeps:
+- the intent is on disk before the kernel may act, the result before the cell goes on;
+- an intent is written only after the kernel's mark was seen among its output, so that the journal has
+  output and effects in the order in which they happened;
+- once an effect was refused, every later one is: a cell that swallows the refusal gains nothing.
+"""
+
+import asyncio
+import base64
+import contextlib
+import json
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from opsbook.model.effect import Answer, Effect, Mode, Status, decide
+from opsbook.model.event import Sink, Stream
+from opsbook.model.person import Question
+from opsbook.model.redact import Redactor
+from opsbook.model.runbook import Role
+from opsbook.model.text import slug
+from opsbook.run import frames
+from opsbook.run.questions import Questions, Unanswered
+from opsbook.run.secrets import Vault
+
+Frame = dict[str, Any]
+Recorded = Mapping[str, tuple[str, Any]]
+"""Succeeded effects of a journal by key: request digest and result."""
+
+MARK_LIMIT = 10.0
+"""Seconds to wait for a mark. A kernel that sends none loses its place in the output, not its effect."""
+
+INLINE = 64 * 1024
+"""Results longer than this (bytes of JSON) are stored as a file of the record."""
+
+
+@dataclass
+class Place:
+    """The cell that runs now."""
+
+    step: str
+    cell: str
+    role: Role
+    counts: "Counter[str]" = field(default_factory=Counter)
+
+
+@dataclass
+class _Open:
+    """An effect that was allowed and has not ended."""
+
+    effect: Effect
+    intent: int
+    stream: Stream | None = None
+
+
+class Gate:
+    """Serves the socket of one kernel."""
+
+    def __init__(
+        self,
+        *,
+        sink: Sink,
+        redactor: Redactor,
+        vault: Vault,
+        questions: Questions,
+        context: Mapping[str, Any],
+        mode: Mode,
+        sandbox: bool,
+        finished: Callable[[str], bool | None],
+    ) -> None:
+        self.mode = mode
+        self.place: Place | None = None
+        self.recorded: Recorded = {}
+        self.before_intent: Callable[[], None] = lambda: None
+        self.poison: str | None = None
+        self.unanswered: Question | None = None
+        self.stopping: str | None = None
+        self.changed = False
+        self._sink = sink
+        self._redactor = redactor
+        self._vault = vault
+        self._questions = questions
+        self._context = context
+        self._sandbox = sandbox
+        self._finished = finished
+        self.results: dict[str, tuple[str, Any]] = {}
+        self._open: dict[int, _Open] = {}
+        self._marks: dict[int, asyncio.Event] = {}
+        self._writer: asyncio.StreamWriter | None = None
+        self._server: asyncio.Server | None = None
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._waited = 0.0
+        self._waiting: dict[int, float] = {}
+
+    # -- life
+
+    async def listen(self, path: Path) -> None:
+        """Accept the kernel on this socket. A second connection is turned away."""
+        self._open.clear()
+        self._marks.clear()
+        self._server = await asyncio.start_unix_server(self._serve, str(path))
+
+    async def adopt(self, connection: socket.socket) -> None:
+        """Serve a kernel that is connected already, until it goes away."""
+        await self._serve(*await asyncio.open_connection(sock=connection))
+
+    async def close(self) -> None:
+        """Stop serving; effects still open are unknown from now on."""
+        if self._server is not None:
+            self._server.close()
+        for task in list(self._tasks.values()):
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+        self.abandon("the kernel is gone")
+
+    def abandon(self, why: str) -> None:
+        """Journal every open effect as interrupted: what it did is unknown."""
+        for number in list(self._open):
+            self._result(number, Status.INTERRUPTED, None, why)
+
+    def cancel_effects(self) -> None:
+        """Ask the kernel to stop the effects that are under way."""
+        self._send({"id": 0, "do": "cancel"})
+
+    @property
+    def waited(self) -> float:
+        """Seconds so far in which the kernel could not go on because a person was asked."""
+        now = time.monotonic()
+        return self._waited + (now - min(self._waiting.values()) if self._waiting else 0.0)
+
+    def mark(self, number: int) -> None:
+        """The kernel's mark for a request was seen among its output."""
+        self._marks.setdefault(number, asyncio.Event()).set()
+
+    # -- frames
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._writer is not None:
+            writer.close()
+            return
+        self._writer = writer
+        while (frame := await frames.receive(reader)) is not None:
+            self._take(frame)
+        writer.close()
+
+    def _take(self, frame: Frame) -> None:
+        number = frame.get("id")
+        handler = {
+            "hello": self._hello,
+            "done": self._done,
+            "sample": self._sample,
+            "end": self._end,
+            "withdraw": self._withdraw,
+        }.get(str(frame.get("op")))
+        if not isinstance(number, int) or (handler is None and frame.get("op") != "begin"):
+            return
+        try:
+            if handler is not None:
+                handler(number, frame)
+            else:
+                self._spawn(number, frame)
+        except (KeyError, TypeError, ValueError) as error:
+            self._no(number, f"the request is malformed: {error}")
+
+    def _spawn(self, number: int, frame: Frame) -> None:
+        if number in self._tasks or number in self._open:
+            self._no(number, f"request {number} is already there")
+            return
+        task = asyncio.create_task(self._guarded_begin(number, frame))
+        self._tasks[number] = task
+        task.add_done_callback(lambda _: self._tasks.pop(number, None))
+
+    def _send(self, frame: Frame) -> None:
+        if self._writer is not None and not self._writer.is_closing():
+            self._writer.write(frames.pack(frame))
+
+    def _no(self, number: int, why: str) -> None:
+        """Refuse, and in a run refuse everything from now on."""
+        if self.mode is not Mode.SESSION:
+            self.poison = self.poison or why
+        self._send({"id": number, "do": "refuse", "why": why})
+
+    def _hello(self, number: int, _: Frame) -> None:
+        self._send({"id": number, "do": "value", "value": dict(self._context)})
+
+    def _done(self, number: int, frame: Frame) -> None:
+        state = self._finished(slug(str(frame["step"])))
+        if state is None:
+            self._no(number, f"done({frame['step']!r}): no step has that name")
+        else:
+            self._send({"id": number, "do": "value", "value": state})
+
+    # -- an effect
+
+    async def _guarded_begin(self, number: int, frame: Frame) -> None:
+        try:
+            await self._begin(number, frame)
+        except (KeyError, TypeError, ValueError) as error:
+            self._no(number, f"the request is malformed: {error}")
+        except OSError as error:
+            self._no(number, f"the record cannot be written: {error}")
+
+    async def _begin(self, number: int, frame: Frame) -> None:
+        place = self.place
+        if place is None:
+            self._no(number, "no cell is running; an effect belongs to a cell")
+            return
+        await self._marked(number)
+        self.before_intent()
+        effect = self._effect(frame, place)
+        why = self._stopped() or self._clash(frame, effect)
+        digest = self.recorded.get(effect.key, (None, None))[0]
+        decision = decide(effect, self.mode, place.role, recorded=digest, sandbox=self._sandbox)
+        if why or decision.answer is Answer.REFUSE:
+            why = why or decision.why
+            self._sink.write(
+                "effect-refused", {"key": effect.key, "summary": effect.summary, "why": why}, durable=True
+            )
+            self._no(number, why)
+        elif decision.answer is Answer.RECORDED:
+            value = self.recorded[effect.key][1]
+            self._send(
+                {
+                    "id": number,
+                    "do": "value",
+                    "value": self._vault.get(value["secret"]) if effect.kind == "secret" else value,
+                }
+            )
+        else:
+            await self._allow(number, effect, place, frame)
+
+    def _stopped(self) -> str:
+        """Why nothing may begin any more."""
+        return self.stopping or self.poison or ""
+
+    async def _marked(self, number: int) -> None:
+        event = self._marks.setdefault(number, asyncio.Event())
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(event.wait(), MARK_LIMIT)
+        self._marks.pop(number, None)
+
+    def _effect(self, frame: Frame, place: Place) -> Effect:
+        kind = str(frame["kind"])
+        order = frame.get("key")
+        if order is None:
+            place.counts[kind] += 1
+            order = place.counts[kind]
+        return Effect(
+            kind=kind,
+            key=f"{place.cell}/{kind}/{order}",
+            summary=self._redactor.text(str(frame["summary"])),
+            changes=bool(frame["changes"]),
+            idempotent=bool(frame.get("idempotent")),
+            request=self._redactor.value(dict(frame["request"])),
+        )
+
+    def _clash(self, frame: Frame, effect: Effect) -> str:
+        """Effects of one cell that run at the same time need names of their own, or a replay could mix them up."""
+        others = [item.effect for item in self._open.values()]
+        if any(other.key == effect.key for other in others):
+            return f"two effects have the key {effect.key} at the same time; give each its own key="
+        if frame.get("key") is None and any(other.kind == effect.kind for other in others):
+            return f"effects that run at the same time need key=: {effect.summary}"
+        return ""
+
+    async def _allow(self, number: int, effect: Effect, place: Place, frame: Frame) -> None:
+        intent = self._sink.write(
+            "effect-intent",
+            {
+                "key": effect.key,
+                "kind": effect.kind,
+                "step": place.step,
+                "summary": effect.summary,
+                "changes": effect.changes,
+                "idempotent": effect.idempotent,
+                "request": effect.request,
+                "digest": effect.digest,
+            },
+            durable=True,
+        )
+        self._open[number] = _Open(effect, intent.seq)
+        if effect.kind in ("secret", "note") or (
+            effect.kind in ("ask", "confirm") and self.mode is not Mode.SESSION
+        ):
+            await self._by_runner(number, effect, frame)
+        else:
+            self._send({"id": number, "do": "run", "folder": f"{intent.seq:04d}"})
+
+    async def _by_runner(self, number: int, effect: Effect, frame: Frame) -> None:
+        """Effects the runner itself performs: questions, secrets, notes."""
+        if effect.kind == "note":
+            self._finish(number, {"text": effect.request["text"]})
+        elif effect.kind == "secret":
+            self._give_secret(number, str(effect.request["name"]))
+        else:
+            await self._ask(number, effect, frame)
+
+    def _finish(self, number: int, result: Any, *, send: Any = None) -> None:
+        self._result(number, Status.SUCCEEDED, result, "")
+        self._send({"id": number, "do": "value", "value": result if send is None else send})
+
+    def _give_secret(self, number: int, name: str) -> None:
+        value = self._vault.get(name)
+        if value is None:
+            why = f"there is no secret {name}; name it under secrets: in environment.yml"
+            self._result(number, Status.FAILED, None, why)
+            self._send({"id": number, "do": "fail", "why": why})
+        else:
+            self._finish(number, {"secret": name}, send=value)
+
+    async def _ask(self, number: int, effect: Effect, frame: Frame) -> None:
+        request = effect.request
+        choices = ("yes", "no") if effect.kind == "confirm" else tuple(map(str, request.get("choices") or ()))
+        kind: Any = effect.kind
+        question = Question(str(request["name"]), kind, str(request["question"]), choices)
+        self._waiting[number] = started = time.monotonic()
+        try:
+            answer = await self._questions.put(question)
+        except Unanswered as error:
+            self.unanswered = error.question
+            self._result(number, Status.FAILED, None, str(error))
+            self._no(number, str(error))
+            return
+        finally:
+            del self._waiting[number]
+            self._waited += 0.0 if self._waiting else time.monotonic() - started
+        self._finish(number, {"value": answer.value, "by": answer.by, "note": answer.note})
+
+    def _withdraw(self, number: int, _: Frame) -> None:
+        """The cell was interrupted while it waited for the go-ahead."""
+        task = self._tasks.get(number)
+        if task is not None:
+            task.cancel()
+        if number in self._open:
+            self._result(number, Status.FAILED, {"changed": False}, "withdrawn before it began")
+
+    # -- what the kernel reports
+
+    def _sample(self, number: int, frame: Frame) -> None:
+        """Something an open effect reports while it goes on: one line of its event stream."""
+        item = self._open.get(number)
+        if item is None:
+            return
+        if item.stream is None:
+            item.stream = self._sink.stream("effects", f"{item.intent:04d}-{slug(item.effect.kind)}.jsonl")
+        sample = self._redactor.value(frame["sample"])
+        item.stream.append(json.dumps(sample, ensure_ascii=False) + "\n")
+        if frame.get("show"):
+            shown = {"intent": item.intent, "text": str(frame["show"])}
+            self._sink.write("effect-progress", shown)
+
+    def _end(self, number: int, frame: Frame) -> None:
+        if number not in self._open:
+            self._no(number, f"nothing is open under {number}")
+            return
+        status = Status(frame["status"])
+        result = frame.get("result")
+        if frame.get("attachment") is not None:
+            result = self._attach(number, result, base64.b64decode(frame["attachment"], validate=True))
+        self._result(number, status, result, str(frame.get("why") or ""))
+        self._send({"id": number, "do": "ack"})
+
+    def _attach(self, number: int, result: Any, data: bytes) -> Any:
+        with contextlib.suppress(UnicodeDecodeError):
+            data = self._redactor.text(data.decode()).encode()
+        name = f"{self._open[number].intent:04d}-{slug(str(result['name']))}"
+        suffix = Path(str(result["name"])).suffix
+        return {
+            **result,
+            "file": self._sink.blob("effects", name + (suffix if suffix.isascii() else ""), data),
+        }
+
+    def _result(self, number: int, status: Status, result: Any, why: str) -> None:
+        item = self._open.pop(number)
+        data: Frame = {
+            "intent": item.intent,
+            "key": item.effect.key,
+            "status": status,
+            "digest": item.effect.digest,
+        }
+        if why:
+            data["why"] = why
+        if item.stream is not None:
+            data["events"] = item.stream.close()
+        if status is Status.SUCCEEDED:
+            self.results[item.effect.key] = (item.effect.digest, result)
+        text = json.dumps(self._redactor.value(result), ensure_ascii=False)
+        if len(text) > INLINE:
+            name = f"{item.intent:04d}-{slug(item.effect.kind)}-result.json"
+            data["file"] = self._sink.blob("effects", name, text.encode())
+            result = {"changed": result.get("changed")} if isinstance(result, dict) else None
+        data["result"] = result
+        self._sink.write("effect-result", data, durable=True)
+        if item.effect.changes and not (isinstance(result, dict) and result.get("changed") is False):
+            self.changed = True

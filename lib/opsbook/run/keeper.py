@@ -1,0 +1,111 @@
+"""The keeper: starts the kernel, and ends the whole tree when the runner or the kernel is gone.
+
+It runs in its own session and adopts every orphan below it, so nothing of a run outlives the run:
+ansible-playbook, for one, lives in a session of its own and ignores a hang-up.
+
+It reads one JSON order from its standard input, then lines: `interrupt`, `end`. The end of that pipe
+means that the runner is gone. It writes JSON lines: {"kernel": pid}, {"exited": code}, {"left": n}.
+"""
+
+import contextlib
+import ctypes
+import json
+import os
+import selectors
+import shutil
+import signal
+import subprocess
+import sys
+from typing import Any
+
+from opsbook.run import tree
+
+_SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of Linux's prctl(2)
+
+
+def main() -> None:
+    """Serve one kernel until it ends or nobody wants it any more."""
+    order, rest = _order()
+    adopt_orphans()
+    wake = _signals()
+    kernel = subprocess.Popen(
+        order["argv"],
+        env=order["env"],
+        cwd=order["cwd"],
+        stdin=subprocess.DEVNULL,
+        stdout=order["output"],
+        stderr=order["output"],
+        pass_fds=order["keep"],
+        start_new_session=True,
+    )
+    os.close(order["output"])
+    _tell({"kernel": kernel.pid})
+    _serve(kernel, wake, rest)
+    left = tree.end(os.getpid(), order["run"], kernel.pid, adopted=True)
+    shutil.rmtree(order["private"], ignore_errors=True)
+    _tell({"left": left})
+
+
+def adopt_orphans() -> None:
+    """Make this process the parent of every orphan below it (Linux; elsewhere orphans stay orphans)."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None, use_errno=True).prctl(_SUBREAPER, 1, 0, 0, 0)
+
+
+def _order() -> tuple[dict[str, Any], bytes]:
+    data = b""
+    while b"\n" not in data:
+        piece = os.read(0, 65536)
+        if not piece:
+            sys.exit(0)
+        data += piece
+    line, _, rest = data.partition(b"\n")
+    return json.loads(line), rest
+
+
+def _signals() -> int:
+    """Turn signals into bytes on a pipe; returns its reading end."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    os.set_blocking(reading, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    for number in (signal.SIGCHLD, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_IGN)
+    return reading
+
+
+def _serve(kernel: "subprocess.Popen[bytes]", wake: int, rest: bytes) -> None:
+    """Return when the kernel has ended, or the runner wants the end or is gone."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(0, selectors.EVENT_READ)
+        selector.register(wake, selectors.EVENT_READ)
+        pending = rest
+        while True:
+            if kernel.poll() is not None:
+                _tell({"exited": kernel.returncode})
+                return
+            *lines, pending = pending.split(b"\n")
+            for line in lines:
+                if line == b"interrupt":
+                    kernel.send_signal(signal.SIGINT)
+                elif line == b"end":
+                    return
+            ready = {key.fd for key, _ in selector.select()}
+            if wake in ready and signal.SIGTERM in os.read(wake, 4096):
+                return
+            if 0 in ready:
+                piece = os.read(0, 65536)
+                if not piece:
+                    return
+                pending += piece
+
+
+def _tell(message: dict[str, Any]) -> None:
+    with contextlib.suppress(OSError):
+        os.write(1, (json.dumps(message) + "\n").encode())
+
+
+if __name__ == "__main__":
+    main()

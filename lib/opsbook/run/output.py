@@ -1,0 +1,138 @@
+"""What cells print: redacted as a stream, journaled up to a limit, spilled to a file beyond it."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from opsbook.model.event import Data, Sink, Stream
+from opsbook.model.redact import RedactedStream, Redactor
+
+HEAD = 64 * 1024
+"""Characters of a cell's streams that go into journal and notebook; what follows goes to a file."""
+
+TAIL = 16 * 1024
+"""Characters of the end that are kept besides."""
+
+LARGE = 256 * 1024
+"""A rich output (an image, a table) longer than this is replaced by a remark."""
+
+
+@dataclass
+class _Cell:
+    """The output of the cell that runs."""
+
+    id: str
+    streams: dict[str, RedactedStream] = field(default_factory=dict)
+    written: int = 0
+    spill: Stream | None = None
+    tail: "deque[str]" = field(default_factory=deque)
+    tail_size: int = 0
+
+
+class Outputs:
+    """Collects the output of one cell after another into the sink."""
+
+    def __init__(
+        self, sink: Sink, redactor: Redactor, on_mark: Callable[[int], None], mark_type: str
+    ) -> None:
+        self._sink = sink
+        self._redactor = redactor
+        self._on_mark = on_mark
+        self._mark_type = mark_type
+        self._cell = _Cell("")
+        self._number = 0
+
+    def begin(self, cell: str) -> None:
+        """What comes from now on belongs to this cell."""
+        self._cell = _Cell(cell)
+        self._number += 1
+
+    def flush(self) -> None:
+        """Write out what a redacted stream still holds back."""
+        for name, stream in self._cell.streams.items():
+            self._text(name, stream.flush())
+
+    def end(self) -> Data:
+        """The cell is over; returns what its closing event says of its output."""
+        self.flush()
+        cell, found = self._cell, {}
+        if cell.spill is not None:
+            found = {"tail": "\n…\n" + "".join(cell.tail), "file": cell.spill.close()}
+        self._cell = _Cell("")
+        return found
+
+    def raw(self, text: str) -> None:
+        """What the kernel's process wrote past IPython."""
+        self._stream("stderr", text)
+
+    def message(self, message: dict[str, Any]) -> None:
+        """One message of the kernel's iopub channel."""
+        content = message["content"]
+        match message["msg_type"]:
+            case "stream":
+                self._stream(content["name"], content["text"])
+            case "display_data" if self._mark_type in content["data"]:
+                self._on_mark(int(content["data"][self._mark_type]["id"]))
+            case "display_data" | "execute_result" | "update_display_data" | "clear_output" | "error" as kind:
+                self.flush()
+                self._rich(_output(kind, content))
+
+    def _stream(self, name: str, text: str) -> None:
+        stream = self._cell.streams.setdefault(name, self._redactor.stream())
+        self._text(name, stream.feed(text))
+
+    def _text(self, name: str, text: str) -> None:
+        """Redacted text of a stream."""
+        cell = self._cell
+        if not text:
+            return
+        room = max(0, HEAD - cell.written)
+        now, later = (text, "") if len(text) <= room else (text[:room], text[room:])
+        cell.written += len(now)
+        if now:
+            output = {"output_type": "stream", "name": name, "text": now}
+            self._sink.write("output", {"cell": cell.id, "output": output})
+        if later:
+            self._spill(later)
+
+    def _spill(self, text: str) -> None:
+        cell = self._cell
+        if cell.spill is None:
+            cell.spill = self._sink.stream(
+                "outputs", f"{self._number:04d}-{cell.id.replace('/', '-') or 'between'}.txt"
+            )
+        cell.spill.append(text)
+        cell.tail.append(text[-TAIL:])
+        cell.tail_size += len(cell.tail[-1])
+        while cell.tail_size - len(cell.tail[0]) >= TAIL:
+            cell.tail_size -= len(cell.tail.popleft())
+
+    def _rich(self, output: Data) -> None:
+        self._sink.write("output", {"cell": self._cell.id, "output": output})
+
+
+def _output(kind: str, content: dict[str, Any]) -> Data:
+    """An nbformat output, with the display's id where it may be updated later."""
+    if kind == "error":
+        return {
+            "output_type": "error",
+            "ename": content["ename"],
+            "evalue": content["evalue"],
+            "traceback": content["traceback"],
+        }
+    if kind == "clear_output":
+        return {"output_type": "clear_output"}
+    found = {"output_type": kind, "data": _small(content["data"]), "metadata": content.get("metadata", {})}
+    if kind == "execute_result":
+        found["execution_count"] = content["execution_count"]
+    display = content.get("transient", {}).get("display_id")
+    return found | ({"display_id": display} if display else {})
+
+
+def _small(data: dict[str, Any]) -> dict[str, Any]:
+    """MIME bundle without parts that are too long for a journal."""
+    kept = {kind: value for kind, value in data.items() if not isinstance(value, str) or len(value) <= LARGE}
+    if len(kept) < len(data) and "text/plain" not in kept:
+        kept["text/plain"] = f"(output of more than {LARGE // 1024} KiB left out; use attach() to keep it)"
+    return kept

@@ -1,0 +1,77 @@
+"""Put a question: known answers first, then a person at the terminal or a request in the inbox."""
+
+import asyncio
+from collections.abc import Mapping
+
+from opsbook.model.event import Sink
+from opsbook.model.person import Answer, Person, Question
+
+
+class Unanswered(Exception):
+    """Nobody is there to answer. The run stops here and waits."""
+
+    def __init__(self, question: Question) -> None:
+        super().__init__(f"{question.name} needs an answer and nobody is there: {question.text}")
+        self.question = question
+
+
+class Questions:
+    """Everything a run asks a person goes through here, and every answer into the journal."""
+
+    def __init__(self, sink: Sink, person: Person, known: Mapping[str, str], operator: str) -> None:
+        self._sink = sink
+        self._person = person
+        self._known = dict(known)
+        self._operator = operator
+        self._open: dict[str, asyncio.Future[Answer]] = {}
+        self._turn = asyncio.Lock()
+
+    @property
+    def present(self) -> bool:
+        """Whether somebody is there."""
+        return self._person.present
+
+    async def put(self, question: Question) -> Answer:
+        """The answer, journaled. Raises Unanswered if nobody can give one."""
+        asked = {
+            "name": question.name,
+            "kind": question.kind,
+            "text": question.text,
+            "choices": list(question.choices),
+        }
+        self._sink.write("question-asked", asked)
+        known = self._known.get(question.name)
+        if known is not None and question.accepts(known):
+            answer = Answer(known, f"{self._operator} (given ahead)")
+        elif self._person.present:
+            answer = await self._ask(question)
+        else:
+            raise Unanswered(question)
+        content = {"name": question.name, "value": answer.value, "by": answer.by, "note": answer.note}
+        self._sink.write("question-answered", content, durable=True)
+        return answer
+
+    async def _ask(self, question: Question) -> Answer:
+        """First of: the person at the terminal, a request in the inbox. One question at a time on the terminal."""
+        elsewhere: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._open[question.name] = elsewhere
+        here = asyncio.create_task(self._in_turn(question))
+        try:
+            await asyncio.wait({here, elsewhere}, return_when=asyncio.FIRST_COMPLETED)
+            return elsewhere.result() if elsewhere.done() else here.result()
+        finally:
+            del self._open[question.name]
+            here.cancel()
+            await asyncio.gather(here, return_exceptions=True)
+
+    async def _in_turn(self, question: Question) -> Answer:
+        async with self._turn:
+            return await self._person.ask(question)
+
+    def offer(self, name: str, answer: Answer) -> None:
+        """An answer that came through the inbox: for the question that stands, or for one that will."""
+        future = self._open.get(name)
+        if future is None or future.done():
+            self._known[name] = answer.value
+        else:
+            future.set_result(answer)

@@ -1,0 +1,82 @@
+"""Secrets: references become values here, in the runner, and nowhere else."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from opsbook.errors import InputError
+from opsbook.model.redact import Redactor
+
+
+class Vault:
+    """Values of one run, by name. Every one is known to the redactor before anybody can print it."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+        self._values: dict[str, str] = {}
+
+    def add(self, name: str, value: str) -> None:
+        """Keep a value. Raises InputError if it is too short to be kept out of a record."""
+        try:
+            self._redactor.add(name, value)
+        except ValueError as error:
+            raise InputError(f"{str(error).capitalize()}.", "Use a longer secret.") from error
+        self._values[name] = value
+
+    def get(self, name: str) -> str | None:
+        return self._values.get(name)
+
+
+def resolve(name: str, reference: str, root: Path, inventory: Mapping[str, str]) -> str:
+    """The value behind `env:NAME`, `file:PATH` or `vault:NAME`. Raises InputError without showing anything of it."""
+    scheme, _, rest = reference.partition(":")
+    if scheme == "env":
+        value = os.environ.get(rest)
+        if value is None:
+            raise InputError(
+                f"Secret {name}: the environment variable {rest} is not set.", f"Export {rest} and try again."
+            )
+        return value
+    if scheme == "vault":
+        if rest not in inventory:
+            raise InputError(
+                f"Secret {name}: no vaulted variable {rest} in the inventory.", "Check its group_vars."
+            )
+        return inventory[rest]
+    try:
+        return (root / Path(rest).expanduser()).read_text(encoding="utf-8").rstrip("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise InputError(
+            f"Secret {name}: {rest} cannot be read: {reason}.", "Check the path and its rights."
+        ) from error
+
+
+def vaulted(inventory: Path, password_file: Path | None) -> dict[str, str]:
+    """Decrypted values of the inventory's vaulted variables, by name.
+
+    Ansible decrypts them: a small program of its own process, so that its import costs nothing where
+    no vault is used. Raises InputError if there is something to decrypt and no password that does.
+    """
+    sources = [
+        p for p in sorted(inventory.rglob("*")) if p.is_file() and b"$ANSIBLE_VAULT;" in p.read_bytes()
+    ]
+    if not sources:
+        return {}
+    if password_file is None or not password_file.is_file():
+        raise InputError(
+            f"{sources[0]} is vaulted, and there is no vault password.",
+            'Name its file in opsbook.toml: vault_password_file = "…".',
+        )
+    from opsbook.run import vault
+
+    command = [sys.executable, "-m", vault.__name__, str(password_file), *map(str, sources)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise InputError(
+            f"The vaulted values of {inventory.name} cannot be read: {done.stderr.strip()}",
+            "Check the vault password.",
+        )
+    return vault.parse(done.stdout)

@@ -1,0 +1,1 @@
+"""From text to Runbook: reading, the catalog of a project, and lint."""

@@ -1,0 +1,69 @@
+"""Front matter: the YAML between the first two `---` lines."""
+
+import yaml
+from pydantic import ValidationError
+
+from opsbook.model.front import MKDOCS_KEYS, FrontMatter
+from opsbook.model.text import nearest
+from opsbook.source.problem import Problem
+
+_IGNORED = MKDOCS_KEYS | {"jupyter", "jupytext"}
+
+
+def split(text: str) -> tuple[str | None, int]:
+    """The front matter's YAML (None if there is none) and the index of the first line after it."""
+    lines = text.split("\n")
+    if lines[0].rstrip() != "---":
+        return None, 0
+    for index, line in enumerate(lines[1:], 1):
+        if line.rstrip() == "---":
+            return "\n".join(lines[1:index]), index + 1
+    return None, 0
+
+
+def parse(text: str, path: str) -> tuple[FrontMatter, list[Problem]]:
+    """Validated front matter; with problems, whatever of it was valid."""
+    block, after = split(text)
+    if block is None:
+        if text.startswith("---\n"):
+            return FrontMatter(), [Problem(path, 1, 1, "F001", "the front matter has no closing ---")]
+        return FrontMatter(), []
+    try:
+        values = yaml.load(block, Loader=_Loader) or {}  # noqa: S506  (a SafeLoader, below)
+    except yaml.YAMLError as error:
+        return FrontMatter(), [_yaml_problem(error, path)]
+    if not isinstance(values, dict):
+        return FrontMatter(), [
+            Problem(path, 2, 1, "F001", "the front matter is not a list of `key: value` lines")
+        ]
+    return _validate({k: v for k, v in values.items() if k not in _IGNORED}, block, path)
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Safe YAML that keeps `duration: 3m` and `reviewed: 2026-11-20` as YAML does."""
+
+
+def _yaml_problem(error: yaml.YAMLError, path: str) -> Problem:
+    mark = getattr(error, "problem_mark", None)
+    what = getattr(error, "problem", None) or "not valid YAML"
+    line, column = (mark.line + 2, mark.column + 1) if mark else (2, 1)
+    return Problem(path, line, column, "F001", f"the front matter is not valid YAML: {what}")
+
+
+def _validate(values: dict[str, object], block: str, path: str) -> tuple[FrontMatter, list[Problem]]:
+    try:
+        return FrontMatter.model_validate(values), []
+    except ValidationError as error:
+        problems = [_problem(e["loc"], e["type"], e["msg"], block, path) for e in error.errors()]
+        bad = {str(e["loc"][0]) for e in error.errors() if e["loc"]}
+    good = {k: v for k, v in values.items() if str(k) not in bad and k in FrontMatter.model_fields}
+    return FrontMatter.model_validate(good), problems
+
+
+def _problem(where: tuple[int | str, ...], kind: str, message: str, block: str, path: str) -> Problem:
+    key = str(where[0]) if where else ""
+    line = next((n for n, text in enumerate(block.split("\n"), 2) if text.startswith(f"{key}:")), 2)
+    if kind == "extra_forbidden":
+        known = [*FrontMatter.model_fields, *_IGNORED]
+        return Problem(path, line, 1, "F002", f"unknown key {key}. {nearest(key, known)}")
+    return Problem(path, line, 1, "F003", f"{key}: {message[0].lower()}{message[1:]}")

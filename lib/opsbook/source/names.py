@@ -1,0 +1,120 @@
+"""What a cell's code says, without running it: names, calls, literal arguments."""
+
+import ast
+import builtins
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from opsbook.model.runbook import Cell, Step
+
+BUILTINS = frozenset(dir(builtins))
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call in a cell. `name` is dotted; `line` and `column` are those of the document."""
+
+    name: str
+    node: ast.Call
+    line: int
+    column: int
+
+    def literal(self, position: int, keyword: str) -> str | None:
+        """A text argument, if it is written as a literal."""
+        nodes = [k.value for k in self.node.keywords if k.arg == keyword]
+        nodes += self.node.args[position : position + 1]
+        value = nodes[0].value if nodes and isinstance(nodes[0], ast.Constant) else None
+        return value if isinstance(value, str) else None
+
+    def flag(self, keyword: str) -> bool | None:
+        """A keyword written as True or False."""
+        for given in self.node.keywords:
+            if (
+                given.arg == keyword
+                and isinstance(given.value, ast.Constant)
+                and isinstance(given.value.value, bool)
+            ):
+                return given.value.value
+        return None
+
+
+def tree(cell: Cell) -> ast.Module | SyntaxError:
+    """The cell's syntax tree, or why it has none. Cells may await at the top, as in Jupyter."""
+    try:
+        code = compile(
+            cell.source,
+            "<cell>",
+            "exec",
+            ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT,
+            dont_inherit=True,
+        )
+    except SyntaxError as error:
+        return error
+    assert isinstance(code, ast.Module)
+    return code
+
+
+def calls(cell: Cell) -> Iterator[Call]:
+    """Every call in the cell."""
+    parsed = tree(cell)
+    for node in ast.walk(parsed) if isinstance(parsed, ast.Module) else ():
+        if isinstance(node, ast.Call):
+            yield Call(dotted(node.func), node, cell.line + node.lineno - 1, node.col_offset + 1)
+
+
+def dotted(node: ast.expr) -> str:
+    """`a.b.c` for a chain of names; empty for anything else."""
+    if isinstance(node, ast.Attribute):
+        before = dotted(node.value)
+        return f"{before}.{node.attr}" if before else node.attr
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def bound(cell: Cell) -> set[str]:
+    """Names the cell defines: assignments, imports, functions, loop variables, parameters of functions."""
+    parsed = tree(cell)
+    found: set[str] = set()
+    for node in ast.walk(parsed) if isinstance(parsed, ast.Module) else ():
+        match node:
+            case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
+                found.add(name)
+            case ast.alias(name=name, asname=alias):
+                found.add(alias or name.split(".")[0])
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                found.add(name)
+            case ast.arg(arg=name) | ast.ExceptHandler(name=str() as name):
+                found.add(name)
+    return found
+
+
+def used(cell: Cell) -> Iterator[tuple[str, int, int]]:
+    """Names the cell reads, each with line and column in the document."""
+    parsed = tree(cell)
+    for node in ast.walk(parsed) if isinstance(parsed, ast.Module) else ():
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            yield node.id, cell.line + node.lineno - 1, node.col_offset + 1
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question whose name is known before the run. `choices` is empty for free text."""
+
+    name: str
+    step: str
+    kind: str
+    text: str
+
+
+def questions(steps: Iterator[Step] | tuple[Step, ...]) -> list[Question]:
+    """Every question these steps may put to a person, in order; a manual step asks under its own name."""
+    found = []
+    for step in steps:
+        if step.manual:
+            found.append(Question(step.id, step.id, "manual", step.title))
+        for cell in step.cells:
+            for call in calls(cell):
+                kind = call.name.rpartition(".")[2]
+                name = call.literal(0, "name")
+                if kind in ("ask", "confirm") and call.name == kind and name:
+                    found.append(Question(name, step.id, kind, call.literal(1, "question") or name))
+    return found

@@ -1,0 +1,205 @@
+"""Read one document. Jupytext decides what is a cell; the lines decide where everything stands."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from opsbook.model.runbook import ROLES, Cell, Role, Runbook, Section, Step
+from opsbook.model.text import slug
+from opsbook.source import front, parameters
+from opsbook.source.problem import Problem
+
+_FENCE = re.compile(r"^(`{3,}|~{3,})\s*([\w+#-]*)(.*)$")
+_HEADING = re.compile(r"^(#{1,6})\s+(.*?)\s*#*\s*$")
+_MAGIC = re.compile(r"^%%(\w+).*\n?")
+_EXPECTED = re.compile(r"^\**Expected:?\**:?\s*(.*)$")
+
+
+@dataclass
+class _Draft:
+    """A section or step while its lines are being collected."""
+
+    title: str
+    line: int
+    prose: list[str] = field(default_factory=list)
+    cells: list[Cell] = field(default_factory=list)
+    steps: list["_Draft"] = field(default_factory=list)
+
+
+def read(path: Path, root: Path) -> tuple[Runbook, list[Problem]]:
+    """The document at `path` and every problem of its form. Raises OSError if it cannot be read."""
+    shown = str(path.relative_to(root))
+    text = path.read_bytes().decode("utf-8", errors="replace").replace("\r\n", "\n")
+    return parse(text, shown)
+
+
+def parse(text: str, shown: str) -> tuple[Runbook, list[Problem]]:
+    """The document whose text this is; `shown` is its path relative to the project."""
+    matter, problems = front.parse(text, shown)
+    lines = text.split("\n")
+    cells, more = _cells(text, lines, shown)
+    problems += more + _unclosed(lines, shown)
+    title, drafts = _outline(lines, front.split(text)[1], cells)
+    sections = tuple(_section(draft) for draft in drafts)
+    holder = next(
+        (d.cells[0] for d in drafts if ROLES.get(d.title.lower()) is Role.PARAMETERS and d.cells), None
+    )
+    found, more = parameters.parse(holder, shown) if holder else ((), [])
+    name = Path(shown).stem
+    runbook = Runbook(
+        name=name,
+        path=Path(shown),
+        front=matter,
+        title=matter.title or title or name,
+        source=text,
+        sections=sections,
+        parameters=found,
+        parameters_cell=holder,
+    )
+    return runbook, problems + more
+
+
+def _cells(text: str, lines: list[str], shown: str) -> tuple[dict[int, tuple[int, Cell]], list[Problem]]:
+    """Code cells by the index of their fence line, each with the index after its closing fence."""
+    import jupytext
+
+    found: dict[int, tuple[int, Cell]] = {}
+    problems: list[Problem] = []
+    at = front.split(text)[1]
+    for node in jupytext.reads(text, fmt="md").cells:
+        if node.cell_type != "code":
+            continue
+        opening, after = _locate(node.source, lines, at)
+        at = after
+        cell = _cell(node, opening + 2)
+        problems += _cell_problems(node, cell, shown, opening + 1)
+        found[opening] = (after, cell)
+    return found, problems
+
+
+def _locate(source: str, lines: list[str], at: int) -> tuple[int, int]:
+    """Where the fence of this cell opens, and the line after it closes."""
+    body = _MAGIC.sub("", source, count=1).strip("\n").split("\n")
+    candidates = list(_fences(lines, at))
+    for opening, closing in candidates:
+        inner = "\n".join(lines[opening + 1 : closing]).strip("\n").split("\n")
+        if [line.strip() for line in inner] == [line.strip() for line in body]:
+            return opening, closing + 1
+    opening, closing = candidates[0] if candidates else (at, len(lines) - 1)
+    return opening, closing + 1
+
+
+def _fences(lines: list[str], at: int) -> "list[tuple[int, int]]":
+    """Opening and closing line indices of every fence at column 0 from `at` on."""
+    found = []
+    while at < len(lines):
+        match = _FENCE.match(lines[at])
+        if match is None:
+            at += 1
+            continue
+        closing = _closing(lines, at, match[1])
+        found.append((at, closing))
+        at = closing + 1
+    return found
+
+
+def _closing(lines: list[str], opening: int, ticks: str) -> int:
+    closer = re.compile(rf"^{re.escape(ticks[0])}{{{len(ticks)},}}\s*$")
+    return next((i for i in range(opening + 1, len(lines)) if closer.match(lines[i])), len(lines))
+
+
+def _unclosed(lines: list[str], shown: str) -> list[Problem]:
+    return [
+        Problem(shown, opening + 1, 1, "D001", "this fence is never closed; everything below it is swallowed")
+        for opening, closing in _fences(lines, 0)
+        if closing == len(lines)
+    ]
+
+
+def _cell(node: Any, line: int) -> Cell:
+    magic = _MAGIC.match(node.source)
+    timeout = node.metadata.get("timeout")
+    return Cell(
+        id="",
+        source=node.source,
+        line=line,
+        tags=tuple(node.metadata.get("tags", ())),
+        timeout=float(timeout)
+        if isinstance(timeout, int | float) and not isinstance(timeout, bool)
+        else None,
+        language=magic[1] if magic else "python",
+    )
+
+
+def _cell_problems(node: Any, cell: Cell, shown: str, line: int) -> list[Problem]:
+    problems = []
+    if "incorrectly_encoded_metadata" in node.metadata:
+        text = 'the tags in braces are lost; write ```python tags=["parameters"]'
+        problems.append(Problem(shown, line, 1, "D002", text))
+    timeout = node.metadata.get("timeout")
+    if timeout is not None and (cell.timeout is None or cell.timeout <= 0):
+        problems.append(Problem(shown, line, 1, "D003", f"timeout={timeout!r} is not a number of seconds"))
+    if cell.language != "python":
+        text = (
+            f"a {cell.language} cell cannot run here; use command([...]) in a python cell, or a console fence"
+        )
+        problems.append(Problem(shown, line, 1, "D004", text))
+    return problems
+
+
+def _outline(lines: list[str], at: int, cells: dict[int, tuple[int, Cell]]) -> tuple[str, list[_Draft]]:
+    """The H1's text and a draft for each H2, with its prose, cells and H3s."""
+    title, sections = "", []
+    current = _Draft("", 0)
+    plain = {opening: closing for opening, closing in _fences(lines, at) if opening not in cells}
+    while at < len(lines):
+        if at in cells:
+            at, cell = cells[at]
+            current.cells.append(cell)
+            continue
+        if at in plain:
+            current.prose += lines[at : plain[at] + 1]
+            at = plain[at] + 1
+            continue
+        heading = _HEADING.match(lines[at])
+        level = len(heading[1]) if heading else 0
+        if heading and level == 1:
+            title = title or heading[2]
+        elif heading and level == 2:
+            current = _Draft(heading[2], at + 1)
+            sections.append(current)
+        elif heading and level == 3 and sections:
+            current = _Draft(heading[2], at + 1)
+            sections[-1].steps.append(current)
+        else:
+            current.prose.append(lines[at])
+        at += 1
+    return title, sections
+
+
+def _section(draft: _Draft) -> Section:
+    role = ROLES.get(draft.title.lower(), Role.PROSE)
+    steps = draft.steps if not draft.cells and draft.steps else [draft, *draft.steps]
+    return Section(draft.title, role, draft.line, tuple(_step(step, draft.title, role) for step in steps))
+
+
+def _step(draft: _Draft, section: str, role: Role) -> Step:
+    name = slug(draft.title)
+    cells = tuple(
+        Cell(f"{name}/{n}", c.source, c.line, c.tags, c.timeout, c.language)
+        for n, c in enumerate(draft.cells, 1)
+    )
+    expected, prose = _expected(draft.prose)
+    return Step(name, draft.title, section, role, prose, draft.line, expected, cells)
+
+
+def _expected(lines: list[str]) -> tuple[str, str]:
+    """The text of the `Expected:` paragraph, and the prose without it."""
+    for index, line in enumerate(lines):
+        match = _EXPECTED.match(line)
+        if match:
+            end = next((i for i in range(index, len(lines)) if not lines[i].strip()), len(lines))
+            text = " ".join([match[1], *(more.strip() for more in lines[index + 1 : end])]).strip()
+            return text, "\n".join(lines[:index] + lines[end:]).strip()
+    return "", "\n".join(lines).strip()
