@@ -59,12 +59,9 @@ class _ToldInCell(BaseException):
     def _render_traceback_(self) -> list[str]:
         """What IPython shows for this exception."""
         own = str(Path(__file__).parent)
-        frames = [
-            f for f in traceback.walk_tb(self.__traceback__) if not f[0].f_code.co_filename.startswith(own)
-        ]
-        lines = [
-            f"line {number}: {_source(frame.f_code.co_filename, number)}" for frame, number in frames[-3:]
-        ]
+        places = [(frame.f_code.co_filename, number) for frame, number in traceback.walk_tb(self.__traceback__)]
+        theirs = [place for place in places if not place[0].startswith(own) and "site-packages" not in place[0]]
+        lines = [f"line {number}: {_source(filename, number)}" for filename, number in theirs[-3:]]
         return [*lines, f"{type(self).__name__}: {self}"]
 
 

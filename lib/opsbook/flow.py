@@ -85,9 +85,7 @@ def draft(settings: Settings, request: Request) -> Draft:
     allowed = runbook.front.environments
     if allowed and environment.name not in allowed:
         raise InputError(f"{runbook.name} may not run in {environment.name}, only in {', '.join(allowed)}.")
-    return Draft(
-        runbook, environment, bind.bind(runbook.parameters, request.given, environment, request.typed_secrets)
-    )
+    return Draft(runbook, environment, bind.bind(runbook.parameters, request.given, environment, request.typed_secrets))
 
 
 def plan(settings: Settings, drafted: Draft) -> Plan:
@@ -162,9 +160,7 @@ def _secrets(settings: Settings, drafted: Draft, request: Request, redactor: Red
 def _check_answers(runbook: Runbook, answers: Mapping[str, str], present: bool) -> None:
     """Known questions have usable answers, or somebody is there to give them."""
     known = {question.name: question for question in names.questions((*runbook.forward(), *runbook.undo()))}
-    problems = [
-        f"There is no question {name}. {nearest(name, known)}" for name in answers if name not in known
-    ]
+    problems = [f"There is no question {name}. {nearest(name, known)}" for name in answers if name not in known]
     choices = {"manual": MANUAL_CHOICES, "confirm": ("yes", "no")}
     for name, question in known.items():
         allowed = choices.get(question.kind, ())
@@ -172,9 +168,7 @@ def _check_answers(runbook: Runbook, answers: Mapping[str, str], present: bool) 
             problems.append(f"{answers[name]!r} does not answer {name}: it takes {', '.join(allowed)}.")
         elif name not in answers and not present:
             example = allowed[0] if allowed else "…"
-            problems.append(
-                f"Nobody is there to answer {name} ({question.text}); give --answer {name}={example}."
-            )
+            problems.append(f"Nobody is there to answer {name} ({question.text}); give --answer {name}={example}.")
     if problems:
         raise InputError(problems, "Nothing ran, and nothing was changed.")
 
@@ -315,23 +309,17 @@ def _locked(
         return Ending(Outcome.FAILED, f"{error.message} {error.hint}".strip(), changed=False, seconds=0.0)
 
 
-def _close(
-    settings: Settings, runbook: Runbook, folder: Path, book: journal.Journal, redactor: Redactor
-) -> list[str]:
+def _close(settings: Settings, runbook: Runbook, folder: Path, book: journal.Journal, redactor: Redactor) -> list[str]:
     """Derive what is derived, scan, seal. Returns the files in which a secret was found."""
     book.close()
     events = journal.read(folder / journal.NAME)
     told = summary.of(events)
-    files.write_atomic(
-        folder / "record.json", (json.dumps(told, indent=2, ensure_ascii=False) + "\n").encode()
-    )
+    files.write_atomic(folder / "record.json", (json.dumps(told, indent=2, ensure_ascii=False) + "\n").encode())
     files.write_atomic(folder / "runbook.ipynb", notebook.build(runbook, events, told))
     found = seal.scan(folder, redactor)
     if found:
         told["quarantined"] = found
-        files.write_atomic(
-            folder / "record.json", (json.dumps(told, indent=2, ensure_ascii=False) + "\n").encode()
-        )
+        files.write_atomic(folder / "record.json", (json.dumps(told, indent=2, ensure_ascii=False) + "\n").encode())
     seal.seal(folder, book.head)
     return found
 
@@ -360,9 +348,7 @@ def unlock(settings: Settings, target: str, reason: str) -> lock.Lock:
         if held.target == target and any(
             r.id == held.run and r.state == "running" for r in store.records(settings.records)
         ):
-            raise Refused(
-                f"{held.run} holds {target} and still runs.", f"Stop it first: opsbook cancel {held.run}."
-            )
+            raise Refused(f"{held.run} holds {target} and still runs.", f"Stop it first: opsbook cancel {held.run}.")
     taken = lock.unlock(settings.state, target)
     entry = {"time": journal.now(), "target": target, "run": taken.run, "by": operator(), "reason": reason}
     with (settings.state / "locks" / "unlocked.jsonl").open("a", encoding="utf-8") as log:
@@ -378,9 +364,7 @@ def session(settings: Settings, descriptor: int, name: str | None) -> None:
     known = [environments.load(settings, each) for each in environments.names(settings)]
     known.sort(key=lambda e: (not e.policy.sandbox, e.policy.order, e.name))
     if name is None and not known:
-        raise InputError(
-            "There is no environment.", "One is a folder playbooks/inventories/NAME with a hosts.yml."
-        )
+        raise InputError("There is no environment.", "One is a folder playbooks/inventories/NAME with a hosts.yml.")
     environment = environments.load(settings, name) if name else known[0]
     redactor = Redactor()
     vault = secrets.Vault(redactor)

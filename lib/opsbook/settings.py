@@ -62,9 +62,7 @@ def load(start: Path, *, given: bool = False) -> Settings:
 def _find_root(start: Path, given: bool) -> Path:
     candidates = [start] if given else [start, *start.parents]
     for folder in candidates:
-        if (folder / CONFIG).is_file() or (
-            (folder / "mkdocs.yml").is_file() and (folder / "runbooks").is_dir()
-        ):
+        if (folder / CONFIG).is_file() or ((folder / "mkdocs.yml").is_file() and (folder / "runbooks").is_dir()):
             return folder
     raise InputError(
         f"No opsbook project {'in' if given else 'at or above'} {start}.",

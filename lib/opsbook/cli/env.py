@@ -23,13 +23,9 @@ def execute(options: argparse.Namespace) -> int:
     found = [environment.load(settings, name) for name in environment.names(settings)]
     found.sort(key=lambda e: (e.policy.order, e.name))
     if options.json:
-        common.print_json(
-            [{"name": e.name, "title": e.policy.title, "sandbox": e.policy.sandbox} for e in found]
-        )
+        common.print_json([{"name": e.name, "title": e.policy.title, "sandbox": e.policy.sandbox} for e in found])
     elif found:
-        rows = [
-            (e.name, e.policy.title or "—", len(e.hosts), "yes" if e.policy.sandbox else "no") for e in found
-        ]
+        rows = [(e.name, e.policy.title or "—", len(e.hosts), "yes" if e.policy.sandbox else "no") for e in found]
         common.table(("NAME", "TITLE", "HOSTS", "SANDBOX"), rows)
     else:
         print("No environment yet. One is a folder playbooks/inventories/NAME with a hosts.yml.")

@@ -19,9 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runbook", help="a name from opsbook list")
     parser.add_argument("-e", "--environment", required=True, metavar="ENV")
     parser.add_argument("-p", "--parameter", action="append", default=[], metavar="NAME=VALUE")
-    parser.add_argument(
-        "--params-file", type=Path, metavar="FILE", help="YAML or JSON with values; -p wins over it"
-    )
+    parser.add_argument("--params-file", type=Path, metavar="FILE", help="YAML or JSON with values; -p wins over it")
 
 
 def request(options: argparse.Namespace) -> flow.Request:
@@ -47,16 +45,12 @@ def _file(path: Path) -> dict[str, str | list[str]]:
     if content in (None, ""):
         return {}
     if not isinstance(content, dict) or any(not _usable(value) for value in content.values()):
-        raise InputError(
-            f"{path} does not map names to values or lists of values.", "Write one NAME: VALUE a line."
-        )
+        raise InputError(f"{path} does not map names to values or lists of values.", "Write one NAME: VALUE a line.")
     return content
 
 
 def _usable(value: object) -> bool:
-    return isinstance(value, str) or (
-        isinstance(value, list) and all(isinstance(item, str) for item in value)
-    )
+    return isinstance(value, str) or (isinstance(value, list) and all(isinstance(item, str) for item in value))
 
 
 def complete(settings: Settings, wanted: flow.Request) -> tuple[flow.Request, flow.Draft]:

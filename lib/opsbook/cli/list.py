@@ -16,8 +16,7 @@ def execute(options: argparse.Namespace) -> int:
     entries = [
         entry
         for entry in catalog.entries(common.project(options))
-        if options.kind in (None, entry.front.kind)
-        and (options.alert is None or options.alert in entry.front.alerts)
+        if options.kind in (None, entry.front.kind) and (options.alert is None or options.alert in entry.front.alerts)
     ]
     if options.json:
         rows = [

@@ -77,9 +77,7 @@ def _command(arguments: list[str]) -> int:
         return 0
     name = arguments[0]
     if name not in COMMANDS:
-        raise InputError(
-            f"There is no command {name}. {nearest(name, COMMANDS)}", "opsbook --help lists them."
-        )
+        raise InputError(f"There is no command {name}. {nearest(name, COMMANDS)}", "opsbook --help lists them.")
     module = importlib.import_module(f"opsbook.cli.{name}")
     parser = argparse.ArgumentParser(
         prog=f"opsbook {name}",

@@ -55,7 +55,12 @@ class TerminalPerson:
         print(prompt, end="", flush=True)
         loop = asyncio.get_running_loop()
         ready: asyncio.Future[str] = loop.create_future()
-        loop.add_reader(sys.stdin.fileno(), lambda: ready.done() or ready.set_result(sys.stdin.readline()))
+
+        def read() -> None:
+            if not ready.done():
+                ready.set_result(sys.stdin.readline())
+
+        loop.add_reader(sys.stdin.fileno(), read)
         try:
             line = await ready
         finally:

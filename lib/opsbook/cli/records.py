@@ -69,9 +69,7 @@ def _show(settings: Settings, options: argparse.Namespace) -> int:
         return 0
     print(f"{told['title']} in {told['environment']}: {told['outcome']}")
     print(f"  {common.plain(str(told['reason']))}")
-    print(
-        f"  {record.id} by {told['operator']}, {common.local(told['started'])} to {common.local(told['ended'])}"
-    )
+    print(f"  {record.id} by {told['operator']}, {common.local(told['started'])} to {common.local(told['ended'])}")
     for name, value in (told["parameters"] or {}).items():
         print(f"  {name}={common.plain(str(value))}")
     print()
@@ -91,8 +89,7 @@ def _effects(told: dict[str, Any]) -> None:
     if changing:
         print()
         rows = [
-            (e["summary"], e["status"], {True: "yes", False: "no", None: "unknown"}[e["changed"]])
-            for e in changing
+            (e["summary"], e["status"], {True: "yes", False: "no", None: "unknown"}[e["changed"]]) for e in changing
         ]
         common.table(("EFFECT THAT MAY CHANGE", "STATUS", "CHANGED SOMETHING"), rows)
     if told["unknown"]:
@@ -106,9 +103,7 @@ def _effects(told: dict[str, Any]) -> None:
 def _verify(settings: Settings, options: argparse.Namespace) -> int:
     if not options.all and options.run is None:
         raise InputError("Which record?", "opsbook records verify RUN, or --all.")
-    chosen = (
-        list(store.records(settings.records)) if options.all else [store.find(settings.records, options.run)]
-    )
+    chosen = list(store.records(settings.records)) if options.all else [store.find(settings.records, options.run)]
     found = {record.id: seal.verify(record.folder) for record in chosen if record.state != "running"}
     bad = {run: flaws for run, flaws in found.items() if flaws}
     if options.json:
@@ -118,7 +113,5 @@ def _verify(settings: Settings, options: argparse.Namespace) -> int:
         for flaw in flaws:
             event = f", event {flaw.event}" if flaw.event else ""
             print(f"{run}: {flaw.file}{event}: {flaw.message}")
-    print(
-        f"{len(found) - len(bad)} records are as they were sealed (seals are not signed), {len(bad)} are not"
-    )
+    print(f"{len(found) - len(bad)} records are as they were sealed (seals are not signed), {len(bad)} are not")
     return 1 if bad else 0

@@ -70,9 +70,7 @@ def _json(runbook: Runbook) -> dict[str, Any]:
         "additionalProperties": False,
         "required": [p.name for p in parameters if p.required],
         "properties": {
-            p.name: p.schema()
-            | {"description": p.description}
-            | ({} if p.required else {"default": p.default})
+            p.name: p.schema() | {"description": p.description} | ({} if p.required else {"default": p.default})
             for p in parameters
         },
     }

@@ -132,7 +132,8 @@ class _Story:
             yield from _listed("Unknown: look before you go on", self.unknown)
         yield f"  record  {_shown(finished.folder, settings)}"
         if finished.quarantined:
-            yield f"  QUARANTINED: a secret was found in {', '.join(finished.quarantined)}; only you can read the record"
+            yield f"  QUARANTINED: a secret was found in {', '.join(finished.quarantined)}"
+            yield "  Only you can read the record now; change that secret."
         yield from _listed("Next", list(self._next(finished)))
 
     def _next(self, finished: flow.Finished) -> Iterator[str]:
@@ -187,7 +188,7 @@ class PlainView:
             case "question-answered":
                 self._line(f"  {data['name']}: {plain(data['value'])} ({data['by']})")
             case "rollback-started":
-                self._line(f"ROLLBACK: {one_line(plain(data['reason']), 400)}")
+                self._line("ROLLBACK")
             case "cancel-requested":
                 self._line(f"stopping before the next effect: cancelled by {data['by']}")
             case "output":
@@ -240,9 +241,7 @@ class LiveView:
         self._console = Console(highlight=False)
         self._story = _Story()
         self._spinner = Spinner("dots", style="cyan")
-        self._live = Live(
-            get_renderable=self._now, console=self._console, transient=True, refresh_per_second=8
-        )
+        self._live = Live(get_renderable=self._now, console=self._console, transient=True, refresh_per_second=8)
         self._section = ""
         self._step = ""
         self._since = 0.0
@@ -297,9 +296,7 @@ class LiveView:
                 self._section = ""
                 self._print("Rolling back", "bold yellow", f"  {one_line(data['reason'], 200)}", "yellow")
             case "cancel-requested":
-                self._print(
-                    "  stopping before the next effect; once more interrupts, a third time ends it", "yellow"
-                )
+                self._print("  stopping before the next effect; once more interrupts, a third time ends it", "yellow")
 
     def _begin(self, data: dict[str, Any]) -> None:
         if data["section"] != self._section:
@@ -348,9 +345,7 @@ class LiveView:
     def finish(self, finished: flow.Finished, settings: Settings) -> None:
         ending = finished.ending
         good = ending.outcome in _GOOD
-        style = (
-            "bold green" if good else "bold yellow" if ending.outcome is Outcome.ROLLED_BACK else "bold red"
-        )
+        style = "bold green" if good else "bold yellow" if ending.outcome is Outcome.ROLLED_BACK else "bold red"
         self._print("", "")
         self._print(f"{ending.outcome!s} in {duration(ending.seconds)}", style)
         if not good:

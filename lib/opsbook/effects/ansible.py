@@ -83,7 +83,8 @@ class _Events:
         self.counters.append(event["counter"])
         kind, data = event["event"], event.get("event_data") or {}
         host, task = data.get("host"), data.get("task")
-        result = data.get("res") if isinstance(data.get("res"), dict) else {}
+        found = data.get("res")
+        result: dict[str, Any] = found if isinstance(found, dict) else {}
         if kind in ("runner_on_failed", "runner_on_unreachable") and not data.get("ignore_errors"):
             self.failures.append(Failure(str(host), str(task), _reason(result), self._place(data)))
         if kind == "playbook_on_stats":
@@ -99,9 +100,7 @@ class _Events:
         return f"{Path(path).relative_to(self.root) if inside else path}:{line}"
 
     def _sample(self, event: dict[str, Any], data: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
-        kept = {
-            name: data[name] for name in ("play", "task", "host", "duration") if data.get(name) is not None
-        }
+        kept = {name: data[name] for name in ("play", "task", "host", "duration") if data.get(name) is not None}
         if "task_path" in data:
             kept["place"] = self._place(data)
         if result:
@@ -247,9 +246,8 @@ def _environment() -> dict[str, str]:
 def _judge(request: dict[str, Any], ended: Any, events: _Events, seconds: float) -> PlaybookResult:
     """A result only for a playbook that worked; what worked means is decided here and nowhere else."""
     if ended.status in ("canceled", "timeout"):
-        raise Interrupted(
-            f"playbook {request['playbook']} was stopped: {'over its time' if ended.status == 'timeout' else 'cancelled'}"
-        )
+        why = "over its time" if ended.status == "timeout" else "cancelled"
+        raise Interrupted(f"playbook {request['playbook']} was stopped: {why}")
     result = _result(request["playbook"], events, seconds)
     unreachable = [host for host, counts in result.hosts.items() if counts["unreachable"]]
     if not result.hosts:
@@ -276,8 +274,7 @@ def _what_failed(request: dict[str, Any], result: PlaybookResult, events: _Event
     real = [
         failure
         for failure in result.failures
-        if result.hosts.get(failure.host, {}).get("failed")
-        or result.hosts.get(failure.host, {}).get("unreachable")
+        if result.hosts.get(failure.host, {}).get("failed") or result.hosts.get(failure.host, {}).get("unreachable")
     ]
     lines = "; ".join(map(str, real)) or " ".join(events.messages)[-400:] or f"exit code {rc}"
     return f"playbook {request['playbook']}: {lines}"

@@ -59,9 +59,7 @@ def ask(name: str, question: str, choices: Sequence[str] = (), *, key: str | Non
 
 def confirm(name: str, question: str, *, key: str | None = None) -> bool:
     """Ask the operator a question of yes or no; True for yes."""
-    answer: dict[str, Any] = _by_runner(
-        "confirm", {"name": name, "question": question}, f"confirm {name}", key
-    )
+    answer: dict[str, Any] = _by_runner("confirm", {"name": name, "question": question}, f"confirm {name}", key)
     return bool(answer["value"] == "yes")
 
 

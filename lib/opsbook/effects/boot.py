@@ -37,9 +37,7 @@ def main() -> None:
     config.HistoryManager.enabled = False
     config.IPKernelApp.quiet = True
     config.InteractiveShellApp.exec_PYTHONSTARTUP = False
-    app = kernelapp.IPKernelApp.instance(
-        config=config, connection_file=sys.argv[1], log_level=logging.CRITICAL
-    )
+    app = kernelapp.IPKernelApp.instance(config=config, connection_file=sys.argv[1], log_level=logging.CRITICAL)
     app.initialize([])
     app.start()
 

@@ -127,13 +127,15 @@ class Channel:
             self._local.inside = False
 
     def _run(self, call: Call, work: Callable[[Call], tuple[Any, Any]], gentle: bool) -> Any:
+        error: BaseException | None = None
+        value = None
         pump = threading.Thread(target=call.pump, daemon=True)
         pump.start()
         with _deferred(call.cancelled, gentle) as interrupt:
             try:
                 with interrupt.allowed():
                     value, data = work(call)
-                end, error = {"status": "succeeded", "result": data}, None
+                end = {"status": "succeeded", "result": data}
             except EffectFailed as failed:
                 end, error = {"status": "failed", "result": _json(failed.result), "why": str(failed)}, failed
             except (Interrupted, KeyboardInterrupt) as stopped:

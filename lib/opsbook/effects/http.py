@@ -34,12 +34,12 @@ class Response(Shown):
         try:
             return jsonlib.loads(self.text)
         except ValueError as error:
-            raise EffectFailed(
-                f"{self.method} {self.url} answered no JSON: {self.text[:_SHOWN]}", self
-            ) from error
+            raise EffectFailed(f"{self.method} {self.url} answered no JSON: {self.text[:_SHOWN]}", self) from error
 
     def headline(self) -> str:
-        return f"{self.method} {self.url} -> {self.status} in {self.seconds * 1000:.0f} ms\n{self.text[:_SHOWN]}".rstrip()
+        return (
+            f"{self.method} {self.url} -> {self.status} in {self.seconds * 1000:.0f} ms\n{self.text[:_SHOWN]}".rstrip()
+        )
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -97,9 +97,7 @@ def http(
 
 
 def _decode(value: dict[str, Any]) -> Response:
-    return Response(
-        **{name: value[name] for name in ("method", "url", "status", "headers", "text", "seconds")}
-    )
+    return Response(**{name: value[name] for name in ("method", "url", "status", "headers", "text", "seconds")})
 
 
 def _send(
@@ -116,10 +114,7 @@ def _send(
     import httpx
 
     started = time.monotonic()
-    plain = {
-        name: value.reveal() if isinstance(value, Secret) else value
-        for name, value in (headers or {}).items()
-    }
+    plain = {name: value.reveal() if isinstance(value, Secret) else value for name, value in (headers or {}).items()}
     try:
         # trust_env off: a proxy of the operator's shell must not decide what a runbook reaches.
         with httpx.Client(trust_env=False, timeout=timeout) as client:
@@ -128,13 +123,9 @@ def _send(
         raise EffectFailed(f"{method} {url}: no connection: {error}") from error
     except httpx.HTTPError as error:
         if changing:
-            raise Interrupted(
-                f"{method} {url}: the answer was lost: {error or type(error).__name__}"
-            ) from error
+            raise Interrupted(f"{method} {url}: the answer was lost: {error or type(error).__name__}") from error
         raise EffectFailed(f"{method} {url}: {error or type(error).__name__}") from error
-    return Response(
-        method, url, answer.status_code, dict(answer.headers), answer.text, time.monotonic() - started
-    )
+    return Response(method, url, answer.status_code, dict(answer.headers), answer.text, time.monotonic() - started)
 
 
 def _revealed(value: Any) -> Any:

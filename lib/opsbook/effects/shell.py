@@ -31,7 +31,8 @@ class Done(Shown):
     seconds: float
 
     def headline(self) -> str:
-        return f"{' '.join(self.argv)} -> {self.rc} in {self.seconds:.1f} s\n{self.stdout[-400:]}{self.stderr[-400:]}".rstrip()
+        said = f"{self.stdout[-400:]}{self.stderr[-400:]}".rstrip()
+        return f"{' '.join(self.argv)} -> {self.rc} in {self.seconds:.1f} s\n{said}".rstrip()
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -91,9 +92,7 @@ def _words(argv: Sequence[str]) -> list[str]:
     if isinstance(argv, str) or not argv:
         raise TypeError('command() takes a list, such as ["systemctl", "status", "nginx"]')
     if any(isinstance(word, Secret) for word in argv):
-        raise TypeError(
-            "a secret never goes into an argument, where every user can see it; pass it by env= or stdin="
-        )
+        raise TypeError("a secret never goes into an argument, where every user can see it; pass it by env= or stdin=")
     return [str(word) for word in argv]
 
 
@@ -127,9 +126,8 @@ def _run(
     return Done(tuple(words), process.returncode, _kept(out), _kept(err), time.monotonic() - started)
 
 
-def _wait(
-    call: Call, process: "subprocess.Popen[bytes]", data: bytes | None, deadline: float
-) -> tuple[bytes, bytes]:
+def _wait(call: Call, process: "subprocess.Popen[bytes]", data: bytes | None, deadline: float) -> tuple[bytes, bytes]:
+    name = process.args[0] if isinstance(process.args, list) else ""
     while True:
         try:
             return process.communicate(data, timeout=_POLL)
@@ -144,7 +142,7 @@ def _wait(
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
-            raise Interrupted(f"{process.args[0]} was stopped: {'over its time' if late else 'cancelled'}")  # type: ignore[index]
+            raise Interrupted(f"{name!s} was stopped: {'over its time' if late else 'cancelled'}")
 
 
 def _plain(value: str | Secret) -> str:

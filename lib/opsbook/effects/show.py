@@ -22,8 +22,7 @@ class Shown:
         cells = [[str(cell) for cell in row] for row in [names, *rows]]
         widths = [max(len(row[n]) for row in cells) for n in range(len(names))]
         lines = [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in cells
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells
         ]
         return "\n".join([self.headline(), *(f"  {line}" for line in lines)])
 
@@ -42,7 +41,5 @@ class Shown:
         if not names:
             return text
         head = "".join(f"<th>{html.escape(name)}</th>" for name in names)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows
-        )
+        body = "".join("<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
         return f"{text}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

@@ -22,7 +22,7 @@ Kind = Literal[
 MKDOCS_KEYS = frozenset({"template", "hide", "icon", "status", "subtitle", "description", "tags", "search"})
 """Front matter of MkDocs and Material that a document may carry for its page."""
 
-_SPAN = re.compile(r"^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)$")
+_SPAN = re.compile(r"^([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h|d)$")
 _UNIT = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -30,9 +30,7 @@ def span_seconds(text: str) -> float:
     """`90s`, `3m`, `1.5h`, `90d` -> seconds. Raises ValueError with a sentence for anything else."""
     match = _SPAN.match(text.strip())
     if not match:
-        raise ValueError(
-            f"{text!r} is not a duration; write a number and ms, s, m, h or d, such as 90s or 3m"
-        )
+        raise ValueError(f"{text!r} is not a duration; write a number and ms, s, m, h or d, such as 90s or 3m")
     return float(match[1]) * _UNIT[match[2]]
 
 
@@ -48,9 +46,7 @@ class FrontMatter(BaseModel):
     duration: str | None = Field(None, description="Expected time of a whole run, such as 3m")
     reviewed: datetime.date | None = None
     review_every: str | None = Field(None, description="How long a review counts, such as 90d")
-    lock: tuple[str, ...] = Field(
-        (), description="Targets this run changes; {environment} and parameters in braces"
-    )
+    lock: tuple[str, ...] = Field((), description="Targets this run changes; {environment} and parameters in braces")
     rollback: Literal["automatic", "ask", "manual", "none"] = "none"
     alerts: tuple[str, ...] = ()
     environments: tuple[str, ...] = Field((), description="Where it may run; empty means everywhere")

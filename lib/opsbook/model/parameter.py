@@ -3,7 +3,7 @@
 import datetime
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -93,9 +93,8 @@ class Parameter:
 
     def _checked(self, value: Scalar, text: str) -> Scalar:
         number = span_seconds(text) if self.base == "duration" else value
-        if self.low is not None and isinstance(number, int | float):
-            if not self.low <= number <= (self.high or math.inf):
-                raise ValueError(f"{text} is not between {self.low:g} and {self.high:g}")
+        if self.low is not None and self.high is not None and isinstance(number, int | float):
+            _between(number, text, self.low, self.high)
         if self.pattern and not re.fullmatch(self.pattern, text):
             raise ValueError(f"{text!r} does not match {self.pattern}")
         return value
@@ -118,14 +117,19 @@ class Parameter:
         return {"type": "array", "items": one} if self.many else one
 
 
+def _between(number: float, text: str, low: float, high: float) -> None:
+    if not low <= number <= high:
+        raise ValueError(f"{text} is not between {low:g} and {high:g}")
+
+
 def _integer(text: str) -> int:
-    if not re.fullmatch(r"[+-]?\d+", text):
+    if not re.fullmatch(r"[+-]?[0-9]+", text):
         raise ValueError(text)
     return int(text)
 
 
 def _number(text: str) -> float:
-    if not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", text):
+    if not re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", text):
         raise ValueError(text)
     value = float(text)
     if not math.isfinite(value):
@@ -149,7 +153,7 @@ def _duration(text: str) -> str:
     return text
 
 
-_CONVERT = {
+_CONVERT: dict[str, Callable[[str], Scalar]] = {
     "str": str,
     "int": _integer,
     "float": _number,

@@ -33,9 +33,7 @@ def pairs(arguments: Sequence[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     bad = [text for text in arguments if not text.partition("=")[1] or not text.partition("=")[0].strip()]
     if bad:
-        raise InputError(
-            [f"{text!r} is not NAME=VALUE." for text in bad], "Write for example -p version=1.2.0."
-        )
+        raise InputError([f"{text!r} is not NAME=VALUE." for text in bad], "Write for example -p version=1.2.0.")
     for text in arguments:
         name, _, value = text.partition("=")
         found.setdefault(name.strip(), []).append(value)
@@ -49,11 +47,9 @@ PROMPT = "prompt"
 def bind(
     parameters: Sequence[Parameter], given: Given, environment: Environment, prompted: Collection[str] = ()
 ) -> Bound:
-    """Values for the parameters from what was typed, defaults where nothing was; `prompted` secrets were typed unseen."""
+    """Values from what was typed, defaults where nothing was. `prompted` secrets were typed unseen."""
     known = {parameter.name: parameter for parameter in parameters}
-    problems = [
-        f"There is no parameter {name}. {nearest(name, known)}" for name in given if name not in known
-    ]
+    problems = [f"There is no parameter {name}. {nearest(name, known)}" for name in given if name not in known]
     values: dict[str, Value] = {}
     secrets: dict[str, str] = {}
     missing = []
@@ -96,9 +92,7 @@ def _in_choices(parameter: Parameter, value: Value, environment: Environment) ->
         if item not in choices:
             what = parameter.choice_of.lower()
             raise ValueError(
-                f"there is no {what} {item!r} in {environment.name}. {nearest(str(item), choices)}".rstrip(
-                    "."
-                )
+                f"there is no {what} {item!r} in {environment.name}. {nearest(str(item), choices)}".rstrip(".")
             )
 
 

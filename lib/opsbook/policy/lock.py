@@ -27,9 +27,7 @@ def acquire(state: Path, locks: list[Lock]) -> None:
     """Take all of them, or none. Raises Refused with who holds what."""
     with guarded(state / "locks" / ".guard"):
         held = holders(state)
-        clashes = [
-            h for lock in locks for h in held if h.run != lock.run and _conflict(h.target, lock.target)
-        ]
+        clashes = [h for lock in locks for h in held if h.run != lock.run and _conflict(h.target, lock.target)]
         if clashes:
             raise Refused("\n".join(map(_sentence, dict.fromkeys(clashes))), _way_out(clashes[0]))
         for lock in locks:
@@ -56,8 +54,9 @@ def unlock(state: Path, target: str) -> Lock:
 
 def holders(state: Path) -> list[Lock]:
     """Every lock that is held, by target."""
-    files = sorted((state / "locks").glob("*.json"))
-    return [Lock(**json.loads(path.read_text(encoding="utf-8"))) for path in files]
+    files = (state / "locks").glob("*.json")
+    found = [Lock(**json.loads(path.read_text(encoding="utf-8"))) for path in files]
+    return sorted(found, key=lambda lock: lock.target)
 
 
 def _file(state: Path, target: str) -> Path:

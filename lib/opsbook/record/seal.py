@@ -3,9 +3,11 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from opsbook import files
 from opsbook.errors import OpsbookError
+from opsbook.model.effect import digest
 from opsbook.model.redact import Redactor
 from opsbook.record import journal
 from opsbook.record.store import QUARANTINE, SEAL
@@ -21,7 +23,13 @@ def seal(folder: Path, head: str) -> None:
         "journal_head": head,
         "files": {name: files.sha256(folder / name) for name in _names(folder)},
     }
-    files.write_atomic(folder / SEAL, (json.dumps(content, indent=2) + "\n").encode())
+    files.write_atomic(folder / SEAL, _render(content))
+
+
+def _render(content: dict[str, Any]) -> bytes:
+    """The seal's one form, with a digest of itself: no byte of it can change by accident and go unseen."""
+    body = {name: value for name, value in content.items() if name != "digest"}
+    return (json.dumps(body | {"digest": digest(body)}, indent=2) + "\n").encode()
 
 
 def _names(folder: Path) -> list[str]:
@@ -42,12 +50,15 @@ class Flaw:
 def verify(folder: Path) -> list[Flaw]:
     """Everything that does not agree with the seal; empty if the record is as it was sealed."""
     try:
-        content = json.loads((folder / SEAL).read_text(encoding="utf-8"))
+        raw = (folder / SEAL).read_bytes()
+        content = json.loads(raw)
         sealed, head = dict(content["files"]), str(content["journal_head"])
     except FileNotFoundError:
         return [Flaw(SEAL, "there is no seal: the run never ended, or the seal was removed")]
     except (ValueError, KeyError, TypeError):
         return [Flaw(SEAL, "the seal cannot be read")]
+    if raw != _render(content):
+        return [Flaw(SEAL, "was changed after it was written")]
     if content.get("run") != folder.name:
         return [Flaw(SEAL, f"this is the seal of {content.get('run')}")]
     return [*_digests(folder, sealed), *_chain(folder, head)]
@@ -64,8 +75,8 @@ def _digests(folder: Path, sealed: dict[str, str]) -> list[Flaw]:
 def _chain(folder: Path, head: str) -> list[Flaw]:
     seq, last = 0, journal.START
     try:
-        for event, last in journal.chain(folder / journal.NAME):
-            seq = event.seq
+        for event, digest in journal.chain(folder / journal.NAME):
+            seq, last = event.seq, digest
     except (OpsbookError, OSError) as error:
         return [Flaw(journal.NAME, str(error), seq + 1)]
     return [] if last == head else [Flaw(journal.NAME, "does not end with the event that was sealed", seq)]

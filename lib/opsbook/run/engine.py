@@ -23,7 +23,7 @@ from opsbook.run.kernel import Kernel
 from opsbook.run.questions import Questions, Unanswered
 
 
-class _Failure(Exception):  # noqa: N818  (control flow within this file)
+class _Failure(Exception):
     """A step did not succeed."""
 
     def __init__(self, step: Step, ended: Ended) -> None:
@@ -85,14 +85,8 @@ class Engine:
             if self._cells.kernel is not None:
                 await self._cells.kernel.end()
                 await self._gate.close()
-        left = (
-            self._gate.changed
-            and outcome is not Outcome.ROLLED_BACK
-            and self._runbook.front.rollback != "none"
-        )
-        return Ending(
-            outcome, reason, left and outcome is not Outcome.SUCCEEDED, round(time.monotonic() - started, 3)
-        )
+        left = self._gate.changed and outcome is not Outcome.ROLLED_BACK and self._runbook.front.rollback != "none"
+        return Ending(outcome, reason, left and outcome is not Outcome.SUCCEEDED, round(time.monotonic() - started, 3))
 
     async def _forward(self) -> tuple[Outcome, str]:
         try:
@@ -109,15 +103,13 @@ class Engine:
         for cell in self._parameter_cells():
             ended = await self._cells.run(cell, "parameters", Role.READ)
             if not ended.ok:
-                raise _Failure(
-                    Step("parameters", "Parameters", "Parameters", Role.PARAMETERS, "", cell.line), ended
-                )
+                raise _Failure(Step("parameters", "Parameters", "Parameters", Role.PARAMETERS, "", cell.line), ended)
 
     def _parameter_cells(self) -> list[Cell]:
         cell = self._runbook.parameters_cell
         if cell is None:
             return []
-        values = {name: value for name, value in self._plan.parameters.items()}
+        values = self._plan.parameters
         lines = [
             f"{parameter.name} = {literal(parameter, values.get(parameter.name))}"
             for parameter in self._runbook.parameters

@@ -222,9 +222,7 @@ class Gate:
         decision = decide(effect, self.mode, place.role, recorded=digest, sandbox=self._sandbox)
         if why or decision.answer is Answer.REFUSE:
             why = why or decision.why
-            self._sink.write(
-                "effect-refused", {"key": effect.key, "summary": effect.summary, "why": why}, durable=True
-            )
+            self._sink.write("effect-refused", {"key": effect.key, "summary": effect.summary, "why": why}, durable=True)
             self._no(number, why)
         elif decision.answer is Answer.RECORDED:
             value = self.recorded[effect.key][1]
@@ -288,9 +286,7 @@ class Gate:
             durable=True,
         )
         self._open[number] = _Open(effect, intent.seq)
-        if effect.kind in ("secret", "note") or (
-            effect.kind in ("ask", "confirm") and self.mode is not Mode.SESSION
-        ):
+        if effect.kind in ("secret", "note") or (effect.kind in ("ask", "confirm") and self.mode is not Mode.SESSION):
             await self._by_runner(number, effect, frame)
         else:
             self._send({"id": number, "do": "run", "folder": f"{intent.seq:04d}"})

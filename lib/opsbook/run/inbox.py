@@ -12,9 +12,7 @@ EVERY = 0.25
 KINDS = ("cancel", "answer", "note")
 
 
-async def watch(
-    folder: Path, take: Callable[[dict[str, Any]], None], refuse: Callable[[str, str], None]
-) -> None:
+async def watch(folder: Path, take: Callable[[dict[str, Any]], None], refuse: Callable[[str, str], None]) -> None:
     """Hand every request to `take`, and every file that is none to `refuse` with the reason. Never returns."""
     while True:
         for path in sorted(folder.glob("*.json")):
@@ -32,10 +30,12 @@ def _request(path: Path) -> dict[str, Any]:
     request = json.loads(path.read_bytes())
     if not isinstance(request, dict) or request.get("kind") not in KINDS:
         raise ValueError(f"not a request; kinds are {', '.join(KINDS)}")
-    if not isinstance(request.get("by"), str):
+    if not _has_texts(request, "by"):
         raise ValueError("it does not say who sent it")
-    if request["kind"] == "answer" and not all(
-        isinstance(request.get(key), str) for key in ("name", "value")
-    ):
+    if request["kind"] == "answer" and not _has_texts(request, "name", "value"):
         raise ValueError("an answer needs a name and a value")
     return request
+
+
+def _has_texts(request: dict[str, Any], *keys: str) -> bool:
+    return all(isinstance(request.get(key), str) for key in keys)

@@ -47,11 +47,7 @@ class KernelDied(Exception):
     def describe(code: int | None) -> str:
         if code is None:
             return "the kernel is gone"
-        return (
-            f"the kernel was killed by signal {-code}"
-            if code < 0
-            else f"the kernel ended with exit code {code}"
-        )
+        return f"the kernel was killed by signal {-code}" if code < 0 else f"the kernel ended with exit code {code}"
 
 
 def private_folder() -> Path:
@@ -181,15 +177,17 @@ class Kernel:
             await asyncio.wait({work, died}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
                 raise KernelDied(self.code)
-            return work.result()
+            answer: Message = await work
+            return answer
         finally:
             died.cancel()
             work.cancel()
 
     async def _both(self, request: str) -> Message:
         """Reply and idle come on two channels, in no order."""
-        reply = self._replies[request] = asyncio.get_running_loop().create_future()
-        idle = self._idle[request] = asyncio.Event()
+        reply: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        idle = asyncio.Event()
+        self._replies[request], self._idle[request] = reply, idle
         try:
             await idle.wait()
             return await reply

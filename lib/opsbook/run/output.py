@@ -33,9 +33,7 @@ class _Cell:
 class Outputs:
     """Collects the output of one cell after another into the sink."""
 
-    def __init__(
-        self, sink: Sink, redactor: Redactor, on_mark: Callable[[int], None], mark_type: str
-    ) -> None:
+    def __init__(self, sink: Sink, redactor: Redactor, on_mark: Callable[[int], None], mark_type: str) -> None:
         self._sink = sink
         self._redactor = redactor
         self._on_mark = on_mark

@@ -63,9 +63,7 @@ async def run(job: Job, sink: Sink, redactor: Redactor, vault: Vault, person: Pe
             await watching
 
 
-def _engine(
-    job: Job, sink: Sink, redactor: Redactor, vault: Vault, questions: Questions, cancel: Cancel
-) -> Engine:
+def _engine(job: Job, sink: Sink, redactor: Redactor, vault: Vault, questions: Questions, cancel: Cancel) -> Engine:
     progress = Progress(job.runbook)
     context = dict(job.context)
     gate = Gate(

@@ -41,9 +41,7 @@ def resolve(name: str, reference: str, root: Path, inventory: Mapping[str, str])
         return value
     if scheme == "vault":
         if rest not in inventory:
-            raise InputError(
-                f"Secret {name}: no vaulted variable {rest} in the inventory.", "Check its group_vars."
-            )
+            raise InputError(f"Secret {name}: no vaulted variable {rest} in the inventory.", "Check its group_vars.")
         return inventory[rest]
     try:
         return (root / Path(rest).expanduser()).read_text(encoding="utf-8").rstrip("\n")
@@ -60,9 +58,7 @@ def vaulted(inventory: Path, password_file: Path | None) -> dict[str, str]:
     Ansible decrypts them: a small program of its own process, so that its import costs nothing where
     no vault is used. Raises InputError if there is something to decrypt and no password that does.
     """
-    sources = [
-        p for p in sorted(inventory.rglob("*")) if p.is_file() and b"$ANSIBLE_VAULT;" in p.read_bytes()
-    ]
+    sources = [p for p in sorted(inventory.rglob("*")) if p.is_file() and b"$ANSIBLE_VAULT;" in p.read_bytes()]
     if not sources:
         return {}
     if password_file is None or not password_file.is_file():

@@ -40,7 +40,7 @@ def _file(text: str, library: Any) -> dict[str, str]:
     if text.startswith(HEADER):
         text = library.decrypt(text.encode()).decode()
         return dict(_texts("", yaml.safe_load(text), everything=True))
-    loader = type("Loader", (yaml.SafeLoader,), {})
+    loader: Any = type("Loader", (yaml.SafeLoader,), {})
     loader.add_constructor("!vault", lambda _, node: _Vaulted(library.decrypt(node.value.encode()).decode()))
     loader.add_multi_constructor("!", lambda _loader, _suffix, _node: None)
     return dict(_texts("", yaml.load(text, Loader=loader), everything=False))  # noqa: S506  (a SafeLoader)
@@ -56,11 +56,7 @@ def _texts(name: str, value: Any, *, everything: bool) -> list[tuple[str, str]]:
     if isinstance(value, dict):
         return [pair for key, item in value.items() for pair in _texts(str(key), item, everything=everything)]
     if isinstance(value, list):
-        return [
-            pair
-            for n, item in enumerate(value)
-            for pair in _texts(f"{name}.{n}", item, everything=everything)
-        ]
+        return [pair for n, item in enumerate(value) for pair in _texts(f"{name}.{n}", item, everything=everything)]
     wanted = isinstance(value, _Vaulted) or (everything and isinstance(value, str | int))
     return [(name, str(value))] if wanted else []
 

@@ -23,7 +23,7 @@ def split(text: str) -> tuple[str | None, int]:
 
 def parse(text: str, path: str) -> tuple[FrontMatter, list[Problem]]:
     """Validated front matter; with problems, whatever of it was valid."""
-    block, after = split(text)
+    block, _ = split(text)
     if block is None:
         if text.startswith("---\n"):
             return FrontMatter(), [Problem(path, 1, 1, "F001", "the front matter has no closing ---")]
@@ -33,9 +33,7 @@ def parse(text: str, path: str) -> tuple[FrontMatter, list[Problem]]:
     except yaml.YAMLError as error:
         return FrontMatter(), [_yaml_problem(error, path)]
     if not isinstance(values, dict):
-        return FrontMatter(), [
-            Problem(path, 2, 1, "F001", "the front matter is not a list of `key: value` lines")
-        ]
+        return FrontMatter(), [Problem(path, 2, 1, "F001", "the front matter is not a list of `key: value` lines")]
     return _validate({k: v for k, v in values.items() if k not in _IGNORED}, block, path)
 
 

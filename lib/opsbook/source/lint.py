@@ -28,9 +28,7 @@ Rule = Callable[[Runbook, Known], Found]
 
 _CHANGING = frozenset({"deploy", "maintenance", "capacity", "recovery", "security", "environment"})
 _ENDS = frozenset({"sys.exit", "exit", "quit", "os._exit", "os.abort"})
-_SIDE = frozenset(
-    {"os.system", "os.popen", "os.remove", "os.unlink", "os.rename", "shutil.rmtree", "shutil.copy"}
-)
+_SIDE = frozenset({"os.system", "os.popen", "os.remove", "os.unlink", "os.rename", "shutil.rmtree", "shutil.copy"})
 _SIDE_MODULES = frozenset({"subprocess", "requests", "httpx", "urllib", "socket", "paramiko"})
 _RANDOM = frozenset({"datetime.now", "datetime.utcnow", "datetime.datetime.now", "time.time", "date.today"})
 _RANDOM_MODULES = frozenset({"random", "uuid", "secrets"})
@@ -42,9 +40,7 @@ def document(runbook: Runbook, known: Known) -> list[Problem]:
     return [problem for rule in RULES for problem in rule(runbook, known)]
 
 
-def _at(
-    runbook: Runbook, line: int, code: str, text: str, *, column: int = 1, warning: bool = False
-) -> Problem:
+def _at(runbook: Runbook, line: int, code: str, text: str, *, column: int = 1, warning: bool = False) -> Problem:
     return Problem(str(runbook.path), line, column, code, text, warning)
 
 
@@ -74,9 +70,7 @@ def _sections(runbook: Runbook, _: Known) -> Found:
         wanted.append("Rollback")
     for title in wanted:
         if title.lower() not in titles:
-            yield _at(
-                runbook, 1, "S001", f"a {front.kind} runbook with rollback {front.rollback} needs ## {title}"
-            )
+            yield _at(runbook, 1, "S001", f"a {front.kind} runbook with rollback {front.rollback} needs ## {title}")
 
 
 def _prose_cells(runbook: Runbook, _: Known) -> Found:
@@ -84,7 +78,9 @@ def _prose_cells(runbook: Runbook, _: Known) -> Found:
     for section in runbook.sections:
         for step in section.steps if section.role is Role.PROSE else ():
             for cell in step.cells:
-                text = f"a cell under {section.title} never runs; move it to a section that runs, or use a console fence"
+                text = (
+                    f"a cell under {section.title} never runs; move it to a section that runs, or use a console fence"
+                )
                 yield _at(runbook, cell.line, "S002", text)
 
 
@@ -138,7 +134,9 @@ def _forbidden_calls(runbook: Runbook, _: Known) -> Found:
             text = f"{call.name}() ends the kernel; raise an error, or let the cell end"
             yield _at(runbook, call.line, "C002", text, column=call.column)
         elif call.name in _SIDE or (root in _SIDE_MODULES and "." in call.name) or _writes(call):
-            text = f"{call.name}() acts without the gate: no journal, no replay; use an effect (playbook, http, command)"
+            text = (
+                f"{call.name}() acts without the gate: no journal, no replay; use an effect (playbook, http, command)"
+            )
             yield _at(runbook, call.line, "C003", text, column=call.column)
 
 
@@ -156,9 +154,7 @@ def _chance(runbook: Runbook, _: Known) -> Found:
         if call.node in recorded:
             continue
         if call.name in _RANDOM or (call.name.split(".")[0] in _RANDOM_MODULES and "." in call.name):
-            text = (
-                f"{call.name}() gives another value each time; wrap it: value('name', lambda: {call.name}())"
-            )
+            text = f"{call.name}() gives another value each time; wrap it: value('name', lambda: {call.name}())"
             yield _at(runbook, call.line, "C004", text, column=call.column, warning=True)
 
 
@@ -246,9 +242,7 @@ def _locks(runbook: Runbook, _: Known) -> Found:
     for target in runbook.front.lock:
         for name in placeholders(target):
             if name not in usable:
-                line = next(
-                    (n for n, text in enumerate(runbook.source.split("\n"), 1) if text.startswith("lock:")), 1
-                )
+                line = next((n for n, text in enumerate(runbook.source.split("\n"), 1) if text.startswith("lock:")), 1)
                 yield _at(runbook, line, "F004", f"the lock names {{{name}}}. {nearest(name, usable)}")
 
 

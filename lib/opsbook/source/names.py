@@ -29,11 +29,7 @@ class Call:
     def flag(self, keyword: str) -> bool | None:
         """A keyword written as True or False."""
         for given in self.node.keywords:
-            if (
-                given.arg == keyword
-                and isinstance(given.value, ast.Constant)
-                and isinstance(given.value.value, bool)
-            ):
+            if given.arg == keyword and isinstance(given.value, ast.Constant) and isinstance(given.value.value, bool):
                 return given.value.value
         return None
 

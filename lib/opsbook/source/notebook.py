@@ -42,9 +42,7 @@ def parse(text: str, shown: str) -> tuple[Runbook, list[Problem]]:
     problems += more + _unclosed(lines, shown)
     title, drafts = _outline(lines, front.split(text)[1], cells)
     sections = tuple(_section(draft) for draft in drafts)
-    holder = next(
-        (d.cells[0] for d in drafts if ROLES.get(d.title.lower()) is Role.PARAMETERS and d.cells), None
-    )
+    holder = next((d.cells[0] for d in drafts if ROLES.get(d.title.lower()) is Role.PARAMETERS and d.cells), None)
     found, more = parameters.parse(holder, shown) if holder else ((), [])
     name = Path(shown).stem
     runbook = Runbook(
@@ -67,7 +65,8 @@ def _cells(text: str, lines: list[str], shown: str) -> tuple[dict[int, tuple[int
     found: dict[int, tuple[int, Cell]] = {}
     problems: list[Problem] = []
     at = front.split(text)[1]
-    for node in jupytext.reads(text, fmt="md").cells:
+    # Without the front matter: Jupytext gives up on a broken one, and its problems are found elsewhere.
+    for node in jupytext.reads("\n".join(lines[at:]), fmt="md").cells:
         if node.cell_type != "code":
             continue
         opening, after = _locate(node.source, lines, at)
@@ -125,9 +124,7 @@ def _cell(node: Any, line: int) -> Cell:
         source=node.source,
         line=line,
         tags=tuple(node.metadata.get("tags", ())),
-        timeout=float(timeout)
-        if isinstance(timeout, int | float) and not isinstance(timeout, bool)
-        else None,
+        timeout=float(timeout) if isinstance(timeout, int | float) and not isinstance(timeout, bool) else None,
         language=magic[1] if magic else "python",
     )
 
@@ -141,9 +138,7 @@ def _cell_problems(node: Any, cell: Cell, shown: str, line: int) -> list[Problem
     if timeout is not None and (cell.timeout is None or cell.timeout <= 0):
         problems.append(Problem(shown, line, 1, "D003", f"timeout={timeout!r} is not a number of seconds"))
     if cell.language != "python":
-        text = (
-            f"a {cell.language} cell cannot run here; use command([...]) in a python cell, or a console fence"
-        )
+        text = f"a {cell.language} cell cannot run here; use command([...]) in a python cell, or a console fence"
         problems.append(Problem(shown, line, 1, "D004", text))
     return problems
 
@@ -187,8 +182,7 @@ def _section(draft: _Draft) -> Section:
 def _step(draft: _Draft, section: str, role: Role) -> Step:
     name = slug(draft.title)
     cells = tuple(
-        Cell(f"{name}/{n}", c.source, c.line, c.tags, c.timeout, c.language)
-        for n, c in enumerate(draft.cells, 1)
+        Cell(f"{name}/{n}", c.source, c.line, c.tags, c.timeout, c.language) for n, c in enumerate(draft.cells, 1)
     )
     expected, prose = _expected(draft.prose)
     return Step(name, draft.title, section, role, prose, draft.line, expected, cells)

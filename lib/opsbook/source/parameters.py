@@ -5,11 +5,11 @@ import dataclasses
 import datetime
 from typing import Any
 
-from opsbook.model.parameter import Parameter, Scalar
+from opsbook.model.parameter import Base, Parameter, Scalar
 from opsbook.model.runbook import Cell
 from opsbook.source.problem import Problem
 
-_BASES = {
+_BASES: dict[str, Base] = {
     "str": "str",
     "int": "int",
     "float": "float",
@@ -18,7 +18,10 @@ _BASES = {
     "Duration": "duration",
 }
 _CHOICES = frozenset({"Host", "Group", "Service", "Release"})
-_ALLOWED = "str int float bool list[...] ... | None Literal[...] Annotated[...] datetime.date Secret Duration Host Group Service Release"
+_ALLOWED = (
+    "str int float bool list[...] ... | None Literal[...] Annotated[...] datetime.date "
+    "Secret Duration Host Group Service Release"
+)
 
 
 class _Bad(Exception):
@@ -36,17 +39,13 @@ def parse(cell: Cell, path: str) -> tuple[tuple[Parameter, ...], list[Problem]]:
     try:
         tree = ast.parse(cell.source)
     except SyntaxError as error:
-        where = Problem(
-            path, offset + (error.lineno or 1), error.offset or 1, "P001", f"not Python: {error.msg}"
-        )
+        where = Problem(path, offset + (error.lineno or 1), error.offset or 1, "P001", f"not Python: {error.msg}")
         return (), [where]
     found: list[Parameter] = []
     problems: list[Problem] = []
     for node in tree.body:
         try:
-            parameter = _statement(node, cell.source.split("\n"))
-            if parameter and any(known.name == parameter.name for known in found):
-                raise _Bad(node, f"parameter {parameter.name} is there twice")
+            parameter = _new(_statement(node, cell.source.split("\n")), node, found)
         except _Bad as bad:
             problems.append(Problem(path, offset + bad.line, bad.column, "P002", str(bad)))
             continue
@@ -55,14 +54,16 @@ def parse(cell: Cell, path: str) -> tuple[tuple[Parameter, ...], list[Problem]]:
     return tuple(found), problems
 
 
+def _new(parameter: Parameter | None, node: ast.stmt, found: list[Parameter]) -> Parameter | None:
+    if parameter and any(known.name == parameter.name for known in found):
+        raise _Bad(node, f"parameter {parameter.name} is there twice")
+    return parameter
+
+
 def _statement(node: ast.stmt, lines: list[str]) -> Parameter | None:
     if isinstance(node, ast.Import | ast.ImportFrom):
         return None
-    if (
-        isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-    ):
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
         return None
     if not isinstance(node, ast.AnnAssign) or not isinstance(node.target, ast.Name):
         raise _Bad(node, "only annotated parameters belong here, such as `count: int = 3  # How many`")
@@ -190,15 +191,20 @@ def _default(node: ast.expr) -> Any:
     return _literal(node)
 
 
-_PYTHON = {"str": str, "int": int, "float": (int, float), "bool": bool, "date": str, "duration": str}
+_PYTHON: dict[str, type | tuple[type, ...]] = {
+    "str": str,
+    "int": int,
+    "float": (int, float),
+    "bool": bool,
+    "date": str,
+    "duration": str,
+}
 
 
 def _checked_default(parameter: Parameter, default: Any, node: ast.expr) -> Any:
     items = default if parameter.many and isinstance(default, list) else [default]
     for item in items:
-        fits = isinstance(item, _PYTHON[parameter.base]) and (
-            parameter.base == "bool" or not isinstance(item, bool)
-        )  # type: ignore[arg-type]
+        fits = isinstance(item, _PYTHON[parameter.base]) and (parameter.base == "bool" or not isinstance(item, bool))
         if not fits or (parameter.many and not isinstance(default, list)):
             raise _Bad(node, f"the default {ast.unparse(node)} is not {parameter.kind}")
     try:

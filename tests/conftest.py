@@ -1,0 +1,219 @@
+"""A project in a temporary folder, and the real command line to work on it."""
+
+import contextlib
+import json
+import os
+import pty
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+HOSTS = """\
+all:
+  vars:
+    ansible_connection: local
+    ansible_python_interpreter: "{{ ansible_playbook_python }}"
+  children:
+    app:
+      hosts:
+        web-1:
+        web-2:
+"""
+
+POLICY = """\
+title: Development
+sandbox: true
+choices:
+  Service: [arcade, lobby]
+  Release: ["1.0.0", "1.10"]
+"""
+
+PAGE = """\
+---
+title: A page
+kind: maintenance
+owner: team
+reviewed: 2026-11-20
+{front}---
+
+# A page
+
+## Overview
+For tests.
+
+"""
+
+
+@dataclass
+class Project:
+    """A small project; `opsbook(...)` runs the command line in it."""
+
+    root: Path
+    env: dict[str, str] = field(default_factory=dict)
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text), encoding="utf-8")
+        return path
+
+    def page(self, body: str, name: str = "page", front: str = "") -> Path:
+        """A runbook with the usual front matter; `body` starts at its first H2."""
+        return self.write(f"runbooks/{name}.md", PAGE.format(front=front) + textwrap.dedent(body))
+
+    def opsbook(self, *arguments: str, stdin: str | None = None, check: bool = False) -> "Result":
+        done = subprocess.run(
+            self.command(*arguments),
+            cwd=self.root,
+            env=self.environment(),
+            input=stdin if stdin is not None else "",
+            capture_output=True,
+            text=True,
+            timeout=180,
+            check=False,
+        )
+        result = Result(done.returncode, done.stdout, done.stderr)
+        assert "Traceback (most recent call last)" not in done.stderr, done.stderr
+        if check:
+            assert result.code == 0, f"{result.out}\n{result.err}"
+        return result
+
+    def start(self, *arguments: str, **options: Any) -> "subprocess.Popen[str]":
+        """The command line in the background."""
+        return subprocess.Popen(
+            self.command(*arguments),
+            cwd=self.root,
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            **options,
+        )
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "opsbook.cli.main", *arguments]
+
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "PYTHONWARNINGS": "error", **self.env}
+
+    def records(self) -> list[Path]:
+        """Record folders, oldest first."""
+        return sorted((p.parent for p in self.root.glob("records/**/journal.jsonl")), key=lambda p: p.name)
+
+    def events(self) -> list[dict[str, Any]]:
+        """The journal of the newest record."""
+        lines = (self.records()[-1] / "journal.jsonl").read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines]
+
+    def summary(self) -> dict[str, Any]:
+        return dict(json.loads(self.opsbook("records", "show", "last", "--json", check=True).out))
+
+    def wait_for_event(self, kind: str, where: Callable[[dict[str, Any]], bool] = lambda _: True) -> dict[str, Any]:
+        """The first event of this type, as soon as it is there."""
+
+        def found() -> dict[str, Any] | None:
+            if not self.records():
+                return None
+            text = (self.records()[-1] / "journal.jsonl").read_text(encoding="utf-8")
+            events = [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+            return next((e for e in events if e["type"] == kind and where(e["data"])), None)
+
+        return until(found, f"event {kind}")
+
+
+class Terminal:
+    """A command on a terminal of its own; everything it writes is kept in `screen`."""
+
+    def __init__(self, command: list[str], project: Project) -> None:
+        master, slave = pty.openpty()
+        self.screen = ""
+        self._master = master
+        self.process = subprocess.Popen(
+            command,
+            cwd=project.root,
+            env={**project.environment(), "TERM": "xterm", "COLUMNS": "100"},
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+        )
+        os.close(slave)
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        # Reading a terminal whose other end is closed gives EIO: that is its end.
+        with contextlib.suppress(OSError):
+            while data := os.read(self._master, 65536):
+                self.screen += data.decode(errors="replace")
+
+    def type(self, text: str) -> None:
+        os.write(self._master, text.encode())
+
+    def wait_for(self, text: str) -> None:
+        until(lambda: text in self.screen, f"{text!r} on the screen")
+
+    def wait(self) -> int:
+        """The exit code, when the command has ended."""
+        code = self.process.wait(timeout=60)
+        self._reader.join()
+        os.close(self._master)
+        return code
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+
+def until(look: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
+    """The first true thing `look` gives. Fails after the seconds."""
+    deadline = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < deadline, f"{what} did not come within {seconds} s"
+        time.sleep(0.02)
+    return found
+
+
+def processes_of(run: str) -> list[psutil.Process]:
+    """Living processes that carry this run's mark."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("OPSBOOK_RUN") == run and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except (psutil.Error, OSError):
+            continue
+    return found
+
+
+def assert_all_gone(run: str, seconds: float = 5.0) -> None:
+    """No process of the run is left within the time."""
+    deadline = time.monotonic() + seconds
+    while left := processes_of(run):
+        assert time.monotonic() < deadline, [process.cmdline() for process in left]
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    made = Project(tmp_path / "project")
+    made.write("opsbook.toml", 'records = "records"\n')
+    made.write("playbooks/inventories/dev/hosts.yml", HOSTS)
+    made.write("playbooks/inventories/dev/environment.yml", POLICY)
+    (made.root / "runbooks").mkdir()
+    return made
