@@ -15,7 +15,7 @@ import shutil
 import socket
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -193,6 +193,7 @@ def _recorded(
     job = _job(settings, drafted, planned, request, folder, hold)
     book.write("run-started", _started(job), durable=True)
     ending = _locked(settings, job, book, redactor, vault, person)
+    ending = replace(ending, reason=redactor.text(ending.reason))
     book.write("run-finished", _finished(ending), durable=True)
     found = _close(settings, drafted.runbook, folder, book, redactor)
     if not ending.keeps_lock:

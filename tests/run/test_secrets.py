@@ -149,9 +149,8 @@ def test_json_output_is_redacted_too(planted: Project) -> None:
 
 
 def test_a_short_secret_is_refused(project: Project) -> None:
-    project.page(
-        '## Parameters\n\n```python tags=["parameters"]\nfrom opsbook.params import Secret\npin: Secret\n```\n'
-    )
+    parameters = '```python tags=["parameters"]\nfrom opsbook.params import Secret\npin: Secret\n```\n'
+    project.page(f"## Parameters\n\n{parameters}\n## Steps\n\n```python\nprint(pin)\n```\n")
     project.write("pin", "1234")
     result = project.opsbook("run", "page", "-e", "dev", "-p", "pin=file:pin")
     assert result.code == 2

@@ -241,13 +241,13 @@ class LiveView:
         self._console = Console(highlight=False)
         self._story = _Story()
         self._spinner = Spinner("dots", style="cyan")
-        self._live = Live(get_renderable=self._now, console=self._console, transient=True, refresh_per_second=8)
         self._section = ""
         self._step = ""
         self._since = 0.0
         self._doing = ""
         self._lines: deque[str] = deque(maxlen=self.LINES)
         self._errors: list[str] = []
+        self._live = Live(get_renderable=self._now, console=self._console, transient=True, refresh_per_second=8)
 
     def start(self, run: str, plan: Plan, runbook: Runbook) -> None:
         self._story.begin(plan)

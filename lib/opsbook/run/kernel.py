@@ -151,6 +151,7 @@ class Kernel:
             "IPYTHONDIR": str(self.private / "ipython"),
             "JUPYTER_PLATFORM_DIRS": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
+            "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         }
 
     def _connect(self, connection: dict[str, Any]) -> None:

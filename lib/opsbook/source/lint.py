@@ -28,8 +28,19 @@ Rule = Callable[[Runbook, Known], Found]
 
 _CHANGING = frozenset({"deploy", "maintenance", "capacity", "recovery", "security", "environment"})
 _ENDS = frozenset({"sys.exit", "exit", "quit", "os._exit", "os.abort"})
-_SIDE = frozenset({"os.system", "os.popen", "os.remove", "os.unlink", "os.rename", "shutil.rmtree", "shutil.copy"})
-_SIDE_MODULES = frozenset({"subprocess", "requests", "httpx", "urllib", "socket", "paramiko"})
+_SIDE = frozenset(
+    {
+        "os.system",
+        "os.popen",
+        "os.remove",
+        "os.unlink",
+        "os.rename",
+        "shutil.rmtree",
+        "shutil.copy",
+        "urllib.request.urlopen",
+    }
+)
+_SIDE_MODULES = frozenset({"subprocess", "requests", "httpx", "socket", "paramiko"})
 _RANDOM = frozenset({"datetime.now", "datetime.utcnow", "datetime.datetime.now", "time.time", "date.today"})
 _RANDOM_MODULES = frozenset({"random", "uuid", "secrets"})
 _WRITE_MODES = frozenset("wax+")

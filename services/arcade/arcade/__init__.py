@@ -1,0 +1,1 @@
+"""arcade: a small game service whose message handlers are written in Lua."""
