@@ -1,6 +1,7 @@
 """Wrong input: exit 2, every problem at once, one sentence each, no traceback and no record."""
 
 import pytest
+
 from tests.conftest import Project
 
 PAGE = """\

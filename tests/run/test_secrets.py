@@ -8,6 +8,7 @@ import urllib.parse
 from pathlib import Path
 
 import pytest
+
 from tests.conftest import Project
 
 pytestmark = pytest.mark.slow
@@ -53,7 +54,8 @@ token
 
 ```python
 import os, subprocess
-getattr(subprocess, "run")(["sh", "-c", 'printf %s "$S" | head -c 6; sleep 0.3; printf %s "$S" | tail -c +7; echo'], env={"S": plain, "PATH": os.environ["PATH"]})
+script = 'printf %s "$S" | head -c 6; sleep 0.3; printf %s "$S" | tail -c +7; echo'
+getattr(subprocess, "run")(["sh", "-c", script], env={"S": plain, "PATH": os.environ["PATH"]})
 command(["sh", "-c", 'echo "$S"; echo "$S" >&2; cat'], env={"S": token}, stdin=secret("database", key="again"))
 os.write(2, f"raw {plain}\\n".encode())
 ```

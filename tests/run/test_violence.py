@@ -10,6 +10,7 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
+
 from tests.conftest import Project, Terminal, assert_all_gone, processes_of, until
 
 pytestmark = pytest.mark.slow
@@ -89,9 +90,11 @@ def run(project: Project) -> tuple[int, dict[str, object]]:
 )
 def test_a_step_that_breaks_fails_the_run(project: Project, body: str, said: str) -> None:
     project.write("playbooks/nowhere.yml", "- name: None\n  hosts: no_such_group\n  gather_facts: false\n  tasks: []\n")
+    # Lint would refuse these two by their names: here they come by another way, as in a helper module.
+    body = body.replace("sys.exit", "getattr(sys, 'exit')").replace("os._exit", "getattr(os, '_exit')")
     page(
         project,
-        body.replace("sys.exit", "getattr(sys, 'exit')").replace("os._exit", "getattr(os, '_exit')"),
+        body,
         timeout=2 if "sleep" in body else 20,
     )
     code, told = run(project)
@@ -110,11 +113,9 @@ def test_a_cell_that_ignores_the_interrupt_is_ended(project: Project) -> None:
 
 
 def test_swallowing_a_refusal_gains_nothing(project: Project) -> None:
-    text = STEPS.replace("{body}", "pass").replace(
-        "import os, sys, threading, time",
-        "import os\ntry:\n    getattr(__import__('opsbook'), 'command')(['touch', 'changed'])\nexcept Exception:\n    pass\n"
-        "except BaseException:\n    pass",
-    )
+    swallow = "import os\ntry:\n    getattr(__import__('opsbook'), 'command')(['touch', 'changed'])\n"
+    swallow += "except Exception:\n    pass\nexcept BaseException:\n    pass"
+    text = STEPS.replace("{body}", "pass").replace("import os, sys, threading, time", swallow)
     project.page(text)
     result = project.opsbook("run", "page", "-e", "dev")
     told = project.summary()

@@ -33,7 +33,17 @@ def test_everything_the_language_has() -> None:
         'ticket: Annotated[str, Pattern("[A-Z]+-[0-9]+")]\n'
     )
     assert problems == []
-    assert list(found) == "service version strategy percent hosts day wait token ticket".split()
+    assert list(found) == [
+        "service",
+        "version",
+        "strategy",
+        "percent",
+        "hosts",
+        "day",
+        "wait",
+        "token",
+        "ticket",
+    ]
     assert found["service"].description == "What to deploy"
     assert found["strategy"].description == "How # traffic moves"
     assert found["version"].required and not found["service"].required

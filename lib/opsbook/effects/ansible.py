@@ -209,7 +209,8 @@ def _start(
         private_data_dir=str(private),
         project_dir=str(path.parent),
         playbook=str(path),
-        inventory=str(Path(here.root) / request["inventory"]),
+        # The file, not its folder: Ansible would read environment.yml beside it as an inventory too.
+        inventory=str(Path(here.root) / request["inventory"] / "hosts.yml"),
         extravars=unsafe(request["vars"]),
         limit=request["limit"],
         tags=request["tags"],

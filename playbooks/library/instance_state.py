@@ -1,0 +1,140 @@
+#!/usr/bin/python
+"""Ansible module: read what one instance serves, or wait until it serves a version."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.supervised import connect
+
+DOCUMENTATION = """
+module: instance_state
+short_description: Read what one instance serves, or wait until it serves a version
+description:
+  - Only reads, and reads in check mode too.
+options:
+  url: {description: Where the instance itself answers., type: str, required: true}
+  app_folder: {description: The folder with the instance's releases., type: path, required: true}
+  pool_file: {description: The instance's file in Caddy's pool folder., type: path, required: true}
+  admin_url: {description: The URL of Caddy's admin API., type: str, required: true}
+  name: {description: The instance's name under supervisord., type: str, required: true}
+  socket: {description: The unix socket supervisord listens on., type: path, required: true}
+  log: {description: The instance's log; its last line is part of a failure., type: path, required: true}
+  version: {description: The version to wait for., type: str}
+  wait_seconds:
+    description: How long to wait for it. Fails when the time is over or supervisord gave up.
+    type: float
+    default: 0
+"""
+
+EXAMPLES = """
+- name: Wait until the instance is ready on the version
+  instance_state:
+    url: http://127.0.0.1:9001
+    app_folder: /srv/env/app/arcade-1
+    pool_file: /srv/env/caddy/pool/arcade-1
+    admin_url: http://127.0.0.1:2019
+    name: arcade-1
+    socket: /srv/env/run/supervisor.sock
+    log: /srv/env/logs/arcade-1.log
+    version: 1.2.0
+    wait_seconds: 20
+"""
+
+RETURN = """
+current: {description: The version that starts; empty before the first deploy., returned: always, type: str}
+version: {description: The version that answers; empty when nothing does., returned: always, type: str}
+ready: {description: Whether it can serve requests., returned: always, type: bool}
+in_pool: {description: Whether Caddy sends it requests., returned: always, type: bool}
+problem: {description: Why it is not ready., returned: always, type: str}
+releases: {description: The versions that are unpacked., returned: always, type: list, elements: str}
+"""
+
+
+def get(url: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310
+            return answer.status, answer.read().decode(errors="replace")
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode(errors="replace")
+
+
+def served(url: str) -> dict[str, object]:
+    try:
+        _, answer = get(f"{url}/version")
+        version = str(json.loads(answer).get("version", ""))
+        status, text = get(f"{url}/readyz")
+    except (OSError, ValueError, AttributeError) as error:
+        return {"version": "", "ready": False, "problem": str(error)}
+    ready = status == 200
+    return {"version": version, "ready": ready, "problem": "" if ready else f"/readyz answers {status}: {text.strip()}"}
+
+
+def in_pool(pool_file: Path, admin_url: str) -> bool:
+    """Tell a pool that nobody uses from one that Caddy reads."""
+    if not pool_file.exists() or not pool_file.read_text():
+        return False
+    try:
+        return get(f"{admin_url}/reverse_proxy/upstreams")[0] == 200
+    except OSError:
+        return False
+
+
+def wait(module: AnsibleModule, url: str) -> dict[str, object]:
+    wanted, seconds = module.params["version"], module.params["wait_seconds"]
+    deadline = time.monotonic() + seconds
+    while True:
+        found = served(url)
+        if not seconds or (found["ready"] and found["version"] == wanted):
+            return found
+        if given_up(module) or time.monotonic() > deadline:
+            module.fail_json(msg=explanation(module, found), **found)
+        time.sleep(0.05)
+
+
+def given_up(module: AnsibleModule) -> bool:
+    server = connect(module.params["socket"])
+    return server is not None and server.supervisor.getProcessInfo(module.params["name"])["statename"] == "FATAL"
+
+
+def explanation(module: AnsibleModule, found: dict[str, object]) -> str:
+    log = Path(module.params["log"])
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    name, version = module.params["name"], module.params["version"]
+    problem = found["problem"] or f"it serves {found['version']}"
+    return f"{name} does not become ready on {version}: {problem}. {log} ends with: {''.join(lines[-1:])}"
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "url": {"type": "str", "required": True},
+            "app_folder": {"type": "path", "required": True},
+            "pool_file": {"type": "path", "required": True},
+            "admin_url": {"type": "str", "required": True},
+            "name": {"type": "str", "required": True},
+            "socket": {"type": "path", "required": True},
+            "log": {"type": "path", "required": True},
+            "version": {"type": "str"},
+            "wait_seconds": {"type": "float", "default": 0},
+        },
+        supports_check_mode=True,
+    )
+    folder = Path(module.params["app_folder"])
+    link = folder / "current"
+    module.exit_json(
+        changed=False,
+        current=link.readlink().name if link.is_symlink() else "",
+        in_pool=in_pool(Path(module.params["pool_file"]), module.params["admin_url"]),
+        releases=sorted(path.name for path in folder.glob("releases/[0-9]*")),
+        **wait(module, module.params["url"]),
+    )
+
+
+if __name__ == "__main__":
+    main()

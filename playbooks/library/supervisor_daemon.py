@@ -1,0 +1,209 @@
+#!/usr/bin/python
+"""Ansible module: the supervisord that keeps the processes of one environment."""
+
+from __future__ import annotations
+
+import os
+import socket as sockets
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+from xmlrpc.client import ServerProxy
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.supervised import (
+    ALIVE_STATES,
+    MARKER,
+    connect,
+    end_processes,
+    processes_of,
+    wait_for_end,
+)
+
+DOCUMENTATION = """
+module: supervisor_daemon
+short_description: Start, update or stop the supervisord of an environment
+description:
+  - C(started) starts supervisord as a daemon, or makes a running one follow its changed
+    configuration, and starts the programs with autostart that do not run.
+  - C(stopped) ends supervisord with all its programs, and programs a lost supervisord left behind.
+options:
+  config: {description: The supervisord configuration file., type: path, required: true}
+  socket: {description: The unix socket supervisord listens on., type: path, required: true}
+  environment_folder: {description: The folder that names the environment., type: path, required: true}
+  state: {description: What to reach., choices: [started, stopped], default: started, type: str}
+  ports:
+    description: Ports of this machine that must take connections before O(state=started) is reached.
+    type: list
+    elements: int
+    default: []
+  timeout: {description: Seconds to wait for it., type: int, default: 30}
+"""
+
+EXAMPLES = """
+- name: Start supervisord
+  supervisor_daemon:
+    config: /srv/env/supervisord.conf
+    socket: /srv/env/run/supervisor.sock
+    environment_folder: /srv/env
+"""
+
+RETURN = """
+actions: {description: What was done or would be done., returned: always, type: list, elements: str}
+"""
+
+# A daemon outlives the run that starts it: nothing of the run's own variables may stay with it.
+KEPT_VARIABLES = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "LOGNAME", "PATH", "TZ", "USER")
+
+
+def start_daemon(module: AnsibleModule, folder: str, config: str, socket: Path) -> list[str]:
+    actions = []
+    left = processes_of(folder)
+    if left:
+        actions.append(f"end {len(left)} processes a lost supervisord left behind")
+    actions.append("start supervisord")
+    if module.check_mode:
+        return actions
+    end_leftovers(module, folder)
+    make_private(module, socket.parent)
+    socket.unlink(missing_ok=True)
+    environment = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+    done = subprocess.run(
+        [sys.executable, "-m", "supervisor.supervisord", "-c", config],
+        env=environment | {MARKER: folder},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        cwd="/",
+        check=False,
+    )
+    if done.returncode != 0:
+        module.fail_json(msg=f"supervisord does not start: {(done.stderr or done.stdout).strip()}")
+    return actions
+
+
+def make_private(module: AnsibleModule, folder: Path) -> None:
+    """Create the socket's folder; in a shared place it may be somebody else's trap."""
+    folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+    for each in (folder, folder.parent):
+        found = each.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+            module.fail_json(msg=f"{each} is not a folder of the user who runs this playbook")
+    folder.chmod(0o700)
+
+
+def follow_config(server: ServerProxy) -> list[str]:
+    """Do what `supervisorctl update` does: restart what changed, leave the rest alone."""
+    added, changed, removed = server.supervisor.reloadConfig()[0]
+    for name in [*changed, *removed]:
+        server.supervisor.stopProcessGroup(name)
+        server.supervisor.removeProcessGroup(name)
+    for name in [*added, *changed]:
+        server.supervisor.addProcessGroup(name)
+    actions = {"add": added, "update": changed, "remove": removed}
+    return [f"{action} {name}" for action, names in actions.items() for name in names]
+
+
+def start_programs(module: AnsibleModule, server: ServerProxy) -> list[str]:
+    wanted = {program["name"] for program in server.supervisor.getAllConfigInfo() if program["autostart"]}
+    present = states(server)
+    actions = []
+    for name in sorted(wanted):
+        if present.get(name) not in ALIVE_STATES | {"BACKOFF"}:
+            actions.append(f"start {name}")
+            if not module.check_mode:
+                server.supervisor.startProcess(name, False)
+    return actions
+
+
+def ensure_started(module: AnsibleModule) -> list[str]:
+    socket = module.params["socket"]
+    folder = module.params["environment_folder"]
+    server = connect(socket)
+    if server is None:
+        actions = start_daemon(module, folder, module.params["config"], Path(socket))
+        if module.check_mode:
+            return actions
+        server = wait_for_answer(module, socket)
+    else:
+        # What reloadConfig reads replaces nothing yet, but a check must not touch even that.
+        actions = [] if module.check_mode else follow_config(server)
+        actions += start_programs(module, server)
+    if not module.check_mode:
+        wait_for_ports(module, server)
+    return actions
+
+
+def wait_for_ports(module: AnsibleModule, server: ServerProxy) -> None:
+    deadline = time.monotonic() + module.params["timeout"]
+    for port in module.params["ports"]:
+        while not takes_connections(port):
+            if time.monotonic() > deadline:
+                module.fail_json(msg=f"nothing listens on port {port}; supervisord says: {states(server)}")
+            time.sleep(0.05)
+
+
+def takes_connections(port: int) -> bool:
+    with sockets.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def states(server: ServerProxy) -> dict[str, str]:
+    return {program["name"]: program["statename"] for program in server.supervisor.getAllProcessInfo()}
+
+
+def wait_for_answer(module: AnsibleModule, socket: str) -> ServerProxy:
+    deadline = time.monotonic() + module.params["timeout"]
+    while (server := connect(socket)) is None:
+        if time.monotonic() > deadline:
+            module.fail_json(msg=f"supervisord was started but does not answer on {socket}")
+        time.sleep(0.05)
+    return server
+
+
+def ensure_stopped(module: AnsibleModule) -> list[str]:
+    folder = module.params["environment_folder"]
+    socket = Path(module.params["socket"])
+    actions = []
+    server = connect(str(socket))
+    if server is not None:
+        actions.append("stop supervisord and its programs")
+        if not module.check_mode:
+            server.supervisor.shutdown()
+            wait_for_end(folder, module.params["timeout"], str(socket))
+    left = processes_of(folder)
+    if left and not (module.check_mode and server):
+        actions.append(f"end {len(left)} processes left behind")
+    if not module.check_mode:
+        end_leftovers(module, folder)
+        socket.unlink(missing_ok=True)
+    return actions
+
+
+def end_leftovers(module: AnsibleModule, folder: str) -> None:
+    if not end_processes(folder, patience=module.params["timeout"]):
+        module.fail_json(msg=f"processes of {folder} do not end: {processes_of(folder)}")
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "config": {"type": "path", "required": True},
+            "socket": {"type": "path", "required": True},
+            "environment_folder": {"type": "path", "required": True},
+            "state": {"choices": ["started", "stopped"], "default": "started"},
+            "ports": {"type": "list", "elements": "int", "default": []},
+            "timeout": {"type": "int", "default": 30},
+        },
+        supports_check_mode=True,
+    )
+    ensure = ensure_started if module.params["state"] == "started" else ensure_stopped
+    actions = ensure(module)
+    difference = {"before": "", "after": "".join(f"{action}\n" for action in actions)}
+    module.exit_json(changed=bool(actions), actions=actions, diff=difference)
+
+
+if __name__ == "__main__":
+    main()

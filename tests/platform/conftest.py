@@ -1,0 +1,107 @@
+"""The real platform, in a copy of this project with ports of its own."""
+
+import json
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Project
+
+ROOT = Path(__file__).resolve().parents[2]
+COPIED = ("runbooks", "procedures", "playbooks", "services", "opsbook.toml", "ansible.cfg")
+
+
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Platform"]:
+    """The platform, up; taken down and removed at the end, whatever happened."""
+    root = tmp_path_factory.mktemp("platform") / "project"
+    root.mkdir()
+    for name in COPIED:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, root / name)
+    made = Platform(root, _free_base())
+    made.move_ports()
+    try:
+        made.run("platform-up", check=True)
+        yield made
+    finally:
+        made.run("platform-down", "-p", "purge=true", check=True)
+
+
+def _free_base() -> int:
+    """The first port of a block in which every port the platform uses is free."""
+    for base in range(20100, 32000, 100):
+        if all(_free(base + n) for n in (0, 1, 2, 11, 12, 13)):
+            return base
+    raise AssertionError("no free block of ports")
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+class Platform(Project):
+    """A project with the reference platform in it."""
+
+    def __init__(self, root: Path, base: int) -> None:
+        super().__init__(root)
+        self.base = base
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.base}"
+
+    def move_ports(self) -> None:
+        for path in (self.root / "playbooks/inventories/dev").rglob("*.yml"):
+            text = path.read_text(encoding="utf-8")
+            path.write_text(re.sub(r"\b181(\d\d)\b", lambda m: str(self.base + int(m[1])), text), encoding="utf-8")
+
+    def run(self, runbook: str, *arguments: str, check: bool = False) -> Any:
+        return self.opsbook("run", runbook, "-e", "dev", *arguments, check=check)
+
+    def build(self, version: str, variant: str | None = None) -> None:
+        """Build a release of arcade, or of a variant of it."""
+        source = "services/arcade"
+        if variant is not None:
+            source = f".opsbook/sources/{variant}"
+            shutil.rmtree(self.root / source, ignore_errors=True)
+            command = [sys.executable, str(self.root / "services/variants.py"), variant, str(self.root / source)]
+            subprocess.run(command, check=True)
+        self.run("build-release", "-p", f"version={version}", "-p", f"source={source}", check=True)
+
+    def deploy(self, version: str) -> Any:
+        return self.run("deploy-service", "-p", f"version={version}")
+
+    def versions(self) -> set[str]:
+        """What the service answers, asked several times."""
+        import httpx
+
+        with httpx.Client(trust_env=False) as client:
+            return {client.get(f"{self.url}/version").json()["version"] for _ in range(9)}
+
+    @contextmanager
+    def load(self) -> Iterator[dict[str, Any]]:
+        """Requests through the load balancer, eight at once, until this is left."""
+        stop = self.root / "stop"
+        stop.unlink(missing_ok=True)
+        command = [sys.executable, str(self.root / "services/load.py"), "--url", self.url, "--seconds", "120"]
+        process = subprocess.Popen([*command, "--workers", "8", "--stop-file", str(stop)], stdout=subprocess.PIPE)
+        result: dict[str, Any] = {}
+        try:
+            time.sleep(1)
+            yield result
+            time.sleep(0.5)
+        finally:
+            stop.touch()
+            output, _ = process.communicate(timeout=60)
+            result.update(json.loads(output))
