@@ -159,7 +159,8 @@ def _secrets(settings: Settings, drafted: Draft, request: Request, redactor: Red
 
 def _check_answers(runbook: Runbook, answers: Mapping[str, str], present: bool) -> None:
     """Known questions have usable answers, or somebody is there to give them."""
-    known = {question.name: question for question in names.questions((*runbook.forward(), *runbook.undo()))}
+    undo = runbook.undo() if runbook.front.rollback in ("automatic", "ask") else ()
+    known = {question.name: question for question in names.questions((*runbook.forward(), *undo))}
     problems = [f"There is no question {name}. {nearest(name, known)}" for name in answers if name not in known]
     choices = {"manual": MANUAL_CHOICES, "confirm": ("yes", "no")}
     for name, question in known.items():
