@@ -42,6 +42,7 @@ def main() -> None:
     _tell({"kernel": kernel.pid})
     _serve(kernel, wake, rest)
     left = tree.end(os.getpid(), order["run"], kernel.pid, adopted=True)
+    kernel.poll()
     shutil.rmtree(order["private"], ignore_errors=True)
     _tell({"left": left})
 

@@ -23,7 +23,7 @@ Message = dict[str, Any]
 
 _START_LIMIT = 60.0
 _PASSED = ("PATH", "HOME", "LANG", "LANGUAGE", "TZ", "USER", "LOGNAME", "SHELL", "TMPDIR", "XDG_RUNTIME_DIR")
-_PASSED_ALSO = ("SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR", "VIRTUAL_ENV", "COVERAGE_PROCESS_START")
+_PASSED_ALSO = ("SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR", "VIRTUAL_ENV")
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,7 @@ class Kernel:
     async def _spawn(self, launch: Launch, connection: dict[str, Any]) -> None:
         reading, writing = os.pipe()
         keep = [launch.hold] if launch.hold is not None else []
+        environment = self._environment(launch)
         self._keeper = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -121,10 +122,11 @@ class Kernel:
             stderr=writing,
             pass_fds=[writing, *keep],
             start_new_session=True,
+            env=environment,
         )
         order = {
             "argv": [sys.executable, "-m", "opsbook.effects.boot", str(self.private / "connection.json")],
-            "env": self._environment(launch),
+            "env": {**environment, tree.MARK: launch.run},
             "cwd": str(launch.root),
             "run": launch.run,
             "output": writing,
@@ -143,9 +145,10 @@ class Kernel:
     def _environment(self, launch: Launch) -> dict[str, str]:
         names = (*_PASSED, *_PASSED_ALSO, *launch.keep_environment)
         passed = {name: os.environ[name] for name in names if name in os.environ}
-        passed |= {name: value for name, value in os.environ.items() if name.startswith(("LC_", "ANSIBLE_"))}
+        passed |= {
+            name: value for name, value in os.environ.items() if name.startswith(("LC_", "ANSIBLE_", "COVERAGE_"))
+        }
         return passed | {
-            tree.MARK: launch.run,
             "OPSBOOK_GATE": str(self.gate_path),
             "OPSBOOK_ROOT": str(launch.root),
             "IPYTHONDIR": str(self.private / "ipython"),
