@@ -24,17 +24,17 @@ clean-demo: .venv/installed  ## stop and remove everything the demo made
 	@$(BIN)/python services/demo.py --clean
 
 test: lint fast  ## set everything up, then run all checks and all tests
-	$(BIN)/pytest -m slow -n 2 --dist loadgroup --cov --cov-append --cov-report=term
+	$(BIN)/pytest -m slow -n 2 --dist loadfile --cov --cov-append --cov-report=term
 
 fast: .venv/installed  ## the tests that take less than a minute
-	$(BIN)/pytest -m "not slow" -n 2 --dist loadgroup --cov --cov-report=
+	$(BIN)/pytest -m "not slow" -n 2 --dist loadfile --cov --cov-report=
 
 lint: .venv/installed  ## style, types, layers, playbooks, runbooks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
-	$(BIN)/ansible-lint --offline -q --profile production playbooks
+	$(BIN)/lint-imports --no-logo
+	PATH="$(CURDIR)/$(BIN):$$PATH" ansible-lint --offline -q --profile production playbooks
 	$(BIN)/opsbook check
 
 lock: .venv/installed  ## renew requirements.lock from pyproject.toml

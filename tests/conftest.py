@@ -201,6 +201,15 @@ def processes_of(run: str) -> list[psutil.Process]:
     return found
 
 
+def names_of(run: str) -> set[str]:
+    """The names of the run's living processes."""
+    found = set()
+    for process in processes_of(run):
+        with contextlib.suppress(psutil.Error):
+            found.add(process.name())
+    return found
+
+
 def assert_all_gone(run: str, seconds: float = 5.0) -> None:
     """No process of the run is left within the time."""
     deadline = time.monotonic() + seconds

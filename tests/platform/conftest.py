@@ -1,6 +1,7 @@
 """The real platform, in a copy of this project with ports of its own."""
 
 import json
+import os
 import re
 import shutil
 import socket
@@ -38,8 +39,10 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Platform"]:
 
 
 def _free_base() -> int:
-    """The first port of a block in which every port the platform uses is free."""
-    for base in range(20100, 32000, 100):
+    """The first port of a block in which every port the platform uses is free; each test worker has its own blocks."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = 20100 + 1000 * worker
+    for base in range(first, first + 1000, 100):
         if all(_free(base + n) for n in (0, 1, 2, 11, 12, 13)):
             return base
     raise AssertionError("no free block of ports")

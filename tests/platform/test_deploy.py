@@ -9,7 +9,7 @@ from tests.platform.conftest import Platform
 
 from tests.conftest import assert_all_gone
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("platform")]
+pytestmark = pytest.mark.slow
 
 NASTY = ["{{ lookup('pipe','id') }}", "$(id)", "'; rm -rf /", "two\nlines", '"><script>alert(1)</script>']
 

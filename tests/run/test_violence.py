@@ -11,7 +11,7 @@ import nbformat
 import psutil
 import pytest
 
-from tests.conftest import Project, Terminal, assert_all_gone, processes_of, until
+from tests.conftest import Project, Terminal, assert_all_gone, names_of, until
 
 pytestmark = pytest.mark.slow
 
@@ -182,7 +182,7 @@ def test_the_tree_of_a_killed_kernel_is_ended(project: Project) -> None:
     assert started
     run_id = project.records()[-1].name
     kernel = project.wait_for_event("kernel-started")["data"]["pid"]
-    until(lambda: any("sleep" in p.name() for p in processes_of(run_id)), "the task")
+    until(lambda: "sleep" in names_of(run_id), "the task")
     os.kill(kernel, signal.SIGKILL)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 1, out
@@ -199,7 +199,7 @@ def test_sigkill_of_the_runner_is_lost(project: Project) -> None:
     process = project.start("run", "page", "-e", "dev")
     project.wait_for_event("effect-intent", lambda data: "sleep" in data["summary"])
     run_id = project.records()[-1].name
-    until(lambda: any(p.name() == "sleep" for p in processes_of(run_id)), "the command")
+    until(lambda: "sleep" in names_of(run_id), "the command")
     assert project.opsbook("records", "list", check=True).out.count("running") == 1
     kernel = psutil.Process(project.wait_for_event("kernel-started")["data"]["pid"])
     private = Path(kernel.environ()["OPSBOOK_GATE"]).parent
@@ -360,6 +360,33 @@ def test_an_interrupt_while_the_gate_waits_for_a_person(project: Project) -> Non
     assert not [e for e in events if e["type"] == "question-answered"]
     assert project.summary()["outcome"] == "cancelled"
     assert_all_gone(project.summary()["run"])
+
+
+def test_the_notebook_holds_the_parameters(project: Project) -> None:
+    project.page(
+        """\
+        ## Parameters
+
+        ```python tags=["parameters"]
+        text: str
+        count: int = 3
+        ```
+
+        ## Steps
+
+        ```python
+        print(text * count)
+        ```
+        """
+    )
+    project.opsbook("run", "page", "-e", "dev", "-p", "text=a'b", check=True)
+    book = nbformat.read(project.records()[-1] / "runbook.ipynb", as_version=4)
+    first, injected, step = (cell for cell in book.cells if cell.cell_type == "code")
+    assert first.metadata.tags == ["parameters"]
+    assert injected.metadata.tags == ["injected-parameters"]
+    assert injected.source == '# Parameters\ntext = "a\'b"\ncount = 3'
+    assert [cell.metadata.papermill.status for cell in (first, injected, step)] == ["completed"] * 3
+    assert step.outputs[0].text == "a'b" * 3 + "\n"
 
 
 def test_the_notebook_is_valid_and_honest(project: Project) -> None:

@@ -10,6 +10,8 @@ from opsbook.model.text import duration
 from opsbook.record import seal, store
 from opsbook.settings import Settings
 
+_CHANGED = {True: "yes", False: "no", None: "unknown"}
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="what", required=True, metavar="list|show|verify")
@@ -88,10 +90,9 @@ def _effects(told: dict[str, Any]) -> None:
     changing = [effect for effect in told["effects"] if effect["changes"]]
     if changing:
         print()
-        rows = [
-            (e["summary"], e["status"], {True: "yes", False: "no", None: "unknown"}[e["changed"]]) for e in changing
-        ]
-        common.table(("EFFECT THAT MAY CHANGE", "STATUS", "CHANGED SOMETHING"), rows)
+        titles = {step["step"]: step["title"] for step in told["steps"]}
+        rows = [(e["summary"], titles.get(e["step"], e["step"]), e["status"], _CHANGED[e["changed"]]) for e in changing]
+        common.table(("EFFECT THAT MAY CHANGE", "IN STEP", "STATUS", "CHANGED SOMETHING"), rows)
     if told["unknown"]:
         print("\nUnknown, because it was stopped half-way: look before you go on")
         for summary in told["unknown"]:

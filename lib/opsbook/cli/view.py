@@ -290,6 +290,8 @@ class LiveView:
                 self._doing = data["summary"]
             case "effect-progress":
                 self._doing = data["text"]
+            case "effect-result":
+                self._doing = ""
             case "output":
                 self._output(data["output"])
             case "rollback-started":

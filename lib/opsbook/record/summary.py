@@ -42,6 +42,7 @@ def _effects(events: list[Event]) -> list[dict[str, Any]]:
         if event.type == "effect-intent":
             found[event.seq] = {
                 "key": event.data["key"],
+                "step": event.data["step"],
                 "summary": event.data["summary"],
                 "changes": event.data["changes"],
                 "status": "unknown",

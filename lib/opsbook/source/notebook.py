@@ -42,7 +42,8 @@ def parse(text: str, shown: str) -> tuple[Runbook, list[Problem]]:
     problems += more + _unclosed(lines, shown)
     title, drafts = _outline(lines, front.split(text)[1], cells)
     sections = tuple(_section(draft) for draft in drafts)
-    holder = next((d.cells[0] for d in drafts if ROLES.get(d.title.lower()) is Role.PARAMETERS and d.cells), None)
+    parameter_steps = (step for section in sections if section.role is Role.PARAMETERS for step in section.steps)
+    holder = next((cell for step in parameter_steps for cell in step.cells), None)
     found, more = parameters.parse(holder, shown) if holder else ((), [])
     name = Path(shown).stem
     runbook = Runbook(
