@@ -70,11 +70,15 @@ def _source(filename: str, number: int) -> str:
 
 
 class EffectFailed(Exception, _ToldInCell):
-    """An effect ended without success. `result` is the effect's result where there is one."""
+    """An effect ended without success. `result` is the effect's result where there is one.
 
-    def __init__(self, message: str, result: object = None) -> None:
+    `untouched` says that it did not even begin: nothing can have changed.
+    """
+
+    def __init__(self, message: str, result: object = None, *, untouched: bool = False) -> None:
         super().__init__(message)
         self.result = result
+        self.untouched = untouched
 
 
 class RunStopped(_ToldInCell):

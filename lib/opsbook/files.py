@@ -1,12 +1,18 @@
-"""Durable files: whole or not at all, and locks that end with their process."""
+"""Durable files: whole or not at all, locks that end with their process, and YAML that cannot end ours."""
 
 import contextlib
 import fcntl
 import hashlib
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import yaml
+
+_DEEPEST = 100
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -41,6 +47,44 @@ def sha256(path: Path) -> str:
     """Hex SHA-256 of a file's content."""
     with path.open("rb") as source:
         return hashlib.file_digest(source, "sha256").hexdigest()
+
+
+def is_plain(path: Path) -> bool:
+    """Is this a regular file itself? Reading anything else may never end, or lead elsewhere."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+class PlainLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Safe YAML in which a date stays the text that was typed: whoever needs a date checks it, and names its key."""
+
+
+PlainLoader.add_constructor("tag:yaml.org,2002:timestamp", yaml.SafeLoader.construct_yaml_str)
+
+
+def parse_yaml(text: str, loader: Any = PlainLoader) -> Any:
+    """The value of a YAML text. Raises yaml.YAMLError for everything that is none."""
+    try:
+        _check_depth(text, loader)
+        return yaml.load(text, Loader=loader)  # noqa: S506  (the loaders handed in are safe ones)
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
+        raise yaml.YAMLError(f"a value cannot be read: {error}") from error
+    except RecursionError as error:
+        raise yaml.YAMLError("it is nested too deeply") from error
+
+
+def _check_depth(text: str, loader: Any) -> None:
+    """libyaml's composer recurses without a limit of its own: deep nesting ends the whole process."""
+    if sum(map(text.count, "[{-?")) <= _DEEPEST:
+        return
+    depth = 0
+    for event in yaml.parse(text, Loader=loader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise yaml.YAMLError("it is nested too deeply")
 
 
 def hold(path: Path) -> int | None:

@@ -12,9 +12,10 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -26,7 +27,7 @@ from opsbook import files
 from opsbook.errors import InputError, OpsbookError, Refused
 from opsbook.model.environment import Environment
 from opsbook.model.event import Ending, Event, Outcome
-from opsbook.model.person import MANUAL_CHOICES, Person
+from opsbook.model.person import Person
 from opsbook.model.plan import Plan
 from opsbook.model.redact import Redactor
 from opsbook.model.runbook import Runbook
@@ -129,32 +130,16 @@ def run(
     drafted = draft(settings, request)
     planned = plan(settings, drafted)
     redactor = Redactor()
-    vault = _secrets(settings, drafted, request, redactor)
+    vault = _secrets(settings, drafted.environment, drafted.bound.secrets, request.typed_secrets, redactor)
     _check_answers(drafted.runbook, request.answers, person.present)
     return _recorded(settings, drafted, planned, request, person, redactor, vault, on_start)
 
 
-def _secrets(settings: Settings, drafted: Draft, request: Request, redactor: Redactor) -> secrets.Vault:
-    """Every secret the run may use, resolved and known to the redactor. Raises InputError for all that fail."""
-    vault = secrets.Vault(redactor)
-    inventory = secrets.vaulted(settings.root / drafted.environment.inventory, settings.vault_password_file)
-    references = {**drafted.environment.policy.secrets, **drafted.bound.secrets}
-    problems = []
-    for name, reference in references.items():
-        try:
-            typed = request.typed_secrets.get(name)
-            vault.add(
-                name,
-                typed if typed is not None else secrets.resolve(name, reference, settings.root, inventory),
-            )
-        except InputError as error:
-            problems.append(f"{error.message} {error.hint}".strip())
-    if problems:
-        raise InputError(problems, "Nothing ran.")
-    for name, value in inventory.items():
-        with contextlib.suppress(ValueError):
-            redactor.add(name, value)
-    return vault
+def _secrets(
+    settings: Settings, environment: Environment, bound: Mapping[str, str], typed: Mapping[str, str], redactor: Redactor
+) -> secrets.Vault:
+    inventory = secrets.vaulted(settings.root / environment.inventory, settings.vault_password_file)
+    return secrets.load(environment.policy, bound, typed, settings.root, inventory, redactor)
 
 
 def _check_answers(runbook: Runbook, answers: Mapping[str, str], present: bool) -> None:
@@ -162,9 +147,8 @@ def _check_answers(runbook: Runbook, answers: Mapping[str, str], present: bool) 
     undo = runbook.undo() if runbook.front.rollback in ("automatic", "ask") else ()
     known = {question.name: question for question in names.questions((*runbook.forward(), *undo))}
     problems = [f"There is no question {name}. {nearest(name, known)}" for name in answers if name not in known]
-    choices = {"manual": MANUAL_CHOICES, "confirm": ("yes", "no")}
     for name, question in known.items():
-        allowed = choices.get(question.kind, ())
+        allowed = question.choices
         if name in answers and allowed and answers[name] not in allowed:
             problems.append(f"{answers[name]!r} does not answer {name}: it takes {', '.join(allowed)}.")
         elif name not in answers and not present:
@@ -184,25 +168,37 @@ def _recorded(
     vault: secrets.Vault,
     on_start: Callable[[str, Plan, Runbook], Callable[[Event], None]],
 ) -> Finished:
-    folder = store.create(settings.records, planned.runbook, datetime.now(UTC))
-    files.write_atomic(folder / "runbook.md", drafted.runbook.source.encode())
-    content = json.dumps(redactor.value(planned.to_json()), indent=2, ensure_ascii=False) + "\n"
-    files.write_atomic(folder / "plan.json", content.encode())
-    book = journal.Journal(folder, redactor)
-    hold = files.hold(folder / journal.NAME)
-    book.listeners.append(on_start(folder.name, planned, drafted.runbook))
-    job = _job(settings, drafted, planned, request, folder, hold)
-    book.write("run-started", _started(job), durable=True)
-    ending = _locked(settings, job, book, redactor, vault, person)
-    ending = replace(ending, reason=redactor.text(ending.reason))
-    book.write("run-finished", _finished(ending), durable=True)
-    found = _close(settings, drafted.runbook, folder, book, redactor)
-    if not ending.keeps_lock:
-        lock.release(settings.state, folder.name)
-    if hold is not None:
-        os.close(hold)
-    target = seal.quarantine(folder, settings.records) if found else folder
+    with _undisturbed():
+        folder = store.create(settings.records, planned.runbook, datetime.now(UTC))
+        files.write_atomic(folder / "runbook.md", drafted.runbook.source.encode())
+        content = json.dumps(redactor.value(planned.to_json()), indent=2, ensure_ascii=False) + "\n"
+        files.write_atomic(folder / "plan.json", content.encode())
+        book = journal.Journal(folder, redactor)
+        hold = files.hold(folder / journal.NAME)
+        book.listeners.append(on_start(folder.name, planned, drafted.runbook))
+        job = _job(settings, drafted, planned, request, folder, hold)
+        book.write("run-started", _started(job), durable=True)
+        ending = _locked(settings, job, book, redactor, vault, person)
+        ending = replace(ending, reason=redactor.text(ending.reason))
+        book.write("run-finished", _finished(ending), durable=True)
+        found = _close(drafted.runbook, folder, book, redactor)
+        if not ending.keeps_lock:
+            lock.release(settings.state, folder.name)
+        if hold is not None:
+            os.close(hold)
+        target = seal.quarantine(folder, settings.records) if found else folder
     return Finished(folder.name, target, ending, tuple(found))
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """From the first file of a record to its seal, a signal may only cancel what runs, never leave half a record."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _job(
@@ -311,17 +307,20 @@ def _locked(
         return Ending(Outcome.FAILED, f"{error.message} {error.hint}".strip(), changed=False, seconds=0.0)
 
 
-def _close(settings: Settings, runbook: Runbook, folder: Path, book: journal.Journal, redactor: Redactor) -> list[str]:
+def _close(runbook: Runbook, folder: Path, book: journal.Journal, redactor: Redactor) -> list[str]:
     """Derive what is derived, scan, seal. Returns the files in which a secret was found."""
     book.close()
     events = journal.read(folder / journal.NAME)
     told = summary.of(events)
-    files.write_atomic(folder / "record.json", (json.dumps(told, indent=2, ensure_ascii=False) + "\n").encode())
-    files.write_atomic(folder / "runbook.ipynb", notebook.build(runbook, events, told))
+    try:
+        files.write_atomic(folder / "runbook.ipynb", notebook.build(runbook, events, told))
+    except Exception as error:
+        # The notebook is only derived: what it cannot show must not cost the record its seal.
+        told["notebook"] = f"could not be made: {type(error).__name__}: {error}"
     found = seal.scan(folder, redactor)
     if found:
         told["quarantined"] = found
-        files.write_atomic(folder / "record.json", (json.dumps(told, indent=2, ensure_ascii=False) + "\n").encode())
+    files.write_atomic(folder / "record.json", (json.dumps(told, indent=2, ensure_ascii=False) + "\n").encode())
     seal.seal(folder, book.head)
     return found
 
@@ -369,10 +368,6 @@ def session(settings: Settings, descriptor: int, name: str | None) -> None:
         raise InputError("There is no environment.", "One is a folder playbooks/inventories/NAME with a hosts.yml.")
     environment = environments.load(settings, name) if name else known[0]
     redactor = Redactor()
-    vault = secrets.Vault(redactor)
-    inventory = secrets.vaulted(settings.root / environment.inventory, settings.vault_password_file)
-    for secret, reference in environment.policy.secrets.items():
-        with contextlib.suppress(InputError):
-            vault.add(secret, secrets.resolve(secret, reference, settings.root, inventory))
+    vault = _secrets(settings, environment, {}, {}, redactor)
     context = _context(settings, environment, "session", "session")
     asyncio.run(runner.session(descriptor, environment, context, redactor, vault))

@@ -3,12 +3,32 @@
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from opsbook.errors import InputError
 
 CONFIG = "opsbook.toml"
-_KNOWN = {"records", "state", "vault_password_file", "keep_environment"}
+
+
+def _usable(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("it holds a character that no name can hold")
+    return text
+
+
+_Text = Annotated[str, Field(min_length=1), AfterValidator(_usable)]
+
+
+class _Content(BaseModel):
+    """The content of opsbook.toml."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    records: _Text = "records"
+    state: _Text = ".opsbook"
+    vault_password_file: Annotated[str, AfterValidator(_usable)] | None = None
+    keep_environment: list[_Text] = Field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -47,15 +67,21 @@ class Settings:
 
 
 def load(start: Path, *, given: bool = False) -> Settings:
-    """Settings of the project that holds `start`. `given` means: exactly this folder, do not look upwards."""
-    root = _find_root(start.resolve(), given)
-    values = _read(root / CONFIG)
+    """Settings of the project that holds `start`. `given` means: exactly this folder, do not look upwards.
+
+    Raises InputError for no project, a broken opsbook.toml, and folders that can never be made.
+    """
+    try:
+        root = _find_root(start.resolve(), given)
+    except (OSError, RuntimeError) as error:
+        raise InputError(f"{start} cannot be read: {error}.", "Check the path.") from error
+    content = _read(root / CONFIG)
     return Settings(
         root=root,
-        records=(root / values.get("records", "records")).resolve(),
-        state=(root / values.get("state", ".opsbook")).resolve(),
-        vault_password_file=_path(root, values.get("vault_password_file")),
-        keep_environment=tuple(values.get("keep_environment", ())),
+        records=_folder(root, "records", content.records),
+        state=_folder(root, "state", content.state),
+        vault_password_file=_file(root, content.vault_password_file),
+        keep_environment=tuple(content.keep_environment),
     )
 
 
@@ -70,20 +96,44 @@ def _find_root(start: Path, given: bool) -> Path:
     )
 
 
-def _read(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
+def _read(path: Path) -> _Content:
+    if not path.exists() and not path.is_symlink():
+        return _Content()
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return _Content.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.", "Correct the file and try again.") from error
+    except ValidationError as error:
+        raise InputError(_problems(path, error), f"Known settings: {', '.join(_Content.model_fields)}.") from error
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not valid TOML: {error}.", "Correct the file and try again.") from error
-    unknown = sorted(set(values) - _KNOWN)
-    if unknown:
-        raise InputError(
-            f"{path}: unknown setting {', '.join(unknown)}.", f"Known settings: {', '.join(sorted(_KNOWN))}."
-        )
-    return values
 
 
-def _path(root: Path, value: str | None) -> Path | None:
-    return (root / Path(value).expanduser()).resolve() if value else None
+def _problems(path: Path, error: ValidationError) -> list[str]:
+    """One sentence for each; a setting in a list is named with its place, such as keep_environment.0."""
+    return [
+        f"{path}: unknown setting {e['loc'][0]}."
+        if e["type"] == "extra_forbidden"
+        else f"{path}: {'.'.join(map(str, e['loc']))}: {e['msg']}."
+        for e in error.errors()
+    ]
+
+
+def _folder(root: Path, name: str, value: str) -> Path:
+    """The absolute path of a folder that is there or can be made."""
+    try:
+        path = (root / value).resolve()
+        present = next(folder for folder in (path, *path.parents) if folder.exists())
+        usable = present.is_dir()
+    except (OSError, RuntimeError) as error:
+        raise InputError(f"{root / CONFIG}: {name}: {error}.", "Name a folder that can be made.") from error
+    if not usable:
+        raise InputError(f"{root / CONFIG}: {name}: {present} is not a folder.", "Name a folder that can be made.")
+    return path
+
+
+def _file(root: Path, value: str | None) -> Path | None:
+    try:
+        return (root / Path(value).expanduser()).resolve() if value else None
+    except (OSError, RuntimeError) as error:
+        raise InputError(f"{root / CONFIG}: vault_password_file: {error}.", "Name a file.") from error

@@ -5,12 +5,14 @@ its signal handlers swallow an interrupt, and the next cell runs; no host matche
 variables are templates; a failing event handler loses events; the command artifact holds the environment.
 """
 
+import math
 import os
 import re
 import shutil
+import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -188,12 +190,11 @@ def _run(call: Call, request: dict[str, Any], timeout: float | None) -> Playbook
     root = Path(here.root)
     path = root / "playbooks" / request["playbook"]
     if not path.is_file():
-        raise EffectFailed(f"there is no playbook playbooks/{request['playbook']}")
-    private = Path(here.private) / f"ansible-{call.folder}-{call.number}"
+        raise EffectFailed(f"there is no playbook playbooks/{request['playbook']}", untouched=True)
+    private = Path(tempfile.mkdtemp(prefix=f"ansible-{call.folder}-", dir=here.private))
     events = _Events(call, root)
     started = time.monotonic()
     try:
-        private.mkdir(mode=0o700)
         ended = _start(call, request, timeout, private, path, events)
         return _judge(request, ended, events, time.monotonic() - started)
     finally:
@@ -218,7 +219,7 @@ def _start(
         settings={
             "pexpect_timeout": 1,
             "suppress_ansible_output": True,
-            **({"job_timeout": int(timeout)} if timeout else {}),
+            **({"job_timeout": math.ceil(timeout)} if timeout else {}),
         },
         event_handler=events.handle,
         cancel_callback=call.cancelled.is_set,
@@ -252,7 +253,7 @@ def _judge(request: dict[str, Any], ended: Any, events: _Events, seconds: float)
     result = _result(request["playbook"], events, seconds)
     unreachable = [host for host, counts in result.hosts.items() if counts["unreachable"]]
     if not result.hosts:
-        raise EffectFailed(_nothing_ran(request, events), result)
+        raise EffectFailed(_nothing_ran(request, events), result, untouched=True)
     tolerable = (
         ended.rc == 4
         and 0 < len(unreachable) <= request["max_unreachable"]
@@ -260,7 +261,9 @@ def _judge(request: dict[str, Any], ended: Any, events: _Events, seconds: float)
     )
     if (ended.status == "successful" and ended.rc == 0) or tolerable:
         return result
-    raise EffectFailed(_what_failed(request, result, events, ended.rc), result)
+    # Ansible does not count what a task did before it failed.
+    changed = result.changed or any(counts["failed"] for counts in result.hosts.values())
+    raise EffectFailed(_what_failed(request, result, events, ended.rc), replace(result, changed=changed))
 
 
 def _nothing_ran(request: dict[str, Any], events: _Events) -> str:

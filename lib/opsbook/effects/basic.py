@@ -8,6 +8,9 @@ from opsbook.effects.channel import Call, channel, clean
 from opsbook.errors import EffectFailed
 from opsbook.params import Secret
 
+ATTACHMENT_LIMIT = 32 * 1024 * 1024
+"""Bytes of one attachment."""
+
 
 class Here:
     """The read-only context of the run. Asked from the gate once, on first use."""
@@ -162,8 +165,10 @@ def _recordable(made: Any) -> Any:
 
 
 def attach(name: str, data: str | bytes, *, key: str | None = None) -> None:
-    """Keep evidence in the record, as a file of its own."""
+    """Keep evidence in the record, as a file of its own, of at most 32 MiB."""
     content = data.encode() if isinstance(data, str) else bytes(data)
+    if len(content) > ATTACHMENT_LIMIT:
+        raise ValueError(f"{name} has {len(content)} bytes; a record keeps at most {ATTACHMENT_LIMIT}")
     request = {"name": name, "bytes": len(content)}
 
     def work(call: Call) -> tuple[None, Any]:

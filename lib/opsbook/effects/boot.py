@@ -4,6 +4,7 @@ What differs from a kernel of JupyterLab: no start-up files and no history of th
 every message on iopub numbered, and iopub waits for a slow reader instead of dropping output.
 """
 
+import json
 import logging
 import os
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 import zmq
 from ipykernel import kernelapp
 from ipykernel.iostream import IOPubThread
+from jupyter_client.jsonutil import json_default
 from traitlets.config import Config
 
 
@@ -29,6 +31,13 @@ class CountedIOPub(IOPubThread):  # type: ignore[misc]
         super()._really_send([*message, self._sent.to_bytes(8, "big")], *args, **options)
 
 
+def pack(message: Any) -> bytes:
+    """JSON of a message. Half a surrogate in one print must not lose all that was printed with it."""
+    return json.dumps(message, default=json_default, ensure_ascii=False, allow_nan=False).encode(
+        "utf-8", errors="replace"
+    )
+
+
 def main() -> None:
     """Serve until the keeper ends this process."""
     sys.path.insert(0, str(Path(os.environ["OPSBOOK_ROOT"]) / "lib"))
@@ -36,6 +45,9 @@ def main() -> None:
     config = Config()
     config.HistoryManager.enabled = False
     config.IPKernelApp.quiet = True
+    config.IPKernelApp.capture_fd_output = False  # what children write goes to the runner's own pipe, once
+    config.Session.packer = "opsbook.effects.boot.pack"
+    config.InteractiveShellApp.ignore_cwd = True  # a queue.py in the project must not stand for Python's
     config.InteractiveShellApp.exec_PYTHONSTARTUP = False
     app = kernelapp.IPKernelApp.instance(config=config, connection_file=sys.argv[1], log_level=logging.CRITICAL)
     app.initialize([])

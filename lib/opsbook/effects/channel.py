@@ -3,6 +3,7 @@
 One socket for all threads: writes hold a lock, one reader hands each reply to the request with its id.
 """
 
+import base64
 import contextlib
 import json
 import os
@@ -35,8 +36,8 @@ class Call:
 
     channel: "Channel"
     number: int
-    folder: str
-    cancelled: threading.Event
+    folder: str = "nested"
+    cancelled: threading.Event = field(default_factory=threading.Event)
     attachment: bytes | None = None
     _samples: "queue.SimpleQueue[Frame | None]" = field(default_factory=queue.SimpleQueue)
 
@@ -66,7 +67,7 @@ class Channel:
         self._numbers = count(1)
         self._replies: dict[int, queue.SimpleQueue[Frame]] = {}
         self._local = threading.local()
-        self._cancelled = threading.Event()
+        self._calls: dict[int, Call] = {}
         threading.Thread(target=self._read, name="opsbook-gate", daemon=True).start()
 
     def send(self, frame: Frame) -> None:
@@ -104,18 +105,24 @@ class Channel:
         if getattr(self._local, "inside", False):
             return self._nested(kind, work, summary, changes)
         begin = {"kind": kind, "summary": summary, "changes": changes, "idempotent": idempotent, "key": key}
-        number = next(self._numbers)
-        reply = self._ask({"op": "begin", **begin, "request": clean(request)}, number, mark=True)
-        if reply["do"] != "run":
-            return decode(self._value(reply))
-        call = Call(self, number, reply["folder"], self._cancelled)
-        return self._run(call, work, gentle)
+        asked = {"op": "begin", **begin, "request": clean(request)}
+        call = Call(self, next(self._numbers))
+        # Known before it is asked for: a cancel may arrive together with the go-ahead.
+        self._calls[call.number] = call
+        try:
+            reply = self._ask(asked, call.number, mark=True)
+            if reply["do"] != "run":
+                return decode(self._value(reply))
+            call.folder = reply["folder"]
+            return self._run(call, work, gentle)
+        finally:
+            del self._calls[call.number]
 
     def _nested(self, kind: str, work: Callable[[Call], tuple[Any, Any]], summary: str, changes: bool) -> Any:
         """An effect within wait_until() or value(): part of that one, so it may only read."""
         if changes or kind not in _NESTABLE:
             raise EffectRefused(f"{summary} cannot be part of another effect, which may only read.")
-        return work(Call(self, 0, "nested", self._cancelled))[0]
+        return work(Call(self, 0))[0]
 
     @contextlib.contextmanager
     def inside(self) -> Iterator[None]:
@@ -135,21 +142,17 @@ class Channel:
             try:
                 with interrupt.allowed():
                     value, data = work(call)
-                end = {"status": "succeeded", "result": data}
+                end: Frame = {"status": "succeeded", "result": data}
             except EffectFailed as failed:
-                end, error = {"status": "failed", "result": _json(failed.result), "why": str(failed)}, failed
+                end, error = {"status": "failed", "result": _failed(failed), "why": str(failed)}, failed
             except (Interrupted, KeyboardInterrupt) as stopped:
-                end, error = (
-                    {"status": "interrupted", "why": str(stopped) or "interrupted"},
-                    RunCancelled("interrupted"),
-                )
+                why = str(stopped) or "it was interrupted"
+                end, error = {"status": "interrupted", "why": why}, RunCancelled(why)
             except Exception as failed:
                 end, error = {"status": "failed", "why": f"{type(failed).__name__}: {failed}"}, failed
             call.close()
             pump.join()
             if call.attachment is not None:
-                import base64
-
                 end["attachment"] = base64.b64encode(call.attachment).decode()
             self._value(self._ask({"op": "end", **end}, call.number))
         if error is not None:
@@ -194,7 +197,8 @@ class Channel:
 
     def _deliver(self, frame: Frame) -> None:
         if frame["do"] == "cancel":
-            self._cancelled.set()
+            for call in list(self._calls.values()):
+                call.cancelled.set()
             return
         replies = self._replies.get(frame["id"])
         if replies is not None:
@@ -205,7 +209,7 @@ def _publish_mark(number: int) -> None:
     """Say on iopub, after all output so far, that request `number` comes now."""
     from IPython.core.getipython import get_ipython
 
-    if get_ipython() is not None:
+    if get_ipython() is not None and "OPSBOOK_GATE" in os.environ:
         from IPython.display import publish_display_data
 
         publish_display_data({MARK: {"id": number}})
@@ -283,17 +287,32 @@ def clean(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} cannot be recorded; pass text, numbers, lists or dicts")
 
 
-def _json(result: Any) -> Any:
-    return result.to_json() if hasattr(result, "to_json") else clean(result)
+def _failed(error: EffectFailed) -> Any:
+    """What the journal keeps of a failure."""
+    if error.untouched:
+        return {"changed": False}
+    return error.result.to_json() if hasattr(error.result, "to_json") else None
 
 
 _channel: Channel | None = None
 _opening = threading.Lock()
+_forked = False
+
+
+def _in_child() -> None:
+    """A forked process shares the socket: two writers on it would break it for both."""
+    global _forked  # noqa: PLW0603  (a fact about this process)
+    _forked = True
+
+
+os.register_at_fork(after_in_child=_in_child)
 
 
 def channel() -> Channel:
     """The channel of this process, opened on first use: to the run's gate, or to a session's."""
     global _channel  # noqa: PLW0603  (one connection a process; a second would be turned away)
+    if _forked:
+        raise EffectRefused("an effect cannot be used in a forked process; use threads, each effect with its key=")
     with _opening:
         if _channel is None:
             path = os.environ.get("OPSBOOK_GATE")

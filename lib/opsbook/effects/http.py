@@ -13,6 +13,8 @@ from opsbook.params import Secret
 
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _SHOWN = 400
+LIMIT = 8 * 1024 * 1024
+"""Characters of an answer that are kept; whoever needs more fetches it with command()."""
 
 Expected = int | Collection[int] | None
 
@@ -34,7 +36,8 @@ class Response(Shown):
         try:
             return jsonlib.loads(self.text)
         except ValueError as error:
-            raise EffectFailed(f"{self.method} {self.url} answered no JSON: {self.text[:_SHOWN]}", self) from error
+            cut = f"more than {LIMIT} characters" if len(self.text) >= LIMIT else self.text[:_SHOWN]
+            raise EffectFailed(f"{self.method} {self.url} answered no JSON: {cut}", self) from error
 
     def headline(self) -> str:
         return (
@@ -120,12 +123,13 @@ def _send(
         with httpx.Client(trust_env=False, timeout=timeout) as client:
             answer = client.request(method, url, json=_revealed(json), content=data, headers=plain)
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-        raise EffectFailed(f"{method} {url}: no connection: {error}") from error
+        raise EffectFailed(f"{method} {url}: no connection: {error}", untouched=True) from error
     except httpx.HTTPError as error:
         if changing:
             raise Interrupted(f"{method} {url}: the answer was lost: {error or type(error).__name__}") from error
         raise EffectFailed(f"{method} {url}: {error or type(error).__name__}") from error
-    return Response(method, url, answer.status_code, dict(answer.headers), answer.text, time.monotonic() - started)
+    text = answer.text[:LIMIT]
+    return Response(method, url, answer.status_code, dict(answer.headers), text, time.monotonic() - started)
 
 
 def _revealed(value: Any) -> Any:

@@ -121,7 +121,7 @@ def _run(
             start_new_session=True,
         )
     except OSError as error:
-        raise EffectFailed(f"{words[0]} cannot be started: {error.strerror}") from error
+        raise EffectFailed(f"{words[0]} cannot be started: {error.strerror}", untouched=True) from error
     out, err = _wait(call, process, None if stdin is None else _plain(stdin).encode(), started + timeout)
     return Done(tuple(words), process.returncode, _kept(out), _kept(err), time.monotonic() - started)
 
@@ -135,14 +135,22 @@ def _wait(call: Call, process: "subprocess.Popen[bytes]", data: bytes | None, de
             data = None
         late = time.monotonic() > deadline
         if late or call.cancelled.is_set():
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGTERM)
-            with suppress(subprocess.TimeoutExpired):
-                process.communicate(timeout=2)
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
+            _end(process)
             raise Interrupted(f"{name!s} was stopped: {'over its time' if late else 'cancelled'}")
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """End the program and its group. Whoever left the group may hold the pipes: they are not waited for."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=1)
+            return
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe is not None:
+            with suppress(OSError):
+                pipe.close()
 
 
 def _plain(value: str | Secret) -> str:

@@ -17,7 +17,7 @@ class Mode(StrEnum):
 
     LIVE = "live"
     SESSION = "session"
-    REPLAY = "replay"
+    RESUME = "resume"
 
 
 class Status(StrEnum):
@@ -75,7 +75,8 @@ def decide(effect: Effect, mode: Mode, role: Role, *, recorded: str | None, sand
     """What the gate does with an effect.
 
     `recorded` is the digest of a succeeded recording under the same key, or None. A changing effect
-    in a section that only reads is refused in every mode; a session changes only a sandbox.
+    in a section that only reads is refused in every mode; a session changes only a sandbox; in resume
+    a recorded effect is answered from its recording, and any other runs.
     """
     if effect.changes and role is Role.READ:
         return Decision(
@@ -89,14 +90,8 @@ def decide(effect: Effect, mode: Mode, role: Role, *, recorded: str | None, sand
             f"{effect.summary} changes something, and a session may change only an environment marked "
             "sandbox: true. Use opsbook run.",
         )
-    if mode is Mode.REPLAY:
-        return _replay(effect, recorded)
-    return Decision(Answer.RUN)
-
-
-def _replay(effect: Effect, recorded: str | None) -> Decision:
-    if recorded is None:
-        return Decision(Answer.REFUSE, f"{effect.summary} has no recorded result under {effect.key}.")
+    if mode is not Mode.RESUME or recorded is None:
+        return Decision(Answer.RUN)
     if recorded != effect.digest:
         return Decision(Answer.REFUSE, f"{effect.summary} asks for something else than what was recorded.")
     return Decision(Answer.RECORDED)

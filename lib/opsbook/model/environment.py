@@ -33,6 +33,7 @@ class Policy(BaseModel):
     choices: dict[str, tuple[str, ...] | ChoiceRule] = Field(default_factory=dict)
     urls: dict[str, str] = Field(default_factory=dict, description="Where each service answers")
     settings: dict[str, Any] = Field(default_factory=dict, description="Values for here.settings")
+    weak: tuple[str, ...] = Field((), description="Secrets that may be short; what equals them is hidden everywhere")
     secrets: dict[str, str] = Field(default_factory=dict, description="Secret names and their references")
 
     @field_validator("secrets")

@@ -35,12 +35,16 @@ class Exit(IntEnum):
 
 @dataclass(frozen=True)
 class Ending:
-    """The end of a run: outcome, one sentence, whether changes are left behind, seconds it took."""
+    """The end of a run: outcome, one sentence, whether changes are left behind, seconds it took.
+
+    `undoable` is false where the page says that there is never anything to undo.
+    """
 
     outcome: Outcome
     reason: str
     changed: bool
     seconds: float
+    undoable: bool = True
 
     @property
     def exit_code(self) -> Exit:
@@ -50,13 +54,13 @@ class Ending:
             return Exit.STOPPED
         if self.outcome is Outcome.REFUSED:
             return Exit.REFUSED
-        left = self.outcome is Outcome.ROLLBACK_FAILED or (self.outcome is Outcome.FAILED and self.changed)
-        return Exit.NOT_ROLLED_BACK if left else Exit.FAILED
+        failed = self.outcome is Outcome.FAILED and self.changed and self.undoable
+        return Exit.NOT_ROLLED_BACK if failed or self.outcome is Outcome.ROLLBACK_FAILED else Exit.FAILED
 
     @property
     def keeps_lock(self) -> bool:
         """A run that left its target half-way keeps the lock, so that nobody builds on the half."""
-        return self.exit_code in (Exit.NOT_ROLLED_BACK, Exit.STOPPED) and self.changed
+        return self.changed and self.exit_code in (Exit.NOT_ROLLED_BACK, Exit.STOPPED)
 
 
 @dataclass(frozen=True)

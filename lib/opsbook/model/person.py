@@ -33,6 +33,10 @@ class Answer:
     note: str = ""
 
 
+class Gone(Exception):
+    """Whoever was asked is not there any more."""
+
+
 class Person(Protocol):
     """Somebody who can be asked while a run goes on."""
 
@@ -42,5 +46,5 @@ class Person(Protocol):
         ...
 
     async def ask(self, question: Question) -> Answer:
-        """Ask and wait. Cancelling the task withdraws the question."""
+        """Ask and wait. Cancelling the task withdraws the question. Raises Gone if the person went away."""
         ...

@@ -19,6 +19,7 @@ WEAK = 6
 """Shorter values are refused: redacting them would blank ordinary words."""
 
 _LINE = 8
+_PERCENT = re.compile("%[0-9A-F]{2}")
 
 
 def mark(name: str) -> str:
@@ -42,10 +43,18 @@ def _forms(part: str) -> Iterator[str]:
         yield quoted[1:-1]
         # A value inside JSON inside a string: Ansible prints module arguments like that.
         yield json.dumps(quoted[1:-1])[1:-1]
+    escaped = json.dumps(part)[1:-1]
+    yield escaped.replace("/", "\\/")
+    for sign in "<>&'":
+        escaped = escaped.replace(sign, f"\\u{ord(sign):04x}")
+    yield escaped
     yield repr(part.encode())[2:-1]
+    yield part.encode().hex()
+    yield part.encode().hex().upper()
     for safe in ("", "/"):
-        yield urllib.parse.quote(part, safe=safe)
-        yield urllib.parse.quote_plus(part, safe=safe)
+        for quoted in (urllib.parse.quote(part, safe=safe), urllib.parse.quote_plus(part, safe=safe)):
+            yield quoted
+            yield _PERCENT.sub(lambda match: match[0].lower(), quoted)
     yield html.escape(part)
     yield html.escape(part, quote=False)
     yield html.escape(part).replace("&#x27;", "&#39;")

@@ -57,6 +57,10 @@ class Step:
     cells: tuple[Cell, ...] = ()
 
     @property
+    def prerequisite(self) -> bool:
+        return self.section.lower() == "prerequisites"
+
+    @property
     def manual(self) -> bool:
         return not self.cells and bool(self.prose.strip())
 
@@ -73,7 +77,10 @@ class Section:
 
 @dataclass(frozen=True)
 class Runbook:
-    """One document. `source` is its exact text; `path` is relative to the project root."""
+    """One document. `source` is its text; `path` is relative to the project root.
+
+    `order` holds the ids of all cells as they stand in the text, empty for one that belongs to no section.
+    """
 
     name: str
     path: Path
@@ -83,10 +90,7 @@ class Runbook:
     sections: tuple[Section, ...]
     parameters: tuple[Parameter, ...]
     parameters_cell: Cell | None
-
-    def section(self, title: str) -> Section | None:
-        """The section with this title, in any case."""
-        return next((s for s in self.sections if s.title.lower() == title.lower()), None)
+    order: tuple[str, ...] = ()
 
     def steps(self) -> Iterator[Step]:
         """Every step of a section that can run, in document order."""
@@ -96,9 +100,12 @@ class Runbook:
 
     def forward(self) -> Iterator[Step]:
         """Steps of a run that goes well: the prerequisites, then the rest as written; never the rollback."""
-        first = self.section("Prerequisites")
-        yield from first.steps if first else ()
-        yield from (s for s in self.steps() if s.role is not Role.UNDO and s.section != "Prerequisites")
+        yield from self.prerequisites()
+        yield from (s for s in self.steps() if s.role is not Role.UNDO and not s.prerequisite)
+
+    def prerequisites(self) -> tuple[Step, ...]:
+        """Steps that come first, wherever they stand."""
+        return tuple(step for step in self.steps() if step.prerequisite)
 
     def undo(self) -> tuple[Step, ...]:
         """Steps of the rollback."""

@@ -48,8 +48,12 @@ class Journal:
         if durable:
             os.fdatasync(self._descriptor)
         self._seq, self._head = event.seq, hashlib.sha256(line).hexdigest()
-        for listener in self.listeners:
-            listener(event)
+        for listener in list(self.listeners):
+            try:
+                listener(event)
+            except OSError:
+                # Whoever watched is gone: a closed pipe, a lost terminal. The run is not theirs.
+                self.listeners.remove(listener)
         return event
 
     def blob(self, folder: str, name: str, data: bytes) -> Data:

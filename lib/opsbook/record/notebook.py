@@ -33,16 +33,16 @@ def build(runbook: Runbook, events: list[Event], summary: dict[str, Any]) -> byt
 
     ran = _replay(events)
     book = jupytext.reads(runbook.source, fmt="md")
-    cells = iter(cell for section in runbook.sections for step in section.steps for cell in step.cells)
+    order = iter(runbook.order)
     injected = next((e.data["source"] for e in events if e.type == "parameters-injected"), None)
     out: list[Any] = []
     for node in book.cells:
         if node.cell_type != "code":
             out.append(node)
             continue
-        cell = next(cells, None)
-        out.append(_fill(node, ran.get(cell.id if cell else "", _Ran())))
-        if cell is not None and cell == runbook.parameters_cell and injected is not None:
+        cell = next(order, "")
+        out.append(_fill(node, ran.get(cell, _Ran())))
+        if runbook.parameters_cell is not None and cell == runbook.parameters_cell.id and injected is not None:
             out.append(_fill(_injected(injected), ran.get("injected-parameters", _Ran())))
     book.cells = out
     book.metadata["papermill"] = _metadata(summary)

@@ -28,7 +28,10 @@ class Cancel:
         self.changed.clear()
 
     def listen(self, by: str) -> Callable[[], None]:
-        """Take SIGINT and SIGTERM as requests; returns what undoes that."""
+        """Take SIGINT and SIGTERM as requests; returns what ends that: from then on they are ignored.
+
+        What follows is the seal, and a record that is half sealed would be worth less than either.
+        """
         loop = asyncio.get_running_loop()
         numbers = (signal.SIGINT, signal.SIGTERM)
         for number in numbers:
@@ -37,5 +40,6 @@ class Cancel:
         def undo() -> None:
             for number in numbers:
                 loop.remove_signal_handler(number)
+                signal.signal(number, signal.SIG_IGN)
 
         return undo

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from opsbook.errors import OpsbookError
 from opsbook.model.event import Sink
 from opsbook.model.runbook import Cell, Role
 from opsbook.run.cancel import Cancel
@@ -15,6 +16,9 @@ from opsbook.run.output import Outputs
 
 DEFAULT_TIMEOUT = 600.0
 """Seconds a cell may take, unless its fence says timeout=…"""
+
+LONGEST_REASON = 2000
+"""Characters of an error's text that become a reason; the journal's output has the rest."""
 
 GRACE = 5.0
 """Seconds an interrupted cell has to report before the kernel is ended."""
@@ -51,9 +55,7 @@ class Cells:
         self._outputs.begin(cell.id)
         started = time.monotonic()
         reply, ended = await self._wait(kernel, cell)
-        if ended.status == "died":
-            await kernel.end()
-            self._gate.abandon(ended.why)
+        ended = await self._settle(kernel, ended)
         self._gate.place = None
         ended = self._verdict(ended)
         data: dict[str, Any] = {
@@ -65,14 +67,33 @@ class Cells:
         self._sink.write("cell-finished", data | {"count": reply.get("execution_count")})
         return ended
 
+    async def _settle(self, kernel: Kernel, ended: Ended) -> Ended:
+        """Nothing of the cell goes on when this returns: no effect in a thread, and no process of a dead kernel."""
+        left = self._gate.ledger.going_on()
+        if left and ended.status != "died":
+            self._gate.halted = f"the cell ended while {left[0].summary} still went on; wait for its thread"
+            ended = Ended("failed", self._gate.halted) if ended.ok else ended
+            self._gate.cancel_effects()
+            deadline = time.monotonic() + GRACE
+            while self._gate.ledger.going_on() and time.monotonic() < deadline and not kernel.died.is_set():
+                await asyncio.sleep(0.05)
+            if self._gate.ledger.going_on():
+                ended = Ended("died", ended.why)
+        if ended.status == "died" or self._gate.lost:
+            await kernel.end()
+            self._gate.abandon(ended.why or "the kernel lost its connection to the gate")
+        await kernel.drained()
+        self._gate.halted = None
+        return ended
+
     def _verdict(self, ended: Ended) -> Ended:
-        """A refusal or an unanswered question stands, whatever the cell made of it."""
+        """A refusal, an unknown effect or an unanswered question stands, whatever the cell made of it."""
         if self._gate.unanswered is not None:
             return Ended("waiting", f"{self._gate.unanswered.name} needs an answer and nobody is there")
         died = ended.status == "died"
         if not ended.ok and self._cancel.level >= (2 if died else 1):
             return Ended("cancelled", f"cancelled by {self._cancel.by}")
-        if self._gate.poison is not None and not died:
+        if self._gate.poison is not None and ended.status in ("succeeded", "failed"):
             return Ended("failed", self._gate.poison)
         return ended
 
@@ -84,7 +105,7 @@ class Cells:
             await self._stop(kernel, work, force=self._cancel.level >= 3)
         try:
             reply = await work
-        except (KernelDied, asyncio.CancelledError) as died:
+        except (KernelDied, OpsbookError, asyncio.CancelledError) as died:
             reason = str(died) or "the kernel was ended"
             return {}, Ended("died", f"{why.why}; {reason}" if why else reason)
         return reply, why or _judge(reply)
@@ -111,6 +132,7 @@ class Cells:
 
     async def _stop(self, kernel: Kernel, work: "asyncio.Task[dict[str, Any]]", *, force: bool) -> None:
         """Interrupt, and if that does not help, end the kernel with everything below it."""
+        self._gate.halted = "the cell is being stopped"
         if not force:
             self._gate.cancel_effects()
             await kernel.interrupt()
@@ -128,7 +150,7 @@ def _judge(reply: dict[str, Any]) -> Ended:
     if reply["status"] == "ok":
         return Ended("succeeded")
     if reply["status"] == "error":
-        name, text = str(reply.get("ename", "error")), str(reply.get("evalue", ""))
+        name, text = str(reply.get("ename", "error")), str(reply.get("evalue", ""))[:LONGEST_REASON]
         # An effect's failure is a sentence of its own; any other exception needs its name to make sense.
         return Ended("failed", text if name == "EffectFailed" else f"{name}: {text}".rstrip(": "))
     return Ended("failed", "the cell was aborted")

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
+from opsbook.errors import OpsbookError
 from opsbook.model.effect import Mode
 from opsbook.model.event import Ending, Outcome, Sink
 from opsbook.model.parameter import literal
@@ -41,9 +42,19 @@ class Progress:
     def __init__(self, runbook: Runbook) -> None:
         self._known = {step.id for step in runbook.steps()}
         self._begun: set[str] = set()
+        self._skipped: list[str] = []
 
     def begin(self, step: str) -> None:
         self._begun.add(step)
+
+    def skip(self, step: Step) -> None:
+        self._skipped.append(step.title)
+
+    def told(self) -> str:
+        """What a run that succeeded says of its steps."""
+        if not self._skipped:
+            return "every step succeeded"
+        return f"every step succeeded, except those that were skipped: {', '.join(self._skipped)}"
 
     def begun(self, step: str) -> bool | None:
         """Whether the step was begun; None if there is no such step."""
@@ -81,21 +92,29 @@ class Engine:
         started = time.monotonic()
         try:
             outcome, reason = await self._forward()
+        except OpsbookError as error:
+            outcome, reason = Outcome.FAILED, f"{error.message} {error.hint}".strip()
         finally:
-            if self._cells.kernel is not None:
-                await self._cells.kernel.end()
-                await self._gate.close()
-        left = self._gate.changed and outcome is not Outcome.ROLLED_BACK and self._runbook.front.rollback != "none"
-        return Ending(outcome, reason, left and outcome is not Outcome.SUCCEEDED, round(time.monotonic() - started, 3))
+            await self._close_kernel()
+        seconds = round(time.monotonic() - started, 3)
+        left = self._gate.ledger.changed and outcome not in (Outcome.SUCCEEDED, Outcome.ROLLED_BACK)
+        return Ending(outcome, reason, left, seconds, undoable=self._runbook.front.rollback != "none")
+
+    async def _close_kernel(self) -> None:
+        """End the kernel with everything it started; whatever it did not report is unknown."""
+        if self._cells.kernel is not None:
+            await self._cells.kernel.end()
+        await self._gate.close()
 
     async def _forward(self) -> tuple[Outcome, str]:
         try:
             await self._open_kernel()
             for step in self._runbook.forward():
                 await self._step(step)
+            self._no_poison()
         except _Failure as failure:
             return await self._failed(failure)
-        return Outcome.SUCCEEDED, "every step succeeded"
+        return Outcome.SUCCEEDED, self._progress.told()
 
     async def _open_kernel(self) -> None:
         """A kernel that knows the parameters."""
@@ -119,12 +138,20 @@ class Engine:
         self._sink.write("parameters-injected", {"source": source})
         return [cell, Cell("injected-parameters", source, cell.line)]
 
+    def _no_poison(self) -> None:
+        """A refusal that nobody noticed, in a thread behind the last cell, is a failure all the same."""
+        if self._gate.poison is not None:
+            nowhere = Step("end", "behind the last step", "End", Role.READ, "", 0)
+            raise _Failure(nowhere, Ended("failed", self._gate.poison))
+
     # -- steps
 
     async def _step(self, step: Step) -> None:
         """Run one step. Raises _Failure if it did not succeed."""
         if self._cancel.level:
             raise _Failure(step, Ended("cancelled", f"cancelled by {self._cancel.by} before this step"))
+        if self._gate.poison is not None:
+            raise _Failure(step, Ended("failed", f"before this step, {self._gate.poison}"))
         if not step.cells and not step.manual:
             return
         self._progress.begin(step.id)
@@ -134,7 +161,9 @@ class Engine:
         ended = await (self._manual(step) if step.manual else self._automatic(step))
         finished = {"step": step.id, "status": ended.status, "seconds": round(time.monotonic() - started, 3)}
         self._sink.write("step-finished", finished | ({"why": ended.why} if ended.why else {}))
-        if ended.status not in ("succeeded", "skipped"):
+        if ended.status == "skipped" and step.role is not Role.UNDO:
+            self._progress.skip(step)
+        elif ended.status != "succeeded":
             raise _Failure(step, ended)
 
     async def _automatic(self, step: Step) -> Ended:
@@ -152,24 +181,26 @@ class Engine:
             answer = await self._or_cancelled(question)
         except Unanswered as error:
             return Ended("waiting", str(error))
+        if answer is not None and answer.value == SKIP:
+            return Ended("skipped", answer.note)
+        # Only the person knows whether a step by hand changed anything: assume that it did.
+        self._gate.ledger.changed = self._gate.ledger.changed or step.role is Role.CHANGE
         if answer is None:
             return Ended("cancelled", f"cancelled by {self._cancel.by}")
         if answer.value == DONE:
-            # Only the person knows whether a step by hand changed anything: assume that it did.
-            self._gate.changed = self._gate.changed or step.role is Role.CHANGE
             return Ended("succeeded", answer.note)
-        if answer.value == SKIP:
-            return Ended("skipped", answer.note)
         return Ended("failed", f"{answer.by} reported a problem: {answer.note}".rstrip(": "))
 
     async def _or_cancelled(self, question: Question) -> Answer | None:
-        """The answer, or None if the run is cancelled while the question stands."""
+        """The answer, or None if somebody wants the run to stop, more urgently than before, while it is asked."""
+        level = self._cancel.level
         asking = asyncio.create_task(self._questions.put(question))
         while not asking.done():
             changed = asyncio.create_task(self._cancel.changed.wait())
             await asyncio.wait({asking, changed}, return_when=asyncio.FIRST_COMPLETED)
             changed.cancel()
-            if self._cancel.level and not asking.done():
+            self._cancel.changed.clear()
+            if self._cancel.level > level and not asking.done():
                 asking.cancel()
                 await asyncio.gather(asking, return_exceptions=True)
                 return None
@@ -181,7 +212,7 @@ class Engine:
         reason = str(failure)
         status = failure.ended.status
         stopped = {"waiting": Outcome.WAITING, "cancelled": Outcome.CANCELLED}.get(status)
-        if not self._gate.changed or not self._runbook.undo():
+        if not self._gate.ledger.changed or not self._runbook.undo():
             return stopped or Outcome.FAILED, reason
         if stopped is Outcome.WAITING or not await self._wants_rollback(stopped is not None):
             return stopped or Outcome.FAILED, reason
@@ -196,33 +227,34 @@ class Engine:
             return False
         question = Question("roll-back", "decide", "Roll back what was changed?", ("yes", "no"))
         try:
-            answer = await self._questions.put(question)
+            answer = await self._or_cancelled(question)
         except Unanswered:
             return False
-        return answer.value == "yes"
+        return answer is not None and answer.value == "yes"
 
     async def _rollback(self, reason: str) -> tuple[Outcome, str]:
         self._sink.write("rollback-started", {"reason": reason}, durable=True)
         self._cancel.clear()
-        self._gate.stopping = self._gate.poison = None
+        self._gate.clear()
         try:
-            if self._cells.kernel is None or self._cells.kernel.died.is_set():
+            if self._cells.kernel is None or self._cells.kernel.died.is_set() or self._gate.lost:
                 await self._reopen()
             for step in self._runbook.undo():
                 await self._step(step)
-        except _Failure as failure:
+            self._no_poison()
+        except (_Failure, OpsbookError) as failure:
             return Outcome.ROLLBACK_FAILED, f"{reason}; the rollback failed: {failure}"
         return Outcome.ROLLED_BACK, reason
 
     async def _reopen(self) -> None:
         """A new kernel that knows what the rollback may use: parameters and prerequisites, by replay."""
-        await self._gate.close()
+        await self._close_kernel()
+        self._gate.clear()
         self._sink.write("kernel-replaced", {})
-        self._gate.recorded = dict(self._gate.results)
-        self._gate.mode = Mode.REPLAY
+        self._gate.recorded = dict(self._gate.ledger.results)
+        self._gate.mode = Mode.RESUME
         await self._open_kernel()
-        first = self._runbook.section("Prerequisites")
-        for step in first.steps if first else ():
+        for step in self._runbook.prerequisites():
             ended = await self._automatic(step)
             if not ended.ok:
                 raise _Failure(step, ended)

@@ -10,7 +10,6 @@ Rules this module keeps:
 import asyncio
 import base64
 import contextlib
-import json
 import socket
 import time
 from collections import Counter
@@ -19,13 +18,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from opsbook.errors import OpsbookError
 from opsbook.model.effect import Answer, Effect, Mode, Status, decide
-from opsbook.model.event import Sink, Stream
+from opsbook.model.event import Sink
 from opsbook.model.person import Question
 from opsbook.model.redact import Redactor
 from opsbook.model.runbook import Role
 from opsbook.model.text import slug
 from opsbook.run import frames
+from opsbook.run.ledger import Ledger
 from opsbook.run.questions import Questions, Unanswered
 from opsbook.run.secrets import Vault
 
@@ -36,9 +37,6 @@ Recorded = Mapping[str, tuple[str, Any]]
 MARK_LIMIT = 10.0
 """Seconds to wait for a mark. A kernel that sends none loses its place in the output, not its effect."""
 
-INLINE = 64 * 1024
-"""Results longer than this (bytes of JSON) are stored as a file of the record."""
-
 
 @dataclass
 class Place:
@@ -48,15 +46,7 @@ class Place:
     cell: str
     role: Role
     counts: "Counter[str]" = field(default_factory=Counter)
-
-
-@dataclass
-class _Open:
-    """An effect that was allowed and has not ended."""
-
-    effect: Effect
-    intent: int
-    stream: Stream | None = None
+    keys: set[str] = field(default_factory=set)
 
 
 class Gate:
@@ -77,11 +67,12 @@ class Gate:
         self.mode = mode
         self.place: Place | None = None
         self.recorded: Recorded = {}
-        self.before_intent: Callable[[], None] = lambda: None
         self.poison: str | None = None
         self.unanswered: Question | None = None
         self.stopping: str | None = None
-        self.changed = False
+        self.halted: str | None = None
+        self.lost = False
+        self.ledger = Ledger(sink, redactor)
         self._sink = sink
         self._redactor = redactor
         self._vault = vault
@@ -89,8 +80,6 @@ class Gate:
         self._context = context
         self._sandbox = sandbox
         self._finished = finished
-        self.results: dict[str, tuple[str, Any]] = {}
-        self._open: dict[int, _Open] = {}
         self._marks: dict[int, asyncio.Event] = {}
         self._writer: asyncio.StreamWriter | None = None
         self._server: asyncio.Server | None = None
@@ -102,8 +91,8 @@ class Gate:
 
     async def listen(self, path: Path) -> None:
         """Accept the kernel on this socket. A second connection is turned away."""
-        self._open.clear()
         self._marks.clear()
+        self.lost = False
         self._server = await asyncio.start_unix_server(self._serve, str(path))
 
     async def adopt(self, connection: socket.socket) -> None:
@@ -122,10 +111,14 @@ class Gate:
             self._writer = None
         self.abandon("the kernel is gone")
 
+    def clear(self) -> None:
+        """What stopped the run was dealt with: what follows (a rollback) is wanted."""
+        self.poison = self.stopping = self.halted = None
+
     def abandon(self, why: str) -> None:
-        """Journal every open effect as interrupted: what it did is unknown."""
-        for number in list(self._open):
-            self._result(number, Status.INTERRUPTED, None, why)
+        """The kernel will not report any more: every open effect is interrupted."""
+        for effect in self.ledger.abandon(why):
+            self._unknown(effect, why)
 
     def cancel_effects(self) -> None:
         """Ask the kernel to stop the effects that are under way."""
@@ -150,6 +143,7 @@ class Gate:
         self._writer = writer
         while (frame := await frames.receive(reader)) is not None:
             self._take(frame)
+        self.lost = True
         writer.close()
 
     def _take(self, frame: Frame) -> None:
@@ -168,11 +162,13 @@ class Gate:
                 handler(number, frame)
             else:
                 self._spawn(number, frame)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
             self._no(number, f"the request is malformed: {error}")
+        except OSError as error:
+            self._no(number, f"the record cannot be written: {error}")
 
     def _spawn(self, number: int, frame: Frame) -> None:
-        if number in self._tasks or number in self._open:
+        if number in self._tasks or number in self.ledger:
             self._no(number, f"request {number} is already there")
             return
         task = asyncio.create_task(self._guarded_begin(number, frame))
@@ -204,26 +200,24 @@ class Gate:
     async def _guarded_begin(self, number: int, frame: Frame) -> None:
         try:
             await self._begin(number, frame)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
             self._no(number, f"the request is malformed: {error}")
-        except OSError as error:
+        except (OSError, OpsbookError) as error:
             self._no(number, f"the record cannot be written: {error}")
 
     async def _begin(self, number: int, frame: Frame) -> None:
         place = self.place
         if place is None:
-            self._no(number, "no cell is running; an effect belongs to a cell")
+            self._refuse(number, str(frame["summary"]), "no cell is running; an effect belongs to a cell")
             return
-        await self._marked(number)
-        self.before_intent()
+        if self.mode is not Mode.SESSION:
+            await self._marked(number)
         effect = self._effect(frame, place)
-        why = self._stopped() or self._clash(frame, effect)
+        why = self._stopped() or self._clash(frame, effect, place)
         digest = self.recorded.get(effect.key, (None, None))[0]
         decision = decide(effect, self.mode, place.role, recorded=digest, sandbox=self._sandbox)
         if why or decision.answer is Answer.REFUSE:
-            why = why or decision.why
-            self._sink.write("effect-refused", {"key": effect.key, "summary": effect.summary, "why": why}, durable=True)
-            self._no(number, why)
+            self._refuse(number, effect.summary, why or decision.why)
         elif decision.answer is Answer.RECORDED:
             value = self.recorded[effect.key][1]
             self._send(
@@ -236,9 +230,13 @@ class Gate:
         else:
             await self._allow(number, effect, place, frame)
 
+    def _refuse(self, number: int, summary: str, why: str) -> None:
+        self._sink.write("effect-refused", {"summary": self._redactor.text(summary), "why": why}, durable=True)
+        self._no(number, why)
+
     def _stopped(self) -> str:
         """Why nothing may begin any more."""
-        return self.stopping or self.poison or ""
+        return self.stopping or self.halted or self.poison or ""
 
     async def _marked(self, number: int) -> None:
         event = self._marks.setdefault(number, asyncio.Event())
@@ -261,35 +259,22 @@ class Gate:
             request=self._redactor.value(dict(frame["request"])),
         )
 
-    def _clash(self, frame: Frame, effect: Effect) -> str:
-        """Effects of one cell that run at the same time need names of their own, or a replay could mix them up."""
-        others = [item.effect for item in self._open.values()]
-        if any(other.key == effect.key for other in others):
-            return f"two effects have the key {effect.key} at the same time; give each its own key="
+    def _clash(self, frame: Frame, effect: Effect, place: Place) -> str:
+        """Every effect of a cell has a key of its own, or a replay could mix them up."""
+        others = self.ledger.going_on()
         if frame.get("key") is None and any(other.kind == effect.kind for other in others):
             return f"effects that run at the same time need key=: {effect.summary}"
+        if effect.key in place.keys and self.mode is not Mode.SESSION:
+            return f"{effect.summary}: this cell used the key {effect.key} before; give each effect its own"
+        place.keys.add(effect.key)
         return ""
 
     async def _allow(self, number: int, effect: Effect, place: Place, frame: Frame) -> None:
-        intent = self._sink.write(
-            "effect-intent",
-            {
-                "key": effect.key,
-                "kind": effect.kind,
-                "step": place.step,
-                "summary": effect.summary,
-                "changes": effect.changes,
-                "idempotent": effect.idempotent,
-                "request": effect.request,
-                "digest": effect.digest,
-            },
-            durable=True,
-        )
-        self._open[number] = _Open(effect, intent.seq)
+        folder = self.ledger.begin(number, effect, place.step)
         if effect.kind in ("secret", "note") or (effect.kind in ("ask", "confirm") and self.mode is not Mode.SESSION):
             await self._by_runner(number, effect, frame)
         else:
-            self._send({"id": number, "do": "run", "folder": f"{intent.seq:04d}"})
+            self._send({"id": number, "do": "run", "folder": folder})
 
     async def _by_runner(self, number: int, effect: Effect, frame: Frame) -> None:
         """Effects the runner itself performs: questions, secrets, notes."""
@@ -301,14 +286,14 @@ class Gate:
             await self._ask(number, effect, frame)
 
     def _finish(self, number: int, result: Any, *, send: Any = None) -> None:
-        self._result(number, Status.SUCCEEDED, result, "")
+        self.ledger.end(number, Status.SUCCEEDED, result)
         self._send({"id": number, "do": "value", "value": result if send is None else send})
 
     def _give_secret(self, number: int, name: str) -> None:
         value = self._vault.get(name)
         if value is None:
             why = f"there is no secret {name}; name it under secrets: in environment.yml"
-            self._result(number, Status.FAILED, None, why)
+            self.ledger.end(number, Status.FAILED, None, why)
             self._send({"id": number, "do": "fail", "why": why})
         else:
             self._finish(number, {"secret": name}, send=value)
@@ -323,7 +308,7 @@ class Gate:
             answer = await self._questions.put(question)
         except Unanswered as error:
             self.unanswered = error.question
-            self._result(number, Status.FAILED, None, str(error))
+            self.ledger.end(number, Status.FAILED, None, str(error))
             self._no(number, str(error))
             return
         finally:
@@ -336,65 +321,27 @@ class Gate:
         task = self._tasks.get(number)
         if task is not None:
             task.cancel()
-        if number in self._open:
-            self._result(number, Status.FAILED, {"changed": False}, "withdrawn before it began")
+        if number in self.ledger:
+            self.ledger.end(number, Status.FAILED, {"changed": False}, "withdrawn before it began")
 
     # -- what the kernel reports
 
     def _sample(self, number: int, frame: Frame) -> None:
-        """Something an open effect reports while it goes on: one line of its event stream."""
-        item = self._open.get(number)
-        if item is None:
-            return
-        if item.stream is None:
-            item.stream = self._sink.stream("effects", f"{item.intent:04d}-{slug(item.effect.kind)}.jsonl")
-        sample = self._redactor.value(frame["sample"])
-        item.stream.append(json.dumps(sample, ensure_ascii=False) + "\n")
-        if frame.get("show"):
-            shown = {"intent": item.intent, "text": str(frame["show"])}
-            self._sink.write("effect-progress", shown)
+        self.ledger.sample(number, frame["sample"], str(frame.get("show") or ""))
 
     def _end(self, number: int, frame: Frame) -> None:
-        if number not in self._open:
+        if number not in self.ledger:
             self._no(number, f"nothing is open under {number}")
             return
-        status = Status(frame["status"])
-        result = frame.get("result")
+        status, result, why = Status(frame["status"]), frame.get("result"), str(frame.get("why") or "")
         if frame.get("attachment") is not None:
-            result = self._attach(number, result, base64.b64decode(frame["attachment"], validate=True))
-        self._result(number, status, result, str(frame.get("why") or ""))
+            result = self.ledger.attach(number, result, base64.b64decode(frame["attachment"], validate=True))
+        effect = self.ledger.end(number, status, result, why)
+        if status is Status.INTERRUPTED:
+            self._unknown(effect, why)
         self._send({"id": number, "do": "ack"})
 
-    def _attach(self, number: int, result: Any, data: bytes) -> Any:
-        with contextlib.suppress(UnicodeDecodeError):
-            data = self._redactor.text(data.decode()).encode()
-        name = f"{self._open[number].intent:04d}-{slug(str(result['name']))}"
-        suffix = Path(str(result["name"])).suffix
-        return {
-            **result,
-            "file": self._sink.blob("effects", name + (suffix if suffix.isascii() else ""), data),
-        }
-
-    def _result(self, number: int, status: Status, result: Any, why: str) -> None:
-        item = self._open.pop(number)
-        data: Frame = {
-            "intent": item.intent,
-            "key": item.effect.key,
-            "status": status,
-            "digest": item.effect.digest,
-        }
-        if why:
-            data["why"] = why
-        if item.stream is not None:
-            data["events"] = item.stream.close()
-        if status is Status.SUCCEEDED:
-            self.results[item.effect.key] = (item.effect.digest, result)
-        text = json.dumps(self._redactor.value(result), ensure_ascii=False)
-        if len(text) > INLINE:
-            name = f"{item.intent:04d}-{slug(item.effect.kind)}-result.json"
-            data["file"] = self._sink.blob("effects", name, text.encode())
-            result = {"changed": result.get("changed")} if isinstance(result, dict) else None
-        data["result"] = result
-        self._sink.write("effect-result", data, durable=True)
-        if item.effect.changes and not (isinstance(result, dict) and result.get("changed") is False):
-            self.changed = True
+    def _unknown(self, effect: Effect, why: str) -> None:
+        """Nobody knows what it did, so nothing may be built on it, whatever the cell makes of it."""
+        if self.mode is not Mode.SESSION:
+            self.poison = self.poison or f"the outcome of {effect.summary} is unknown: {why}"

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,23 +10,30 @@ from typing import Any
 EVERY = 0.25
 """Seconds between two looks."""
 
+LIMIT = 65536
+"""Bytes of the longest request."""
+
 KINDS = ("cancel", "answer", "note")
 
 
 async def watch(folder: Path, take: Callable[[dict[str, Any]], None], refuse: Callable[[str, str], None]) -> None:
     """Hand every request to `take`, and every file that is none to `refuse` with the reason. Never returns."""
+    refused: set[Path] = set()
     while True:
-        for path in sorted(folder.glob("*.json")):
+        for path in sorted(set(folder.glob("*.json")) - refused):
             try:
                 take(_request(path))
-            except ValueError as error:
+                path.unlink(missing_ok=True)
+            except (ValueError, OSError, RecursionError) as error:
+                # It stays where it is: it is evidence of whatever put it there.
+                refused.add(path)
                 refuse(path.name, str(error))
-            path.unlink(missing_ok=True)
         await asyncio.sleep(EVERY)
 
 
 def _request(path: Path) -> dict[str, Any]:
-    if path.is_symlink() or path.stat().st_size > 65536:
+    found = path.lstat()
+    if not stat.S_ISREG(found.st_mode) or found.st_size > LIMIT:
         raise ValueError("not a plain small file")
     request = json.loads(path.read_bytes())
     if not isinstance(request, dict) or request.get("kind") not in KINDS:

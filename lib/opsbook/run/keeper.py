@@ -18,8 +18,11 @@ import subprocess
 import sys
 from typing import Any
 
+import psutil
+
 from opsbook.run import tree
 
+_LOOK = 1.0  # seconds between two looks at what runs below the kernel
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of Linux's prctl(2)
 
 
@@ -40,8 +43,8 @@ def main() -> None:
     )
     os.close(order["output"])
     _tell({"kernel": kernel.pid})
-    _serve(kernel, wake, rest)
-    left = tree.end(os.getpid(), order["run"], kernel.pid, adopted=True)
+    seen = _serve(kernel, wake, rest)
+    left = tree.end(os.getpid(), order["run"], kernel.pid, seen=seen, adopted=True)
     kernel.poll()
     shutil.rmtree(order["private"], ignore_errors=True)
     _tell({"left": left})
@@ -77,8 +80,13 @@ def _signals() -> int:
     return reading
 
 
-def _serve(kernel: "subprocess.Popen[bytes]", wake: int, rest: bytes) -> None:
-    """Return when the kernel has ended, or the runner wants the end or is gone."""
+def _serve(kernel: "subprocess.Popen[bytes]", wake: int, rest: bytes) -> list[psutil.Process]:
+    """Return when the kernel has ended, or the runner wants the end or is gone.
+
+    Returns what was last seen below the kernel: a program with an environment of its own (sudo makes one)
+    carries no mark, and when the kernel is killed its children are nobody's.
+    """
+    seen: list[psutil.Process] = []
     with selectors.DefaultSelector() as selector:
         selector.register(0, selectors.EVENT_READ)
         selector.register(wake, selectors.EVENT_READ)
@@ -86,20 +94,22 @@ def _serve(kernel: "subprocess.Popen[bytes]", wake: int, rest: bytes) -> None:
         while True:
             if kernel.poll() is not None:
                 _tell({"exited": kernel.returncode})
-                return
+                return seen
             *lines, pending = pending.split(b"\n")
             for line in lines:
                 if line == b"interrupt":
                     kernel.send_signal(signal.SIGINT)
                 elif line == b"end":
-                    return
-            ready = {key.fd for key, _ in selector.select()}
+                    return seen
+            ready = {key.fd for key, _ in selector.select(_LOOK)}
+            if not ready:
+                seen = tree.below(kernel.pid)
             if wake in ready and signal.SIGTERM in os.read(wake, 4096):
-                return
+                return seen
             if 0 in ready:
                 piece = os.read(0, 65536)
                 if not piece:
-                    return
+                    return seen
                 pending += piece
 
 

@@ -3,25 +3,31 @@
 jupyter_client is used here and nowhere else.
 """
 
+import array
 import asyncio
+import codecs
 import contextlib
+import fcntl
 import json
 import os
 import shutil
 import sys
 import tempfile
+import termios
+import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from opsbook.errors import Fault
+from opsbook.errors import Fault, OpsbookError
 from opsbook.run import tree
 
 Message = dict[str, Any]
 
 _START_LIMIT = 60.0
+_DRAIN = 1.0
 _PASSED = ("PATH", "HOME", "LANG", "LANGUAGE", "TZ", "USER", "LOGNAME", "SHELL", "TMPDIR", "XDG_RUNTIME_DIR")
 _PASSED_ALSO = ("SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR", "VIRTUAL_ENV")
 
@@ -71,7 +77,6 @@ class Kernel:
         self.code: int | None = None
         self.pid: int | None = None
         self.died = asyncio.Event()
-        self.cleaned = asyncio.Event()
         self._keeper: asyncio.subprocess.Process | None = None
         self._client: Any = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -79,6 +84,9 @@ class Kernel:
         self._idle: dict[str, asyncio.Event] = {}
         self._count = 0
         self._run = ""
+        self._raw: int | None = None
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        self.fault: OpsbookError | None = None
 
     async def start(self, launch: Launch) -> None:
         """Start keeper and kernel; returns when cells can run. Raises Fault if that takes too long."""
@@ -115,6 +123,7 @@ class Kernel:
         environment = self._environment(launch)
         self._keeper = await asyncio.create_subprocess_exec(
             sys.executable,
+            "-P",
             "-m",
             "opsbook.run.keeper",
             stdin=asyncio.subprocess.PIPE,
@@ -125,7 +134,7 @@ class Kernel:
             env=environment,
         )
         order = {
-            "argv": [sys.executable, "-m", "opsbook.effects.boot", str(self.private / "connection.json")],
+            "argv": [sys.executable, "-P", "-m", "opsbook.effects.boot", str(self.private / "connection.json")],
             "env": {**environment, tree.MARK: launch.run},
             "cwd": str(launch.root),
             "run": launch.run,
@@ -137,10 +146,10 @@ class Kernel:
         self._keeper.stdin.write((json.dumps(order) + "\n").encode())
         await self._keeper.stdin.drain()
         os.close(writing)
-        self._tasks = [
-            asyncio.create_task(self._watch_keeper()),
-            asyncio.create_task(self._watch_raw(reading)),
-        ]
+        self._raw = reading
+        os.set_blocking(reading, False)
+        asyncio.get_running_loop().add_reader(reading, self._read_raw)
+        self._tasks = [asyncio.create_task(self._watch_keeper())]
 
     def _environment(self, launch: Launch) -> dict[str, str]:
         names = (*_PASSED, *_PASSED_ALSO, *launch.keep_environment)
@@ -163,7 +172,7 @@ class Kernel:
         self._client = AsyncKernelClient()
         self._client.load_connection_info(connection)
         self._client.start_channels(hb=False, stdin=False, control=False)
-        self._tasks += [asyncio.create_task(self._watch_iopub()), asyncio.create_task(self._watch_shell())]
+        self._tasks += [asyncio.create_task(self._guarded(watch())) for watch in (self._watch_iopub, self._watch_shell)]
 
     async def _ready(self) -> None:
         """Both channels answer: the reply alone does not prove that output is already subscribed to."""
@@ -180,7 +189,8 @@ class Kernel:
         try:
             await asyncio.wait({work, died}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
-                raise KernelDied(self.code)
+                await self._last_words(work)
+                raise self.fault or KernelDied(self.code)
             answer: Message = await work
             return answer
         finally:
@@ -214,9 +224,11 @@ class Kernel:
         if self._keeper is not None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._keeper.wait(), tree.DEADLINE + 5)
+        self.died.set()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._close_raw()
         if self._client is not None:
             self._client.stop_channels()
             self._client.context.destroy(linger=0)
@@ -239,20 +251,54 @@ class Kernel:
         if self._keeper.returncode != 0:
             await asyncio.to_thread(tree.end, os.getpid(), self._run, self.pid)
         self.died.set()
-        self.cleaned.set()
 
-    async def _watch_raw(self, descriptor: int) -> None:
-        """What the kernel and its children write past IPython."""
-        reader = asyncio.StreamReader()
-        loop = asyncio.get_running_loop()
-        transport, _ = await loop.connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb")
-        )
+    def _read_raw(self) -> None:
+        """What the kernel's process and its children write past IPython."""
+        assert self._raw is not None
+        with contextlib.suppress(BlockingIOError):
+            data = os.read(self._raw, 65536)
+            text = self._decoder.decode(data, final=not data)
+            if text:
+                self._handled(self.on_raw, text)
+            if not data:
+                self._close_raw()
+
+    def _close_raw(self) -> None:
+        if self._raw is not None:
+            asyncio.get_running_loop().remove_reader(self._raw)
+            os.close(self._raw)
+            self._raw = None
+
+    async def drained(self) -> None:
+        """What was written to the raw pipe until now has been read."""
+        deadline = time.monotonic() + _DRAIN
+        while self._raw is not None and _waiting(self._raw) and time.monotonic() < deadline:
+            await asyncio.sleep(0.005)
+
+    async def _last_words(self, work: "asyncio.Task[Message]") -> None:
+        """A kernel that died may have said something before: read it until nothing more comes."""
+        deadline = time.monotonic() + _DRAIN
+        count = -1
+        while self._count != count and not work.done() and time.monotonic() < deadline:
+            count = self._count
+            await asyncio.sleep(0.1)
+
+    def _handled(self, handler: Callable[[Any], None], argument: Any) -> None:
+        """Call a handler. What it raises ends the run: output that cannot be recorded must not be lost quietly."""
         try:
-            while piece := await reader.read(65536):
-                self.on_raw(piece.decode("utf-8", errors="replace"))
-        finally:
-            transport.close()
+            handler(argument)
+        except (OpsbookError, OSError, ValueError, TypeError, KeyError) as error:
+            unrecorded = Fault(f"The kernel's output cannot be recorded: {error}.", "Look at the record and its disk.")
+            self.fault = self.fault or (error if isinstance(error, OpsbookError) else unrecorded)
+            self.died.set()
+
+    async def _guarded(self, watching: Awaitable[None]) -> None:
+        """A watcher that fails takes the kernel with it, so that nobody waits for it for ever."""
+        try:
+            await watching
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            self.fault = self.fault or Fault(f"The kernel sent something unreadable: {error}.")
+            self.died.set()
 
     async def _watch_shell(self) -> None:
         async for message in _messages(self._client.shell_channel):
@@ -263,7 +309,7 @@ class Kernel:
     async def _watch_iopub(self) -> None:
         async for message in _messages(self._client.iopub_channel):
             self._check_count(message)
-            self.on_message(message)
+            self._handled(self.on_message, message)
             if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
                 event = self._idle.get(message["parent_header"].get("msg_id", ""))
                 if event is not None:
@@ -277,6 +323,13 @@ class Kernel:
         if self._count and number > self._count + 1:
             self.on_gap(number - self._count - 1)
         self._count = number
+
+
+def _waiting(descriptor: int) -> int:
+    """Bytes that wait to be read."""
+    size = array.array("i", [0])
+    fcntl.ioctl(descriptor, termios.FIONREAD, size)
+    return size[0]
 
 
 async def _messages(channel: Any) -> AsyncIterator[Message]:

@@ -1,5 +1,6 @@
 """What cells print: redacted as a stream, journaled up to a limit, spilled to a file beyond it."""
 
+import json
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,6 +14,12 @@ HEAD = 64 * 1024
 
 TAIL = 16 * 1024
 """Characters of the end that are kept besides."""
+
+RICH = 4 * 1024 * 1024
+"""Characters of all rich output of one cell."""
+
+LINES, LONGEST_LINE = 100, 4000
+"""Of a traceback."""
 
 LARGE = 256 * 1024
 """A rich output (an image, a table) longer than this is replaced by a remark."""
@@ -28,6 +35,7 @@ class _Cell:
     spill: Stream | None = None
     tail: "deque[str]" = field(default_factory=deque)
     tail_size: int = 0
+    rich: int = 0
 
 
 class Outputs:
@@ -42,18 +50,21 @@ class Outputs:
         self._number = 0
 
     def begin(self, cell: str) -> None:
-        """What comes from now on belongs to this cell."""
+        """What comes from now on belongs to this cell; what came since the last one is closed."""
+        between = self.end()
+        if between:
+            self._sink.write("output-between", between)
         self._cell = _Cell(cell)
         self._number += 1
 
-    def flush(self) -> None:
+    def _flush(self) -> None:
         """Write out what a redacted stream still holds back."""
         for name, stream in self._cell.streams.items():
             self._text(name, stream.flush())
 
     def end(self) -> Data:
         """The cell is over; returns what its closing event says of its output."""
-        self.flush()
+        self._flush()
         cell, found = self._cell, {}
         if cell.spill is not None:
             found = {"tail": "\n…\n" + "".join(cell.tail), "file": cell.spill.close()}
@@ -62,7 +73,7 @@ class Outputs:
 
     def raw(self, text: str) -> None:
         """What the kernel's process wrote past IPython."""
-        self._stream("stderr", text)
+        self._stream("stdout", text)
 
     def message(self, message: dict[str, Any]) -> None:
         """One message of the kernel's iopub channel."""
@@ -71,10 +82,14 @@ class Outputs:
             case "stream":
                 self._stream(content["name"], content["text"])
             case "display_data" if self._mark_type in content["data"]:
-                self._on_mark(int(content["data"][self._mark_type]["id"]))
+                self._mark(content["data"][self._mark_type])
             case "display_data" | "execute_result" | "update_display_data" | "clear_output" | "error" as kind:
-                self.flush()
                 self._rich(_output(kind, content))
+
+    def _mark(self, mark: Any) -> None:
+        """Hand a mark on. A cell may print anything of this type: only whole ones count."""
+        if isinstance(mark, dict) and isinstance(mark.get("id"), int):
+            self._on_mark(mark["id"])
 
     def _stream(self, name: str, text: str) -> None:
         stream = self._cell.streams.setdefault(name, self._redactor.stream())
@@ -98,7 +113,7 @@ class Outputs:
         cell = self._cell
         if cell.spill is None:
             cell.spill = self._sink.stream(
-                "outputs", f"{self._number:04d}-{cell.id.replace('/', '-') or 'between'}.txt"
+                "outputs", f"{self._number:04d}-{cell.id.replace('/', '-')[:60] or 'between'}.txt"
             )
         cell.spill.append(text)
         cell.tail.append(text[-TAIL:])
@@ -107,18 +122,23 @@ class Outputs:
             cell.tail_size -= len(cell.tail.popleft())
 
     def _rich(self, output: Data) -> None:
+        size = len(json.dumps(output))
+        if self._cell.rich + size > RICH:
+            output = _stream_note("(more rich output is not kept; use attach() for evidence)\n")
+        self._cell.rich += size
         self._sink.write("output", {"cell": self._cell.id, "output": output})
+
+
+def _stream_note(text: str) -> Data:
+    return {"output_type": "stream", "name": "stderr", "text": text}
 
 
 def _output(kind: str, content: dict[str, Any]) -> Data:
     """An nbformat output, with the display's id where it may be updated later."""
     if kind == "error":
-        return {
-            "output_type": "error",
-            "ename": content["ename"],
-            "evalue": content["evalue"],
-            "traceback": content["traceback"],
-        }
+        lines = [str(line)[:LONGEST_LINE] for line in content["traceback"][-LINES:]]
+        value = str(content["evalue"])[:LONGEST_LINE]
+        return {"output_type": "error", "ename": str(content["ename"]), "evalue": value, "traceback": lines}
     if kind == "clear_output":
         return {"output_type": "clear_output"}
     found = {"output_type": kind, "data": _small(content["data"]), "metadata": content.get("metadata", {})}
@@ -130,7 +150,12 @@ def _output(kind: str, content: dict[str, Any]) -> Data:
 
 def _small(data: dict[str, Any]) -> dict[str, Any]:
     """MIME bundle without parts that are too long for a journal."""
-    kept = {kind: value for kind, value in data.items() if not isinstance(value, str) or len(value) <= LARGE}
+    kept = {str(kind): value if _is_json(str(kind)) else str(value) for kind, value in data.items()}
+    kept = {kind: value for kind, value in kept.items() if not isinstance(value, str) or len(value) <= LARGE}
     if len(kept) < len(data) and "text/plain" not in kept:
         kept["text/plain"] = f"(output of more than {LARGE // 1024} KiB left out; use attach() to keep it)"
     return kept
+
+
+def _is_json(kind: str) -> bool:
+    return kind == "application/json" or kind.endswith("+json")

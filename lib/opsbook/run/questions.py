@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 
 from opsbook.model.event import Sink
-from opsbook.model.person import Answer, Person, Question
+from opsbook.model.person import Answer, Gone, Person, Question
 
 
 class Unanswered(Exception):
@@ -21,15 +21,15 @@ class Questions:
     def __init__(self, sink: Sink, person: Person, known: Mapping[str, str], operator: str) -> None:
         self._sink = sink
         self._person = person
-        self._known = dict(known)
-        self._operator = operator
-        self._open: dict[str, asyncio.Future[Answer]] = {}
+        self._known = {name: Answer(value, f"{operator} (given ahead)") for name, value in known.items()}
+        self._gone = False
+        self._open: dict[str, tuple[Question, asyncio.Future[Answer]]] = {}
         self._turn = asyncio.Lock()
 
     @property
     def present(self) -> bool:
         """Whether somebody is there."""
-        return self._person.present
+        return self._person.present and not self._gone
 
     async def put(self, question: Question) -> Answer:
         """The answer, journaled. Raises Unanswered if nobody can give one."""
@@ -41,9 +41,9 @@ class Questions:
         }
         self._sink.write("question-asked", asked)
         known = self._known.get(question.name)
-        if known is not None and question.accepts(known):
-            answer = Answer(known, f"{self._operator} (given ahead)")
-        elif self._person.present:
+        if known is not None and question.accepts(known.value):
+            answer = known
+        elif self.present:
             answer = await self._ask(question)
         else:
             raise Unanswered(question)
@@ -54,7 +54,7 @@ class Questions:
     async def _ask(self, question: Question) -> Answer:
         """First of: the person at the terminal, a request in the inbox. One question at a time on the terminal."""
         elsewhere: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._open[question.name] = elsewhere
+        self._open[question.name] = (question, elsewhere)
         here = asyncio.create_task(self._in_turn(question))
         try:
             await asyncio.wait({here, elsewhere}, return_when=asyncio.FIRST_COMPLETED)
@@ -66,12 +66,21 @@ class Questions:
 
     async def _in_turn(self, question: Question) -> Answer:
         async with self._turn:
-            return await self._person.ask(question)
+            try:
+                return await self._person.ask(question)
+            except Gone:
+                self._gone = True
+                raise Unanswered(question) from None
 
     def offer(self, name: str, answer: Answer) -> None:
-        """An answer that came through the inbox: for the question that stands, or for one that will."""
-        future = self._open.get(name)
+        """An answer that came through the inbox: for the question that stands, or for one that will.
+
+        Raises ValueError if the question that stands does not take it.
+        """
+        question, future = self._open.get(name, (None, None))
+        if question is not None and not question.accepts(answer.value):
+            raise ValueError(f"{answer.value!r} does not answer {name}: it takes {', '.join(question.choices)}")
         if future is None or future.done():
-            self._known[name] = answer.value
+            self._known[name] = answer
         else:
             future.set_result(answer)

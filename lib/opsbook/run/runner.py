@@ -77,7 +77,6 @@ def _engine(job: Job, sink: Sink, redactor: Redactor, vault: Vault, questions: Q
         finished=progress.begun,
     )
     outputs = Outputs(sink, redactor, gate.mark, MARK)
-    gate.before_intent = outputs.flush
 
     def stop(by: str) -> None:
         gate.stopping = f"cancelled by {by}"
@@ -114,7 +113,6 @@ def _gap(sink: Sink, missing: int) -> None:
 
 async def _watch_inbox(job: Job, sink: Sink, questions: Questions, cancel: Cancel) -> None:
     def take(request: dict[str, Any]) -> None:
-        sink.write("request-taken", {**request}, durable=True)
         take_one: Callable[[], object] = {
             "cancel": lambda: cancel.request(request["by"]),
             "answer": lambda: questions.offer(
@@ -123,6 +121,7 @@ async def _watch_inbox(job: Job, sink: Sink, questions: Questions, cancel: Cance
             "note": lambda: None,
         }[request["kind"]]
         take_one()
+        sink.write("request-taken", {**request}, durable=True)
 
     def refuse(name: str, why: str) -> None:
         sink.write("request-refused", {"file": name, "why": why})

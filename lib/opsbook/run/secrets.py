@@ -3,10 +3,11 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from opsbook.errors import InputError
+from opsbook.model.environment import Policy
 from opsbook.model.redact import Redactor
 
 
@@ -17,16 +18,47 @@ class Vault:
         self._redactor = redactor
         self._values: dict[str, str] = {}
 
-    def add(self, name: str, value: str) -> None:
-        """Keep a value. Raises InputError if it is too short to be kept out of a record."""
+    def add(self, name: str, value: str, *, weak: bool = False) -> None:
+        """Keep a value. Raises InputError if it is too short to be kept out of a record, and not said to be weak."""
         try:
-            self._redactor.add(name, value)
+            self._redactor.add(name, value, weak=weak)
         except ValueError as error:
-            raise InputError(f"{str(error).capitalize()}.", "Use a longer secret.") from error
+            hint = f"Use a longer one, or name {name} under weak: in environment.yml."
+            raise InputError(f"S{str(error)[1:]}.", hint) from error
         self._values[name] = value
 
     def get(self, name: str) -> str | None:
         return self._values.get(name)
+
+
+def load(
+    policy: Policy,
+    references: Mapping[str, str],
+    typed: Mapping[str, str],
+    root: Path,
+    inventory: Sequence[tuple[str, str]],
+    redactor: Redactor,
+) -> Vault:
+    """Every secret a run may use: the environment's, the parameters', and what its inventory has vaulted.
+
+    `typed` are values a person typed. Raises InputError with everything that cannot be had.
+    """
+    vault = Vault(redactor)
+    problems = []
+    for name, reference in {**policy.secrets, **references}.items():
+        try:
+            value = typed[name] if name in typed else resolve(name, reference, root, dict(inventory))
+            vault.add(name, value, weak=name in policy.weak)
+        except InputError as error:
+            problems.append(f"{error.message} {error.hint}".strip())
+    for name, value in inventory:
+        try:
+            Vault(redactor).add(name, value, weak=name in policy.weak)
+        except InputError as error:
+            problems.append(f"Vaulted in the inventory: {error.message} {error.hint}")
+    if problems:
+        raise InputError(problems, "Nothing ran.")
+    return vault
 
 
 def resolve(name: str, reference: str, root: Path, inventory: Mapping[str, str]) -> str:
@@ -52,15 +84,15 @@ def resolve(name: str, reference: str, root: Path, inventory: Mapping[str, str])
         ) from error
 
 
-def vaulted(inventory: Path, password_file: Path | None) -> dict[str, str]:
-    """Decrypted values of the inventory's vaulted variables, by name.
+def vaulted(inventory: Path, password_file: Path | None) -> list[tuple[str, str]]:
+    """Names and decrypted values of the inventory's vaulted variables.
 
     Ansible decrypts them: a small program of its own process, so that its import costs nothing where
     no vault is used. Raises InputError if there is something to decrypt and no password that does.
     """
     sources = [p for p in sorted(inventory.rglob("*")) if p.is_file() and b"$ANSIBLE_VAULT;" in p.read_bytes()]
     if not sources:
-        return {}
+        return []
     if password_file is None or not password_file.is_file():
         raise InputError(
             f"{sources[0]} is vaulted, and there is no vault password.",
@@ -68,7 +100,7 @@ def vaulted(inventory: Path, password_file: Path | None) -> dict[str, str]:
         )
     from opsbook.run import vault
 
-    command = [sys.executable, "-m", vault.__name__, str(password_file), *map(str, sources)]
+    command = [sys.executable, "-P", "-m", vault.__name__, str(password_file), *map(str, sources)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise InputError(

@@ -7,7 +7,7 @@ below the keeper. A playbook that starts a service on purpose starts it without 
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import psutil
 
@@ -19,25 +19,28 @@ DEADLINE = 5.0
 """Seconds after which a process that cannot be ended (in the kernel's uninterruptible sleep) is given up."""
 
 
-def members(root: int, run: str, kernel: int | None = None) -> list[psutil.Process]:
-    """Living processes of the run below `root`."""
-    found = {process.pid: process for process in _below(root) if _marked(process, run)}
+def members(root: int, run: str, kernel: int | None, seen: Iterable[psutil.Process]) -> list[psutil.Process]:
+    """Living processes of the run below `root`; `seen` were below the kernel while it lived."""
+    found = {process.pid: process for process in below(root) if _marked(process, run)}
+    found |= {process.pid: process for known in seen if known.is_running() for process in [known, *below(known.pid)]}
     if kernel is not None:
-        found |= {process.pid: process for process in [*_below(kernel), *_self(kernel)]}
+        found |= {process.pid: process for process in [*below(kernel), *_self(kernel)]}
     return [process for process in found.values() if _alive(process)]
 
 
-def end(root: int, run: str, kernel: int | None = None, *, adopted: bool = False) -> int:
+def end(
+    root: int, run: str, kernel: int | None = None, *, seen: Iterable[psutil.Process] = (), adopted: bool = False
+) -> int:
     """End them all: SIGTERM, a moment, SIGKILL, until none is left. Returns how many could not be ended.
 
     `adopted`: this process adopted them and has no other children, so it collects them too.
     """
     started = time.monotonic()
     killed = False
-    for process in members(root, run, kernel):
+    for process in members(root, run, kernel, seen):
         with contextlib.suppress(psutil.Error):
             process.terminate()
-    while left := members(root, run, kernel):
+    while left := members(root, run, kernel, seen):
         waited = time.monotonic() - started
         if waited > DEADLINE:
             return len(left)
@@ -58,7 +61,8 @@ def _reap() -> None:
             pass
 
 
-def _below(pid: int) -> list[psutil.Process]:
+def below(pid: int) -> list[psutil.Process]:
+    """Every process that descends from this one."""
     try:
         return list(psutil.Process(pid).children(recursive=True))
     except psutil.Error:

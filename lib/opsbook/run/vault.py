@@ -3,8 +3,10 @@
 Whole vaulted files and single `!vault` values alike. Ansible's vault is used here and nowhere else.
 """
 
+import datetime
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,37 +15,39 @@ import yaml
 HEADER = "$ANSIBLE_VAULT;"
 
 
-def parse(output: str) -> dict[str, str]:
-    """What main() printed."""
-    return {str(name): str(value) for name, value in json.loads(output).items()}
+def parse(output: str) -> list[tuple[str, str]]:
+    """What main() printed: names, dotted where they are nested, and values. A name may come from several files."""
+    return [(str(name), str(value)) for name, value in json.loads(output)]
 
 
 def main() -> None:
-    """Print {"name": "value"} for every vaulted text in the files."""
+    """Print [["name", "value"], …] for every vaulted text in the files."""
     from ansible.errors import AnsibleError
     from ansible.parsing.vault import VaultLib, VaultSecret
 
     password = Path(sys.argv[1]).read_bytes().strip()
     library = VaultLib([("default", VaultSecret(password))])
-    found: dict[str, str] = {}
-    try:
-        for name in sys.argv[2:]:
-            found |= _file(Path(name).read_text(encoding="utf-8"), library)
-    except AnsibleError:
-        sys.exit("the vault password does not fit.")
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        sys.exit(f"{name}: not readable: {error}")
+    found: list[tuple[str, str]] = []
+    for name in sys.argv[2:]:
+        try:
+            found += _file(Path(name).read_text(encoding="utf-8"), library)
+        except AnsibleError:
+            sys.exit("the vault password does not fit.")
+        except (yaml.YAMLError, ValueError) as error:
+            # Never the error's own text: it may quote the line, and the line is secret.
+            mark = getattr(error, "problem_mark", None)
+            sys.exit(f"{name} is not valid YAML{f', line {mark.line + 1}' if mark else ''}.")
     print(json.dumps(found))
 
 
-def _file(text: str, library: Any) -> dict[str, str]:
+def _file(text: str, library: Any) -> list[tuple[str, str]]:
     if text.startswith(HEADER):
         text = library.decrypt(text.encode()).decode()
-        return dict(_texts("", yaml.safe_load(text), everything=True))
+        return list(_texts("", yaml.safe_load(text), everything=True))
     loader: Any = type("Loader", (yaml.SafeLoader,), {})
     loader.add_constructor("!vault", lambda _, node: _Vaulted(library.decrypt(node.value.encode()).decode()))
     loader.add_multi_constructor("!", lambda _loader, _suffix, _node: None)
-    return dict(_texts("", yaml.load(text, Loader=loader), everything=False))  # noqa: S506  (a SafeLoader)
+    return list(_texts("", yaml.load(text, Loader=loader), everything=False))  # noqa: S506  (a SafeLoader)
 
 
 class _Vaulted(str):
@@ -52,13 +56,14 @@ class _Vaulted(str):
     __slots__ = ()
 
 
-def _texts(name: str, value: Any, *, everything: bool) -> list[tuple[str, str]]:
-    if isinstance(value, dict):
-        return [pair for key, item in value.items() for pair in _texts(str(key), item, everything=everything)]
-    if isinstance(value, list):
-        return [pair for n, item in enumerate(value) for pair in _texts(f"{name}.{n}", item, everything=everything)]
-    wanted = isinstance(value, _Vaulted) or (everything and isinstance(value, str | int))
-    return [(name, str(value))] if wanted else []
+def _texts(name: str, value: Any, *, everything: bool) -> Iterator[tuple[str, str]]:
+    """Secret values below `value`. Truth values and nothing are no secrets: hiding them would hide every yes."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield from _texts(f"{name}.{key}".lstrip("."), item, everything=everything)
+    plain = everything and isinstance(value, str | int | float | datetime.date) and not isinstance(value, bool)
+    if plain or isinstance(value, _Vaulted):
+        yield name, str(value)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """The documents of a project, by name."""
 
+import re
+import stat
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +15,9 @@ from opsbook.source import front, lint, notebook
 from opsbook.source.problem import Problem
 
 FOLDERS = ("runbooks", "procedures")
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
+"""A name becomes part of a run's id, of folders and of commands to copy."""
 
 
 @dataclass(frozen=True)
@@ -36,15 +41,50 @@ def _hidden(path: Path) -> bool:
 
 
 def entries(settings: Settings) -> list[Entry]:
-    """Every document with its front matter, sorted by name; a broken one is listed by its name."""
-    return sorted((_entry(path, settings.root) for path in paths(settings)), key=lambda e: e.name)
+    """Every document with its front matter, sorted by name; a broken one is listed by its name.
+
+    What cannot be read at all is left out: `check` says why.
+    """
+    found = (_entry(path, settings.root) for path in paths(settings))
+    return sorted((entry for entry in found if entry is not None), key=lambda e: e.name)
 
 
-def _entry(path: Path, root: Path) -> Entry:
-    text = path.read_bytes().decode("utf-8", errors="replace").replace("\r\n", "\n")
+def _entry(path: Path, root: Path) -> Entry | None:
+    try:
+        text = _text(path)
+    except UnicodeDecodeError:
+        return Entry(path.stem, path.relative_to(root), FrontMatter(), path.stem)
+    except OSError:
+        return None
     matter, _ = front.parse(text, str(path))
     heading = next((line[2:].strip() for line in text.split("\n") if line.startswith("# ")), "")
     return Entry(path.stem, path.relative_to(root), matter, matter.title or heading or path.stem)
+
+
+def _text(path: Path) -> str:
+    """The page's text. Raises OSError, also for what is no file, and UnicodeDecodeError."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        # A pipe or a device would be read for ever.
+        raise OSError(0, "it is not a file")
+    return path.read_bytes().decode("utf-8").removeprefix("\ufeff").replace("\r\n", "\n")
+
+
+def _document(path: Path, root: Path, known: lint.Known) -> tuple[Runbook | None, list[Problem]]:
+    """The document, unless it cannot be read, and every problem in it."""
+    shown = str(path.relative_to(root))
+    problems = []
+    if not _NAME.fullmatch(path.stem):
+        text = "this is no usable name; take up to 80 letters, digits, - and _, and start with a letter or digit"
+        problems.append(Problem(shown, 1, 1, "D007", text))
+    try:
+        text = _text(path)
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        return None, [*problems, Problem(shown, line, 1, "D008", f"not UTF-8, first bad byte at line {line}")]
+    except OSError as error:
+        return None, [*problems, Problem(shown, 1, 1, "D006", f"cannot be read: {error.strerror}")]
+    runbook, found = notebook.parse(text, shown)
+    return runbook, problems + found + lint.document(runbook, known)
 
 
 def find(settings: Settings, name: str) -> Path:
@@ -67,11 +107,11 @@ def find(settings: Settings, name: str) -> Path:
 def load(settings: Settings, name: str) -> Runbook:
     """The document with this name, fit to run. Raises InputError with every error lint finds in it."""
     path = find(settings, name)
-    runbook, problems = notebook.read(path, settings.root)
-    problems += lint.document(runbook, _known(settings))
+    runbook, problems = _document(path, settings.root, _known(settings))
     errors = [str(problem) for problem in sorted(problems) if not problem.warning]
-    if errors:
-        raise InputError(errors, f"Correct {runbook.path}; opsbook check {name} shows the same list.")
+    if errors or runbook is None:
+        place = path.relative_to(settings.root)
+        raise InputError(errors, f"Correct {place}; opsbook check {name} shows the same list.")
     return runbook
 
 
@@ -81,8 +121,7 @@ def check(settings: Settings, names: list[str]) -> list[Problem]:
     known = _known(settings)
     problems = _duplicates(settings)
     for path in chosen:
-        runbook, found = notebook.read(path, settings.root)
-        problems += found + lint.document(runbook, known)
+        problems += _document(path, settings.root, known)[1]
     return sorted(set(problems))
 
 

@@ -1,18 +1,25 @@
 """Front matter: the YAML between the first two `---` lines."""
 
+import re
+
 import yaml
 from pydantic import ValidationError
 
+from opsbook.files import parse_yaml
 from opsbook.model.front import MKDOCS_KEYS, FrontMatter
-from opsbook.model.text import nearest
+from opsbook.model.text import nearest, one_line
 from opsbook.source.problem import Problem
 
+_BOM = "\ufeff"
 _IGNORED = MKDOCS_KEYS | {"jupyter", "jupytext"}
+
+
+_KEY = re.compile(r"[A-Za-z_][\w-]*\s*:(\s|$)")
 
 
 def split(text: str) -> tuple[str | None, int]:
     """The front matter's YAML (None if there is none) and the index of the first line after it."""
-    lines = text.split("\n")
+    lines = text.removeprefix(_BOM).split("\n")
     if lines[0].rstrip() != "---":
         return None, 0
     for index, line in enumerate(lines[1:], 1):
@@ -25,11 +32,9 @@ def parse(text: str, path: str) -> tuple[FrontMatter, list[Problem]]:
     """Validated front matter; with problems, whatever of it was valid."""
     block, _ = split(text)
     if block is None:
-        if text.startswith("---\n"):
-            return FrontMatter(), [Problem(path, 1, 1, "F001", "the front matter has no closing ---")]
-        return FrontMatter(), []
+        return FrontMatter(), _missed(text.removeprefix(_BOM).split("\n"), path)
     try:
-        values = yaml.load(block, Loader=_Loader) or {}  # noqa: S506  (a SafeLoader, below)
+        values = parse_yaml(block) or {}
     except yaml.YAMLError as error:
         return FrontMatter(), [_yaml_problem(error, path)]
     if not isinstance(values, dict):
@@ -37,13 +42,20 @@ def parse(text: str, path: str) -> tuple[FrontMatter, list[Problem]]:
     return _validate({k: v for k, v in values.items() if k not in _IGNORED}, block, path)
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Safe YAML that keeps `duration: 3m` and `reviewed: 2026-11-20` as YAML does."""
+def _missed(lines: list[str], path: str) -> list[Problem]:
+    """What somebody surely meant as front matter, but which is none."""
+    if lines[0].rstrip() == "---":
+        return [Problem(path, 1, 1, "F001", "the front matter has no closing ---")]
+    written = [(number, line) for number, line in enumerate(lines, 1) if line.strip()][:2]
+    if len(written) == 2 and written[0][1].rstrip() == "---" and _KEY.match(written[1][1]):
+        text = "the front matter does not begin on the first line; remove the blank lines before ---"
+        return [Problem(path, written[0][0], 1, "F005", text)]
+    return []
 
 
 def _yaml_problem(error: yaml.YAMLError, path: str) -> Problem:
     mark = getattr(error, "problem_mark", None)
-    what = getattr(error, "problem", None) or "not valid YAML"
+    what = getattr(error, "problem", None) or one_line(str(error))
     line, column = (mark.line + 2, mark.column + 1) if mark else (2, 1)
     return Problem(path, line, column, "F001", f"the front matter is not valid YAML: {what}")
 

@@ -114,10 +114,21 @@ def _parameters_cell(runbook: Runbook, _: Known) -> Found:
 
 def _step_names(runbook: Runbook, _: Known) -> Found:
     """S004: two steps whose titles give the same name."""
-    count = Counter(step.id for step in runbook.steps())
+    # The parameters cell has this name in the journal.
+    count = Counter([*(step.id for step in runbook.steps()), "parameters"])
     for step in runbook.steps():
         if count[step.id] > 1:
             yield _at(runbook, step.line, "S004", f"another step is also named {step.id}; change one title")
+
+
+def _repeated_sections(runbook: Runbook, _: Known) -> Found:
+    """S005: two sections with the same role's title."""
+    seen: set[str] = set()
+    for section in runbook.sections:
+        title = section.title.lower()
+        if section.role is not Role.PROSE and title in seen:
+            yield _at(runbook, section.line, "S005", f"there is another ## {section.title}; put their steps together")
+        seen.add(title)
 
 
 def _ownership(runbook: Runbook, _: Known) -> Found:
@@ -272,6 +283,7 @@ RULES: tuple[Rule, ...] = (
     _prose_cells,
     _parameters_cell,
     _step_names,
+    _repeated_sections,
     _ownership,
     _syntax,
     _forbidden_calls,

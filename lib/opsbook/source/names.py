@@ -2,9 +2,10 @@
 
 import ast
 import builtins
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from opsbook.model.person import MANUAL_CHOICES
 from opsbook.model.runbook import Cell, Step
 
 BUILTINS = frozenset(dir(builtins))
@@ -25,6 +26,13 @@ class Call:
         nodes += self.node.args[position : position + 1]
         value = nodes[0].value if nodes and isinstance(nodes[0], ast.Constant) else None
         return value if isinstance(value, str) else None
+
+    def literals(self, position: int, keyword: str) -> tuple[str, ...]:
+        """A list of texts, if it is written as a literal."""
+        nodes = [k.value for k in self.node.keywords if k.arg == keyword] + self.node.args[position : position + 1]
+        items = nodes[0].elts if nodes and isinstance(nodes[0], ast.List | ast.Tuple) else []
+        values = [item.value for item in items if isinstance(item, ast.Constant)]
+        return tuple(value for value in values if isinstance(value, str)) if len(values) == len(items) else ()
 
     def flag(self, keyword: str) -> bool | None:
         """A keyword written as True or False."""
@@ -93,24 +101,31 @@ def used(cell: Cell) -> Iterator[tuple[str, int, int]]:
 
 @dataclass(frozen=True)
 class Question:
-    """A question whose name is known before the run. `choices` is empty for free text."""
+    """A question whose name is known before the run. `choices` is empty for free text, or if they are computed."""
 
     name: str
     step: str
     kind: str
     text: str
+    choices: tuple[str, ...] = ()
 
 
-def questions(steps: Iterator[Step] | tuple[Step, ...]) -> list[Question]:
+def questions(steps: Iterable[Step]) -> list[Question]:
     """Every question these steps may put to a person, in order; a manual step asks under its own name."""
     found = []
     for step in steps:
         if step.manual:
-            found.append(Question(step.id, step.id, "manual", step.title))
+            found.append(Question(step.id, step.id, "manual", step.title, MANUAL_CHOICES))
         for cell in step.cells:
-            for call in calls(cell):
-                kind = call.name.rpartition(".")[2]
-                name = call.literal(0, "name")
-                if kind in ("ask", "confirm") and call.name == kind and name:
-                    found.append(Question(name, step.id, kind, call.literal(1, "question") or name))
+            found += [_question(call, name, step) for call in calls(cell) if (name := question_name(call))]
     return found
+
+
+def question_name(call: Call) -> str | None:
+    """The literal name of a question, if the call is one."""
+    return call.literal(0, "name") if call.name in ("ask", "confirm") else None
+
+
+def _question(call: Call, name: str, step: Step) -> Question:
+    choices = ("yes", "no") if call.name == "confirm" else call.literals(2, "choices")
+    return Question(name, step.id, call.name, call.literal(1, "question") or name, choices)

@@ -1,6 +1,7 @@
 """Read one document. Jupytext decides what is a cell; the lines decide where everything stands."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,8 @@ def parse(text: str, shown: str) -> tuple[Runbook, list[Problem]]:
     cells, more = _cells(text, lines, shown)
     problems += more + _unclosed(lines, shown)
     title, drafts = _outline(lines, front.split(text)[1], cells)
+    first = drafts[0].line if drafts else len(lines) + 1
+    problems += [_homeless(cell, shown) for _, cell in cells.values() if cell.line < first]
     sections = tuple(_section(draft) for draft in drafts)
     parameter_steps = (step for section in sections if section.role is Role.PARAMETERS for step in section.steps)
     holder = next((cell for step in parameter_steps for cell in step.cells), None)
@@ -55,8 +58,16 @@ def parse(text: str, shown: str) -> tuple[Runbook, list[Problem]]:
         sections=sections,
         parameters=found,
         parameters_cell=holder,
+        order=tuple(_ids(cells, sections)),
     )
     return runbook, problems + more
+
+
+def _ids(cells: dict[int, tuple[int, Cell]], sections: tuple[Section, ...]) -> Iterator[str]:
+    """The id of each cell in the order of the text; empty for one outside of every section."""
+    by_line = {cell.line: cell.id for section in sections for step in section.steps for cell in step.cells}
+    for _, (_, cell) in sorted(cells.items()):
+        yield by_line.get(cell.line, "")
 
 
 def _cells(text: str, lines: list[str], shown: str) -> tuple[dict[int, tuple[int, Cell]], list[Problem]]:
@@ -81,13 +92,20 @@ def _cells(text: str, lines: list[str], shown: str) -> tuple[dict[int, tuple[int
 def _locate(source: str, lines: list[str], at: int) -> tuple[int, int]:
     """Where the fence of this cell opens, and the line after it closes."""
     body = _MAGIC.sub("", source, count=1).strip("\n").split("\n")
-    candidates = list(_fences(lines, at))
+    magic = _MAGIC.match(source)
+    language = magic[1] if magic else "python"
+    candidates = [fence for fence in _fences(lines, at) if _language(lines[fence[0]]) == language]
     for opening, closing in candidates:
         inner = "\n".join(lines[opening + 1 : closing]).strip("\n").split("\n")
         if [line.strip() for line in inner] == [line.strip() for line in body]:
             return opening, closing + 1
     opening, closing = candidates[0] if candidates else (at, len(lines) - 1)
     return opening, closing + 1
+
+
+def _language(fence: str) -> str:
+    match = _FENCE.match(fence)
+    return match[2] if match else ""
 
 
 def _fences(lines: list[str], at: int) -> "list[tuple[int, int]]":
@@ -115,6 +133,10 @@ def _unclosed(lines: list[str], shown: str) -> list[Problem]:
         for opening, closing in _fences(lines, 0)
         if closing == len(lines)
     ]
+
+
+def _homeless(cell: Cell, shown: str) -> Problem:
+    return Problem(shown, cell.line, 1, "S002", "a cell before the first ## heading never runs; move it into a section")
 
 
 def _cell(node: Any, line: int) -> Cell:
