@@ -175,3 +175,12 @@ def test_errors_as_json(page: Project) -> None:
 
     result = page.opsbook("run", "page", "-e", "dev", "--json")
     assert json.loads(result.err)["exit_code"] == 2
+
+
+def test_a_literal_choice_is_checked_ahead(project: Project) -> None:
+    body = 'from opsbook import ask\nask("color", "Which?", ["red", "blue"])'
+    project.page(f"## Steps\n\n```python\n{body}\n```\n")
+    result = project.opsbook("run", "page", "-e", "dev", "--answer", "color=green")
+    assert result.code == 2
+    assert "'green' does not answer color: it takes red, blue." in result.err
+    assert project.records() == []

@@ -143,6 +143,100 @@ def test_nowhere(planted: Project) -> None:
         assert mark in text
 
 
+def vaulted(project: Project, text: str) -> None:
+    """A group_vars file that is vaulted as a whole."""
+    path = project.write("playbooks/inventories/dev/group_vars/app.yml", text)
+    subprocess.run(
+        [Path(sys.executable).parent / "ansible-vault", "encrypt", str(path)],
+        env={**project.environment(), "ANSIBLE_VAULT_PASSWORD_FILE": str(project.root / "vault-password")},
+        capture_output=True,
+        check=True,
+    )
+
+
+def everything(project: Project) -> str:
+    """All that lies under the record, names included."""
+    record = project.records()[-1]
+    files = [path for path in record.rglob("*") if path.is_file()]
+    return "\n".join(f"{path}\n{path.read_text(errors='replace')}" for path in files)
+
+
+def test_odd_ways_out(planted: Project) -> None:
+    """Halves around an effect, bytes one by one, a file's name, other programs' JSON."""
+    planted.write("token", "zahlung-gehéimnis/ünïcode-wort")
+    planted.page(
+        """\
+        ## Parameters
+
+        ```python tags=["parameters"]
+        from opsbook.params import Secret
+        token: Secret
+        ```
+
+        ## Steps
+
+        ```python
+        import os, sys, time
+        from IPython.display import HTML, display
+        from opsbook import attach, note, secret
+        plain = token.reveal()
+        sys.stdout.write(plain[:9]); sys.stdout.flush(); note("between"); sys.stdout.write(plain[9:] + "\\n")
+        sys.stdout.write(plain[:9]); sys.stdout.flush(); display(HTML("<i>x</i>")); sys.stdout.write(plain[9:] + "\\n")
+        for byte in (plain + "\\n").encode():
+            os.write(2, bytes([byte]))
+            time.sleep(0.002)
+        attach(plain + ".txt", "x")
+        print(plain.replace("/", "\\\\/"), plain.encode().hex())
+        ```
+        """
+    )
+    result = planted.opsbook("run", "page", "-e", "dev", "-p", "token=file:token", check=True)
+    for text in (result.out, everything(planted)):
+        for part in ("zahlung-g", "imnis", "code-wort", "zahlung-gehéimnis/ünïcode-wort".encode().hex()):
+            assert part not in text
+    assert result.out.count("⟦secret:token⟧") >= 5
+
+
+def test_vaulted_values_with_the_same_name(planted: Project) -> None:
+    vaulted(planted, "db: {password: first-s3cret}\napi: {password: second-s3cret, port: 543210, on: true}\n")
+    planted.write(
+        "playbooks/leak.yml",
+        """\
+        - name: Leak
+          hosts: app
+          gather_facts: false
+          tasks:
+            - name: Say it
+              ansible.builtin.debug: {msg: "{{ db.password }} {{ api.password }} {{ api.port }}"}
+        """,
+    )
+    planted.page("## Steps\n\n```python\nfrom opsbook import playbook\nplaybook('leak.yml')\n```\n")
+    planted.opsbook("run", "page", "-e", "dev", check=True)
+    text = everything(planted)
+    for secret in ("first-s3cret", "second-s3cret", "543210"):
+        assert secret not in text
+    assert "⟦secret:db.password⟧ ⟦secret:api.password⟧ ⟦secret:api.port⟧" in text
+
+
+def test_a_short_vaulted_value_must_be_named_weak(planted: Project) -> None:
+    vaulted(planted, "pin: '4711'\n")
+    planted.page("## Steps\n\n```python\nprint('the pin is 4711')\n```\n")
+    result = planted.opsbook("run", "page", "-e", "dev")
+    assert result.code == 2
+    assert "name pin under weak: in environment.yml" in result.err
+    policy = planted.root / "playbooks/inventories/dev/environment.yml"
+    policy.write_text(policy.read_text() + "weak: [pin]\n")
+    assert "the pin is ⟦secret:pin⟧" in planted.opsbook("run", "page", "-e", "dev", check=True).out
+
+
+def test_a_broken_vaulted_file_shows_nothing_of_itself(planted: Project) -> None:
+    vaulted(planted, 'password: "never-closed-s3cret\nother: 1\n')
+    result = planted.opsbook("run", "page", "-e", "dev", "-p", "token=file:token")
+    assert result.code == 2
+    assert "is not valid YAML, line" in result.err
+    assert "s3cret" not in result.err
+
+
 def test_json_output_is_redacted_too(planted: Project) -> None:
     result = planted.opsbook("run", "page", "-e", "dev", "-p", "token=file:token", "--json")
     for secret in (PARAMETER, ENVIRONMENT, VAULTED):

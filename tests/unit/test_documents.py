@@ -138,6 +138,9 @@ def test_jupytext_sees_the_same_cells(path: Path) -> None:
         ("## Contacts\nNobody.", "## Contacts\n```python\nx = 1\n```", "S002"),
         (' tags=["parameters"]', "", "S003"),
         ("### Tell somebody", "### Unpack", "S004"),
+        ("### Tell somebody", "### Parameters", "S004"),
+        ("## Contacts", "## steps\n\n### More\nDo it.\n\n## Contacts", "S005"),
+        ("## Overview", "```python\nx = 1\n```\n\n## Overview", "S002"),
         ("owner: team\n", "", "M001"),
         ("reviewed: 2026-11-20\n", "", "M002"),
         ("before = http", "before == = http", "C001"),
@@ -169,6 +172,21 @@ def test_a_value_makes_chance_recordable() -> None:
         "from opsbook import done", "import time\nt = value('t', lambda: time.time())\nfrom opsbook import done"
     )
     assert "C004" not in codes(text)
+
+
+def test_a_text_fence_with_the_same_lines_is_not_the_cell() -> None:
+    cell = 'playbook("release.yml", vars={"service": service})'
+    runbook, found = notebook.parse(
+        GOOD.replace("## Steps", f"```console\n{cell}\n```\n\n## Steps"), "runbooks/page.md"
+    )
+    assert found + lint.document(runbook, KNOWN) == []
+    assert [step.id for step in runbook.steps() if any(cell in c.source for c in step.cells)] == ["unpack"]
+
+
+def test_every_prerequisite_comes_first_in_any_case() -> None:
+    text = "# P\n\n## Steps\n\n### One\nDo.\n\n## prerequisites\n\n### Two\nDo.\n"
+    runbook, _ = notebook.parse(text, "procedures/p.md")
+    assert [step.id for step in runbook.forward()] == ["two", "one"]
 
 
 def test_mkdocs_keys_are_allowed() -> None:
