@@ -304,8 +304,8 @@ def test_a_forked_process_cannot_use_effects(project: Project) -> None:
 
 
 def test_an_untouched_target_is_not_called_changed(project: Project) -> None:
-    body = '## Steps\n\n```python\nfrom opsbook import command\ncommand(["no-such-program"])\n```\n\n## Rollback\nBy hand.\n'
-    project.page(body, front=f"{LOCK}rollback: manual\n")
+    body = '## Steps\n\n```python\nfrom opsbook import command\ncommand(["no-such-program"])\n```\n\n'
+    project.page(f"{body}## Rollback\nBy hand.\n", front=f"{LOCK}rollback: manual\n")
     result = project.opsbook("run", "page", "-e", "dev")
     assert result.code == 1
     assert "Nothing was changed." in result.out

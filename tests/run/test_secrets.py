@@ -13,7 +13,7 @@ from tests.conftest import Project
 
 pytestmark = pytest.mark.slow
 
-PARAMETER = 'par4meter-<se"cret>&+/value'
+PARAMETER = 'par4meter-<se"cret>&+/a-value'
 ENVIRONMENT = "envir0nment-secret-value"
 VAULTED = "vau1ted-secret-value"
 
@@ -44,7 +44,7 @@ for text in (plain, other):
     display(HTML(f"<b>{html.escape(text)}</b>"))
     print(text, file=sys.stderr)
     note(f"the note says {text}")
-    attach("evidence.txt", f"evidence {text}")
+    attach(f"evidence-{len(text)}.txt", f"evidence {text}")
     value(f"v-{len(text)}", lambda: {"nested": [text]})
 print(token, repr(token), f"{token}")
 token

@@ -30,7 +30,7 @@ class _Cell:
     """The output of the cell that runs."""
 
     id: str
-    streams: dict[str, RedactedStream] = field(default_factory=dict)
+    streams: dict[tuple[str, str], RedactedStream] = field(default_factory=dict)
     written: int = 0
     spill: Stream | None = None
     tail: "deque[str]" = field(default_factory=deque)
@@ -59,7 +59,7 @@ class Outputs:
 
     def _flush(self) -> None:
         """Write out what a redacted stream still holds back."""
-        for name, stream in self._cell.streams.items():
+        for (_, name), stream in self._cell.streams.items():
             self._text(name, stream.flush())
 
     def end(self) -> Data:
@@ -73,14 +73,14 @@ class Outputs:
 
     def raw(self, text: str) -> None:
         """What the kernel's process wrote past IPython."""
-        self._stream("stdout", text)
+        self._stream("raw", "stdout", text)
 
     def message(self, message: dict[str, Any]) -> None:
         """One message of the kernel's iopub channel."""
         content = message["content"]
         match message["msg_type"]:
             case "stream":
-                self._stream(content["name"], content["text"])
+                self._stream("iopub", content["name"], content["text"])
             case "display_data" if self._mark_type in content["data"]:
                 self._mark(content["data"][self._mark_type])
             case "display_data" | "execute_result" | "update_display_data" | "clear_output" | "error" as kind:
@@ -91,8 +91,9 @@ class Outputs:
         if isinstance(mark, dict) and isinstance(mark.get("id"), int):
             self._on_mark(mark["id"])
 
-    def _stream(self, name: str, text: str) -> None:
-        stream = self._cell.streams.setdefault(name, self._redactor.stream())
+    def _stream(self, source: str, name: str, text: str) -> None:
+        """Text from one source: each is redacted by itself, or one could part another's secret in two."""
+        stream = self._cell.streams.setdefault((source, name), self._redactor.stream())
         self._text(name, stream.feed(text))
 
     def _text(self, name: str, text: str) -> None:
