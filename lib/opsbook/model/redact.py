@@ -43,11 +43,9 @@ def _forms(part: str) -> Iterator[str]:
         yield quoted[1:-1]
         # A value inside JSON inside a string: Ansible prints module arguments like that.
         yield json.dumps(quoted[1:-1])[1:-1]
-    escaped = json.dumps(part)[1:-1]
-    yield escaped.replace("/", "\\/")
-    for sign in "<>&'":
-        escaped = escaped.replace(sign, f"\\u{ord(sign):04x}")
-    yield escaped
+    for escaped in (json.dumps(part)[1:-1], json.dumps(part, ensure_ascii=False)[1:-1]):
+        yield escaped.replace("/", "\\/")
+        yield re.sub("[<>&']", lambda match: f"\\u{ord(match[0]):04x}", escaped)
     yield repr(part.encode())[2:-1]
     yield part.encode().hex()
     yield part.encode().hex().upper()
