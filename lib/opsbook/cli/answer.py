@@ -4,6 +4,7 @@ import argparse
 
 from opsbook import flow
 from opsbook.cli import common
+from opsbook.cli.text import say
 from opsbook.plan import bind
 
 
@@ -21,5 +22,5 @@ def execute(options: argparse.Namespace) -> int:
     if options.json:
         common.print_json({"run": run, "request": "answer", "name": name})
     else:
-        print(f"{run} was sent {name}={values[-1]}.")
+        say(f"{run} was sent {name}={values[-1]}.")
     return 0

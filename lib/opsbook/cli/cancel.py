@@ -4,6 +4,7 @@ import argparse
 
 from opsbook import flow
 from opsbook.cli import common
+from opsbook.cli.text import say
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -16,5 +17,5 @@ def execute(options: argparse.Namespace) -> int:
     if options.json:
         common.print_json({"run": run, "request": "cancel"})
     else:
-        print(f"{run} was asked to stop.")
+        say(f"{run} was asked to stop.")
     return 0

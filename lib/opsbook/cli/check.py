@@ -5,6 +5,7 @@ import sys
 from dataclasses import asdict
 
 from opsbook.cli import common
+from opsbook.cli.text import say
 from opsbook.source import catalog
 
 
@@ -21,7 +22,7 @@ def execute(options: argparse.Namespace) -> int:
         common.print_json([asdict(problem) for problem in problems])
         return 2 if errors else 0
     for problem in problems:
-        print(f"{problem}{'  (warning)' if problem.warning else ''}")
+        say(f"{problem}{'  (warning)' if problem.warning else ''}")
     checked = len(options.runbook) or len(catalog.paths(settings))
-    print(f"{checked} documents, {errors} errors, {len(problems) - errors} warnings", file=sys.stderr)
+    say(f"{checked} documents, {errors} errors, {len(problems) - errors} warnings", to=sys.stderr)
     return 2 if errors else 0

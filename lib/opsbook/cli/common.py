@@ -1,8 +1,6 @@
-"""What several commands share: the project, tables, plain text."""
+"""What several commands share: the project, tables, times."""
 
 import argparse
-import json
-import re
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -10,17 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from opsbook import settings
+from opsbook.cli.text import json_text, plain, say
+from opsbook.errors import InputError
 from opsbook.settings import Settings
-
-_CONTROL = re.compile(
-    r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b.|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
-)
 
 
 def project(options: argparse.Namespace) -> Settings:
     """Settings of the project the command works on."""
     given: Path | None = options.project
-    return settings.load(given or Path.cwd(), given=given is not None)
+    try:
+        start = given or Path.cwd()
+    except OSError as error:
+        raise InputError("The folder you are in is not there any more.", "Go into your project.") from error
+    return settings.load(start, given=given is not None)
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -29,24 +29,22 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 
 def print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
-
-
-def plain(text: str) -> str:
-    """Text of hosts and programs without anything a terminal would obey."""
-    return _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    say(json_text(value, indent=2))
 
 
 def local(time: str | None) -> str:
     """A UTC time of a record in local time, with offset."""
     if not time:
         return "—"
-    return datetime.fromisoformat(time).astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
+    try:
+        return datetime.fromisoformat(time).astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
+    except (ValueError, OverflowError, OSError):
+        return time
 
 
 def table(names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A table that fits the terminal; on a pipe, columns with two spaces between."""
-    cells = [[plain(str(cell)) for cell in row] for row in rows]
+    cells = [[plain(str(cell)).replace("\n", " ") for cell in row] for row in rows]
     if sys.stdout.isatty():
         from rich import box
         from rich.console import Console
@@ -59,4 +57,4 @@ def table(names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         return
     widths = [max(len(row[n]) for row in [list(names), *cells]) for n in range(len(names))]
     for row in [list(names), *cells]:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

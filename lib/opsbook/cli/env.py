@@ -3,8 +3,11 @@
 import argparse
 
 from opsbook.cli import common
+from opsbook.cli.text import say
+from opsbook.errors import InputError
 from opsbook.model.environment import Environment
 from opsbook.policy import environment
+from opsbook.settings import Settings
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -20,16 +23,29 @@ def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
     if options.what == "show":
         return _show(environment.load(settings, options.name), options.json)
-    found = [environment.load(settings, name) for name in environment.names(settings)]
-    found.sort(key=lambda e: (e.policy.order, e.name))
+    found, problems = _load(settings)
     if options.json:
         common.print_json([{"name": e.name, "title": e.policy.title, "sandbox": e.policy.sandbox} for e in found])
     elif found:
         rows = [(e.name, e.policy.title or "—", len(e.hosts), "yes" if e.policy.sandbox else "no") for e in found]
         common.table(("NAME", "TITLE", "HOSTS", "SANDBOX"), rows)
-    else:
-        print("No environment yet. One is a folder playbooks/inventories/NAME with a hosts.yml.")
+    elif not problems:
+        say("No environment yet. One is a folder playbooks/inventories/NAME with a hosts.yml.")
+    if problems:
+        raise InputError(problems, "The others are fine; opsbook env show NAME looks at one.")
     return 0
+
+
+def _load(settings: Settings) -> tuple[list[Environment], list[str]]:
+    """Every environment in its order, and what is wrong with those that are broken."""
+    found: list[Environment] = []
+    problems: list[str] = []
+    for name in environment.names(settings):
+        try:
+            found.append(environment.load(settings, name))
+        except InputError as error:
+            problems += error.problems
+    return sorted(found, key=lambda e: (e.policy.order, e.name)), problems
 
 
 def _show(found: Environment, as_json: bool) -> int:
@@ -42,13 +58,13 @@ def _show(found: Environment, as_json: bool) -> int:
     if as_json:
         common.print_json(content)
         return 0
-    print(f"{found.name}: {found.policy.title or 'no title'}{' (sandbox)' if found.policy.sandbox else ''}")
+    say(f"{found.name}: {found.policy.title or 'no title'}{' (sandbox)' if found.policy.sandbox else ''}")
     for name, hosts in found.groups.items():
-        print(f"  group {name}: {', '.join(hosts)}")
+        say(f"  group {name}: {', '.join(hosts)}")
     for name, values in found.choices.items():
-        print(f"  {name.lower()}s: {', '.join(values) or 'none'}")
+        say(f"  {name.lower()}s: {', '.join(values) or 'none'}")
     for name, url in found.policy.urls.items():
-        print(f"  {name}: {url}")
+        say(f"  {name}: {url}")
     for name, reference in found.policy.secrets.items():
-        print(f"  secret {name}: {reference}")
+        say(f"  secret {name}: {reference}")
     return 0

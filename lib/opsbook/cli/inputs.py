@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from opsbook import flow
+from opsbook.cli.text import plain, say
 from opsbook.errors import InputError
+from opsbook.files import parse_yaml
 from opsbook.model.parameter import Parameter
 from opsbook.plan import bind
 from opsbook.settings import Settings
@@ -35,7 +37,7 @@ def _file(path: Path) -> dict[str, str | list[str]]:
     import yaml
 
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # noqa: S506  (only text)
+        content = parse_yaml(path.read_text(encoding="utf-8"), yaml.BaseLoader)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.", "Check the path.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -61,9 +63,8 @@ def complete(settings: Settings, wanted: flow.Request) -> tuple[flow.Request, fl
     given, typed = dict(wanted.given), {}
     for parameter in drafted.bound.missing:
         if parameter.secret:
-            typed[parameter.name] = getpass.getpass(
-                f"{parameter.name} ({parameter.description or 'a secret'}): ", sys.stderr
-            )
+            about = plain(parameter.description) or "a secret"
+            typed[parameter.name] = getpass.getpass(f"{parameter.name} ({about}): ", sys.stderr)
         else:
             given[parameter.name] = _prompt(parameter, drafted)
     wanted = replace(wanted, given=given, typed_secrets=typed)
@@ -75,8 +76,8 @@ def _prompt(parameter: Parameter, drafted: flow.Draft) -> str:
     about = parameter.description or parameter.name
     among = f" ({', '.join(choices)})" if choices else f" ({parameter.kind})"
     while True:
-        print(f"{about}{among}", file=sys.stderr)
-        print(f"{parameter.name}: ", end="", file=sys.stderr, flush=True)
+        say(f"{about}{among}", to=sys.stderr)
+        say(f"{parameter.name}: ", end="", to=sys.stderr)
         line = sys.stdin.readline()
         if not line:
             raise InputError(f"Parameter {parameter.name} is missing.", "Nothing ran.")
@@ -84,6 +85,6 @@ def _prompt(parameter: Parameter, drafted: flow.Draft) -> str:
         try:
             bind.check(parameter, text, drafted.environment)
         except ValueError as error:
-            print(f"  {error}", file=sys.stderr)
+            say(f"  {error}", to=sys.stderr)
             continue
         return text

@@ -3,6 +3,7 @@
 import argparse
 
 from opsbook.cli import common
+from opsbook.cli.text import say
 from opsbook.source import catalog
 
 
@@ -35,5 +36,5 @@ def execute(options: argparse.Namespace) -> int:
             [(e.name, e.front.kind, e.front.owner or "—", e.front.summary or e.title) for e in entries],
         )
     else:
-        print("No runbook fits. Write one as runbooks/NAME.md; opsbook list without options shows all.")
+        say("No runbook fits. Write one as runbooks/NAME.md; opsbook list without options shows all.")
     return 0

@@ -4,6 +4,7 @@ import argparse
 from dataclasses import asdict
 
 from opsbook.cli import common
+from opsbook.cli.text import say
 from opsbook.policy import lock
 
 
@@ -21,5 +22,5 @@ def execute(options: argparse.Namespace) -> int:
             [(h.target, h.run, h.operator, common.local(h.since), h.reason) for h in held],
         )
     else:
-        print("Nothing is locked.")
+        say("Nothing is locked.")
     return 0

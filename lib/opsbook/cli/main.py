@@ -1,14 +1,14 @@
 """The command line: one table of commands, one error boundary. Each command is a module of its own."""
 
 import argparse
-import contextlib
 import importlib
-import json
-import os
 import sys
+import traceback
 from pathlib import Path
 
-from opsbook.errors import InputError, OpsbookError
+from opsbook.cli import outlet
+from opsbook.cli.text import json_text, say
+from opsbook.errors import Fault, InputError, OpsbookError
 from opsbook.model.text import nearest
 
 COMMANDS = {
@@ -44,36 +44,58 @@ def main(argv: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else argv
     verbose = "--verbose" in arguments
     arguments = [argument for argument in arguments if argument != "--verbose"]
+    with outlet.opened() as out:
+        code = _guarded(arguments, verbose=verbose)
+        out.flush()
+        return _told(code, out, arguments[:1])
+
+
+def _guarded(arguments: list[str], *, verbose: bool) -> int:
     try:
+        _check_text(arguments)
         return _command(arguments)
     except OpsbookError as error:
         _complain(error, as_json="--json" in arguments)
         return error.exit_code
-    except BrokenPipeError:
-        # The reader of a pipe has seen enough. Python would complain once more when it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 0
     except KeyboardInterrupt:
-        print("\nopsbook: interrupted; nothing was running.", file=sys.stderr)
+        say("\nopsbook: interrupted; nothing was running.", to=sys.stderr)
         return 130
     except Exception as error:
         if verbose:
-            raise
-        print(f"opsbook: a fault in opsbook itself: {type(error).__name__}: {error}", file=sys.stderr)
-        print("  Run the same command with --verbose and report what it prints.", file=sys.stderr)
+            say(traceback.format_exc(), to=sys.stderr)
+        say(f"opsbook: a fault in opsbook itself: {type(error).__name__}: {error}", to=sys.stderr)
+        if not verbose:
+            say("  Run the same command with --verbose and report what it prints.", to=sys.stderr)
         return 70
+
+
+def _check_text(arguments: list[str]) -> None:
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError as error:
+            raise InputError(f"The argument {argument!r} is not UTF-8.", "Nothing ran. Write it again.") from error
+
+
+def _told(code: int, out: outlet.Outlet, command: list[str]) -> int:
+    """A command that prints and could not has failed, unless its reader had seen enough. A run has a record."""
+    if out.lost is None or isinstance(out.lost, BrokenPipeError):
+        return code
+    error = Fault(f"Standard output cannot be written: {out.lost.strerror}.", "Make room, or send it elsewhere.")
+    _complain(error, as_json=False)
+    return code if code or command == ["run"] else error.exit_code
 
 
 def _command(arguments: list[str]) -> int:
     project, arguments = _project(arguments)
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         lines = (f"  {name:<9} {text}" for name, text in COMMANDS.items() if text)
-        print(USAGE.format(commands="\n".join(lines)))
+        say(USAGE.format(commands="\n".join(lines)))
         return 0
     if arguments[0] == "--version":
         import opsbook
 
-        print(f"opsbook {opsbook.__version__}")
+        say(f"opsbook {opsbook.__version__}")
         return 0
     name = arguments[0]
     if name not in COMMANDS:
@@ -100,15 +122,14 @@ def _project(arguments: list[str]) -> tuple[Path | None, list[str]]:
 
 
 def _complain(error: OpsbookError, *, as_json: bool) -> None:
-    with contextlib.suppress(BrokenPipeError):
-        if as_json:
-            content = {"error": error.message.split("\n"), "hint": error.hint, "exit_code": error.exit_code}
-            print(json.dumps(content, ensure_ascii=False), file=sys.stderr)
-            return
-        for line in error.message.split("\n"):
-            print(f"opsbook: {line}", file=sys.stderr)
-        if error.hint:
-            print(f"  {error.hint}", file=sys.stderr)
+    if as_json:
+        content = {"error": error.message.split("\n"), "hint": error.hint, "exit_code": error.exit_code}
+        say(json_text(content), to=sys.stderr)
+        return
+    for line in error.message.split("\n"):
+        say(f"opsbook: {line}", to=sys.stderr)
+    if error.hint:
+        say(f"  {error.hint}", to=sys.stderr)
 
 
 if __name__ == "__main__":

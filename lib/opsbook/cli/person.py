@@ -3,10 +3,10 @@
 import asyncio
 import sys
 
-from opsbook.cli.common import plain
+from opsbook.cli.text import plain, say
 from opsbook.cli.view import View
 from opsbook.errors import Fault
-from opsbook.model.person import PROBLEM, SKIP, Answer, Question
+from opsbook.model.person import PROBLEM, SKIP, Answer, Gone, Question
 
 
 class Nobody:
@@ -28,37 +28,39 @@ class TerminalPerson:
         self._who = who
 
     async def ask(self, question: Question) -> Answer:
-        """Show the question, read answers until one fits."""
+        """Show the question, read answers until one fits. Raises Gone when the terminal gives no more lines."""
         with self._view.paused():
             self._show(question)
             while True:
                 value = _completed(await self._line(_prompt(question)), question.choices)
                 if question.accepts(value):
                     break
-                print(f"  Please answer {', '.join(question.choices)}.")
+                say(f"  Please answer {', '.join(question.choices)}.")
             note = ""
             if question.kind == "manual" and value in (SKIP, PROBLEM):
                 note = await self._line("  why? ")
             return Answer(value, self._who, note)
 
     def _show(self, question: Question) -> None:
-        print(f"\n{plain(question.text)}")
+        say(f"\n{question.text}")
         if question.detail:
             from rich.console import Console
             from rich.markdown import Markdown
             from rich.padding import Padding
 
-            Console().print(Padding(Markdown(plain(question.detail)), (0, 0, 0, 2)))
+            # As a link, a text could name one place and lead to another.
+            shown = Markdown(plain(question.detail), hyperlinks=False)
+            Console().print(Padding(shown, (0, 0, 0, 2)))
 
     async def _line(self, prompt: str) -> str:
         """One line of standard input, without keeping the run's other work from going on."""
-        print(prompt, end="", flush=True)
+        say(prompt, end="")
         loop = asyncio.get_running_loop()
         ready: asyncio.Future[str] = loop.create_future()
 
         def read() -> None:
             if not ready.done():
-                ready.set_result(sys.stdin.readline())
+                ready.set_result(_read_line())
 
         loop.add_reader(sys.stdin.fileno(), read)
         try:
@@ -66,8 +68,16 @@ class TerminalPerson:
         finally:
             loop.remove_reader(sys.stdin.fileno())
         if not line:
-            raise Fault("The terminal is gone.")
+            raise Gone("the terminal gives no more lines")
         return line.strip()
+
+
+def _read_line() -> str:
+    """A line, or nothing at its end: a terminal that was closed gives an error instead."""
+    try:
+        return sys.stdin.readline()
+    except (OSError, ValueError):
+        return ""
 
 
 def _prompt(question: Question) -> str:

@@ -4,6 +4,7 @@ import argparse
 
 from opsbook import flow
 from opsbook.cli import common, inputs
+from opsbook.cli.text import say
 from opsbook.model.plan import Plan
 
 
@@ -25,12 +26,12 @@ def execute(options: argparse.Namespace) -> int:
 
 def show(plan: Plan) -> None:
     """The plan, for somebody who decides whether to run it."""
-    print(f"{plan.title} in {plan.environment}")
+    say(f"{plan.title} in {plan.environment}")
     width = max((len(name) for name in [*plan.parameters, *plan.secrets]), default=0)
     for name, value in plan.parameters.items():
-        print(f"  {name:<{width}}  {common.plain(str(value))}")
+        say(f"  {name:<{width}}  {value}")
     for name, reference in plan.secrets.items():
-        print(f"  {name:<{width}}  •••••• ({reference})")
-    print(f"  hosts: {', '.join(plan.hosts) or '—'}")
-    print(f"  locks: {', '.join(plan.locks) or '—'}")
-    print(f"  plan:  {plan.id}")
+        say(f"  {name:<{width}}  •••••• ({reference})")
+    say(f"  hosts: {', '.join(plan.hosts) or '—'}")
+    say(f"  locks: {', '.join(plan.locks) or '—'}")
+    say(f"  plan:  {plan.id}")

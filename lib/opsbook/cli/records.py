@@ -5,11 +5,14 @@ from dataclasses import asdict
 from typing import Any
 
 from opsbook.cli import common
+from opsbook.cli.text import say
 from opsbook.errors import InputError
-from opsbook.model.text import duration
+from opsbook.model.event import Outcome
+from opsbook.model.text import duration, nearest
 from opsbook.record import seal, store
 from opsbook.settings import Settings
 
+_OUTCOMES = (*map(str, Outcome), "running", store.DAMAGED)
 _CHANGED = {True: "yes", False: "no", None: "unknown"}
 
 
@@ -34,9 +37,10 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def _list(settings: Settings, options: argparse.Namespace) -> int:
+    _check_filter(options)
     rows = []
     for record in store.records(settings.records):
-        told = record.summary()
+        told = record.glance()
         if options.runbook in (None, told["runbook"]) and options.outcome in (None, told["outcome"]):
             rows.append(told | {"run": record.id})
         if len(rows) == options.limit:
@@ -46,20 +50,29 @@ def _list(settings: Settings, options: argparse.Namespace) -> int:
     elif rows:
         columns = ("RUN", "ENVIRONMENT", "OUTCOME", "TOOK", "STARTED", "BY")
         common.table(columns, [_row(told) for told in rows])
+    elif options.runbook or options.outcome:
+        say("No record fits. opsbook records list without options shows the newest.")
     else:
-        print("No run has left a record here yet. Start one: opsbook list, then opsbook run NAME -e ENV.")
+        say("No run has left a record here yet. Start one: opsbook list, then opsbook run NAME -e ENV.")
     return 0
+
+
+def _check_filter(options: argparse.Namespace) -> None:
+    if options.limit < 1:
+        raise InputError(f"--limit {options.limit} would show nothing.", "Give a number from 1 on.")
+    if options.outcome is not None and options.outcome not in _OUTCOMES:
+        raise InputError(f"There is no outcome {options.outcome}.", nearest(options.outcome, _OUTCOMES))
 
 
 def _row(told: dict[str, Any]) -> tuple[object, ...]:
     took = duration(told["seconds"]) if told["seconds"] is not None else "—"
     return (
         told["run"],
-        told["environment"],
+        told["environment"] or "—",
         told["outcome"],
         took,
         common.local(told["started"]),
-        told["operator"],
+        told["operator"] or "—",
     )
 
 
@@ -69,15 +82,15 @@ def _show(settings: Settings, options: argparse.Namespace) -> int:
     if options.json:
         common.print_json(told)
         return 0
-    print(f"{told['title']} in {told['environment']}: {told['outcome']}")
-    print(f"  {common.plain(str(told['reason']))}")
-    print(f"  {record.id} by {told['operator']}, {common.local(told['started'])} to {common.local(told['ended'])}")
+    say(f"{told['title'] or record.id} in {told['environment'] or '—'}: {told['outcome']}")
+    say(f"  {told['reason']}")
+    say(f"  {record.id} by {told['operator'] or '—'}, {common.local(told['started'])} to {common.local(told['ended'])}")
     for name, value in (told["parameters"] or {}).items():
-        print(f"  {name}={common.plain(str(value))}")
-    print()
+        say(f"  {name}={value}")
+    say()
     common.table(("STEP", "STATUS", "TOOK"), [_step_row(step) for step in told["steps"]])
     _effects(told)
-    print(f"\nrecord: {record.folder}")
+    say(f"\nrecord: {record.folder}")
     return 0
 
 
@@ -89,16 +102,16 @@ def _step_row(step: dict[str, Any]) -> tuple[object, ...]:
 def _effects(told: dict[str, Any]) -> None:
     changing = [effect for effect in told["effects"] if effect["changes"]]
     if changing:
-        print()
+        say()
         titles = {step["step"]: step["title"] for step in told["steps"]}
         rows = [(e["summary"], titles.get(e["step"], e["step"]), e["status"], _CHANGED[e["changed"]]) for e in changing]
         common.table(("EFFECT THAT MAY CHANGE", "IN STEP", "STATUS", "CHANGED SOMETHING"), rows)
     if told["unknown"]:
-        print("\nUnknown, because it was stopped half-way: look before you go on")
+        say("\nUnknown, because it was stopped half-way: look before you go on")
         for summary in told["unknown"]:
-            print(f"  {common.plain(summary)}")
+            say(f"  {summary}")
     if told["gaps"]:
-        print(f"\n{told['gaps']} messages of output were lost on the way and are not in this record.")
+        say(f"\n{told['gaps']} messages of output were lost on the way and are not in this record.")
 
 
 def _verify(settings: Settings, options: argparse.Namespace) -> int:
@@ -113,6 +126,6 @@ def _verify(settings: Settings, options: argparse.Namespace) -> int:
     for run, flaws in bad.items():
         for flaw in flaws:
             event = f", event {flaw.event}" if flaw.event else ""
-            print(f"{run}: {flaw.file}{event}: {flaw.message}")
-    print(f"{len(found) - len(bad)} records are as they were sealed (seals are not signed), {len(bad)} are not")
+            say(f"{run}: {flaw.file}{event}: {flaw.message}")
+    say(f"{len(found) - len(bad)} records are as they were sealed (seals are not signed), {len(bad)} are not")
     return 1 if bad else 0

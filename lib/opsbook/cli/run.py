@@ -6,6 +6,7 @@ import sys
 from opsbook import flow
 from opsbook.cli import common, inputs, plan, view
 from opsbook.cli.person import Nobody, TerminalPerson
+from opsbook.cli.text import say
 from opsbook.errors import InputError
 from opsbook.model.person import Person
 from opsbook.model.plan import Plan
@@ -48,6 +49,6 @@ def execute(options: argparse.Namespace) -> int:
 
 def _agreed(planned: Plan) -> None:
     plan.show(planned)
-    print("Run it? [y/N] ", end="", flush=True)
+    say("Run it? [y/N] ", end="")
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise InputError("Not started.", "Nothing ran.")

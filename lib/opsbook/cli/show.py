@@ -4,6 +4,7 @@ import argparse
 from typing import Any
 
 from opsbook.cli import common
+from opsbook.cli.text import say
 from opsbook.model.parameter import Parameter
 from opsbook.model.runbook import Role, Runbook
 from opsbook.source import catalog
@@ -22,9 +23,9 @@ def execute(options: argparse.Namespace) -> int:
         common.print_json(_json(runbook))
         return 0
     front = runbook.front
-    print(f"{runbook.title}  ({runbook.name}, {runbook.path})")
+    say(f"{runbook.title}  ({runbook.name}, {runbook.path})")
     if front.summary:
-        print(f"  {front.summary}")
+        say(f"  {front.summary}")
     facts = {
         "kind": front.kind,
         "owner": front.owner or "nobody",
@@ -32,17 +33,17 @@ def execute(options: argparse.Namespace) -> int:
         "rollback": front.rollback,
         "locks": ", ".join(front.lock) or "—",
     }
-    print("  " + " · ".join(f"{name}: {value}" for name, value in facts.items()))
+    say("  " + " · ".join(f"{name}: {value}" for name, value in facts.items()))
     _parameters(runbook)
     _steps(runbook)
     needed = " ".join(f"-p {p.name}=…" for p in runbook.parameters if p.required)
-    print(f"\nopsbook run {runbook.name} -e ENVIRONMENT {needed}".rstrip())
+    say(f"\nopsbook run {runbook.name} -e ENVIRONMENT {needed}".rstrip())
     return 0
 
 
 def _parameters(runbook: Runbook) -> None:
     if runbook.parameters:
-        print("\nParameters")
+        say("\nParameters")
         rows = [(f"  {p.name}", p.kind, _default(p), p.description) for p in runbook.parameters]
         common.table(("  NAME", "TAKES", "DEFAULT", "WHAT FOR"), rows)
 
@@ -55,11 +56,11 @@ def _steps(runbook: Runbook) -> None:
     for section in runbook.sections:
         steps = [step for step in section.steps if step.cells or step.manual]
         if section.role in _ROLES and steps:
-            print(f"\n{section.title}  ({_ROLES[section.role]})")
+            say(f"\n{section.title}  ({_ROLES[section.role]})")
             for step in steps:
-                print(f"  {'☐ by hand: ' if step.manual else ''}{step.title}")
+                say(f"  {'☐ by hand: ' if step.manual else ''}{step.title}")
                 if step.expected:
-                    print(f"      Expected: {step.expected}")
+                    say(f"      Expected: {step.expected}")
 
 
 def _json(runbook: Runbook) -> dict[str, Any]:

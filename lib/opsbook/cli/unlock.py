@@ -4,6 +4,7 @@ import argparse
 
 from opsbook import flow
 from opsbook.cli import common
+from opsbook.cli.text import say
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -17,5 +18,5 @@ def execute(options: argparse.Namespace) -> int:
     if options.json:
         common.print_json({"target": taken.target, "run": taken.run})
     else:
-        print(f"{taken.target} is free again; it was held by {taken.run}.")
+        say(f"{taken.target} is free again; it was held by {taken.run}.")
     return 0

@@ -1,10 +1,10 @@
 """What a run looks like while it goes on: live on a terminal, plain lines on a pipe, JSON for programs.
 
-Everything shown comes from the journal's events, so nothing is shown that was not redacted before.
+Everything shown comes from the journal's events, so nothing is shown that was not redacted before. Each view has
+one function that prints, and that one lets nothing through that a terminal would obey or that would flood it.
 """
 
 import contextlib
-import json
 import os
 import time
 from collections import deque
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from opsbook import flow
-from opsbook.cli.common import plain
+from opsbook.cli.text import json_text, plain, say
 from opsbook.model.event import Event, Outcome
 from opsbook.model.plan import Plan
 from opsbook.model.runbook import Runbook
@@ -23,6 +23,10 @@ from opsbook.model.text import duration, one_line
 from opsbook.settings import Settings
 
 Listener = Callable[[Event], None]
+
+MOST_LINES = 200
+LONGEST_LINE = 2000
+"""Of one text. A terminal that scrolls for minutes shows nothing; whoever wants the rest has the record."""
 
 _GOOD = (Outcome.SUCCEEDED, Outcome.CHECKED)
 _MARKS = {
@@ -60,7 +64,10 @@ class JsonView:
         """Nothing: the first event says it."""
 
     def event(self, event: Event) -> None:
-        print(json.dumps(asdict(event), ensure_ascii=False), flush=True)
+        self._line(asdict(event))
+
+    def _line(self, content: dict[str, Any]) -> None:
+        say(json_text(content))
 
     def paused(self) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext()
@@ -78,7 +85,7 @@ class JsonView:
             "exit_code": int(ending.exit_code),
             "quarantined": list(finished.quarantined),
         }
-        print(json.dumps(content, ensure_ascii=False), flush=True)
+        self._line(content)
 
 
 class _Story:
@@ -179,14 +186,14 @@ class PlainView:
             case "step-started":
                 self._line(f"{data['section']} / {data['title']}")
             case "step-finished":
-                why = f": {one_line(plain(data['why']), 400)}" if data.get("why") else ""
+                why = f": {one_line(data['why'], 400)}" if data.get("why") else ""
                 self._line(f"  {data['status']} in {duration(data['seconds'])}{why}")
             case "effect-intent":
-                self._line(f"  {plain(data['summary'])}")
+                self._line(f"  {data['summary']}")
             case "effect-refused":
-                self._line(f"  refused: {plain(data['why'])}")
+                self._line(f"  refused: {data['why']}")
             case "question-answered":
-                self._line(f"  {data['name']}: {plain(data['value'])} ({data['by']})")
+                self._line(f"  {data['name']}: {data['value']} ({data['by']})")
             case "rollback-started":
                 self._line("ROLLBACK")
             case "cancel-requested":
@@ -196,10 +203,11 @@ class PlainView:
 
     def _output(self, output: dict[str, Any]) -> None:
         for line in _text_of(output):
-            print(f"    | {line}", flush=True)
+            say(f"    | {line}")
 
     def _line(self, text: str) -> None:
-        print(f"{datetime.now().astimezone():%H:%M:%S} {text}", flush=True)
+        """The text with the time; further lines of it stand below, further in."""
+        say(f"{datetime.now().astimezone():%H:%M:%S} " + "\n           ".join(clipped(text)))
 
     def paused(self) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext()
@@ -209,9 +217,9 @@ class PlainView:
 
     def finish(self, finished: flow.Finished, settings: Settings) -> None:
         ending = finished.ending
-        self._line(f"{str(ending.outcome).upper()} in {duration(ending.seconds)}: {plain(ending.reason)}")
+        self._line(f"{str(ending.outcome).upper()} in {duration(ending.seconds)}: {ending.reason}")
         for line in self._story.ending(finished, settings):
-            print(plain(line), flush=True)
+            say("\n    ".join(clipped(line)))
 
 
 def _text_of(output: dict[str, Any]) -> list[str]:
@@ -225,7 +233,23 @@ def _text_of(output: dict[str, Any]) -> list[str]:
             text = str(output["data"].get("text/plain", ""))
         case _:
             text = ""
-    return plain(text).rstrip("\n").split("\n") if text.strip() else []
+    return clipped(text.rstrip("\r\n")) if text.strip() else []
+
+
+def clipped(text: str) -> list[str]:
+    """The lines of a text as far as a terminal should show them: its beginning, its end, and what is missing."""
+    lines = plain(text).split("\n")
+    if len(lines) > MOST_LINES:
+        head, tail = MOST_LINES // 2, MOST_LINES // 2 - 1
+        missing = f"… {len(lines) - head - tail} lines are left out here; the record has them …"
+        lines = [*lines[:head], missing, *lines[-tail:]]
+    return [_clipped_line(line) for line in lines]
+
+
+def _clipped_line(line: str) -> str:
+    if len(line) <= LONGEST_LINE:
+        return line
+    return f"{line[:LONGEST_LINE]}… ({len(line) - LONGEST_LINE} characters are left out; the record has them)"
 
 
 class LiveView:
@@ -262,7 +286,7 @@ class LiveView:
 
         text = Text()
         for content, style in zip(parts[::2], parts[1::2], strict=True):
-            text.append(plain(content), style=style)
+            text.append("\n".join(clipped(content)), style=style)
         self._console.print(text, soft_wrap=False)
 
     def _now(self) -> Any:
@@ -272,9 +296,8 @@ class LiveView:
         if not self._step:
             return Text("")
         spent = duration(time.monotonic() - self._since)
-        self._spinner.update(
-            text=Text(f" {self._step}  {spent}  ", "bold").append(plain(one_line(self._doing, 80)), "cyan")
-        )
+        doing = one_line(plain(self._doing), 80)
+        self._spinner.update(text=Text(f" {self._step}  {spent}  ", "bold").append(doing, "cyan"))
         lines = [Text(f"      {one_line(line, self._console.width - 8)}", "dim") for line in self._lines]
         return Group(self._spinner, *lines)
 
@@ -304,7 +327,7 @@ class LiveView:
         if data["section"] != self._section:
             self._section = data["section"]
             self._print(f"{self._section}", "bold")
-        self._step, self._since, self._doing = data["title"], time.monotonic(), ""
+        self._step, self._since, self._doing = one_line(plain(data["title"])), time.monotonic(), ""
         self._lines.clear()
         self._errors.clear()
 

@@ -1,26 +1,57 @@
 """Environments: a folder under playbooks/inventories/ with Ansible's inventory and environment.yml."""
 
+import json
 import re
-from collections.abc import Iterator
-from pathlib import Path
+import string
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError, field_validator
 
 from opsbook.errors import InputError
+from opsbook.files import PlainLoader, parse_yaml
 from opsbook.model.environment import ChoiceRule, Environment, Policy
 from opsbook.model.text import nearest
 from opsbook.settings import Settings
 
-_RANGE = re.compile(r"\[(\w+):(\w+)(?::(\d+))?\]")
+MOST_HOSTS = 100_000
+_LONGEST_NAME = 255
+_RANGE = re.compile(r"\[([^\[\]]*)\]")
+_BOUNDS = re.compile(r"(?:([0-9]*):([0-9]+)|([a-zA-Z]):([a-zA-Z]))(?::([1-9][0-9]*))?")
+
+Groups = Mapping[str, tuple[str, ...]]
 
 
-class _InventoryLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+class _InventoryLoader(PlainLoader):
     """YAML with Ansible's own tags (!vault, !unsafe), which are of no interest here."""
 
 
 _InventoryLoader.add_multi_constructor("!", lambda loader, suffix, node: None)
+
+
+class _Group(BaseModel):
+    """A group of an inventory as Ansible takes it; only names matter here, so other keys are not looked at."""
+
+    hosts: dict[str, Any] = Field(default_factory=dict)
+    children: dict[str, "_Group | None"] = Field(default_factory=dict)
+
+    @field_validator("hosts", "children", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        """Nothing, one name, or a mapping, whose names may look like numbers."""
+        if isinstance(value, str):
+            return {value: None}
+        return _by_text({} if value is None else value)
+
+
+def _by_text(value: Any) -> Any:
+    return {str(name): inner for name, inner in value.items()} if isinstance(value, dict) else value
+
+
+_INVENTORY: TypeAdapter[dict[str, _Group | None]] = TypeAdapter(dict[str, _Group | None])
 
 
 def names(settings: Settings) -> list[str]:
@@ -44,81 +75,174 @@ def load(settings: Settings, name: str) -> Environment:
         inventory=str(folder.relative_to(settings.root)),
         hosts=hosts,
         groups=groups,
-        choices=_choices(settings.root, policy, groups, hosts),
+        choices=_choices(settings.root, folder / "environment.yml", policy, groups),
     )
 
 
 def _policy(path: Path) -> Policy:
-    if not path.is_file():
+    if not path.exists() and not path.is_symlink():
         return Policy()
+    hint = f"Known keys: {', '.join(Policy.model_fields)}."
     try:
-        return Policy.model_validate(_yaml(path) or {})
+        policy = Policy.model_validate(_yaml(path) or {})
     except ValidationError as error:
-        problems = [_sentence(path, e["loc"], e["msg"]) for e in error.errors()]
-        raise InputError(problems, f"Known keys: {', '.join(Policy.model_fields)}.") from error
+        raise InputError(_sentences(path, error), hint) from error
+    try:
+        json.dumps(policy.settings, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError(f"{_shown(path)}: settings: {error}.", "Take text, numbers, true, false and lists.") from error
+    return policy
 
 
-def _sentence(path: Path, where: tuple[int | str, ...], message: str) -> str:
-    return f"{path.parent.name}/{path.name}: {'.'.join(map(str, where))}: {message}."
+def _sentences(path: Path, error: ValidationError) -> list[str]:
+    """One for each place. A choice fits none of three shapes at once: that is one problem, not three."""
+    found = {}
+    for problem in error.errors():
+        where, message = problem["loc"], problem["msg"]
+        if where[:1] == ("choices",) and len(where) > 1:
+            where, message = where[:2], "take a list of texts, `glob: PATTERN` or `group: NAME`"
+        found[".".join(map(str, where))] = message
+    return [f"{': '.join(filter(None, (_shown(path), place, message)))}." for place, message in found.items()]
+
+
+def _shown(path: Path) -> str:
+    return f"{path.parent.name}/{path.name}"
 
 
 def _yaml(path: Path) -> Any:
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=_InventoryLoader)  # noqa: S506  (safe, above)
+        return parse_yaml(path.read_text(encoding="utf-8"), _InventoryLoader)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.", "Correct it and try again.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not valid YAML: {error}.", "Correct the file and try again.") from error
+        raise InputError(
+            f"{path}: not valid YAML: {' '.join(str(error).split())}.", "Correct the file and try again."
+        ) from error
+
+
+# -- hosts
 
 
 def _groups(path: Path) -> dict[str, tuple[str, ...]]:
-    content = _yaml(path)
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: an inventory is a mapping of groups.", "See Ansible's YAML inventory.")
-    found: dict[str, set[str]] = {}
-    for name, group in content.items():
-        _collect(str(name), group, found)
-    return {name: tuple(sorted(hosts)) for name, hosts in sorted(found.items())}
+    """The hosts of each group with those of its children, both sorted."""
+    direct: dict[str, set[str]] = {}
+    children: dict[str, set[str]] = defaultdict(set)
+    problems = []
+    for name, group in _every(_inventory(path)):
+        try:
+            direct[name] = direct.get(name, set()) | _expanded(group.hosts)
+        except ValueError as error:
+            problems.append(f"{_shown(path)}: {name}.hosts: {error}.")
+        children[name] |= set(group.children)
+    if problems:
+        raise InputError(problems, "Write hosts as Ansible does: web[01:10], db[a:c], or a name a line.")
+    if "all" in direct:
+        children["all"] |= set(direct)
+    return {name: tuple(sorted(_members(name, direct, children))) for name in sorted(direct)}
 
 
-def _collect(name: str, group: Any, found: dict[str, set[str]]) -> set[str]:
-    """Hosts of a group and its children, filled into `found`."""
-    body = group if isinstance(group, dict) else {}
-    hosts = {host for pattern in body.get("hosts") or () for host in _expand(str(pattern))}
-    for child, inner in (body.get("children") or {}).items():
-        hosts |= _collect(str(child), inner, found)
-    found.setdefault(name, set()).update(hosts)
-    return found[name]
+def _inventory(path: Path) -> dict[str, _Group | None]:
+    try:
+        return _INVENTORY.validate_python(_by_text(_yaml(path)))
+    except ValidationError as error:
+        raise InputError(_sentences(path, error), "An inventory is a mapping of groups: see Ansible's YAML.") from error
 
 
-def _expand(pattern: str) -> Iterator[str]:
-    """Ansible's host ranges: web[01:10], db[a:c]."""
-    match = _RANGE.search(pattern)
-    if match is None:
-        yield pattern
-        return
-    first, last, step = match[1], match[2], int(match[3] or 1)
-    if first.isdigit():
-        items = [str(n).zfill(len(first)) for n in range(int(first), int(last) + 1, step)]
-    else:
-        items = [chr(n) for n in range(ord(first), ord(last) + 1, step)]
-    for item in items:
-        yield from _expand(pattern[: match.start()] + item + pattern[match.end() :])
+def _every(groups: Mapping[str, _Group | None]) -> Iterator[tuple[str, _Group]]:
+    for name, group in groups.items():
+        yield name, group or _Group()
+        yield from _every(group.children if group else {})
 
 
-def _choices(
-    root: Path, policy: Policy, groups: dict[str, tuple[str, ...]], hosts: tuple[str, ...]
-) -> dict[str, tuple[str, ...]]:
-    found = {"Host": hosts, "Group": tuple(groups)}
-    for name, rule in policy.choices.items():
-        if not isinstance(rule, ChoiceRule):
-            found[name] = rule
-        elif rule.group is not None:
-            found[name] = groups.get(rule.group, ())
-        elif rule.glob is not None:
-            found[name] = _glob(root, rule.glob)
+def _members(name: str, direct: Mapping[str, set[str]], children: Mapping[str, set[str]]) -> set[str]:
+    todo, seen = [name], set()
+    while todo:
+        one = todo.pop()
+        if one not in seen:
+            seen.add(one)
+            todo += children[one]
+    return set().union(*(direct[one] for one in seen))
+
+
+def _expanded(patterns: Iterable[str]) -> set[str]:
+    """Every host the patterns name. Raises ValueError."""
+    found: set[str] = set()
+    for pattern in patterns:
+        if not 0 < len(pattern) <= _LONGEST_NAME:
+            raise ValueError(f"a host's name has 1 to {_LONGEST_NAME} characters, this one has {len(pattern)}")
+        for host in _expand(pattern):
+            found.add(host)
+            if len(found) > MOST_HOSTS:
+                raise ValueError(f"{pattern} makes more than {MOST_HOSTS:,} hosts")
     return found
 
 
+def _expand(pattern: str) -> Iterator[str]:
+    """Ansible's host ranges: web[01:10], db[a:c], also several in one name."""
+    match = _RANGE.search(pattern)
+    if match is None or match[1].count(":") > 2:
+        # More colons are an IPv6 address.
+        yield pattern
+        return
+    for item in _items(pattern, match[1]):
+        yield from _expand(pattern[: match.start()] + item + pattern[match.end() :])
+
+
+def _items(pattern: str, inside: str) -> Iterator[str]:
+    """What stands for one range. Raises ValueError for what Ansible would refuse, or read as no host at all."""
+    match = _BOUNDS.fullmatch(inside)
+    if match is None:
+        raise ValueError(f"{pattern}: [{inside}] is no range")
+    first, last, step = match[1] or match[3] or "0", match[2] or match[4], int(match[5] or 1)
+    padded = first.isdigit() and len(first) > 1 and first[0] == "0"
+    if padded and len(first) != len(last):
+        raise ValueError(f"{pattern}: both ends of [{inside}] need the same number of digits")
+    letters = string.ascii_letters
+    low, high = (int(first), int(last)) if first.isdigit() else (letters.index(first), letters.index(last))
+    if low > high:
+        raise ValueError(f"{pattern}: [{inside}] is empty")
+    for number in range(low, high + 1, step):
+        yield str(number).zfill(len(first) if padded else 0) if first.isdigit() else letters[number]
+
+
+# -- choices
+
+
+def _choices(root: Path, path: Path, policy: Policy, groups: Groups) -> dict[str, tuple[str, ...]]:
+    """Every list of choices, also the hosts and groups. Raises InputError for all rules that cannot be followed."""
+    found = {"Host": tuple(sorted({host for hosts in groups.values() for host in hosts})), "Group": tuple(groups)}
+    problems = []
+    for name, rule in policy.choices.items():
+        try:
+            found[name] = _chosen(root, rule, groups) if isinstance(rule, ChoiceRule) else rule
+        except (ValueError, OSError) as error:
+            problems.append(f"{_shown(path)}: choices.{name}: {_ended(str(error))}")
+    if problems:
+        raise InputError(problems, "A choice is a list, `glob: PATTERN` below the project, or `group: NAME`.")
+    return found
+
+
+def _ended(sentence: str) -> str:
+    return sentence if sentence.endswith((".", "?")) else f"{sentence}."
+
+
+def _chosen(root: Path, rule: ChoiceRule, groups: Groups) -> tuple[str, ...]:
+    if rule.group is not None and rule.glob is None:
+        if rule.group not in groups:
+            raise ValueError(f"there is no group {rule.group}. {nearest(rule.group, groups)}")
+        return groups[rule.group]
+    if rule.glob is None or rule.group is not None:
+        raise ValueError("it needs either glob or group")
+    return _glob(root, rule.glob)
+
+
 def _glob(root: Path, pattern: str) -> tuple[str, ...]:
+    """What the one * of the pattern stands for, sorted."""
+    path = PurePosixPath(pattern)
+    if not pattern or path.is_absolute() or ".." in path.parts or str(path) != pattern or not pattern.isprintable():
+        raise ValueError(f"the glob {pattern!r} is no path below the project")
+    if pattern.count("*") != 1 or set("?[]") & set(pattern):
+        raise ValueError(f"the glob {pattern!r} needs exactly one * and no ?, [ or ]")
     before, _, after = pattern.partition("*")
     matches = (str(path.relative_to(root)) for path in root.glob(pattern))
     return tuple(sorted(text[len(before) : len(text) - len(after)] for text in matches))

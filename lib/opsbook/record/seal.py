@@ -1,29 +1,61 @@
 """The seal: digests of every file and the journal's head, written last. Its presence means complete."""
 
+import contextlib
 import json
+import os
+import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict
+
 from opsbook import files
-from opsbook.errors import OpsbookError
+from opsbook.errors import InputError
 from opsbook.model.effect import digest
 from opsbook.model.redact import Redactor
-from opsbook.record import journal
-from opsbook.record.store import QUARANTINE, SEAL
+from opsbook.record import journal, store
+from opsbook.record.store import PARTS, QUARANTINE, SEAL
+
+_KINDS = {stat.S_IFLNK: "a link", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+
+
+class _Content(BaseModel):
+    """What a seal says, in the order of its keys."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+    format: int
+    run: str
+    sealed: str
+    signed: bool
+    journal_head: str
+    files: dict[str, str]
+    digest: str
 
 
 def seal(folder: Path, head: str) -> None:
-    """Seal a finished record. Requests left in the inbox were never taken: they are no part of it."""
+    """Seal a finished record. Requests left in the inbox are part of it: somebody sent them."""
+    _clear(folder / "inbox")
     content = {
         "format": 1,
         "run": folder.name,
         "sealed": journal.now(),
         "signed": False,
         "journal_head": head,
-        "files": {name: files.sha256(folder / name) for name in _names(folder)},
+        "files": {name: files.sha256(path) for name, path in _files(folder).items()},
     }
     files.write_atomic(folder / SEAL, _render(content))
+
+
+def _clear(inbox: Path) -> None:
+    """Remove what is no file: it has no content that a seal could hold, and the journal has its name."""
+    for path in sorted(inbox.rglob("*"), reverse=True):
+        with contextlib.suppress(OSError):
+            if path.is_dir() and not path.is_symlink():
+                path.rmdir()
+            elif not files.is_plain(path):
+                path.unlink()
 
 
 def _render(content: dict[str, Any]) -> bytes:
@@ -32,10 +64,16 @@ def _render(content: dict[str, Any]) -> bytes:
     return (json.dumps(body | {"digest": digest(body)}, indent=2) + "\n").encode()
 
 
-def _names(folder: Path) -> list[str]:
-    found = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
-    names = (str(path.relative_to(folder)) for path in found)
-    return sorted(name for name in names if name != SEAL and not name.startswith("inbox/"))
+def _entries(folder: Path) -> Iterator[tuple[str, Path, int]]:
+    """Everything below the folder but its seal: the name in the record, the path, the kind. Links are not followed."""
+    for path in sorted(folder.rglob("*")):
+        name = os.fsencode(path.relative_to(folder)).decode("utf-8", errors="backslashreplace")
+        if name != SEAL:
+            yield name, path, stat.S_IFMT(path.lstat().st_mode)
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    return {name: path for name, path, kind in _entries(folder) if kind == stat.S_IFREG}
 
 
 @dataclass(frozen=True)
@@ -49,44 +87,60 @@ class Flaw:
 
 def verify(folder: Path) -> list[Flaw]:
     """Everything that does not agree with the seal; empty if the record is as it was sealed."""
-    try:
-        raw = (folder / SEAL).read_bytes()
-        content = json.loads(raw)
-        sealed, head = dict(content["files"]), str(content["journal_head"])
-    except FileNotFoundError:
+    path = folder / SEAL
+    if not os.path.lexists(path):
         return [Flaw(SEAL, "there is no seal: the run never ended, or the seal was removed")]
-    except (ValueError, KeyError, TypeError):
+    try:
+        raw = path.read_bytes() if files.is_plain(path) else b""
+        content = _Content.model_validate_json(raw)
+    except (OSError, ValueError, RecursionError):
         return [Flaw(SEAL, "the seal cannot be read")]
-    if raw != _render(content):
+    if raw != _render(content.model_dump()):
         return [Flaw(SEAL, "was changed after it was written")]
-    if content.get("run") != folder.name:
-        return [Flaw(SEAL, f"this is the seal of {content.get('run')}")]
-    return [*_digests(folder, sealed), *_chain(folder, head)]
+    if content.run != folder.name:
+        return [Flaw(SEAL, f"this is the seal of {content.run}")]
+    try:
+        return [*_strangers(folder, content.files), *_digests(folder, content.files), *_chain(folder, content)]
+    except OSError as error:
+        return [Flaw(str(error.filename), f"cannot be read: {error.strerror}")]
 
 
-def _digests(folder: Path, sealed: dict[str, str]) -> list[Flaw]:
-    present = set(_names(folder))
-    flaws = [Flaw(name, "missing") for name in sorted(set(sealed) - present)]
-    flaws += [Flaw(name, "was added after the seal") for name in sorted(present - set(sealed))]
-    changed = (name for name in sorted(present & set(sealed)) if files.sha256(folder / name) != sealed[name])
-    return flaws + [Flaw(name, "was changed after the seal") for name in changed]
+def _strangers(folder: Path, sealed: dict[str, str]) -> Iterator[Flaw]:
+    """What is neither a file nor a folder that files need."""
+    known = {*PARTS, *(str(parent) for name in sealed for parent in Path(name).parents)}
+    for name, _, kind in _entries(folder):
+        if kind == stat.S_IFDIR and name not in known:
+            yield Flaw(name, "is a folder that the seal does not know")
+        elif kind not in (stat.S_IFDIR, stat.S_IFREG):
+            yield Flaw(name, f"is {_KINDS.get(kind, 'a device')}, which is never part of a record")
 
 
-def _chain(folder: Path, head: str) -> list[Flaw]:
+def _digests(folder: Path, sealed: dict[str, str]) -> Iterator[Flaw]:
+    present = _files(folder)
+    yield from (Flaw(name, "missing") for name in sorted(set(sealed) - set(present)))
+    yield from (Flaw(name, "was added after the seal") for name in sorted(set(present) - set(sealed)))
+    for name in sorted(set(present) & set(sealed)):
+        if files.sha256(present[name]) != sealed[name]:
+            yield Flaw(name, "was changed after the seal")
+
+
+def _chain(folder: Path, content: _Content) -> list[Flaw]:
     seq, last = 0, journal.START
     try:
-        for event, digest in journal.chain(folder / journal.NAME):
-            seq, last = event.seq, digest
-    except (OpsbookError, OSError) as error:
-        return [Flaw(journal.NAME, str(error), seq + 1)]
-    return [] if last == head else [Flaw(journal.NAME, "does not end with the event that was sealed", seq)]
+        for event, line in store.chain(folder):
+            seq, last = event.seq, line
+    except InputError as error:
+        return [Flaw(journal.NAME, error.message, seq + 1)]
+    if last != content.journal_head:
+        return [Flaw(journal.NAME, "does not end with the event that was sealed", seq)]
+    return []
 
 
 def scan(folder: Path, redactor: Redactor) -> list[str]:
     """Files of the record that hold a known secret in some form."""
     found = []
-    for name in _names(folder):
-        text = (folder / name).read_bytes().decode("utf-8", errors="replace")
+    for name, path in _files(folder).items():
+        text = path.read_bytes().decode("utf-8", errors="replace")
         if redactor.find(text) is not None:
             found.append(name)
     return found

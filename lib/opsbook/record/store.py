@@ -2,7 +2,6 @@
 
 import contextlib
 import fcntl
-import json
 import os
 import secrets
 from collections.abc import Iterator
@@ -12,12 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from opsbook.errors import InputError
+from opsbook.files import is_plain
 from opsbook.model.event import Event, Outcome
 from opsbook.model.text import nearest
 from opsbook.record import journal, summary
 
 SEAL = "seal.json"
+SUMMARY = "record.json"
 QUARANTINE = "quarantine"
+PARTS = ("effects", "outputs", "inbox")
+"""Folders that every record has."""
+
+DAMAGED = "damaged"
+"""Outcome of a record that cannot be read."""
+
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 
 
@@ -30,33 +37,73 @@ class Record:
     state: str
 
     def events(self) -> list[Event]:
-        return journal.read(self.folder / journal.NAME)
+        """Raises InputError if the journal is damaged."""
+        return [event for event, _ in chain(self.folder)]
 
     def summary(self) -> dict[str, Any]:
-        """record.json, or for a run without an end what its journal says up to now."""
-        path = self.folder / "record.json"
-        if self.state == "sealed" and path.is_file():
-            return dict(json.loads(path.read_text(encoding="utf-8")))
+        """record.json, or for a run without an end what its journal says up to now. Raises InputError if damaged."""
+        if self.state == "sealed":
+            return _summary(self.folder)
         found = summary.of(self.events())
         found["outcome"] = "running" if self.state == "running" else str(Outcome.LOST)
         return found
 
+    def glance(self) -> dict[str, Any]:
+        """The summary for a list: one damaged record must not hide the others."""
+        try:
+            return self.summary()
+        except InputError as error:
+            return summary.of([]) | {"run": self.id, "outcome": DAMAGED, "reason": error.message}
+
+
+def _summary(folder: Path) -> dict[str, Any]:
+    path = folder / SUMMARY
+    hint = f"opsbook records verify {folder.name} names every file that is not as it was sealed."
+    if not is_plain(path):
+        raise InputError(f"{path} is missing, or no file.", hint)
+    try:
+        return summary.read(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} is damaged.", hint) from error
+
+
+def chain(folder: Path) -> Iterator[tuple[Event, str]]:
+    """The events of a record with the digests of their lines. Raises InputError for whatever else is found there."""
+    path = folder / journal.NAME
+    hint = f"opsbook records verify {folder.name} says more."
+    if not is_plain(path):
+        raise InputError(f"{path} is missing, or no file.", hint)
+    known = 0
+    try:
+        for event, digest in journal.chain(path):
+            if not (isinstance(event.data, dict) and isinstance(event.type, str) and isinstance(event.time, str)):
+                raise InputError(f"{journal.NAME}: event {event.seq} has another shape than events have.", hint)
+            known = event.seq
+            yield event, digest
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError) as error:
+        raise InputError(f"{journal.NAME}: the line after event {known} cannot be read.", hint) from error
+
 
 def create(records: Path, runbook: str, when: datetime) -> Path:
-    """A new record folder; its name is the run's id."""
+    """A new record folder; its name is the run's id. Raises InputError if none can be made."""
     name = f"{when:%Y%m%dT%H%M%SZ}-{runbook}-{''.join(secrets.choice(_LETTERS) for _ in range(4))}"
     folder = records / f"{when:%Y}" / f"{when:%m}" / name
-    folder.mkdir(parents=True)
-    for part in ("effects", "outputs", "inbox"):
-        (folder / part).mkdir()
+    try:
+        folder.mkdir(parents=True)
+        for part in PARTS:
+            (folder / part).mkdir()
+    except OSError as error:
+        raise InputError(
+            f"No record can be made in {records}: {error.strerror}.", "Correct that folder, or records in opsbook.toml."
+        ) from error
     return folder
 
 
 def records(root: Path) -> Iterator[Record]:
-    """Every record, newest first; quarantined ones too."""
-    folders = [path.parent for path in root.glob(f"*/*/*/{journal.NAME}")]
-    folders += [path.parent for path in root.glob(f"{QUARANTINE}/*/{journal.NAME}")]
-    for folder in sorted(folders, key=lambda f: f.name, reverse=True):
+    """Every record, newest first; quarantined ones too. Its journal or its seal makes a folder one."""
+    patterns = (f"{place}/{name}" for place in ("*/*/*", f"{QUARANTINE}/*") for name in (journal.NAME, SEAL))
+    folders = {path.parent for pattern in patterns for path in root.glob(pattern)}
+    for folder in sorted(folders, key=lambda f: (f.name, str(f)), reverse=True):
         yield Record(folder.name, folder, _state(folder))
 
 
@@ -77,15 +124,17 @@ def find(root: Path, wanted: str) -> Record:
 
 
 def _state(folder: Path) -> str:
-    if (folder / SEAL).is_file():
+    if os.path.lexists(folder / SEAL):
         return "sealed"
     return "running" if _alive(folder / journal.NAME) else "lost"
 
 
 def _alive(path: Path) -> bool:
     """Does a process of the run still hold its journal?"""
+    if not is_plain(path):
+        return False
     with contextlib.suppress(OSError):
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -1,37 +1,119 @@
-"""record.json: what a run did, derived from its events alone."""
+"""record.json: what a run did, derived from its events alone.
 
-from typing import Any
+Two ways lead here: the events of a run, and the file that was made of them. Neither may break whoever lists a
+hundred other records: events that say nothing usable are passed over, and a file of another shape is refused.
+"""
+
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, FiniteFloat
 
 from opsbook.model.event import Event
 
-_COPIED = ("run", "runbook", "title", "environment", "operator", "parameters", "plan", "mode", "versions")
+_TEXTS = ("run", "runbook", "title", "environment", "operator", "plan", "mode")
+_MAPPINGS = ("parameters", "versions")
+_LONGEST = 1e12
+"""Seconds. No run takes longer; infinity, NaN and numbers beyond any clock are no times."""
+
+T = TypeVar("T")
+
+
+class _Part(BaseModel):
+    """Keys that are not listed here are kept as they are."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+
+class _Step(_Part):
+    step: str
+    title: str
+    section: str
+    status: str
+    seconds: FiniteFloat | None
+
+
+class _Effect(_Part):
+    key: str
+    step: str
+    summary: str
+    changes: bool
+    status: str
+    changed: bool | None
+
+
+class Summary(_Part):
+    """The shape of record.json, as far as anything relies on it."""
+
+    run: str | None
+    runbook: str | None
+    title: str | None
+    environment: str | None
+    operator: str | None
+    parameters: dict[str, Any] | None
+    started: str | None
+    ended: str | None
+    outcome: str | None
+    reason: str
+    seconds: FiniteFloat | None
+    steps: list[_Step]
+    effects: list[_Effect]
+    unknown: list[str]
+    gaps: int
+
+
+def read(text: bytes) -> dict[str, Any]:
+    """The content of a record.json. Raises ValueError for anything else."""
+    return Summary.model_validate_json(text).model_dump()
 
 
 def of(events: list[Event]) -> dict[str, Any]:
     """The summary of a run, finished or not. Times are UTC, durations seconds."""
-    start = next((e for e in events if e.type == "run-started"), None)
-    end = next((e for e in reversed(events) if e.type == "run-finished"), None)
-    found: dict[str, Any] = {key: (start.data if start else {}).get(key) for key in _COPIED}
-    found["started"] = start.time if start else None
-    found["ended"] = end.time if end else None
-    found["outcome"] = end.data["outcome"] if end else None
-    found["reason"] = end.data["reason"] if end else "it has no end"
-    found["exit_code"] = end.data["exit_code"] if end else None
-    found["seconds"] = end.data["seconds"] if end else None
-    found["steps"] = _steps(events)
-    found["effects"] = _effects(events)
-    found["unknown"] = [e["summary"] for e in found["effects"] if e["status"] in ("unknown", "interrupted")]
-    found["gaps"] = sum(e.data["missing"] for e in events if e.type == "output-gap")
-    return found
+    usable = [event for event in events if isinstance(event.data, dict)]
+    start = next((e for e in usable if e.type == "run-started"), None)
+    end = next((e for e in reversed(usable) if e.type == "run-finished"), None)
+    begun, ended = start.data if start else {}, end.data if end else {}
+    effects = _effects(usable)
+    return {
+        **{key: _as(str, begun.get(key)) for key in _TEXTS},
+        **{key: _as(dict, begun.get(key)) for key in _MAPPINGS},
+        "started": _as(str, start.time) if start else None,
+        "ended": _as(str, end.time) if end else None,
+        "outcome": _as(str, ended.get("outcome")),
+        "reason": _text(ended, "reason") if end else "it has no end",
+        "exit_code": _as(int, ended.get("exit_code")),
+        "seconds": _seconds(ended),
+        "steps": _steps(usable),
+        "effects": effects,
+        "unknown": [e["summary"] for e in effects if e["status"] in ("unknown", "interrupted")],
+        "gaps": sum(_as(int, e.data.get("missing")) or 0 for e in usable if e.type == "output-gap"),
+    }
+
+
+def _as(kind: type[T], value: object) -> T | None:
+    """The value if it is exactly of this kind: JSON's true is no number."""
+    return value if type(value) is kind else None
+
+
+def _text(data: dict[str, Any], key: str) -> str:
+    return _as(str, data.get(key)) or ""
+
+
+def _seconds(data: dict[str, Any]) -> float | None:
+    value = data.get("seconds")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if abs(value) < _LONGEST else None
 
 
 def _steps(events: list[Event]) -> list[dict[str, Any]]:
     steps: dict[str, dict[str, Any]] = {}
     for event in events:
+        data, name = event.data, _text(event.data, "step")
         if event.type == "step-started":
-            steps[event.data["step"]] = {**event.data, "status": "unfinished", "seconds": None}
-        elif event.type == "step-finished" and event.data["step"] in steps:
-            steps[event.data["step"]].update(status=event.data["status"], seconds=event.data["seconds"])
+            told = {key: _text(data, key) for key in ("step", "title", "section")}
+            steps[name] = {**data, **told, "status": "unfinished", "seconds": None}
+        elif event.type == "step-finished" and name in steps:
+            steps[name].update(status=_text(data, "status"), seconds=_seconds(data))
     return list(steps.values())
 
 
@@ -39,17 +121,12 @@ def _effects(events: list[Event]) -> list[dict[str, Any]]:
     """Every effect with how it ended; one with an intent and no result is unknown."""
     found: dict[int, dict[str, Any]] = {}
     for event in events:
+        data = event.data
+        intent = _as(int, data.get("intent"))
         if event.type == "effect-intent":
-            found[event.seq] = {
-                "key": event.data["key"],
-                "step": event.data["step"],
-                "summary": event.data["summary"],
-                "changes": event.data["changes"],
-                "status": "unknown",
-                "changed": None,
-            }
-        elif event.type == "effect-result" and event.data["intent"] in found:
-            result = event.data.get("result")
-            changed = result.get("changed") if isinstance(result, dict) else None
-            found[event.data["intent"]].update(status=event.data["status"], changed=changed)
+            told = {key: _text(data, key) for key in ("key", "step", "summary")}
+            found[event.seq] = {**told, "changes": data.get("changes") is True, "status": "unknown", "changed": None}
+        elif event.type == "effect-result" and intent in found:
+            result = _as(dict, data.get("result")) or {}
+            found[intent].update(status=_text(data, "status"), changed=_as(bool, result.get("changed")))
     return list(found.values())
