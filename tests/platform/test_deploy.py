@@ -80,7 +80,7 @@ def test_health_reads_only(deployed: Platform) -> None:
     told = deployed.summary()
     assert not any(effect["changes"] for effect in told["effects"])
     record = deployed.records()[-1]
-    assert any(path.name.endswith("metrics-txt.txt") for path in (record / "effects").iterdir())
+    assert any(path.name.endswith("-metrics.txt") for path in (record / "effects").iterdir())
 
 
 def test_rollback_service(deployed: Platform) -> None:
