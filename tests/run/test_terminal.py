@@ -21,6 +21,8 @@ from opsbook.model.event import Event
 from opsbook.model.person import Gone, Question
 from tests.conftest import Project, Terminal
 
+pytestmark = pytest.mark.slow
+
 EVIL = "\x1b]0;EVIL\x07"
 BY_HAND = "## Steps\n\n### By hand\nDo something.\n"
 PRINTING = """\

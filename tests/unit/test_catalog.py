@@ -67,6 +67,11 @@ def test_a_page_that_is_not_utf8(settings: Settings) -> None:
         catalog.load(settings, "latin")
 
 
+def test_code_that_no_parser_takes(settings: Settings) -> None:
+    (settings.runbooks / "deep.md").write_text(GOOD + "\n### Two\n\n```python\nx = " + "-" * 5000 + "1\n```\n")
+    assert _problems(settings) == {"deep.md": ["1 D006 cannot be read: its code is nested too deeply"]}
+
+
 def test_a_byte_order_mark_is_no_part_of_the_page(settings: Settings) -> None:
     (settings.runbooks / "windows.md").write_bytes(b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode())
     assert _problems(settings) == {}

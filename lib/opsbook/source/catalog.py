@@ -83,8 +83,11 @@ def _document(path: Path, root: Path, known: lint.Known) -> tuple[Runbook | None
         return None, [*problems, Problem(shown, line, 1, "D008", f"not UTF-8, first bad byte at line {line}")]
     except OSError as error:
         return None, [*problems, Problem(shown, 1, 1, "D006", f"cannot be read: {error.strerror}")]
-    runbook, found = notebook.parse(text, shown)
-    return runbook, problems + found + lint.document(runbook, known)
+    try:
+        runbook, found = notebook.parse(text, shown)
+        return runbook, problems + found + lint.document(runbook, known)
+    except RecursionError:
+        return None, [*problems, Problem(shown, 1, 1, "D006", "cannot be read: its code is nested too deeply")]
 
 
 def find(settings: Settings, name: str) -> Path:

@@ -28,13 +28,6 @@ class _Draft:
     steps: list["_Draft"] = field(default_factory=list)
 
 
-def read(path: Path, root: Path) -> tuple[Runbook, list[Problem]]:
-    """The document at `path` and every problem of its form. Raises OSError if it cannot be read."""
-    shown = str(path.relative_to(root))
-    text = path.read_bytes().decode("utf-8", errors="replace").replace("\r\n", "\n")
-    return parse(text, shown)
-
-
 def parse(text: str, shown: str) -> tuple[Runbook, list[Problem]]:
     """The document whose text this is; `shown` is its path relative to the project."""
     matter, problems = front.parse(text, shown)
