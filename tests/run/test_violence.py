@@ -1,13 +1,11 @@
 """What happens when things break: the right outcome, a sentence that names the step, nothing left behind."""
 
-import json
 import os
 import signal
 import textwrap
 import time
 from pathlib import Path
 
-import nbformat
 import psutil
 import pytest
 
@@ -360,47 +358,3 @@ def test_an_interrupt_while_the_gate_waits_for_a_person(project: Project) -> Non
     assert not [e for e in events if e["type"] == "question-answered"]
     assert project.summary()["outcome"] == "cancelled"
     assert_all_gone(project.summary()["run"])
-
-
-def test_the_notebook_holds_the_parameters(project: Project) -> None:
-    project.page(
-        """\
-        ## Parameters
-
-        ```python tags=["parameters"]
-        text: str
-        count: int = 3
-        ```
-
-        ## Steps
-
-        ```python
-        print(text * count)
-        ```
-        """
-    )
-    project.opsbook("run", "page", "-e", "dev", "-p", "text=a'b", check=True)
-    book = nbformat.read(project.records()[-1] / "runbook.ipynb", as_version=4)
-    first, injected, step = (cell for cell in book.cells if cell.cell_type == "code")
-    assert first.metadata.tags == ["parameters"]
-    assert injected.metadata.tags == ["injected-parameters"]
-    assert injected.source == '# Parameters\ntext = "a\'b"\ncount = 3'
-    assert [cell.metadata.papermill.status for cell in (first, injected, step)] == ["completed"] * 3
-    assert step.outputs[0].text == "a'b" * 3 + "\n"
-
-
-def test_the_notebook_is_valid_and_honest(project: Project) -> None:
-    page(project, "print('hello'); raise ValueError('no luck')")
-    project.opsbook("run", "page", "-e", "dev")
-    book = nbformat.read(project.records()[-1] / "runbook.ipynb", as_version=4)
-    nbformat.validate(book)
-    told = {
-        cell.source.strip().split("\n")[-1]: (cell.metadata.papermill.status, json.dumps(cell.outputs))
-        for cell in book.cells
-        if cell.cell_type == "code"
-    }
-    by_status = [status for status, _ in told.values()]
-    assert by_status == ["completed", "completed", "failed", "pending", "pending"]
-    assert all("did not run" in outputs for status, outputs in told.values() if status == "pending")
-    assert book.metadata.papermill.exception is True
-    assert book.metadata.papermill.outcome == "failed"
