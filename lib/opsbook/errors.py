@@ -7,7 +7,6 @@
     EffectFailed (Exception)     an effect did not succeed; a cell may handle it
     RunStopped (BaseException)   the run is over; no cell may go on
     ├── EffectRefused            the gate said no
-    ├── ReplayMismatch           an effect is not the one that was recorded
     └── RunCancelled             a person or a time limit ended the run
 
 The stop family derives from BaseException so that `except Exception` in a cell cannot swallow it.
@@ -87,10 +86,6 @@ class RunStopped(_ToldInCell):
 
 class EffectRefused(RunStopped):
     """The gate refused an effect."""
-
-
-class ReplayMismatch(RunStopped):
-    """An effect asked for something else than what the journal recorded for it."""
 
 
 class RunCancelled(RunStopped):

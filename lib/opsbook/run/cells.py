@@ -79,9 +79,11 @@ class Cells:
                 await asyncio.sleep(0.05)
             if self._gate.ledger.going_on():
                 ended = Ended("died", ended.why)
-        if ended.status == "died" or self._gate.lost:
+        if self._gate.lost and ended.status != "died":
+            ended = Ended("died", ended.why or "the cell broke its connection to the gate")
+        if ended.status == "died":
             await kernel.end()
-            self._gate.abandon(ended.why or "the kernel lost its connection to the gate")
+            self._gate.abandon(ended.why)
         await kernel.drained()
         self._gate.halted = None
         return ended

@@ -164,7 +164,7 @@ class Gate:
                 self._spawn(number, frame)
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             self._no(number, f"the request is malformed: {error}")
-        except OSError as error:
+        except (OSError, OpsbookError) as error:
             self._no(number, f"the record cannot be written: {error}")
 
     def _spawn(self, number: int, frame: Frame) -> None:
@@ -219,16 +219,14 @@ class Gate:
         if why or decision.answer is Answer.REFUSE:
             self._refuse(number, effect.summary, why or decision.why)
         elif decision.answer is Answer.RECORDED:
-            value = self.recorded[effect.key][1]
-            self._send(
-                {
-                    "id": number,
-                    "do": "value",
-                    "value": self._vault.get(value["secret"]) if effect.kind == "secret" else value,
-                }
-            )
+            self._send({"id": number, "do": "value", "value": self._recorded_value(effect)})
         else:
             await self._allow(number, effect, place, frame)
+
+    def _recorded_value(self, effect: Effect) -> Any:
+        """The recorded result; of a secret the journal has only the name."""
+        value = self.recorded[effect.key][1]
+        return self._vault.get(value["secret"]) if effect.kind == "secret" else value
 
     def _refuse(self, number: int, summary: str, why: str) -> None:
         self._sink.write("effect-refused", {"summary": self._redactor.text(summary), "why": why}, durable=True)
