@@ -86,6 +86,15 @@ def test_a_scan_finds_what_slipped_through(record: Path) -> None:
     assert seal.scan(record, redactor) == ["effects/a.txt"]
 
 
+def test_a_scan_finds_a_secret_between_two_pieces_and_in_a_name(record: Path) -> None:
+    redactor = Redactor()
+    redactor.add("other", "evidence-value")
+    (record / "outputs").mkdir()
+    (record / "outputs/large.txt").write_text("x" * (1024 * 1024 - 5) + "evidence-value" + "y" * 1000)
+    (record / "outputs/evidence-value.txt").write_text("harmless")
+    assert seal.scan(record, redactor) == ["outputs/evidence-value.txt", "outputs/large.txt"]
+
+
 def lock(target: str, run: str = "r1") -> Lock:
     return Lock(target, run, "ann@host", "Deploy", "2026-11-20T00:00:00Z")
 

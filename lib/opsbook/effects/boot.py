@@ -13,9 +13,30 @@ from typing import Any
 
 import zmq
 from ipykernel import kernelapp
-from ipykernel.iostream import IOPubThread
+from ipykernel.iostream import IOPubThread, OutStream
 from jupyter_client.jsonutil import json_default
 from traitlets.config import Config
+
+from opsbook.model.effect import IN_FLIGHT
+
+PIECE = 256 * 1024
+"""Characters a stream may collect before it is sent."""
+
+
+class BoundedStream(OutStream):  # type: ignore[misc]
+    """A cell that prints faster than the runner can write waits for it, instead of filling the memory."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._waiting = 0
+
+    def write(self, string: str) -> int | None:
+        written: int | None = super().write(string)
+        self._waiting += len(string)
+        if self._waiting > PIECE:
+            self._waiting = 0
+            self.flush()
+        return written
 
 
 class CountedIOPub(IOPubThread):  # type: ignore[misc]
@@ -23,6 +44,7 @@ class CountedIOPub(IOPubThread):  # type: ignore[misc]
 
     def __init__(self, socket: Any, **options: Any) -> None:
         socket.setsockopt(zmq.XPUB_NODROP, 1)
+        socket.setsockopt(zmq.SNDHWM, IN_FLIGHT)
         super().__init__(socket, **options)
         self._sent = 0
 
@@ -45,6 +67,7 @@ def main() -> None:
     config = Config()
     config.HistoryManager.enabled = False
     config.IPKernelApp.quiet = True
+    config.IPKernelApp.outstream_class = "opsbook.effects.boot.BoundedStream"
     config.IPKernelApp.capture_fd_output = False  # what children write goes to the runner's own pipe, once
     config.Session.packer = "opsbook.effects.boot.pack"
     config.InteractiveShellApp.ignore_cwd = True  # a queue.py in the project must not stand for Python's

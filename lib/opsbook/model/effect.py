@@ -8,6 +8,9 @@ from typing import Any
 
 from opsbook.model.runbook import Role
 
+IN_FLIGHT = 32
+"""Messages of output that may wait on either side of the socket between kernel and runner."""
+
 MARK = "application/vnd.opsbook.mark+json"
 """MIME type of the mark a kernel publishes among its output before each request to the gate."""
 

@@ -109,10 +109,14 @@ class Redactor:
             return [self.value(item) for item in value]
         return value
 
-    def find(self, text: str) -> str | None:
-        """The name of a secret that occurs in the text."""
-        match = self._pattern.search(text) if self._pattern else None
-        return self._names[match[0]] if match else None
+    @property
+    def longest(self) -> int:
+        """Characters of the longest form of any secret; 1 if there is none."""
+        return max(map(len, self._names), default=1)
+
+    def holds(self, text: str) -> bool:
+        """Whether a secret occurs in the text."""
+        return self._pattern is not None and self._pattern.search(text) is not None
 
     def stream(self) -> "RedactedStream":
         """A redactor for text that arrives in pieces."""

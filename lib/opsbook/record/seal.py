@@ -18,6 +18,9 @@ from opsbook.model.redact import Redactor
 from opsbook.record import journal, store
 from opsbook.record.store import PARTS, QUARANTINE, SEAL
 
+_PIECE = 1024 * 1024
+"""Characters of a file that are looked at together."""
+
 _KINDS = {stat.S_IFLNK: "a link", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
 
 
@@ -137,13 +140,19 @@ def _chain(folder: Path, content: _Content) -> list[Flaw]:
 
 
 def scan(folder: Path, redactor: Redactor) -> list[str]:
-    """Files of the record that hold a known secret in some form."""
-    found = []
-    for name, path in _files(folder).items():
-        text = path.read_bytes().decode("utf-8", errors="replace")
-        if redactor.find(text) is not None:
-            found.append(name)
-    return found
+    """Files of the record that hold a known secret in some form, in their text or in their name."""
+    return [name for name, path in _files(folder).items() if redactor.holds(name) or _holds(path, redactor)]
+
+
+def _holds(path: Path, redactor: Redactor) -> bool:
+    """Piece by piece: a record may hold more output than fits into memory."""
+    carried = ""
+    with path.open(encoding="utf-8", errors="replace", newline="") as text:
+        while piece := text.read(_PIECE):
+            if redactor.holds(carried + piece):
+                return True
+            carried = (carried + piece)[-redactor.longest :]
+    return False
 
 
 def quarantine(folder: Path, records: Path) -> Path:

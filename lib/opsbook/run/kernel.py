@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from opsbook.errors import Fault, OpsbookError
+from opsbook.model.effect import IN_FLIGHT
 from opsbook.run import tree
 
 Message = dict[str, Any]
@@ -167,10 +168,12 @@ class Kernel:
         }
 
     def _connect(self, connection: dict[str, Any]) -> None:
+        import zmq
         from jupyter_client.asynchronous import AsyncKernelClient
 
         self._client = AsyncKernelClient()
         self._client.load_connection_info(connection)
+        self._client.context.setsockopt(zmq.RCVHWM, IN_FLIGHT)
         self._client.start_channels(hb=False, stdin=False, control=False)
         self._tasks += [asyncio.create_task(self._guarded(watch())) for watch in (self._watch_iopub, self._watch_shell)]
 
