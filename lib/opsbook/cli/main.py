@@ -35,8 +35,8 @@ Runbooks that run, with a record of every run.
 {commands}
 
 opsbook COMMAND --help says more of one. Exit codes: 0 succeeded · 1 failed, rolled back or nothing to
-undo · 2 wrong input, nothing ran · 3 failed, not rolled back · 4 refused · 5 stopped, resumable · 70 a
-fault in opsbook."""
+undo · 2 wrong input, nothing ran · 3 failed, not rolled back · 4 refused · 5 stopped half-way or
+cancelled · 70 a fault in opsbook."""
 
 
 def main(argv: list[str] | None = None) -> int:

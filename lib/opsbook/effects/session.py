@@ -33,6 +33,6 @@ def connect() -> socket.socket:
     assert process.stdout is not None
     ready = process.stdout.readline()
     if not ready:
-        raise EffectRefused(f"no gate could be started in {Path.cwd()}; opsbook doctor may say why")
+        raise EffectRefused(f"no gate could be started in {Path.cwd()}; opsbook env list, run there, says why")
     _keep.append(process)
     return ours
