@@ -40,4 +40,4 @@ lint: .venv/installed  ## style, types, layers, playbooks, runbooks
 lock: .venv/installed  ## renew requirements.lock from pyproject.toml
 	$(PYTHON) -m venv .cache/uv && .cache/uv/bin/pip install --quiet uv
 	.cache/uv/bin/uv pip compile --upgrade --quiet --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --no-header --extra platform --extra dev pyproject.toml --output-file requirements.lock
+	  --no-emit-index-url --no-header --extra platform --extra papermill --extra dev pyproject.toml --output-file requirements.lock

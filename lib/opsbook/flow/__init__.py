@@ -1,0 +1,26 @@
+"""The use cases. Only what is in here sees every stage; the edges (cli, web) call it and print.
+
+A run, in order: read the runbook, load the environment, bind the parameters, resolve secrets, check that
+every known question can be answered; only then is there a record; then the lock, then the engine, then
+the seal. What is refused before the record exists leaves nothing behind.
+"""
+
+from opsbook.flow.context import ansible_bin, operator
+from opsbook.flow.control import send, unlock
+from opsbook.flow.drafts import Draft, Request, draft, plan
+from opsbook.flow.running import Finished, run
+from opsbook.flow.sessions import session
+
+__all__ = [
+    "Draft",
+    "Finished",
+    "Request",
+    "ansible_bin",
+    "draft",
+    "operator",
+    "plan",
+    "run",
+    "send",
+    "session",
+    "unlock",
+]

@@ -1,0 +1,41 @@
+"""What other processes may ask of a run that goes on, or of the lock it left."""
+
+import json
+import os
+from collections.abc import Mapping
+
+from opsbook import files
+from opsbook.errors import InputError, Refused
+from opsbook.flow.context import operator
+from opsbook.policy import lock
+from opsbook.record import journal, store
+from opsbook.settings import Settings
+
+
+def send(settings: Settings, run_id: str, request: Mapping[str, str]) -> str:
+    """Put a request into the inbox of a run that goes on; returns the run's id. Raises InputError otherwise."""
+    record = store.find(settings.records, run_id)
+    if record.state != "running":
+        raise InputError(
+            f"{record.id} does not run any more: it is {record.summary()['outcome']}.",
+            "opsbook records show says more.",
+        )
+    name = f"{journal.now().replace(':', '')}-{os.getpid()}.json"
+    files.write_atomic(record.folder / "inbox" / name, json.dumps({**request, "by": operator()}).encode())
+    return record.id
+
+
+def unlock(settings: Settings, target: str, reason: str) -> lock.Lock:
+    """Take a lock from a run that does not go on any more, and keep who did it and why."""
+    if not reason.strip():
+        raise InputError("The reason is empty.", "Say why it is safe: --reason WHY.")
+    for held in lock.holders(settings.state):
+        if held.target == target and any(
+            r.id == held.run and r.state == "running" for r in store.records(settings.records)
+        ):
+            raise Refused(f"{held.run} holds {target} and still runs.", f"Stop it first: opsbook cancel {held.run}.")
+    taken = lock.unlock(settings.state, target)
+    entry = {"time": journal.now(), "target": target, "run": taken.run, "by": operator(), "reason": reason}
+    with (settings.state / "locks" / "unlocked.jsonl").open("a", encoding="utf-8") as log:
+        log.write(json.dumps(entry, ensure_ascii=False) + "\n")
+    return taken

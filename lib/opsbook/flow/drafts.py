@@ -1,0 +1,85 @@
+"""From what a user asks for to a frozen plan. Nothing here leaves anything behind."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import opsbook
+from opsbook import files
+from opsbook.errors import InputError
+from opsbook.model.environment import Environment
+from opsbook.model.plan import Plan
+from opsbook.model.runbook import Runbook
+from opsbook.plan import bind, build
+from opsbook.policy import environment as environments
+from opsbook.settings import Settings
+from opsbook.source import catalog
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asks for: `given` are parameter values as typed, `typed_secrets` were typed unseen."""
+
+    runbook: str
+    environment: str
+    given: Mapping[str, str | list[str]] = field(default_factory=dict)
+    answers: Mapping[str, str] = field(default_factory=dict)
+    typed_secrets: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A request whose names are known; its parameters may still be missing."""
+
+    runbook: Runbook
+    environment: Environment
+    bound: bind.Bound
+
+
+def draft(settings: Settings, request: Request) -> Draft:
+    """Runbook, environment and what is bound so far. Raises InputError for anything that does not exist."""
+    problems: list[str] = []
+    found: list[Any] = []
+    for load, name in ((catalog.load, request.runbook), (environments.load, request.environment)):
+        try:
+            found.append(load(settings, name))
+        except InputError as error:
+            problems += [*error.problems[:-1], f"{error.problems[-1]} {error.hint}".strip()]
+    if problems:
+        raise InputError(problems, "Nothing ran.")
+    runbook, environment = found
+    allowed = runbook.front.environments
+    if allowed and environment.name not in allowed:
+        raise InputError(f"{runbook.name} may not run in {environment.name}, only in {', '.join(allowed)}.")
+    return Draft(runbook, environment, bind.bind(runbook.parameters, request.given, environment, request.typed_secrets))
+
+
+def plan(settings: Settings, drafted: Draft) -> Plan:
+    """The frozen plan. Raises InputError with every parameter that is wrong or missing."""
+    bound = drafted.bound.complete(drafted.runbook.name)
+    return build.build(drafted.runbook, drafted.environment, bound, _ground(settings, drafted.environment))
+
+
+def _ground(settings: Settings, environment: Environment) -> build.Ground:
+    playbooks, helpers = settings.playbooks, settings.helpers
+    trees = {
+        "playbooks": _tree(playbooks, skip=settings.inventories),
+        "inventory": _tree(settings.root / environment.inventory),
+        "helpers": _tree(helpers, skip=helpers / "opsbook"),
+    }
+    return build.Ground(trees, {"opsbook": opsbook.__version__, "ansible-core": version("ansible-core")})
+
+
+def _tree(folder: Path, skip: Path | None = None) -> str:
+    """SHA-256 over names and contents below a folder; hidden files and bytecode do not count."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        inner = path.relative_to(folder)
+        if any(part.startswith(".") or part == "__pycache__" for part in inner.parts):
+            continue
+        if path.is_file() and not (skip and path.is_relative_to(skip)):
+            digest.update(f"{inner}\0{files.sha256(path)}\n".encode())
+    return digest.hexdigest()
