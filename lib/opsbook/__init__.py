@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from opsbook.effects.basic import ask, attach, confirm, done, here, note, secret, value, wait_until
     from opsbook.effects.http import Response, http
     from opsbook.effects.shell import command
+    from opsbook.effects.team import effect
     from opsbook.errors import EffectFailed
 
 __version__ = "0.1.0"
@@ -17,6 +18,7 @@ _HOMES = {
     "basic": ("ask", "attach", "confirm", "done", "here", "note", "secret", "value", "wait_until"),
     "http": ("http", "Response"),
     "shell": ("command",),
+    "team": ("effect",),
 }
 _HOME = {name: f"opsbook.effects.{home}" for home, names in _HOMES.items() for name in names}
 _HOME["EffectFailed"] = "opsbook.errors"
@@ -30,6 +32,7 @@ __all__ = [
     "command",
     "confirm",
     "done",
+    "effect",
     "here",
     "http",
     "note",

@@ -100,8 +100,8 @@ def value(name: str, make: Callable[[], Any]) -> Any:
     It must have a JSON form: text, numbers, lists, dicts; dates become text.
     """
 
-    def work(_: Call) -> tuple[Any, Any]:
-        with channel().inside():
+    def work(call: Call) -> tuple[Any, Any]:
+        with channel().inside(call):
             made = clean(make())
         return made, made
 
@@ -143,7 +143,7 @@ def _poll(call: Call, name: str, check: Callable[[], Any], timeout: float, every
     while True:
         polls += 1
         try:
-            with channel().inside():
+            with channel().inside(call):
                 made = check()
         except EffectFailed as failed:
             made, last = None, str(failed)

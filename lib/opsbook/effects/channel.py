@@ -24,19 +24,23 @@ from opsbook.params import Secret
 
 Frame = dict[str, Any]
 
-_NESTABLE = frozenset({"http", "command", "playbook"})
-"""Kinds that may stand inside wait_until() and value()."""
+_ALONE = frozenset({"ask", "confirm", "secret", "note", "attach"})
+"""Kinds that cannot be part of another effect: the runner performs them, or the record keeps them apart."""
 
 _LENGTH = struct.Struct(">I")
 
 
 @dataclass
 class Call:
-    """An effect that has the go-ahead. `folder` is a name for private files; `cancelled` says: stop soon."""
+    """An effect that has the go-ahead. `folder` is a name for private files; `cancelled` says: stop soon.
+
+    `gentle` work looks at `cancelled` itself; other work is interrupted like any Python code.
+    """
 
     channel: "Channel"
     number: int
-    folder: str = "nested"
+    gentle: bool = False
+    folder: str = ""
     cancelled: threading.Event = field(default_factory=threading.Event)
     attachment: bytes | None = None
     _samples: "queue.SimpleQueue[Frame | None]" = field(default_factory=queue.SimpleQueue)
@@ -99,14 +103,14 @@ class Channel:
         """Send one effect through the gate and return its result, from the world or from a recording.
 
         `work` does it and returns the result for the cell and its JSON; it raises EffectFailed when it
-        failed and Interrupted when nobody knows. `gentle` work looks at `cancelled` itself; other work is
-        interrupted like any Python code.
+        failed and Interrupted when nobody knows.
         """
-        if getattr(self._local, "inside", False):
-            return self._nested(kind, work, summary, changes)
+        outer: tuple[Call, bool] | None = getattr(self._local, "outer", None)
+        if outer is not None:
+            return self._nested(outer, kind, work, summary, changes, gentle)
         begin = {"kind": kind, "summary": summary, "changes": changes, "idempotent": idempotent, "key": key}
         asked = {"op": "begin", **begin, "request": clean(request)}
-        call = Call(self, next(self._numbers))
+        call = Call(self, next(self._numbers), gentle)
         # Known before it is asked for: a cancel may arrive together with the go-ahead.
         self._calls[call.number] = call
         try:
@@ -114,31 +118,47 @@ class Channel:
             if reply["do"] != "run":
                 return decode(self._value(reply))
             call.folder = reply["folder"]
-            return self._run(call, work, gentle)
+            return self._run(call, work)
         finally:
             del self._calls[call.number]
 
-    def _nested(self, kind: str, work: Callable[[Call], tuple[Any, Any]], summary: str, changes: bool) -> Any:
-        """An effect within wait_until() or value(): part of that one, so it may only read."""
-        if changes or kind not in _NESTABLE:
-            raise EffectRefused(f"{summary} cannot be part of another effect, which may only read.")
-        return work(Call(self, 0))[0]
+    def _nested(
+        self,
+        outer: tuple[Call, bool],
+        kind: str,
+        work: Callable[[Call], tuple[Any, Any]],
+        summary: str,
+        changes: bool,
+        gentle: bool,
+    ) -> Any:
+        """An effect within another one: part of that one, so it may change something only if that one says so."""
+        call, may_change = outer
+        if kind in _ALONE:
+            raise EffectRefused(f"{summary} cannot be part of another effect; call it before, and pass what it gives.")
+        if changes and not may_change:
+            raise EffectRefused(f"{summary} changes something, and the effect it is part of may only read.")
+        before, call.gentle = call.gentle, gentle
+        try:
+            return work(call)[0]
+        finally:
+            call.gentle = before
 
     @contextlib.contextmanager
-    def inside(self) -> Iterator[None]:
-        """Effects called in here belong to the effect that is under way."""
-        self._local.inside = True
+    def inside(self, call: Call, *, changes: bool = False) -> Iterator[None]:
+        """Effects called in here belong to the effect that is under way, `call`."""
+        before = getattr(self._local, "outer", None)
+        self._local.outer = (call, changes)
         try:
             yield
         finally:
-            self._local.inside = False
+            self._local.outer = before
 
-    def _run(self, call: Call, work: Callable[[Call], tuple[Any, Any]], gentle: bool) -> Any:
+    def _run(self, call: Call, work: Callable[[Call], tuple[Any, Any]]) -> Any:
         error: BaseException | None = None
         value = None
         pump = threading.Thread(target=call.pump, daemon=True)
         pump.start()
-        with _deferred(call.cancelled, gentle) as interrupt:
+        with _deferred(call) as interrupt:
             try:
                 with interrupt.allowed():
                     value, data = work(call)
@@ -218,16 +238,15 @@ def _publish_mark(number: int) -> None:
 class _Interrupt:
     """SIGINT while an effect is under way: noted, and passed on only while the work itself runs."""
 
-    def __init__(self, cancelled: threading.Event, gentle: bool) -> None:
+    def __init__(self, call: Call) -> None:
         self.seen = False
-        self._cancelled = cancelled
-        self._gentle = gentle
+        self._call = call
         self._working = False
 
     def __call__(self, *_: Any) -> None:
         self.seen = True
-        self._cancelled.set()
-        if self._working and not self._gentle:
+        self._call.cancelled.set()
+        if self._working and not self._call.gentle:
             self._working = False
             raise KeyboardInterrupt
 
@@ -241,9 +260,9 @@ class _Interrupt:
 
 
 @contextlib.contextmanager
-def _deferred(cancelled: threading.Event, gentle: bool) -> Iterator[_Interrupt]:
+def _deferred(call: Call) -> Iterator[_Interrupt]:
     """From the go-ahead to the acknowledged result, SIGINT ends the work but never loses the report."""
-    interrupt = _Interrupt(cancelled, gentle)
+    interrupt = _Interrupt(call)
     if threading.current_thread() is not threading.main_thread():
         yield interrupt
         return

@@ -1,23 +1,20 @@
-"""The command effect: one program, no shell."""
+"""The command effect: one program, no shell; and a page's shell cells, which run as one command each."""
 
-import os
-import signal
-import subprocess
-import time
+import math
+import sys
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from opsbook.effects.channel import Call, Interrupted, channel
+from opsbook.effects import process
+from opsbook.effects.basic import here
+from opsbook.effects.channel import Call, channel
 from opsbook.effects.show import Shown
 from opsbook.errors import EffectFailed
 from opsbook.params import Secret
 
-LIMIT = 1024 * 1024
-"""Characters of each stream that are kept: half from its beginning, half from its end."""
-
-_POLL = 0.1
+_BASH = ("bash", "--noprofile", "--norc", "-Eeuo", "pipefail", "-c")
+_SH = ("sh", "-eu", "-c")
 
 
 @dataclass(frozen=True, repr=False)
@@ -57,6 +54,61 @@ def command(
     for another code or a program that is not there; one over its time ends as interrupted.
     """
     words = _words(argv)
+    return _perform(words, " ".join(words), cwd, env, stdin, expect, timeout, changes, idempotent, key)
+
+
+def fence(language: str, script: str, values: Mapping[str, Any], *, line: int, changes: bool) -> None:
+    """Run a shell cell: the first command that fails ends it, and so does a variable that is not set.
+
+    `values` are the parameters, as environment variables: a list has one item a line, true and false are words,
+    nothing is the empty text. `line` is the page's line on which the script begins. Raises EffectFailed.
+    """
+    env = {name: value if isinstance(value, Secret) else _variable(value) for name, value in values.items()}
+    env["OPSBOOK_ENVIRONMENT"] = here.environment
+    summary = f"{language}: {next((text.strip() for text in script.splitlines() if text.strip()), '')}"
+    try:
+        done = _perform(_script(language, script, line), summary, None, env, None, 0, math.inf, changes, False, None)
+    except EffectFailed as failed:
+        if isinstance(failed.result, Done):
+            _print(failed.result)
+        raise
+    _print(done)
+
+
+def _script(language: str, script: str, line: int) -> list[str]:
+    """The program that runs the script. What fails says its line in the page; plain sh cannot."""
+    if language == "sh":
+        return [*_SH, script]
+    told = f"""trap 'echo "line $((LINENO + {line - 1})): $BASH_COMMAND" >&2' ERR; """
+    return [*_BASH, told + script]
+
+
+def _variable(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return "\n".join(map(_variable, value))
+    if value is None or isinstance(value, bool):
+        return {True: "true", False: "false", None: ""}[value]
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _print(done: "Done") -> None:
+    """What the program said, where a notebook shows it."""
+    sys.stdout.write(done.stdout)
+    sys.stderr.write(done.stderr)
+
+
+def _perform(
+    words: list[str],
+    summary: str,
+    cwd: str | None,
+    env: Mapping[str, str | Secret] | None,
+    stdin: str | Secret | None,
+    expect: int | Collection[int],
+    timeout: float,
+    changes: bool,
+    idempotent: bool,
+    key: str | None,
+) -> Done:
     request = {
         "argv": words,
         "cwd": cwd,
@@ -69,17 +121,15 @@ def command(
         done = _run(call, words, cwd, env, stdin, timeout)
         good = done.rc == expect if isinstance(expect, int) else done.rc in expect
         if not good:
-            raise EffectFailed(
-                f"{words[0]} ended with exit code {done.rc}: {(done.stderr or done.stdout)[-400:].strip()}",
-                done,
-            )
+            said = (done.stderr or done.stdout)[-400:].strip()
+            raise EffectFailed(f"{words[0]} ended with exit code {done.rc}: {said}".rstrip(": "), done)
         return done, {**done.to_json(), "changed": changes}
 
     return channel().perform(  # type: ignore[no-any-return]
         "command",
         request,
         work,
-        summary=" ".join(words),
+        summary=summary,
         changes=changes,
         idempotent=idempotent,
         key=key,
@@ -108,57 +158,13 @@ def _run(
     stdin: str | Secret | None,
     timeout: float,
 ) -> Done:
-    started = time.monotonic()
     extra = {name: _plain(value) for name, value in (env or {}).items()}
     try:
-        process = subprocess.Popen(
-            words,
-            cwd=cwd,
-            env={**os.environ, **extra},
-            stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
+        ended = process.run(call, words, cwd, extra, None if stdin is None else _plain(stdin), timeout)
     except OSError as error:
         raise EffectFailed(f"{words[0]} cannot be started: {error.strerror}", untouched=True) from error
-    out, err = _wait(call, process, None if stdin is None else _plain(stdin).encode(), started + timeout)
-    return Done(tuple(words), process.returncode, _kept(out), _kept(err), time.monotonic() - started)
-
-
-def _wait(call: Call, process: "subprocess.Popen[bytes]", data: bytes | None, deadline: float) -> tuple[bytes, bytes]:
-    name = process.args[0] if isinstance(process.args, list) else ""
-    while True:
-        try:
-            return process.communicate(data, timeout=_POLL)
-        except subprocess.TimeoutExpired:
-            data = None
-        late = time.monotonic() > deadline
-        if late or call.cancelled.is_set():
-            _end(process)
-            raise Interrupted(f"{name!s} was stopped: {'over its time' if late else 'cancelled'}")
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    """End the program and its group. Whoever left the group may hold the pipes: they are not waited for."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        with suppress(subprocess.TimeoutExpired):
-            process.communicate(timeout=1)
-            return
-    for pipe in (process.stdin, process.stdout, process.stderr):
-        if pipe is not None:
-            with suppress(OSError):
-                pipe.close()
+    return Done(tuple(words), ended.rc, ended.stdout, ended.stderr, ended.seconds)
 
 
 def _plain(value: str | Secret) -> str:
     return value.reveal() if isinstance(value, Secret) else str(value)
-
-
-def _kept(data: bytes) -> str:
-    text = data.decode("utf-8", errors="replace")
-    if len(text) <= LIMIT:
-        return text
-    return f"{text[: LIMIT // 2]}\n… {len(text) - LIMIT} characters left out …\n{text[-LIMIT // 2 :]}"

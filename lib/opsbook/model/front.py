@@ -26,6 +26,17 @@ _SPAN = re.compile(r"^([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h|d)$")
 _UNIT = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
+def split(text: str) -> tuple[str | None, int]:
+    """The YAML between the first two `---` lines (None if there is none), and the index of the line after it."""
+    lines = text.removeprefix("\ufeff").split("\n")
+    if lines[0].rstrip() != "---":
+        return None, 0
+    for index, line in enumerate(lines[1:], 1):
+        if line.rstrip() == "---":
+            return "\n".join(lines[1:index]), index + 1
+    return None, 0
+
+
 def span_seconds(text: str) -> float:
     """`90s`, `3m`, `1.5h`, `90d` -> seconds. Raises ValueError with a sentence for anything else."""
     match = _SPAN.match(text.strip())

@@ -30,6 +30,15 @@ ROLES = {
 }
 """Section titles (lower case) that have a role; any other title is prose."""
 
+READS = "read"
+"""Tag of a shell cell that only reads."""
+
+SHELLS = ("bash", "sh")
+"""Languages of cells that run as a command, besides Python."""
+
+IN_PYTHON = "---\njupyter:\n  jupytext:\n    main_language: python\n---\n"
+"""Put before a page's text, it keeps Jupytext from guessing the page's language by counting its fences."""
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -41,6 +50,16 @@ class Cell:
     tags: tuple[str, ...] = ()
     timeout: float | None = None
     language: str = "python"
+
+    @property
+    def body(self) -> str:
+        """The text of the fence: without the magic that Jupytext puts before another language."""
+        return self.source.partition("\n")[2] if self.source.startswith("%%") else self.source
+
+    @property
+    def reads(self) -> bool:
+        """A shell cell whose author says that it changes nothing."""
+        return self.language in SHELLS and READS in self.tags
 
 
 @dataclass(frozen=True)
@@ -80,6 +99,7 @@ class Runbook:
     """One document. `source` is its text; `path` is relative to the project root.
 
     `order` holds the ids of all cells as they stand in the text, empty for one that belongs to no section.
+    `bare` is a page without front matter: it was not written for opsbook, and is taken as it is.
     """
 
     name: str
@@ -91,6 +111,15 @@ class Runbook:
     parameters: tuple[Parameter, ...]
     parameters_cell: Cell | None
     order: tuple[str, ...] = ()
+    bare: bool = False
+
+    def code(self, cell: Cell) -> str:
+        """What the kernel runs for a cell: Python as it is, a shell's text as an effect with the parameters."""
+        if cell.language not in SHELLS:
+            return cell.source
+        values = ", ".join(f"{parameter.name!r}: {parameter.name}" for parameter in self.parameters)
+        what = f"{cell.language!r}, {cell.body!r}, {{{values}}}, line={cell.line}, changes={not cell.reads}"
+        return f"__import__('opsbook.effects.shell').effects.shell.fence({what})"
 
     def steps(self) -> Iterator[Step]:
         """Every step of a section that can run, in document order."""

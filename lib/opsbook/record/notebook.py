@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from opsbook.model.event import Event
-from opsbook.model.runbook import Runbook
+from opsbook.model.front import split
+from opsbook.model.runbook import IN_PYTHON, Runbook
 
 _NOT_RUN = "This cell did not run."
 
@@ -32,7 +33,11 @@ def build(runbook: Runbook, events: list[Event], summary: dict[str, Any]) -> byt
     import nbformat
 
     ran = _replay(events)
-    book = jupytext.reads(runbook.source, fmt="md")
+    lines = runbook.source.split("\n")
+    start = split(runbook.source)[1]
+    book = jupytext.reads(IN_PYTHON + "\n".join(lines[start:]), fmt="md")
+    if start:
+        book.cells.insert(0, nbformat.v4.new_raw_cell("\n".join(lines[:start])))
     order = iter(runbook.order)
     injected = next((e.data["source"] for e in events if e.type == "parameters-injected"), None)
     out: list[Any] = []

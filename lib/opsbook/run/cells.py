@@ -46,15 +46,15 @@ class Cells:
         self._outputs = outputs
         self._cancel = cancel
 
-    async def run(self, cell: Cell, step: str, role: Role) -> Ended:
-        """Run the cell and journal it. Never raises for what the cell does."""
+    async def run(self, cell: Cell, code: str, step: str, role: Role) -> Ended:
+        """Run the cell's code and journal it. Never raises for what the cell does."""
         kernel = self.kernel
         assert kernel is not None
         self._sink.write("cell-started", {"cell": cell.id, "step": step, "line": cell.line})
         self._gate.place = Place(step, cell.id, role)
         self._outputs.begin(cell.id)
         started = time.monotonic()
-        reply, ended = await self._wait(kernel, cell)
+        reply, ended = await self._wait(kernel, code, cell.timeout or DEFAULT_TIMEOUT)
         ended = await self._settle(kernel, ended)
         self._gate.place = None
         ended = self._verdict(ended)
@@ -99,9 +99,8 @@ class Cells:
             return Ended("failed", self._gate.poison)
         return ended
 
-    async def _wait(self, kernel: Kernel, cell: Cell) -> tuple[dict[str, Any], Ended]:
-        work = asyncio.create_task(kernel.execute(cell.source))
-        limit = cell.timeout or DEFAULT_TIMEOUT
+    async def _wait(self, kernel: Kernel, code: str, limit: float) -> tuple[dict[str, Any], Ended]:
+        work = asyncio.create_task(kernel.execute(code))
         why = await self._until_over(work, limit)
         if why is not None:
             await self._stop(kernel, work, force=self._cancel.level >= 3)

@@ -120,7 +120,7 @@ class Engine:
         """A kernel that knows the parameters."""
         self._cells.kernel = await self._start_kernel()
         for cell in self._parameter_cells():
-            ended = await self._cells.run(cell, "parameters", Role.READ)
+            ended = await self._cells.run(cell, cell.source, "parameters", Role.READ)
             if not ended.ok:
                 raise _Failure(Step("parameters", "Parameters", "Parameters", Role.PARAMETERS, "", cell.line), ended)
 
@@ -169,7 +169,7 @@ class Engine:
     async def _automatic(self, step: Step) -> Ended:
         ended = Ended("succeeded")
         for cell in step.cells:
-            ended = await self._cells.run(cell, step.id, step.role)
+            ended = await self._cells.run(cell, self._runbook.code(cell), step.id, step.role)
             if not ended.ok:
                 break
         return ended

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from opsbook.model.runbook import ROLES, Cell, Role, Runbook, Section, Step
+from opsbook.model.front import split
+from opsbook.model.runbook import IN_PYTHON, ROLES, SHELLS, Cell, Role, Runbook, Section, Step
 from opsbook.model.text import slug
-from opsbook.source import front, parameters
+from opsbook.source import bare, front, parameters
 from opsbook.source.problem import Problem
 
 _FENCE = re.compile(r"^(`{3,}|~{3,})\s*([\w+#-]*)(.*)$")
@@ -34,10 +35,13 @@ def parse(text: str, shown: str) -> tuple[Runbook, list[Problem]]:
     lines = text.split("\n")
     cells, more = _cells(text, lines, shown)
     problems += more + _unclosed(lines, shown)
-    title, drafts = _outline(lines, front.split(text)[1], cells)
+    block, start = split(text)
+    title, drafts = _outline(lines, start, cells, bare=block is None)
     first = drafts[0].line if drafts else len(lines) + 1
     problems += [_homeless(cell, shown) for _, cell in cells.values() if cell.line < first]
     sections = tuple(_section(draft) for draft in drafts)
+    if block is None:
+        sections = bare.taken(sections)
     parameter_steps = (step for section in sections if section.role is Role.PARAMETERS for step in section.steps)
     holder = next((cell for step in parameter_steps for cell in step.cells), None)
     found, more = parameters.parse(holder, shown) if holder else ((), [])
@@ -52,6 +56,7 @@ def parse(text: str, shown: str) -> tuple[Runbook, list[Problem]]:
         parameters=found,
         parameters_cell=holder,
         order=tuple(_ids(cells, sections)),
+        bare=block is None,
     )
     return runbook, problems + more
 
@@ -69,9 +74,9 @@ def _cells(text: str, lines: list[str], shown: str) -> tuple[dict[int, tuple[int
 
     found: dict[int, tuple[int, Cell]] = {}
     problems: list[Problem] = []
-    at = front.split(text)[1]
+    at = split(text)[1]
     # Without the front matter: Jupytext gives up on a broken one, and its problems are found elsewhere.
-    for node in jupytext.reads("\n".join(lines[at:]), fmt="md").cells:
+    for node in jupytext.reads(IN_PYTHON + "\n".join(lines[at:]), fmt="md").cells:
         if node.cell_type != "code":
             continue
         opening, after = _locate(node.source, lines, at)
@@ -153,16 +158,21 @@ def _cell_problems(node: Any, cell: Cell, shown: str, line: int) -> list[Problem
     timeout = node.metadata.get("timeout")
     if timeout is not None and (cell.timeout is None or cell.timeout <= 0):
         problems.append(Problem(shown, line, 1, "D003", f"timeout={timeout!r} is not a number of seconds"))
-    if cell.language != "python":
-        text = f"a {cell.language} cell cannot run here; use command([...]) in a python cell, or a console fence"
+    if cell.language not in ("python", *SHELLS):
+        text = f"a {cell.language} cell cannot run here; use bash or python, or a console fence"
         problems.append(Problem(shown, line, 1, "D004", text))
     return problems
 
 
-def _outline(lines: list[str], at: int, cells: dict[int, tuple[int, Cell]]) -> tuple[str, list[_Draft]]:
-    """The H1's text and a draft for each H2, with its prose, cells and H3s."""
+def _outline(lines: list[str], at: int, cells: dict[int, tuple[int, Cell]], *, bare: bool) -> tuple[str, list[_Draft]]:
+    """The H1's text and a draft for each H2, with its prose, cells and H3s.
+
+    In a bare page, what stands before the first H2 is a section too.
+    """
     title, sections = "", []
-    current = _Draft("", 0)
+    current = beginning = _Draft("Steps", 1)
+    if bare:
+        sections.append(beginning)
     plain = {opening: closing for opening, closing in _fences(lines, at) if opening not in cells}
     while at < len(lines):
         if at in cells:
@@ -175,9 +185,9 @@ def _outline(lines: list[str], at: int, cells: dict[int, tuple[int, Cell]]) -> t
             continue
         heading = _HEADING.match(lines[at])
         level = len(heading[1]) if heading else 0
-        if heading and level == 1:
+        if heading and level == 1 and not (bare and title):
             title = title or heading[2]
-        elif heading and level == 2:
+        elif heading and level <= 2:
             current = _Draft(heading[2], at + 1)
             sections.append(current)
         elif heading and level == 3 and sections:
@@ -186,6 +196,8 @@ def _outline(lines: list[str], at: int, cells: dict[int, tuple[int, Cell]]) -> t
         else:
             current.prose.append(lines[at])
         at += 1
+    if bare and len(sections) > 1 and not beginning.cells and not beginning.steps:
+        sections.remove(beginning)
     return title, sections
 
 
