@@ -8,6 +8,7 @@ the seal. What is refused before the record exists leaves nothing behind.
 from opsbook.flow.context import ansible_bin, operator
 from opsbook.flow.control import send, unlock
 from opsbook.flow.drafts import Draft, Request, draft, plan
+from opsbook.flow.notebooks import run_notebook
 from opsbook.flow.running import Finished, run
 from opsbook.flow.sessions import session
 
@@ -20,6 +21,7 @@ __all__ = [
     "operator",
     "plan",
     "run",
+    "run_notebook",
     "send",
     "session",
     "unlock",

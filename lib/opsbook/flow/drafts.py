@@ -57,6 +57,16 @@ def draft(settings: Settings, request: Request) -> Draft:
     return Draft(runbook, environment, bind.bind(runbook.parameters, request.given, environment, request.typed_secrets))
 
 
+def environment(settings: Settings, name: str | None) -> Environment:
+    """The environment of this name; without a name, the first one that may be played with, else the first."""
+    if name is not None:
+        return environments.load(settings, name)
+    known = [environments.load(settings, each) for each in environments.names(settings)]
+    if not known:
+        raise InputError("There is no environment.", "One is a folder playbooks/inventories/NAME with a hosts.yml.")
+    return min(known, key=lambda each: (not each.policy.sandbox, each.policy.order, each.name))
+
+
 def plan(settings: Settings, drafted: Draft) -> Plan:
     """The frozen plan. Raises InputError with every parameter that is wrong or missing."""
     bound = drafted.bound.complete(drafted.runbook.name)

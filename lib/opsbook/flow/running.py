@@ -15,6 +15,7 @@ from opsbook import files
 from opsbook.errors import InputError, OpsbookError, Refused
 from opsbook.flow.context import context, operator, vault
 from opsbook.flow.drafts import Draft, Request, draft, plan
+from opsbook.model.effect import Mode
 from opsbook.model.event import Ending, Event, Outcome
 from opsbook.model.person import Person
 from opsbook.model.plan import Plan
@@ -38,19 +39,17 @@ class Finished:
     quarantined: tuple[str, ...] = ()
 
 
-def run(
-    settings: Settings,
-    request: Request,
-    person: Person,
-    on_start: Callable[[str, Plan, Runbook], Callable[[Event], None]],
-) -> Finished:
-    """Run a runbook to its end. `on_start` gets run id, plan and runbook, and returns what listens to events."""
+OnStart = Callable[[str, Plan, Runbook], Callable[[Event], None]]
+"""Gets run id, plan and runbook, and returns what listens to events."""
+
+
+def run(settings: Settings, request: Request, person: Person, on_start: OnStart) -> Finished:
+    """Run a runbook to its end. Raises InputError, and leaves nothing, if it cannot begin."""
     drafted = draft(settings, request)
     planned = plan(settings, drafted)
-    redactor = Redactor()
-    held = vault(settings, drafted.environment, drafted.bound.secrets, request.typed_secrets, redactor)
+    held = vault(settings, drafted.environment, drafted.bound.secrets, request.typed_secrets, Redactor())
     _check_answers(drafted.runbook, request.answers, person.present)
-    return _recorded(settings, drafted, planned, request, person, redactor, held, on_start)
+    return recorded(settings, drafted, planned, request.answers, Mode.LIVE, person, held, on_start)
 
 
 def _check_answers(runbook: Runbook, answers: Mapping[str, str], present: bool) -> None:
@@ -69,16 +68,18 @@ def _check_answers(runbook: Runbook, answers: Mapping[str, str], present: bool) 
         raise InputError(problems, "Nothing ran, and nothing was changed.")
 
 
-def _recorded(
+def recorded(
     settings: Settings,
     drafted: Draft,
     planned: Plan,
-    request: Request,
+    answers: Mapping[str, str],
+    mode: Mode,
     person: Person,
-    redactor: Redactor,
-    vault: secrets.Vault,
-    on_start: Callable[[str, Plan, Runbook], Callable[[Event], None]],
+    held: secrets.Vault,
+    on_start: OnStart,
 ) -> Finished:
+    """Run what is planned, from the first file of its record to the seal."""
+    redactor = held.redactor
     with _undisturbed():
         folder = store.create(settings.records, planned.runbook, datetime.now(UTC))
         files.write_atomic(folder / "runbook.md", drafted.runbook.source.encode())
@@ -87,9 +88,9 @@ def _recorded(
         book = journal.Journal(folder, redactor)
         hold = files.hold(folder / journal.NAME)
         book.listeners.append(on_start(folder.name, planned, drafted.runbook))
-        job = _job(settings, drafted, planned, request, folder, hold)
+        job = _job(settings, drafted, planned, answers, mode, folder, hold)
         book.write("run-started", _started(job), durable=True)
-        ending = _locked(settings, job, book, redactor, vault, person)
+        ending = _locked(settings, job, book, held, person)
         ending = replace(ending, reason=redactor.text(ending.reason))
         book.write("run-finished", _finished(ending), durable=True)
         found = _close(drafted.runbook, folder, book, redactor)
@@ -113,7 +114,13 @@ def _undisturbed() -> Iterator[None]:
 
 
 def _job(
-    settings: Settings, drafted: Draft, planned: Plan, request: Request, folder: Path, hold: int | None
+    settings: Settings,
+    drafted: Draft,
+    planned: Plan,
+    answers: Mapping[str, str],
+    mode: Mode,
+    folder: Path,
+    hold: int | None,
 ) -> runner.Job:
     return runner.Job(
         run=folder.name,
@@ -121,8 +128,9 @@ def _job(
         runbook=drafted.runbook,
         environment=drafted.environment,
         operator=operator(),
-        context=context(settings, drafted.environment, folder.name, "live"),
-        answers=request.answers,
+        context=context(settings, drafted.environment, folder.name, mode),
+        answers=answers,
+        mode=mode,
         root=settings.root,
         inbox=folder / "inbox",
         hold=hold,
@@ -143,7 +151,7 @@ def _started(job: runner.Job) -> dict[str, Any]:
             **{name: f"secret from {ref}" for name, ref in planned.secrets.items()},
         },
         "plan": planned.digest,
-        "mode": "live",
+        "mode": job.mode,
         "locks": list(planned.locks),
         "versions": dict(planned.versions),
         "pid": os.getpid(),
@@ -165,8 +173,7 @@ def _locked(
     settings: Settings,
     job: runner.Job,
     book: journal.Journal,
-    redactor: Redactor,
-    vault: secrets.Vault,
+    held: secrets.Vault,
     person: Person,
 ) -> Ending:
     """Take the locks and run. A lock that another run holds ends this one as refused."""
@@ -178,7 +185,7 @@ def _locked(
         return Ending(Outcome.REFUSED, f"{error.message} {error.hint}".strip(), changed=False, seconds=0.0)
     book.write("locked", {"targets": list(job.plan.locks)})
     try:
-        return asyncio.run(runner.run(job, book, redactor, vault, person))
+        return asyncio.run(runner.run(job, book, held, person))
     except OpsbookError as error:
         return Ending(Outcome.FAILED, f"{error.message} {error.hint}".strip(), changed=False, seconds=0.0)
 

@@ -2,22 +2,17 @@
 
 import asyncio
 
-from opsbook.errors import InputError
 from opsbook.flow.context import context, vault
+from opsbook.flow.drafts import environment
 from opsbook.model.redact import Redactor
-from opsbook.policy import environment as environments
 from opsbook.run import runner
 from opsbook.settings import Settings
 
 
 def session(settings: Settings, descriptor: int, name: str | None) -> None:
     """Serve the gate of a notebook that was opened outside a run, until its kernel goes away."""
-    known = [environments.load(settings, each) for each in environments.names(settings)]
-    known.sort(key=lambda e: (not e.policy.sandbox, e.policy.order, e.name))
-    if name is None and not known:
-        raise InputError("There is no environment.", "One is a folder playbooks/inventories/NAME with a hosts.yml.")
-    environment = environments.load(settings, name) if name else known[0]
+    chosen = environment(settings, name)
     redactor = Redactor()
-    held = vault(settings, environment, {}, {}, redactor)
-    seen = context(settings, environment, "session", "session")
-    asyncio.run(runner.session(descriptor, environment, seen, redactor, held))
+    held = vault(settings, chosen, {}, {}, redactor)
+    seen = context(settings, chosen, "session", "session")
+    asyncio.run(runner.session(descriptor, chosen, seen, redactor, held))

@@ -16,10 +16,11 @@ MARK = "application/vnd.opsbook.mark+json"
 
 
 class Mode(StrEnum):
-    """How a run treats effects."""
+    """How a run treats effects. A notebook is run by another tool: a session's rules, a run's record."""
 
     LIVE = "live"
     SESSION = "session"
+    NOTEBOOK = "notebook"
     RESUME = "resume"
 
 
@@ -87,11 +88,15 @@ def decide(effect: Effect, mode: Mode, role: Role, *, recorded: str | None, sand
             f"{effect.summary} changes something, but its section may only read. "
             "Move it to Steps, or say changes=False if it only reads.",
         )
-    if mode is Mode.SESSION and effect.changes and not sandbox:
+    if mode in (Mode.SESSION, Mode.NOTEBOOK) and effect.changes and not sandbox:
         return Decision(
             Answer.REFUSE,
-            f"{effect.summary} changes something, and a session may change only an environment marked "
+            f"{effect.summary} changes something, and a {mode} may change only an environment marked "
             "sandbox: true. Use opsbook run.",
+        )
+    if mode is Mode.NOTEBOOK and effect.kind == "secret":
+        return Decision(
+            Answer.REFUSE, f"{effect.summary} is asked for, and a notebook is kept in clear. Use opsbook run."
         )
     if mode is not Mode.RESUME or recorded is None:
         return Decision(Answer.RUN)

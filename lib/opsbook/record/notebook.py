@@ -11,6 +11,9 @@ from opsbook.model.event import Event
 from opsbook.model.front import split
 from opsbook.model.runbook import IN_PYTHON, Runbook
 
+INJECTED = "injected-parameters"
+"""Id in the journal of the cell that holds the parameters' values."""
+
 _NOT_RUN = "This cell did not run."
 
 
@@ -39,7 +42,7 @@ def build(runbook: Runbook, events: list[Event], summary: dict[str, Any]) -> byt
     if start:
         book.cells.insert(0, nbformat.v4.new_raw_cell("\n".join(lines[:start])))
     order = iter(runbook.order)
-    injected = next((e.data["source"] for e in events if e.type == "parameters-injected"), None)
+    injected = _values(events)
     out: list[Any] = []
     for node in book.cells:
         if node.cell_type != "code":
@@ -48,7 +51,7 @@ def build(runbook: Runbook, events: list[Event], summary: dict[str, Any]) -> byt
         cell = next(order, "")
         out.append(_fill(node, ran.get(cell, _Ran())))
         if runbook.parameters_cell is not None and cell == runbook.parameters_cell.id and injected is not None:
-            out.append(_fill(_injected(injected), ran.get("injected-parameters", _Ran())))
+            out.append(_fill(_injected(injected), ran.get(INJECTED, _Ran())))
     book.cells = out
     book.metadata["papermill"] = _metadata(summary)
     book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
@@ -57,10 +60,24 @@ def build(runbook: Runbook, events: list[Event], summary: dict[str, Any]) -> byt
     return (json.dumps(book, indent=1, ensure_ascii=False) + "\n").encode()
 
 
+def fill(cells: dict[str, Any], events: list[Event]) -> None:
+    """Give code cells (nbformat nodes by their ids in the journal) their outputs and statuses."""
+    ran, values = _replay(events), _values(events)
+    for name, node in cells.items():
+        if name == INJECTED and values is not None:
+            node.source = values
+        _fill(node, ran.get(name, _Ran()))
+
+
+def _values(events: list[Event]) -> str | None:
+    """The source of the cell with the parameters' values."""
+    return next((e.data["source"] for e in events if e.type == "parameters-injected"), None)
+
+
 def _injected(source: str) -> Any:
     import nbformat.v4
 
-    return nbformat.v4.new_code_cell(source, metadata={"tags": ["injected-parameters"]})
+    return nbformat.v4.new_code_cell(source, metadata={"tags": [INJECTED]})
 
 
 def _metadata(summary: dict[str, Any]) -> dict[str, Any]:

@@ -252,10 +252,10 @@ class Engine:
         self._gate.clear()
         self._sink.write("kernel-replaced", {})
         self._gate.recorded = dict(self._gate.ledger.results)
-        self._gate.mode = Mode.RESUME
+        mode, self._gate.mode = self._gate.mode, Mode.RESUME
         await self._open_kernel()
         for step in self._runbook.prerequisites():
             ended = await self._automatic(step)
             if not ended.ok:
                 raise _Failure(step, ended)
-        self._gate.mode, self._gate.recorded = Mode.LIVE, {}
+        self._gate.mode, self._gate.recorded = mode, {}

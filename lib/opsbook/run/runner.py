@@ -41,13 +41,14 @@ class Job:
     operator: str
     context: Mapping[str, Any]
     answers: Mapping[str, str]
+    mode: Mode
     root: Path
     inbox: Path
     hold: int | None = None
     keep_environment: tuple[str, ...] = ()
 
 
-async def run(job: Job, sink: Sink, redactor: Redactor, vault: Vault, person: Person) -> Ending:
+async def run(job: Job, sink: Sink, vault: Vault, person: Person) -> Ending:
     """Run the job; everything that happens goes to the sink."""
     cancel = Cancel()
     keeper.adopt_orphans()
@@ -55,7 +56,7 @@ async def run(job: Job, sink: Sink, redactor: Redactor, vault: Vault, person: Pe
     questions = Questions(sink, person, job.answers, job.operator)
     watching = asyncio.create_task(_watch_inbox(job, sink, questions, cancel))
     try:
-        return await _engine(job, sink, redactor, vault, questions, cancel).run()
+        return await _engine(job, sink, vault, questions, cancel).run()
     finally:
         undo()
         watching.cancel()
@@ -63,20 +64,20 @@ async def run(job: Job, sink: Sink, redactor: Redactor, vault: Vault, person: Pe
             await watching
 
 
-def _engine(job: Job, sink: Sink, redactor: Redactor, vault: Vault, questions: Questions, cancel: Cancel) -> Engine:
+def _engine(job: Job, sink: Sink, vault: Vault, questions: Questions, cancel: Cancel) -> Engine:
     progress = Progress(job.runbook)
     context = dict(job.context)
     gate = Gate(
         sink=sink,
-        redactor=redactor,
+        redactor=vault.redactor,
         vault=vault,
         questions=questions,
         context=context,
-        mode=Mode.LIVE,
+        mode=job.mode,
         sandbox=job.environment.policy.sandbox,
         finished=progress.begun,
     )
-    outputs = Outputs(sink, redactor, gate.mark, MARK)
+    outputs = Outputs(sink, vault.redactor, gate.mark, MARK)
 
     def stop(by: str) -> None:
         gate.stopping = f"cancelled by {by}"

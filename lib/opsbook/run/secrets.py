@@ -27,6 +27,11 @@ class Vault:
             raise InputError(f"S{str(error)[1:]}.", hint) from error
         self._values[name] = value
 
+    @property
+    def redactor(self) -> Redactor:
+        """Knows every value in here."""
+        return self._redactor
+
     def get(self, name: str) -> str | None:
         return self._values.get(name)
 
