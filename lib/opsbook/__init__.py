@@ -3,9 +3,10 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from opsbook.effects.ansible import PlaybookResult, playbook
+    from opsbook.effects.ansible import PlaybookResult
     from opsbook.effects.basic import ask, attach, confirm, done, here, note, secret, value, wait_until
     from opsbook.effects.http import Response, http
+    from opsbook.effects.playbook import playbook
     from opsbook.effects.shell import command
     from opsbook.effects.team import effect
     from opsbook.errors import EffectFailed
@@ -14,7 +15,8 @@ __version__ = "0.1.0"
 
 # Effects load when a cell asks for them: the command line must start without them.
 _HOMES = {
-    "ansible": ("playbook", "PlaybookResult"),
+    "ansible": ("PlaybookResult",),
+    "playbook": ("playbook",),
     "basic": ("ask", "attach", "confirm", "done", "here", "note", "secret", "value", "wait_until"),
     "http": ("http", "Response"),
     "shell": ("command",),

@@ -1,4 +1,4 @@
-"""The playbook effect. ansible-runner is used here and nowhere else.
+"""Run a playbook once. ansible-runner is used here and nowhere else.
 
 What it is guarded against, each seen to happen: a private folder used twice brings back old variables;
 its signal handlers swallow an interrupt, and the next cell runs; no host matched counts as success; extra
@@ -7,7 +7,6 @@ variables are templates; a failing event handler loses events; the command artif
 
 import math
 import os
-import re
 import shutil
 import tempfile
 import time
@@ -17,14 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from opsbook.effects.basic import here
-from opsbook.effects.channel import Call, Interrupted, channel
+from opsbook.effects.channel import Call, Interrupted
 from opsbook.effects.show import Shown
 from opsbook.errors import EffectFailed
 from opsbook.params import Secret
 
 COUNTS = ("ok", "changed", "failed", "unreachable", "skipped")
 _STATS = {"failed": "failures", "unreachable": "dark"}
-_PLAIN = re.compile(r"^[^-\n][^\n]*$")
 _HOST_EVENTS = {
     "runner_on_ok": "ok",
     "runner_on_failed": "failed",
@@ -48,7 +46,10 @@ class Failure:
 
 @dataclass(frozen=True, repr=False)
 class PlaybookResult(Shown):
-    """What a playbook did: task counts per host, failures, whether anything changed, seconds it took."""
+    """What a playbook did: task counts per host, failures, whether anything changed, seconds it took.
+
+    `left_out` are hosts the operator goes on without.
+    """
 
     playbook: str
     hosts: Mapping[str, Mapping[str, int]]
@@ -56,10 +57,38 @@ class PlaybookResult(Shown):
     changed: bool
     seconds: float
     lost_events: int = 0
+    left_out: tuple[str, ...] = ()
+
+    def bad(self) -> list[str]:
+        """Hosts on which a task failed or that could not be reached, less those that were left out."""
+        return [
+            host
+            for host, counts in self.hosts.items()
+            if (counts["failed"] or counts["unreachable"]) and host not in self.left_out
+        ]
+
+    def after(self, earlier: "PlaybookResult | None") -> "PlaybookResult":
+        """This attempt together with an earlier one: a host's latest counts, everything that was changed."""
+        if earlier is None:
+            return self
+        hosts = {host: dict(counts) for host, counts in earlier.hosts.items()}
+        for host, counts in self.hosts.items():
+            before = hosts.get(host, {}).get("changed", 0)
+            hosts[host] = {**counts, "changed": counts["changed"] + before}
+        kept = tuple(failure for failure in earlier.failures if failure.host not in self.hosts)
+        return replace(
+            self,
+            hosts=dict(sorted(hosts.items())),
+            failures=kept + self.failures,
+            changed=earlier.changed or self.changed,
+            seconds=earlier.seconds + self.seconds,
+            lost_events=earlier.lost_events + self.lost_events,
+        )
 
     def headline(self) -> str:
-        state = "failed" if self.failures else "changed" if self.changed else "changed nothing"
-        return f"playbook {self.playbook}: {state}, {len(self.hosts)} hosts, {self.seconds:.1f} s"
+        state = "failed" if self.bad() else "changed" if self.changed else "changed nothing"
+        without = f", without {', '.join(self.left_out)}" if self.left_out else ""
+        return f"playbook {self.playbook}: {state}, {len(self.hosts)} hosts{without}, {self.seconds:.1f} s"
 
     def table(self) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
         rows = [(host, *(counts[name] for name in COUNTS)) for host, counts in self.hosts.items()]
@@ -124,57 +153,6 @@ class _Events:
         return max(self.counters, default=0) - len(set(self.counters))
 
 
-def playbook(
-    name: str,
-    *,
-    limit: str | None = None,
-    tags: str | None = None,
-    vars: Mapping[str, Any] | None = None,  # noqa: A002  (Ansible's own word)
-    max_unreachable: int = 0,
-    timeout: float | None = None,
-    changes: bool = True,
-    key: str | None = None,
-) -> PlaybookResult:
-    """Run playbooks/NAME against the run's environment.
-
-    `vars` reach it as text that is never a template. `timeout` is in seconds. Raises EffectFailed if a
-    task failed, if no host was processed, or if more than `max_unreachable` hosts were unreachable; the
-    error's `result` is the PlaybookResult. A playbook repeats safely, so the effect is idempotent.
-    """
-    for what, text in (("limit", limit), ("tags", tags), ("playbook", name)):
-        if text is not None and not _PLAIN.match(text):
-            raise ValueError(f"{what} may not start with - or span lines: {text!r}")
-    request = {
-        "playbook": name,
-        "inventory": here.inventory,
-        "limit": limit,
-        "tags": tags,
-        "vars": dict(vars or {}),
-        "max_unreachable": max_unreachable,
-    }
-
-    def work(call: Call) -> tuple[PlaybookResult, Any]:
-        result = _run(call, request, timeout)
-        return result, result.to_json()
-
-    return channel().perform(  # type: ignore[no-any-return]
-        "playbook",
-        request,
-        work,
-        summary=f"playbook {name}" + (f" on {limit}" if limit else ""),
-        changes=changes,
-        idempotent=True,
-        key=key,
-        decode=_decode,
-        gentle=True,
-    )
-
-
-def _decode(value: dict[str, Any]) -> PlaybookResult:
-    failures = tuple(Failure(**failure) for failure in value["failures"])
-    return PlaybookResult(**{**value, "failures": failures})
-
-
 def unsafe(value: Any) -> Any:
     """The value in the form Ansible never takes for a template."""
     if isinstance(value, Secret):
@@ -186,9 +164,15 @@ def unsafe(value: Any) -> Any:
     return [unsafe(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def _run(call: Call, request: dict[str, Any], timeout: float | None) -> PlaybookResult:
+def path_of(name: str) -> Path:
+    """Where a playbook lies."""
+    return Path(here.root) / "playbooks" / name
+
+
+def run(call: Call, request: dict[str, Any], timeout: float | None) -> PlaybookResult:
+    """Run a playbook once. Raises EffectFailed, with the result where there is one, and Interrupted."""
     root = Path(here.root)
-    path = root / "playbooks" / request["playbook"]
+    path = path_of(request["playbook"])
     if not path.is_file():
         raise EffectFailed(f"there is no playbook playbooks/{request['playbook']}", untouched=True)
     private = Path(tempfile.mkdtemp(prefix=f"ansible-{call.folder}-", dir=here.private))
@@ -292,7 +276,8 @@ def _result(name: str, events: _Events, seconds: float) -> PlaybookResult:
         for host in processed
     }
     changed = any(counts["changed"] for counts in hosts.values())
-    return PlaybookResult(name, hosts, tuple(events.failures), changed, seconds, events.lost())
+    failures = tuple(events.failures)
+    return PlaybookResult(name, hosts, failures, changed, seconds, events.lost())
 
 
 def _reason(result: dict[str, Any]) -> str:

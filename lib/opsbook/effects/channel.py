@@ -12,7 +12,7 @@ import signal
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -34,13 +34,15 @@ _LENGTH = struct.Struct(">I")
 class Call:
     """An effect that has the go-ahead. `folder` is a name for private files; `cancelled` says: stop soon.
 
-    `gentle` work looks at `cancelled` itself; other work is interrupted like any Python code.
+    `without` names hosts that the operator left out of this run. `gentle` work looks at `cancelled` itself;
+    other work is interrupted like any Python code.
     """
 
     channel: "Channel"
     number: int
     gentle: bool = False
     folder: str = ""
+    without: tuple[str, ...] = ()
     cancelled: threading.Event = field(default_factory=threading.Event)
     attachment: bytes | None = None
     _samples: "queue.SimpleQueue[Frame | None]" = field(default_factory=queue.SimpleQueue)
@@ -48,6 +50,10 @@ class Call:
     def sample(self, sample: Any, show: str = "") -> None:
         """Report something while the effect goes on; `show` is one line for the person who watches."""
         self._samples.put({"id": self.number, "op": "sample", "sample": sample, "show": show})
+
+    def decide(self, text: str, choices: Sequence[str], detail: str) -> str | None:
+        """Put a decision to the operator in the middle of the effect; None if nobody is there, or on a cancel."""
+        return self.channel.decide(self, {"text": text, "choices": list(choices), "detail": detail})
 
     def pump(self) -> None:
         """Send samples until the effect ends; in a thread, so that no event handler ever waits."""
@@ -117,10 +123,24 @@ class Channel:
             reply = self._ask(asked, call.number, mark=True)
             if reply["do"] != "run":
                 return decode(self._value(reply))
-            call.folder = reply["folder"]
+            call.folder, call.without = reply["folder"], tuple(reply["without"])
             return self._run(call, work)
         finally:
             del self._calls[call.number]
+
+    def decide(self, call: Call, question: Frame) -> str | None:
+        """The gate's answer to a decision. The gate forgets a question whose effect ends before the answer."""
+        replies: queue.SimpleQueue[Frame] = queue.SimpleQueue()
+        self._replies[call.number] = replies
+        try:
+            self.send({"op": "decide", "id": call.number, **question})
+            while not call.cancelled.is_set():
+                with contextlib.suppress(queue.Empty):
+                    answer: str | None = self._value(replies.get(timeout=0.1))
+                    return answer
+            return None
+        finally:
+            self._replies.pop(call.number, None)
 
     def _nested(
         self,

@@ -114,7 +114,8 @@ class Engine:
             self._no_poison()
         except _Failure as failure:
             return await self._failed(failure)
-        return Outcome.SUCCEEDED, self._progress.told()
+        left_out = f", without {', '.join(sorted(self._gate.without))}" if self._gate.without else ""
+        return Outcome.SUCCEEDED, self._progress.told() + left_out
 
     async def _open_kernel(self) -> None:
         """A kernel that knows the parameters."""

@@ -13,12 +13,13 @@ import contextlib
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from opsbook.errors import OpsbookError
+from opsbook.model import person
 from opsbook.model.effect import Answer, Effect, Mode, Status, decide
 from opsbook.model.event import Sink
 from opsbook.model.person import Question
@@ -86,6 +87,7 @@ class Gate:
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._waited = 0.0
         self._waiting: dict[int, float] = {}
+        self.without: set[str] = set()
 
     # -- life
 
@@ -151,6 +153,7 @@ class Gate:
         handler = {
             "hello": self._hello,
             "done": self._done,
+            "decide": self._decide,
             "sample": self._sample,
             "end": self._end,
             "withdraw": self._withdraw,
@@ -171,7 +174,11 @@ class Gate:
         if number in self._tasks or number in self.ledger:
             self._no(number, f"request {number} is already there")
             return
-        task = asyncio.create_task(self._guarded_begin(number, frame))
+        self._keep(number, self._guarded_begin(number, frame))
+
+    def _keep(self, number: int, work: Coroutine[Any, Any, None]) -> None:
+        """Do the work beside everything else, as the one task under this number."""
+        task = asyncio.create_task(work)
         self._tasks[number] = task
         task.add_done_callback(lambda _: self._tasks.pop(number, None))
 
@@ -219,7 +226,9 @@ class Gate:
         if why or decision.answer is Answer.REFUSE:
             self._refuse(number, effect.summary, why or decision.why)
         elif decision.answer is Answer.RECORDED:
-            self._send({"id": number, "do": "value", "value": self._recorded_value(effect)})
+            value = self._recorded_value(effect)
+            self._leave_out(value)
+            self._send({"id": number, "do": "value", "value": value})
         else:
             await self._allow(number, effect, place, frame)
 
@@ -272,7 +281,9 @@ class Gate:
         if effect.kind in ("secret", "note") or (effect.kind in ("ask", "confirm") and self.mode is not Mode.SESSION):
             await self._by_runner(number, effect, frame)
         else:
-            self._send({"id": number, "do": "run", "folder": folder})
+            # A rollback tries every host again: one that was left out may be half-way.
+            without = [] if place.role is Role.UNDO else sorted(self.without)
+            self._send({"id": number, "do": "run", "folder": folder, "without": without})
 
     async def _by_runner(self, number: int, effect: Effect, frame: Frame) -> None:
         """Effects the runner itself performs: questions, secrets, notes."""
@@ -301,18 +312,39 @@ class Gate:
         choices = ("yes", "no") if effect.kind == "confirm" else tuple(map(str, request.get("choices") or ()))
         kind: Any = effect.kind
         question = Question(str(request["name"]), kind, str(request["question"]), choices)
-        self._waiting[number] = started = time.monotonic()
         try:
-            answer = await self._questions.put(question)
+            answer = await self._put(number, question)
         except Unanswered as error:
             self.unanswered = error.question
             self.ledger.end(number, Status.FAILED, None, str(error))
             self._no(number, str(error))
             return
+        self._finish(number, {"value": answer.value, "by": answer.by, "note": answer.note})
+
+    async def _put(self, number: int, question: Question) -> person.Answer:
+        """Ask a person; the cell's clock stands meanwhile."""
+        self._waiting[number] = started = time.monotonic()
+        try:
+            return await self._questions.put(question)
         finally:
             del self._waiting[number]
             self._waited += 0.0 if self._waiting else time.monotonic() - started
-        self._finish(number, {"value": answer.value, "by": answer.by, "note": answer.note})
+
+    def _decide(self, number: int, frame: Frame) -> None:
+        """A decision in the middle of an effect, which goes on with the answer, or without one."""
+        if number not in self.ledger or self.place is None:
+            self._no(number, f"nothing is open under {number}")
+            return
+        text, choices = self._redactor.text(str(frame["text"])), tuple(map(str, frame["choices"]))
+        detail = self._redactor.text(str(frame["detail"]))
+        self._keep(number, self._decided(number, Question(f"{self.place.step}-hosts", "decide", text, choices, detail)))
+
+    async def _decided(self, number: int, question: Question) -> None:
+        value = None
+        if self._questions.present:
+            with contextlib.suppress(Unanswered):
+                value = (await self._put(number, question)).value
+        self._send({"id": number, "do": "value", "value": value})
 
     def _withdraw(self, number: int, _: Frame) -> None:
         """The cell was interrupted while it waited for the go-ahead."""
@@ -331,13 +363,21 @@ class Gate:
         if number not in self.ledger:
             self._no(number, f"nothing is open under {number}")
             return
+        if number in self._tasks:
+            self._tasks[number].cancel()
         status, result, why = Status(frame["status"]), frame.get("result"), str(frame.get("why") or "")
         if frame.get("attachment") is not None:
             result = self.ledger.attach(number, result, base64.b64decode(frame["attachment"], validate=True))
         effect = self.ledger.end(number, status, result, why)
+        self._leave_out(result)
         if status is Status.INTERRUPTED:
             self._unknown(effect, why)
         self._send({"id": number, "do": "ack"})
+
+    def _leave_out(self, result: Any) -> None:
+        """Hosts that the operator left out of one playbook are out of those that follow."""
+        if isinstance(result, dict):
+            self.without.update(map(str, result.get("left_out") or ()))
 
     def _unknown(self, effect: Effect, why: str) -> None:
         """Nobody knows what it did, so nothing may be built on it, whatever the cell makes of it."""
