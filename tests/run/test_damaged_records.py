@@ -30,7 +30,7 @@ def _event(folder: Path, kind: str, data: Any) -> None:
 
 def _record(project: Project, minute: int) -> Path:
     """A sealed record, as a run leaves one."""
-    folder = store.create(project.root / "records", "page", datetime(2026, 11, 20, 0, minute, tzinfo=UTC))
+    folder = store.create(project.root / "records", f"20261120T00{minute:02}00Z-page-aaaa")
     book = journal.Journal(folder, Redactor())
     step = {"step": "one", "title": "One", "section": "Steps"}
     started = {"run": folder.name, "runbook": "page", "title": "A page", "environment": "dev", "operator": "ann@host"}
@@ -221,7 +221,7 @@ KINDS = ("run-started", "run-finished", "step-started", "step-finished", "effect
 def test_a_lost_run_is_summed_up_whatever_its_events_say(project: Project, value: Any) -> None:
     keys = "run title environment operator parameters outcome reason seconds step status section summary changes intent"
     for number, data in enumerate(({}, dict.fromkeys([*keys.split(), "result", "missing", "key"], value))):
-        folder = store.create(project.root / "records", "page", datetime(2026, 11, 20, 0, number, tzinfo=UTC))
+        folder = store.create(project.root / "records", f"20261120T00{number:02}00Z-page-aaaa")
         (folder / journal.NAME).touch()
         for kind in (*KINDS, *KINDS):
             _event(folder, kind, data)

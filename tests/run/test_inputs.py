@@ -1,8 +1,11 @@
 """Wrong input: exit 2, every problem at once, one sentence each, no traceback and no record."""
 
+from pathlib import Path
+
+import psutil
 import pytest
 
-from tests.conftest import Project
+from tests.conftest import Project, until
 
 PAGE = """\
 ## Parameters
@@ -184,3 +187,13 @@ def test_a_literal_choice_is_checked_ahead(project: Project) -> None:
     assert result.code == 2
     assert "'green' does not answer color: it takes red, blue." in result.err
     assert project.records() == []
+
+
+def test_a_kernel_started_too_early_leaves_nothing(project: Project, tmp_path: Path) -> None:
+    """The kernel starts before the arguments are read; where they are wrong, it goes away by itself."""
+    project.env["XDG_RUNTIME_DIR"] = str(tmp_path)
+    done = project.opsbook("run", "nothing-of-this-name", "-e", "dev")
+    assert done.code == 2
+    until(lambda: not list(tmp_path.glob("opsbook-*")), "the end of its folder", 10)
+    commands = [" ".join(p.info["cmdline"] or ()) for p in psutil.process_iter(["cmdline"])]
+    assert not [command for command in commands if "-nothing-of-this-name-" in command]

@@ -200,7 +200,7 @@ def test_sigkill_of_the_runner_is_lost(project: Project) -> None:
     until(lambda: "sleep" in names_of(run_id), "the command")
     assert project.opsbook("records", "list", check=True).out.count("running") == 1
     kernel = psutil.Process(project.wait_for_event("kernel-started")["data"]["pid"])
-    private = Path(kernel.environ()["OPSBOOK_GATE"]).parent
+    private = Path(kernel.environ()["IPYTHONDIR"]).parent
     assert private.stat().st_mode & 0o777 == 0o700
     process.kill()
     process.wait()

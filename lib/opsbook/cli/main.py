@@ -6,7 +6,7 @@ import sys
 import traceback
 from pathlib import Path
 
-from opsbook.cli import outlet
+from opsbook.cli import early, outlet
 from opsbook.cli.text import json_text, say
 from opsbook.errors import Fault, InputError, OpsbookError
 from opsbook.model.text import nearest
@@ -100,16 +100,17 @@ def _command(arguments: list[str]) -> int:
     name = arguments[0]
     if name not in COMMANDS:
         raise InputError(f"There is no command {name}. {nearest(name, COMMANDS)}", "opsbook --help lists them.")
-    module = importlib.import_module(f"opsbook.cli.{name}")
-    parser = argparse.ArgumentParser(
-        prog=f"opsbook {name}",
-        description=module.__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    module.configure(parser)
-    options = parser.parse_args(arguments[1:])
-    options.project = project
-    return int(module.execute(options))
+    with early.kernel(name, arguments[1:]):
+        module = importlib.import_module(f"opsbook.cli.{name}")
+        parser = argparse.ArgumentParser(
+            prog=f"opsbook {name}",
+            description=module.__doc__,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.configure(parser)
+        options = parser.parse_args(arguments[1:])
+        options.project = project
+        return int(module.execute(options))
 
 
 def _project(arguments: list[str]) -> tuple[Path | None, list[str]]:

@@ -1,4 +1,4 @@
-"""Start the kernel of a run: `python -m opsbook.effects.boot CONNECTION_FILE`.
+"""Start the kernel of a run: `python -m opsbook.effects.boot CONNECTION_FILE`, its order on standard input.
 
 What differs from a kernel of JupyterLab: no start-up files and no history of the user, lib/ on the path,
 every message on iopub numbered, and iopub waits for a slow reader instead of dropping output.
@@ -7,6 +7,7 @@ every message on iopub numbered, and iopub waits for a slow reader instead of dr
 import json
 import logging
 import os
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -61,8 +62,7 @@ def pack(message: Any) -> bytes:
 
 
 def main() -> None:
-    """Serve until the keeper ends this process."""
-    sys.path.insert(0, str(Path(os.environ["OPSBOOK_ROOT"]) / "lib"))
+    """Get ready, wait for the order, and serve until the keeper ends this process."""
     kernelapp.IOPubThread = CountedIOPub
     config = Config()
     config.HistoryManager.enabled = False
@@ -74,7 +74,31 @@ def main() -> None:
     config.InteractiveShellApp.exec_PYTHONSTARTUP = False
     app = kernelapp.IPKernelApp.instance(config=config, connection_file=sys.argv[1], log_level=logging.CRITICAL)
     app.initialize([])
+    _obey()
     app.start()
+
+
+def _obey() -> None:
+    """Take the order from standard input: the environment and the folder of the run."""
+    with socket.socket(fileno=0) as orders:
+        data = b""
+        while not data.endswith(b"\n"):
+            # The descriptor that comes along keeps the run's journal locked for as long as this process lives.
+            piece, held, _, _ = socket.recv_fds(orders, 65536, 4)
+            for descriptor in held:
+                os.set_inheritable(descriptor, False)
+            if not piece:
+                sys.exit(0)
+            data += piece
+        orders.detach()
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    order = json.loads(data)
+    os.environ.clear()
+    os.environ.update(order["env"])
+    os.chdir(order["cwd"])
+    sys.path.insert(0, str(Path(order["env"]["OPSBOOK_ROOT"]) / "lib"))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from opsbook.model.runbook import Runbook
 from opsbook.model.text import nearest
 from opsbook.policy import lock
 from opsbook.record import journal, notebook, seal, store, summary
-from opsbook.run import runner, secrets
+from opsbook.run import runner, secrets, spare
 from opsbook.settings import Settings
 from opsbook.source import names
 
@@ -81,7 +80,7 @@ def recorded(
     """Run what is planned, from the first file of its record to the seal."""
     redactor = held.redactor
     with _undisturbed():
-        folder = store.create(settings.records, planned.runbook, datetime.now(UTC))
+        folder = store.create(settings.records, spare.new_run(planned.runbook))
         files.write_atomic(folder / "runbook.md", drafted.runbook.source.encode())
         content = json.dumps(redactor.value(planned.to_json()), indent=2, ensure_ascii=False) + "\n"
         files.write_atomic(folder / "plan.json", content.encode())

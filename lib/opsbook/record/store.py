@@ -3,10 +3,8 @@
 import contextlib
 import fcntl
 import os
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +22,6 @@ PARTS = ("effects", "outputs", "inbox")
 
 DAMAGED = "damaged"
 """Outcome of a record that cannot be read."""
-
-_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 
 
 @dataclass(frozen=True)
@@ -84,10 +80,9 @@ def chain(folder: Path) -> Iterator[tuple[Event, str]]:
         raise InputError(f"{journal.NAME}: the line after event {known} cannot be read.", hint) from error
 
 
-def create(records: Path, runbook: str, when: datetime) -> Path:
-    """A new record folder; its name is the run's id. Raises InputError if none can be made."""
-    name = f"{when:%Y%m%dT%H%M%SZ}-{runbook}-{''.join(secrets.choice(_LETTERS) for _ in range(4))}"
-    folder = records / f"{when:%Y}" / f"{when:%m}" / name
+def create(records: Path, run: str) -> Path:
+    """A new record folder for a run, whose id begins with its time. Raises InputError if none can be made."""
+    folder = records / run[:4] / run[4:6] / run
     try:
         folder.mkdir(parents=True)
         for part in PARTS:

@@ -3,8 +3,10 @@
 It runs in its own session and adopts every orphan below it, so nothing of a run outlives the run:
 ansible-playbook, for one, lives in a session of its own and ignores a hang-up.
 
-It reads one JSON order from its standard input, then lines: `interrupt`, `end`. The end of that pipe
-means that the runner is gone. It writes JSON lines: {"kernel": pid}, {"exited": code}, {"left": n}.
+It is started with the run's id, the run's private folder and the descriptor for the kernel's output. Its
+standard input is a socket: one JSON order for the kernel, with the descriptors that come with it, then lines:
+`interrupt`, `end`. The end of that socket means that the runner is gone. It writes JSON lines:
+{"kernel": pid}, {"exited": code}, {"left": n}.
 """
 
 import contextlib
@@ -12,15 +14,17 @@ import ctypes
 import json
 import os
 import selectors
-import shutil
 import signal
+import socket
 import subprocess
 import sys
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import psutil
+from opsbook.run import spare
 
-from opsbook.run import tree
+if TYPE_CHECKING:
+    import psutil
 
 _LOOK = 1.0  # seconds between two looks at what runs below the kernel
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of Linux's prctl(2)
@@ -28,25 +32,34 @@ _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of Linux's prctl(2)
 
 def main() -> None:
     """Serve one kernel until it ends or nobody wants it any more."""
-    order, rest = _order()
-    adopt_orphans()
-    wake = _signals()
+    run, private, output = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+    ours, theirs = socket.socketpair()
+    # First of all: it takes longest, and meanwhile this process imports what it needs itself.
     kernel = subprocess.Popen(
-        order["argv"],
-        env=order["env"],
-        cwd=order["cwd"],
-        stdin=subprocess.DEVNULL,
-        stdout=order["output"],
-        stderr=order["output"],
-        pass_fds=order["keep"],
+        [sys.executable, "-P", "-m", "opsbook.effects.boot", str(private / "connection.json")],
+        env={**os.environ, spare.MARK: run},
+        stdin=theirs.fileno(),
+        stdout=output,
+        stderr=output,
         start_new_session=True,
     )
-    os.close(order["output"])
+    theirs.close()
+    os.close(output)
+    from opsbook.run import tree
+
+    adopt_orphans()
+    wake = _signals()
     _tell({"kernel": kernel.pid})
-    seen = _serve(kernel, wake, rest)
-    left = tree.end(os.getpid(), order["run"], kernel.pid, seen=seen, adopted=True)
+    with socket.socket(fileno=os.dup(0)) as orders:
+        order, keep, rest = spare.receive(orders)
+    seen: list[psutil.Process] = []
+    if order is not None:
+        with contextlib.suppress(OSError):
+            socket.send_fds(ours, [(json.dumps(order) + "\n").encode()], keep)
+        seen = _serve(kernel, wake, rest)
+    left = tree.end(os.getpid(), run, kernel.pid, seen=seen, adopted=True)
     kernel.poll()
-    shutil.rmtree(order["private"], ignore_errors=True)
+    spare.remove(private)
     _tell({"left": left})
 
 
@@ -54,17 +67,6 @@ def adopt_orphans() -> None:
     """Make this process the parent of every orphan below it (Linux; elsewhere orphans stay orphans)."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None, use_errno=True).prctl(_SUBREAPER, 1, 0, 0, 0)
-
-
-def _order() -> tuple[dict[str, Any], bytes]:
-    data = b""
-    while b"\n" not in data:
-        piece = os.read(0, 65536)
-        if not piece:
-            sys.exit(0)
-        data += piece
-    line, _, rest = data.partition(b"\n")
-    return json.loads(line), rest
 
 
 def _signals() -> int:
@@ -80,12 +82,14 @@ def _signals() -> int:
     return reading
 
 
-def _serve(kernel: "subprocess.Popen[bytes]", wake: int, rest: bytes) -> list[psutil.Process]:
+def _serve(kernel: "subprocess.Popen[bytes]", wake: int, rest: bytes) -> "list[psutil.Process]":
     """Return when the kernel has ended, or the runner wants the end or is gone.
 
     Returns what was last seen below the kernel: a program with an environment of its own (sudo makes one)
     carries no mark, and when the kernel is killed its children are nobody's.
     """
+    from opsbook.run import tree
+
     seen: list[psutil.Process] = []
     with selectors.DefaultSelector() as selector:
         selector.register(0, selectors.EVENT_READ)
@@ -107,10 +111,18 @@ def _serve(kernel: "subprocess.Popen[bytes]", wake: int, rest: bytes) -> list[ps
             if wake in ready and signal.SIGTERM in os.read(wake, 4096):
                 return seen
             if 0 in ready:
-                piece = os.read(0, 65536)
+                piece = _read()
                 if not piece:
                     return seen
                 pending += piece
+
+
+def _read() -> bytes:
+    """What the runner sent; nothing if it is gone."""
+    try:
+        return os.read(0, 65536)
+    except ConnectionError:
+        return b""
 
 
 def _tell(message: dict[str, Any]) -> None:

@@ -10,12 +10,9 @@ import contextlib
 import fcntl
 import json
 import os
-import shutil
-import sys
-import tempfile
+import subprocess
 import termios
 import time
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,21 +20,18 @@ from typing import Any
 
 from opsbook.errors import Fault, OpsbookError
 from opsbook.model.effect import IN_FLIGHT
-from opsbook.run import tree
+from opsbook.run import spare, tree
 
 Message = dict[str, Any]
 
 _START_LIMIT = 60.0
 _DRAIN = 1.0
-_PASSED = ("PATH", "HOME", "LANG", "LANGUAGE", "TZ", "USER", "LOGNAME", "SHELL", "TMPDIR", "XDG_RUNTIME_DIR")
-_PASSED_ALSO = ("SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR", "VIRTUAL_ENV")
 
 
 @dataclass(frozen=True)
 class Launch:
-    """What a kernel is started with. `hold` is the descriptor that keeps the run's journal locked."""
+    """What a kernel is for. `hold` is the descriptor that keeps the run's journal locked."""
 
-    run: str
     root: Path
     keep_environment: tuple[str, ...] = ()
     hold: int | None = None
@@ -57,45 +51,37 @@ class KernelDied(Exception):
         return f"the kernel was killed by signal {-code}" if code < 0 else f"the kernel ended with exit code {code}"
 
 
-def private_folder() -> Path:
-    """A new folder only this user can read, short enough for socket paths, in memory where that is possible."""
-    places = [os.environ.get("XDG_RUNTIME_DIR"), "/dev/shm", tempfile.gettempdir()]  # noqa: S108  (mkdtemp makes it 0700)
-    for place in places:
-        if place and os.access(place, os.W_OK | os.X_OK) and len(place) < 60:
-            return Path(tempfile.mkdtemp(prefix="opsbook-", dir=place))
-    raise Fault("There is no folder for the run's sockets.", "Set TMPDIR to a folder with a short path.")
-
-
 class Kernel:
     """One kernel process and its keeper."""
 
-    def __init__(self, private: Path) -> None:
-        self.private = private
-        self.gate_path = private / "gate"
+    def __init__(self, started: spare.Spare) -> None:
+        self.private = started.private
+        self.gate_path = started.private / "gate"
         self.on_message: Callable[[Message], None] = lambda _: None
         self.on_raw: Callable[[str], None] = lambda _: None
         self.on_gap: Callable[[int], None] = lambda _: None
         self.code: int | None = None
         self.pid: int | None = None
         self.died = asyncio.Event()
-        self._keeper: asyncio.subprocess.Process | None = None
+        self._spare = started
         self._client: Any = None
         self._tasks: list[asyncio.Task[None]] = []
         self._replies: dict[str, asyncio.Future[Message]] = {}
         self._idle: dict[str, asyncio.Event] = {}
         self._count = 0
-        self._run = ""
-        self._raw: int | None = None
+        self._raw: int | None = started.raw
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self.fault: OpsbookError | None = None
 
     async def start(self, launch: Launch) -> None:
-        """Start keeper and kernel; returns when cells can run. Raises Fault if that takes too long."""
-        self._run = launch.run
-        (self.private / "ipython").mkdir(mode=0o700)
-        connection = self._connection()
-        await self._spawn(launch, connection)
-        self._connect(connection)
+        """Give the kernel its order; returns when cells can run. Raises Fault if that takes too long."""
+        loop = asyncio.get_running_loop()
+        assert self._raw is not None
+        os.set_blocking(self._raw, False)
+        loop.add_reader(self._raw, self._read_raw)
+        self._tasks = [asyncio.create_task(self._watch_keeper())]
+        self._spare.order(self._order_for(launch), launch.hold)
+        self._connect(self._spare.connection)
         try:
             await asyncio.wait_for(self._ready(), _START_LIMIT)
         except (TimeoutError, KernelDied) as error:
@@ -104,68 +90,14 @@ class Kernel:
                 f"The kernel did not start: {error}.", "Run opsbook with --verbose, or reinstall it."
             ) from error
 
-    def _connection(self) -> dict[str, Any]:
-        ports = {f"{name}_port": n for n, name in enumerate(("shell", "iopub", "stdin", "control", "hb"), 1)}
-        content = {
-            "transport": "ipc",
-            "ip": str(self.private / "k"),
-            "key": uuid.uuid4().hex,
-            "signature_scheme": "hmac-sha256",
-            **ports,
-        }
-        path = self.private / "connection.json"
-        path.touch(mode=0o600)
-        path.write_text(json.dumps(content), encoding="utf-8")
-        return content
-
-    async def _spawn(self, launch: Launch, connection: dict[str, Any]) -> None:
-        reading, writing = os.pipe()
-        keep = [launch.hold] if launch.hold is not None else []
-        environment = self._environment(launch)
-        self._keeper = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-P",
-            "-m",
-            "opsbook.run.keeper",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=writing,
-            pass_fds=[writing, *keep],
-            start_new_session=True,
-            env=environment,
-        )
-        order = {
-            "argv": [sys.executable, "-P", "-m", "opsbook.effects.boot", str(self.private / "connection.json")],
-            "env": {**environment, tree.MARK: launch.run},
-            "cwd": str(launch.root),
-            "run": launch.run,
-            "output": writing,
-            "keep": keep,
-            "private": str(self.private),
-        }
-        assert self._keeper.stdin is not None
-        self._keeper.stdin.write((json.dumps(order) + "\n").encode())
-        await self._keeper.stdin.drain()
-        os.close(writing)
-        self._raw = reading
-        os.set_blocking(reading, False)
-        asyncio.get_running_loop().add_reader(reading, self._read_raw)
-        self._tasks = [asyncio.create_task(self._watch_keeper())]
-
-    def _environment(self, launch: Launch) -> dict[str, str]:
-        names = (*_PASSED, *_PASSED_ALSO, *launch.keep_environment)
-        passed = {name: os.environ[name] for name in names if name in os.environ}
-        passed |= {
-            name: value for name, value in os.environ.items() if name.startswith(("LC_", "ANSIBLE_", "COVERAGE_"))
-        }
-        return passed | {
+    def _order_for(self, launch: Launch) -> dict[str, Any]:
+        environment = spare.environment(self.private, launch.keep_environment)
+        own = {
+            spare.MARK: self._spare.run,
             "OPSBOOK_GATE": str(self.gate_path),
             "OPSBOOK_ROOT": str(launch.root),
-            "IPYTHONDIR": str(self.private / "ipython"),
-            "JUPYTER_PLATFORM_DIRS": "1",
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         }
+        return {"env": environment | own, "cwd": str(launch.root)}
 
     def _connect(self, connection: dict[str, Any]) -> None:
         import zmq
@@ -219,14 +151,13 @@ class Kernel:
 
     async def interrupt(self) -> None:
         """SIGINT to the kernel."""
-        await self._order(b"interrupt\n")
+        self._tell(b"interrupt\n")
 
     async def end(self) -> None:
         """End the kernel and everything it started, and wait until that is done."""
-        await self._order(b"end\n")
-        if self._keeper is not None:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._keeper.wait(), tree.DEADLINE + 5)
+        self._tell(b"end\n")
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(self._tasks[0]), tree.DEADLINE + 5)
         self.died.set()
         for task in self._tasks:
             task.cancel()
@@ -235,24 +166,23 @@ class Kernel:
         if self._client is not None:
             self._client.stop_channels()
             self._client.context.destroy(linger=0)
-        shutil.rmtree(self.private, ignore_errors=True)
+        self._spare.control.close()
+        spare.remove(self.private)
 
-    async def _order(self, line: bytes) -> None:
-        if self._keeper is not None and self._keeper.stdin is not None:
-            with contextlib.suppress(ConnectionError):
-                self._keeper.stdin.write(line)
-                await self._keeper.stdin.drain()
+    def _tell(self, line: bytes) -> None:
+        """One line to the keeper, who may be gone."""
+        with contextlib.suppress(OSError):
+            self._spare.control.sendall(line)
 
     async def _watch_keeper(self) -> None:
-        assert self._keeper is not None and self._keeper.stdout is not None
-        async for line in self._keeper.stdout:
+        async for line in await _lines(self._spare.keeper):
             message = json.loads(line)
             self.pid = message.get("kernel", self.pid)
             if "exited" in message:
                 self.code = message["exited"]
         # The keeper ended orderly, or was killed: in that case its orphans came to this process.
-        if self._keeper.returncode != 0:
-            await asyncio.to_thread(tree.end, os.getpid(), self._run, self.pid)
+        if await asyncio.to_thread(self._spare.keeper.wait) != 0:
+            await asyncio.to_thread(tree.end, os.getpid(), self._spare.run, self.pid)
         self.died.set()
 
     def _read_raw(self) -> None:
@@ -326,6 +256,14 @@ class Kernel:
         if self._count and number > self._count + 1:
             self.on_gap(number - self._count - 1)
         self._count = number
+
+
+async def _lines(keeper: "subprocess.Popen[bytes]") -> asyncio.StreamReader:
+    """What the keeper says, line by line."""
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), keeper.stdout)
+    return reader
 
 
 def _waiting(descriptor: int) -> int:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import shutil
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from opsbook.model.person import Answer, Person, Question
 from opsbook.model.plan import Plan
 from opsbook.model.redact import Redactor
 from opsbook.model.runbook import Role, Runbook
-from opsbook.run import inbox, keeper, kernel
+from opsbook.run import inbox, keeper, kernel, spare
 from opsbook.run.cancel import Cancel
 from opsbook.run.cells import Cells
 from opsbook.run.engine import Engine, Progress
@@ -86,12 +85,12 @@ def _engine(job: Job, sink: Sink, vault: Vault, questions: Questions, cancel: Ca
     cancel.on_first = stop
 
     async def start_kernel() -> kernel.Kernel:
-        started = kernel.Kernel(kernel.private_folder())
+        started = kernel.Kernel(spare.take(job.run))
         context["private"] = str(started.private)
         await gate.listen(started.gate_path)
         started.on_message, started.on_raw = outputs.message, outputs.raw
         started.on_gap = lambda missing: _gap(sink, missing)
-        await started.start(kernel.Launch(job.run, job.root, job.keep_environment, job.hold))
+        await started.start(kernel.Launch(job.root, job.keep_environment, job.hold))
         sink.write("kernel-started", {"pid": started.pid})
         return started
 
@@ -137,7 +136,7 @@ async def session(
     descriptor: int, environment: Environment, context: Mapping[str, Any], redactor: Redactor, vault: Vault
 ) -> None:
     """Serve one notebook on a connected socket. Nothing is recorded: a session is no run."""
-    private = kernel.private_folder()
+    private = spare.private_folder()
     try:
         sink = _Forget()
         gate = Gate(
@@ -154,7 +153,7 @@ async def session(
         print("ready", flush=True)
         await gate.adopt(socket.socket(fileno=descriptor))
     finally:
-        shutil.rmtree(private, ignore_errors=True)
+        spare.remove(private)
 
 
 class _Elsewhere:

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 
 import psutil
 
-MARK = "OPSBOOK_RUN"
+from opsbook.run.spare import MARK
+
 GRACE = 0.5
 """Seconds between SIGTERM and SIGKILL."""
 

@@ -1,0 +1,41 @@
+"""Start what takes longest before anything else is even imported."""
+
+import contextlib
+import re
+import sys
+from collections.abc import Iterator
+
+_FLAGS = frozenset({"-y", "--yes", "--json"})
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+
+@contextlib.contextmanager
+def kernel(command: str, arguments: list[str]) -> Iterator[None]:
+    """A kernel for a run that will probably come. Where a person is asked first, it can wait for the answer."""
+    name = _runbook(arguments) if command == "run" and not _asks_first(arguments) else None
+    if name is None:
+        yield
+        return
+    from opsbook.run import spare
+
+    spare.prepare(name)
+    try:
+        yield
+    finally:
+        spare.abandon()
+
+
+def _asks_first(arguments: list[str]) -> bool:
+    terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    return bool({"-h", "--help"} & set(arguments)) or (terminal and not _FLAGS & set(arguments))
+
+
+def _runbook(arguments: list[str]) -> str | None:
+    """The first argument that is neither an option nor an option's value. A wrong guess costs only a kernel."""
+    rest = iter(arguments)
+    for argument in rest:
+        if not argument.startswith("-"):
+            return argument if _NAME.fullmatch(argument) else None
+        if "=" not in argument and argument not in _FLAGS:
+            next(rest, None)
+    return None
