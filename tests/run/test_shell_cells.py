@@ -279,6 +279,8 @@ def test_a_public_page_lists_lints_and_runs_unchanged(project: Project) -> None:
         ("Just some words.\n", ["steps"]),
         ("# T\n\n## Overview\nWords.\n\n## Call somebody\nNow.\n\n## Links\n- none\n", ["call-somebody"]),
         ("# T\n\n### One\n```bash\ntrue\n```\n\n### Two\nBy hand.\n", ["one", "two"]),
+        ("# T\n\n## Query\n```sql\nselect 1\n```\n\n## Do\n```bash\ntrue\n```\n", ["query", "do"]),
+        ("# T\n\n## Do\nUse ```inline``` text.\n```bash\ntrue\n```\n", ["do"]),
         ("# T\n```bash\ntrue\n```\n\n# More\n```bash\ntrue\n```\n", ["steps", "more"]),
     ],
 )

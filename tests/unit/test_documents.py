@@ -131,7 +131,7 @@ def test_jupytext_sees_the_same_cells(path: Path) -> None:
         ("## Contacts", "```python\nx = 1\n", "D001"),
         ('tags=["parameters"]', '{tags=["parameters"]}', "D002"),
         ("timeout=120", 'timeout="soon"', "D003"),
-        ("```console\n$ not a cell", "```bash\necho hello", "D004"),
+        ("```console\n$ not a cell", "```ruby\nputs 1", "D004"),
         ('service: str = "arcade"', "service = 3", "P002"),
         ('service: str = "arcade"', "service: =", "P001"),
         ("## Rollback", "## Contact", "S001"),
@@ -152,6 +152,10 @@ def test_jupytext_sees_the_same_cells(path: Path) -> None:
         ("release.yml", "relaese.yml", "C006"),
         ('http("GET", "http://x/readyz", expect=200)', "ask(name, 'Go?')", "C007"),
         ('http("GET", "http://x/readyz"', 'http("POST", "http://x/readyz", changes=False', "C008"),
+        ("```console\n$ not a cell", "```bash\n$ uptime", "C009"),
+        ("```console\n$ not a cell", "```sh\n# uptime", "C009"),
+        ("```console\n$ not a cell", "```bash\nkubectl -n <name-space> get pods", "C009"),
+        ("```console\n$ not a cell", '```bash tags=["read"]\nuptime', "C008"),
         ('"version": before', '"version": after', "R001"),
         ('done("Unpack")', 'done("Unpakc")', "R002"),
     ],
@@ -187,6 +191,35 @@ def test_every_prerequisite_comes_first_in_any_case() -> None:
     text = "# P\n\n## Steps\n\n### One\nDo.\n\n## prerequisites\n\n### Two\nDo.\n"
     runbook, _ = notebook.parse(text, "procedures/p.md")
     assert [step.id for step in runbook.forward()] == ["two", "one"]
+
+
+READS = GOOD.replace('```python\nhttp("GET", "http://x/readyz", expect=200)', "```bash{}\ncurl -f http://x/readyz")
+
+
+@pytest.mark.parametrize(("tags", "code"), [("", "C005"), (' tags=["read"]', "C008"), (' tags=["other"]', "C005")])
+def test_a_shell_cell_that_reads_says_so(tags: str, code: str) -> None:
+    assert codes(READS.replace("bash{}", f"bash{tags}")) == {code}
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "# restart it\nsystemctl restart cache",
+        "sort <in >out",
+        "cat <<EOF >file\nx\nEOF",
+        "while read -r x; do echo $x; done < <(ls)",
+        "import sys; sys.exit(1)",
+        'test "$a" -lt 3 && echo "${b}>c"',
+    ],
+)
+def test_what_a_shell_cell_may_say(script: str) -> None:
+    assert codes(GOOD.replace("```console\n$ not a cell", f"```bash\n{script}")) == set()
+
+
+def test_a_prompt_says_its_line() -> None:
+    said = problems(GOOD.replace("```console\n$ not a cell", "```bash\nuptime\nrestart <the service>"))
+    line = GOOD.split("\n").index("$ not a cell") + 2
+    assert [text.split(" is for")[0] for text in said] == [f"runbooks/page.md:{line}:9 C009 <the service>"]
 
 
 def test_mkdocs_keys_are_allowed() -> None:

@@ -12,6 +12,8 @@ from opsbook.errors import Fault, InputError, OpsbookError
 from opsbook.model.text import nearest
 
 COMMANDS = {
+    "init": "make a repository of your own, with one of everything",
+    "new": "write a new page of a kind",
     "list": "what runbooks and procedures there are",
     "show": "one runbook: parameters, steps, roles",
     "check": "every problem of every document",

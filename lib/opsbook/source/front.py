@@ -6,26 +6,13 @@ import yaml
 from pydantic import ValidationError
 
 from opsbook.files import parse_yaml
-from opsbook.model.front import MKDOCS_KEYS, FrontMatter
+from opsbook.model.front import MKDOCS_KEYS, FrontMatter, split
 from opsbook.model.text import nearest, one_line
 from opsbook.source.problem import Problem
 
 _BOM = "\ufeff"
 _IGNORED = MKDOCS_KEYS | {"jupyter", "jupytext"}
-
-
 _KEY = re.compile(r"[A-Za-z_][\w-]*\s*:(\s|$)")
-
-
-def split(text: str) -> tuple[str | None, int]:
-    """The front matter's YAML (None if there is none) and the index of the first line after it."""
-    lines = text.removeprefix(_BOM).split("\n")
-    if lines[0].rstrip() != "---":
-        return None, 0
-    for index, line in enumerate(lines[1:], 1):
-        if line.rstrip() == "---":
-            return "\n".join(lines[1:index]), index + 1
-    return None, 0
 
 
 def parse(text: str, path: str) -> tuple[FrontMatter, list[Problem]]:
@@ -77,3 +64,9 @@ def _problem(where: tuple[int | str, ...], kind: str, message: str, block: str, 
         known = [*FrontMatter.model_fields, *_IGNORED]
         return Problem(path, line, 1, "F002", f"unknown key {key}. {nearest(key, known)}")
     return Problem(path, line, 1, "F003", f"{key}: {message[0].lower()}{message[1:]}")
+
+
+def meant(key: str) -> str | None:
+    """The known key that this one is in other case, or with hyphens for underscores."""
+    plain = key.lower().replace("-", "_")
+    return plain if plain in FrontMatter.model_fields and plain != key else None

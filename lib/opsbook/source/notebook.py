@@ -12,7 +12,7 @@ from opsbook.model.text import slug
 from opsbook.source import bare, front, parameters
 from opsbook.source.problem import Problem
 
-_FENCE = re.compile(r"^(`{3,}|~{3,})\s*([\w+#-]*)(.*)$")
+_FENCE = re.compile(r"^(`{3,}(?=[^`]*$)|~{3,})\s*([\w+#-]*)(.*)$")
 _HEADING = re.compile(r"^(#{1,6})\s+(.*?)\s*#*\s*$")
 _MAGIC = re.compile(r"^%%(\w+).*\n?")
 _EXPECTED = re.compile(r"^\**Expected:?\**:?\s*(.*)$")
@@ -176,8 +176,12 @@ def _outline(lines: list[str], at: int, cells: dict[int, tuple[int, Cell]], *, b
     plain = {opening: closing for opening, closing in _fences(lines, at) if opening not in cells}
     while at < len(lines):
         if at in cells:
-            at, cell = cells[at]
-            current.cells.append(cell)
+            after, cell = cells[at]
+            if cell.language in ("python", *SHELLS):
+                current.cells.append(cell)
+            else:
+                current.prose += lines[at:after]
+            at = after
             continue
         if at in plain:
             current.prose += lines[at : plain[at] + 1]

@@ -1,0 +1,90 @@
+"""F: the front matter. All but F004 are found while it is read (source/front.py)."""
+
+import string
+
+from opsbook.model.runbook import Runbook
+from opsbook.model.text import nearest
+from opsbook.source.rules.base import Found, Known, Rule, at, front_line
+
+_GOOD = """\
+---
+title: Restart the cache
+kind: maintenance
+owner: platform
+reviewed: 2026-11-20
+---
+
+# Restart the cache
+
+## Steps
+
+### Restart it
+Restart the cache on every host, one after the other.
+"""
+
+RULES = (
+    Rule(
+        code="F001",
+        name="front-matter-unreadable",
+        text="The front matter is not YAML, is no list of keys, or has no closing `---`.",
+        why="Nothing of it would count: no owner, no lock, no rollback.",
+        bad=_GOOD.replace("kind: maintenance", "kind: [maintenance"),
+        good=_GOOD,
+    ),
+    Rule(
+        code="F002",
+        name="unknown-key",
+        text="A key of the front matter is neither opsbook's nor one of MkDocs.",
+        why="A key with a slip in it does nothing, and nobody notices: `rolback: automatic` rolls nothing back.",
+        bad=_GOOD.replace("owner:", "Owner:"),
+        good=_GOOD,
+        fix="A known key in other case, or with hyphens for underscores, is written as it should be.",
+    ),
+    Rule(
+        code="F003",
+        name="bad-value",
+        text="A key of the front matter has a value that it cannot take.",
+        why="The whole key would be ignored.",
+        bad=_GOOD.replace("kind: maintenance", "kind: Maintenance"),
+        good=_GOOD,
+        fix="A `kind` or `rollback` in other case is written in lower case.",
+    ),
+    Rule(
+        code="F004",
+        name="lock-name",
+        text="A lock names, in braces, what is no parameter of the page, or a secret one.",
+        why="A lock's name is made before the run from `{environment}` and the parameters; it is shown to everybody.",
+        bad=_GOOD.replace("reviewed:", 'lock: ["{environment}/{cache}"]\nreviewed:'),
+        good=_GOOD.replace("reviewed:", 'lock: ["{environment}/cache"]\nreviewed:'),
+    ),
+    Rule(
+        code="F005",
+        name="late-front-matter",
+        text="Blank lines stand before the front matter.",
+        why="Front matter begins on the first line, or it is text like any other.",
+        bad="\n" + _GOOD,
+        good=_GOOD,
+        fix="The blank lines are removed.",
+    ),
+)
+
+
+def _locks(runbook: Runbook, _: Known) -> Found:
+    """F004: a lock names a target by parameters that exist and are not secret."""
+    usable = {p.name for p in runbook.parameters if not p.secret} | {"environment"}
+    for target in runbook.front.lock:
+        for name in _placeholders(target):
+            if name not in usable:
+                text = f"the lock names {{{name}}}. {nearest(name, usable)}"
+                yield at(runbook, front_line(runbook, "lock"), "F004", text)
+
+
+def _placeholders(target: str) -> list[str]:
+    """The names in braces of a lock target."""
+    try:
+        return [name for _, name, _, _ in string.Formatter().parse(target) if name is not None]
+    except ValueError:
+        return [target]
+
+
+CHECKS = (_locks,)
