@@ -1,5 +1,6 @@
 """Where the project is, and what its opsbook.toml says."""
 
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,27 @@ def _usable(text: str) -> str:
 _Text = Annotated[str, Field(min_length=1), AfterValidator(_usable)]
 
 
+_DAYS = re.compile(r"[1-9][0-9]{0,4}d")
+
+
+def _days(text: str) -> str:
+    if not _DAYS.fullmatch(text):
+        raise ValueError("write days, such as 365d")
+    return text
+
+
+_Days = Annotated[str, AfterValidator(_days)]
+
+
+class _Retention(BaseModel):
+    """The table [retention] of opsbook.toml."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    keep: _Days | None = None
+    keep_failed: _Days | None = None
+    keep_last: Annotated[int, Field(ge=0)] = 10
+
+
 class _Content(BaseModel):
     """The content of opsbook.toml."""
 
@@ -29,6 +51,19 @@ class _Content(BaseModel):
     state: _Text = ".opsbook"
     vault_password_file: Annotated[str, AfterValidator(_usable)] | None = None
     keep_environment: list[_Text] = Field(default_factory=list)
+    retention: _Retention | None = None
+
+
+@dataclass(frozen=True)
+class Retention:
+    """How long records are kept, in days: of runs that went well (or were refused), and of all others.
+
+    None keeps them for good. The newest `keep_last` of each runbook in each environment always stay.
+    """
+
+    keep: int | None
+    keep_failed: int | None
+    keep_last: int
 
 
 @dataclass(frozen=True)
@@ -44,6 +79,7 @@ class Settings:
     state: Path
     vault_password_file: Path | None = None
     keep_environment: tuple[str, ...] = ()
+    retention: Retention | None = None
 
     @property
     def runbooks(self) -> Path:
@@ -82,7 +118,15 @@ def load(start: Path, *, given: bool = False) -> Settings:
         state=_folder(root, "state", content.state),
         vault_password_file=_file(root, content.vault_password_file),
         keep_environment=tuple(content.keep_environment),
+        retention=_retention(content.retention),
     )
+
+
+def _retention(content: _Retention | None) -> Retention | None:
+    if content is None:
+        return None
+    keep, keep_failed = (int(days[:-1]) if days else None for days in (content.keep, content.keep_failed))
+    return Retention(keep, keep_failed, content.keep_last)
 
 
 def _find_root(start: Path, given: bool) -> Path:
@@ -113,7 +157,7 @@ def _problems(path: Path, error: ValidationError) -> list[str]:
     """One sentence for each; a setting in a list is named with its place, such as keep_environment.0."""
     return [
         f"{path}: unknown setting {e['loc'][0]}."
-        if e["type"] == "extra_forbidden"
+        if e["type"] == "extra_forbidden" and len(e["loc"]) == 1
         else f"{path}: {'.'.join(map(str, e['loc']))}: {e['msg']}."
         for e in error.errors()
     ]

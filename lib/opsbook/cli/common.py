@@ -28,6 +28,11 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
+def add_run(parser: argparse.ArgumentParser, nargs: str | None = None) -> None:
+    """The argument that names a run."""
+    parser.add_argument("run", nargs=nargs, help="an id, its beginning, or last")
+
+
 def print_json(value: Any) -> None:
     say(json_text(value, indent=2))
 

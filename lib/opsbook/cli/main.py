@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -21,10 +22,12 @@ COMMANDS = {
     "run": "run a runbook",
     "cancel": "ask a run that goes on to stop",
     "answer": "answer a question of a run that goes on",
-    "records": "what runs left: list, show, verify",
+    "records": "what runs left: list, show, diff, verify, prune, hold",
     "env": "environments: list, show",
     "locks": "what is locked, and by which run",
     "unlock": "take a lock from a run that will never finish",
+    "doctor": "what would keep opsbook, or one run, from working",
+    "completion": "what makes bash, zsh or fish complete all this",
     "session": "",
 }
 """Commands and what they are for. One without text is for opsbook's own use and not listed."""
@@ -43,6 +46,8 @@ cancelled · 70 a fault in opsbook."""
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns its exit code. Every error becomes a sentence here and nowhere else."""
+    if "_ARGCOMPLETE" in os.environ:
+        return importlib.import_module("opsbook.cli.complete").answer(COMMANDS)  # type: ignore[no-any-return]
     arguments = sys.argv[1:] if argv is None else argv
     verbose = "--verbose" in arguments
     arguments = [argument for argument in arguments if argument != "--verbose"]
@@ -91,7 +96,7 @@ def _told(code: int, out: outlet.Outlet, command: list[str]) -> int:
 def _command(arguments: list[str]) -> int:
     project, arguments = _project(arguments)
     if not arguments or arguments[0] in ("-h", "--help", "help"):
-        lines = (f"  {name:<9} {text}" for name, text in COMMANDS.items() if text)
+        lines = (f"  {name:<10} {text}" for name, text in COMMANDS.items() if text)
         say(USAGE.format(commands="\n".join(lines)))
         return 0
     if arguments[0] == "--version":

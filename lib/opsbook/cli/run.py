@@ -11,6 +11,7 @@ from opsbook.errors import InputError
 from opsbook.model.person import Person
 from opsbook.model.plan import Plan
 from opsbook.model.runbook import Runbook
+from opsbook.record import usual
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +37,8 @@ def execute(options: argparse.Namespace) -> int:
     person: Person = TerminalPerson(shown, flow.operator()) if terminal else Nobody()
 
     def on_start(run: str, planned: Plan, runbook: Runbook) -> "view.Listener":
-        shown.start(run, planned, runbook)
+        known = usual.seconds(settings.records, planned.runbook, planned.environment)
+        shown.start(run, planned, runbook, known)
         return shown.event
 
     try:

@@ -8,7 +8,7 @@ import contextlib
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -43,7 +43,7 @@ _MARKS = {
 class View(Protocol):
     """Shows one run."""
 
-    def start(self, run: str, plan: Plan, runbook: Runbook) -> None: ...
+    def start(self, run: str, plan: Plan, runbook: Runbook, usual: Mapping[str, float]) -> None: ...
     def event(self, event: Event) -> None: ...
     def paused(self) -> contextlib.AbstractContextManager[None]: ...
     def close(self) -> None: ...
@@ -60,7 +60,7 @@ def choose(*, terminal: bool, as_json: bool) -> View:
 class JsonView:
     """One event a line; the last line says where the record lies."""
 
-    def start(self, run: str, plan: Plan, runbook: Runbook) -> None:
+    def start(self, run: str, plan: Plan, runbook: Runbook, usual: Mapping[str, float]) -> None:
         """Nothing: the first event says it."""
 
     def event(self, event: Event) -> None:
@@ -98,10 +98,16 @@ class _Story:
         self._effects: dict[int, dict[str, Any]] = {}
         self._titles: dict[str, str] = {}
         self._plan: Plan | None = None
+        self._usual: Mapping[str, float] = {}
         self._rolled_back = False
 
-    def begin(self, plan: Plan) -> None:
+    def begin(self, plan: Plan, usual: Mapping[str, float]) -> None:
         self._plan = plan
+        self._usual = usual
+
+    def usual(self, step: str) -> str:
+        """`(usually 25 s)`: what the step took in earlier runs that went well; empty if there are none."""
+        return f"(usually {duration(self._usual[step])})" if step in self._usual else ""
 
     def note(self, event: Event) -> None:
         """Remember what the end of the story needs."""
@@ -174,8 +180,8 @@ class PlainView:
     def __init__(self) -> None:
         self._story = _Story()
 
-    def start(self, run: str, plan: Plan, runbook: Runbook) -> None:
-        self._story.begin(plan)
+    def start(self, run: str, plan: Plan, runbook: Runbook, usual: Mapping[str, float]) -> None:
+        self._story.begin(plan, usual)
         self._line(f"{plan.title} in {plan.environment}: {_values(plan)}")
         self._line(f"run {run}")
 
@@ -184,7 +190,7 @@ class PlainView:
         data = event.data
         match event.type:
             case "step-started":
-                self._line(f"{data['section']} / {data['title']}")
+                self._line(f"{data['section']} / {data['title']} {self._story.usual(data['step'])}".rstrip())
             case "step-finished":
                 why = f": {one_line(data['why'], 400)}" if data.get("why") else ""
                 self._line(f"  {data['status']} in {duration(data['seconds'])}{why}")
@@ -267,14 +273,15 @@ class LiveView:
         self._spinner = Spinner("dots", style="cyan")
         self._section = ""
         self._step = ""
+        self._usual = ""
         self._since = 0.0
         self._doing = ""
         self._lines: deque[str] = deque(maxlen=self.LINES)
         self._errors: list[str] = []
         self._live = Live(get_renderable=self._now, console=self._console, transient=True, refresh_per_second=8)
 
-    def start(self, run: str, plan: Plan, runbook: Runbook) -> None:
-        self._story.begin(plan)
+    def start(self, run: str, plan: Plan, runbook: Runbook, usual: Mapping[str, float]) -> None:
+        self._story.begin(plan, usual)
         self._print(f"{plan.title}", "bold", f"  {plan.environment}", "bold magenta")
         self._print(f"  {_values(plan)}", "")
         self._print(f"  {run}", "dim")
@@ -295,7 +302,7 @@ class LiveView:
 
         if not self._step:
             return Text("")
-        spent = duration(time.monotonic() - self._since)
+        spent = f"{duration(time.monotonic() - self._since)} {self._usual}".rstrip()
         doing = one_line(plain(self._doing), 80)
         self._spinner.update(text=Text(f" {self._step}  {spent}  ", "bold").append(doing, "cyan"))
         lines = [Text(f"      {one_line(line, self._console.width - 8)}", "dim") for line in self._lines]
@@ -328,6 +335,7 @@ class LiveView:
             self._section = data["section"]
             self._print(f"{self._section}", "bold")
         self._step, self._since, self._doing = one_line(plain(data["title"])), time.monotonic(), ""
+        self._usual = self._story.usual(data["step"])
         self._lines.clear()
         self._errors.clear()
 
@@ -373,7 +381,6 @@ class LiveView:
         style = "bold green" if good else "bold yellow" if ending.outcome is Outcome.ROLLED_BACK else "bold red"
         self._print("", "")
         self._print(f"{ending.outcome!s} in {duration(ending.seconds)}", style)
-        if not good:
-            self._print(f"  {ending.reason}", "")
+        self._print(f"  {ending.reason}", "dim" if good else "")
         for line in self._story.ending(finished, settings):
             self._print(line, "")

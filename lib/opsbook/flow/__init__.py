@@ -7,21 +7,29 @@ the seal. What is refused before the record exists leaves nothing behind.
 
 from opsbook.flow.context import ansible_bin, operator
 from opsbook.flow.control import send, unlock
+from opsbook.flow.doctor import Check, project_checks, runbook_checks
 from opsbook.flow.drafts import Draft, Request, draft, plan
 from opsbook.flow.notebooks import run_notebook
+from opsbook.flow.retention import hold, prune, release
 from opsbook.flow.running import Finished, run
 from opsbook.flow.sessions import session
 
 __all__ = [
+    "Check",
     "Draft",
     "Finished",
     "Request",
     "ansible_bin",
     "draft",
+    "hold",
     "operator",
     "plan",
+    "project_checks",
+    "prune",
+    "release",
     "run",
     "run_notebook",
+    "runbook_checks",
     "send",
     "session",
     "unlock",

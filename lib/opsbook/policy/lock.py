@@ -125,10 +125,11 @@ def _file(state: Path, target: str) -> Path:
 
 def _clash(state: Path, path: Path, held: Lock, wanted: Lock) -> bool:
     """By target; and by file, since a damaged one may not say its whole target."""
-    return _conflict(held.target, wanted.target) or path == _file(state, wanted.target)
+    return conflict(held.target, wanted.target) or path == _file(state, wanted.target)
 
 
-def _conflict(one: str, other: str) -> bool:
+def conflict(one: str, other: str) -> bool:
+    """Whether two targets exclude each other: the same, or one inside the other."""
     a, b = one.split("/"), other.split("/")
     shared = min(len(a), len(b))
     return a[:shared] == b[:shared]

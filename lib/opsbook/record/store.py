@@ -12,7 +12,7 @@ from opsbook.errors import InputError
 from opsbook.files import is_plain
 from opsbook.model.event import Event, Outcome
 from opsbook.model.text import nearest
-from opsbook.record import journal, summary
+from opsbook.record import journal, logbook, summary
 
 SEAL = "seal.json"
 SUMMARY = "record.json"
@@ -35,6 +35,21 @@ class Record:
     def events(self) -> list[Event]:
         """Raises InputError if the journal is damaged."""
         return [event for event, _ in chain(self.folder)]
+
+    def text(self, name: str) -> str:
+        """A file of the record as text. Raises InputError if it is missing, or no file of text."""
+        path = self.folder / name
+        try:
+            if is_plain(path) and path.resolve().is_relative_to(self.folder.resolve()):
+                return path.read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            raise self.damaged(name) from error
+        raise self.damaged(name)
+
+    def damaged(self, name: str) -> InputError:
+        """What to raise for a file of the record that cannot be used."""
+        hint = f"opsbook records verify {self.id} names every file that is not as it was sealed."
+        return InputError(f"{self.folder / name} is missing or damaged.", hint)
 
     def summary(self) -> dict[str, Any]:
         """record.json, or for a run without an end what its journal says up to now. Raises InputError if damaged."""
@@ -102,6 +117,39 @@ def records(root: Path) -> Iterator[Record]:
         yield Record(folder.name, folder, _state(folder))
 
 
+def newest(root: Path, runbook: str | None = None) -> Iterator[Path]:
+    """Folders of runs (of one runbook), newest first, by their names alone: nothing in them is read.
+
+    Quarantined records are left out. Fast also where there are ten thousands.
+    """
+    for year in filter(str.isdigit, _descending(root)):
+        for month in _descending(root / year):
+            for run in _descending(root / year / month):
+                if runbook_of(run) and runbook in (None, runbook_of(run)):
+                    yield root / year / month / run
+
+
+def runbook_of(run: str) -> str:
+    """The runbook that a run's id names: 20261120T181203Z-deploy-service-7f3k -> deploy-service."""
+    return run.partition("-")[2].rpartition("-")[0]
+
+
+def _descending(folder: Path) -> list[str]:
+    try:
+        with os.scandir(folder) as found:
+            return sorted((entry.name for entry in found), reverse=True)
+    except OSError:
+        return []
+
+
+def exact(root: Path, run: str) -> Record | None:
+    """The record with exactly this id, found by its name."""
+    for folder in (root / run[:4] / run[4:6] / run, root / QUARANTINE / run):
+        if any(os.path.lexists(folder / name) for name in (journal.NAME, SEAL)):
+            return Record(run, folder, _state(folder))
+    return None
+
+
 def find(root: Path, wanted: str) -> Record:
     """The record with this id, unique prefix, or `last`. Raises InputError."""
     known = list(records(root))
@@ -114,8 +162,16 @@ def find(root: Path, wanted: str) -> Record:
         raise InputError(
             f"{wanted} fits {len(matches)} runs: {', '.join(m.id for m in matches[:5])}.", "Write more of it."
         )
-    hint = nearest(wanted, [r.id for r in known[:50]]) if known else "No run has left a record yet."
-    raise InputError(f"There is no run {wanted}.", hint)
+    raise InputError(f"There is no run {wanted}.", _absent(root, wanted, known))
+
+
+def _absent(root: Path, wanted: str, known: list[Record]) -> str:
+    """Why there is no such run: its record was pruned, or its id is another."""
+    with contextlib.suppress(InputError):
+        for gone in logbook.entries(root / logbook.PRUNED):
+            if gone["run"] == wanted:
+                return f"Its record was pruned on {gone.get('time')} by {gone.get('by')} ({gone.get('rule')})."
+    return nearest(wanted, [r.id for r in known[:50]]) if known else "No run has left a record yet."
 
 
 def _state(folder: Path) -> str:

@@ -7,7 +7,7 @@ from opsbook.source.names import Call
 from opsbook.source.rules.base import Found, Known, Rule, at, calls, cells
 
 _PLACEHOLDER = re.compile(r"(?<![<\w])<[A-Za-z](?:[A-Za-z0-9_ .-]*[A-Za-z0-9_])?>")
-_QUOTED = re.compile(r"""\\.|'[^']*'|"(?:\\.|[^"\\])*"|(?:^|(?<=\s))\#[^\n]*""", re.MULTILINE | re.DOTALL)
+_QUOTED = re.compile(r"""\\.|'[^']*'|"(?:\\.|\$\([^()]*\)|[^"\\])*"|(?:^|(?<=\s))\#[^\n]*""", re.MULTILINE | re.DOTALL)
 _PROMPTS = ("$ ", "# ")
 
 _STEPS = "\n## Steps\n\n### Act\nDo it.\n"

@@ -1,0 +1,120 @@
+"""What a shell asks for while somebody types: the parser of that one command, and the values it may take.
+
+The shell sets _ARGCOMPLETE and reads the answer from a descriptor of its own. Whatever goes wrong, it is told
+nothing: somebody who types must never see a traceback.
+"""
+
+import argparse
+import contextlib
+import importlib
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from argcomplete.completers import SuppressCompleter
+from argcomplete.finders import CompletionFinder
+from argcomplete.lexers import split_line
+
+from opsbook import settings
+from opsbook.cli import complete_values
+from opsbook.cli.complete_values import Typed
+
+_FILES = {"params_file": False, "project": True}
+"""Arguments that name a file, and whether it must be a folder."""
+
+
+def answer(commands: Mapping[str, str]) -> int:
+    """Answer the shell. Returns 1 if there is nothing to say; otherwise the process ends here."""
+    with contextlib.suppress(Exception):
+        # jupytext does without its server, whose import takes longer than all the rest: somebody waits for a key.
+        sys.modules["tornado.web"] = None  # type: ignore[assignment]
+        words = split_line(os.environ["COMP_LINE"], int(os.environ["COMP_POINT"]))[3]
+        command = _command(words[1:])
+        if command and not commands.get(command):
+            return 1
+        finder: Any = _Finder()
+        finder(_parser(commands, command), always_complete_options=False, default_completer=SuppressCompleter())
+    return 1
+
+
+class _Finder(CompletionFinder):
+    """Options are offered after a dash, and where there is nothing else to offer."""
+
+    def collect_completions(
+        self, active_parsers: list[argparse.ArgumentParser], parsed_args: argparse.Namespace, cword_prefix: str
+    ) -> list[str]:
+        found = super().collect_completions(active_parsers, parsed_args, cword_prefix)
+        if found or cword_prefix:
+            return found
+        self.always_complete_options = "long"
+        return super().collect_completions(active_parsers, parsed_args, cword_prefix)
+
+
+def _command(words: list[str]) -> str:
+    """The command among the words before the one that is typed; empty if it is not there yet."""
+    rest = iter(words)
+    for word in rest:
+        if word == "--project":
+            next(rest, None)
+        elif not word.startswith("-"):
+            return word
+    return ""
+
+
+def _parser(commands: Mapping[str, str], command: str) -> argparse.ArgumentParser:
+    """Every command by its name, and the arguments of this one."""
+    root = argparse.ArgumentParser(prog="opsbook")
+    root.add_argument("--project", type=Path, help="work on the project in this folder")
+    root.add_argument("--version", action="store_true", help="print the version")
+    names = root.add_subparsers()
+    for name, text in commands.items():
+        if text:
+            parser = names.add_parser(name, help=text)
+            if name == command:
+                importlib.import_module(f"opsbook.cli.{name}").configure(parser)
+    for name, action in _actions(root, ""):
+        action.completer = _Values(name, action.dest)  # type: ignore[attr-defined]
+    return root
+
+
+def _actions(parser: argparse.ArgumentParser, name: str) -> Iterator[tuple[str, argparse.Action]]:
+    """Every argument that takes a value, with the command it belongs to, such as `records show`."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for inner, parsers in action.choices.items():
+                yield from _actions(parsers, f"{name} {inner}".strip())
+        elif action.choices is None and action.nargs != 0:
+            yield name, action
+
+
+class _Values:
+    """The values of one argument, as argcomplete asks for them."""
+
+    def __init__(self, command: str, dest: str) -> None:
+        self._command = command
+        self._dest = dest
+
+    def __call__(self, *, prefix: str, parsed_args: argparse.Namespace, **_: object) -> dict[str, str]:
+        """Values with what they mean; none if they cannot be had."""
+        if self._dest in _FILES:
+            return dict.fromkeys(_paths(prefix, folders=_FILES[self._dest]), "")
+        source = complete_values.SOURCES.get(f"{self._command} {self._dest}") or complete_values.SOURCES.get(self._dest)
+        if source is None:
+            return {}
+        with contextlib.suppress(Exception):
+            given = getattr(parsed_args, "project", None)
+            project = settings.load(given or Path.cwd(), given=given is not None)
+            return dict(source(Typed(project, prefix, vars(parsed_args))))
+        return {}
+
+
+def _paths(prefix: str, *, folders: bool) -> Iterator[str]:
+    """Files and folders that begin so; a folder ends with its slash, so that one can go on into it."""
+    inside, slash, name = prefix.rpartition("/")
+    folder = Path(inside + slash or ".").expanduser()
+    for path in sorted(folder.iterdir()):
+        hidden = path.name.startswith(".") and not name.startswith(".")
+        if path.name.startswith(name) and not hidden and (path.is_dir() or not folders):
+            yield f"{inside}{slash}{path.name}{'/' if path.is_dir() else ''}"

@@ -1,0 +1,158 @@
+"""Values that arguments may take, by the name of the argument: what the shell offers while somebody types."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, get_args
+
+from opsbook.model.environment import SCHEMES, Environment
+from opsbook.model.front import Kind
+from opsbook.model.parameter import Parameter
+from opsbook.model.runbook import Runbook
+from opsbook.policy import environment, lock
+from opsbook.record import retention, store
+from opsbook.settings import Settings
+from opsbook.source import catalog, names
+
+_MOST = 100
+"""Runs that are offered: the newest."""
+
+
+@dataclass(frozen=True)
+class Typed:
+    """What was typed before the cursor: the beginning of this word, and the arguments before it."""
+
+    settings: Settings
+    prefix: str
+    arguments: dict[str, Any]
+
+    def get(self, name: str) -> Any:
+        return self.arguments.get(name)
+
+    @property
+    def name(self) -> str | None:
+        """The name in NAME=VALUE, once the = is typed."""
+        name, equals, _ = self.prefix.partition("=")
+        return name if equals else None
+
+
+Offered = Iterable[tuple[str, str]]
+"""Values, each with what it means, or nothing."""
+
+
+def _plain(values: Iterable[object]) -> Offered:
+    return ((str(value), "") for value in values)
+
+
+def _runbooks(typed: Typed) -> Offered:
+    return _plain(path.stem for path in catalog.paths(typed.settings))
+
+
+def _alerts(typed: Typed) -> Offered:
+    return _plain(alert for entry in catalog.entries(typed.settings) for alert in entry.front.alerts)
+
+
+def _environments(typed: Typed) -> Offered:
+    return _plain(environment.names(typed.settings))
+
+
+def _locks(typed: Typed) -> Offered:
+    return ((held.target, held.reason) for held in lock.holders(typed.settings.state))
+
+
+def _outcomes(typed: Typed) -> Offered:
+    from opsbook.cli.records_list import OUTCOMES
+
+    return _plain(OUTCOMES)
+
+
+def _runs(typed: Typed) -> Offered:
+    found = (folder.name for folder in store.newest(typed.settings.records))
+    return _plain(["last", *islice((run for run in found if run.startswith(typed.prefix)), _MOST)])
+
+
+def _open_runs(typed: Typed) -> Offered:
+    """Runs without a seal among the newest: only these can be told anything."""
+    newest = islice(store.newest(typed.settings.records), _MOST)
+    return _plain(folder.name for folder in newest if not os.path.lexists(folder / store.SEAL))
+
+
+def _held_runs(typed: Typed) -> Offered:
+    return ((hold.run, hold.reason) for hold in retention.holds(typed.settings.records).values())
+
+
+# -- NAME=VALUE
+
+
+def _runbook(typed: Typed) -> Runbook:
+    return catalog.load(typed.settings, str(typed.get("runbook")))
+
+
+def _parameters(typed: Typed) -> Offered:
+    known = {parameter.name: parameter for parameter in _runbook(typed).parameters}
+    if typed.name is None:
+        given = {text.partition("=")[0] for text in typed.get("parameter") or ()}
+        return [(f"{p.name}=", p.description or p.kind) for p in known.values() if p.many or p.name not in given]
+    return _plain(f"{typed.name}={value}" for value in _values(typed, known[typed.name]))
+
+
+def _values(typed: Typed, parameter: Parameter) -> list[str]:
+    """What the parameter takes; of a list, what may follow the items that are there."""
+    if parameter.secret:
+        return [f"{scheme}:" for scheme in SCHEMES]
+    found = [str(choice) for choice in parameter.choices]
+    if parameter.choice_of:
+        found = list(dict.fromkeys(value for e in _chosen(typed) for value in e.choices.get(parameter.choice_of, ())))
+    elif parameter.base == "bool" and not found:
+        found = ["true", "false"]
+    elif not found and parameter.default is not None and not parameter.many:
+        found = [str(parameter.default)]
+    done = typed.prefix.partition("=")[2].rpartition(",")[0]
+    return [f"{done},{value}" for value in found if value not in done.split(",")] if parameter.many and done else found
+
+
+def _chosen(typed: Typed) -> Iterator[Environment]:
+    """The environment that was named; all of them as long as none is."""
+    named = typed.get("environment")
+    for name in [named] if named else environment.names(typed.settings):
+        yield environment.load(typed.settings, name)
+
+
+def _answers(typed: Typed) -> Offered:
+    found = {question.name: question for question in names.questions(_runbook(typed).steps())}
+    if typed.name is None:
+        given = {text.partition("=")[0] for text in typed.get("answer") or ()}
+        return [(f"{name}=", question.text) for name, question in found.items() if name not in given]
+    return _plain(f"{typed.name}={value}" for value in found[typed.name].choices)
+
+
+def _open_answers(typed: Typed) -> Offered:
+    """The questions that a run has asked and that nobody has answered."""
+    events = store.find(typed.settings.records, str(typed.get("run"))).events()
+    answered = {event.data.get("name") for event in events if event.type == "question-answered"}
+    asked = [event.data for event in events if event.type == "question-asked"]
+    found = {str(data["name"]): data for data in asked if data.get("name") not in answered}
+    if typed.name is None:
+        return [(f"{name}=", str(data.get("text"))) for name, data in found.items()]
+    return _plain(f"{typed.name}={value}" for value in found[typed.name].get("choices") or ())
+
+
+SOURCES: dict[str, Callable[[Typed], Offered]] = {
+    "runbook": _runbooks,
+    "alert": _alerts,
+    "kind": lambda _: _plain(get_args(Kind)),
+    "environment": _environments,
+    "env show name": _environments,
+    "parameter": _parameters,
+    "answer": _answers,
+    "answer answer": _open_answers,
+    "run": _runs,
+    "other": _runs,
+    "cancel run": _open_runs,
+    "answer run": _open_runs,
+    "records release run": _held_runs,
+    "outcome": _outcomes,
+    "target": _locks,
+}
+"""By the argument's name, or by its command and its name where that says more."""

@@ -1,0 +1,222 @@
+"""What differs between two runs, step by step. Pure: two sides in, a value out; whoever prints it decides how."""
+
+import difflib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from opsbook.record.normal import named, normal
+from opsbook.record.side import Did, Side
+
+COUNTS = ("ok", "changed", "failed", "unreachable")
+"""Of a host, in the result of a playbook."""
+
+NOTABLE, SECONDS = 1.5, 1.0
+"""A step took notably longer or shorter by this factor, if it is a matter of a second at all."""
+
+_MEASURED = frozenset(
+    {"seconds", "elapsed", "duration", "delta", "start", "end", "date", "atime", "mtime", "ctime", "pid"}
+)
+"""Keys of results whose values are never the same twice."""
+
+_CONTEXT = 2
+
+
+@dataclass(frozen=True)
+class Change:
+    """A value that differs; None where one side does not have it."""
+
+    what: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True)
+class EffectDiff:
+    """An effect that differs. `hosts` has per host the counts that differ, as [before, after]."""
+
+    key: str
+    summary: str
+    changes: tuple[Change, ...]
+    hosts: dict[str, dict[str, list[int]]]
+
+
+@dataclass(frozen=True)
+class StepDiff:
+    """One step. A status is None where the run did not get there; `ratio` is there if it is notable."""
+
+    step: str
+    title: str
+    section: str
+    status: tuple[str | None, str | None]
+    seconds: tuple[float | None, float | None]
+    ratio: float | None
+    output: tuple[str, ...]
+    effects: tuple[EffectDiff, ...]
+
+    @property
+    def differs(self) -> bool:
+        return self.status[0] != self.status[1] or bool(self.ratio or self.output or self.effects)
+
+
+@dataclass(frozen=True)
+class Diff:
+    """Everything that differs between two runs. `source` is the unified diff of the page that ran."""
+
+    run: str
+    other: str
+    outcome: tuple[str | None, str | None]
+    reason: tuple[str, str]
+    parameters: tuple[Change, ...]
+    inputs: tuple[Change, ...]
+    source: tuple[str, ...]
+    steps: tuple[StepDiff, ...]
+
+    @property
+    def same(self) -> bool:
+        """Nothing differs but what always does."""
+        plain = self.outcome[0] == self.outcome[1] and not (self.parameters or self.inputs or self.source)
+        return plain and not any(step.differs for step in self.steps)
+
+
+def compare(before: Side, after: Side) -> Diff:
+    """What differs in `after`, seen from `before`."""
+    told = before.summary, after.summary
+    return Diff(
+        run=after.run,
+        other=before.run,
+        outcome=(told[0]["outcome"], told[1]["outcome"]),
+        reason=(told[0]["reason"], told[1]["reason"]),
+        parameters=tuple(_changes(before.plan["parameters"], after.plan["parameters"])),
+        inputs=tuple(_inputs(before.plan, after.plan)),
+        source=_unified(before.source, after.source),
+        steps=tuple(_steps(before, after)),
+    )
+
+
+def _inputs(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Change]:
+    """What the plans rely on. The page itself is not among it: its source says more."""
+    for name in ("secrets", "versions", "trees"):
+        for change in _changes(before[name], after[name]):
+            if change.what != "runbook":
+                yield change
+    for name in ("hosts", "locks"):
+        gone, new = set(before[name]) - set(after[name]), set(after[name]) - set(before[name])
+        if gone or new:
+            yield Change(name, sorted(gone), sorted(new))
+
+
+def _steps(before: Side, after: Side) -> Iterator[StepDiff]:
+    old = {step["step"]: step for step in before.summary["steps"]}
+    new = {step["step"]: step for step in after.summary["steps"]}
+    for name in [*new, *(name for name in old if name not in new)]:
+        a, b = old.get(name), new.get(name)
+        known: dict[str, Any] = b or a or {}
+        seconds = (a["seconds"] if a else None, b["seconds"] if b else None)
+        yield StepDiff(
+            step=name,
+            title=known["title"],
+            section=known["section"],
+            status=(a["status"] if a else None, b["status"] if b else None),
+            seconds=seconds,
+            ratio=_ratio(*seconds),
+            # What a step printed that the other run did not reach is no difference of its own.
+            output=_unified(normal(before.outputs.get(name, "")), normal(after.outputs.get(name, "")))
+            if a and b
+            else (),
+            effects=tuple(_effects(before, after, name)) if a and b else (),
+        )
+
+
+def _ratio(before: float | None, after: float | None) -> float | None:
+    """How many times as long, if that is worth a word."""
+    if not before or not after or abs(after - before) < SECONDS:
+        return None
+    ratio = after / before
+    return ratio if ratio >= NOTABLE or ratio <= 1 / NOTABLE else None
+
+
+def _effects(before: Side, after: Side, step: str) -> Iterator[EffectDiff]:
+    old = {key: did for key, did in before.effects.items() if did.step == step}
+    new = {key: did for key, did in after.effects.items() if did.step == step}
+    for key in [*new, *(key for key in old if key not in new)]:
+        a, b = old.get(key), new.get(key)
+        known = b or a
+        assert known is not None
+        changes, hosts = _effect(a, b)
+        if changes or hosts:
+            yield EffectDiff(key, known.summary, tuple(changes), hosts)
+
+
+def _effect(a: Did | None, b: Did | None) -> tuple[list[Change], dict[str, dict[str, list[int]]]]:
+    if a is None or b is None:
+        return [Change("status", a.status if a else None, b.status if b else None)], {}
+    found = [Change("status", a.status, b.status)] if a.status != b.status else []
+    found += _changes(a.request, b.request, "request", named)
+    asked = [(change.before, change.after) for change in found]
+    given = _changes(_plain(a.result), _plain(b.result), "result", normal)
+    # A result often repeats what was asked for.
+    found += [change for change in given if (change.before, change.after) not in asked]
+    return found, _hosts(a.result, b.result)
+
+
+def _plain(result: Any) -> Any:
+    """The result without its hosts, which are compared by their counts."""
+    return {name: value for name, value in result.items() if name != "hosts"} if isinstance(result, dict) else result
+
+
+def _hosts(before: Any, after: Any) -> dict[str, dict[str, list[int]]]:
+    old, new = _counts(before), _counts(after)
+    found = {}
+    for host in sorted({*old, *new}):
+        a, b = old.get(host, {}), new.get(host, {})
+        differ = {name: [a.get(name, 0), b.get(name, 0)] for name in COUNTS if a.get(name, 0) != b.get(name, 0)}
+        if differ:
+            found[host] = differ
+    return found
+
+
+def _counts(result: Any) -> dict[str, dict[str, int]]:
+    hosts = result.get("hosts") if isinstance(result, dict) else None
+    return (
+        {host: counts for host, counts in hosts.items() if isinstance(counts, dict)} if isinstance(hosts, dict) else {}
+    )
+
+
+def _changes(before: Any, after: Any, where: str = "", like: Callable[[str], str] = str) -> Iterator[Change]:
+    """Every leaf that differs, once `like` has made its text alike; named by its path, such as vars.version."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key in [*after, *(key for key in before if key not in after)]:
+            if like is normal and key.lower() in _MEASURED:
+                continue
+            yield from _changes(before.get(key), after.get(key), f"{where}.{key}".lstrip("."), like)
+    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        for number, pair in enumerate(zip(before, after, strict=True)):
+            yield from _changes(*pair, f"{where}.{number}".lstrip("."), like)
+    elif _leaf(before, like) != _leaf(after, like):
+        yield Change(where, before, after)
+
+
+def _leaf(value: Any, like: Callable[[str], str]) -> str:
+    """One text for a value, its texts made alike; as JSON, their line breaks would hide what stands beside them."""
+    if isinstance(value, str):
+        return like(value)
+    if isinstance(value, list | dict):
+        items = sorted(value.items()) if isinstance(value, dict) else enumerate(value)
+        return json.dumps([[key, _leaf(item, like)] for key, item in items])
+    return json.dumps(value)
+
+
+def unified(change: Change) -> tuple[str, ...]:
+    """A text of several lines that differs, as a unified diff; empty for any other value."""
+    a, b = change.before, change.after
+    if isinstance(a, str) and isinstance(b, str) and "\n" in f"{a}{b}".strip():
+        return _unified(normal(a), normal(b))
+    return ()
+
+
+def _unified(before: str, after: str) -> tuple[str, ...]:
+    """The lines that differ, with some around them; no heading."""
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=_CONTEXT)
+    return tuple(line for number, line in enumerate(lines) if number > 1)
