@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo clean-demo test fast lint lock
+.PHONY: help demo clean-demo test fast lint lock bench
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -41,3 +41,6 @@ lock: .venv/installed  ## renew requirements.lock from pyproject.toml
 	$(PYTHON) -m venv .cache/uv && .cache/uv/bin/pip install --quiet uv
 	.cache/uv/bin/uv pip compile --upgrade --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --extra platform --extra papermill --extra dev pyproject.toml --output-file requirements.lock
+
+bench: .venv/installed  ## measure against papermill, nbclient and Ansible; writes docs/benchmarks.md
+	$(BIN)/python -m tests.bench

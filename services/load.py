@@ -4,9 +4,10 @@
                             [--workers 8] [--rate N] [--stop-file PATH]
 
 Sends GET /version and POST /messages in turns over keep-alive connections, never repeats a request,
-and prints one JSON line at the end: requests, ok, failed, errors (the first few), by_version, p50_ms,
-p95_ms, seconds. It also ends, in the same way, on SIGTERM, SIGINT, or when the stop file appears;
-requests under way are finished first.
+and prints one JSON line at the end: requests, ok, failed, errors (the first few), by_failure (counted by
+status, or by why there was no answer), by_version (of those that are ok), p50_ms, p95_ms, seconds. It
+also ends, in the same way, on SIGTERM, SIGINT, or when the stop file appears; requests under way are
+finished first.
 """
 
 import argparse
@@ -47,6 +48,7 @@ class Tally:
     ok: int = 0
     failed: int = 0
     errors: list[str] = field(default_factory=list)
+    by_failure: Counter[str] = field(default_factory=Counter)
     by_version: Counter[str] = field(default_factory=Counter)
     latencies: Counter[int] = field(default_factory=Counter)
 
@@ -54,15 +56,17 @@ class Tally:
         """Count one answer; only a 2xx one is ok."""
         self.latencies[round(seconds * 10_000)] += 1
         if not response.is_success:
-            self.fail(f"{response.request.method} {response.url.path}: {response.status_code} {response.text[:200]}")
+            place, status = f"{response.request.method} {response.url.path}", str(response.status_code)
+            self.fail(status, f"{place}: {status} {response.text[:200]}")
             return
         fields = response.json()
         self.by_version[str(fields.get("version") or fields.get("Version"))] += 1
         self.ok += 1
 
-    def fail(self, error: str) -> None:
+    def fail(self, kind: str, error: str) -> None:
         """Count one failure, and keep its text when it is one of the first."""
         self.failed += 1
+        self.by_failure[kind] += 1
         if len(self.errors) < KEPT_ERRORS:
             self.errors.append(error)
 
@@ -83,6 +87,7 @@ class Tally:
             "ok": self.ok,
             "failed": self.failed,
             "errors": self.errors,
+            "by_failure": dict(sorted(self.by_failure.items())),
             "by_version": dict(sorted(self.by_version.items())),
             "p50_ms": self.quantile_ms(0.50),
             "p95_ms": self.quantile_ms(0.95),
@@ -137,7 +142,7 @@ class Load:
                 response = await client.post("/messages", json=next(self._messages))
             self._tally.add(response, time.monotonic() - started)
         except (httpx.HTTPError, ValueError) as error:
-            self._tally.fail(f"{type(error).__name__}: {error}")
+            self._tally.fail(type(error).__name__, f"{type(error).__name__}: {error}")
 
     async def _pause(self, seconds: float) -> None:
         if seconds > 0:

@@ -9,6 +9,12 @@ faulty  drops one `tonumber` in handlers/leaderboard.lua. `arcade check` still p
         handler tests give the tag Limit as a number; the running service gets tags as strings, so
         every Leaderboard message with a Limit is answered with 500. Only a functional validation
         of the running service finds it.
+flaky   drops the ON CONFLICT of a new name. The handler tests pass, because their store is in memory, and
+        so does a validation that only reads; every player who registers again is answered with 500.
+dead    misspells a name that only `arcade serve` uses, so that the release is built and never starts.
+slow    makes Info wait a quarter of a second in the database. Everything is right, only late.
+
+Only somebody who compares flaky and slow with the version before, under traffic, sees what is wrong.
 """
 
 import shutil
@@ -38,6 +44,21 @@ VARIANTS = {
         "handlers/leaderboard.lua",
         "local limit = tonumber(msg.Tags.Limit or DEFAULT_LIMIT)",
         "local limit = msg.Tags.Limit or DEFAULT_LIMIT",
+    ),
+    "flaky": Change(
+        "arcade/postgres_store.py",
+        '" ON CONFLICT (id) DO UPDATE SET name = excluded.name RETURNING (xmax = 0) AS is_new",',
+        '" RETURNING (xmax = 0) AS is_new",',
+    ),
+    "dead": Change(
+        "arcade/server.py",
+        'read_migrations(TREE / "migrations")[-1].version',
+        'read_migrations(TREE / "migrations")[-1].versoin',
+    ),
+    "slow": Change(
+        "arcade/postgres_store.py",
+        """AS "Scores"')""",
+        """AS "Scores", pg_sleep(0.25)')""",
     ),
 }
 

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import time
 import urllib.request
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.caddy_files import content, replace
 
 DOCUMENTATION = """
 module: caddy_pool
@@ -68,13 +68,6 @@ def drain(admin_url: str, address: str, limit: float) -> int:
         time.sleep(0.1)
 
 
-def replace(file: Path, content: str) -> None:
-    """Write so that Caddy reads the old content or the new one, never half of it."""
-    with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix=".", delete=False) as scratch:
-        scratch.write(content)
-    Path(scratch.name).replace(file)
-
-
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -89,7 +82,7 @@ def main() -> None:
     )
     file = Path(module.params["file"])
     wanted = module.params["host"] if module.params["state"] == "present" else ""
-    before = file.read_text() if file.exists() else ""
+    before = content(file)
     changed = before != wanted
     left = 0
     if changed and not module.check_mode:

@@ -18,7 +18,9 @@ import pytest
 from tests.conftest import Project
 
 ROOT = Path(__file__).resolve().parents[2]
-COPIED = ("runbooks", "procedures", "playbooks", "services", "opsbook.toml", "ansible.cfg")
+COPIED = ("runbooks", "procedures", "playbooks", "services", "lib/arcade_ops", "opsbook.toml", "ansible.cfg")
+PORTS = (0, 1, 2, 3, *range(11, 17))
+"""What the platform listens on, from the first port of its block."""
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +45,7 @@ def _free_base() -> int:
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     first = 20100 + 1000 * worker
     for base in range(first, first + 1000, 100):
-        if all(_free(base + n) for n in (0, 1, 2, 11, 12, 13)):
+        if all(_free(base + n) for n in PORTS):
             return base
     raise AssertionError("no free block of ports")
 
@@ -85,6 +87,27 @@ class Platform(Project):
     def deploy(self, version: str) -> Any:
         return self.run("deploy-service", "-p", f"version={version}")
 
+    def playbook(self, name: str, *more: str, **values: object) -> str:
+        """Run a playbook without opsbook; its recap."""
+        given = [argument for key, value in values.items() for argument in ("-e", f"{key}={value}")]
+        program = str(Path(sys.executable).parent / "ansible-playbook")
+        done = subprocess.run(
+            [program, "-i", "playbooks/inventories/dev/hosts.yml", f"playbooks/{name}.yml", *given, *more],
+            cwd=self.root,
+            env={**self.environment(), "ANSIBLE_CONFIG": "ansible.cfg", "PYTHONWARNINGS": ""},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout.partition("PLAY RECAP")[2]
+
+    def traffic(self) -> dict[str, Any]:
+        """What the load balancer says: serving, share, instances."""
+        import httpx
+
+        return dict(httpx.get(f"http://127.0.0.1:{self.base + 3}", trust_env=False).json())
+
     def versions(self) -> set[str]:
         """What the service answers, asked several times."""
         import httpx
@@ -93,12 +116,13 @@ class Platform(Project):
             return {client.get(f"{self.url}/version").json()["version"] for _ in range(9)}
 
     @contextmanager
-    def load(self) -> Iterator[dict[str, Any]]:
-        """Requests through the load balancer, eight at once, until this is left."""
+    def load(self, rate: int = 200) -> Iterator[dict[str, Any]]:
+        """Requests through the load balancer, `rate` a second, eight at once, until this is left."""
         stop = self.root / "stop"
         stop.unlink(missing_ok=True)
-        command = [sys.executable, str(self.root / "services/load.py"), "--url", self.url, "--seconds", "120"]
-        process = subprocess.Popen([*command, "--workers", "8", "--stop-file", str(stop)], stdout=subprocess.PIPE)
+        command = [sys.executable, str(self.root / "services/load.py"), "--url", self.url, "--seconds", "300"]
+        command += ["--workers", "8", "--rate", str(rate), "--stop-file", str(stop)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE)
         result: dict[str, Any] = {}
         try:
             time.sleep(1)

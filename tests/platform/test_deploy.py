@@ -45,15 +45,15 @@ def test_a_broken_release_rolls_back(deployed: Platform) -> None:
     told = deployed.summary()
     assert result.code == 1, result.out
     assert told["outcome"] == "rolled-back"
-    assert "Validation, Players can play" in told["reason"]
+    assert "Steps, Players can play" in told["reason"]
     assert "leaderboard.lua" in told["reason"]
     rollback = [step for step in told["steps"] if step["section"] == "Rollback"]
     assert [step["status"] for step in rollback] == ["succeeded", "succeeded"]
     assert sum(step["seconds"] for step in rollback) < 30
     changed = [effect["summary"] for effect in told["effects"] if effect["changes"] and effect["changed"]]
-    assert changed == ["playbook release.yml", "playbook switch.yml", "playbook switch.yml"]
+    assert changed == ["playbook release.yml", "playbook switch.yml", "playbook revert.yml"]
     assert "Changed\n    Unpack the release: playbook release.yml" in result.out
-    assert "Undone by\n    Bring the version before back: playbook switch.yml" in result.out
+    assert "Undone by\n    Bring the version before back: playbook revert.yml" in result.out
     assert deployed.versions() == {"1.1.0"}
     assert deployed.opsbook("locks").out == "Nothing is locked.\n"
     assert_all_gone(told["run"])

@@ -1,9 +1,6 @@
 """The playbooks by themselves: a check changes nothing, a second run changes nothing."""
 
 import hashlib
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from tests.platform.conftest import Platform
@@ -11,24 +8,9 @@ from tests.platform.conftest import Platform
 pytestmark = pytest.mark.slow
 
 VERSION = "4.0.0"
-VALUES = {"service": "arcade", "version": VERSION}
-PLAYBOOKS = ("platform-up", "build", "release", "migrate", "switch", "status", "platform-down")
-
-
-def ansible(platform: Platform, name: str, *more: str) -> str:
-    """Run a playbook without opsbook; its recap."""
-    values = [argument for key, value in VALUES.items() for argument in ("-e", f"{key}={value}")]
-    program = str(Path(sys.executable).parent / "ansible-playbook")
-    done = subprocess.run(
-        [program, "-i", "playbooks/inventories/dev/hosts.yml", f"playbooks/{name}.yml", *values, *more],
-        cwd=platform.root,
-        env={**platform.environment(), "ANSIBLE_CONFIG": "ansible.cfg", "PYTHONWARNINGS": ""},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout.partition("PLAY RECAP")[2]
+VALUES = {"service": "arcade", "version": VERSION, "canary": True}
+MOVES = ("switch", "standby", "share", "cutover", "retire", "revert")
+PLAYBOOKS = ("platform-up", "build", "release", "migrate", "switch", "revert", "status", "platform-down")
 
 
 def state(platform: Platform) -> dict[str, str]:
@@ -50,17 +32,39 @@ def ready(platform: Platform) -> Platform:
     return platform
 
 
+def run(platform: Platform, name: str, *more: str) -> str:
+    values = VALUES | {"percent": 10} if name == "share" else VALUES
+    return platform.playbook(name, *more, **values)
+
+
+def changed_nothing(recap: str) -> bool:
+    return recap.count("changed=0") == recap.count("changed=")
+
+
 @pytest.mark.parametrize("name", PLAYBOOKS)
 def test_a_check_changes_nothing(ready: Platform, name: str) -> None:
     before = state(ready)
-    ansible(ready, name, "--check", "--diff")
+    run(ready, name, "--check", "--diff")
     assert state(ready) == before
 
 
 def test_a_second_run_changes_nothing(ready: Platform) -> None:
-    for name in ("release", "migrate", "switch"):
-        ansible(ready, name)
-    for name in ("platform-up", "build", "release", "migrate", "switch", "status"):
-        recap = ansible(ready, name)
-        assert recap.count("changed=0") == recap.count("changed="), recap
+    for name in ("release", "migrate", *MOVES):
+        run(ready, name)
+        recap = run(ready, name)
+        assert changed_nothing(recap), f"{name}: {recap}"
+    for name in ("platform-up", "build", "status"):
+        recap = run(ready, name)
+        assert changed_nothing(recap), f"{name}: {recap}"
     assert ready.versions() == {VERSION}
+
+
+def test_a_check_of_what_is_half_way_changes_nothing(ready: Platform) -> None:
+    """With a canary in use there is something to change for all that move traffic."""
+    for name in ("release", "migrate", "switch", "standby", "share"):
+        run(ready, name)
+    before = state(ready)
+    for name in MOVES:
+        run(ready, name, "--check", "--diff")
+        assert state(ready) == before, name
+    run(ready, "retire")

@@ -1,7 +1,6 @@
 """The checklist before the shift: everything fine, and each thing that is not."""
 
 import json
-import os
 import shutil
 import signal
 import socket

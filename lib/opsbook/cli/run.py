@@ -42,7 +42,7 @@ def execute(options: argparse.Namespace) -> int:
         return shown.event
 
     try:
-        finished = flow.run(settings, wanted, person, on_start)
+        finished = flow.run(settings, wanted, drafted, person, on_start)
     finally:
         shown.close()
     shown.finish(finished, settings)

@@ -4,11 +4,14 @@ What differs from a kernel of JupyterLab: no start-up files and no history of th
 every message on iopub numbered, and iopub waits for a slow reader instead of dropping output.
 """
 
+import contextlib
+import importlib
 import json
 import logging
 import os
 import socket
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +102,14 @@ def _obey() -> None:
     os.environ.update(order["env"])
     os.chdir(order["cwd"])
     sys.path.insert(0, str(Path(order["env"]["OPSBOOK_ROOT"]) / "lib"))
+    threading.Thread(target=_import, args=(order["imports"],), daemon=True).start()
+
+
+def _import(names: list[str]) -> None:
+    """Import what the page's effects will need while its first cells run. Whoever needs it says what is wrong."""
+    for name in names:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
 
 
 if __name__ == "__main__":

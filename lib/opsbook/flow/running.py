@@ -13,7 +13,7 @@ from typing import Any
 from opsbook import files
 from opsbook.errors import InputError, OpsbookError, Refused
 from opsbook.flow.context import context, operator, vault
-from opsbook.flow.drafts import Draft, Request, draft, plan
+from opsbook.flow.drafts import Draft, Request, plan
 from opsbook.model.effect import Mode
 from opsbook.model.event import Ending, Event, Outcome
 from opsbook.model.person import Person
@@ -42,9 +42,8 @@ OnStart = Callable[[str, Plan, Runbook], Callable[[Event], None]]
 """Gets run id, plan and runbook, and returns what listens to events."""
 
 
-def run(settings: Settings, request: Request, person: Person, on_start: OnStart) -> Finished:
-    """Run a runbook to its end. Raises InputError, and leaves nothing, if it cannot begin."""
-    drafted = draft(settings, request)
+def run(settings: Settings, request: Request, drafted: Draft, person: Person, on_start: OnStart) -> Finished:
+    """Run what was drafted of a request to its end. Raises InputError, and leaves nothing, if it cannot begin."""
     planned = plan(settings, drafted)
     held = vault(settings, drafted.environment, drafted.bound.secrets, request.typed_secrets, Redactor())
     _check_answers(drafted.runbook, request.answers, person.present)

@@ -30,11 +30,12 @@ _DRAIN = 1.0
 
 @dataclass(frozen=True)
 class Launch:
-    """What a kernel is for. `hold` is the descriptor that keeps the run's journal locked."""
+    """What a kernel is for. `hold` keeps the run's journal locked; `imports` are modules that it will need."""
 
     root: Path
     keep_environment: tuple[str, ...] = ()
     hold: int | None = None
+    imports: tuple[str, ...] = ()
 
 
 class KernelDied(Exception):
@@ -97,7 +98,7 @@ class Kernel:
             "OPSBOOK_GATE": str(self.gate_path),
             "OPSBOOK_ROOT": str(launch.root),
         }
-        return {"env": environment | own, "cwd": str(launch.root)}
+        return {"env": environment | own, "cwd": str(launch.root), "imports": list(launch.imports)}
 
     def _connect(self, connection: dict[str, Any]) -> None:
         import zmq

@@ -90,7 +90,7 @@ def _engine(job: Job, sink: Sink, vault: Vault, questions: Questions, cancel: Ca
         await gate.listen(started.gate_path)
         started.on_message, started.on_raw = outputs.message, outputs.raw
         started.on_gap = lambda missing: _gap(sink, missing)
-        await started.start(kernel.Launch(job.root, job.keep_environment, job.hold))
+        await started.start(kernel.Launch(job.root, job.keep_environment, job.hold, _imports(job.runbook)))
         sink.write("kernel-started", {"pid": started.pid})
         return started
 
@@ -105,6 +105,12 @@ def _engine(job: Job, sink: Sink, vault: Vault, questions: Questions, cancel: Ca
         progress=progress,
         start_kernel=start_kernel,
     )
+
+
+def _imports(runbook: Runbook) -> tuple[str, ...]:
+    """What the page's effects are made of, and what takes long to import."""
+    needed = {"playbook(": "ansible_runner", "http(": "httpx"}
+    return tuple(module for call, module in needed.items() if call in runbook.source)
 
 
 def _gap(sink: Sink, missing: int) -> None:

@@ -1,6 +1,7 @@
 """Read one document. Jupytext decides what is a cell; the lines decide where everything stands."""
 
 import re
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,29 +76,35 @@ def _cells(text: str, lines: list[str], shown: str) -> tuple[dict[int, tuple[int
     found: dict[int, tuple[int, Cell]] = {}
     problems: list[Problem] = []
     at = split(text)[1]
+    fences = deque(_fences(lines, at))
     # Without the front matter: Jupytext gives up on a broken one, and its problems are found elsewhere.
     for node in jupytext.reads(IN_PYTHON + "\n".join(lines[at:]), fmt="md").cells:
         if node.cell_type != "code":
             continue
-        opening, after = _locate(node.source, lines, at)
-        at = after
+        opening, after = _locate(node.source, lines, fences)
         cell = _cell(node, opening + 2)
         problems += _cell_problems(node, cell, shown, opening + 1)
         found[opening] = (after, cell)
     return found, problems
 
 
-def _locate(source: str, lines: list[str], at: int) -> tuple[int, int]:
-    """Where the fence of this cell opens, and the line after it closes."""
-    body = _MAGIC.sub("", source, count=1).strip("\n").split("\n")
+def _locate(source: str, lines: list[str], fences: "deque[tuple[int, int]]") -> tuple[int, int]:
+    """Where the fence of this cell opens, and the line after it closes. Takes it and those before it from `fences`."""
+    body = [line.strip() for line in _MAGIC.sub("", source, count=1).strip("\n").split("\n")]
     magic = _MAGIC.match(source)
     language = magic[1] if magic else "python"
-    candidates = [fence for fence in _fences(lines, at) if _language(lines[fence[0]]) == language]
-    for opening, closing in candidates:
+    first = None
+    for index, (opening, closing) in enumerate(fences):
+        if _language(lines[opening]) != language:
+            continue
+        first = index if first is None else first
         inner = "\n".join(lines[opening + 1 : closing]).strip("\n").split("\n")
-        if [line.strip() for line in inner] == [line.strip() for line in body]:
-            return opening, closing + 1
-    opening, closing = candidates[0] if candidates else (at, len(lines) - 1)
+        if [line.strip() for line in inner] == body:
+            first = index
+            break
+    for _ in range(first or 0):
+        fences.popleft()
+    opening, closing = fences.popleft() if fences else (len(lines) - 1, len(lines) - 1)
     return opening, closing + 1
 
 
@@ -121,8 +128,11 @@ def _fences(lines: list[str], at: int) -> "list[tuple[int, int]]":
 
 
 def _closing(lines: list[str], opening: int, ticks: str) -> int:
-    closer = re.compile(rf"^{re.escape(ticks[0])}{{{len(ticks)},}}\s*$")
-    return next((i for i in range(opening + 1, len(lines)) if closer.match(lines[i])), len(lines))
+    for index in range(opening + 1, len(lines)):
+        line = lines[index].rstrip()
+        if len(line) >= len(ticks) and line == ticks[0] * len(line):
+            return index
+    return len(lines)
 
 
 def _unclosed(lines: list[str], shown: str) -> list[Problem]:

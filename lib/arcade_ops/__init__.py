@@ -1,0 +1,1 @@
+"""What runbooks about arcade need beyond opsbook's own effects."""

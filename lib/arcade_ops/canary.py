@@ -1,0 +1,104 @@
+"""The watch over a canary: reads its metrics and those of the instances beside it, and says whether to go on."""
+
+import itertools
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+from arcade_ops import verdict
+from arcade_ops.verdict import Limits, Reading, Side, Track, Verdict
+from opsbook import EffectFailed, effect
+
+EVERY_SECONDS = 1.0
+
+# What players ask most and what leaves nothing behind.
+_PROBES = (
+    {"Action": "Ping", "From": "canary-watch"},
+    {"Action": "Info", "From": "canary-watch"},
+    {"Action": "Leaderboard", "From": "canary-watch", "Tags": {"Limit": "3"}},
+)
+
+
+@effect(changes=False)
+def watch(url: str, balancer: str, seconds: float, limits: Mapping[str, Any]) -> dict[str, Any]:
+    """Compare the canary with the instances that serve beside it, for `seconds`; prints and returns the verdict.
+
+    `url` is where the service answers, `balancer` where the load balancer says who serves, `limits` the
+    environment's `settings: canary:`. Raises EffectFailed as soon as the canary is seen to fail or restart
+    too often, and at the end if it was too slow or had too little traffic to be judged.
+    """
+    try:
+        allowed = verdict.limits(limits)
+    except ValueError as error:
+        raise EffectFailed(f"settings.canary of this environment: {error}", untouched=True) from error
+    with httpx.Client(trust_env=False, timeout=5) as client:
+        found = _Watch(client, url, balancer, allowed).run(seconds)
+    print(found)
+    if found.problems:
+        raise EffectFailed(f"the canary is not good enough: {'; '.join(found.problems)}", found)
+    return found.to_json()
+
+
+class _Watch:
+    """The instances, and what each did so far."""
+
+    def __init__(self, client: httpx.Client, url: str, balancer: str, limits: Limits) -> None:
+        self._client = client
+        self._url = url
+        self._limits = limits
+        self._canary, self._stable = self._sides(balancer)
+        self._probes = itertools.cycle(_PROBES)
+
+    def _sides(self, balancer: str) -> tuple[dict[str, Track], dict[str, Track]]:
+        """The canary's and the other instances' URLs, with nothing seen yet."""
+        try:
+            state = self._client.get(balancer).raise_for_status().json()
+        except (httpx.HTTPError, ValueError) as error:
+            raise EffectFailed(f"the load balancer does not say who serves: {error}", untouched=True) from error
+        pool = [instance for instance in state["instances"] if instance["pool"]]
+        stable = {each["url"]: Track() for each in pool if each["colour"] == state["serving"]}
+        canary = {each["url"]: Track() for each in pool if each["colour"] != state["serving"]}
+        if not canary or not stable or not state["share"]:
+            raise EffectFailed("there is no canary to watch: nothing of the traffic goes to one", untouched=True)
+        return canary, stable
+
+    def run(self, seconds: float) -> Verdict:
+        """Read again and again, until the time is over or the verdict cannot get better."""
+        until = time.monotonic() + seconds
+        self._read()
+        while True:
+            self._probe(min(time.monotonic() + EVERY_SECONDS, until))
+            self._read()
+            over = time.monotonic() >= until
+            found = verdict.judge(self._side(self._canary), self._side(self._stable), self._limits, over=over)
+            if over or found.problems:
+                return found
+
+    @staticmethod
+    def _side(tracks: dict[str, Track]) -> Side:
+        return verdict.together(tracks.values())
+
+    def _read(self) -> None:
+        for tracks in (self._canary, self._stable):
+            for url in tracks:
+                tracks[url] = verdict.follow(tracks[url], self._reading(url))
+
+    def _reading(self, url: str) -> Reading | None:
+        try:
+            return verdict.read(self._client.get(f"{url}/metrics").raise_for_status().text)
+        except (httpx.HTTPError, ValueError):
+            return None
+
+    def _probe(self, until: float) -> None:
+        """Send the probes of one turn, and wait for its end."""
+        for _ in range(round(self._limits.probes_per_second)):
+            if time.monotonic() >= until:
+                return
+            try:
+                self._client.post(f"{self._url}/messages", json=next(self._probes))
+            except httpx.HTTPError:
+                # The instance counts what it could not answer; what nobody got counts against nobody.
+                continue
+        time.sleep(max(0.0, until - time.monotonic()))

@@ -1,0 +1,218 @@
+"""The verdict over a canary, from what it and the instances beside it counted. Arithmetic only: no IO, no clock."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+
+FAILED = frozenset({"error", "unavailable"})
+"""Outcomes of a message that are the service's own fault; a refused or malformed one is the player's."""
+
+SILENT_TOO_OFTEN = 3
+"""Readings in a row that a canary may not miss: one that restarts misses fewer, and its restart is counted."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a canary may do worse than the others: `settings: canary:` of an environment."""
+
+    minimum_messages: int = 50
+    more_errors: float = 0.02
+    times_slower: float = 2.0
+    slack_ms: float = 100.0
+    restarts: int = 0
+    probes_per_second: int = 0
+
+
+def limits(given: Mapping[str, Any]) -> Limits:
+    """The limits of an environment. Raises ValueError for a name nobody knows, or what is no number from 0 on."""
+    known = {each.name for each in fields(Limits)}
+    for name, value in given.items():
+        if name not in known:
+            raise ValueError(f"{name} is no limit; there is {', '.join(sorted(known))}")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+            raise ValueError(f"{name} must be a number from 0 on, not {value!r}")
+    return Limits(**given)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one instance has counted since it started. `buckets`: messages at least so fast, by seconds."""
+
+    started: float
+    messages: int = 0
+    errors: int = 0
+    buckets: Mapping[float, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Track:
+    """What one instance did while it was watched. `last` is None until it answers for the first time."""
+
+    last: Reading | None = None
+    messages: int = 0
+    errors: int = 0
+    buckets: Mapping[float, int] = field(default_factory=dict)
+    restarts: int = 0
+    silent: int = 0
+
+
+@dataclass(frozen=True)
+class Side:
+    """The canary, or all the others together. `silent`: readings in a row that one of them missed."""
+
+    messages: int
+    errors: int
+    p95_ms: float | None
+    restarts: int
+    silent: int
+
+    @property
+    def error_share(self) -> float:
+        """From 0 to 1."""
+        return self.errors / self.messages if self.messages else 0.0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Good if there is no problem."""
+
+    canary: Side
+    stable: Side
+    problems: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """For the journal."""
+        return {"good": not self.problems, **asdict(self)}
+
+    def __str__(self) -> str:
+        rows = [("", "messages", "errors", "p95", "restarts"), _row("canary", self.canary), _row("others", self.stable)]
+        lines = ["".join(f"{cell:<10}" for cell in row).rstrip() for row in rows]
+        return "\n".join([*lines, f"Verdict: {'; '.join(self.problems) or 'good'}"])
+
+
+def read(text: str) -> Reading:
+    """A reading from the text at /metrics. Raises ValueError for text that is not arcade's."""
+    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    started = [sample.value for sample in samples if sample.name == "process_start_time_seconds"]
+    if not started:
+        raise ValueError("these are not the metrics of an instance: process_start_time_seconds is missing")
+    messages = [
+        (sample.labels["outcome"], sample.value) for sample in samples if sample.name == "arcade_messages_total"
+    ]
+    buckets: Counter[float] = Counter()
+    for sample in samples:
+        if sample.name == "arcade_message_seconds_bucket":
+            buckets[float(sample.labels["le"])] += int(sample.value)
+    return Reading(
+        started=started[0],
+        messages=int(sum(count for _, count in messages)),
+        errors=int(sum(count for outcome, count in messages if outcome in FAILED)),
+        buckets=dict(buckets),
+    )
+
+
+def follow(track: Track, now: Reading | None) -> Track:
+    """The track with one more reading; None when the instance did not answer. The first one only begins it."""
+    if now is None:
+        return replace(track, silent=track.silent + 1)
+    before = track.last
+    if before is None:
+        return replace(track, last=now, silent=0)
+    restarted = now.started != before.started
+    # What a restarted instance counted before its end and after the last reading is lost.
+    base = Reading(now.started) if restarted else before
+    # An instance that has answered nothing yet has no buckets at all.
+    more = {bound: count - base.buckets.get(bound, 0) for bound, count in now.buckets.items()}
+    return Track(
+        last=now,
+        messages=track.messages + now.messages - base.messages,
+        errors=track.errors + now.errors - base.errors,
+        buckets={**track.buckets, **{bound: track.buckets.get(bound, 0) + count for bound, count in more.items()}},
+        restarts=track.restarts + restarted,
+        silent=0,
+    )
+
+
+def together(tracks: Iterable[Track]) -> Side:
+    """One side of the comparison."""
+    each = list(tracks)
+    buckets: Counter[float] = Counter()
+    for track in each:
+        buckets.update(track.buckets)
+    return Side(
+        messages=sum(track.messages for track in each),
+        errors=sum(track.errors for track in each),
+        p95_ms=quantile_ms(buckets, 0.95),
+        restarts=sum(track.restarts for track in each),
+        silent=max((track.silent for track in each), default=0),
+    )
+
+
+def quantile_ms(buckets: Mapping[float, int], share: float) -> float | None:
+    """The time that `share` of the messages did not exceed, within its bucket by proportion, as Prometheus does.
+
+    None without messages. Above the last finite bound it is that bound.
+    """
+    bounds = sorted(buckets)
+    wanted = share * (buckets[bounds[-1]] if bounds else 0)
+    low, below = 0.0, 0
+    for bound in bounds:
+        if buckets[bound] >= wanted > 0:
+            inside = 0.0 if bound == float("inf") else (bound - low) * (wanted - below) / (buckets[bound] - below)
+            return round((low + inside) * 1000, 1)
+        low, below = bound, buckets[bound]
+    return None
+
+
+def judge(canary: Side, stable: Side, limits: Limits, *, over: bool) -> Verdict:
+    """The verdict so far, or at the end. Latency waits for the end: an instance that just started is slow."""
+    problems = _crashes(canary, limits, over=over) + _errors(canary, stable, limits)
+    if over:
+        problems += _latency(canary, stable, limits) + _too_little(canary, stable, limits)
+    return Verdict(canary, stable, tuple(problems))
+
+
+def _crashes(canary: Side, limits: Limits, *, over: bool) -> list[str]:
+    found = []
+    if canary.restarts > limits.restarts:
+        found.append(f"it restarted {canary.restarts} times, allowed are {limits.restarts}")
+    if canary.silent >= (1 if over else SILENT_TOO_OFTEN):
+        found.append("it does not answer any more")
+    return found
+
+
+def _errors(canary: Side, stable: Side, limits: Limits) -> list[str]:
+    most = stable.error_share + limits.more_errors
+    if not _enough(canary, limits) or canary.error_share <= most:
+        return []
+    return [f"{_percent(canary.error_share)} of its messages failed, allowed are {_percent(most)}"]
+
+
+def _latency(canary: Side, stable: Side, limits: Limits) -> list[str]:
+    if canary.p95_ms is None or stable.p95_ms is None:
+        return []
+    most = max(stable.p95_ms * limits.times_slower, stable.p95_ms + limits.slack_ms)
+    return [f"its p95 is {canary.p95_ms:.0f} ms, allowed are {most:.0f} ms"] if canary.p95_ms > most else []
+
+
+def _too_little(canary: Side, stable: Side, limits: Limits) -> list[str]:
+    least, needed = min(canary.messages, stable.messages), limits.minimum_messages
+    if _enough(canary, limits) and _enough(stable, limits):
+        return []
+    return [f"too little traffic for a verdict: {least} messages of the {needed} that are needed; watch longer"]
+
+
+def _enough(side: Side, limits: Limits) -> bool:
+    return side.messages >= max(1, limits.minimum_messages)
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.1f} %"
+
+
+def _row(name: str, side: Side) -> tuple[str, ...]:
+    p95 = "–" if side.p95_ms is None else f"{side.p95_ms:.0f} ms"
+    return name, str(side.messages), _percent(side.error_share), p95, str(side.restarts)
