@@ -1,7 +1,8 @@
 # What each target does: make help
 SHELL := /bin/bash
 PYTHON ?= python3
-BIN := .venv/bin
+VENV ?= .venv
+BIN := $(VENV)/bin
 
 .PHONY: help demo clean-demo test fast lint lock bench
 .DEFAULT_GOAL := help
@@ -9,27 +10,27 @@ BIN := .venv/bin
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
-.venv/installed: requirements.lock pyproject.toml
+$(VENV)/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "opsbook needs Python 3.11 or newer; name it: make PYTHON=python3.12 …" >&2; exit 1; }
-	@echo "Installing into .venv, about a minute the first time …"
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing into $(VENV), about a minute the first time …"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: .venv/installed  ## set everything up, then deploy three releases, the last of them broken
+demo: $(VENV)/installed  ## set everything up, then deploy three releases, the last of them broken
 	@$(BIN)/python services/demo.py
 
-clean-demo: .venv/installed  ## stop and remove everything the demo made
+clean-demo: $(VENV)/installed  ## stop and remove everything the demo made
 	@$(BIN)/python services/demo.py --clean
 
 test: lint fast  ## set everything up, then run all checks and all tests
 	$(BIN)/pytest -m slow -n 2 --dist loadfile --cov --cov-append --cov-report=term
 
-fast: .venv/installed  ## the tests that take less than a minute
+fast: $(VENV)/installed  ## the tests that take less than a minute
 	$(BIN)/pytest -m "not slow" -n 2 --dist loadfile --cov --cov-report=
 
-lint: .venv/installed  ## style, types, layers, playbooks, runbooks
+lint: $(VENV)/installed  ## style, types, layers, playbooks, runbooks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -42,5 +43,5 @@ lock: .venv/installed  ## renew requirements.lock from pyproject.toml
 	.cache/uv/bin/uv pip compile --upgrade --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --extra platform --extra papermill --extra dev pyproject.toml --output-file requirements.lock
 
-bench: .venv/installed  ## measure against papermill, nbclient and Ansible; writes docs/benchmarks.md
+bench: $(VENV)/installed  ## measure against papermill, nbclient and Ansible; writes docs/benchmarks.md
 	$(BIN)/python -m tests.bench

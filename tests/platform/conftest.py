@@ -31,7 +31,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Platform"]:
     for name in COPIED:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, root / name)
-    made = Platform(root, _free_base())
+    made = Platform(root, free_base())
     made.move_ports()
     try:
         made.run("platform-up", check=True)
@@ -40,7 +40,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Platform"]:
         made.run("platform-down", "-p", "purge=true", check=True)
 
 
-def _free_base() -> int:
+def free_base() -> int:
     """The first port of a block in which every port the platform uses is free; each test worker has its own blocks."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     first = 20100 + 1000 * worker

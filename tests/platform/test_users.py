@@ -1,0 +1,151 @@
+"""Root and an ordinary user: a clone in a home that only its owner can open, and nobody's permissions ever change."""
+
+import os
+import pwd
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from tests.platform.conftest import COPIED, ROOT, Platform, free_base
+
+from tests.conftest import until
+
+pytestmark = pytest.mark.slow
+
+NOBODY = 65534
+
+
+def permissions(root: Path) -> dict[str, tuple[int, int, int]]:
+    """Mode, owner and group of every folder above the project, and of everything in it that git would keep."""
+    found = [*root.parents, root, *(p for name in COPIED for p in (root / name, *(root / name).rglob("*")))]
+    found = [p for p in found if "__pycache__" not in p.parts and not p.is_symlink()]
+    return {str(p): (stat.S_IMODE((s := p.stat()).st_mode), s.st_uid, s.st_gid) for p in found}
+
+
+def copied(home: Path) -> Path:
+    root = home / "clone"
+    root.mkdir(parents=True)
+    for name in COPIED:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, root / name)
+    return root
+
+
+def life(platform: Platform) -> None:
+    """Up, a release built and deployed, asked, and down again with all that it made."""
+    try:
+        platform.run("platform-up", check=True)
+        platform.build("1.0.0")
+        platform.run("deploy-service", "-p", "version=1.0.0", check=True)
+        assert platform.versions() == {"1.0.0"}
+        (database,) = [p for p in owned(platform.root) if p.name() == "postgres" and "-D" in p.cmdline()]
+        assert database.uids().real == expected_owner(platform)
+    finally:
+        platform.run("platform-down", "-p", "purge=true", check=True)
+    until(lambda: not owned(platform.root), "the end of every process")
+    assert not (platform.root / ".opsbook/env/dev").exists()
+
+
+def owned(root: Path) -> list[psutil.Process]:
+    """The processes of the platform: each has the environment's folder in its own environment."""
+    folder = f"{root}/.opsbook/env/dev"
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if folder in process.environ().values():
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def expected_owner(platform: Platform) -> int:
+    """PostgreSQL refuses root; everybody else is its own database's user."""
+    who = getattr(platform, "uid", os.geteuid())
+    return pwd.getpwnam("opsbook").pw_uid if who == 0 else who
+
+
+def test_as_whoever_runs_the_tests(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    root = copied(home)
+    home.chmod(0o700)
+    platform = Platform(root, free_base())
+    platform.env["HOME"] = str(home)
+    platform.move_ports()
+    before = permissions(root)
+    life(platform)
+    assert permissions(root) == before
+
+
+class Another(Platform):
+    """The platform as another user sees it: with an interpreter and a home of his own."""
+
+    uid = NOBODY
+
+    def __init__(self, root: Path, base: int, python: Path) -> None:
+        super().__init__(root, base)
+        self._python = python
+
+    def command(self, *arguments: str) -> list[str]:
+        as_nobody = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+        return [*as_nobody, str(self._python), "-m", "opsbook.cli.main", *arguments]
+
+    def environment(self) -> dict[str, str]:
+        home = str(self.root.parent)
+        path = f"{self._python.parent}:/usr/local/bin:/usr/bin:/bin:/usr/sbin"
+        # Ansible asks the system where the user's home is, and nobody has none.
+        ansible = {"ANSIBLE_REMOTE_TMP": f"{home}/.ansible/tmp"}
+        user = {"HOME": home, "USER": "nobody", "LOGNAME": "nobody", "PATH": path, "LANG": "C.UTF-8"}
+        return user | ansible | self.env
+
+
+@pytest.fixture
+def others_python(tmp_path: Path) -> Iterator[Path]:
+    """An interpreter that anybody can run, with everything that is installed here."""
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    base = Path("/usr/bin") / version
+    if not base.exists():
+        pytest.skip(f"there is no /usr/bin/{version} that another user could run")
+    home = tmp_path / "interpreter"
+    subprocess.run([str(base), "-m", "venv", "--without-pip", str(home)], check=True)
+    here = Path(sys.executable).parent
+    packages = home / "lib" / version / "site-packages"
+    shutil.copytree(Path(pytest.__file__).parents[1], packages, dirs_exist_ok=True, symlinks=True)
+    # This project itself is installed by a path, into a folder that may be closed for others.
+    for path in (*packages.glob("*opsbook*.pth"), *packages.glob("__editable__*")):
+        path.unlink()
+    shutil.copytree(ROOT / "lib/opsbook", packages / "opsbook", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("ansible", "ansible-playbook"):
+        script = (here / name).read_text(encoding="utf-8").split("\n", 1)[1]
+        (home / "bin" / name).write_text(f"#!{home}/bin/python\n{script}", encoding="utf-8")
+        (home / "bin" / name).chmod(0o755)
+    shutil.copy(here / "caddy", home / "bin/caddy")
+    # pytest's folders are closed for others.
+    opened = [p for p in (tmp_path, *tmp_path.parents) if p.stat().st_uid == os.geteuid() and p.is_relative_to("/tmp")]
+    before = {p: stat.S_IMODE(p.stat().st_mode) for p in opened}
+    for folder in opened:
+        folder.chmod(before[folder] | 0o755)
+    yield home / "bin/python"
+    for folder, mode in before.items():
+        folder.chmod(mode)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else; others are tested as themselves")
+def test_as_an_ordinary_user(tmp_path: Path, others_python: Path) -> None:
+    home = tmp_path / "home"
+    root = copied(home)
+    platform = Another(root, free_base(), others_python)
+    platform.move_ports()
+    for path in (home, *home.rglob("*")):
+        os.lchown(path, NOBODY, NOBODY)
+    home.chmod(0o700)
+    before = permissions(root)
+    for_root = sorted(Path("/var/lib/opsbook").iterdir()) if Path("/var/lib/opsbook").exists() else []
+    life(platform)
+    assert permissions(root) == before
+    assert (sorted(Path("/var/lib/opsbook").iterdir()) if for_root else []) == for_root
