@@ -38,7 +38,7 @@ lint: $(VENV)/installed  ## style, types, layers, playbooks, runbooks
 	PATH="$(CURDIR)/$(BIN):$$PATH" ansible-lint --offline -q --profile production playbooks
 	$(BIN)/opsbook check
 
-lock: .venv/installed  ## renew requirements.lock from pyproject.toml
+lock: $(VENV)/installed  ## renew requirements.lock from pyproject.toml
 	$(PYTHON) -m venv .cache/uv && .cache/uv/bin/pip install --quiet uv
 	.cache/uv/bin/uv pip compile --upgrade --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --extra platform --extra papermill --extra dev pyproject.toml --output-file requirements.lock
