@@ -31,18 +31,16 @@ def _nbclient(name: str) -> list[str]:
     return [sys.executable, str(Path(__file__).with_name("plain_nbclient.py")), f"{name}.ipynb", "out.ipynb"]
 
 
-def _in_turn(root: Path, pairs: int, ours: list[str], theirs: list[str]) -> tuple[list[Measured], list[Measured]]:
-    """Both, one after the other, so that whatever else the machine does meets both; the first pair only warms up."""
+def _in_turn(
+    root: Path, pairs: int, ours: list[str], theirs: list[str], *, warm: bool = False
+) -> tuple[list[Measured], list[Measured]]:
+    """Both, one after the other, so that whatever else the machine does meets both. `warm`: both ran before."""
     found: tuple[list[Measured], list[Measured]] = ([], [])
-    for number in range(pairs + 1):
+    for number in range(pairs if warm else pairs + 1):
         order = ((0, ours), (1, theirs)) if number % 2 else ((1, theirs), (0, ours))
         for side, argv in order:
-            measured = measure.run(argv, root)
-            if number or pairs == 1:
-                found[side].append(measured)
-        if pairs == 1:
-            break
-    return found
+            found[side].append(measure.run(argv, root))
+    return found if warm else (found[0][1:], found[1][1:])
 
 
 def _seconds(found: tuple[list[Measured], list[Measured]]) -> Pair:
@@ -92,7 +90,7 @@ def cells(root: Path, pairs: int) -> Iterator[Row]:
         found = _in_turn(root, pairs, _run(name), _nbclient(name))
         yield Row(f"{count:,} small cells", "nbclient", _seconds(found), 1.2)
     yield _line(root, pairs)
-    found = _in_turn(root, pairs, _run("cells-1000"), _papermill("cells-1000"))
+    found = _in_turn(root, pairs, _run("cells-1000"), _papermill("cells-1000"), warm=True)
     yield Row("1,000 small cells", "papermill", _seconds(found), 0.05)
 
 
@@ -131,7 +129,7 @@ def output(root: Path, pairs: int) -> Iterator[Row]:
     """A gibibyte in one cell."""
     project.make(root)
     project.page(root, "output", ["line = 'x' * 1023\nfor _ in range(1024 * 1024):\n    print(line)"])
-    found = _in_turn(root, pairs, _run("output"), _nbclient("output"))
+    found = _in_turn(root, pairs, _run("output"), _nbclient("output"), warm=True)
     yield Row("1 GiB of output in one cell", "nbclient", _seconds(found), 1.0)
     beside = f"nbclient: {median(_memory(found[1], 'runner')):,.0f} MiB"
     yield Row("1 GiB of output: peak memory of the runner", beside, None, 250, _MIB, _memory(found[0], "runner"))

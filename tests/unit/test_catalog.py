@@ -68,7 +68,7 @@ def test_a_page_that_is_not_utf8(settings: Settings) -> None:
 
 
 def test_code_that_no_parser_takes(settings: Settings) -> None:
-    (settings.runbooks / "deep.md").write_text(GOOD + "\n### Two\n\n```python\nx = " + "-" * 5000 + "1\n```\n")
+    (settings.runbooks / "deep.md").write_text(GOOD + "\n### Two\n\n```python\nx = " + "-" * 20_000 + "1\n```\n")
     assert _problems(settings) == {"deep.md": ["1 D006 cannot be read: its code is nested too deeply"]}
 
 

@@ -58,7 +58,8 @@ def document(path: Path, root: Path, known: lint.Known) -> tuple[Runbook | None,
     try:
         runbook, found = notebook.parse(content, shown)
         return runbook, problems + lint.problems(runbook, found, known)
-    except RecursionError:
+    except (RecursionError, MemoryError):
+        # Python says the one or the other, by version and depth.
         return None, [*problems, Problem(shown, 1, 1, "D006", "cannot be read: its code is nested too deeply")]
 
 
