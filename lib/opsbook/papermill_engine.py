@@ -5,7 +5,10 @@ in an environment marked sandbox: true, no secrets), leaves a record, and is mar
 to each cell. OPSBOOK_ENVIRONMENT names the environment; without it, the first sandbox is taken.
 """
 
+import asyncio
+import contextlib
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +34,7 @@ class OpsbookEngine(Engine):  # type: ignore[misc]
         cls, nb: Any, kernel_name: str, output_path: str | None = None, input_path: str | None = None, **_: Any
     ) -> Any:
         """Run the notebook; returns it with outputs. Raises PapermillException if it did not succeed."""
+        _check_place()
         try:
             project = settings.load(Path.cwd())
             name = slug(Path(str(input_path or "notebook")).stem)
@@ -49,6 +53,17 @@ class OpsbookEngine(Engine):  # type: ignore[misc]
             write_ipynb(nb, output_path)
             raise PapermillException(f"{finished.ending.outcome}: {finished.ending.reason} (record {finished.run})")
         return nb
+
+
+def _check_place() -> None:
+    """A run takes signals and a loop of its own. Raises PapermillException where it cannot have them."""
+    with contextlib.suppress(RuntimeError):
+        asyncio.get_running_loop()
+        raise PapermillException(
+            "the engine opsbook cannot run inside an event loop (as in a cell of Jupyter); use papermill's command"
+        )
+    if threading.current_thread() is not threading.main_thread():
+        raise PapermillException("the engine opsbook runs in the main thread only; start a process for each notebook")
 
 
 class _Nobody:

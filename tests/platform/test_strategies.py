@@ -147,8 +147,12 @@ def _a_tenth_of_a_thousand_is_counted_where_it_arrives(platform: Platform) -> No
         stable, canary = pools(platform)
         assert (len(stable), len(canary)) == (3, 1)
         before = [requests(url) for url in stable + canary]
-        time.sleep(6)
-        counts = [requests(url) - was - 1 for url, was in zip(stable + canary, before, strict=True)]
+        looks = 0
+        counts = [0]
+        while sum(counts) < 1000:
+            time.sleep(2)
+            looks += 1
+            counts = [requests(url) - was - looks for url, was in zip(stable + canary, before, strict=True)]
         # And a share that changes under load loses nothing.
         share = platform.root / ".opsbook/env/dev/caddy/traffic/share"
         for turn in range(40):

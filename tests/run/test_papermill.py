@@ -197,3 +197,32 @@ def test_without_a_project_it_says_so(tmp_path: Path) -> None:
     code, said, _ = papermill(project)
     assert code != 0
     assert "No opsbook project" in said
+
+
+def test_magics_of_ipython_are_python(project: Project) -> None:
+    cells = [nbformat.v4.new_code_cell("%%time\nprint('timed')"), nbformat.v4.new_code_cell("%%html\n<b>bold</b>")]
+    write(nbformat.v4.new_notebook(cells=cells), project.root / "in.ipynb")
+    code, said, made = papermill(project)
+    assert code == 0, said
+    assert statuses(made) == ["completed"] * 2
+    assert "timed" in printed(made)
+
+
+@pytest.mark.parametrize(
+    ("way", "reason"),
+    [
+        ("import asyncio\nasync def main(): go()\nasyncio.run(main())", "inside an event loop"),
+        ("from concurrent.futures import ThreadPoolExecutor as T\nT().submit(go).result()", "in the main thread only"),
+    ],
+)
+def test_where_it_cannot_run_it_says_so_and_leaves_nothing(project: Project, way: str, reason: str) -> None:
+    book(project, "pass")
+    code = (
+        f"import papermill\ndef go(): papermill.execute_notebook('in.ipynb', 'out.ipynb', engine_name='opsbook')\n{way}"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], cwd=project.root, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert reason in done.stderr
+    assert project.records() == []

@@ -175,3 +175,41 @@ def test_a_cancel_takes_the_question_back(project: Project) -> None:
     terminal.process.send_signal(signal.SIGINT)
     assert terminal.wait() == 5, terminal.screen
     assert project.summary()["outcome"] == "cancelled"
+
+
+def test_hosts_left_out_inside_a_team_effect_stay_out(project: Project) -> None:
+    prepared(project)
+    project.write(
+        "lib/team/effects.py",
+        """
+        from opsbook import effect, playbook
+
+        @effect(changes=True)
+        def rollout() -> None:
+            playbook("touch.yml", vars={"prefix": "first"})
+            playbook("touch.yml", vars={"prefix": "inner"})
+        """,
+    )
+    page = project.root / "runbooks/page.md"
+    text = page.read_text(encoding="utf-8").replace(
+        'found = playbook("touch.yml", vars={"prefix": "first"})\nfound', "from team.effects import rollout\nrollout()"
+    )
+    page.write_text(text, encoding="utf-8")
+    terminal = started(project)
+    terminal.wait_for("[retry/without/stop]")
+    terminal.type("without\n")
+    assert terminal.wait() == 0, terminal.screen
+    prefixes = ("first", "inner", "second")
+    assert touched(project) == {f"{prefix}-web-{n}" for prefix in prefixes for n in (1, 3)}
+    assert "without web-2" in terminal.screen
+
+
+def test_a_lost_terminal_ends_no_run(project: Project) -> None:
+    """The signal that a closed terminal sends, while a decision is asked: the run goes on."""
+    prepared(project)
+    terminal = started(project)
+    terminal.wait_for("[retry/without/stop]")
+    terminal.process.send_signal(signal.SIGHUP)
+    terminal.type("without\n")
+    assert terminal.wait() == 0, terminal.screen
+    project.opsbook("records", "verify", "last", check=True)

@@ -205,6 +205,55 @@ def test_a_program_left_behind_does_not_hold_the_cell(project: Project) -> None:
     assert_all_gone(project.records()[-1].name)
 
 
+def test_numbers_keep_their_digits(project: Project) -> None:
+    project.page(
+        """
+    ## Parameters
+
+    ```python tags=["parameters"]
+    from opsbook.params import Duration
+
+    ratio: float = 0.123456789
+    size: float = 12345678.0
+    wait: Duration = "90s"
+    count: int = 7
+    ```
+
+    ## Steps
+
+    ### Look
+    ```bash
+    echo "$ratio $((size)) $wait $count"
+    ```
+    """
+    )
+    project.opsbook("run", "page", "-e", "dev", check=True)
+    (effect,) = effects(project)
+    assert effect["end"]["result"]["stdout"] == "0.123456789 12345678 90 7\n"
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        "<!-- not any more:\n```bash\ntouch danger\n```\n### Two\n-->",
+        "~~~text\n```python\nopen('danger', 'w')\n```\n~~~",
+        "~~~\n```bash\ntouch danger\n```\n~~~",
+        "<!--\n```bash\necho good\n```\n-->",
+    ],
+)
+@pytest.mark.parametrize("front", [True, False])
+def test_what_no_reader_sees_as_code_never_runs(project: Project, hidden: str, front: bool) -> None:
+    body = f"## Steps\n\n### One\n```bash\necho good\n```\n\n{hidden}\n\n```bash\necho better\n```\n"
+    if front:
+        project.page(body)
+    else:
+        project.write("procedures/page.md", body)
+    project.opsbook("run", "page", "-e", "dev", check=True)
+    assert [e["end"]["result"]["stdout"] for e in effects(project)] == ["good\n", "better\n"]
+    assert not (project.root / "danger").exists()
+    assert [step["step"] for step in project.summary()["steps"]] == ["one"]
+
+
 # -- pages that were not written for opsbook
 
 PUBLIC = """\

@@ -33,6 +33,18 @@ HELPER = '''
         raise EffectFailed("the pump is dry")
 
     @effect(changes=True)
+    def deaf() -> str:
+        try:
+            command(["sh", "-c", "touch half; sleep 20"], timeout=0.5)
+        except Exception as error:
+            return f"swallowed {error}"
+        return "not stopped"
+
+    @effect(changes=False)
+    def odd(value: str) -> float:
+        return {"nan": float("nan"), "inf": float("inf"), "large": 10**5000}[value]
+
+    @effect(changes=True)
     def chatty() -> None:
         note("inside")
 '''
@@ -98,6 +110,23 @@ def test_its_failure_is_a_sentence(team: Project) -> None:
     done = team.opsbook("run", "page", "-e", "dev")
     assert done.code == 1
     assert "Steps, One: the pump is dry" in done.out
+
+
+def test_what_it_swallows_is_unknown_all_the_same(team: Project) -> None:
+    team.page(step("print(deaf())"))
+    done = team.opsbook("run", "page", "-e", "dev")
+    assert done.code == 1
+    assert "swallowed" not in done.out
+    assert team.summary()["unknown"] == ["deaf()"]
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "large"])
+def test_a_number_that_json_has_not_is_refused(team: Project, value: str) -> None:
+    team.page(step(f"odd({value!r})"))
+    done = team.opsbook("run", "page", "-e", "dev")
+    assert done.code == 1
+    assert "cannot be recorded" in done.out
+    assert "NaN" not in (team.records()[-1] / "journal.jsonl").read_text(encoding="utf-8")
 
 
 def test_an_argument_without_a_json_form_is_the_authors_mistake(team: Project) -> None:

@@ -358,3 +358,34 @@ def test_an_interrupt_while_the_gate_waits_for_a_person(project: Project) -> Non
     assert not [e for e in events if e["type"] == "question-answered"]
     assert project.summary()["outcome"] == "cancelled"
     assert_all_gone(project.summary()["run"])
+
+
+@pytest.mark.parametrize(
+    ("argv", "stdin"),
+    [
+        (["sh", "-c", "head -c 5000 >/dev/null; sleep 100"], "x" * 1_000_000),
+        (["sh", "-c", "while head -c 1000 >/dev/null; do head -c 3000 /dev/zero; done"], "x" * 3_000_000),
+    ],
+)
+def test_a_program_that_does_not_read_still_has_its_time(project: Project, argv: list[str], stdin: str) -> None:
+    code = f"command({argv!r}, stdin={stdin[:1]!r} * {len(stdin)}, timeout=2)"
+    project.page(STEPS.replace("{body}", code))
+    started = time.monotonic()
+    done = project.opsbook("run", "page", "-e", "dev")
+    assert done.code != 0 or "head -c 3000" in argv[2]
+    assert time.monotonic() - started < 15
+    assert_all_gone(project.records()[-1].name)
+
+
+def test_a_program_that_has_ended_is_not_over_its_time(project: Project) -> None:
+    project.page(STEPS.replace("{body}", "print(command(['sh', '-c', 'sleep 30 & echo hi'], timeout=0.6).stdout)"))
+    done = project.opsbook("run", "page", "-e", "dev", check=True)
+    assert "hi" in done.out
+
+
+def test_input_that_cannot_be_written_starts_nothing(project: Project) -> None:
+    project.page(STEPS.replace("{body}", "command(['sleep', '77'], stdin='a\\udcff')"))
+    done = project.opsbook("run", "page", "-e", "dev")
+    assert done.code != 0
+    assert "UnicodeEncodeError" in done.out
+    assert_all_gone(project.records()[-1].name)

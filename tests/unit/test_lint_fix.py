@@ -7,7 +7,7 @@ import pytest
 
 from opsbook.errors import InputError
 from opsbook.settings import Settings
-from opsbook.source import catalog
+from opsbook.source import catalog, fix, notebook
 from tests.conftest import Project
 
 PAGE = """\
@@ -182,3 +182,20 @@ def test_the_command_says_what_it_did(project: Project) -> None:
     assert (done.code, done.out) == (0, "fixed runbooks/page.md:2 F002 Title: is now title:\n")
     again = project.opsbook("check", "--fix", "--json")
     assert (again.code, again.out) == (0, "[]\n")
+
+
+@pytest.mark.parametrize(
+    "front",
+    [
+        "kind: Maintenance\nkind: maintenance\n",
+        'OWNER: z\n"owner": q\n',
+        "OWNER: z\nowner : q\n",
+        "OWNER: z\nOwner: q\n",
+    ],
+)
+def test_a_key_that_is_there_twice_is_left_to_a_person(front: str) -> None:
+    text = f"---\ntitle: A\n{front}---\n\n# A\n"
+    once = fix.apply(text, fix.fixes(text, notebook.parse(text, "a.md")[1]))
+    assert fix.fixes(once, notebook.parse(once, "a.md")[1]) == []
+    assert sum(line.lower().lstrip('"').startswith(("owner", "kind")) for line in once.split("\n")) == 2
+    assert once.count("owner: ") == text.count("owner: ")

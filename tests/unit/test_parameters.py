@@ -145,3 +145,11 @@ def test_injected_types() -> None:
     assert eval(literal(one("Duration"), "3m")) == 180.0
     assert eval(literal(one("list[datetime.date]"), ["2026-11-20"])) == [datetime.date(2026, 11, 20)]
     assert "s3cret" not in literal(one("Secret"), "s3cret")
+
+
+@pytest.mark.parametrize("name", ["PATH", "HOME", "IFS", "OPSBOOK_RUN"])
+def test_names_that_programs_rely_on(name: str) -> None:
+    """A shell cell gets its parameters as variables."""
+    found, problems = parse(f"{name}: str")
+    assert found == {}
+    assert "a variable that programs rely on" in problems[0]

@@ -6,6 +6,7 @@ One socket for all threads: writes hold a lock, one reader hands each reply to t
 import base64
 import contextlib
 import json
+import math
 import os
 import queue
 import signal
@@ -27,6 +28,9 @@ Frame = dict[str, Any]
 _ALONE = frozenset({"ask", "confirm", "secret", "note", "attach"})
 """Kinds that cannot be part of another effect: the runner performs them, or the record keeps them apart."""
 
+_LARGEST = 4096
+"""Bits of a whole number. Python refuses to write much longer ones."""
+
 _LENGTH = struct.Struct(">I")
 
 
@@ -43,6 +47,7 @@ class Call:
     gentle: bool = False
     folder: str = ""
     without: tuple[str, ...] = ()
+    unknown: str = ""
     cancelled: threading.Event = field(default_factory=threading.Event)
     attachment: bytes | None = None
     _samples: "queue.SimpleQueue[Frame | None]" = field(default_factory=queue.SimpleQueue)
@@ -160,6 +165,10 @@ class Channel:
         before, call.gentle = call.gentle, gentle
         try:
             return work(call)[0]
+        except (Interrupted, KeyboardInterrupt) as stopped:
+            # Whatever the outer effect makes of it: nobody knows what this one did.
+            call.unknown = str(stopped) or f"{summary} was interrupted"
+            raise
         finally:
             call.gentle = before
 
@@ -190,11 +199,13 @@ class Channel:
                 end, error = {"status": "interrupted", "why": why}, RunCancelled(why)
             except Exception as failed:
                 end, error = {"status": "failed", "why": f"{type(failed).__name__}: {failed}"}, failed
+            if call.unknown and end["status"] != "interrupted":
+                end, error = {"status": "interrupted", "why": call.unknown}, RunCancelled(call.unknown)
             call.close()
             pump.join()
             if call.attachment is not None:
                 end["attachment"] = base64.b64encode(call.attachment).decode()
-            self._value(self._ask({"op": "end", **end}, call.number))
+            self._value(self._ask({"op": "end", **end, "left_out": list(call.without)}, call.number))
         if error is not None:
             raise error
         if interrupt.seen:
@@ -317,6 +328,10 @@ def clean(value: Any) -> Any:
         return {str(key): clean(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [clean(item) for item in (sorted(value) if isinstance(value, set | frozenset) else value)]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise TypeError(f"{value} cannot be recorded: JSON has no such number")
+    if isinstance(value, int) and value.bit_length() > _LARGEST:
+        raise TypeError(f"a whole number of {value.bit_length()} bits cannot be recorded; pass it as text")
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if hasattr(value, "isoformat"):

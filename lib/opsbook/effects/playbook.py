@@ -90,6 +90,7 @@ def _run(call: Call, request: dict[str, Any], timeout: float | None) -> Playbook
         choice = _choice(call, result, one_batch=one_batch)
         if choice == WITHOUT:
             left_out += result.bad()
+            call.without = tuple(left_out)
             result = replace(result, left_out=tuple(left_out))
             if one_batch and _worked(result):
                 return result

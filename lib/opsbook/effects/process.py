@@ -41,6 +41,7 @@ def run(
     Raises OSError if it cannot be started, Interrupted when its time is over or the call is cancelled.
     """
     started = time.monotonic()
+    data = None if stdin is None else stdin.encode()
     process = subprocess.Popen(
         argv,
         cwd=cwd,
@@ -50,7 +51,11 @@ def run(
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
-    out, err = _wait(call, process, None if stdin is None else stdin.encode(), started + timeout)
+    try:
+        out, err = _wait(call, process, data, started + timeout)
+    except BaseException:
+        _end(process)
+        raise
     return Exit(process.returncode, out.text(), err.text(), time.monotonic() - started)
 
 
@@ -64,6 +69,8 @@ def _wait(call: Call, process: "subprocess.Popen[bytes]", data: bytes | None, de
             assert pipe is not None
             selector.register(pipe, selectors.EVENT_READ, into)
         if process.stdin is not None:
+            # A program that does not read must not keep us from looking at the clock.
+            os.set_blocking(process.stdin.fileno(), False)
             selector.register(process.stdin, selectors.EVENT_WRITE, memoryview(data or b""))
         lingering = math.inf
         while selector.get_map() and time.monotonic() < lingering:
@@ -71,7 +78,8 @@ def _wait(call: Call, process: "subprocess.Popen[bytes]", data: bytes | None, de
                 _move(selector, ready, progress)
             if process.poll() is not None:
                 lingering = min(lingering, time.monotonic() + _LINGER)
-            _check(call, process, deadline)
+            else:
+                _check(call, process, deadline)
     while process.poll() is None:
         _check(call, process, deadline)
         time.sleep(_POLL)
@@ -90,6 +98,8 @@ def _move(selector: selectors.BaseSelector, ready: selectors.SelectorKey, progre
         left = ready.data
         try:
             left = left[os.write(ready.fd, left[:65536]) :] if left else left
+        except BlockingIOError:
+            return
         except BrokenPipeError:
             left = left[:0]
         done = not left
@@ -105,7 +115,6 @@ def _move(selector: selectors.BaseSelector, ready: selectors.SelectorKey, progre
 def _check(call: Call, process: "subprocess.Popen[bytes]", deadline: float) -> None:
     late = time.monotonic() > deadline
     if late or call.cancelled.is_set():
-        _end(process)
         name = process.args[0] if isinstance(process.args, list) else ""
         raise Interrupted(f"{name!s} was stopped: {'over its time' if late else 'cancelled'}")
 

@@ -88,7 +88,7 @@ def _variable(value: Any) -> str:
         return "\n".join(map(_variable, value))
     if value is None or isinstance(value, bool):
         return {True: "true", False: "false", None: ""}[value]
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return repr(float(value)).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 def _print(done: "Done") -> None:

@@ -58,10 +58,10 @@ def run_notebook(
 def _read(book: Any, name: str) -> _Read:
     """Raises InputError for a notebook that is no page of opsbook's, and for one that takes a secret."""
     without = type(book)({**book, "cells": [cell for cell in book.cells if not ipynb.injected(cell)]})
-    runbook, problems = source.parse(ipynb.text(without), f"{name}.md")
+    runbook, problems = source.parse(ipynb.text(without), f"{name}.md", magics=True)
     declared = runbook.parameters_cell is not None
     if not declared:
-        runbook, problems = source.parse(ipynb.text(book), f"{name}.md")
+        runbook, problems = source.parse(ipynb.text(book), f"{name}.md", magics=True)
     if problems:
         raise InputError([str(problem) for problem in problems], "Nothing ran.")
     secrets = [parameter.name for parameter in runbook.parameters if parameter.secret]

@@ -104,6 +104,8 @@ def recorded(
 def _undisturbed() -> Iterator[None]:
     """From the first file of a record to its seal, a signal may only cancel what runs, never leave half a record."""
     before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    # A lost terminal ends no run; whoever is asked then is not there any more. Not SIG_IGN: children would have it too.
+    before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: None)
     try:
         yield
     finally:
@@ -186,6 +188,10 @@ def _locked(
         return asyncio.run(runner.run(job, book, held, person))
     except OpsbookError as error:
         return Ending(Outcome.FAILED, f"{error.message} {error.hint}".strip(), changed=False, seconds=0.0)
+    except Exception as error:
+        # What it did until then nobody knows: the record is closed all the same, and the lock is kept.
+        why = f"a fault in opsbook itself: {type(error).__name__}: {error}"
+        return Ending(Outcome.FAILED, why, changed=True, seconds=0.0)
 
 
 def _close(runbook: Runbook, folder: Path, book: journal.Journal, redactor: Redactor) -> list[str]:

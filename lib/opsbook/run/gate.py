@@ -227,7 +227,7 @@ class Gate:
             self._refuse(number, effect.summary, why or decision.why)
         elif decision.answer is Answer.RECORDED:
             value = self._recorded_value(effect)
-            self._leave_out(value)
+            self._leave_out(value.get("left_out") if isinstance(value, dict) else None)
             self._send({"id": number, "do": "value", "value": value})
         else:
             await self._allow(number, effect, place, frame)
@@ -369,15 +369,15 @@ class Gate:
         if frame.get("attachment") is not None:
             result = self.ledger.attach(number, result, base64.b64decode(frame["attachment"], validate=True))
         effect = self.ledger.end(number, status, result, why)
-        self._leave_out(result)
+        self._leave_out(frame.get("left_out"))
         if status is Status.INTERRUPTED:
             self._unknown(effect, why)
         self._send({"id": number, "do": "ack"})
 
-    def _leave_out(self, result: Any) -> None:
+    def _leave_out(self, hosts: Any) -> None:
         """Hosts that the operator left out of one playbook are out of those that follow."""
-        if isinstance(result, dict):
-            self.without.update(map(str, result.get("left_out") or ()))
+        if isinstance(hosts, list):
+            self.without.update(map(str, hosts))
 
     def _unknown(self, effect: Effect, why: str) -> None:
         """Nobody knows what it did, so nothing may be built on it, whatever the cell makes of it."""

@@ -81,11 +81,11 @@ class Kernel:
         os.set_blocking(self._raw, False)
         loop.add_reader(self._raw, self._read_raw)
         self._tasks = [asyncio.create_task(self._watch_keeper())]
-        self._spare.order(self._order_for(launch), launch.hold)
-        self._connect(self._spare.connection)
         try:
+            self._spare.order(self._order_for(launch), launch.hold)
+            self._connect(self._spare.connection)
             await asyncio.wait_for(self._ready(), _START_LIMIT)
-        except (TimeoutError, KernelDied) as error:
+        except (TimeoutError, OSError, KernelDied) as error:
             await self.end()
             raise Fault(
                 f"The kernel did not start: {error}.", "Run opsbook with --verbose, or reinstall it."

@@ -89,6 +89,8 @@ def abandon() -> None:
         os.close(found.raw)
         assert found.keeper.stdout is not None
         found.keeper.stdout.close()
+        if found.keeper.poll() is not None:
+            remove(found.private)
         found.keeper.returncode = 0  # or Python would complain of a child that nobody waited for
 
 
@@ -108,6 +110,11 @@ def start(run: str) -> Spare:
             start_new_session=True,
             env=environment(private),
         )
+    except OSError:
+        remove(private)
+        ours.close()
+        os.close(reading)
+        raise
     finally:
         theirs.close()
         os.close(writing)

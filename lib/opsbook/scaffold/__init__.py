@@ -8,6 +8,7 @@ import contextlib
 import datetime
 import getpass
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -22,6 +23,8 @@ import opsbook
 from opsbook.errors import InputError
 from opsbook.files import parse_yaml
 from opsbook.model.front import Kind, split
+
+_PLACE = re.compile("__OWNER__|__TITLE__")
 
 
 @dataclass(frozen=True)
@@ -107,12 +110,13 @@ def _files(folder: Traversable, place: str = "") -> Iterator[tuple[str, str]]:
 
 def _filled(text: str, author: Author, title: str = "") -> str:
     text = text.replace("__TODAY__", author.today.isoformat()).replace("__VERSION__", opsbook.__version__)
-    # In front matter they are YAML. The title comes last: it may hold anything.
+    # In front matter they are YAML. Each may hold anything, also the other's name.
     block, start = split(text)
     lines = text.split("\n")
     front, body = "\n".join(lines[:start]), "\n".join(lines[start:])
-    front = front.replace("__OWNER__", _scalar(author.owner)).replace("__TITLE__", _scalar(title))
-    body = body.replace("__OWNER__", author.owner).replace("__TITLE__", title)
+    values = {"__OWNER__": author.owner, "__TITLE__": title}
+    front = _PLACE.sub(lambda match: _scalar(values[match[0]]), front)
+    body = _PLACE.sub(lambda match: values[match[0]], body)
     return f"{front}\n{body}" if block else body
 
 

@@ -16,6 +16,7 @@ _BRACES = re.compile(r"^(`{3,}|~{3,})(\s*)(\w+)\s*\{\s*(\w+\s*=.*?)\s*\}\s*$")
 _QUOTED = re.compile(r"""\btimeout=(["'])(\d+(?:\.\d+)?)\1""")
 _BARE = re.compile(r"^(`{3,}|~{3,})(\s*)python\s*$")
 _KEY = re.compile(r"^([A-Za-z_][\w-]*)(\s*:.*)$")
+_NAME = re.compile(r"""^["']?([A-Za-z_][\w-]*)["']?\s*:""")
 _VALUE = re.compile(r"""^(kind|rollback)(\s*:\s*)(["']?)([A-Za-z]+)\3(\s*(?:#.*)?)$""")
 
 _WORDS = {
@@ -42,7 +43,7 @@ def fixes(text: str, problems: Iterable[Problem]) -> list[Fix]:
     for problem in sorted(problems):
         make = FIXES.get(problem.code)
         fix = make(lines, problem) if make and problem.line <= len(lines) else None
-        if fix:
+        if fix and list(fix.lines) != lines[fix.line - 1 : fix.line - 1 + fix.removed]:
             found.setdefault(fix.line, fix)
     return sorted(found.values())
 
@@ -63,9 +64,15 @@ def _key(lines: list[str], problem: Problem) -> Fix | None:
     match = _KEY.match(lines[problem.line - 1])
     key = meant(match[1]) if match else None
     block = (split("\n".join(lines))[0] or "").split("\n")
-    if match is None or key is None or any(line.startswith(f"{key}:") for line in block):
+    if match is None or key is None or [meant(name) or name for name in _names(block)].count(key) > 1:
         return None
     return Fix(problem.line, "F002", f"{match[1]}: is now {key}:", lines=(key + match[2],))
+
+
+def _names(block: list[str]) -> list[str]:
+    """The keys of front matter, however they are written."""
+    found = (_NAME.match(line) for line in block)
+    return [match[1] for match in found if match]
 
 
 def _word(lines: list[str], problem: Problem) -> Fix | None:

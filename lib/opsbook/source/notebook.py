@@ -11,9 +11,9 @@ from opsbook.model.front import split
 from opsbook.model.runbook import IN_PYTHON, ROLES, SHELLS, Cell, Role, Runbook, Section, Step
 from opsbook.model.text import slug
 from opsbook.source import bare, front, parameters
+from opsbook.source.fences import fences, hides, language, without_comments
 from opsbook.source.problem import Problem
 
-_FENCE = re.compile(r"^(`{3,}(?=[^`]*$)|~{3,})\s*([\w+#-]*)(.*)$")
 _HEADING = re.compile(r"^(#{1,6})\s+(.*?)\s*#*\s*$")
 _MAGIC = re.compile(r"^%%(\w+).*\n?")
 _EXPECTED = re.compile(r"^\**Expected:?\**:?\s*(.*)$")
@@ -30,13 +30,17 @@ class _Draft:
     steps: list["_Draft"] = field(default_factory=list)
 
 
-def parse(text: str, shown: str) -> tuple[Runbook, list[Problem]]:
-    """The document whose text this is; `shown` is its path relative to the project."""
+def parse(text: str, shown: str, *, magics: bool = False) -> tuple[Runbook, list[Problem]]:
+    """The document whose text this is; `shown` is its path relative to the project.
+
+    `magics`: IPython's own (%%time) may begin a cell, as they do in notebooks that were not written for opsbook.
+    """
     matter, problems = front.parse(text, shown)
-    lines = text.split("\n")
-    cells, more = _cells(text, lines, shown)
-    problems += more + _unclosed(lines, shown)
     block, start = split(text)
+    # What stands in a comment is neither a cell nor a heading, whatever Jupytext makes of it.
+    lines = without_comments(text.split("\n"), start)
+    cells, order, more = _cells(text, lines, shown, magics=magics)
+    problems += more + _unclosed(lines, shown)
     title, drafts = _outline(lines, start, cells, bare=block is None)
     first = drafts[0].line if drafts else len(lines) + 1
     problems += [_homeless(cell, shown) for _, cell in cells.values() if cell.line < first]
@@ -56,89 +60,84 @@ def parse(text: str, shown: str) -> tuple[Runbook, list[Problem]]:
         sections=sections,
         parameters=found,
         parameters_cell=holder,
-        order=tuple(_ids(cells, sections)),
+        order=tuple(_ids(order, sections)),
         bare=block is None,
     )
     return runbook, problems + more
 
 
-def _ids(cells: dict[int, tuple[int, Cell]], sections: tuple[Section, ...]) -> Iterator[str]:
-    """The id of each cell in the order of the text; empty for one outside of every section."""
+def _ids(order: list[int], sections: tuple[Section, ...]) -> Iterator[str]:
+    """The id of each cell in the order of the text, from its line; empty for one that never runs."""
     by_line = {cell.line: cell.id for section in sections for step in section.steps for cell in step.cells}
-    for _, (_, cell) in sorted(cells.items()):
-        yield by_line.get(cell.line, "")
+    for line in order:
+        yield by_line.get(line, "")
 
 
-def _cells(text: str, lines: list[str], shown: str) -> tuple[dict[int, tuple[int, Cell]], list[Problem]]:
-    """Code cells by the index of their fence line, each with the index after its closing fence."""
+Cells = dict[int, tuple[int, Cell]]
+"""Cells by the index of their fence line, each with the index after its closing fence."""
+
+
+def _cells(text: str, lines: list[str], shown: str, *, magics: bool) -> tuple[Cells, list[int], list[Problem]]:
+    """The code cells, the line of every cell that Jupytext sees (0 for one that no reader does), and problems."""
     import jupytext
 
-    found: dict[int, tuple[int, Cell]] = {}
+    found: Cells = {}
+    order: list[int] = []
     problems: list[Problem] = []
     at = split(text)[1]
-    fences = deque(_fences(lines, at))
+    left = deque(fences(lines, at))
     # Without the front matter: Jupytext gives up on a broken one, and its problems are found elsewhere.
-    for node in jupytext.reads(IN_PYTHON + "\n".join(lines[at:]), fmt="md").cells:
+    for node in jupytext.reads(IN_PYTHON + "\n".join(text.split("\n")[at:]), fmt="md").cells:
         if node.cell_type != "code":
             continue
-        opening, after = _locate(node.source, lines, fences)
-        cell = _cell(node, opening + 2)
+        place = _locate(node.source, text.split("\n"), lines, left)
+        if place is None:
+            order.append(0)
+            continue
+        opening, after = place
+        cell = _cell(node, opening + 2, magics=magics)
+        order.append(cell.line)
         problems += _cell_problems(node, cell, shown, opening + 1)
         found[opening] = (after, cell)
-    return found, problems
+    return found, order, problems
 
 
-def _locate(source: str, lines: list[str], fences: "deque[tuple[int, int]]") -> tuple[int, int]:
-    """Where the fence of this cell opens, and the line after it closes. Takes it and those before it from `fences`."""
-    body = [line.strip() for line in _MAGIC.sub("", source, count=1).strip("\n").split("\n")]
+def _locate(
+    source: str, written: list[str], lines: list[str], left: "deque[tuple[int, int]]"
+) -> tuple[int, int] | None:
+    """Where the fence of this cell opens, and the line after it closes: takes it, and those before it, from `left`.
+
+    None for a cell that only Jupytext sees: in a comment, or in a fence of tildes.
+    """
     magic = _MAGIC.match(source)
-    language = magic[1] if magic else "python"
-    first = None
-    for index, (opening, closing) in enumerate(fences):
-        if _language(lines[opening]) != language:
-            continue
-        first = index if first is None else first
-        inner = "\n".join(lines[opening + 1 : closing]).strip("\n").split("\n")
-        if [line.strip() for line in inner] == body:
-            first = index
-            break
-    for _ in range(first or 0):
-        fences.popleft()
-    opening, closing = fences.popleft() if fences else (len(lines) - 1, len(lines) - 1)
+    body = _stripped(source)
+    wanted = {"python": body} | ({magic[1]: _stripped(source[magic.end() :])} if magic else {})
+    exact = (i for i, place in enumerate(left) if _inner(lines, place) == wanted.get(language(lines[place[0]])))
+    found = next(exact, None)
+    if found is None:
+        seen = [place for place in fences(lines, 0) if language(lines[place[0]]) in wanted]
+        if any(hides(text, written, seen) for text in wanted.values()):
+            return None
+        found = 0
+    for _ in range(found):
+        left.popleft()
+    opening, closing = left.popleft() if left else (len(lines) - 1, len(lines) - 1)
     return opening, closing + 1
 
 
-def _language(fence: str) -> str:
-    match = _FENCE.match(fence)
-    return match[2] if match else ""
+def _stripped(source: str) -> list[str]:
+    return [line.strip() for line in source.strip("\n").split("\n")]
 
 
-def _fences(lines: list[str], at: int) -> "list[tuple[int, int]]":
-    """Opening and closing line indices of every fence at column 0 from `at` on."""
-    found = []
-    while at < len(lines):
-        match = _FENCE.match(lines[at])
-        if match is None:
-            at += 1
-            continue
-        closing = _closing(lines, at, match[1])
-        found.append((at, closing))
-        at = closing + 1
-    return found
-
-
-def _closing(lines: list[str], opening: int, ticks: str) -> int:
-    for index in range(opening + 1, len(lines)):
-        line = lines[index].rstrip()
-        if len(line) >= len(ticks) and line == ticks[0] * len(line):
-            return index
-    return len(lines)
+def _inner(lines: list[str], place: tuple[int, int]) -> list[str]:
+    """What stands in a fence."""
+    return _stripped("\n".join(lines[place[0] + 1 : place[1]]))
 
 
 def _unclosed(lines: list[str], shown: str) -> list[Problem]:
     return [
         Problem(shown, opening + 1, 1, "D001", "this fence is never closed; everything below it is swallowed")
-        for opening, closing in _fences(lines, 0)
+        for opening, closing in fences(lines, 0)
         if closing == len(lines)
     ]
 
@@ -147,8 +146,10 @@ def _homeless(cell: Cell, shown: str) -> Problem:
     return Problem(shown, cell.line, 1, "S002", "a cell before the first ## heading never runs; move it into a section")
 
 
-def _cell(node: Any, line: int) -> Cell:
+def _cell(node: Any, line: int, *, magics: bool) -> Cell:
     magic = _MAGIC.match(node.source)
+    if magic and magics and magic[1] not in SHELLS:
+        magic = None
     timeout = node.metadata.get("timeout")
     return Cell(
         id="",
@@ -183,7 +184,7 @@ def _outline(lines: list[str], at: int, cells: dict[int, tuple[int, Cell]], *, b
     current = beginning = _Draft("Steps", 1)
     if bare:
         sections.append(beginning)
-    plain = {opening: closing for opening, closing in _fences(lines, at) if opening not in cells}
+    plain = {opening: closing for opening, closing in fences(lines, at) if opening not in cells}
     while at < len(lines):
         if at in cells:
             after, cell = cells[at]

@@ -24,6 +24,15 @@ _ALLOWED = (
 )
 
 
+_TAKEN = frozenset(
+    {
+        *("BASHOPTS", "BASH_ENV", "ENV", "EUID", "HOME", "IFS", "LANG", "LD_LIBRARY_PATH", "LD_PRELOAD", "PATH"),
+        *("PPID", "PS4", "PWD", "PYTHONPATH", "SHELL", "SHELLOPTS", "TMPDIR", "UID", "USER"),
+    }
+)
+"""No parameter may have these names."""
+
+
 class _Bad(Exception):
     """Something in the cell that is not part of the parameter language."""
 
@@ -70,6 +79,8 @@ def _statement(node: ast.stmt, lines: list[str]) -> Parameter | None:
     parameter = _annotation(node.annotation, Parameter(node.target.id, "str", node.lineno))
     if node.target.id.startswith("_"):
         raise _Bad(node, f"a parameter's name may not start with _: {node.target.id}")
+    if node.target.id in _TAKEN or node.target.id.startswith("OPSBOOK_"):
+        raise _Bad(node, f"{node.target.id} is a variable that programs rely on, and shell cells get parameters so")
     parameter = dataclasses.replace(parameter, description=_comment(lines[(node.end_lineno or 1) - 1]))
     return _with_default(parameter, node.value) if node.value is not None else parameter
 
