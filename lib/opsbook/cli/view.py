@@ -28,6 +28,9 @@ MOST_LINES = 200
 LONGEST_LINE = 2000
 """Of one text. A terminal that scrolls for minutes shows nothing; whoever wants the rest has the record."""
 
+_WORTH_SAYING = 1.0
+"""Seconds of a step below which nobody waits for it."""
+
 _GOOD = (Outcome.SUCCEEDED, Outcome.CHECKED)
 _MARKS = {
     "succeeded": "✓",
@@ -106,8 +109,8 @@ class _Story:
         self._usual = usual
 
     def usual(self, step: str) -> str:
-        """`(usually 25 s)`: what the step took in earlier runs that went well; empty if there are none."""
-        return f"(usually {duration(self._usual[step])})" if step in self._usual else ""
+        """`(usually 25 s)`: what the step took in earlier runs that went well; empty if that is nothing to wait for."""
+        return f"(usually {duration(self._usual[step])})" if self._usual.get(step, 0) >= _WORTH_SAYING else ""
 
     def note(self, event: Event) -> None:
         """Remember what the end of the story needs."""
