@@ -25,7 +25,7 @@ clean-demo: $(VENV)/installed  ## stop and remove everything the demo made
 	@$(BIN)/python services/demo.py --clean
 
 test: lint fast  ## set everything up, then run all checks and all tests
-	$(BIN)/pytest -m slow -n 2 --dist loadfile --durations=15 --cov --cov-append --cov-report=term
+	$(BIN)/pytest -m slow -n 2 --dist loadfile --no-loadscope-reorder --durations=15 --cov --cov-append --cov-report=term
 
 fast: $(VENV)/installed  ## the tests that take less than a minute
 	$(BIN)/pytest -m "not slow" -n 2 --dist loadfile --cov --cov-report=

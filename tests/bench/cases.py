@@ -156,5 +156,5 @@ def journal(root: Path, pairs: int) -> Iterator[Row]:
 
 
 CASES: dict[str, Callable[[Path, int], Iterator[Row]]] = {
-    case.__name__: case for case in (start, small, cells, playbook, output, journal)
+    case.__name__: case for case in (cells, output, playbook, journal, small, start)
 }
