@@ -10,8 +10,8 @@ _HEAD = """\
 # Benchmarks
 
 What opsbook costs beside the tools people use today. Measured by `make bench`, which wrote this page: whole
-processes, opsbook and the other tool in turn, {pairs} pairs of each; the figures are medians, the ratio is the median
-of the pairs' ratios, with the lowest and the highest beside it.
+processes, opsbook and the other tool in turn, {pairs} pairs of each unless it says one; the figures are medians, the
+ratio is the median of the pairs' ratios, with the lowest and the highest beside it.
 
 Measured on: {where}.
 
