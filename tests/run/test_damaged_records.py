@@ -15,6 +15,8 @@ from opsbook.model.redact import Redactor
 from opsbook.record import journal, seal, store, summary
 from tests.conftest import Project
 
+pytestmark = pytest.mark.slow
+
 BY_HAND = "## Steps\n\n### By hand\nDo something.\n"
 
 

@@ -16,6 +16,8 @@ from tests.sealed import make
 from opsbook.policy import lock
 from tests.conftest import Project, Terminal
 
+pytestmark = pytest.mark.slow
+
 PAGE = """\
 ## Parameters
 
@@ -196,7 +198,6 @@ def test_a_check_that_fails_hides_no_other(page: Project, monkeypatch: pytest.Mo
 # -- one run
 
 
-@pytest.mark.slow
 def test_a_run_that_would_go_well(page: Project) -> None:
     page.env["TOKEN"] = "s3cret-token-value"
     with socket.create_server(("127.0.0.1", 0)) as service:
@@ -217,7 +218,6 @@ def test_a_run_that_would_go_well(page: Project) -> None:
     assert page.records() == []
 
 
-@pytest.mark.slow
 def test_what_is_missing_will_be_asked(page: Project) -> None:
     result = page.opsbook("doctor", "page", "-e", "dev", check=True)
     assert "✓ parameters: 1 have a value; will be asked: version (a release), token (a secret)\n" in result.out
@@ -226,7 +226,6 @@ def test_what_is_missing_will_be_asked(page: Project) -> None:
     assert "  looking at hosts …" in result.err
 
 
-@pytest.mark.slow
 def test_everything_that_is_wrong_with_a_run(page: Project) -> None:
     page.env["SHORT"] = "abc"
     page.env["GOOD"] = "s3cret-token-value"
@@ -272,7 +271,6 @@ def test_everything_that_is_wrong_with_a_run(page: Project) -> None:
     assert only(found["locks"], "wrong").startswith("dev/x is locked by ")
 
 
-@pytest.mark.slow
 def test_no_value_of_a_secret_is_ever_shown(page: Project) -> None:
     value = "s3cret-token-value"
     page.env["TOKEN"] = value
@@ -292,7 +290,6 @@ def test_no_value_of_a_secret_is_ever_shown(page: Project) -> None:
         assert "⟦secret:token⟧" in result.out
 
 
-@pytest.mark.slow
 def test_a_page_and_an_environment_that_do_not_load(page: Project) -> None:
     page.page("## Steps\n\n### X\n```python\nplaybook('none.yml')\nx =\n```\n", name="bad")
     page.write("playbooks/inventories/odd/hosts.yml", "all: 5")
@@ -318,7 +315,6 @@ def test_wrong_use(page: Project) -> None:
         assert said in result.err
 
 
-@pytest.mark.slow
 def test_a_terminal_sees_that_it_goes_on_and_ctrl_c_ends_it(page: Project) -> None:
     """A host that takes a connection and never says anything."""
     with socket.create_server(("127.0.0.1", 0)) as silent:

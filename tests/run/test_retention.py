@@ -16,6 +16,8 @@ from opsbook.policy import lock
 from opsbook.record import logbook, retention, usual
 from tests.conftest import Project, Terminal, until
 
+pytestmark = pytest.mark.slow
+
 YEAR = '[retention]\nkeep = "365d"\nkeep_failed = "730d"\nkeep_last = 1\n'
 OLD_FORMAT = Path(__file__).parents[1] / "data/records-format-1.tar.gz"
 
@@ -242,7 +244,6 @@ def test_wrong_policies_are_named(project: Project) -> None:
         assert said in result.err
 
 
-@pytest.mark.slow
 def test_two_at_once(project: Project) -> None:
     policy(project, '[retention]\nkeep = "1d"\nkeep_last = 0\n')
     made = {make(project, 100 + n).name for n in range(20)}
@@ -318,7 +319,6 @@ def test_the_usual_time_is_the_median_of_the_last_good_runs(project: Project) ->
     assert usual.seconds(root, "page", "dev") == {"one": 3}
 
 
-@pytest.mark.slow
 def test_a_run_says_what_is_usual(project: Project) -> None:
     project.page("## Steps\n\n### One\n```python\nprint('x')\n```\n\n### New\n```python\npass\n```\n")
     make(project, 1, seconds=25)
@@ -327,7 +327,6 @@ def test_a_run_says_what_is_usual(project: Project) -> None:
     assert "Steps / New\n" in said
 
 
-@pytest.mark.slow
 def test_a_terminal_shows_what_is_usual_beside_the_time_so_far(project: Project) -> None:
     project.page("## Steps\n\n### One\n```python\nimport time\ntime.sleep(2)\n```\n")
     make(project, 1, seconds=25)
