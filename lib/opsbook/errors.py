@@ -3,11 +3,13 @@
     OpsbookError                 a sentence, what to do next, an exit code
     ├── InputError          2    wrong use or input; holds every problem found, nothing ran
     ├── Refused             4    a lock, approval or policy says no
+    ├── NoRoom              5    the record has no room; the run stops and can be resumed
     └── Fault              70    a fault in opsbook itself, or a machine it cannot work on
     EffectFailed (Exception)     an effect did not succeed; a cell may handle it
     RunStopped (BaseException)   the run is over; no cell may go on
     ├── EffectRefused            the gate said no
-    └── RunCancelled             a person or a time limit ended the run
+    ├── RunCancelled             a person or a time limit ended the run
+    └── Unpredictable            a cell used a result that nobody knows
 
 The stop family derives from BaseException so that `except Exception` in a cell cannot swallow it.
 """
@@ -44,6 +46,12 @@ class Refused(OpsbookError):
     """A lock, an approval or a policy does not allow this."""
 
     exit_code = 4
+
+
+class NoRoom(OpsbookError):
+    """The record cannot grow. Nothing begins that could not be written down."""
+
+    exit_code = 5
 
 
 class Fault(OpsbookError):
@@ -90,3 +98,7 @@ class EffectRefused(RunStopped):
 
 class RunCancelled(RunStopped):
     """A person or a time limit ended the run."""
+
+
+class Unpredictable(RunStopped):
+    """A cell used what nobody knows: the result of an effect that was only simulated, or marked as done."""

@@ -43,6 +43,13 @@ class _Retention(BaseModel):
     keep_last: Annotated[int, Field(ge=0)] = 10
 
 
+class _Check(BaseModel):
+    """The table [check] of opsbook.toml."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    reads: list[_Text] = Field(default_factory=list)
+
+
 class _Content(BaseModel):
     """The content of opsbook.toml."""
 
@@ -52,6 +59,7 @@ class _Content(BaseModel):
     vault_password_file: Annotated[str, AfterValidator(_usable)] | None = None
     keep_environment: list[_Text] = Field(default_factory=list)
     retention: _Retention | None = None
+    check: _Check = Field(default_factory=_Check)
 
 
 @dataclass(frozen=True)
@@ -70,6 +78,8 @@ class Retention:
 class Settings:
     """The project's settings. All paths are absolute.
 
+    `check_reads` names modules of Ansible that only read: tasks with check_mode: false may use them.
+
     `keep_environment` names variables of the caller's environment that cells may see besides the
     usual ones (PATH, HOME, LANG, ...).
     """
@@ -80,6 +90,7 @@ class Settings:
     vault_password_file: Path | None = None
     keep_environment: tuple[str, ...] = ()
     retention: Retention | None = None
+    check_reads: tuple[str, ...] = ()
 
     @property
     def runbooks(self) -> Path:
@@ -119,6 +130,7 @@ def load(start: Path, *, given: bool = False) -> Settings:
         vault_password_file=_file(root, content.vault_password_file),
         keep_environment=tuple(content.keep_environment),
         retention=_retention(content.retention),
+        check_reads=tuple(content.check.reads),
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from opsbook.record.compare import Change, compare, unified
-from opsbook.record.normal import named, normal
+from opsbook.model.normal import named, normal
 from opsbook.record.side import Did, Side
 
 

@@ -5,7 +5,8 @@ import re
 import sys
 from collections.abc import Iterator
 
-_FLAGS = frozenset({"-y", "--yes", "--json"})
+_FLAGS = frozenset({"-y", "--yes", "--json", "--check", "--wait", "--pause-on-failure", "--detach"})
+_UNASKED = frozenset({"-y", "--yes", "--json", "--check"})
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
@@ -27,7 +28,8 @@ def kernel(command: str, arguments: list[str]) -> Iterator[None]:
 
 def _asks_first(arguments: list[str]) -> bool:
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    return bool({"-h", "--help"} & set(arguments)) or (terminal and not _FLAGS & set(arguments))
+    # A process that is about to fork has nothing to prepare.
+    return bool({"-h", "--help", "--detach"} & set(arguments)) or (terminal and not _UNASKED & set(arguments))
 
 
 def _runbook(arguments: list[str]) -> str | None:

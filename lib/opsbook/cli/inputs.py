@@ -1,8 +1,11 @@
 """Arguments that name a runbook, an environment and values, and prompts for what is missing."""
 
 import argparse
+import contextlib
 import getpass
+import json
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,9 +30,20 @@ def configure(parser: argparse.ArgumentParser, *, required: bool = True) -> None
 def request(options: argparse.Namespace) -> flow.Request:
     """The request as typed. Raises InputError for arguments that are no pairs, and for a file that is none."""
     given: dict[str, Any] = _file(options.params_file) if options.params_file else {}
-    given |= bind.pairs(options.parameter)
-    answers = {name: values[-1] for name, values in bind.pairs(getattr(options, "answer", [])).items()}
-    return flow.Request(options.runbook, options.environment, given, answers)
+    given |= {name: _once(values) for name, values in bind.pairs(options.parameter).items()}
+    return flow.Request(options.runbook, options.environment, given, answers(options))
+
+
+def answers(options: argparse.Namespace) -> dict[str, str]:
+    """Answers that were given ahead."""
+    return {name: values[-1] for name, values in bind.pairs(getattr(options, "answer", [])).items()}
+
+
+def unseen(names: Sequence[str]) -> dict[str, str]:
+    """Secrets that are typed once more, unseen. Without a terminal, none."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return {}
+    return {name: getpass.getpass(f"{name} (a secret): ", sys.stderr) for name in names}
 
 
 def _file(path: Path) -> dict[str, str | list[str]]:
@@ -37,7 +51,7 @@ def _file(path: Path) -> dict[str, str | list[str]]:
     import yaml
 
     try:
-        content = parse_yaml(path.read_text(encoding="utf-8"), yaml.BaseLoader)
+        content = _content(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.", "Check the path.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -49,6 +63,36 @@ def _file(path: Path) -> dict[str, str | list[str]]:
     if not isinstance(content, dict) or any(not _usable(value) for value in content.values()):
         raise InputError(f"{path} does not map names to values or lists of values.", "Write one NAME: VALUE a line.")
     return content
+
+
+def _content(text: str) -> Any:
+    """JSON is YAML but for its tabs, its long names and its emoji: what begins like JSON is read as that first."""
+    import yaml
+
+    if text.lstrip().startswith("{"):
+        with contextlib.suppress(ValueError, RecursionError):
+            return json.loads(text, parse_int=str, parse_float=str, parse_constant=str, object_pairs_hook=_mapping)
+    return parse_yaml(text, yaml.BaseLoader)
+
+
+def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON. Raises ValueError for a name that is there twice: YAML says where."""
+    found = {name: _typed(value) for name, value in pairs}
+    if len(found) != len(pairs):
+        raise ValueError("a name is there twice")
+    return found
+
+
+def _typed(value: Any) -> Any:
+    """`true`, `false` and `null` as they stand in the file."""
+    if isinstance(value, list):
+        return [_typed(item) for item in value]
+    return json.dumps(value) if value is None or isinstance(value, bool) else value
+
+
+def _once(values: list[str]) -> str | list[str]:
+    """What was typed once is one text, which may hold a list; `-p hosts=a -p hosts=b` is a list by itself."""
+    return values[0] if len(values) == 1 else values
 
 
 def _usable(value: object) -> bool:

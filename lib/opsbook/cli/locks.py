@@ -2,10 +2,12 @@
 
 import argparse
 from dataclasses import asdict
+from typing import Any
 
 from opsbook.cli import common
 from opsbook.cli.text import say
 from opsbook.policy import lock
+from opsbook.settings import Settings
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -13,14 +15,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(options: argparse.Namespace) -> int:
-    held = lock.holders(common.project(options).state)
+    settings = common.project(options)
     if options.json:
-        common.print_json([asdict(one) for one in held])
-    elif held:
+        common.print_json(held(settings))
+    else:
+        show(settings)
+    return 0
+
+
+def held(settings: Settings) -> list[dict[str, Any]]:
+    """Every lock, as JSON."""
+    return [asdict(one) for one in lock.holders(settings.state)]
+
+
+def show(settings: Settings) -> None:
+    """Every lock, as a table."""
+    found = lock.holders(settings.state)
+    if found:
         common.table(
             ("TARGET", "RUN", "BY", "SINCE", "WHAT FOR"),
-            [(h.target, h.run, h.operator, common.local(h.since), h.reason) for h in held],
+            [(h.target, h.run, h.operator, common.local(h.since), h.reason) for h in found],
         )
     else:
         say("Nothing is locked.")
-    return 0

@@ -20,6 +20,10 @@ COMMANDS = {
     "check": "every problem of every document",
     "plan": "what a run would do, with its digest; runs nothing",
     "run": "run a runbook",
+    "status": "what goes on, waits for somebody, or was lost; and what is locked",
+    "attach": "watch a run that goes on elsewhere, and answer it",
+    "resume": "go on with a run that was lost, stopped or failed",
+    "rollback": "undo what a run did",
     "cancel": "ask a run that goes on to stop",
     "answer": "answer a question of a run that goes on",
     "records": "what runs left: list, show, diff, verify, prune, hold",
@@ -90,7 +94,7 @@ def _told(code: int, out: outlet.Outlet, command: list[str]) -> int:
         return code
     error = Fault(f"Standard output cannot be written: {out.lost.strerror}.", "Make room, or send it elsewhere.")
     _complain(error, as_json=False)
-    return code if code or command == ["run"] else error.exit_code
+    return code if code or command in (["run"], ["resume"], ["rollback"]) else error.exit_code
 
 
 def _command(arguments: list[str]) -> int:

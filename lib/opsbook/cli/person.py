@@ -6,7 +6,7 @@ import sys
 from opsbook.cli.text import plain, say
 from opsbook.cli.view import View
 from opsbook.errors import Fault
-from opsbook.model.person import PROBLEM, SKIP, Answer, Gone, Question
+from opsbook.model.person import Answer, Gone, Question
 
 
 class Nobody:
@@ -16,6 +16,15 @@ class Nobody:
 
     async def ask(self, question: Question) -> Answer:
         raise Fault(f"Nobody is there to answer {question.name}.")
+
+
+class Elsewhere:
+    """The run was detached on purpose: whoever answers does so through the inbox."""
+
+    present = True
+
+    async def ask(self, question: Question) -> Answer:
+        raise Gone("the run was started without a terminal")
 
 
 class TerminalPerson:
@@ -37,7 +46,7 @@ class TerminalPerson:
                     break
                 say(f"  Please answer {', '.join(question.choices)}.")
             note = ""
-            if question.kind == "manual" and value in (SKIP, PROBLEM):
+            if value in question.remarks:
                 note = await self._line("  why? ")
             return Answer(value, self._who, note)
 

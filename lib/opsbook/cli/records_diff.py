@@ -12,6 +12,7 @@ from opsbook.cli import common
 from opsbook.cli.text import say
 from opsbook.cli.view import clipped
 from opsbook.errors import InputError
+from opsbook.model.differ import Change
 from opsbook.model.text import duration, one_line
 from opsbook.record import compare, side, store, usual
 from opsbook.settings import Settings
@@ -93,7 +94,7 @@ def _step(step: compare.StepDiff) -> Iterator[str]:
             yield f"    {host}: " + ", ".join(f"{name} {a} → {b}" for name, (a, b) in counts.items())
 
 
-def _change(change: compare.Change) -> list[str]:
+def _change(change: Change) -> list[str]:
     lines = compare.unified(change)
     if lines:
         return [f"{change.what}:", *(f"  {line}" for line in lines)]
@@ -104,7 +105,7 @@ def _change(change: compare.Change) -> list[str]:
     return [f"{change.what}: {_shown(change.before)} → {_shown(change.after)}"]
 
 
-def _is_digest(change: compare.Change) -> bool:
+def _is_digest(change: Change) -> bool:
     return all(isinstance(value, str) and len(value) == 64 for value in (change.before, change.after))
 
 

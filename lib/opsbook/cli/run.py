@@ -4,49 +4,32 @@ import argparse
 import sys
 
 from opsbook import flow
-from opsbook.cli import common, inputs, plan, view
-from opsbook.cli.person import Nobody, TerminalPerson
+from opsbook.cli import carry, common, inputs, plan
 from opsbook.cli.text import say
 from opsbook.errors import InputError
+from opsbook.model.effect import Mode
 from opsbook.model.person import Person
 from opsbook.model.plan import Plan
-from opsbook.model.runbook import Runbook
-from opsbook.record import usual
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     inputs.configure(parser)
-    parser.add_argument(
-        "--answer",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="answer a question ahead; a manual step takes done, skip or problem",
-    )
-    parser.add_argument("-y", "--yes", action="store_true", help="start without asking")
-    parser.add_argument("--json", action="store_true", help="one event a line, as JSON")
+    carry.configure(parser)
+    parser.add_argument("--check", action="store_true", help="say what it would do, and change nothing")
 
 
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
     wanted, drafted = inputs.complete(settings, inputs.request(options))
-    terminal = sys.stdin.isatty() and sys.stdout.isatty() and not options.json
-    if terminal and not options.yes:
+    if carry.on_terminal(options) and not options.yes and not options.check:
         _agreed(flow.plan(settings, drafted))
-    shown = view.choose(terminal=sys.stdout.isatty(), as_json=options.json)
-    person: Person = TerminalPerson(shown, flow.operator()) if terminal else Nobody()
+    wishes = flow.Wishes(pause_on_failure=options.pause_on_failure)
+    manner = flow.Manner(Mode.CHECK if options.check else Mode.LIVE, wanted.answers, options.wait, wishes)
 
-    def on_start(run: str, planned: Plan, runbook: Runbook) -> "view.Listener":
-        known = usual.seconds(settings.records, planned.runbook, planned.environment)
-        shown.start(run, planned, runbook, known)
-        return shown.event
+    def work(person: Person, on_start: flow.OnStart) -> flow.Finished:
+        return flow.run(settings, wanted, drafted, manner, person, on_start)
 
-    try:
-        finished = flow.run(settings, wanted, drafted, person, on_start)
-    finally:
-        shown.close()
-    shown.finish(finished, settings)
-    return int(finished.ending.exit_code)
+    return carry.carry(options, settings, work)
 
 
 def _agreed(planned: Plan) -> None:

@@ -11,14 +11,13 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Protocol
 
 from opsbook import flow
+from opsbook.cli.story import GOOD, Story, said, shown, values
 from opsbook.cli.text import json_text, plain, say
 from opsbook.model.event import Event, Outcome
 from opsbook.model.plan import Plan
-from opsbook.model.runbook import Runbook
 from opsbook.model.text import duration, one_line
 from opsbook.settings import Settings
 
@@ -28,10 +27,6 @@ MOST_LINES = 200
 LONGEST_LINE = 2000
 """Of one text. A terminal that scrolls for minutes shows nothing; whoever wants the rest has the record."""
 
-_WORTH_SAYING = 1.0
-"""Seconds of a step below which nobody waits for it."""
-
-_GOOD = (Outcome.SUCCEEDED, Outcome.CHECKED)
 _MARKS = {
     "succeeded": "✓",
     "skipped": "–",
@@ -40,13 +35,14 @@ _MARKS = {
     "died": "✗",
     "cancelled": "■",
     "waiting": "…",
+    "unpredictable": "~",
 }
 
 
 class View(Protocol):
     """Shows one run."""
 
-    def start(self, run: str, plan: Plan, runbook: Runbook, usual: Mapping[str, float]) -> None: ...
+    def start(self, run: str, plan: Plan, usual: Mapping[str, float]) -> None: ...
     def event(self, event: Event) -> None: ...
     def paused(self) -> contextlib.AbstractContextManager[None]: ...
     def close(self) -> None: ...
@@ -63,7 +59,7 @@ def choose(*, terminal: bool, as_json: bool) -> View:
 class JsonView:
     """One event a line; the last line says where the record lies."""
 
-    def start(self, run: str, plan: Plan, runbook: Runbook, usual: Mapping[str, float]) -> None:
+    def start(self, run: str, plan: Plan, usual: Mapping[str, float]) -> None:
         """Nothing: the first event says it."""
 
     def event(self, event: Event) -> None:
@@ -83,7 +79,7 @@ class JsonView:
         content = {
             "type": "record",
             "run": finished.run,
-            "folder": _shown(finished.folder, settings),
+            "folder": shown(finished.folder, settings),
             "outcome": ending.outcome,
             "exit_code": int(ending.exit_code),
             "quarantined": list(finished.quarantined),
@@ -91,109 +87,25 @@ class JsonView:
         self._line(content)
 
 
-class _Story:
-    """What plain lines and the live view say alike: events become lines of text."""
-
-    def __init__(self) -> None:
-        self.changed: list[str] = []
-        self.undone: list[str] = []
-        self.unknown: list[str] = []
-        self._effects: dict[int, dict[str, Any]] = {}
-        self._titles: dict[str, str] = {}
-        self._plan: Plan | None = None
-        self._usual: Mapping[str, float] = {}
-        self._rolled_back = False
-
-    def begin(self, plan: Plan, usual: Mapping[str, float]) -> None:
-        self._plan = plan
-        self._usual = usual
-
-    def usual(self, step: str) -> str:
-        """`(usually 25 s)`: what the step took in earlier runs that went well; empty if that is nothing to wait for."""
-        return f"(usually {duration(self._usual[step])})" if self._usual.get(step, 0) >= _WORTH_SAYING else ""
-
-    def note(self, event: Event) -> None:
-        """Remember what the end of the story needs."""
-        data = event.data
-        match event.type:
-            case "step-started":
-                self._titles[data["step"]] = data["title"]
-            case "effect-intent":
-                self._effects[event.seq] = data
-            case "effect-result":
-                self._ended(self._effects.get(data["intent"], {}), data)
-            case "rollback-started":
-                self._rolled_back = True
-
-    def _ended(self, effect: dict[str, Any], data: dict[str, Any]) -> None:
-        if not effect.get("changes"):
-            return
-        result = data.get("result")
-        line = f"{self._titles.get(effect['step'], effect['step'])}: {effect['summary']}"
-        if data["status"] == "interrupted":
-            self.unknown.append(line)
-        elif not (isinstance(result, dict) and result.get("changed") is False):
-            lines = self.undone if self._rolled_back else self.changed
-            lines.append(line + ("" if data["status"] == "succeeded" else " (failed half-way)"))
-
-    def title(self, step: str) -> str:
-        return self._titles.get(step, step)
-
-    def ending(self, finished: flow.Finished, settings: Settings) -> Iterator[str]:
-        """The closing lines: what changed, what is unknown, where the record is, what to do next."""
-        ending = finished.ending
-        if ending.outcome not in _GOOD:
-            yield from _listed("Changed", self.changed) if self.changed else ["  Nothing was changed."]
-            yield from _listed("Undone by", self.undone)
-            yield from _listed("Unknown: look before you go on", self.unknown)
-        yield f"  record  {_shown(finished.folder, settings)}"
-        if finished.quarantined:
-            yield f"  QUARANTINED: a secret was found in {', '.join(finished.quarantined)}"
-            yield "  Only you can read the record now; change that secret."
-        yield from _listed("Next", list(self._next(finished)))
-
-    def _next(self, finished: flow.Finished) -> Iterator[str]:
-        ending, run = finished.ending, finished.run
-        if ending.outcome in _GOOD:
-            return
-        if ending.outcome is not Outcome.REFUSED:
-            yield f"opsbook records show {run}"
-        if ending.keeps_lock and self._plan is not None:
-            for target in self._plan.locks:
-                yield f"opsbook unlock {target} --reason WHY   once you have put it right by hand"
-
-
-def _listed(label: str, lines: list[str]) -> Iterator[str]:
-    if lines:
-        yield f"  {label}"
-        yield from (f"    {line}" for line in lines)
-
-
-def _shown(folder: Path, settings: Settings) -> str:
-    return str(folder.relative_to(settings.root) if folder.is_relative_to(settings.root) else folder)
-
-
-def _values(plan: Plan) -> str:
-    return " ".join(f"{name}={one_line(plain(str(value)), 40)}" for name, value in plan.parameters.items())
-
-
 class PlainView:
     """Lines with the local time, for logs and pipes."""
 
     def __init__(self) -> None:
-        self._story = _Story()
+        self._story = Story()
 
-    def start(self, run: str, plan: Plan, runbook: Runbook, usual: Mapping[str, float]) -> None:
+    def start(self, run: str, plan: Plan, usual: Mapping[str, float]) -> None:
         self._story.begin(plan, usual)
-        self._line(f"{plan.title} in {plan.environment}: {_values(plan)}")
+        self._line(f"{plan.title} in {plan.environment}: {values(plan)}")
         self._line(f"run {run}")
 
     def event(self, event: Event) -> None:
-        self._story.note(event)
         data = event.data
+        for line in said(event):
+            self._line(line)
         match event.type:
             case "step-started":
-                self._line(f"{data['section']} / {data['title']} {self._story.usual(data['step'])}".rstrip())
+                again = "  (from the record)" if data.get("replay") else self._story.usual(data["step"])
+                self._line(f"{data['section']} / {data['title']} {again}".rstrip())
             case "step-finished":
                 why = f": {one_line(data['why'], 400)}" if data.get("why") else ""
                 self._line(f"  {data['status']} in {duration(data['seconds'])}{why}")
@@ -201,12 +113,12 @@ class PlainView:
                 self._line(f"  {data['summary']}")
             case "effect-refused":
                 self._line(f"  refused: {data['why']}")
+            case "question-asked":
+                self._line(f"  ? {data['name']}: {data['text']}")
             case "question-answered":
                 self._line(f"  {data['name']}: {data['value']} ({data['by']})")
             case "rollback-started":
                 self._line("ROLLBACK")
-            case "cancel-requested":
-                self._line(f"stopping before the next effect: cancelled by {data['by']}")
             case "output":
                 self._output(data["output"])
 
@@ -272,10 +184,11 @@ class LiveView:
         from rich.spinner import Spinner
 
         self._console = Console(highlight=False)
-        self._story = _Story()
+        self._story = Story()
         self._spinner = Spinner("dots", style="cyan")
         self._section = ""
         self._step = ""
+        self._again = False
         self._usual = ""
         self._since = 0.0
         self._doing = ""
@@ -283,10 +196,10 @@ class LiveView:
         self._errors: list[str] = []
         self._live = Live(get_renderable=self._now, console=self._console, transient=True, refresh_per_second=8)
 
-    def start(self, run: str, plan: Plan, runbook: Runbook, usual: Mapping[str, float]) -> None:
+    def start(self, run: str, plan: Plan, usual: Mapping[str, float]) -> None:
         self._story.begin(plan, usual)
         self._print(f"{plan.title}", "bold", f"  {plan.environment}", "bold magenta")
-        self._print(f"  {_values(plan)}", "")
+        self._print(f"  {values(plan)}", "")
         self._print(f"  {run}", "dim")
         self._live.start()
 
@@ -312,8 +225,9 @@ class LiveView:
         return Group(self._spinner, *lines)
 
     def event(self, event: Event) -> None:
-        self._story.note(event)
         data = event.data
+        for line in said(event):
+            self._print(f"  {line}", "yellow")
         match event.type:
             case "step-started":
                 self._begin(data)
@@ -330,10 +244,9 @@ class LiveView:
             case "rollback-started":
                 self._section = ""
                 self._print("Rolling back", "bold yellow", f"  {one_line(data['reason'], 200)}", "yellow")
-            case "cancel-requested":
-                self._print("  stopping before the next effect; once more interrupts, a third time ends it", "yellow")
 
     def _begin(self, data: dict[str, Any]) -> None:
+        self._again = bool(data.get("replay"))
         if data["section"] != self._section:
             self._section = data["section"]
             self._print(f"{self._section}", "bold")
@@ -343,14 +256,14 @@ class LiveView:
         self._errors.clear()
 
     def _end(self, data: dict[str, Any]) -> None:
-        good = data["status"] in ("succeeded", "skipped")
+        good = data["status"] in ("succeeded", "skipped", "unpredictable")
         style = "green" if good else "red"
         self._print(
             f"  {_MARKS.get(data['status'], '?')} ",
             style,
             f"{self._step}",
-            "",
-            f"  {duration(data['seconds'])}",
+            "dim" if self._again else "",
+            "  from the record" if self._again else f"  {duration(data['seconds'])}",
             "dim",
         )
         if data.get("why"):
@@ -380,7 +293,7 @@ class LiveView:
 
     def finish(self, finished: flow.Finished, settings: Settings) -> None:
         ending = finished.ending
-        good = ending.outcome in _GOOD
+        good = ending.outcome in GOOD
         style = "bold green" if good else "bold yellow" if ending.outcome is Outcome.ROLLED_BACK else "bold red"
         self._print("", "")
         self._print(f"{ending.outcome!s} in {duration(ending.seconds)}", style)

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from opsbook.effects import foresight
 from opsbook.effects.basic import here
 from opsbook.effects.channel import Call, Interrupted
 from opsbook.effects.show import Shown
@@ -48,7 +49,8 @@ class Failure:
 class PlaybookResult(Shown):
     """What a playbook did: task counts per host, failures, whether anything changed, seconds it took.
 
-    `left_out` are hosts the operator goes on without.
+    `left_out` are hosts the operator goes on without. `would` says what a check found: tasks that would change
+    something, and tasks of which Ansible could not say, each with host, task, state and diff.
     """
 
     playbook: str
@@ -58,6 +60,7 @@ class PlaybookResult(Shown):
     seconds: float
     lost_events: int = 0
     left_out: tuple[str, ...] = ()
+    would: tuple[dict[str, Any], ...] = ()
 
     def bad(self) -> list[str]:
         """Hosts on which a task failed or that could not be reached, less those that were left out."""
@@ -108,6 +111,7 @@ class _Events:
     failures: list[Failure] = field(default_factory=list)
     stats: dict[str, Any] = field(default_factory=dict)
     messages: list[str] = field(default_factory=list)
+    would: list[dict[str, Any]] = field(default_factory=list)
 
     def handle(self, event: dict[str, Any]) -> bool:
         """One event of ansible-runner: hand it on, keep what the result needs. False: write no file."""
@@ -120,6 +124,8 @@ class _Events:
             self.failures.append(Failure(str(host), str(task), _reason(result), self._place(data)))
         if kind == "playbook_on_stats":
             self.stats = data
+        if self.call.check and (would := foresight.would(kind, data, result)) is not None:
+            self.would.append(would)
         if kind in ("error", "verbose") and event.get("stdout"):
             self.messages.append(event["stdout"])
         self.call.sample(self._sample(event, data, result), self._line(kind, host, task, result))
@@ -199,6 +205,7 @@ def _start(
         extravars=unsafe(request["vars"]),
         limit=request["limit"],
         tags=request["tags"],
+        cmdline="--check --diff" if call.check else None,
         envvars=_environment(),
         settings={
             "pexpect_timeout": 1,
@@ -277,7 +284,7 @@ def _result(name: str, events: _Events, seconds: float) -> PlaybookResult:
     }
     changed = any(counts["changed"] for counts in hosts.values())
     failures = tuple(events.failures)
-    return PlaybookResult(name, hosts, failures, changed, seconds, events.lost())
+    return PlaybookResult(name, hosts, failures, changed, seconds, events.lost(), would=tuple(events.would))
 
 
 def _reason(result: dict[str, Any]) -> str:

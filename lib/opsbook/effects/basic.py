@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from opsbook.effects.channel import Call, channel, clean
+from opsbook.effects.channel import Call, channel
+from opsbook.effects.clean import clean
 from opsbook.errors import EffectFailed
 from opsbook.params import Secret
 

@@ -6,7 +6,6 @@ One socket for all threads: writes hold a lock, one reader hands each reply to t
 import base64
 import contextlib
 import json
-import math
 import os
 import queue
 import signal
@@ -16,20 +15,17 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from pathlib import Path
 from typing import Any
 
+from opsbook.effects.clean import clean
+from opsbook.effects.unknown import Unknown
 from opsbook.errors import EffectFailed, EffectRefused, RunCancelled
 from opsbook.model.effect import MARK
-from opsbook.params import Secret
 
 Frame = dict[str, Any]
 
 _ALONE = frozenset({"ask", "confirm", "secret", "note", "attach"})
 """Kinds that cannot be part of another effect: the runner performs them, or the record keeps them apart."""
-
-_LARGEST = 4096
-"""Bits of a whole number. Python refuses to write much longer ones."""
 
 _LENGTH = struct.Struct(">I")
 
@@ -38,7 +34,8 @@ _LENGTH = struct.Struct(">I")
 class Call:
     """An effect that has the go-ahead. `folder` is a name for private files; `cancelled` says: stop soon.
 
-    `without` names hosts that the operator left out of this run. `gentle` work looks at `cancelled` itself;
+    `without` names hosts that the operator left out of this run. `check` says: only find out what it would do.
+    `gentle` work looks at `cancelled` itself;
     other work is interrupted like any Python code.
     """
 
@@ -47,6 +44,7 @@ class Call:
     gentle: bool = False
     folder: str = ""
     without: tuple[str, ...] = ()
+    check: bool = False
     unknown: str = ""
     cancelled: threading.Event = field(default_factory=threading.Event)
     attachment: bytes | None = None
@@ -110,11 +108,13 @@ class Channel:
         key: str | None = None,
         decode: Callable[[Any], Any] = lambda value: value,
         gentle: bool = False,
+        pretend: Any = None,
     ) -> Any:
         """Send one effect through the gate and return its result, from the world or from a recording.
 
         `work` does it and returns the result for the cell and its JSON; it raises EffectFailed when it
-        failed and Interrupted when nobody knows.
+        failed and Interrupted when nobody knows. `pretend` is what a check gives the cell instead of a result
+        that nobody knows.
         """
         outer: tuple[Call, bool] | None = getattr(self._local, "outer", None)
         if outer is not None:
@@ -126,10 +126,17 @@ class Channel:
         self._calls[call.number] = call
         try:
             reply = self._ask(asked, call.number, mark=True)
+            if reply["do"] == "unknown":
+                return Unknown(reply["why"]) if pretend is None else pretend
+            if reply["do"] == "fail":
+                raise EffectFailed(reply["why"], _decoded(decode, reply.get("result")))
             if reply["do"] != "run":
                 return decode(self._value(reply))
-            call.folder, call.without = reply["folder"], tuple(reply["without"])
-            return self._run(call, work)
+            call.folder, call.without, call.check = reply["folder"], tuple(reply["without"]), reply["check"]
+            value = self._run(call, work)
+            if not call.check:
+                return value
+            return Unknown(f"{summary} was only simulated") if pretend is None else pretend
         finally:
             del self._calls[call.number]
 
@@ -197,6 +204,9 @@ class Channel:
             except (Interrupted, KeyboardInterrupt) as stopped:
                 why = str(stopped) or "it was interrupted"
                 end, error = {"status": "interrupted", "why": why}, RunCancelled(why)
+            except EffectRefused as refused:
+                nothing = {"result": {"changed": False}, "why": str(refused), "refused": True}
+                end, error = {"status": "failed", **nothing}, refused
             except Exception as failed:
                 end, error = {"status": "failed", "why": f"{type(failed).__name__}: {failed}"}, failed
             if call.unknown and end["status"] != "interrupted":
@@ -205,7 +215,8 @@ class Channel:
             pump.join()
             if call.attachment is not None:
                 end["attachment"] = base64.b64encode(call.attachment).decode()
-            self._value(self._ask({"op": "end", **end, "left_out": list(call.without)}, call.number))
+            told = {"left_out": list(call.without), "simulated": call.check}
+            self._value(self._ask({"op": "end", **end, **told}, call.number))
         if error is not None:
             raise error
         if interrupt.seen:
@@ -231,8 +242,6 @@ class Channel:
         match reply["do"]:
             case "value":
                 return reply["value"]
-            case "fail":
-                raise EffectFailed(reply["why"])
             case "refuse":
                 raise EffectRefused(reply["why"])
             case "gone":
@@ -320,25 +329,12 @@ def _signals_held() -> Iterator[None]:
             signal.raise_signal(signal.SIGINT)
 
 
-def clean(value: Any) -> Any:
-    """A JSON value of what an author passed; secrets by name. Raises TypeError for what has no JSON form."""
-    if isinstance(value, Secret):
-        return {"secret": value.name}
-    if isinstance(value, dict):
-        return {str(key): clean(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [clean(item) for item in (sorted(value) if isinstance(value, set | frozenset) else value)]
-    if isinstance(value, float) and not math.isfinite(value):
-        raise TypeError(f"{value} cannot be recorded: JSON has no such number")
-    if isinstance(value, int) and value.bit_length() > _LARGEST:
-        raise TypeError(f"a whole number of {value.bit_length()} bits cannot be recorded; pass it as text")
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if hasattr(value, "isoformat"):
-        return value.isoformat()
-    if isinstance(value, Path):
-        return str(value)
-    raise TypeError(f"{type(value).__name__} cannot be recorded; pass text, numbers, lists or dicts")
+def _decoded(decode: Callable[[Any], Any], result: Any) -> Any:
+    """The result of a failure that is answered from the journal, where it had one."""
+    try:
+        return decode(result)
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _failed(error: EffectFailed) -> Any:

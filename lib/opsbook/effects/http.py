@@ -59,13 +59,14 @@ def http(
     timeout: float = 30.0,
     changes: bool | None = None,
     idempotent: bool = False,
+    pretend: Any = None,
     key: str | None = None,
 ) -> Response:
     """Call a URL. GET, HEAD and OPTIONS read; everything else changes, unless `changes=False` says it does not.
 
     `expect` is the status, or the statuses, that mean success; None takes any below 400. `timeout` is in
     seconds. Raises EffectFailed for another status or no connection. A changing call whose answer was lost
-    ends as interrupted: nobody knows whether it was done.
+    ends as interrupted: nobody knows whether it was done. A check does not make it, and gives `pretend`.
     """
     method = method.upper()
     request = {
@@ -96,6 +97,7 @@ def http(
         idempotent=idempotent,
         key=key,
         decode=_decode,
+        pretend=pretend,
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from opsbook.effects import ansible
+from opsbook.effects import ansible, foresight
 from opsbook.effects.ansible import Failure, PlaybookResult
 from opsbook.effects.basic import here
 from opsbook.effects.channel import Call, channel
@@ -27,6 +27,7 @@ def playbook(
     max_unreachable: int = 0,
     timeout: float | None = None,
     changes: bool = True,
+    pretend: Any = None,
     key: str | None = None,
 ) -> PlaybookResult:
     """Run playbooks/NAME against the run's environment.
@@ -35,7 +36,8 @@ def playbook(
     EffectFailed if a task failed, if no host was processed, or if more than `max_unreachable` hosts were
     unreachable; the error's `result` is the PlaybookResult. Where only some hosts failed, an operator who is
     there may retry them, or go on without them, also in the playbooks that follow. A playbook repeats safely,
-    so the effect is idempotent.
+    so the effect is idempotent. A check runs it with --check --diff, and gives `pretend`, or a value that
+    ends the cell where it is used.
     """
     for what, text in (("limit", limit), ("tags", tags), ("playbook", name)):
         if text is not None and not _PLAIN.match(text):
@@ -63,16 +65,20 @@ def playbook(
         key=key,
         decode=_decode,
         gentle=True,
+        pretend=pretend,
     )
 
 
 def _decode(value: dict[str, Any]) -> PlaybookResult:
     failures = tuple(Failure(**failure) for failure in value["failures"])
-    return PlaybookResult(**{**value, "failures": failures, "left_out": tuple(value["left_out"])})
+    value = {**value, "failures": failures, "left_out": tuple(value["left_out"])}
+    return PlaybookResult(**{**value, "would": tuple(value.get("would") or ())})
 
 
 def _run(call: Call, request: dict[str, Any], timeout: float | None) -> PlaybookResult:
     """Run it, and if some hosts failed while others did not, as often as the operator wants."""
+    if call.check:
+        foresight.allow(request["playbook"])
     whole = _pattern(request["limit"], call.without)
     limit, result, left_out = whole, None, list(call.without)
     while True:

@@ -45,6 +45,7 @@ def command(
     timeout: float = 600.0,
     changes: bool = True,
     idempotent: bool = False,
+    pretend: Any = None,
     key: str | None = None,
 ) -> Done:
     """Run a program on this machine. It changes, unless `changes=False` says it only reads.
@@ -52,9 +53,10 @@ def command(
     `argv` is a list: nothing is read by a shell. Secrets go in by `env` or `stdin`, never in `argv`.
     `expect` is the exit code, or the codes, that mean success; `timeout` is in seconds. Raises EffectFailed
     for another code or a program that is not there; one over its time ends as interrupted.
+    A check does not run it, and gives `pretend`.
     """
     words = _words(argv)
-    return _perform(words, " ".join(words), cwd, env, stdin, expect, timeout, changes, idempotent, key)
+    return _perform(words, " ".join(words), cwd, env, stdin, expect, timeout, changes, idempotent, key, pretend)
 
 
 def fence(language: str, script: str, values: Mapping[str, Any], *, line: int, changes: bool) -> None:
@@ -72,7 +74,8 @@ def fence(language: str, script: str, values: Mapping[str, Any], *, line: int, c
         if isinstance(failed.result, Done):
             _print(failed.result)
         raise
-    _print(done)
+    if isinstance(done, Done):
+        _print(done)
 
 
 def _script(language: str, script: str, line: int) -> list[str]:
@@ -108,6 +111,7 @@ def _perform(
     changes: bool,
     idempotent: bool,
     key: str | None,
+    pretend: Any = None,
 ) -> Done:
     request = {
         "argv": words,
@@ -135,6 +139,7 @@ def _perform(
         key=key,
         decode=_decode,
         gentle=True,
+        pretend=pretend,
     )
 
 

@@ -5,7 +5,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from opsbook.effects.channel import Call, channel, clean
+from opsbook.effects.channel import Call, channel
+from opsbook.effects.clean import clean
 from opsbook.model.text import one_line
 
 Result = TypeVar("Result")
@@ -14,7 +15,9 @@ _LONGEST = 200
 """Characters of a call as the journal's summary shows it."""
 
 
-def effect(*, changes: bool, idempotent: bool = False) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
+def effect(
+    *, changes: bool, idempotent: bool = False, pretend: Any = None
+) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
     """Make a function an effect: asked for at the gate, journaled before and after, replayed from its result.
 
         @effect(changes=False)
@@ -26,7 +29,7 @@ def effect(*, changes: bool, idempotent: bool = False) -> Callable[[Callable[...
     named, never written); callers get the result in that form, live and from a recording alike. A result
     with `"changed": False` says that nothing was changed. Effects it calls belong to it, and only read
     unless it changes. It fails with whatever it raises; EffectFailed is shown as its sentence alone.
-    Callers may pass `key=`.
+    Callers may pass `key=`. A check calls none that changes, and gives `pretend`.
     """
 
     def decorate(function: Callable[..., Result]) -> Callable[..., Result]:
@@ -53,6 +56,7 @@ def effect(*, changes: bool, idempotent: bool = False) -> Callable[[Callable[...
                 changes=changes,
                 idempotent=idempotent,
                 key=key,
+                pretend=pretend,
             )
 
         return perform

@@ -10,27 +10,42 @@ from opsbook.flow.control import send, unlock
 from opsbook.flow.doctor import Check, project_checks, runbook_checks
 from opsbook.flow.drafts import Draft, Request, draft, plan
 from opsbook.flow.notebooks import run_notebook
+from opsbook.flow.resuming import missing_secrets, resume, rollback, stopped
 from opsbook.flow.retention import hold, prune, release
-from opsbook.flow.running import Finished, run
+from opsbook.flow.running import Finished, Manner, OnStart, run
 from opsbook.flow.sessions import session
+from opsbook.flow.watching import EVERY, Watched, under_way, watch
+from opsbook.run.engine import ACCEPT, Wishes
 
 __all__ = [
+    "ACCEPT",
+    "EVERY",
     "Check",
     "Draft",
     "Finished",
+    "Manner",
+    "OnStart",
     "Request",
+    "Watched",
+    "Wishes",
     "ansible_bin",
     "draft",
     "hold",
+    "missing_secrets",
     "operator",
     "plan",
     "project_checks",
     "prune",
     "release",
+    "resume",
+    "rollback",
     "run",
     "run_notebook",
     "runbook_checks",
     "send",
     "session",
+    "stopped",
+    "under_way",
     "unlock",
+    "watch",
 ]

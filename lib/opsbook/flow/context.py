@@ -38,6 +38,7 @@ def context(settings: Settings, environment: Environment, run_id: str, mode: str
         "root": str(settings.root),
         "inventory": environment.inventory,
         "ansible_bin": str(ansible_bin()),
+        "check_reads": list(settings.check_reads),
         "vault_password_file": str(settings.vault_password_file) if settings.vault_password_file else None,
     }
 

@@ -12,7 +12,7 @@ from opsbook.record import journal, store
 from opsbook.settings import Settings
 
 
-def send(settings: Settings, run_id: str, request: Mapping[str, str]) -> str:
+def send(settings: Settings, run_id: str, request: Mapping[str, str | int]) -> str:
     """Put a request into the inbox of a run that goes on; returns the run's id. Raises InputError otherwise."""
     record = store.find(settings.records, run_id)
     if record.state != "running":

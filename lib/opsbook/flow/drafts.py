@@ -73,23 +73,33 @@ def plan(settings: Settings, drafted: Draft) -> Plan:
     return build.build(drafted.runbook, drafted.environment, bound, _ground(settings, drafted.environment))
 
 
-def _ground(settings: Settings, environment: Environment) -> build.Ground:
+def relied_on(settings: Settings, environment: Environment) -> dict[str, dict[str, str]]:
+    """Every file that a run relies on besides its page, with its SHA-256: tree, then path in it."""
     playbooks, helpers = settings.playbooks, settings.helpers
-    trees = {
-        "playbooks": _tree(playbooks, skip=settings.inventories),
-        "inventory": _tree(settings.root / environment.inventory),
-        "helpers": _tree(helpers, skip=helpers / "opsbook"),
+    return {
+        "playbooks": _files(playbooks, skip=settings.inventories),
+        "inventory": _files(settings.root / environment.inventory),
+        "helpers": _files(helpers, skip=helpers / "opsbook"),
     }
+
+
+def _ground(settings: Settings, environment: Environment) -> build.Ground:
+    trees = {name: _tree(found) for name, found in relied_on(settings, environment).items()}
     return build.Ground(trees, {"opsbook": opsbook.__version__, "ansible-core": version("ansible-core")})
 
 
-def _tree(folder: Path, skip: Path | None = None) -> str:
-    """SHA-256 over names and contents below a folder; hidden files and bytecode do not count."""
-    digest = hashlib.sha256()
+def _tree(found: Mapping[str, str]) -> str:
+    """SHA-256 over names and contents."""
+    return hashlib.sha256("".join(f"{name}\0{sha256}\n" for name, sha256 in found.items()).encode()).hexdigest()
+
+
+def _files(folder: Path, skip: Path | None = None) -> dict[str, str]:
+    """The files below a folder; hidden ones and bytecode do not count."""
+    found = {}
     for path in sorted(folder.rglob("*")):
         inner = path.relative_to(folder)
         if any(part.startswith(".") or part == "__pycache__" for part in inner.parts):
             continue
         if path.is_file() and not (skip and path.is_relative_to(skip)):
-            digest.update(f"{inner}\0{files.sha256(path)}\n".encode())
-    return digest.hexdigest()
+            found[str(inner)] = files.sha256(path)
+    return found

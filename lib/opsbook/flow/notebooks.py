@@ -8,7 +8,7 @@ from typing import Any
 from opsbook.errors import InputError
 from opsbook.flow.context import vault
 from opsbook.flow.drafts import Draft, environment, plan
-from opsbook.flow.running import Finished, OnStart, recorded
+from opsbook.flow.running import Finished, Manner, OnStart, recorded
 from opsbook.model.effect import Mode
 from opsbook.model.person import Person
 from opsbook.model.redact import Redactor
@@ -50,7 +50,7 @@ def run_notebook(
     drafted = Draft(read.runbook, replace(chosen, policy=open_policy), bound)
     planned = plan(settings, drafted)
     held = vault(settings, drafted.environment, {}, {}, Redactor())
-    finished = recorded(settings, drafted, planned, {}, Mode.NOTEBOOK, person, held, on_start)
+    finished = recorded(settings, drafted, planned, Manner(Mode.NOTEBOOK), person, held, on_start)
     _fill(book, read, finished.folder)
     return finished
 

@@ -6,60 +6,98 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from opsbook import files
-from opsbook.errors import InputError, OpsbookError, Refused
+from opsbook.errors import InputError, NoRoom, OpsbookError
 from opsbook.flow.context import context, operator, vault
-from opsbook.flow.drafts import Draft, Request, plan
+from opsbook.flow.drafts import Draft, Request, plan, relied_on
+from opsbook.flow.locking import acquire
 from opsbook.model.effect import Mode
 from opsbook.model.event import Ending, Event, Outcome
+from opsbook.model.past import Past
 from opsbook.model.person import Person
 from opsbook.model.plan import Plan
 from opsbook.model.redact import Redactor
 from opsbook.model.runbook import Runbook
 from opsbook.model.text import nearest
 from opsbook.policy import lock
-from opsbook.record import journal, notebook, seal, store, summary
+from opsbook.record import forecast, journal, notebook, seal, side, store, summary
 from opsbook.run import runner, secrets, spare
+from opsbook.run.choice import Choice
+from opsbook.run.engine import ACCEPT, Wishes
+from opsbook.run.place import AGAIN, LOOK_FIRST, MARKED, UNKNOWN
 from opsbook.settings import Settings
 from opsbook.source import names
+
+RELIED_ON = "relied-on.json"
+"""File of a record: every file its plan relied on, with its SHA-256."""
+
+DECISIONS = {
+    "failed": tuple(Choice),
+    "roll-back": ("yes", "no"),
+    ACCEPT: ("yes", "no"),
+    UNKNOWN: (LOOK_FIRST, AGAIN, MARKED),
+}
+"""Questions of opsbook itself, with what answers them."""
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A run that ended. `quarantined` names files of the record in which a secret was found."""
+    """A run that ended. `quarantined` names files of the record in which a secret was found.
+
+    `sealed` is false where there was no room for the end of the record: the run can be resumed all the same.
+    `told` is what record.json says.
+    """
 
     run: str
     folder: Path
     ending: Ending
     quarantined: tuple[str, ...] = ()
+    sealed: bool = True
+    told: Mapping[str, Any] = field(default_factory=dict)
 
 
 OnStart = Callable[[str, Plan, Runbook], Callable[[Event], None]]
 """Gets run id, plan and runbook, and returns what listens to events."""
 
 
-def run(settings: Settings, request: Request, drafted: Draft, person: Person, on_start: OnStart) -> Finished:
+@dataclass(frozen=True)
+class Manner:
+    """How a run is to go: `mode` live or check, questions `answers` were given to, and what the engine does of it.
+
+    `wait`: until the locks are free.
+    """
+
+    mode: Mode = Mode.LIVE
+    answers: Mapping[str, str] = field(default_factory=dict)
+    wait: bool = False
+    wishes: Wishes = field(default_factory=Wishes)
+
+
+def run(
+    settings: Settings, request: Request, drafted: Draft, manner: Manner, person: Person, on_start: OnStart
+) -> Finished:
     """Run what was drafted of a request to its end. Raises InputError, and leaves nothing, if it cannot begin."""
     planned = plan(settings, drafted)
     held = vault(settings, drafted.environment, drafted.bound.secrets, request.typed_secrets, Redactor())
-    _check_answers(drafted.runbook, request.answers, person.present)
-    return recorded(settings, drafted, planned, request.answers, Mode.LIVE, person, held, on_start)
+    check_answers(drafted.runbook, manner, person.present)
+    return recorded(settings, drafted, planned, manner, person, held, on_start)
 
 
-def _check_answers(runbook: Runbook, answers: Mapping[str, str], present: bool) -> None:
-    """Known questions have usable answers, or somebody is there to give them."""
+def check_answers(runbook: Runbook, manner: Manner, present: bool) -> None:
+    """Known questions have usable answers, or somebody is there to give them. A check can do without."""
     undo = runbook.undo() if runbook.front.rollback in ("automatic", "ask") else ()
     known = {question.name: question for question in names.questions((*runbook.forward(), *undo))}
-    problems = [f"There is no question {name}. {nearest(name, known)}" for name in answers if name not in known]
+    known |= {name: names.Question(name, "", "decide", name, choices) for name, choices in DECISIONS.items()}
+    problems = [f"There is no question {name}. {nearest(name, known)}" for name in manner.answers if name not in known]
     for name, question in known.items():
         allowed = question.choices
-        if name in answers and allowed and answers[name] not in allowed:
-            problems.append(f"{answers[name]!r} does not answer {name}: it takes {', '.join(allowed)}.")
-        elif name not in answers and not present:
+        if name in manner.answers and allowed and manner.answers[name] not in allowed:
+            problems.append(f"{manner.answers[name]!r} does not answer {name}: it takes {', '.join(allowed)}.")
+        elif name not in (*manner.answers, *DECISIONS) and not present and manner.mode is Mode.LIVE:
             example = allowed[0] if allowed else "…"
             problems.append(f"Nobody is there to answer {name} ({question.text}); give --answer {name}={example}.")
     if problems:
@@ -70,38 +108,32 @@ def recorded(
     settings: Settings,
     drafted: Draft,
     planned: Plan,
-    answers: Mapping[str, str],
-    mode: Mode,
+    manner: Manner,
     person: Person,
     held: secrets.Vault,
     on_start: OnStart,
 ) -> Finished:
     """Run what is planned, from the first file of its record to the seal."""
     redactor = held.redactor
-    with _undisturbed():
+    with undisturbed():
         folder = store.create(settings.records, spare.new_run(planned.runbook))
         files.write_atomic(folder / "runbook.md", drafted.runbook.source.encode())
-        content = json.dumps(redactor.value(planned.to_json()), indent=2, ensure_ascii=False) + "\n"
-        files.write_atomic(folder / "plan.json", content.encode())
+        write_json(folder / "plan.json", redactor.value(planned.to_json()))
+        write_json(folder / RELIED_ON, relied_on(settings, drafted.environment))
         book = journal.Journal(folder, redactor)
         hold = files.hold(folder / journal.NAME)
+        job = make_job(settings, drafted, planned, manner, folder, hold, Past())
         book.listeners.append(on_start(folder.name, planned, drafted.runbook))
-        job = _job(settings, drafted, planned, answers, mode, folder, hold)
         book.write("run-started", _started(job), durable=True)
-        ending = _locked(settings, job, book, held, person)
-        ending = replace(ending, reason=redactor.text(ending.reason))
-        book.write("run-finished", _finished(ending), durable=True)
-        found = _close(drafted.runbook, folder, book, redactor)
-        if not ending.keeps_lock:
-            lock.release(settings.state, folder.name)
-        if hold is not None:
-            os.close(hold)
-        target = seal.quarantine(folder, settings.records) if found else folder
-    return Finished(folder.name, target, ending, tuple(found))
+        return carry_out(settings, job, book, held, person)
+
+
+def write_json(path: Path, content: Any) -> None:
+    files.write_atomic(path, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
 
 
 @contextlib.contextmanager
-def _undisturbed() -> Iterator[None]:
+def undisturbed() -> Iterator[None]:
     """From the first file of a record to its seal, a signal may only cancel what runs, never leave half a record."""
     before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
     # A lost terminal ends no run; whoever is asked then is not there any more. Not SIG_IGN: children would have it too.
@@ -113,26 +145,28 @@ def _undisturbed() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _job(
-    settings: Settings,
-    drafted: Draft,
-    planned: Plan,
-    answers: Mapping[str, str],
-    mode: Mode,
-    folder: Path,
-    hold: int | None,
+def make_job(
+    settings: Settings, drafted: Draft, planned: Plan, manner: Manner, folder: Path, hold: int | None, past: Past
 ) -> runner.Job:
+    """The job of a run; `past` is what it did before."""
+    seen = context(settings, drafted.environment, folder.name, manner.mode)
+    # Requests that name the operator must stay the same when somebody else goes on with the run.
+    seen |= {"operator": past.operator} if past.operator else {}
     return runner.Job(
         run=folder.name,
         plan=planned,
         runbook=drafted.runbook,
         environment=drafted.environment,
         operator=operator(),
-        context=context(settings, drafted.environment, folder.name, mode),
-        answers=answers,
-        mode=mode,
+        context=seen,
+        answers=manner.answers,
+        mode=manner.mode,
         root=settings.root,
         inbox=folder / "inbox",
+        acquire=acquire(settings, folder.name, planned, operator()),
+        wait=manner.wait,
+        past=past,
+        wishes=manner.wishes,
         hold=hold,
         keep_environment=settings.keep_environment,
     )
@@ -158,6 +192,45 @@ def _started(job: runner.Job) -> dict[str, Any]:
     }
 
 
+def carry_out(
+    settings: Settings, job: runner.Job, book: journal.Journal, held: secrets.Vault, person: Person
+) -> Finished:
+    """Run the job to its end, seal its record, and give back what it does not keep."""
+    ending = _ran(job, book, held, person)
+    ending = replace(ending, reason=held.redactor.text(ending.reason))
+    folder, sealed = book.folder, True
+    told: dict[str, Any] = {}
+    try:
+        book.write("run-finished", _finished(ending), durable=True)
+        book.close()
+        told = _told(settings, job, folder)
+        _close(job.runbook, folder, book.head, told, held.redactor)
+    except (NoRoom, OSError) as error:
+        why = getattr(error, "message", None) or f"There is no room for the record: {error}."
+        ending, sealed = replace(ending, outcome=Outcome.WAITING, reason=f"{ending.reason}. {why}"), False
+    if sealed and not ending.keeps_lock:
+        lock.release(settings.state, folder.name)
+    found = tuple(told.get("quarantined") or ())
+    target = seal.quarantine(folder, settings.records) if found else folder
+    if job.hold is not None:
+        os.close(job.hold)
+    return Finished(folder.name, target, ending, found, sealed, told)
+
+
+def _ran(job: runner.Job, book: journal.Journal, held: secrets.Vault, person: Person) -> Ending:
+    try:
+        return asyncio.run(runner.run(job, book, held, person))
+    except NoRoom as error:
+        return Ending(Outcome.WAITING, f"{error.message} {error.hint}", changed=job.past.changed, seconds=0.0)
+    except OpsbookError as error:
+        why = f"{error.message} {error.hint}".strip()
+        return Ending(Outcome.FAILED, why, changed=job.past.changed, seconds=0.0)
+    except Exception as error:
+        # What it did until then nobody knows: the record is closed all the same, and the lock is kept.
+        why = f"a fault in opsbook itself: {type(error).__name__}: {error}"
+        return Ending(Outcome.FAILED, why, changed=True, seconds=0.0)
+
+
 def _finished(ending: Ending) -> dict[str, Any]:
     return {
         "outcome": str(ending.outcome),
@@ -169,44 +242,30 @@ def _finished(ending: Ending) -> dict[str, Any]:
     }
 
 
-def _locked(
-    settings: Settings,
-    job: runner.Job,
-    book: journal.Journal,
-    held: secrets.Vault,
-    person: Person,
-) -> Ending:
-    """Take the locks and run. A lock that another run holds ends this one as refused."""
-    reason = f"{job.plan.title}"
-    wanted = [lock.Lock(target, job.run, job.operator, reason, journal.now()) for target in job.plan.locks]
-    try:
-        lock.acquire(settings.state, wanted)
-    except Refused as error:
-        return Ending(Outcome.REFUSED, f"{error.message} {error.hint}".strip(), changed=False, seconds=0.0)
-    book.write("locked", {"targets": list(job.plan.locks)})
-    try:
-        return asyncio.run(runner.run(job, book, held, person))
-    except OpsbookError as error:
-        return Ending(Outcome.FAILED, f"{error.message} {error.hint}".strip(), changed=False, seconds=0.0)
-    except Exception as error:
-        # What it did until then nobody knows: the record is closed all the same, and the lock is kept.
-        why = f"a fault in opsbook itself: {type(error).__name__}: {error}"
-        return Ending(Outcome.FAILED, why, changed=True, seconds=0.0)
-
-
-def _close(runbook: Runbook, folder: Path, book: journal.Journal, redactor: Redactor) -> list[str]:
-    """Derive what is derived, scan, seal. Returns the files in which a secret was found."""
-    book.close()
+def _told(settings: Settings, job: runner.Job, folder: Path) -> dict[str, Any]:
+    """The content of record.json."""
     events = journal.read(folder / journal.NAME)
     told = summary.of(events)
+    if job.mode is Mode.CHECK:
+        record = store.Record(folder.name, folder, "running")
+        holders = {held.target: held.run for held in lock.holders(settings.state)}
+        needed = [
+            {"target": target, "held_by": next((run for t, run in holders.items() if lock.conflict(t, target)), None)}
+            for target in job.plan.locks
+        ]
+        told["check"] = forecast.of(events, lambda data: side.result_of(record, data)) | {"locks": needed}
+    return told
+
+
+def _close(runbook: Runbook, folder: Path, head: str, told: dict[str, Any], redactor: Redactor) -> None:
+    """Derive what is derived, scan, seal. `told` gets the files in which a secret was found."""
+    events = journal.read(folder / journal.NAME)
     try:
         files.write_atomic(folder / "runbook.ipynb", notebook.build(runbook, events, told))
     except Exception as error:
         # The notebook is only derived: what it cannot show must not cost the record its seal.
         told["notebook"] = f"could not be made: {type(error).__name__}: {error}"
-    found = seal.scan(folder, redactor)
-    if found:
+    if found := seal.scan(folder, redactor):
         told["quarantined"] = found
-    files.write_atomic(folder / "record.json", (json.dumps(told, indent=2, ensure_ascii=False) + "\n").encode())
-    seal.seal(folder, book.head)
-    return found
+    write_json(folder / "record.json", told)
+    seal.seal(folder, head)

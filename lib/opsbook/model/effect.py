@@ -15,28 +15,34 @@ MARK = "application/vnd.opsbook.mark+json"
 """MIME type of the mark a kernel publishes among its output before each request to the gate."""
 
 
+_SIMULATED = frozenset({"playbook"})
+"""Kinds whose tool can say what it would do."""
+
+
 class Mode(StrEnum):
-    """How a run treats effects. A notebook is run by another tool: a session's rules, a run's record."""
+    """How a run treats effects. A check changes nothing; a notebook has a session's rules and a run's record."""
 
     LIVE = "live"
+    CHECK = "check"
     SESSION = "session"
     NOTEBOOK = "notebook"
-    RESUME = "resume"
 
 
 class Status(StrEnum):
-    """How an effect ended. The outcome of an interrupted one is unknown."""
+    """How an effect ended. The outcome of an interrupted one is unknown; a check only simulates."""
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     INTERRUPTED = "interrupted"
+    SIMULATED = "simulated"
 
 
 class Answer(StrEnum):
     """What the gate answers."""
 
     RUN = "run"
-    RECORDED = "recorded"
+    SIMULATE = "simulate"
+    SKIP = "skip"
     REFUSE = "refuse"
 
 
@@ -75,12 +81,12 @@ def canonical(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
-def decide(effect: Effect, mode: Mode, role: Role, *, recorded: str | None, sandbox: bool) -> Decision:
-    """What the gate does with an effect.
+def decide(effect: Effect, mode: Mode, role: Role, *, sandbox: bool, simulated: bool = False) -> Decision:
+    """What the gate does with an effect of which the journal knows nothing yet.
 
-    `recorded` is the digest of a succeeded recording under the same key, or None. A changing effect
-    in a section that only reads is refused in every mode; a session changes only a sandbox; in resume
-    a recorded effect is answered from its recording, and any other runs.
+    A changing effect in a section that only reads is refused in every mode; a session changes only a sandbox.
+    A check simulates what can be simulated, and skips what else changes; with `simulated` (something was),
+    nobody waits for what cannot come.
     """
     if effect.changes and role is Role.READ:
         return Decision(
@@ -98,8 +104,8 @@ def decide(effect: Effect, mode: Mode, role: Role, *, recorded: str | None, sand
         return Decision(
             Answer.REFUSE, f"{effect.summary} is asked for, and a notebook is kept in clear. Use opsbook run."
         )
-    if mode is not Mode.RESUME or recorded is None:
-        return Decision(Answer.RUN)
-    if recorded != effect.digest:
-        return Decision(Answer.REFUSE, f"{effect.summary} asks for something else than what was recorded.")
-    return Decision(Answer.RECORDED)
+    if mode is Mode.CHECK and effect.changes:
+        return Decision(Answer.SIMULATE if effect.kind in _SIMULATED else Answer.SKIP)
+    if mode is Mode.CHECK and effect.kind == "wait_until" and simulated:
+        return Decision(Answer.SKIP)
+    return Decision(Answer.RUN)

@@ -80,6 +80,10 @@ class Sink(Protocol):
         """Append an event. With `durable`, it is on disk when this returns. Text is redacted here."""
         ...
 
+    def reserve(self, results: int) -> None:
+        """Keep room for so many results of effects. Raises NoRoom if there is none."""
+        ...
+
     def blob(self, folder: str, name: str, data: bytes) -> Data:
         """Store a file of the record durably; returns {"path", "sha256", "bytes"} to put in an event."""
         ...

@@ -11,13 +11,17 @@ QuestionKind = Literal["ask", "confirm", "manual", "decide"]
 
 @dataclass(frozen=True)
 class Question:
-    """What a person is asked. `choices` is empty for free text; `detail` is Markdown shown above it."""
+    """What a person is asked. `choices` is empty for free text; `detail` is Markdown shown above it.
+
+    `remarks` are the choices for which a word of explanation is asked too.
+    """
 
     name: str
     kind: QuestionKind
     text: str
     choices: tuple[str, ...] = ()
     detail: str = ""
+    remarks: tuple[str, ...] = ()
 
     def accepts(self, value: str) -> bool:
         """Whether this value answers the question."""
@@ -42,7 +46,7 @@ class Person(Protocol):
 
     @property
     def present(self) -> bool:
-        """Is anybody there? Without a terminal nobody is."""
+        """Was anybody ever there? Without a terminal nobody is, unless the run was detached on purpose."""
         ...
 
     async def ask(self, question: Question) -> Answer:

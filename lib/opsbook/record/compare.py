@@ -1,12 +1,11 @@
 """What differs between two runs, step by step. Pure: two sides in, a value out; whoever prints it decides how."""
 
-import difflib
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from opsbook.record.normal import named, normal
+from opsbook.model.differ import Change, changes_of, lines_of
+from opsbook.model.normal import named, normal
 from opsbook.record.side import Did, Side
 
 COUNTS = ("ok", "changed", "failed", "unreachable")
@@ -14,22 +13,6 @@ COUNTS = ("ok", "changed", "failed", "unreachable")
 
 NOTABLE, SECONDS = 1.5, 1.0
 """A step took notably longer or shorter by this factor, if it is a matter of a second at all."""
-
-_MEASURED = frozenset(
-    {"seconds", "elapsed", "duration", "delta", "start", "end", "date", "atime", "mtime", "ctime", "pid"}
-)
-"""Keys of results whose values are never the same twice."""
-
-_CONTEXT = 2
-
-
-@dataclass(frozen=True)
-class Change:
-    """A value that differs; None where one side does not have it."""
-
-    what: str
-    before: Any
-    after: Any
 
 
 @dataclass(frozen=True)
@@ -88,9 +71,9 @@ def compare(before: Side, after: Side) -> Diff:
         other=before.run,
         outcome=(told[0]["outcome"], told[1]["outcome"]),
         reason=(told[0]["reason"], told[1]["reason"]),
-        parameters=tuple(_changes(before.plan["parameters"], after.plan["parameters"])),
+        parameters=tuple(changes_of(before.plan["parameters"], after.plan["parameters"])),
         inputs=tuple(_inputs(before.plan, after.plan)),
-        source=_unified(before.source, after.source),
+        source=lines_of(before.source, after.source),
         steps=tuple(_steps(before, after)),
     )
 
@@ -98,7 +81,7 @@ def compare(before: Side, after: Side) -> Diff:
 def _inputs(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Change]:
     """What the plans rely on. The page itself is not among it: its source says more."""
     for name in ("secrets", "versions", "trees"):
-        for change in _changes(before[name], after[name]):
+        for change in changes_of(before[name], after[name]):
             if change.what != "runbook":
                 yield change
     for name in ("hosts", "locks"):
@@ -122,7 +105,7 @@ def _steps(before: Side, after: Side) -> Iterator[StepDiff]:
             seconds=seconds,
             ratio=_ratio(*seconds),
             # What a step printed that the other run did not reach is no difference of its own.
-            output=_unified(normal(before.outputs.get(name, "")), normal(after.outputs.get(name, "")))
+            output=lines_of(normal(before.outputs.get(name, "")), normal(after.outputs.get(name, "")))
             if a and b
             else (),
             effects=tuple(_effects(before, after, name)) if a and b else (),
@@ -153,9 +136,9 @@ def _effect(a: Did | None, b: Did | None) -> tuple[list[Change], dict[str, dict[
     if a is None or b is None:
         return [Change("status", a.status if a else None, b.status if b else None)], {}
     found = [Change("status", a.status, b.status)] if a.status != b.status else []
-    found += _changes(a.request, b.request, "request", named)
+    found += changes_of(a.request, b.request, "request", named)
     asked = [(change.before, change.after) for change in found]
-    given = _changes(_plain(a.result), _plain(b.result), "result", normal)
+    given = changes_of(_plain(a.result), _plain(b.result), "result", normal)
     # A result often repeats what was asked for.
     found += [change for change in given if (change.before, change.after) not in asked]
     return found, _hosts(a.result, b.result)
@@ -184,39 +167,9 @@ def _counts(result: Any) -> dict[str, dict[str, int]]:
     )
 
 
-def _changes(before: Any, after: Any, where: str = "", like: Callable[[str], str] = str) -> Iterator[Change]:
-    """Every leaf that differs, once `like` has made its text alike; named by its path, such as vars.version."""
-    if isinstance(before, dict) and isinstance(after, dict):
-        for key in [*after, *(key for key in before if key not in after)]:
-            if like is normal and key.lower() in _MEASURED:
-                continue
-            yield from _changes(before.get(key), after.get(key), f"{where}.{key}".lstrip("."), like)
-    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
-        for number, pair in enumerate(zip(before, after, strict=True)):
-            yield from _changes(*pair, f"{where}.{number}".lstrip("."), like)
-    elif _leaf(before, like) != _leaf(after, like):
-        yield Change(where, before, after)
-
-
-def _leaf(value: Any, like: Callable[[str], str]) -> str:
-    """One text for a value, its texts made alike; as JSON, their line breaks would hide what stands beside them."""
-    if isinstance(value, str):
-        return like(value)
-    if isinstance(value, list | dict):
-        items = sorted(value.items()) if isinstance(value, dict) else enumerate(value)
-        return json.dumps([[key, _leaf(item, like)] for key, item in items])
-    return json.dumps(value)
-
-
 def unified(change: Change) -> tuple[str, ...]:
     """A text of several lines that differs, as a unified diff; empty for any other value."""
     a, b = change.before, change.after
     if isinstance(a, str) and isinstance(b, str) and "\n" in f"{a}{b}".strip():
-        return _unified(normal(a), normal(b))
+        return lines_of(normal(a), normal(b))
     return ()
-
-
-def _unified(before: str, after: str) -> tuple[str, ...]:
-    """The lines that differ, with some around them; no heading."""
-    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=_CONTEXT)
-    return tuple(line for number, line in enumerate(lines) if number > 1)

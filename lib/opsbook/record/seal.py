@@ -18,6 +18,9 @@ from opsbook.model.redact import Redactor
 from opsbook.record import journal, store
 from opsbook.record.store import PARTS, QUARANTINE, SEAL
 
+SEALS = "seals"
+"""Folder of a record's earlier seals: each time it went on, the one it had came here."""
+
 _PIECE = 1024 * 1024
 """Characters of a file that are looked at together."""
 
@@ -49,6 +52,20 @@ def seal(folder: Path, head: str) -> None:
         "files": {name: files.sha256(path) for name, path in _files(folder).items()},
     }
     files.write_atomic(folder / SEAL, _render(content))
+
+
+def unseal(folder: Path) -> dict[str, Any] | None:
+    """Put the seal of a record that goes on among its earlier ones. Returns its path and digest; None without one."""
+    if not os.path.lexists(folder / SEAL):
+        return None
+    earlier = folder / SEALS
+    earlier.mkdir(exist_ok=True)
+    number = len(list(earlier.iterdir())) + 1
+    told = {"path": f"{SEALS}/{number}.json", "sha256": files.sha256(folder / SEAL)}
+    (folder / SEAL).rename(folder / told["path"])
+    files.sync_folder(earlier)
+    files.sync_folder(folder)
+    return told
 
 
 def _clear(inbox: Path) -> None:
@@ -129,14 +146,27 @@ def _digests(folder: Path, sealed: dict[str, str]) -> Iterator[Flaw]:
 
 def _chain(folder: Path, content: _Content) -> list[Flaw]:
     seq, last = 0, journal.START
+    heads = set()
     try:
         for event, line in store.chain(folder):
             seq, last = event.seq, line
+            heads.add(line)
     except InputError as error:
         return [Flaw(journal.NAME, error.message, seq + 1)]
     if last != content.journal_head:
         return [Flaw(journal.NAME, "does not end with the event that was sealed", seq)]
-    return []
+    return list(_earlier(folder, heads))
+
+
+def _earlier(folder: Path, heads: set[str]) -> Iterator[Flaw]:
+    """Seals from before the run went on: what they sealed has to be a part of the journal."""
+    for path in sorted((folder / SEALS).glob("*.json")):
+        try:
+            head = _Content.model_validate_json(path.read_bytes()).journal_head
+        except (OSError, ValueError, RecursionError):
+            head = ""
+        if head not in heads:
+            yield Flaw(f"{SEALS}/{path.name}", "what this earlier seal closed is not in the journal any more")
 
 
 def scan(folder: Path, redactor: Redactor) -> list[str]:

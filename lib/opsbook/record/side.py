@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from opsbook.model.event import Event
+from opsbook.model.past import LOOK
 from opsbook.record.store import Record
 
 _WHOLE, _TAIL = 4 * 1024 * 1024, 100
@@ -124,7 +125,7 @@ def _effects(record: Record, events: list[Event]) -> Iterator[Did]:
     results = {event.data.get("intent"): event.data for event in events if event.type == "effect-result"}
     for event in events:
         data = event.data
-        if event.type != "effect-intent" or not isinstance(data.get("key"), str):
+        if event.type != "effect-intent" or not isinstance(data.get("key"), str) or data["key"].startswith(LOOK):
             continue
         request = data.get("request")
         ended = results.get(event.seq, {})
@@ -134,11 +135,11 @@ def _effects(record: Record, events: list[Event]) -> Iterator[Did]:
             summary=str(data.get("summary")),
             request=request if isinstance(request, dict) else {},
             status=str(ended.get("status", "unknown")),
-            result=_result(record, ended),
+            result=result_of(record, ended),
         )
 
 
-def _result(record: Record, ended: dict[str, Any]) -> Any:
+def result_of(record: Record, ended: dict[str, Any]) -> Any:
     """The result as the journal has it, or from the file where it was too long for the journal."""
     file = ended.get("file")
     if not isinstance(file, dict):

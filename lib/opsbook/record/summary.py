@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, FiniteFloat
 
 from opsbook.model.event import Event
+from opsbook.model.past import LOOK
 
 _TEXTS = ("run", "runbook", "title", "environment", "operator", "plan", "mode")
 _MAPPINGS = ("parameters", "versions")
@@ -70,12 +71,14 @@ def of(events: list[Event]) -> dict[str, Any]:
     """The summary of a run, finished or not. Times are UTC, durations seconds."""
     usable = [event for event in events if isinstance(event.data, dict)]
     start = next((e for e in usable if e.type == "run-started"), None)
-    end = next((e for e in reversed(usable) if e.type == "run-finished"), None)
+    last = next((e for e in reversed(usable) if e.type in ("run-finished", "run-resumed")), None)
+    end = last if last and last.type == "run-finished" else None
     begun, ended = start.data if start else {}, end.data if end else {}
     effects = _effects(usable)
     return {
         **{key: _as(str, begun.get(key)) for key in _TEXTS},
         **{key: _as(dict, begun.get(key)) for key in _MAPPINGS},
+        "operators": _operators(usable),
         "started": _as(str, start.time) if start else None,
         "ended": _as(str, end.time) if end else None,
         "outcome": _as(str, ended.get("outcome")),
@@ -109,24 +112,42 @@ def _steps(events: list[Event]) -> list[dict[str, Any]]:
     steps: dict[str, dict[str, Any]] = {}
     for event in events:
         data, name = event.data, _text(event.data, "step")
-        if event.type == "step-started":
+        if event.type == "step-started" and not (_replayed(data) and name in steps):
             told = {key: _text(data, key) for key in ("step", "title", "section")}
             steps[name] = {**data, **told, "status": "unfinished", "seconds": None}
-        elif event.type == "step-finished" and name in steps:
+        elif event.type == "step-finished" and name in steps and not _replayed(data):
             steps[name].update(status=_text(data, "status"), seconds=_seconds(data))
     return list(steps.values())
 
 
+def _replayed(data: dict[str, Any]) -> bool:
+    """A step that is only replayed was done before, and took its time then."""
+    return data.get("replay") is True
+
+
+def _operators(events: list[Event]) -> list[str]:
+    """Who ran it, and who went on with it."""
+    names = [_text(e.data, "operator") for e in events if e.type in ("run-started", "run-resumed")]
+    return list(dict.fromkeys(filter(None, names)))
+
+
 def _effects(events: list[Event]) -> list[dict[str, Any]]:
-    """Every effect with how it ended; one with an intent and no result is unknown."""
+    """Every effect with how its latest attempt ended; one with an intent and no result is unknown.
+
+    What a look found when the run went on is no effect of it.
+    """
     found: dict[int, dict[str, Any]] = {}
+    attempts: dict[str, int] = {}
     for event in events:
         data = event.data
         intent = _as(int, data.get("intent"))
-        if event.type == "effect-intent":
+        if event.type == "effect-intent" and not _text(data, "key").startswith(LOOK):
             told = {key: _text(data, key) for key in ("key", "step", "summary")}
+            found.pop(attempts.get(told["key"], 0), None)
+            attempts[told["key"]] = event.seq
             found[event.seq] = {**told, "changes": data.get("changes") is True, "status": "unknown", "changed": None}
         elif event.type == "effect-result" and intent in found:
             result = _as(dict, data.get("result")) or {}
+            # A result that comes later says more: somebody marked the effect as done.
             found[intent].update(status=_text(data, "status"), changed=_as(bool, result.get("changed")))
     return list(found.values())

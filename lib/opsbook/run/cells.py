@@ -8,11 +8,14 @@ from typing import Any
 
 from opsbook.errors import OpsbookError
 from opsbook.model.event import Sink
+from opsbook.model.past import LOOK, Past
 from opsbook.model.runbook import Cell, Role
 from opsbook.run.cancel import Cancel
-from opsbook.run.gate import Gate, Place
+from opsbook.run.gate import Gate
 from opsbook.run.kernel import Kernel, KernelDied
+from opsbook.run.look import Look
 from opsbook.run.output import Outputs
+from opsbook.run.place import Place
 
 DEFAULT_TIMEOUT = 600.0
 """Seconds a cell may take, unless its fence says timeout=…"""
@@ -26,7 +29,10 @@ GRACE = 5.0
 
 @dataclass(frozen=True)
 class Ended:
-    """How a cell ended: succeeded, failed, timeout, died, cancelled; and one sentence when not succeeded."""
+    """How a cell ended, and one sentence when it did not succeed.
+
+    succeeded, failed, timeout, died, cancelled, waiting; unpredictable, where it used what nobody knows.
+    """
 
     status: str
     why: str = ""
@@ -39,29 +45,36 @@ class Ended:
 class Cells:
     """Runs cells on one kernel after another; a dead one is replaced from outside."""
 
-    def __init__(self, sink: Sink, gate: Gate, outputs: Outputs, cancel: Cancel) -> None:
+    def __init__(self, sink: Sink, gate: Gate, outputs: Outputs, cancel: Cancel, past: Past) -> None:
         self.kernel: Kernel | None = None
+        self._past = past
         self._sink = sink
         self._gate = gate
         self._outputs = outputs
         self._cancel = cancel
 
-    async def run(self, cell: Cell, code: str, step: str, role: Role) -> Ended:
-        """Run the cell's code and journal it. Never raises for what the cell does."""
+    async def run(self, cell: Cell, code: str, step: str, role: Role, look: Look | None = None) -> Ended:
+        """Run the cell's code and journal it. Never raises for what the cell does.
+
+        With `look` it only shows what has become of what it once found.
+        """
         kernel = self.kernel
         assert kernel is not None
-        self._sink.write("cell-started", {"cell": cell.id, "step": step, "line": cell.line})
-        self._gate.place = Place(step, cell.id, role)
-        self._outputs.begin(cell.id)
+        name = LOOK + cell.id if look else cell.id
+        replay = {"replay": True} if self._past.replays(cell.id) and look is None else {}
+        self._gate.place = Place(step, cell.id, role, self._past.before(cell.id), look)
+        self._sink.write("cell-started", {"cell": name, "step": step, "line": cell.line} | replay)
+        self._outputs.begin(name)
         started = time.monotonic()
         reply, ended = await self._wait(kernel, code, cell.timeout or DEFAULT_TIMEOUT)
         ended = await self._settle(kernel, ended)
         self._gate.place = None
         ended = self._verdict(ended)
         data: dict[str, Any] = {
-            "cell": cell.id,
+            "cell": name,
             "status": ended.status,
             "seconds": round(time.monotonic() - started, 3),
+            **replay,
         }
         data |= self._outputs.end() | ({"why": ended.why} if ended.why else {})
         self._sink.write("cell-finished", data | {"count": reply.get("execution_count")})
@@ -90,8 +103,8 @@ class Cells:
 
     def _verdict(self, ended: Ended) -> Ended:
         """A refusal, an unknown effect or an unanswered question stands, whatever the cell made of it."""
-        if self._gate.unanswered is not None:
-            return Ended("waiting", f"{self._gate.unanswered.name} needs an answer and nobody is there")
+        if self._gate.pause is not None:
+            return Ended("waiting", self._gate.pause)
         died = ended.status == "died"
         if not ended.ok and self._cancel.level >= (2 if died else 1):
             return Ended("cancelled", f"cancelled by {self._cancel.by}")
@@ -152,6 +165,8 @@ def _judge(reply: dict[str, Any]) -> Ended:
         return Ended("succeeded")
     if reply["status"] == "error":
         name, text = str(reply.get("ename", "error")), str(reply.get("evalue", ""))[:LONGEST_REASON]
+        if name == "Unpredictable":
+            return Ended("unpredictable", text)
         # An effect's failure is a sentence of its own; any other exception needs its name to make sense.
         return Ended("failed", text if name == "EffectFailed" else f"{name}: {text}".rstrip(": "))
     return Ended("failed", "the cell was aborted")

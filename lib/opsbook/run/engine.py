@@ -3,62 +3,50 @@
 Rules this module keeps:
 - a run succeeded only if every step did; every other end names the step and the reason;
 - prerequisites come first, and a failure there ends the run before anything changed;
+- a run that goes on looks first, then replays what is done with (ADR 11), then goes on;
 - a rollback starts only when nothing of the failed step goes on.
 """
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
-from opsbook.errors import OpsbookError
+from opsbook.errors import NoRoom, OpsbookError
 from opsbook.model.effect import Mode
-from opsbook.model.event import Ending, Outcome, Sink
+from opsbook.model.event import Ending, Outcome
 from opsbook.model.parameter import literal
-from opsbook.model.person import DONE, MANUAL_CHOICES, SKIP, Answer, Question
+from opsbook.model.person import Question
 from opsbook.model.plan import Plan
-from opsbook.model.runbook import Cell, Role, Runbook, Step
-from opsbook.run.cancel import Cancel
-from opsbook.run.cells import Cells, Ended
-from opsbook.run.gate import Gate
+from opsbook.model.redact import Redactor
+from opsbook.model.runbook import Cell, Role, Step
+from opsbook.run.cells import Ended
+from opsbook.run.choice import Choice, after_failure, prompt
 from opsbook.run.kernel import Kernel
-from opsbook.run.questions import Questions, Unanswered
+from opsbook.run.look import Look
+from opsbook.run.questions import Unanswered
+from opsbook.run.steps import StepFailed, Steps
+
+End = tuple[Outcome, str]
+
+ACCEPT = "accept-changes"
+"""Name of the question whether to go on although something differs from then."""
 
 
-class _Failure(Exception):
-    """A step did not succeed."""
+@dataclass(frozen=True)
+class Wishes:
+    """What the operator wants of this run beyond its plan.
 
-    def __init__(self, step: Step, ended: Ended) -> None:
-        super().__init__(step, ended)
-        self.step = step
-        self.ended = ended
+    `undo`: roll back what the run did. `resumed`: it goes on; `since` says what has changed on its target, and
+    `start` is the step before which all that is not done with is left out.
+    """
 
-    def __str__(self) -> str:
-        return f"{self.step.section}, {self.step.title}: {self.ended.why}"
-
-
-class Progress:
-    """Which steps began and which finished."""
-
-    def __init__(self, runbook: Runbook) -> None:
-        self._known = {step.id for step in runbook.steps()}
-        self._begun: set[str] = set()
-        self._skipped: list[str] = []
-
-    def begin(self, step: str) -> None:
-        self._begun.add(step)
-
-    def skip(self, step: Step) -> None:
-        self._skipped.append(step.title)
-
-    def told(self) -> str:
-        """What a run that succeeded says of its steps."""
-        if not self._skipped:
-            return "every step succeeded"
-        return f"every step succeeded, except those that were skipped: {', '.join(self._skipped)}"
-
-    def begun(self, step: str) -> bool | None:
-        """Whether the step was begun; None if there is no such step."""
-        return step in self._begun if step in self._known else None
+    undo: bool = False
+    resumed: bool = False
+    since: tuple[str, ...] = ()
+    start: str = ""
+    by_hand: bool = False
+    pause_on_failure: bool = False
+    retry_unknown: bool = False
 
 
 class Engine:
@@ -66,56 +54,45 @@ class Engine:
 
     def __init__(
         self,
-        *,
+        steps: Steps,
         plan: Plan,
-        runbook: Runbook,
-        sink: Sink,
-        gate: Gate,
-        cells: Cells,
-        questions: Questions,
-        cancel: Cancel,
-        progress: Progress,
+        wishes: Wishes,
+        redactor: Redactor,
         start_kernel: Callable[[], Awaitable[Kernel]],
     ) -> None:
+        self._steps = steps
         self._plan = plan
-        self._runbook = runbook
-        self._sink = sink
-        self._gate = gate
-        self._cells = cells
-        self._questions = questions
-        self._cancel = cancel
-        self._progress = progress
+        self._wishes = wishes
+        self._redactor = redactor
         self._start_kernel = start_kernel
+        self._runbook, self._past = steps.runbook, steps.past
+        self._gate, self._cells, self._sink = steps.gate, steps.cells, steps.sink
+        self._skipped: list[str] = []
 
     async def run(self) -> Ending:
         """Run to the end; the ending is journaled by the caller, with the seal."""
         started = time.monotonic()
         try:
-            outcome, reason = await self._forward()
+            try:
+                outcome, reason = await self._work()
+            finally:
+                await self._close_kernel()
+        except NoRoom as error:
+            outcome, reason = Outcome.WAITING, f"{error.message} {error.hint}"
         except OpsbookError as error:
             outcome, reason = Outcome.FAILED, f"{error.message} {error.hint}".strip()
-        finally:
-            await self._close_kernel()
         seconds = round(time.monotonic() - started, 3)
-        left = self._gate.ledger.changed and outcome not in (Outcome.SUCCEEDED, Outcome.ROLLED_BACK)
+        left = self._past.changed and outcome not in (Outcome.SUCCEEDED, Outcome.ROLLED_BACK)
         return Ending(outcome, reason, left, seconds, undoable=self._runbook.front.rollback != "none")
 
-    async def _close_kernel(self) -> None:
-        """End the kernel with everything it started; whatever it did not report is unknown."""
-        if self._cells.kernel is not None:
-            await self._cells.kernel.end()
-        await self._gate.close()
+    async def _work(self) -> End:
+        if self._wishes.resumed and (refused := await self._agreed()) is not None:
+            return refused
+        if self._wishes.undo or self._past.undoing:
+            return await self._rollback(f"{self._steps.questions.operator} wants it undone")
+        return await self._forward()
 
-    async def _forward(self) -> tuple[Outcome, str]:
-        try:
-            await self._open_kernel()
-            for step in self._runbook.forward():
-                await self._step(step)
-            self._no_poison()
-        except _Failure as failure:
-            return await self._failed(failure)
-        left_out = f", without {', '.join(sorted(self._gate.without))}" if self._gate.without else ""
-        return Outcome.SUCCEEDED, self._progress.told() + left_out
+    # -- kernels
 
     async def _open_kernel(self) -> None:
         """A kernel that knows the parameters."""
@@ -123,7 +100,7 @@ class Engine:
         for cell in self._parameter_cells():
             ended = await self._cells.run(cell, cell.source, "parameters", Role.READ)
             if not ended.ok:
-                raise _Failure(Step("parameters", "Parameters", "Parameters", Role.PARAMETERS, "", cell.line), ended)
+                raise StepFailed(Step("parameters", "Parameters", "Parameters", Role.PARAMETERS, "", cell.line), ended)
 
     def _parameter_cells(self) -> list[Cell]:
         cell = self._runbook.parameters_cell
@@ -139,124 +116,197 @@ class Engine:
         self._sink.write("parameters-injected", {"source": source})
         return [cell, Cell("injected-parameters", source, cell.line)]
 
+    async def _close_kernel(self) -> None:
+        """End the kernel with everything it started; whatever it did not report is unknown."""
+        if self._cells.kernel is not None:
+            await self._cells.kernel.end()
+            self._cells.kernel = None
+        await self._gate.close()
+
+    async def _revived(self, before: tuple[Step, ...]) -> None:
+        """A kernel that lives, and knows what these steps gave. Raises StepFailed."""
+        if self._cells.kernel is not None and not self._cells.kernel.died.is_set() and not self._gate.lost:
+            return
+        await self._close_kernel()
+        self._gate.clear()
+        self._sink.write("kernel-replaced", {})
+        await self._open_kernel()
+        for step in before:
+            ended = await self._steps.automatic(step)
+            if not ended.ok and self._past.steps[step.id].status != "skipped":
+                raise StepFailed(step, ended)
+
+    # -- forward
+
+    async def _forward(self) -> End:
+        try:
+            if not self._wishes.by_hand:
+                await self._open_kernel()
+            for step in self._forward_steps():
+                await self._through(step)
+            self._no_poison()
+        except StepFailed as failure:
+            return await self._failed(failure)
+        return self._succeeded()
+
+    def _forward_steps(self) -> list[Step]:
+        """Steps that can run. A check ends where nothing can be known any more."""
+        steps = [step for step in self._runbook.forward() if step.cells or step.manual]
+        if self._steps.mode is Mode.CHECK:
+            return [step for step in steps if step.section.lower() != "validation"]
+        return steps
+
+    def _succeeded(self) -> End:
+        if self._steps.mode is Mode.CHECK:
+            return Outcome.CHECKED, "nothing was changed"
+        told = "every step succeeded"
+        if self._skipped:
+            told += f", except those that were skipped: {', '.join(self._skipped)}"
+        if self._past.without:
+            told += f", without {', '.join(sorted(self._past.without))}"
+        return Outcome.SUCCEEDED, told
+
     def _no_poison(self) -> None:
         """A refusal that nobody noticed, in a thread behind the last cell, is a failure all the same."""
-        if self._gate.poison is not None:
-            nowhere = Step("end", "behind the last step", "End", Role.READ, "", 0)
-            raise _Failure(nowhere, Ended("failed", self._gate.poison))
+        why = self._gate.poison
+        if why is None and not self._past.undoing and (unsettled := self._past.unsettled()):
+            why = f"the outcome of {unsettled} is unknown, and the page did not come to it again"
+        if why is not None:
+            raise StepFailed(Step("end", "behind the last step", "End", Role.READ, "", 0), Ended("failed", why))
 
-    # -- steps
-
-    async def _step(self, step: Step) -> None:
-        """Run one step. Raises _Failure if it did not succeed."""
-        if self._cancel.level:
-            raise _Failure(step, Ended("cancelled", f"cancelled by {self._cancel.by} before this step"))
-        if self._gate.poison is not None:
-            raise _Failure(step, Ended("failed", f"before this step, {self._gate.poison}"))
-        if not step.cells and not step.manual:
-            return
-        self._progress.begin(step.id)
-        described = {"step": step.id, "title": step.title, "section": step.section, "role": step.role}
-        self._sink.write("step-started", {**described, "manual": step.manual, "expected": step.expected})
-        started = time.monotonic()
-        ended = await (self._manual(step) if step.manual else self._automatic(step))
-        finished = {"step": step.id, "status": ended.status, "seconds": round(time.monotonic() - started, 3)}
-        self._sink.write("step-finished", finished | ({"why": ended.why} if ended.why else {}))
-        if ended.status == "skipped" and step.role is not Role.UNDO:
-            self._progress.skip(step)
-        elif ended.status != "succeeded":
-            raise _Failure(step, ended)
-
-    async def _automatic(self, step: Step) -> Ended:
-        ended = Ended("succeeded")
-        for cell in step.cells:
-            ended = await self._cells.run(cell, self._runbook.code(cell), step.id, step.role)
-            if not ended.ok:
+    async def _through(self, step: Step) -> None:
+        """Run a step, as often as a person wants it. Raises StepFailed."""
+        if self._left_out(step):
+            self._steps.leave_out(step, f"left out: the run went on from {self._wishes.start}")
+        while not self._left_out(step):
+            try:
+                await self._steps.run(step)
+            except StepFailed as failure:
+                if not await self._again(failure):
+                    break
+            else:
                 break
-        return ended
+        if self._past.steps[step.id].status == "skipped":
+            self._skipped.append(step.title)
 
-    async def _manual(self, step: Step) -> Ended:
-        detail = step.prose + (f"\n\nExpected: {step.expected}" if step.expected else "")
-        question = Question(step.id, "manual", step.title, MANUAL_CHOICES, detail)
+    def _left_out(self, step: Step) -> bool:
+        """Whether a step lies before the one from which the operator goes on, and never finished."""
+        if not self._wishes.start or self._past.finished(step.id):
+            return False
+        order = [each.id for each in self._runbook.forward()]
+        return order.index(step.id) < order.index(self._wishes.start)
+
+    async def _again(self, failure: StepFailed) -> bool:
+        """What a person decides about a failed step: True to run it again, False to go on without. Raises it again."""
+        if not self._asks(failure):
+            raise failure
+        while True:
+            choice, answer = await after_failure(self._steps, failure, undoable=self._undoable())
+            if choice not in (Choice.RETRY, Choice.PROMPT, Choice.SKIP) or answer is None:
+                failure.decided = choice
+                raise failure
+            self._gate.clear()
+            if choice is Choice.SKIP:
+                self._steps.finish(failure.step, Ended("skipped", f"{answer.by}: {answer.note or 'no reason given'}"))
+            await self._revived(self._before(failure.step))
+            if choice is not Choice.PROMPT:
+                return choice is Choice.RETRY
+            await prompt(self._steps, failure.step)
+
+    def _asks(self, failure: StepFailed) -> bool:
+        """Whether a person is asked what to do: not where the page says so already, and nobody wants it otherwise."""
+        by_itself = self._runbook.front.rollback == "automatic" and self._undoable()
+        asks = self._steps.questions.present and self._steps.mode is Mode.LIVE and not self._wishes.by_hand
+        failed = failure.ended.status in ("failed", "timeout", "died")
+        return asks and failed and (self._wishes.pause_on_failure or not by_itself)
+
+    def _undoable(self) -> bool:
+        return self._past.changed and bool(self._runbook.undo()) and self._runbook.front.rollback != "none"
+
+    def _before(self, step: Step) -> tuple[Step, ...]:
+        """Steps with cells that are done with, up to this one, which may be skipped."""
+        order = list(self._runbook.forward())
+        return tuple(each for each in order[: order.index(step) + 1] if each.cells and self._past.finished(each.id))
+
+    # -- going on with a run that stopped
+
+    async def _agreed(self) -> End | None:
+        """Nothing differs from when the run stopped, or somebody goes on all the same. Else how the run ends."""
+        differences = [*self._wishes.since, *await self._looked()]
+        if not differences:
+            return None
+        self._sink.write("differences", {"lines": differences}, durable=True)
+        text = "Something is different from when this run stopped. Go on all the same?"
+        question = Question(ACCEPT, "decide", text, ("yes", "no"), "\n".join(f"- {line}" for line in differences))
         try:
-            answer = await self._or_cancelled(question)
-        except Unanswered as error:
-            return Ended("waiting", str(error))
-        if answer is not None and answer.value == SKIP:
-            return Ended("skipped", answer.note)
-        # Only the person knows whether a step by hand changed anything: assume that it did.
-        self._gate.ledger.changed = self._gate.ledger.changed or step.role is Role.CHANGE
-        if answer is None:
-            return Ended("cancelled", f"cancelled by {self._cancel.by}")
-        if answer.value == DONE:
-            return Ended("succeeded", answer.note)
-        return Ended("failed", f"{answer.by} reported a problem: {answer.note}".rstrip(": "))
+            answer = await self._steps.or_cancelled(question)
+        except Unanswered:
+            return Outcome.WAITING, f"something is different from then, and nobody said --{ACCEPT}: {differences[0]}"
+        if answer is not None and answer.value == "yes":
+            return None
+        by = answer.by if answer else self._steps.cancel.by
+        return Outcome.CANCELLED, f"{by} did not want to go on: {differences[0]}"
 
-    async def _or_cancelled(self, question: Question) -> Answer | None:
-        """The answer, or None if somebody wants the run to stop, more urgently than before, while it is asked."""
-        level = self._cancel.level
-        asking = asyncio.create_task(self._questions.put(question))
-        while not asking.done():
-            changed = asyncio.create_task(self._cancel.changed.wait())
-            await asyncio.wait({asking, changed}, return_when=asyncio.FIRST_COMPLETED)
-            changed.cancel()
-            self._cancel.changed.clear()
-            if self._cancel.level > level and not asking.done():
-                asking.cancel()
-                await asyncio.gather(asking, return_exceptions=True)
-                return None
-        return asking.result()
+    async def _looked(self) -> list[str]:
+        """What the prerequisites find now and did not find then."""
+        steps = [step for step in self._runbook.prerequisites() if step.cells]
+        finished = all(self._past.finished(step.id) for step in steps)
+        if self._wishes.undo or self._wishes.by_hand or self._past.undoing or not (steps and finished):
+            return []
+        self._sink.write("look-started", {})
+        look = Look(self._past, self._redactor)
+        await self._open_kernel()
+        for step in steps:
+            for cell in step.cells:
+                ended = await self._cells.run(cell, self._runbook.code(cell), step.id, step.role, look)
+                if not ended.ok:
+                    look.failed(step.title, ended.why)
+                    break
+        await self._close_kernel()
+        if not self._steps.cancel.level:
+            self._gate.clear()
+        return look.differences
 
     # -- failure
 
-    async def _failed(self, failure: _Failure) -> tuple[Outcome, str]:
+    async def _failed(self, failure: StepFailed) -> End:
         reason = str(failure)
-        status = failure.ended.status
-        stopped = {"waiting": Outcome.WAITING, "cancelled": Outcome.CANCELLED}.get(status)
-        if not self._gate.ledger.changed or not self._runbook.undo():
+        stopped = {"waiting": Outcome.WAITING, "cancelled": Outcome.CANCELLED}.get(failure.ended.status)
+        if stopped is Outcome.WAITING or not self._undoable() or failure.decided is Choice.STOP:
             return stopped or Outcome.FAILED, reason
-        if stopped is Outcome.WAITING or not await self._wants_rollback(stopped is not None):
-            return stopped or Outcome.FAILED, reason
-        return await self._rollback(reason)
+        if failure.decided is Choice.ROLL_BACK or await self._wants_rollback(stopped is not None):
+            return await self._rollback(reason)
+        return stopped or Outcome.FAILED, reason
 
     async def _wants_rollback(self, cancelled: bool) -> bool:
         """Automatic after a failure; with a person present, who stopped the run is asked."""
         mode = self._runbook.front.rollback
         if mode == "automatic" and not cancelled:
             return True
-        if mode in ("none", "manual") or not self._questions.present:
+        if mode == "manual" or not self._steps.questions.present:
             return False
         question = Question("roll-back", "decide", "Roll back what was changed?", ("yes", "no"))
         try:
-            answer = await self._or_cancelled(question)
+            answer = await self._steps.or_cancelled(question)
         except Unanswered:
             return False
         return answer is not None and answer.value == "yes"
 
-    async def _rollback(self, reason: str) -> tuple[Outcome, str]:
+    async def _rollback(self, reason: str) -> End:
         self._sink.write("rollback-started", {"reason": reason}, durable=True)
-        self._cancel.clear()
+        self._steps.cancel.clear()
         self._gate.clear()
         try:
-            if self._cells.kernel is None or self._cells.kernel.died.is_set() or self._gate.lost:
-                await self._reopen()
+            # A new kernel learns by replay what a rollback may use: parameters and prerequisites.
+            await self._revived(tuple(step for step in self._runbook.prerequisites() if self._past.begun(step.id)))
             for step in self._runbook.undo():
-                await self._step(step)
+                if step.cells or step.manual:
+                    await self._steps.run(step)
             self._no_poison()
-        except (_Failure, OpsbookError) as failure:
+        except NoRoom:
+            raise
+        except (StepFailed, OpsbookError) as failure:
+            if isinstance(failure, StepFailed) and failure.ended.status == "waiting":
+                return Outcome.WAITING, f"{reason}; the rollback waits: {failure}"
             return Outcome.ROLLBACK_FAILED, f"{reason}; the rollback failed: {failure}"
         return Outcome.ROLLED_BACK, reason
-
-    async def _reopen(self) -> None:
-        """A new kernel that knows what the rollback may use: parameters and prerequisites, by replay."""
-        await self._close_kernel()
-        self._gate.clear()
-        self._sink.write("kernel-replaced", {})
-        self._gate.recorded = dict(self._gate.ledger.results)
-        mode, self._gate.mode = self._gate.mode, Mode.RESUME
-        await self._open_kernel()
-        for step in self._runbook.prerequisites():
-            ended = await self._automatic(step)
-            if not ended.ok:
-                raise _Failure(step, ended)
-        self._gate.mode, self._gate.recorded = mode, {}

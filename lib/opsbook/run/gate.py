@@ -9,45 +9,28 @@ Rules this module keeps:
 
 import asyncio
 import base64
-import contextlib
 import socket
-import time
-from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
-from opsbook.errors import OpsbookError
-from opsbook.model import person
-from opsbook.model.effect import Answer, Effect, Mode, Status, decide
+from opsbook.errors import NoRoom, OpsbookError
+from opsbook.model.effect import Answer, Decision, Effect, Mode, Status, decide
 from opsbook.model.event import Sink
+from opsbook.model.past import LOOK, Known, Meets, Past
 from opsbook.model.person import Question
 from opsbook.model.redact import Redactor
 from opsbook.model.runbook import Role
 from opsbook.model.text import slug
 from opsbook.run import frames
+from opsbook.run.desk import ASKED, KINDS, Desk
 from opsbook.run.ledger import Ledger
-from opsbook.run.questions import Questions, Unanswered
-from opsbook.run.secrets import Vault
+from opsbook.run.look import REMEMBERED
+from opsbook.run.marks import Marks
+from opsbook.run.place import AGAIN, MARKED, Place, other, what_became
+from opsbook.run.questions import Unanswered
 
 Frame = dict[str, Any]
-Recorded = Mapping[str, tuple[str, Any]]
-"""Succeeded effects of a journal by key: request digest and result."""
-
-MARK_LIMIT = 10.0
-"""Seconds to wait for a mark. A kernel that sends none loses its place in the output, not its effect."""
-
-
-@dataclass
-class Place:
-    """The cell that runs now."""
-
-    step: str
-    cell: str
-    role: Role
-    counts: "Counter[str]" = field(default_factory=Counter)
-    keys: set[str] = field(default_factory=set)
 
 
 class Gate:
@@ -58,36 +41,35 @@ class Gate:
         *,
         sink: Sink,
         redactor: Redactor,
-        vault: Vault,
-        questions: Questions,
+        desk: Desk,
+        past: Past,
         context: Mapping[str, Any],
         mode: Mode,
         sandbox: bool,
-        finished: Callable[[str], bool | None],
+        steps: Collection[str] = (),
+        retry_unknown: bool = False,
     ) -> None:
         self.mode = mode
         self.place: Place | None = None
-        self.recorded: Recorded = {}
         self.poison: str | None = None
-        self.unanswered: Question | None = None
+        self.pause: str | None = None
+        self.simulated = False
         self.stopping: str | None = None
         self.halted: str | None = None
         self.lost = False
-        self.ledger = Ledger(sink, redactor)
+        self.ledger = Ledger(sink, redactor, past)
         self._sink = sink
         self._redactor = redactor
-        self._vault = vault
-        self._questions = questions
+        self._desk = desk
+        self._past = past
         self._context = context
         self._sandbox = sandbox
-        self._finished = finished
-        self._marks: dict[int, asyncio.Event] = {}
+        self._steps = steps
+        self._retry_unknown = retry_unknown
+        self._marks = Marks()
         self._writer: asyncio.StreamWriter | None = None
         self._server: asyncio.Server | None = None
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._waited = 0.0
-        self._waiting: dict[int, float] = {}
-        self.without: set[str] = set()
 
     # -- life
 
@@ -115,7 +97,7 @@ class Gate:
 
     def clear(self) -> None:
         """What stopped the run was dealt with: what follows (a rollback) is wanted."""
-        self.poison = self.stopping = self.halted = None
+        self.poison = self.stopping = self.halted = self.pause = None
 
     def abandon(self, why: str) -> None:
         """The kernel will not report any more: every open effect is interrupted."""
@@ -129,12 +111,11 @@ class Gate:
     @property
     def waited(self) -> float:
         """Seconds so far in which the kernel could not go on because a person was asked."""
-        now = time.monotonic()
-        return self._waited + (now - min(self._waiting.values()) if self._waiting else 0.0)
+        return self._desk.waited
 
     def mark(self, number: int) -> None:
         """The kernel's mark for a request was seen among its output."""
-        self._marks.setdefault(number, asyncio.Event()).set()
+        self._marks.see(number)
 
     # -- frames
 
@@ -167,6 +148,8 @@ class Gate:
                 self._spawn(number, frame)
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             self._no(number, f"the request is malformed: {error}")
+        except NoRoom as error:
+            self._pause(number, f"{error.message} {error.hint}")
         except (OSError, OpsbookError) as error:
             self._no(number, f"the record cannot be written: {error}")
 
@@ -196,11 +179,11 @@ class Gate:
         self._send({"id": number, "do": "value", "value": dict(self._context)})
 
     def _done(self, number: int, frame: Frame) -> None:
-        state = self._finished(slug(str(frame["step"])))
-        if state is None:
+        step = slug(str(frame["step"]))
+        if step not in self._steps and self.mode is not Mode.SESSION:
             self._no(number, f"done({frame['step']!r}): no step has that name")
         else:
-            self._send({"id": number, "do": "value", "value": state})
+            self._send({"id": number, "do": "value", "value": self._past.begun(step)})
 
     # -- an effect
 
@@ -209,6 +192,8 @@ class Gate:
             await self._begin(number, frame)
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             self._no(number, f"the request is malformed: {error}")
+        except NoRoom as error:
+            self._pause(number, f"{error.message} {error.hint}")
         except (OSError, OpsbookError) as error:
             self._no(number, f"the record cannot be written: {error}")
 
@@ -218,38 +203,36 @@ class Gate:
             self._refuse(number, str(frame["summary"]), "no cell is running; an effect belongs to a cell")
             return
         if self.mode is not Mode.SESSION:
-            await self._marked(number)
-        effect = self._effect(frame, place)
+            await self._marks.wait(number)
+        effect, keyed = self._effect(frame, place), frame.get("key") is not None
         why = self._stopped() or self._clash(frame, effect, place)
-        digest = self.recorded.get(effect.key, (None, None))[0]
-        decision = decide(effect, self.mode, place.role, recorded=digest, sandbox=self._sandbox)
+        decision = decide(effect, self.mode, place.role, sandbox=self._sandbox, simulated=self.simulated)
         if why or decision.answer is Answer.REFUSE:
             self._refuse(number, effect.summary, why or decision.why)
-        elif decision.answer is Answer.RECORDED:
-            value = self._recorded_value(effect)
-            self._leave_out(value.get("left_out") if isinstance(value, dict) else None)
-            self._send({"id": number, "do": "value", "value": value})
+            return
+        if place.look is not None and effect.kind in REMEMBERED:
+            self._remember(number, effect, place)
+            return
+        met, known = place.before.meet(effect, keyed=keyed)
+        if known is None or met is Meets.LIVE:
+            await self._allow(number, effect, place, decision, keyed=keyed)
+        elif met is Meets.UNKNOWN:
+            await self._look_first(number, effect, known, place, decision, keyed=keyed)
         else:
-            await self._allow(number, effect, place, frame)
-
-    def _recorded_value(self, effect: Effect) -> Any:
-        """The recorded result; of a secret the journal has only the name."""
-        value = self.recorded[effect.key][1]
-        return self._vault.get(value["secret"]) if effect.kind == "secret" else value
+            self._replay(number, effect, met, known)
 
     def _refuse(self, number: int, summary: str, why: str) -> None:
         self._sink.write("effect-refused", {"summary": self._redactor.text(summary), "why": why}, durable=True)
         self._no(number, why)
 
+    def _pause(self, number: int, why: str) -> None:
+        """The run stops here, and can be resumed."""
+        self.pause = self.pause or why
+        self._no(number, why)
+
     def _stopped(self) -> str:
         """Why nothing may begin any more."""
         return self.stopping or self.halted or self.poison or ""
-
-    async def _marked(self, number: int) -> None:
-        event = self._marks.setdefault(number, asyncio.Event())
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(event.wait(), MARK_LIMIT)
-        self._marks.pop(number, None)
 
     def _effect(self, frame: Frame, place: Place) -> Effect:
         kind = str(frame["kind"])
@@ -259,7 +242,7 @@ class Gate:
             order = place.counts[kind]
         return Effect(
             kind=kind,
-            key=f"{place.cell}/{kind}/{order}",
+            key=f"{LOOK if place.look else ''}{place.cell}/{kind}/{order}",
             summary=self._redactor.text(str(frame["summary"])),
             changes=bool(frame["changes"]),
             idempotent=bool(frame.get("idempotent")),
@@ -276,59 +259,91 @@ class Gate:
         place.keys.add(effect.key)
         return ""
 
-    async def _allow(self, number: int, effect: Effect, place: Place, frame: Frame) -> None:
-        folder = self.ledger.begin(number, effect, place.step)
-        if effect.kind in ("secret", "note") or (effect.kind in ("ask", "confirm") and self.mode is not Mode.SESSION):
-            await self._by_runner(number, effect, frame)
+    # -- what the journal knows of it
+
+    def _remember(self, number: int, effect: Effect, place: Place) -> None:
+        """A look asks nobody again, and makes no new values."""
+        known = place.before.effects.get(effect.key.removeprefix(LOOK))
+        if known is None or known.status is not Status.SUCCEEDED:
+            self._send({"id": number, "do": "fail", "why": f"{effect.summary} is not in the journal", "result": None})
+        else:
+            self._send({"id": number, "do": "value", "value": self._desk.shown(effect, known.result)})
+
+    def _replay(self, number: int, effect: Effect, met: Meets, known: Known) -> None:
+        """Answer an effect from the journal."""
+        if met is Meets.OTHER:
+            self._refuse(number, effect.summary, other(known, effect))
+            return
+        self.ledger.recorded(known)
+        if met is Meets.FAILURE:
+            self._send({"id": number, "do": "fail", "why": known.why, "result": known.result})
+        elif known.marked:
+            self._unknown_value(number, f"{effect.summary}: {known.why or 'its result was not kept'}")
+        else:
+            self._send({"id": number, "do": "value", "value": self._desk.shown(effect, known.result)})
+
+    def _unknown_value(self, number: int, why: str) -> None:
+        """The cell gets something that stops it as soon as it is used."""
+        self._send({"id": number, "do": "unknown", "why": why})
+
+    async def _look_first(
+        self, number: int, effect: Effect, known: Known, place: Place, decision: Decision, *, keyed: bool
+    ) -> None:
+        """Nobody knows what an effect did: somebody has to say what to do about it."""
+        if self._retry_unknown and effect.idempotent:
+            choice, by = AGAIN, "--retry-unknown"
+        else:
+            try:
+                answer = await self._desk.put(number, what_became(known, effect))
+            except Unanswered as error:
+                self._pause(number, str(error))
+                return
+            choice, by = answer.value, answer.by
+        if choice == AGAIN:
+            place.before.anew = True
+            await self._allow(number, effect, place, decision, keyed=keyed)
+        elif choice == MARKED:
+            self.ledger.mark_done(known, by)
+            self._unknown_value(number, f"{effect.summary} was marked as done by {by}")
+        else:
+            self._pause(number, f"{effect.summary} is to be looked at first")
+
+    # -- what may happen
+
+    async def _allow(self, number: int, effect: Effect, place: Place, decision: Decision, *, keyed: bool) -> None:
+        anew = place.before.anew
+        folder = self.ledger.begin(number, effect, place.step, place.cell, keyed=keyed, anew=anew)
+        if decision.answer is Answer.SKIP:
+            self._skip(number, effect)
+        elif effect.kind in KINDS and not (self.mode is Mode.SESSION and effect.kind in ASKED):
+            await self._by_runner(number, effect)
         else:
             # A rollback tries every host again: one that was left out may be half-way.
-            without = [] if place.role is Role.UNDO else sorted(self.without)
-            self._send({"id": number, "do": "run", "folder": folder, "without": without})
+            without = [] if place.role is Role.UNDO else sorted(self._past.without)
+            check = decision.answer is Answer.SIMULATE
+            self._send({"id": number, "do": "run", "folder": folder, "without": without, "check": check})
 
-    async def _by_runner(self, number: int, effect: Effect, frame: Frame) -> None:
-        """Effects the runner itself performs: questions, secrets, notes."""
-        if effect.kind == "note":
-            self._finish(number, {"text": effect.request["text"]})
-        elif effect.kind == "secret":
-            self._give_secret(number, str(effect.request["name"]))
-        else:
-            await self._ask(number, effect, frame)
+    def _skip(self, number: int, effect: Effect) -> None:
+        """A check does not do this, and cannot know what it would have given."""
+        self.simulated = self.simulated or effect.changes
+        self.ledger.end(number, Status.SIMULATED, {"changed": False, "skipped": True})
+        self._unknown_value(number, f"{effect.summary} is not done in a check")
 
-    def _finish(self, number: int, result: Any, *, send: Any = None) -> None:
-        self.ledger.end(number, Status.SUCCEEDED, result)
-        self._send({"id": number, "do": "value", "value": result if send is None else send})
-
-    def _give_secret(self, number: int, name: str) -> None:
-        value = self._vault.get(name)
-        if value is None:
-            why = f"there is no secret {name}; name it under secrets: in environment.yml"
-            self.ledger.end(number, Status.FAILED, None, why)
-            self._send({"id": number, "do": "fail", "why": why})
-        else:
-            self._finish(number, {"secret": name}, send=value)
-
-    async def _ask(self, number: int, effect: Effect, frame: Frame) -> None:
-        request = effect.request
-        choices = ("yes", "no") if effect.kind == "confirm" else tuple(map(str, request.get("choices") or ()))
-        kind: Any = effect.kind
-        question = Question(str(request["name"]), kind, str(request["question"]), choices)
+    async def _by_runner(self, number: int, effect: Effect) -> None:
         try:
-            answer = await self._put(number, question)
+            result = await self._desk.perform(number, effect)
         except Unanswered as error:
-            self.unanswered = error.question
+            if self.mode is Mode.CHECK:
+                self._skip(number, effect)
+                return
             self.ledger.end(number, Status.FAILED, None, str(error))
-            self._no(number, str(error))
-            return
-        self._finish(number, {"value": answer.value, "by": answer.by, "note": answer.note})
-
-    async def _put(self, number: int, question: Question) -> person.Answer:
-        """Ask a person; the cell's clock stands meanwhile."""
-        self._waiting[number] = started = time.monotonic()
-        try:
-            return await self._questions.put(question)
-        finally:
-            del self._waiting[number]
-            self._waited += 0.0 if self._waiting else time.monotonic() - started
+            self._pause(number, f"{error.question.name} needs an answer and nobody is there")
+        except LookupError as error:
+            self.ledger.end(number, Status.FAILED, None, str(error.args[0]))
+            self._send({"id": number, "do": "fail", "why": str(error.args[0])})
+        else:
+            self.ledger.end(number, Status.SUCCEEDED, result)
+            self._send({"id": number, "do": "value", "value": self._desk.shown(effect, result)})
 
     def _decide(self, number: int, frame: Frame) -> None:
         """A decision in the middle of an effect, which goes on with the answer, or without one."""
@@ -340,11 +355,7 @@ class Gate:
         self._keep(number, self._decided(number, Question(f"{self.place.step}-hosts", "decide", text, choices, detail)))
 
     async def _decided(self, number: int, question: Question) -> None:
-        value = None
-        if self._questions.present:
-            with contextlib.suppress(Unanswered):
-                value = (await self._put(number, question)).value
-        self._send({"id": number, "do": "value", "value": value})
+        self._send({"id": number, "do": "value", "value": await self._desk.decide(number, question)})
 
     def _withdraw(self, number: int, _: Frame) -> None:
         """The cell was interrupted while it waited for the go-ahead."""
@@ -368,16 +379,17 @@ class Gate:
         status, result, why = Status(frame["status"]), frame.get("result"), str(frame.get("why") or "")
         if frame.get("attachment") is not None:
             result = self.ledger.attach(number, result, base64.b64decode(frame["attachment"], validate=True))
-        effect = self.ledger.end(number, status, result, why)
-        self._leave_out(frame.get("left_out"))
+        if frame.get("simulated") and status is Status.SUCCEEDED:
+            status, self.simulated = Status.SIMULATED, True
+        left_out = [str(host) for host in frame.get("left_out") or ()]
+        effect = self.ledger.end(number, status, result, why, **({"left_out": left_out} if left_out else {}))
+        if self.place is not None and self.place.look is not None:
+            self.place.look.saw(effect, status, result, why)
         if status is Status.INTERRUPTED:
             self._unknown(effect, why)
+        if frame.get("refused"):
+            self.poison = self.poison or why
         self._send({"id": number, "do": "ack"})
-
-    def _leave_out(self, hosts: Any) -> None:
-        """Hosts that the operator left out of one playbook are out of those that follow."""
-        if isinstance(hosts, list):
-            self.without.update(map(str, hosts))
 
     def _unknown(self, effect: Effect, why: str) -> None:
         """Nobody knows what it did, so nothing may be built on it, whatever the cell makes of it."""

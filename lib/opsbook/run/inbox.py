@@ -42,6 +42,8 @@ def _request(path: Path) -> dict[str, Any]:
         raise ValueError("it does not say who sent it")
     if request["kind"] == "answer" and not _has_texts(request, "name", "value"):
         raise ValueError("an answer needs a name and a value")
+    if type(request.get("asked", 0)) is not int:
+        raise ValueError("asked is no number of an event")
     return request
 
 

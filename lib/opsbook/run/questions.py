@@ -19,17 +19,18 @@ class Questions:
     """Everything a run asks a person goes through here, and every answer into the journal."""
 
     def __init__(self, sink: Sink, person: Person, known: Mapping[str, str], operator: str) -> None:
+        self.operator = operator
         self._sink = sink
         self._person = person
         self._known = {name: Answer(value, f"{operator} (given ahead)") for name, value in known.items()}
         self._gone = False
-        self._open: dict[str, tuple[Question, asyncio.Future[Answer]]] = {}
+        self._open: dict[str, tuple[Question, int, asyncio.Future[Answer]]] = {}
         self._turn = asyncio.Lock()
 
     @property
     def present(self) -> bool:
-        """Whether somebody is there."""
-        return self._person.present and not self._gone
+        """Whether somebody is there, or was: whoever lost the terminal may come back with attach."""
+        return self._person.present
 
     async def put(self, question: Question) -> Answer:
         """The answer, journaled. Raises Unanswered if nobody can give one."""
@@ -38,23 +39,28 @@ class Questions:
             "kind": question.kind,
             "text": question.text,
             "choices": list(question.choices),
+            "detail": question.detail,
+            "remarks": list(question.remarks),
         }
-        self._sink.write("question-asked", asked)
+        number = self._sink.write("question-asked", asked).seq
         known = self._known.get(question.name)
         if known is not None and question.accepts(known.value):
             answer = known
+            if question.kind == "decide":
+                # Given for one decision: the next failure is another one.
+                del self._known[question.name]
         elif self.present:
-            answer = await self._ask(question)
+            answer = await self._ask(question, number)
         else:
             raise Unanswered(question)
         content = {"name": question.name, "value": answer.value, "by": answer.by, "note": answer.note}
-        self._sink.write("question-answered", content, durable=True)
+        self._sink.write("question-answered", content | {"asked": number}, durable=True)
         return answer
 
-    async def _ask(self, question: Question) -> Answer:
+    async def _ask(self, question: Question, number: int) -> Answer:
         """First of: the person at the terminal, a request in the inbox. One question at a time on the terminal."""
         elsewhere: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._open[question.name] = (question, elsewhere)
+        self._open[question.name] = (question, number, elsewhere)
         here = asyncio.create_task(self._in_turn(question))
         try:
             await asyncio.wait({here, elsewhere}, return_when=asyncio.FIRST_COMPLETED)
@@ -66,18 +72,24 @@ class Questions:
 
     async def _in_turn(self, question: Question) -> Answer:
         async with self._turn:
-            try:
-                return await self._person.ask(question)
-            except Gone:
-                self._gone = True
-                raise Unanswered(question) from None
+            if not self._gone:
+                try:
+                    return await self._person.ask(question)
+                except Gone as gone:
+                    self._gone = True
+                    self._sink.write("detached", {"why": str(gone)})
+        # From now on answers come through the inbox alone.
+        never: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        return await never
 
-    def offer(self, name: str, answer: Answer) -> None:
+    def offer(self, name: str, answer: Answer, asked: int | None = None) -> None:
         """An answer that came through the inbox: for the question that stands, or for one that will.
 
-        Raises ValueError if the question that stands does not take it.
+        With `asked` it is for that question alone. Raises ValueError if it answers nothing.
         """
-        question, future = self._open.get(name, (None, None))
+        question, number, future = self._open.get(name, (None, None, None))
+        if asked is not None and (asked != number or future is None or future.done()):
+            raise ValueError(f"{name} was answered before, or is not asked any more")
         if question is not None and not question.accepts(answer.value):
             raise ValueError(f"{answer.value!r} does not answer {name}: it takes {', '.join(question.choices)}")
         if future is None or future.done():

@@ -4,13 +4,15 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from opsbook.errors import Refused
 from opsbook.model.effect import MARK, Mode
 from opsbook.model.environment import Environment
-from opsbook.model.event import Data, Ending, Event, Sink, Stream
+from opsbook.model.event import Data, Ending, Event, Outcome, Sink, Stream
+from opsbook.model.past import Past
 from opsbook.model.person import Answer, Person, Question
 from opsbook.model.plan import Plan
 from opsbook.model.redact import Redactor
@@ -18,11 +20,18 @@ from opsbook.model.runbook import Role, Runbook
 from opsbook.run import inbox, keeper, kernel, spare
 from opsbook.run.cancel import Cancel
 from opsbook.run.cells import Cells
-from opsbook.run.engine import Engine, Progress
-from opsbook.run.gate import Gate, Place
+from opsbook.run.desk import Desk
+from opsbook.run.engine import Engine, Wishes
+from opsbook.run.gate import Gate
+from opsbook.run.memory import Memory
 from opsbook.run.output import Outputs
+from opsbook.run.place import Place
 from opsbook.run.questions import Questions, Unanswered
 from opsbook.run.secrets import Vault
+from opsbook.run.steps import Steps
+
+LOCK_EVERY = 0.5
+"""Seconds between two tries to get a lock that another run holds."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +39,9 @@ class Job:
     """Everything a run needs that is decided before it starts.
 
     `context` is what cells see as `here`; `answers` were given ahead; `inbox` is the folder for requests
-    of other processes; `hold` keeps the journal locked for as long as anything of the run lives.
+    of other processes; `hold` keeps the journal locked for as long as anything of the run lives. `acquire` takes
+    the locks or raises Refused, and is asked again where the operator wants to `wait`. `past` is what the run did
+    before, if it goes on.
     """
 
     run: str
@@ -43,6 +54,10 @@ class Job:
     mode: Mode
     root: Path
     inbox: Path
+    acquire: Callable[[], None]
+    wait: bool = False
+    past: Past = field(default_factory=Past)
+    wishes: Wishes = field(default_factory=Wishes)
     hold: int | None = None
     keep_environment: tuple[str, ...] = ()
 
@@ -52,10 +67,12 @@ async def run(job: Job, sink: Sink, vault: Vault, person: Person) -> Ending:
     cancel = Cancel()
     keeper.adopt_orphans()
     undo = cancel.listen(job.operator)
+    sink = Memory(sink, job.past.take)
     questions = Questions(sink, person, job.answers, job.operator)
     watching = asyncio.create_task(_watch_inbox(job, sink, questions, cancel))
     try:
-        return await _engine(job, sink, vault, questions, cancel).run()
+        engine = _engine(job, sink, vault, questions, cancel)
+        return await _locked(job, sink, cancel) or await engine.run()
     finally:
         undo()
         watching.cancel()
@@ -63,18 +80,42 @@ async def run(job: Job, sink: Sink, vault: Vault, person: Person) -> Ending:
             await watching
 
 
+async def _locked(job: Job, sink: Sink, cancel: Cancel) -> Ending | None:
+    """Take the locks; how the run ends if it does not get them."""
+    if job.mode is Mode.CHECK:
+        return None
+    told = ""
+    while True:
+        try:
+            job.acquire()
+        except Refused as error:
+            why = f"{error.message} {error.hint}".strip()
+            if not job.wait:
+                return Ending(Outcome.REFUSED, why, changed=False, seconds=0.0)
+            if error.message != told:
+                sink.write("waiting-for-lock", {"why": error.message})
+                told = error.message
+        else:
+            sink.write("locked", {"targets": list(job.plan.locks)})
+            return None
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(cancel.changed.wait(), LOCK_EVERY)
+        if cancel.level:
+            return Ending(Outcome.CANCELLED, f"cancelled by {cancel.by} before it began", changed=False, seconds=0.0)
+
+
 def _engine(job: Job, sink: Sink, vault: Vault, questions: Questions, cancel: Cancel) -> Engine:
-    progress = Progress(job.runbook)
     context = dict(job.context)
     gate = Gate(
         sink=sink,
         redactor=vault.redactor,
-        vault=vault,
-        questions=questions,
+        desk=Desk(vault, questions),
+        past=job.past,
         context=context,
         mode=job.mode,
         sandbox=job.environment.policy.sandbox,
-        finished=progress.begun,
+        steps={step.id for step in job.runbook.steps()},
+        retry_unknown=job.wishes.retry_unknown,
     )
     outputs = Outputs(sink, vault.redactor, gate.mark, MARK)
 
@@ -94,17 +135,9 @@ def _engine(job: Job, sink: Sink, vault: Vault, questions: Questions, cancel: Ca
         sink.write("kernel-started", {"pid": started.pid})
         return started
 
-    return Engine(
-        plan=job.plan,
-        runbook=job.runbook,
-        sink=sink,
-        gate=gate,
-        cells=Cells(sink, gate, outputs, cancel),
-        questions=questions,
-        cancel=cancel,
-        progress=progress,
-        start_kernel=start_kernel,
-    )
+    cells = Cells(sink, gate, outputs, cancel, job.past)
+    steps = Steps(job.runbook, sink, gate, cells, questions, cancel, job.past, job.mode, job.wishes.by_hand)
+    return Engine(steps, job.plan, job.wishes, vault.redactor, start_kernel)
 
 
 def _imports(runbook: Runbook) -> tuple[str, ...]:
@@ -122,7 +155,9 @@ async def _watch_inbox(job: Job, sink: Sink, questions: Questions, cancel: Cance
         take_one: Callable[[], object] = {
             "cancel": lambda: cancel.request(request["by"]),
             "answer": lambda: questions.offer(
-                request["name"], Answer(request["value"], request["by"], str(request.get("note", "")))
+                request["name"],
+                Answer(request["value"], request["by"], str(request.get("note", ""))),
+                request.get("asked"),
             ),
             "note": lambda: None,
         }[request["kind"]]
@@ -148,12 +183,11 @@ async def session(
         gate = Gate(
             sink=sink,
             redactor=redactor,
-            vault=vault,
-            questions=Questions(sink, _Elsewhere(), {}, str(context["operator"])),
+            desk=Desk(vault, Questions(sink, _Elsewhere(), {}, str(context["operator"]))),
+            past=Past(),
             context={**context, "private": str(private)},
             mode=Mode.SESSION,
             sandbox=environment.policy.sandbox,
-            finished=lambda _: False,
         )
         gate.place = Place("session", "session", Role.CHANGE)
         print("ready", flush=True)
@@ -180,6 +214,9 @@ class _Forget:
     def write(self, kind: str, data: Data, *, durable: bool = False) -> Event:
         self._seq += 1
         return Event(self._seq, "", kind, data)
+
+    def reserve(self, results: int) -> None:
+        """Nothing is kept."""
 
     def blob(self, folder: str, name: str, data: bytes) -> Data:
         return {"path": f"{folder}/{name}", "bytes": len(data)}

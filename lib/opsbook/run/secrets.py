@@ -5,10 +5,11 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from opsbook.errors import InputError
 from opsbook.model.environment import Policy
-from opsbook.model.redact import Redactor
+from opsbook.model.redact import Redactor, mark
 
 
 class Vault:
@@ -34,6 +35,16 @@ class Vault:
 
     def get(self, name: str) -> str | None:
         return self._values.get(name)
+
+    def restored(self, value: Any) -> Any:
+        """A JSON value of a journal with the secrets back in it whose place a mark had taken."""
+        if isinstance(value, str):
+            for name, secret in self._values.items():
+                value = value.replace(mark(name), secret)
+            return value
+        if isinstance(value, dict):
+            return {self.restored(key): self.restored(item) for key, item in value.items()}
+        return [self.restored(item) for item in value] if isinstance(value, list) else value
 
 
 def load(

@@ -1,0 +1,109 @@
+"""What run, resume and rollback have in common: who is asked, what is shown, and going on without a terminal."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from opsbook import flow
+from opsbook.cli import common, view
+from opsbook.cli.person import Elsewhere, Nobody, TerminalPerson
+from opsbook.cli.text import say
+from opsbook.errors import Fault, OpsbookError
+from opsbook.model.person import Person
+from opsbook.model.plan import Plan
+from opsbook.model.runbook import Runbook
+from opsbook.record import usual
+from opsbook.settings import Settings
+
+Work = Callable[[Person, flow.OnStart], flow.Finished]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Options of everything that runs."""
+    parser.add_argument(
+        "--answer",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="answer a question ahead; a manual step takes done, skip or problem",
+    )
+    parser.add_argument("--wait", action="store_true", help="wait for locks that other runs hold")
+    parser.add_argument("--pause-on-failure", action="store_true", help="ask before an automatic rollback")
+    parser.add_argument("--detach", action="store_true", help="go on without this terminal; see opsbook attach")
+    parser.add_argument("-y", "--yes", action="store_true", help="start without asking")
+    parser.add_argument("--json", action="store_true", help="one event a line, as JSON")
+
+
+def on_terminal(options: argparse.Namespace) -> bool:
+    """Whether a person sits here who can be asked."""
+    return sys.stdin.isatty() and sys.stdout.isatty() and not options.json
+
+
+def carry(options: argparse.Namespace, settings: Settings, work: Work) -> int:
+    """Do the work and show it; with --detach, in a process of its own. Returns the exit code."""
+    if options.detach:
+        return _detached(options, settings, work)
+    shown = view.choose(terminal=sys.stdout.isatty(), as_json=options.json)
+    person = TerminalPerson(shown, flow.operator()) if on_terminal(options) else Nobody()
+    return _carried(settings, work, shown, person, lambda _: None)
+
+
+def _carried(
+    settings: Settings, work: Work, shown: view.View, person: Person, tell: Callable[[dict[str, Any]], None]
+) -> int:
+    def on_start(run: str, planned: Plan, _: Runbook) -> "view.Listener":
+        tell({"run": run})
+        shown.start(run, planned, usual.seconds(settings.records, planned.runbook, planned.environment))
+        return shown.event
+
+    try:
+        finished = work(person, on_start)
+    finally:
+        shown.close()
+    shown.finish(finished, settings)
+    return int(finished.ending.exit_code)
+
+
+def _detached(options: argparse.Namespace, settings: Settings, work: Work) -> int:
+    """Start the work in a process without a terminal; return when its record is there."""
+    reading, writing = os.pipe()
+    sys.stdout.flush()
+    if os.fork():
+        os.close(writing)
+        with os.fdopen(reading, encoding="utf-8") as told:
+            return _started(options, json.loads(told.readline() or "{}"))
+    os.close(reading)
+    os.setsid()
+    for number in (0, 1, 2):
+        null = os.open(os.devnull, os.O_RDWR)
+        os.dup2(null, number)
+        os.close(null)
+
+    def tell(message: dict[str, Any]) -> None:
+        with suppress(OSError):
+            os.write(writing, (json.dumps(message) + "\n").encode())
+            os.close(writing)
+
+    try:
+        return _carried(settings, work, view.PlainView(), Elsewhere(), tell)
+    except OpsbookError as error:
+        tell({"message": error.message, "hint": error.hint, "code": error.exit_code})
+        raise
+
+
+def _started(options: argparse.Namespace, told: dict[str, Any]) -> int:
+    if "run" in told:
+        if options.json:
+            common.print_json({"run": told["run"], "detached": True})
+        else:
+            say(f"{told['run']} goes on without this terminal.\n  opsbook attach {told['run']}")
+        return 0
+    if "message" in told:
+        error = OpsbookError(told["message"], told["hint"])
+        error.exit_code = told["code"]
+        raise error
+    raise Fault("The detached process ended before its run began.", "Run it without --detach to see why.")

@@ -1,0 +1,76 @@
+"""Go on with a run that was lost, stopped or failed: same record, nothing that succeeded is done twice.
+
+Anybody who may write the record can do it. First the prerequisites are looked at again; what differs from
+when the run stopped is shown, and needs a yes.
+"""
+
+import argparse
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from opsbook import flow
+from opsbook.cli import carry, common, inputs
+from opsbook.errors import InputError
+from opsbook.model.person import Person
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    common.add_run(parser)
+    parser.add_argument(
+        "--from", dest="start", default="", metavar="STEP", help="go on from this step; leave out what is before it"
+    )
+    parser.add_argument("--edit", action="store_true", help="first change the record's copy of the page in $EDITOR")
+    parser.add_argument("--manual", action="store_true", help="do the rest by hand, as a checklist that is recorded")
+    parser.add_argument(
+        "--retry-unknown", action="store_true", help="run again what is unknown, where it repeats safely"
+    )
+    add_accept(parser)
+    carry.configure(parser)
+
+
+def add_accept(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--accept-changes", action="store_true", help="go on although something is different from then")
+
+
+def execute(options: argparse.Namespace) -> int:
+    settings = common.project(options)
+    found = flow.stopped(settings, options.run)
+    wishes = flow.Wishes(
+        start=options.start,
+        by_hand=options.manual,
+        pause_on_failure=options.pause_on_failure,
+        retry_unknown=options.retry_unknown,
+    )
+    typed = inputs.unseen(flow.missing_secrets(found))
+    manner = flow.Manner(answers=answers(options), wait=options.wait, wishes=wishes)
+
+    def work(person: Person, on_start: flow.OnStart) -> flow.Finished:
+        edit = _in_editor if options.edit else None
+        return flow.resume(settings, found, manner, typed, person, on_start, edit)
+
+    return carry.carry(options, settings, work)
+
+
+def answers(options: argparse.Namespace) -> dict[str, str]:
+    """Answers given ahead."""
+    return inputs.answers(options) | ({flow.ACCEPT: "yes"} if options.accept_changes else {})
+
+
+def _in_editor(text: str) -> str:
+    """The text as the person leaves it in $VISUAL or $EDITOR."""
+    editor = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
+    with tempfile.TemporaryDirectory(prefix="opsbook-") as folder:
+        path = Path(folder) / "runbook.md"
+        path.write_text(text, encoding="utf-8")
+        try:
+            code = subprocess.run([*editor, str(path)], check=False).returncode
+        except OSError as error:
+            raise InputError(f"{editor[0]} cannot be started: {error.strerror}.", "Set EDITOR.") from error
+        if code != 0:
+            raise InputError(f"{editor[0]} ended with exit code {code}.", "Nothing was changed, and nothing ran.")
+        sys.stdout.flush()
+        return path.read_text(encoding="utf-8", errors="replace")

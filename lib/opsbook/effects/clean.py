@@ -1,0 +1,31 @@
+"""What an author passes, in the form a journal keeps it."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+from opsbook.params import Secret
+
+_LARGEST = 4096
+"""Bits of a whole number. Python refuses to write much longer ones."""
+
+
+def clean(value: Any) -> Any:
+    """A JSON value of what an author passed; secrets by name. Raises TypeError for what has no JSON form."""
+    if isinstance(value, Secret):
+        return {"secret": value.name}
+    if isinstance(value, dict):
+        return {str(key): clean(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [clean(item) for item in (sorted(value) if isinstance(value, set | frozenset) else value)]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise TypeError(f"{value} cannot be recorded: JSON has no such number")
+    if isinstance(value, int) and value.bit_length() > _LARGEST:
+        raise TypeError(f"a whole number of {value.bit_length()} bits cannot be recorded; pass it as text")
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} cannot be recorded; pass text, numbers, lists or dicts")

@@ -1,0 +1,73 @@
+"""Locks of a run, as the runner asks for them."""
+
+from collections.abc import Callable
+from itertools import chain
+
+from opsbook.errors import InputError, Refused
+from opsbook.model.plan import Plan
+from opsbook.policy import lock
+from opsbook.record import journal, store
+from opsbook.settings import Settings
+
+
+def acquire(settings: Settings, run: str, planned: Plan, operator: str) -> Callable[[], None]:
+    """What takes the locks of a run: all or none. It raises Refused with who holds what."""
+    wanted = [lock.Lock(target, run, operator, planned.title, journal.now()) for target in planned.locks]
+
+    def take() -> None:
+        try:
+            lock.acquire(settings.state, wanted)
+        except Refused:
+            if not _freed(settings, planned):
+                raise
+            lock.acquire(settings.state, wanted)
+
+    return take
+
+
+def _freed(settings: Settings, planned: Plan) -> bool:
+    """Free what a run left that was killed between its seal and the moment in which it gave its locks back."""
+    runs = {held.run for held in lock.holders(settings.state) for t in planned.locks if lock.conflict(held.target, t)}
+    over = [run for run in runs if _gave_back(settings, run)]
+    for run in over:
+        lock.release(settings.state, run)
+    return bool(over)
+
+
+def _gave_back(settings: Settings, run: str) -> bool:
+    record = store.exact(settings.records, run)
+    if record is None or record.state != "sealed":
+        return False
+    try:
+        ends = [event for event in record.events() if event.type == "run-finished"]
+    except InputError:
+        return False
+    return bool(ends) and ends[-1].data.get("keeps_lock") is False
+
+
+def worked_since(settings: Settings, run: str, targets: tuple[str, ...], since: str) -> list[str]:
+    """Runs that worked on a target after a time (UTC, ISO 8601), as sentences: those that started after `run`."""
+    found = []
+    for folder in store.newest(settings.records):
+        if folder.name[:16] < run[:16]:
+            break
+        record = store.exact(settings.records, folder.name)
+        if folder.name == run or record is None:
+            continue
+        told = record.glance()
+        if told["outcome"] in ("refused", "checked") or (told["ended"] or told["started"] or "") < since:
+            continue
+        worked = _locks(record)
+        shared = sorted({t for w in worked for t in targets if lock.conflict(w, t)})
+        if shared:
+            found.append(f"{folder.name} ({told['title']}, {told['outcome']}) worked on {', '.join(shared)}")
+    return found
+
+
+def _locks(record: store.Record) -> list[str]:
+    try:
+        events = record.events()
+    except InputError:
+        return []
+    named = (e.data.get("locks") for e in events if e.type == "run-started")
+    return [str(target) for target in chain.from_iterable(names for names in named if isinstance(names, list))]

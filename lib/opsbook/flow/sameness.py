@@ -1,0 +1,71 @@
+"""What has changed since a run was planned: its page, its parameters, everything it relied on."""
+
+import json
+from collections.abc import Iterator
+
+from opsbook.errors import InputError
+from opsbook.flow.drafts import relied_on
+from opsbook.flow.edits import original
+from opsbook.flow.running import RELIED_ON
+from opsbook.model.differ import changes_of, lines_of
+from opsbook.model.environment import Environment
+from opsbook.model.plan import Plan
+from opsbook.record import store
+from opsbook.settings import Settings
+from opsbook.source import catalog
+
+_MOST = 60
+"""Lines of a diff that are shown."""
+
+_ELSEWHERE = frozenset({"runbook", "policy"})
+"""Trees that are compared by what is in them: the page by its text, the policy as a file of the inventory."""
+
+
+def page_changes(settings: Settings, record: store.Record, planned: Plan) -> list[str]:
+    """How the page differs from the one that ran."""
+    try:
+        now = catalog.load(settings, planned.runbook).source
+    except InputError as error:
+        return [error.message]
+    lines = lines_of(original(record), now)
+    if not lines:
+        return []
+    more = [f"… {len(lines) - _MOST} more lines"] if len(lines) > _MOST else []
+    return [f"{planned.path}:", *(f"  {line}" for line in lines[:_MOST]), *more]
+
+
+def changes_since(
+    settings: Settings, record: store.Record, then: Plan, now: Plan, environment: Environment
+) -> tuple[list[str], list[str]]:
+    """What differs between two plans of one request: what a run may not go on with, and what it is enough to know."""
+    refusing = [
+        f"{name} {change.what}: {change.before!r} -> {change.after!r}".replace(" :", ":")
+        for name in ("parameters", "secrets", "locks", "hosts")
+        for change in changes_of(_plain(getattr(then, name)), _plain(getattr(now, name)))
+    ]
+    trees = [name for name in now.trees if name not in _ELSEWHERE and then.trees.get(name) != now.trees[name]]
+    refusing += [line for name in trees for line in _files(settings, record, environment, name)]
+    if then.trees.get("policy") != now.trees["policy"] and "inventory" not in trees:
+        refusing.append("policy: the environment's settings")
+    versions = [f"{c.what} {c.before} -> {c.after}" for c in changes_of(dict(then.versions), dict(now.versions))]
+    return refusing, versions
+
+
+def _plain(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _files(settings: Settings, record: store.Record, environment: Environment, tree: str) -> Iterator[str]:
+    """Which files of a tree are not as they were."""
+    now = relied_on(settings, environment)[tree]
+    try:
+        then = json.loads(record.text(RELIED_ON))[tree]
+    except (InputError, ValueError, KeyError, TypeError):
+        then = None
+    if not isinstance(then, dict):
+        yield f"{tree}: some file was changed"
+        return
+    for name in sorted({*then, *now}):
+        if then.get(name) != now.get(name):
+            what = "was removed" if name not in now else "is new" if name not in then else "was changed"
+            yield f"{tree}: {name} {what}"
