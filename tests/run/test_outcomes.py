@@ -200,23 +200,24 @@ def test_a_thread_refused_behind_the_last_cell_fails_the_run(project: Project) -
     assert "no cell is running" in project.summary()["reason"]
 
 
-def test_a_terminal_that_goes_away_leaves_the_run_waiting(project: Project) -> None:
+def test_a_terminal_that_gives_no_more_lines_leaves_the_question_open(project: Project) -> None:
     page(project, "print('x')")
     path = project.root / "runbooks/page.md"
     path.write_text(path.read_text().replace("## Rollback", "### Wait\nA moment.\n\n## Rollback"))
     terminal = Terminal(project.command("run", "page", "-e", "dev", "--yes"), project)
     terminal.wait_for("done/skip/problem")
     terminal.type("\x04")
-    assert terminal.wait() == 5, terminal.screen
-    told = project.summary()
-    assert told["outcome"] == "waiting"
+    project.wait_for_event("detached")
     assert "dev/web" in project.opsbook("locks").out
+    assert "asks wait" in project.opsbook("status").out
+    project.opsbook("answer", "last", "wait=done", check=True)
+    assert terminal.wait() == 0, terminal.screen
 
 
-def test_the_rollback_question_can_be_cancelled(project: Project) -> None:
+def test_the_question_after_a_failure_can_be_cancelled(project: Project) -> None:
     page(project, "raise ValueError", rollback="ask")
     terminal = Terminal(project.command("run", "page", "-e", "dev", "--yes"), project)
-    terminal.wait_for("Roll back what was changed?")
+    terminal.wait_for("What now?")
     terminal.process.send_signal(signal.SIGTERM)
     assert terminal.wait() == 3, terminal.screen
 

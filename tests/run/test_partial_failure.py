@@ -131,6 +131,9 @@ def test_stop_is_a_failure_and_the_page_decides_on_rollback(project: Project, ro
     terminal = started(project)
     terminal.wait_for("[retry/without/stop]")
     terminal.type("stop\n")
+    if rollback == "manual":
+        terminal.wait_for("What now?")
+        terminal.type("stop\n")
     assert terminal.wait() == {"failed": 3, "rolled-back": 1}[outcome], terminal.screen
     assert project.summary()["outcome"] == outcome
     undone = {"undo-web-1", "undo-web-2", "undo-web-3"} if rollback == "automatic" else set()
@@ -162,6 +165,8 @@ def test_where_every_host_failed_there_is_nothing_to_decide(project: Project) ->
     text = (project.root / "playbooks/touch.yml").read_text(encoding="utf-8")
     (project.root / "playbooks/touch.yml").write_text(text.replace("inventory_hostname != bad or ", ""), "utf-8")
     terminal = started(project)
+    terminal.wait_for("What now?")
+    terminal.type("stop\n")
     assert terminal.wait() == 3
     assert "retry/without" not in terminal.screen
 

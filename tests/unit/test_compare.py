@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from opsbook.record.compare import Change, compare, unified
 from opsbook.model.normal import named, normal
+from opsbook.record.compare import Change, compare, unified
 from opsbook.record.side import Did, Side
 
 

@@ -46,6 +46,8 @@ class Story:
         if finished.quarantined:
             yield f"  QUARANTINED: a secret was found in {', '.join(finished.quarantined)}"
             yield "  Only you can read the record now; change that secret."
+        patches = sorted(finished.folder.glob("edit-*.patch"))
+        yield from listed("Its page was edited", [f"git apply {shown(patch, settings)}" for patch in patches])
         yield from listed("Next", list(self._next(finished)))
 
     def _next(self, finished: flow.Finished) -> Iterator[str]:

@@ -124,7 +124,7 @@ class _Events:
             self.failures.append(Failure(str(host), str(task), _reason(result), self._place(data)))
         if kind == "playbook_on_stats":
             self.stats = data
-        if self.call.check and (would := foresight.would(kind, data, result)) is not None:
+        if self.call.check and (would := foresight.would(kind, data, result, event.get("stdout") or "")) is not None:
             self.would.append(would)
         if kind in ("error", "verbose") and event.get("stdout"):
             self.messages.append(event["stdout"])
@@ -205,7 +205,7 @@ def _start(
         extravars=unsafe(request["vars"]),
         limit=request["limit"],
         tags=request["tags"],
-        cmdline="--check --diff" if call.check else None,
+        cmdline="--check --diff -v" if call.check else None,
         envvars=_environment(),
         settings={
             "pexpect_timeout": 1,

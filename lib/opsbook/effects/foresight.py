@@ -24,27 +24,25 @@ _KEYWORDS = frozenset(
     collections connection debugger port remote_user block rescue always
     """.split()  # noqa: SIM905
 )
+_REASONS = ('"skip_reason"', '"false_condition"', '"skipped_reason"')
 _LISTS = ("pre_tasks", "tasks", "post_tasks", "handlers", "block", "rescue", "always")
 _TASKS, _ROLES = ("import_tasks", "include_tasks"), ("import_role", "include_role")
 _LONGEST, _MOST = 160, 40
 """Characters of a line, and lines, of a diff that is kept; the event stream has all of it."""
 
 
-def would(kind: str, data: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What an event of a simulated playbook says; None if it says that nothing would happen."""
+def would(kind: str, data: Mapping[str, Any], result: Mapping[str, Any], said: str) -> dict[str, Any] | None:
+    """What an event of a simulated playbook says; None if it says that nothing would happen.
+
+    `said` is what Ansible printed of it: of a task that was skipped, ansible-runner hands on no result.
+    """
     found = {"host": str(data.get("host")), "task": str(data.get("task"))}
     if kind == "runner_on_ok" and result.get("changed"):
         return {**found, "state": "changed", "diff": _diff(result)}
-    # A condition that was not met has a reason; what cannot be simulated has none.
-    if kind == "runner_on_skipped" and not {"skip_reason", "false_condition", "skipped_reason"} & set(result):
-        items = result.get("results")
-        if not isinstance(items, list) or any(_cannot_say(item) for item in items):
-            return {**found, "state": "unknown", "diff": ""}
+    # A condition that was not met is a reason; what cannot be simulated has none.
+    if kind == "runner_on_skipped" and not any(reason in said for reason in _REASONS):
+        return {**found, "state": "unknown", "diff": ""}
     return None
-
-
-def _cannot_say(item: Any) -> bool:
-    return isinstance(item, Mapping) and not {"skip_reason", "false_condition", "skipped_reason"} & set(item)
 
 
 def _diff(result: Mapping[str, Any]) -> str:

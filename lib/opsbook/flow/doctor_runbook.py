@@ -16,6 +16,7 @@ from opsbook.model.text import nearest
 from opsbook.plan import bind
 from opsbook.policy import environment as policies
 from opsbook.policy import lock
+from opsbook.policy.targets import conflict
 from opsbook.run import secrets
 from opsbook.settings import Settings
 from opsbook.source import catalog, names
@@ -173,7 +174,7 @@ def locks(about: Subject) -> Iterator[Finding]:
         yield fine(f"locks: {templates}, once every parameter has a value" if templates else "locks: none")
         return
     targets = plan(about.settings, drafted).locks
-    held = [one for one in lock.holders(about.settings.state) if any(lock.conflict(one.target, t) for t in targets)]
+    held = [one for one in lock.holders(about.settings.state) if any(conflict(one.target, t) for t in targets)]
     for one in held:
         hint = f"Wait for that run, or opsbook records show {one.run}."
         yield wrong(f"{one.target} is locked by {one.run} ({one.operator}): {one.reason}", hint)

@@ -6,6 +6,7 @@ from itertools import chain
 from opsbook.errors import InputError, Refused
 from opsbook.model.plan import Plan
 from opsbook.policy import lock
+from opsbook.policy.targets import conflict
 from opsbook.record import journal, store
 from opsbook.settings import Settings
 
@@ -27,7 +28,7 @@ def acquire(settings: Settings, run: str, planned: Plan, operator: str) -> Calla
 
 def _freed(settings: Settings, planned: Plan) -> bool:
     """Free what a run left that was killed between its seal and the moment in which it gave its locks back."""
-    runs = {held.run for held in lock.holders(settings.state) for t in planned.locks if lock.conflict(held.target, t)}
+    runs = {held.run for held in lock.holders(settings.state) for t in planned.locks if conflict(held.target, t)}
     over = [run for run in runs if _gave_back(settings, run)]
     for run in over:
         lock.release(settings.state, run)
@@ -58,7 +59,7 @@ def worked_since(settings: Settings, run: str, targets: tuple[str, ...], since: 
         if told["outcome"] in ("refused", "checked") or (told["ended"] or told["started"] or "") < since:
             continue
         worked = _locks(record)
-        shared = sorted({t for w in worked for t in targets if lock.conflict(w, t)})
+        shared = sorted({t for w in worked for t in targets if conflict(w, t)})
         if shared:
             found.append(f"{folder.name} ({told['title']}, {told['outcome']}) worked on {', '.join(shared)}")
     return found

@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ from opsbook.model.plan import Plan
 from opsbook.model.redact import Redactor
 from opsbook.model.runbook import Runbook
 from opsbook.model.text import nearest
-from opsbook.policy import lock
+from opsbook.policy import lock, queue
+from opsbook.policy.targets import conflict
 from opsbook.record import forecast, journal, notebook, seal, side, store, summary
 from opsbook.run import runner, secrets, spare
 from opsbook.run.choice import Choice
@@ -164,6 +166,7 @@ def make_job(
         root=settings.root,
         inbox=folder / "inbox",
         acquire=acquire(settings, folder.name, planned, operator()),
+        queue=partial(queue.place, settings.state, folder.name, planned.locks),
         wait=manner.wait,
         past=past,
         wishes=manner.wishes,
@@ -250,7 +253,7 @@ def _told(settings: Settings, job: runner.Job, folder: Path) -> dict[str, Any]:
         record = store.Record(folder.name, folder, "running")
         holders = {held.target: held.run for held in lock.holders(settings.state)}
         needed = [
-            {"target": target, "held_by": next((run for t, run in holders.items() if lock.conflict(t, target)), None)}
+            {"target": target, "held_by": next((run for t, run in holders.items() if conflict(t, target)), None)}
             for target in job.plan.locks
         ]
         told["check"] = forecast.of(events, lambda data: side.result_of(record, data)) | {"locks": needed}

@@ -16,6 +16,8 @@ from pydantic import TypeAdapter
 
 from opsbook.errors import InputError, Refused
 from opsbook.files import guarded, is_plain, write_atomic
+from opsbook.policy import queue
+from opsbook.policy.targets import conflict
 
 UNKNOWN = "unknown"
 """Run and operator of a lock whose file is damaged."""
@@ -39,7 +41,10 @@ _LOCK = TypeAdapter(Lock)
 
 
 def acquire(state: Path, locks: list[Lock]) -> None:
-    """Take all of them, or none. Raises Refused with who holds what, also if no lock can be written."""
+    """Take all of them, or none. Raises Refused with who holds what, also if no lock can be written.
+
+    Whoever stands in the queue for one of them comes first.
+    """
     if not locks:
         return
     try:
@@ -57,6 +62,10 @@ def _take(state: Path, locks: list[Lock]) -> None:
     clashes = [h for lock in locks for path, h in held if h.run != lock.run and _clash(state, path, h, lock)]
     if clashes:
         raise Refused("\n".join(map(_sentence, dict.fromkeys(clashes))), _way_out(clashes[0]))
+    run, mine = locks[0].run, {h.target for _, h in held if h.run == locks[0].run}
+    wanted = [lock.target for lock in locks if lock.target not in mine]
+    if first := queue.before(state, run, wanted):
+        raise Refused(f"{first} waits for {', '.join(wanted)} already.", "Wait too: --wait. opsbook status shows both.")
     for lock in locks:
         write_atomic(_file(state, lock.target), json.dumps(asdict(lock), indent=2).encode())
 
@@ -126,13 +135,6 @@ def _file(state: Path, target: str) -> Path:
 def _clash(state: Path, path: Path, held: Lock, wanted: Lock) -> bool:
     """By target; and by file, since a damaged one may not say its whole target."""
     return conflict(held.target, wanted.target) or path == _file(state, wanted.target)
-
-
-def conflict(one: str, other: str) -> bool:
-    """Whether two targets exclude each other: the same, or one inside the other."""
-    a, b = one.split("/"), other.split("/")
-    shared = min(len(a), len(b))
-    return a[:shared] == b[:shared]
 
 
 def _sentence(lock: Lock) -> str:

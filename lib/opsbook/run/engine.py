@@ -203,7 +203,7 @@ class Engine:
         while True:
             choice, answer = await after_failure(self._steps, failure, undoable=self._undoable())
             if choice not in (Choice.RETRY, Choice.PROMPT, Choice.SKIP) or answer is None:
-                failure.decided = choice
+                failure.decided = choice or Choice.STOP
                 raise failure
             self._gate.clear()
             if choice is Choice.SKIP:

@@ -40,8 +40,8 @@ class Job:
 
     `context` is what cells see as `here`; `answers` were given ahead; `inbox` is the folder for requests
     of other processes; `hold` keeps the journal locked for as long as anything of the run lives. `acquire` takes
-    the locks or raises Refused, and is asked again where the operator wants to `wait`. `past` is what the run did
-    before, if it goes on.
+    the locks or raises Refused, and is asked again where the operator wants to `wait`, in a place that `queue`
+    gives. `past` is what the run did before, if it goes on.
     """
 
     run: str
@@ -55,6 +55,7 @@ class Job:
     root: Path
     inbox: Path
     acquire: Callable[[], None]
+    queue: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
     wait: bool = False
     past: Past = field(default_factory=Past)
     wishes: Wishes = field(default_factory=Wishes)
@@ -85,23 +86,27 @@ async def _locked(job: Job, sink: Sink, cancel: Cancel) -> Ending | None:
     if job.mode is Mode.CHECK:
         return None
     told = ""
-    while True:
-        try:
-            job.acquire()
-        except Refused as error:
-            why = f"{error.message} {error.hint}".strip()
-            if not job.wait:
-                return Ending(Outcome.REFUSED, why, changed=False, seconds=0.0)
-            if error.message != told:
-                sink.write("waiting-for-lock", {"why": error.message})
-                told = error.message
-        else:
-            sink.write("locked", {"targets": list(job.plan.locks)})
-            return None
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(cancel.changed.wait(), LOCK_EVERY)
-        if cancel.level:
-            return Ending(Outcome.CANCELLED, f"cancelled by {cancel.by} before it began", changed=False, seconds=0.0)
+    with job.queue() if job.wait else contextlib.nullcontext():
+        while True:
+            try:
+                job.acquire()
+            except Refused as error:
+                if not job.wait:
+                    return _not_locked(job, Outcome.REFUSED, f"{error.message} {error.hint}".strip())
+                if error.message != told:
+                    sink.write("waiting-for-lock", {"why": error.message})
+                    told = error.message
+            else:
+                sink.write("locked", {"targets": list(job.plan.locks)})
+                return None
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(cancel.changed.wait(), LOCK_EVERY)
+            if cancel.level:
+                return _not_locked(job, Outcome.CANCELLED, f"cancelled by {cancel.by} before it began")
+
+
+def _not_locked(job: Job, outcome: Outcome, why: str) -> Ending:
+    return Ending(outcome, why, changed=job.past.changed, seconds=0.0)
 
 
 def _engine(job: Job, sink: Sink, vault: Vault, questions: Questions, cancel: Cancel) -> Engine:
