@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo clean-demo test fast lint lock bench
+.PHONY: help demo clean-demo test fast lint lock bench soak
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -44,6 +44,9 @@ lock: $(VENV)/installed  ## renew requirements.lock from pyproject.toml
 	$(PYTHON) -m venv .cache/uv && .cache/uv/bin/pip install --quiet uv
 	.cache/uv/bin/uv pip compile --upgrade --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --extra platform --extra papermill --extra dev pyproject.toml --output-file requirements.lock
+
+soak: $(VENV)/installed  ## kill 150 runs at every kind of moment and resume them; stop each runbook after each effect
+	$(BIN)/python -m tests.soak
 
 bench: $(VENV)/installed  ## measure against papermill, nbclient and Ansible; writes docs/benchmarks.md
 	$(BIN)/python -m tests.bench

@@ -1,5 +1,6 @@
 """Root and an ordinary user: a clone in a home that only its owner can open, and nobody's permissions ever change."""
 
+import json
 import os
 import pwd
 import shutil
@@ -13,7 +14,7 @@ import psutil
 import pytest
 from tests.platform.conftest import COPIED, ROOT, Platform, free_base
 
-from tests.conftest import until
+from tests.conftest import assert_all_gone, until
 
 pytestmark = pytest.mark.slow
 
@@ -149,3 +150,84 @@ def test_as_an_ordinary_user(tmp_path: Path, others_python: Path) -> None:
     life(platform)
     assert permissions(root) == before
     assert (sorted(Path("/var/lib/opsbook").iterdir()) if for_root else []) == for_root
+
+
+# -- one run, two people
+
+STEPS = """
+    ## Prerequisites
+
+    ### Look
+    ```python
+    from opsbook import command, here
+    ```
+
+    ## Steps
+
+    ### First
+    ```python
+    command(["sh", "-c", f"echo first {here.operator} >> {here.settings['count']}"])
+    ```
+
+    ### Second
+    ```python
+    command(["sh", "-c", f"echo second >> {here.settings['count']}; test ! -e {here.settings['hang']} || sleep 300"])
+    ```
+"""
+
+
+class Shared(Another):
+    """A project that a team shares on one host: records and state in folders of their group."""
+
+    gid = 60000
+
+    def __init__(self, root: Path, python: Path, uid: int, name: str) -> None:
+        super().__init__(root, 0, python)
+        self.uid, self.name = uid, name
+
+    def command(self, *arguments: str) -> list[str]:
+        somebody = ["setpriv", f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups"]
+        shared = ["sh", "-c", 'umask 002; exec "$@"', "sh"]
+        return [*somebody, *shared, str(self._python), "-m", "opsbook.cli.main", *arguments]
+
+    def environment(self) -> dict[str, str]:
+        return super().environment() | {"USER": self.name, "LOGNAME": self.name}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two other people")
+def test_one_goes_on_with_what_another_began(tmp_path: Path, others_python: Path) -> None:
+    root, team = tmp_path / "clone", tmp_path / "team"
+    ada, grace = (Shared(root, others_python, uid, name) for uid, name in ((60001, "ada"), (60002, "grace")))
+    for folder in (team, team / "records", team / "state", team / "work"):
+        folder.mkdir()
+        os.chown(folder, 0, Shared.gid)
+        folder.chmod(0o2775)
+    ada.write("opsbook.toml", f'records = "{team}/records"\nstate = "{team}/state"\n')
+    inventory = "playbooks/inventories/dev"
+    ada.write(f"{inventory}/hosts.yml", "all:\n  hosts:\n    here:\n      ansible_connection: local\n")
+    work = f"settings:\n  count: {team}/work/count\n  hang: {team}/work/hang\n"
+    ada.write(f"{inventory}/environment.yml", f"title: Development\nsandbox: true\n{work}")
+    ada.page(STEPS, front='rollback: manual\nlock: ["{environment}/work"]\n')
+    hang = team / "work/hang"
+    hang.touch()
+    process = ada.start("run", "page", "-e", "dev")
+    journal = until(lambda: next(team.glob("records/*/*/*/journal.jsonl"), None), "the record")
+    until(
+        lambda: '"First"' in (text := journal.read_text()) and "sleep" in text.split("effect-intent")[-1], "the effect"
+    )
+    until(lambda: (team / "work/count").read_text().endswith("second\n"), "the effect itself")
+    process.kill()
+    process.communicate()
+    run = journal.parent.name
+    assert_all_gone(run)
+    hang.unlink()
+    assert "lost" in grace.opsbook("status", check=True).out
+    assert grace.opsbook("resume", run).code == 5
+    assert grace.opsbook("resume", run, "--answer", "unknown=done").code == 0
+    assert [line.split()[0] for line in (team / "work/count").read_text().splitlines()] == ["first", "second"]
+    told = json.loads(grace.opsbook("records", "show", run, "--json", check=True).out)
+    assert [who.partition("@")[0] for who in told["operators"]] == ["ada", "grace"]
+    shown = ada.opsbook("records", "show", run, check=True).out
+    assert "by ada@" in shown and ", then grace@" in shown
+    assert ada.opsbook("records", "verify", run).code == 0
+    assert ada.opsbook("locks").out == "Nothing is locked.\n"

@@ -37,6 +37,8 @@ class Typed:
         return name if equals else None
 
 
+_RESUMABLE = frozenset({"lost", "waiting", "cancelled", "failed", "rollback-failed"})
+
 Offered = Iterable[tuple[str, str]]
 """Values, each with what it means, or nothing."""
 
@@ -76,6 +78,23 @@ def _open_runs(typed: Typed) -> Offered:
     """Runs without a seal among the newest: only these can be told anything."""
     newest = islice(store.newest(typed.settings.records), _MOST)
     return _plain(folder.name for folder in newest if not os.path.lexists(folder / store.SEAL))
+
+
+def _stopped_runs(typed: Typed) -> Offered:
+    """Runs among the newest that may go on, with what became of them."""
+    for folder in islice(store.newest(typed.settings.records), _MOST):
+        record = store.exact(typed.settings.records, folder.name)
+        if record is not None and record.state != "running" and record.id.startswith(typed.prefix):
+            told = record.glance()
+            if told["outcome"] in _RESUMABLE:
+                yield record.id, f"{told['outcome']}: {told['reason']}"
+
+
+def _steps(typed: Typed) -> Offered:
+    """The steps of a run from which it may go on."""
+    found = store.find(typed.settings.records, str(typed.get("run")))
+    runbook = catalog.load(typed.settings, store.runbook_of(found.id))
+    return ((step.id, step.title) for step in runbook.forward() if step.cells or step.manual)
 
 
 def _held_runs(typed: Typed) -> Offered:
@@ -120,7 +139,8 @@ def _chosen(typed: Typed) -> Iterator[Environment]:
 
 
 def _answers(typed: Typed) -> Offered:
-    found = {question.name: question for question in names.questions(_runbook(typed).steps())}
+    runbook = typed.get("runbook") or store.runbook_of(store.find(typed.settings.records, str(typed.get("run"))).id)
+    found = {question.name: question for question in names.questions(catalog.load(typed.settings, runbook).steps())}
     if typed.name is None:
         given = {text.partition("=")[0] for text in typed.get("answer") or ()}
         return [(f"{name}=", question.text) for name, question in found.items() if name not in given]
@@ -151,6 +171,9 @@ SOURCES: dict[str, Callable[[Typed], Offered]] = {
     "other": _runs,
     "cancel run": _open_runs,
     "answer run": _open_runs,
+    "attach run": _open_runs,
+    "resume run": _stopped_runs,
+    "start": _steps,
     "records release run": _held_runs,
     "outcome": _outcomes,
     "target": _locks,

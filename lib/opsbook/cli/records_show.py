@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from opsbook.cli import common
+from opsbook.cli import common, story
 from opsbook.cli.text import say
 from opsbook.errors import InputError
 from opsbook.model.text import duration
@@ -33,7 +33,8 @@ def execute(options: argparse.Namespace) -> int:
         return 0
     say(f"{told['title'] or record.id} in {told['environment'] or '—'}: {told['outcome']}")
     say(f"  {told['reason']}")
-    say(f"  {record.id} by {told['operator'] or '—'}, {common.local(told['started'])} to {common.local(told['ended'])}")
+    by = ", then ".join(told.get("operators") or [told["operator"] or "—"])
+    say(f"  {record.id} by {by}, {common.local(told['started'])} to {common.local(told['ended'])}")
     if held:
         say(f"  held by {held.by} since {common.local(held.since)}: {held.reason}")
     for name, value in (told["parameters"] or {}).items():
@@ -41,6 +42,8 @@ def execute(options: argparse.Namespace) -> int:
     say()
     common.table(("STEP", "STATUS", "TOOK"), [_step_row(step) for step in told["steps"]])
     _effects(told)
+    for line in story.would(told.get("check") or {}):
+        say(line)
     say(f"\nrecord: {record.folder}")
     return 0
 

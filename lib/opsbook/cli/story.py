@@ -36,7 +36,7 @@ class Story:
     def ending(self, finished: flow.Finished, settings: Settings) -> Iterator[str]:
         """The closing lines: what changed, what is unknown, where the record is, what to do next."""
         ending, told = finished.ending, finished.told
-        yield from _would(told.get("check") or {})
+        yield from would(told.get("check") or {})
         if ending.outcome not in GOOD:
             changed, undone, unknown = _did(told)
             yield from listed("Changed", changed) if changed else ["  Nothing was changed."]
@@ -104,7 +104,7 @@ def _did(told: Mapping[str, Any]) -> tuple[list[str], list[str], list[str]]:
     return changed, undone, unknown
 
 
-def _would(check: dict[str, Any]) -> Iterator[str]:
+def would(check: dict[str, Any]) -> Iterator[str]:
     """What a check found: tasks and hosts, with their differences; what it does not know; what a run would need."""
     if not check:
         return

@@ -141,7 +141,8 @@ def _engine(job: Job, sink: Sink, vault: Vault, questions: Questions, cancel: Ca
         return started
 
     cells = Cells(sink, gate, outputs, cancel, job.past)
-    steps = Steps(job.runbook, sink, gate, cells, questions, cancel, job.past, job.mode, job.wishes.by_hand)
+    given = ", ".join(f"{name} = {value!r}" for name, value in job.plan.parameters.items())
+    steps = Steps(job.runbook, sink, gate, cells, questions, cancel, job.past, job.mode, job.wishes.by_hand, given)
     return Engine(steps, job.plan, job.wishes, vault.redactor, start_kernel)
 
 

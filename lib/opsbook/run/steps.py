@@ -31,7 +31,10 @@ class StepFailed(Exception):
 
 @dataclass(frozen=True)
 class Steps:
-    """Runs the steps of one run. `by_hand`: a person does all of them, since the tool is in the way."""
+    """Runs the steps of one run.
+
+    `by_hand`: a person does all of them, since the tool is in the way; `given` tells them the parameters.
+    """
 
     runbook: Runbook
     sink: Sink
@@ -42,6 +45,7 @@ class Steps:
     past: Past
     mode: Mode
     by_hand: bool = False
+    given: str = ""
 
     async def run(self, step: Step) -> None:
         """Run one step. Raises StepFailed if it did not succeed."""
@@ -122,7 +126,8 @@ class Steps:
         """What a person needs to do the step: its text, and what its cells would have done."""
         code = [f"```{cell.language}\n{cell.body.strip()}\n```" for cell in step.cells]
         expected = [f"Expected: {step.expected}"] if step.expected else []
-        return "\n\n".join([step.prose.strip(), *code, *expected]).strip()
+        given = [f"With {self.given}"] if code and self.given else []
+        return "\n\n".join([step.prose.strip(), *given, *code, *expected]).strip()
 
     async def or_cancelled(self, question: Question) -> Answer | None:
         """The answer, or None if somebody wants the run to stop, more urgently than before, while it is asked."""
