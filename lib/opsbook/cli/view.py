@@ -83,7 +83,7 @@ class JsonView:
             "outcome": ending.outcome,
             "exit_code": int(ending.exit_code),
             "quarantined": list(finished.quarantined),
-        }
+        } | ({"check": finished.told["check"]} if "check" in finished.told else {})
         self._line(content)
 
 
