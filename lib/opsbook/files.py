@@ -65,14 +65,48 @@ PlainLoader.add_constructor("tag:yaml.org,2002:timestamp", yaml.SafeLoader.const
 
 
 def parse_yaml(text: str, loader: Any = PlainLoader) -> Any:
-    """The value of a YAML text. Raises yaml.YAMLError for everything that is none."""
+    """The value of a YAML text. Raises yaml.YAMLError for what is none, and for a key that is there twice."""
     try:
         _check_depth(text, loader)
-        return yaml.load(text, Loader=loader)  # noqa: S506  (the loaders handed in are safe ones)
+        return _loaded(loader(text))
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
         raise yaml.YAMLError(f"a value cannot be read: {error}") from error
     except RecursionError as error:
         raise yaml.YAMLError("it is nested too deeply") from error
+
+
+def _loaded(loader: Any) -> Any:
+    try:
+        node = loader.get_single_node()
+        _check_keys(node)
+        return None if node is None else loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _check_keys(root: yaml.Node | None) -> None:
+    """The last of two values would win, and nobody would notice which one was meant."""
+    seen: set[int] = set()
+    left: list[Any] = [root]
+    while left:
+        node = left.pop()
+        if not isinstance(node, yaml.CollectionNode) or id(node) in seen:
+            continue
+        seen.add(id(node))
+        left += [part for item in node.value for part in (item if isinstance(item, tuple) else (item,))]
+        if isinstance(node, yaml.MappingNode):
+            _check_mapping(node)
+
+
+def _check_mapping(node: yaml.MappingNode) -> None:
+    known = set()
+    for key, _ in node.value:
+        name = (key.tag, key.value) if isinstance(key, yaml.ScalarNode) else None
+        if name in known:
+            said = f"the key {key.value} is there twice"
+            raise yaml.constructor.ConstructorError(None, None, said, key.start_mark)
+        if name:
+            known.add(name)
 
 
 def _check_depth(text: str, loader: Any) -> None:

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import os
 import sys
 
 from pydantic import TypeAdapter, ValidationError
@@ -12,6 +13,8 @@ from opsbook.cli import carry, common, view
 from opsbook.cli.person import TerminalPerson
 from opsbook.cli.text import say
 from opsbook.errors import InputError
+from opsbook.flow.watching import Standing
+from opsbook.model.event import Event
 from opsbook.model.person import Gone
 from opsbook.model.plan import Plan
 from opsbook.record import usual
@@ -26,15 +29,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
     watched = flow.watch(settings, options.run)
-    planned = _plan(watched)
+    run, planned = watched.record.id, _plan(watched)
     shown = view.choose(terminal=sys.stdout.isatty(), as_json=options.json)
-    shown.start(watched.record.id, planned, usual.seconds(settings.records, planned.runbook, planned.environment))
     person = TerminalPerson(shown, flow.operator()) if carry.on_terminal(options) else None
     try:
-        asyncio.run(_follow(settings, watched, shown, person))
+        shown.start(run, planned, usual.seconds(settings.records, planned.runbook, planned.environment))
+        asyncio.run(_Follower(settings, watched, shown, person).follow())
     except KeyboardInterrupt:
         shown.close()
-        say(f"\n{watched.record.id} goes on without you; opsbook cancel {watched.record.id} stops it.", to=sys.stderr)
+        say(f"\n{run} goes on without you; opsbook cancel {run} stops it.", to=sys.stderr)
         return 0
     finally:
         shown.close()
@@ -50,43 +53,86 @@ def _plan(watched: flow.Watched) -> Plan:
         raise watched.record.damaged("plan.json") from error
 
 
-async def _follow(settings: Settings, watched: flow.Watched, shown: view.View, person: TerminalPerson | None) -> None:
-    """Show what comes, and put each question to the person who watches, until the run is over."""
-    asking: tuple[int, asyncio.Task[None]] | None = None
-    try:
-        while True:
-            state = watched.state()
-            for event in watched.events():
-                shown.event(event)
-            if state != "running":
-                return
-            stands = watched.question[0] if watched.question else None
-            if asking and (asking[0] != stands or asking[1].done()):
-                await _withdrawn(asking[1])
-                asking = None if asking[0] != stands else asking
-            if person and watched.question and asking is None:
-                asking = watched.question[0], asyncio.create_task(_ask(settings, watched, person))
-            await asyncio.sleep(flow.EVERY)
-    finally:
-        if asking:
-            await _withdrawn(asking[1])
+class _Follower:
+    """Shows what comes, and puts each question to the person who watches, until the run is over."""
 
+    def __init__(
+        self, settings: Settings, watched: flow.Watched, shown: view.View, person: TerminalPerson | None
+    ) -> None:
+        self._settings = settings
+        self._watched = watched
+        self._shown = shown
+        self._person = person
+        self._asked = 0
+        self._asking: asyncio.Task[None] | None = None
+        self._pending = False
+        self._taken = 0
 
-async def _withdrawn(task: "asyncio.Task[None]") -> None:
-    """Take a question back that was answered elsewhere."""
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    async def follow(self) -> None:
+        try:
+            while True:
+                # The state first: what stands in the journal of a run that is over is all that ever will.
+                state = self._watched.state()
+                events = self._watched.events()
+                await self._withdraw_answered()
+                for event in events:
+                    self._settle(event)
+                    self._shown.event(event)
+                if state != "running":
+                    return
+                self._put()
+                await asyncio.sleep(flow.EVERY)
+        finally:
+            await self._withdraw()
 
+    def _put(self) -> None:
+        """Ask what the run asks, once, and not before it is known what became of the last answer."""
+        standing = self._watched.question
+        if self._person is None or self._pending or standing is None or standing.number == self._asked:
+            return
+        self._asked = standing.number
+        self._asking = asyncio.create_task(self._ask(self._person, standing))
 
-async def _ask(settings: Settings, watched: flow.Watched, person: TerminalPerson) -> None:
-    assert watched.question is not None
-    number, question = watched.question
-    try:
-        answer = await person.ask(question)
-    except Gone:
-        return
-    given: dict[str, str | int] = {"name": question.name, "value": answer.value, "note": answer.note}
-    request: dict[str, str | int] = {"kind": "answer", **given, "asked": number}
-    with contextlib.suppress(InputError):
-        flow.send(settings, watched.record.id, request)
+    async def _ask(self, person: TerminalPerson, standing: Standing) -> None:
+        question, run = standing.question, self._watched.record.id
+        try:
+            answer = await person.ask(question)
+        except Gone:
+            # Whoever ended the input may go on watching; the question stands.
+            say(f"\n  not answered here; opsbook answer {run} {question.name}=… does it from any terminal")
+            return
+        given: dict[str, str | int] = {"name": question.name, "value": answer.value, "note": answer.note}
+        request = {"kind": "answer", **given, "asked": standing.number, "sender": os.getpid()}
+        try:
+            flow.send(self._settings, run, request)
+            self._pending = True
+        except InputError as error:
+            say(f"  {error.message}")
+        except OSError as error:
+            say(f"  Your answer cannot be sent: {error.strerror}.")
+
+    def _settle(self, event: Event) -> None:
+        """Say what became of the question here, where this is not the terminal that answered it."""
+        data = event.data
+        match event.type:
+            case "request-taken" if self._pending and data.get("sender") == os.getpid():
+                self._taken, self._pending = self._asked, False
+            case "request-refused" if self._pending and str(data["file"]).endswith(f"-{os.getpid()}.json"):
+                say(f"  Your answer came too late: {data['why']}.")
+                self._pending = False
+            case "question-answered" if self._asked and data.get("asked") == self._asked != self._taken:
+                note = f": {data['note']}" if data.get("note") else ""
+                say(f"  answered by {data['by']}: {data['value']}{note}")
+
+    async def _withdraw_answered(self) -> None:
+        """Take a question back that does not stand any more, before anything else is shown."""
+        standing = self._watched.question
+        if standing is None or standing.number != self._asked:
+            await self._withdraw()
+
+    async def _withdraw(self) -> None:
+        if self._asking is not None:
+            self._asking.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._asking
+            self._asking = None

@@ -6,13 +6,14 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, TextIO
 
 from opsbook import flow
 from opsbook.cli import common, view
 from opsbook.cli.person import Elsewhere, Nobody, TerminalPerson
 from opsbook.cli.text import say
-from opsbook.errors import Fault, OpsbookError
+from opsbook.errors import Fault, InputError, OpsbookError
+from opsbook.model.event import Event
 from opsbook.model.person import Person
 from opsbook.model.plan import Plan
 from opsbook.model.runbook import Runbook
@@ -20,6 +21,10 @@ from opsbook.record import usual
 from opsbook.settings import Settings
 
 Work = Callable[[Person, flow.OnStart], flow.Finished]
+Tell = Callable[[dict[str, Any]], None]
+
+_BEGUN = frozenset({"locked", "waiting-for-lock", "kernel-started", "run-finished"})
+"""Events at which it is known whether a run goes on. A check takes no locks."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -52,13 +57,16 @@ def carry(options: argparse.Namespace, settings: Settings, work: Work) -> int:
     return _carried(settings, work, shown, person, lambda _: None)
 
 
-def _carried(
-    settings: Settings, work: Work, shown: view.View, person: Person, tell: Callable[[dict[str, Any]], None]
-) -> int:
+def _carried(settings: Settings, work: Work, shown: view.View, person: Person, tell: Tell) -> int:
     def on_start(run: str, planned: Plan, _: Runbook) -> "view.Listener":
-        tell({"run": run})
         shown.start(run, planned, usual.seconds(settings.records, planned.runbook, planned.environment))
-        return shown.event
+
+        def listen(event: Event) -> None:
+            if event.type in _BEGUN:
+                tell({"run": run, **_begun(event)})
+            shown.event(event)
+
+        return listen
 
     try:
         finished = work(person, on_start)
@@ -68,26 +76,32 @@ def _carried(
     return int(finished.ending.exit_code)
 
 
+def _begun(event: Event) -> dict[str, Any]:
+    """What the first process has to know besides the run: it waits for a lock, or is over already."""
+    if event.type == "waiting-for-lock":
+        return {"waits": event.data["why"]}
+    if event.type == "run-finished" and event.data["exit_code"]:
+        return {"message": f"{event.data['outcome']}: {event.data['reason']}", "code": event.data["exit_code"]}
+    return {}
+
+
 def _detached(options: argparse.Namespace, settings: Settings, work: Work) -> int:
-    """Start the work in a process without a terminal; return when its record is there."""
+    """Start the work in a process without a terminal; return when it has its locks, or waits for them."""
+    if getattr(options, "edit", False):
+        raise InputError("--edit needs this terminal, and --detach leaves it.", "Leave one of them out.")
     reading, writing = os.pipe()
     sys.stdout.flush()
     if os.fork():
         os.close(writing)
         with os.fdopen(reading, encoding="utf-8") as told:
-            return _started(options, json.loads(told.readline() or "{}"))
+            return _started(options, told)
     os.close(reading)
     os.setsid()
     for number in (0, 1, 2):
         null = os.open(os.devnull, os.O_RDWR)
         os.dup2(null, number)
         os.close(null)
-
-    def tell(message: dict[str, Any]) -> None:
-        with suppress(OSError):
-            os.write(writing, (json.dumps(message) + "\n").encode())
-            os.close(writing)
-
+    tell = _Told(writing)
     try:
         return _carried(settings, work, view.PlainView(), Elsewhere(), tell)
     except OpsbookError as error:
@@ -95,15 +109,39 @@ def _detached(options: argparse.Namespace, settings: Settings, work: Work) -> in
         raise
 
 
-def _started(options: argparse.Namespace, told: dict[str, Any]) -> int:
-    if "run" in told:
-        if options.json:
-            common.print_json({"run": told["run"], "detached": True})
-        else:
-            say(f"{told['run']} goes on without this terminal.\n  opsbook attach {told['run']}")
-        return 0
+class _Told:
+    """Tells the first process one thing, once: later its end of the pipe may be any file of the run."""
+
+    def __init__(self, writing: int) -> None:
+        self._writing: int | None = writing
+
+    def __call__(self, message: dict[str, Any]) -> None:
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            with suppress(OSError):
+                os.write(writing, (json.dumps(message) + "\n").encode())
+            os.close(writing)
+
+
+def _started(options: argparse.Namespace, telling: TextIO) -> int:
+    try:
+        told: dict[str, Any] = json.loads(telling.readline() or "{}")
+    except KeyboardInterrupt:
+        # The other process is out of reach of this terminal's keys.
+        raise Fault(
+            "Interrupted before the run said that it goes on.", "opsbook status shows whether it does."
+        ) from None
     if "message" in told:
-        error = OpsbookError(told["message"], told["hint"])
+        error = OpsbookError(told["message"], told.get("hint") or f"opsbook records show {told['run']} says more.")
         error.exit_code = told["code"]
         raise error
-    raise Fault("The detached process ended before its run began.", "Run it without --detach to see why.")
+    if "run" not in told:
+        raise Fault("The detached process ended before its run began.", "Run it without --detach to see why.")
+    if options.json:
+        common.print_json({"run": told["run"], "detached": True})
+        return 0
+    say(f"{told['run']} goes on without this terminal.")
+    if "waits" in told:
+        say("  waiting: " + told["waits"].replace("\n", "\n           "))
+    say(f"  opsbook attach {told['run']}")
+    return 0

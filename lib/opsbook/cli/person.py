@@ -1,12 +1,17 @@
 """Who can be asked: the person at this terminal, or nobody."""
 
 import asyncio
+import contextlib
 import sys
+import termios
 
 from opsbook.cli.text import plain, say
 from opsbook.cli.view import View
 from opsbook.errors import Fault
-from opsbook.model.person import Answer, Gone, Question
+from opsbook.model.person import PROBLEM, Answer, Gone, Question
+
+_WHY = {PROBLEM: "  what is wrong? "}
+"""How a remark on a choice is asked for; it stands in the record, so it is asked for until there is one."""
 
 
 class Nobody:
@@ -35,20 +40,35 @@ class TerminalPerson:
     def __init__(self, view: View, who: str) -> None:
         self._view = view
         self._who = who
+        self._shown: Question | None = None
 
     async def ask(self, question: Question) -> Answer:
         """Show the question, read answers until one fits. Raises Gone when the terminal gives no more lines."""
+        # A prompt asks the same again after each line; whoever pasted ten lines means all of them.
+        again = _is_prompt(question) and question == self._shown
+        if not again:
+            _forget_typed()
         with self._view.paused():
-            self._show(question)
-            while True:
-                value = _completed(await self._line(_prompt(question)), question.choices)
-                if question.accepts(value):
-                    break
-                say(f"  Please answer {', '.join(question.choices)}.")
-            note = ""
-            if value in question.remarks:
-                note = await self._line("  why? ")
-            return Answer(value, self._who, note)
+            if not again:
+                self._show(question)
+            self._shown = question
+            try:
+                return await self._answer(question)
+            except asyncio.CancelledError:
+                # Whatever is shown next must not stand behind a prompt that nobody answers any more.
+                say()
+                raise
+
+    async def _answer(self, question: Question) -> Answer:
+        while True:
+            value = _completed(await self._line(_prompt(question)), question.choices)
+            if question.accepts(value):
+                break
+            say(f"  {_misfit(value, question.choices)}")
+        note = ""
+        while value in question.remarks and not note:
+            note = await self._line(_WHY.get(value, "  why? "))
+        return Answer(value, self._who, note)
 
     def _show(self, question: Question) -> None:
         say(f"\n{question.text}")
@@ -89,11 +109,36 @@ def _read_line() -> str:
         return ""
 
 
+def _forget_typed() -> None:
+    """What was typed before a question could be read is no answer to it."""
+    with contextlib.suppress(termios.error, OSError, ValueError):
+        termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
+
+
+def _is_prompt(question: Question) -> bool:
+    """Whether this is the prompt of a failed step: a decision that is any line of Python."""
+    return question.kind == "decide" and not question.choices
+
+
 def _prompt(question: Question) -> str:
+    if _is_prompt(question):
+        return "  >>> "
     return f"  [{'/'.join(question.choices)}] " if question.choices else "  > "
 
 
 def _completed(text: str, choices: tuple[str, ...]) -> str:
     """`d` for done: the one choice that starts so."""
-    matches = [choice for choice in choices if choice.lower().startswith(text.lower())] if text else []
+    matches = _starting(text, choices)
     return matches[0] if len(matches) == 1 else text
+
+
+def _misfit(text: str, choices: tuple[str, ...]) -> str:
+    """What to say about a line that is no answer."""
+    matches = _starting(text, choices)
+    if matches:
+        return f"{text} could be {' or '.join(matches)}; write more of it."
+    return f"Please answer {', '.join(choices)}."
+
+
+def _starting(text: str, choices: tuple[str, ...]) -> list[str]:
+    return [choice for choice in choices if choice.lower().startswith(text.lower())] if text else []

@@ -6,11 +6,14 @@ from dataclasses import asdict
 from opsbook import flow
 from opsbook.cli import common, locks
 from opsbook.cli.text import say
+from opsbook.flow.watching import Now
 from opsbook.model.event import Outcome
+from opsbook.record.store import DAMAGED
 
 _NEXT = {
     "running": "opsbook attach {run}",
     Outcome.LOST: "opsbook resume {run}",
+    DAMAGED: "opsbook records verify {run}",
 }
 
 
@@ -28,13 +31,24 @@ def execute(options: argparse.Namespace) -> int:
     if not found:
         say("Nothing runs, and nothing waits for anybody.")
     for now in found:
-        say(f"{now.state:<8}  {now.title}  {now.environment}")
-        say(f"          {now.run}, {now.operator}, since {common.local(now.since)}")
-        for line in filter(None, (now.doing, now.reason)):
-            say(f"          {line}")
-        if now.asks:
-            say(f"          asks {now.asks}")
-        say(f"          {_NEXT.get(now.state, 'opsbook resume {run}, or opsbook rollback {run}').format(run=now.run)}")
+        _show(now)
     say()
     locks.show(settings)
     return 0
+
+
+def _show(now: Now) -> None:
+    say(f"{now.state:<8}  {now.title}  {now.environment}")
+    lines = [f"{now.run}, {now.operator}, since {common.local(now.since)}", now.doing, now.reason, *_asked(now)]
+    lines.append(_NEXT.get(now.state, "opsbook resume {run}, or opsbook rollback {run}").format(run=now.run))
+    for line in filter(None, lines):
+        say("          " + line.replace("\n", "\n          "))
+
+
+def _asked(now: Now) -> list[str]:
+    """What a run waits for, and whether somebody may sit before it."""
+    if now.asks is None:
+        return []
+    choices = f" [{'/'.join(now.asks.choices)}]" if now.asks.choices else ""
+    gone = "; its terminal is gone" if now.detached else ""
+    return [f"asks {now.asks.name}: {now.asks.text}{choices}", f"  since {common.local(now.asks.since)}{gone}"]

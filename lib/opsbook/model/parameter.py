@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from opsbook.model.front import span_seconds
+from opsbook.model.text import one_line
 
 Base = Literal["str", "int", "float", "bool", "date", "duration", "secret"]
 Scalar = str | int | float | bool | None
@@ -23,6 +24,10 @@ _KIND = {
     "duration": "a duration such as 90s or 3m",
     "secret": "a secret",
 }
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
+_SHOWN = 80
+"""Characters of a wrong value that are shown."""
+
 _SCHEMA_TYPE = {"int": "integer", "float": "number", "bool": "boolean"}
 
 
@@ -65,22 +70,21 @@ class Parameter:
     def convert(self, typed: str | Sequence[str]) -> Value:
         """The JSON value for what was typed. Raises ValueError with what is wrong with it.
 
-        A list takes several values, or one with commas. Text stays exactly as typed.
+        A list takes several values, or one text with commas. Text stays exactly as typed.
         """
-        values = [typed] if isinstance(typed, str) else list(typed)
         if self.many:
-            parts = values[0].split(",") if len(values) == 1 else values
-            return [self._scalar(part.strip()) for part in parts if part.strip()]
+            return [self.one(item) for item in (_split(typed) if isinstance(typed, str) else typed)]
+        values = [typed] if isinstance(typed, str) else list(typed)
         if len(values) != 1:
             raise ValueError(f"takes one value, not {len(values)}")
-        return self._scalar(values[0])
+        return None if self.optional and values[0] == "" else self.one(values[0])
 
-    def _scalar(self, text: str) -> Scalar:
-        if self.optional and text == "":
-            return None
+    def one(self, text: str) -> Scalar:
+        """The JSON value for one text, an item of a list if it is one. Raises ValueError."""
+        check_text(text)
         value = self._typed(text)
         if self.choices and value not in self.choices:
-            raise ValueError(f"{text!r} is not {self.kind}")
+            raise ValueError(f"{quoted(text)} is not {self.kind}")
         return self._checked(value, text)
 
     def _typed(self, text: str) -> Scalar:
@@ -89,14 +93,14 @@ class Parameter:
         try:
             return _CONVERT[self.base](text)
         except ValueError as error:
-            raise ValueError(f"{text!r} is not {_KIND[self.base]}") from error
+            raise ValueError(f"{quoted(text)} is not {_KIND[self.base]}") from error
 
     def _checked(self, value: Scalar, text: str) -> Scalar:
         number = span_seconds(text) if self.base == "duration" else value
         if self.low is not None and self.high is not None and isinstance(number, int | float):
             _between(number, text, self.low, self.high)
         if self.pattern and not re.fullmatch(self.pattern, text):
-            raise ValueError(f"{text!r} does not match {self.pattern}")
+            raise ValueError(f"{quoted(text)} does not match {self.pattern}")
         return value
 
     def schema(self) -> dict[str, Any]:
@@ -117,9 +121,25 @@ class Parameter:
         return {"type": "array", "items": one} if self.many else one
 
 
+def check_text(text: str) -> None:
+    """Raise ValueError for what no file and no program can be given: a NUL, or a character that is none."""
+    wrong = _NO_TEXT.search(text)
+    if wrong:
+        raise ValueError(f"it holds U+{ord(wrong[0]):04X}, which is no character of any text")
+
+
+def quoted(text: str) -> str:
+    """What was typed, for a sentence that says what is wrong with it."""
+    return repr(text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…")
+
+
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
 def _between(number: float, text: str, low: float, high: float) -> None:
     if not low <= number <= high:
-        raise ValueError(f"{text} is not between {low:g} and {high:g}")
+        raise ValueError(f"{one_line(text, _SHOWN)} is not between {low:g} and {high:g}")
 
 
 def _integer(text: str) -> int:

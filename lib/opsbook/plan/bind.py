@@ -5,10 +5,14 @@ from dataclasses import dataclass, field
 
 from opsbook.errors import InputError
 from opsbook.model.environment import Environment, check_reference
-from opsbook.model.parameter import Parameter, Value
-from opsbook.model.text import nearest
+from opsbook.model.parameter import Parameter, Value, check_text, quoted
+from opsbook.model.text import nearest, one_line
 
 Given = Mapping[str, str | Sequence[str]]
+"""Values by name. A list may be one text with commas; in several texts a comma is a character like any other."""
+
+_LONGEST_NAME = 80
+"""Characters of a name that are shown; a longer one is no slip of the hand."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,8 @@ def bind(
 ) -> Bound:
     """Values from what was typed, defaults where nothing was. `prompted` secrets were typed unseen."""
     known = {parameter.name: parameter for parameter in parameters}
-    problems = [f"There is no parameter {name}. {nearest(name, known)}" for name in given if name not in known]
+    strange = (one_line(name, _LONGEST_NAME) for name in given if name not in known)
+    problems = [f"There is no parameter {name}. {nearest(name, known)}" for name in strange]
     values: dict[str, Value] = {}
     secrets: dict[str, str] = {}
     missing = []
@@ -92,14 +97,19 @@ def _in_choices(parameter: Parameter, value: Value, environment: Environment) ->
         if item not in choices:
             what = parameter.choice_of.lower()
             raise ValueError(
-                f"there is no {what} {item!r} in {environment.name}. {nearest(str(item), choices)}".rstrip(".")
+                f"there is no {what} {quoted(str(item))} in {environment.name}. {nearest(str(item), choices)}".rstrip(
+                    "."
+                )
             )
 
 
 def _reference(name: str, typed: str | Sequence[str]) -> str:
-    text = typed if isinstance(typed, str) else typed[-1]
-    check_reference(name, text)
-    return text
+    values = [typed] if isinstance(typed, str) else typed
+    if len(values) != 1:
+        raise ValueError(f"takes one value, not {len(values)}")
+    check_text(values[0])
+    check_reference(name, values[0])
+    return values[0]
 
 
 def _absent(parameter: Parameter) -> str:

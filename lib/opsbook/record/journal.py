@@ -8,6 +8,7 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,9 @@ START = "0" * 64
 """What the first line names as the line before."""
 
 Listener = Callable[[Event], None]
+
+_SHAPE = (int, str, str, dict, str)
+"""Types of a line's number, time, type, data and digest. Python takes True for the number 1; it is none."""
 
 _ORDINARY = frozenset({"effect-intent", "effect-progress", "output", "output-between", "step-started", "cell-started"})
 """Events that leave the room alone that is kept for results, and for the end of the run."""
@@ -177,14 +181,16 @@ def _walk(path: Path) -> Iterator[tuple[Event, str, int]]:
 
 
 def _parse(line: bytes, path: Path, offset: int) -> tuple[Event, str]:
-    try:
+    event, before = None, None
+    with suppress(ValueError, KeyError, TypeError, RecursionError):
         raw: dict[str, Any] = json.loads(line)
-        return Event(raw["seq"], raw["time"], raw["type"], raw["data"]), raw["prev"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{path.name}: the line at byte {offset} is no event.",
-            "The journal was changed after it was written; opsbook records verify says more.",
-        ) from error
+        event, before = Event(raw["seq"], raw["time"], raw["type"], raw["data"]), raw["prev"]
+    if event and tuple(map(type, (event.seq, event.time, event.type, event.data, before))) == _SHAPE:
+        return event, str(before)
+    raise InputError(
+        f"{path.name}: the line at byte {offset} is no event.",
+        "The journal was changed after it was written; opsbook records verify says more.",
+    )
 
 
 def _line(event: Event, before: str) -> bytes:

@@ -84,15 +84,10 @@ def chain(folder: Path) -> Iterator[tuple[Event, str]]:
     hint = f"opsbook records verify {folder.name} says more."
     if not is_plain(path):
         raise InputError(f"{path} is missing, or no file.", hint)
-    known = 0
     try:
-        for event, digest in journal.chain(path):
-            if not (isinstance(event.data, dict) and isinstance(event.type, str) and isinstance(event.time, str)):
-                raise InputError(f"{journal.NAME}: event {event.seq} has another shape than events have.", hint)
-            known = event.seq
-            yield event, digest
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError) as error:
-        raise InputError(f"{journal.NAME}: the line after event {known} cannot be read.", hint) from error
+        yield from journal.chain(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.", hint) from error
 
 
 def create(records: Path, run: str) -> Path:

@@ -4,6 +4,7 @@ from enum import StrEnum
 
 from opsbook.model.person import Answer, Question
 from opsbook.model.runbook import Cell, Step
+from opsbook.model.text import one_line
 from opsbook.run.questions import Unanswered
 from opsbook.run.steps import StepFailed, Steps
 
@@ -18,6 +19,11 @@ _DETAIL = """\
 """
 _UNDO = "- `roll-back`: undo what was changed\n"
 
+_LONGEST = 300
+"""Characters of the reason in the question: all of it stands in the journal, and on the terminal above it."""
+
+_PROMPT = "Python, in the kernel of this run, line by line. An empty line ends it."
+
 
 class Choice(StrEnum):
     RETRY = "retry"
@@ -31,25 +37,34 @@ async def after_failure(steps: Steps, failure: StepFailed, *, undoable: bool) ->
     """What the person decides; nothing if the run is cancelled meanwhile, or nobody answers."""
     choices = tuple(choice for choice in Choice if undoable or choice is not Choice.ROLL_BACK)
     detail = _DETAIL.format(undo=_UNDO if undoable else "")
-    question = Question(NAME, "decide", f"{failure}. What now?", choices, detail, (Choice.SKIP,))
+    text = f"{one_line(str(failure), _LONGEST).rstrip('.')}. What now?"
+    question = Question(NAME, "decide", text, choices, detail, (Choice.SKIP,))
     try:
         answer = await steps.or_cancelled(question)
     except Unanswered:
         return None, None
-    return (Choice(answer.value), answer) if answer else (None, None)
+    if answer is None:
+        return None, None
+    # Whoever wanted the run to stop before was heard: what follows is what this person decided.
+    steps.cancel.clear()
+    return Choice(answer.value), answer
 
 
 async def prompt(steps: Steps, step: Step) -> None:
-    """Run lines in the kernel until an empty one; each is a cell of the failed step, with what that may do."""
-    number, detail = 0, "Python, in the kernel of this run. An empty line ends it."
-    while True:
+    """Run lines in the kernel until an empty one; each is a cell of the failed step, with what that may do.
+
+    An answer given ahead is one line, not all of them. A line that is cancelled, or a cancel at the prompt, leads
+    back to the question what now: nothing goes on by itself.
+    """
+    number = 0
+    while not steps.cancel.level:
         try:
-            answer = await steps.or_cancelled(Question("prompt", "ask", step.title, (), detail))
+            answer = await steps.or_cancelled(Question("prompt", "decide", step.title, (), _PROMPT))
         except Unanswered:
             return
         if answer is None or not answer.value.strip():
             return
-        detail, number = "", number + 1
+        number += 1
         while steps.past.knows(f"{step.id}/prompt-{number}"):
             number += 1
         cell = Cell(f"{step.id}/prompt-{number}", answer.value, step.line)

@@ -24,6 +24,6 @@ async def receive(reader: asyncio.StreamReader) -> dict[str, Any] | None:
         if length > LIMIT:
             return None
         message = json.loads(await reader.readexactly(length))
-    except (asyncio.IncompleteReadError, ConnectionError, ValueError):
+    except (asyncio.IncompleteReadError, ConnectionError, ValueError, RecursionError):
         return None
     return message if isinstance(message, dict) else None

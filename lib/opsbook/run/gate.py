@@ -10,7 +10,8 @@ Rules this module keeps:
 import asyncio
 import base64
 import socket
-from collections.abc import Collection, Coroutine, Mapping
+from collections.abc import Collection, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -141,11 +142,17 @@ class Gate:
         }.get(str(frame.get("op")))
         if not isinstance(number, int) or (handler is None and frame.get("op") != "begin"):
             return
-        try:
+        with self._refusing(number):
             if handler is not None:
                 handler(number, frame)
             else:
                 self._spawn(number, frame)
+
+    @contextmanager
+    def _refusing(self, number: int) -> Iterator[None]:
+        """Whoever asks gets an answer, whatever the request was."""
+        try:
+            yield
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             self._no(number, f"the request is malformed: {error}")
         except NoRoom as error:
@@ -157,7 +164,7 @@ class Gate:
         if number in self._tasks or number in self.ledger:
             self._no(number, f"request {number} is already there")
             return
-        self._keep(number, self._guarded_begin(number, frame))
+        self._keep(number, self._begin(number, frame))
 
     def _keep(self, number: int, work: Coroutine[Any, Any, None]) -> None:
         """Do the work beside everything else, as the one task under this number."""
@@ -187,17 +194,11 @@ class Gate:
 
     # -- an effect
 
-    async def _guarded_begin(self, number: int, frame: Frame) -> None:
-        try:
-            await self._begin(number, frame)
-        except (KeyError, TypeError, ValueError, RecursionError) as error:
-            self._no(number, f"the request is malformed: {error}")
-        except NoRoom as error:
-            self._pause(number, f"{error.message} {error.hint}")
-        except (OSError, OpsbookError) as error:
-            self._no(number, f"the record cannot be written: {error}")
-
     async def _begin(self, number: int, frame: Frame) -> None:
+        with self._refusing(number):
+            await self._judge(number, frame)
+
+    async def _judge(self, number: int, frame: Frame) -> None:
         place = self.place
         if place is None:
             self._refuse(number, str(frame["summary"]), "no cell is running; an effect belongs to a cell")
@@ -205,7 +206,7 @@ class Gate:
         if self.mode is not Mode.SESSION:
             await self._marks.wait(number)
         effect, keyed = self._effect(frame, place), frame.get("key") is not None
-        why = self._stopped() or self._clash(frame, effect, place)
+        why = self._stopped(place) or self._clash(frame, effect, place)
         decision = decide(effect, self.mode, place.role, sandbox=self._sandbox, simulated=self.simulated)
         if why or decision.answer is Answer.REFUSE:
             self._refuse(number, effect.summary, why or decision.why)
@@ -230,9 +231,9 @@ class Gate:
         self.pause = self.pause or why
         self._no(number, why)
 
-    def _stopped(self) -> str:
-        """Why nothing may begin any more."""
-        return self.stopping or self.halted or self.poison or ""
+    def _stopped(self, place: Place) -> str:
+        """Why nothing of this cell may begin any more."""
+        return self.stopping or self.halted or self.poison or ("" if place is self.place else "its cell is over")
 
     def _effect(self, frame: Frame, place: Place) -> Effect:
         kind = str(frame["kind"])
@@ -299,7 +300,9 @@ class Gate:
                 self._pause(number, str(error))
                 return
             choice, by = answer.value, answer.by
-        if choice == AGAIN:
+        if why := self._stopped(place):
+            self._refuse(number, effect.summary, why)
+        elif choice == AGAIN:
             place.before.anew = True
             await self._allow(number, effect, place, decision, keyed=keyed)
         elif choice == MARKED:

@@ -4,8 +4,11 @@ import asyncio
 import json
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from opsbook.errors import NoRoom, OpsbookError
 
 EVERY = 0.25
 """Seconds between two looks."""
@@ -24,10 +27,11 @@ async def watch(folder: Path, take: Callable[[dict[str, Any]], None], refuse: Ca
             try:
                 take(_request(path))
                 path.unlink(missing_ok=True)
-            except (ValueError, OSError, RecursionError) as error:
+            except (ValueError, OSError, RecursionError, OpsbookError) as error:
                 # It stays where it is: it is evidence of whatever put it there.
                 refused.add(path)
-                refuse(path.name, str(error))
+                with suppress(NoRoom):
+                    refuse(path.name, str(error))
         await asyncio.sleep(EVERY)
 
 

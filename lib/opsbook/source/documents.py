@@ -39,7 +39,7 @@ def text(path: Path) -> str:
     if not stat.S_ISREG(path.stat().st_mode):
         # A pipe or a device would be read for ever.
         raise OSError(0, "it is not a file")
-    return path.read_bytes().decode("utf-8").removeprefix("\ufeff").replace("\r\n", "\n")
+    return path.read_bytes().decode("utf-8").removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
 def document(path: Path, root: Path, known: lint.Known) -> tuple[Runbook | None, list[Problem]]:

@@ -20,6 +20,18 @@ def fences(lines: list[str], at: int) -> list[tuple[int, int]]:
     return found
 
 
+def fenced(lines: list[str], at: int) -> dict[int, list[str]]:
+    """What stands in each fence from line `at` on, line by line, by the index of the line that opens it.
+
+    Here the whole of CommonMark decides: lists, quotes, HTML, and fences that are indented.
+    """
+    from markdown_it import MarkdownIt
+
+    tokens = MarkdownIt("commonmark").disable("inline").parse("\n".join(lines[at:]).removeprefix("\ufeff"))
+    found = ((token.map[0], token.content) for token in tokens if token.type == "fence" and token.map)
+    return {at + line: [text.strip() for text in content.strip("\n").split("\n")] for line, content in found}
+
+
 def language(line: str) -> str:
     """The language that a fence's line names."""
     match = _FENCE.match(line)

@@ -38,6 +38,9 @@ class Fix:
 
 def fixes(text: str, problems: Iterable[Problem]) -> list[Fix]:
     """What can be done about these problems of the text, in the order of the lines, one for a line."""
+    if "\r" in text.replace("\r\n", ""):
+        # A return alone ends a line for whoever reads the page, but not here: the problems' lines are others.
+        return []
     lines = [line.removesuffix("\r") for line in text.removeprefix("\ufeff").split("\n")]
     found: dict[int, Fix] = {}
     for problem in sorted(problems):

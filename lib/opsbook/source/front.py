@@ -21,9 +21,11 @@ def parse(text: str, path: str) -> tuple[FrontMatter, list[Problem]]:
     if block is None:
         return FrontMatter(), _missed(text.removeprefix(_BOM).split("\n"), path)
     try:
-        values = parse_yaml(block) or {}
+        values = parse_yaml(block)
     except yaml.YAMLError as error:
-        return FrontMatter(), [_yaml_problem(error, path)]
+        return FrontMatter(), [_yaml_problem(error, block, path)]
+    if values is None:
+        return FrontMatter(), []
     if not isinstance(values, dict):
         return FrontMatter(), [Problem(path, 2, 1, "F001", "the front matter is not a list of `key: value` lines")]
     return _validate({k: v for k, v in values.items() if k not in _IGNORED}, block, path)
@@ -40,10 +42,11 @@ def _missed(lines: list[str], path: str) -> list[Problem]:
     return []
 
 
-def _yaml_problem(error: yaml.YAMLError, path: str) -> Problem:
+def _yaml_problem(error: yaml.YAMLError, block: str, path: str) -> Problem:
     mark = getattr(error, "problem_mark", None)
-    what = getattr(error, "problem", None) or one_line(str(error))
-    line, column = (mark.line + 2, mark.column + 1) if mark else (2, 1)
+    what = one_line(getattr(error, "problem", None) or str(error))
+    # YAML ends lines also where no editor does, such as at U+2028.
+    line, column = (min(mark.line, block.count("\n")) + 2, mark.column + 1) if mark else (2, 1)
     return Problem(path, line, column, "F001", f"the front matter is not valid YAML: {what}")
 
 

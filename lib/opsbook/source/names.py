@@ -2,6 +2,7 @@
 
 import ast
 import builtins
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -44,18 +45,23 @@ class Call:
 
 def tree(cell: Cell) -> ast.Module | SyntaxError:
     """The cell's syntax tree, or why it has none. Cells may await at the top, as in Jupyter."""
+    code = parsed(cell.source, ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    assert isinstance(code, ast.Module | SyntaxError)
+    return code
+
+
+def parsed(source: str, flags: int = 0) -> ast.AST | SyntaxError:
+    """The syntax tree of a text, or why it has none. What Python only warns of is not printed: nothing runs here."""
     try:
-        code = compile(
-            cell.source,
-            "<cell>",
-            "exec",
-            ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT,
-            dont_inherit=True,
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree: ast.AST = compile(source, "<cell>", "exec", ast.PyCF_ONLY_AST | flags, dont_inherit=True)
     except SyntaxError as error:
         return error
-    assert isinstance(code, ast.Module)
-    return code
+    except ValueError as error:
+        # A character that is none, or in older versions a NUL.
+        return SyntaxError(str(error))
+    return tree
 
 
 def calls(cell: Cell) -> Iterator[Call]:

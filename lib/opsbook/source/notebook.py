@@ -1,22 +1,29 @@
 """Read one document. Jupytext decides what is a cell; the lines decide where everything stands."""
 
 import re
+from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from opsbook.model.front import split
 from opsbook.model.runbook import IN_PYTHON, ROLES, SHELLS, Cell, Role, Runbook, Section, Step
-from opsbook.model.text import slug
+from opsbook.model.text import one_line, slug
 from opsbook.source import bare, front, parameters
-from opsbook.source.fences import fences, hides, language, without_comments
+from opsbook.source.fences import fenced, fences, hides, language, without_comments
 from opsbook.source.problem import Problem
 
 _HEADING = re.compile(r"^(#{1,6})\s+(.*?)\s*#*\s*$")
 _MAGIC = re.compile(r"^%%(\w+).*\n?")
 _EXPECTED = re.compile(r"^\**Expected:?\**:?\s*(.*)$")
+_BREAKS = "\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
+"""Jupytext and IPython take these for ends of lines; readers of Markdown, opsbook and shells do not."""
+
+
+_LONGEST = 1e9
+"""Seconds. A longer time limit is none, and one that no clock can wait for is a fault in the middle of a run."""
 
 
 @dataclass
@@ -79,27 +86,74 @@ Cells = dict[int, tuple[int, Cell]]
 
 def _cells(text: str, lines: list[str], shown: str, *, magics: bool) -> tuple[Cells, list[int], list[Problem]]:
     """The code cells, the line of every cell that Jupytext sees (0 for one that no reader does), and problems."""
-    import jupytext
-
     found: Cells = {}
     order: list[int] = []
     problems: list[Problem] = []
     at = split(text)[1]
+    written = text.split("\n")
     left = deque(fences(lines, at))
     # Without the front matter: Jupytext gives up on a broken one, and its problems are found elsewhere.
-    for node in jupytext.reads(IN_PYTHON + "\n".join(text.split("\n")[at:]), fmt="md").cells:
+    try:
+        nodes = _nodes(written[at:])
+    except (RecursionError, MemoryError):
+        raise
+    except Exception as error:
+        # Attributes of a cell that Jupytext or nbformat did not expect can raise anything there.
+        return {}, [], [_unread(written, at, error, shown)]
+    visible = fenced(written, at)
+    for node in nodes:
         if node.cell_type != "code":
             continue
-        place = _locate(node.source, text.split("\n"), lines, left)
+        place = _locate(node.source, written, lines, left)
         if place is None:
             order.append(0)
             continue
         opening, after = place
         cell = _cell(node, opening + 2, magics=magics)
+        if visible.get(opening) not in (_stripped(cell.source), _stripped(cell.body)):
+            problems.append(_unseen(opening, shown))
+            order.append(0)
+            continue
         order.append(cell.line)
         problems += _cell_problems(node, cell, shown, opening + 1)
         found[opening] = (after, cell)
     return found, order, problems
+
+
+def _unseen(opening: int, shown: str) -> Problem:
+    """What Jupyter would run is code for a reader of Markdown too, from the same line on."""
+    text = "a cell for Jupyter, but not for a reader of Markdown: it is part of something else, or of what is above it"
+    return Problem(shown, opening + 1, 1, "D010", text)
+
+
+def _nodes(lines: Sequence[str]) -> list[Any]:
+    """What Jupytext makes of these lines. Raises whatever it does."""
+    import jupytext
+
+    text = "\n".join(lines)
+    # Jupytext would end a line where no reader sees an end, and so find cells that nobody else finds.
+    unused = (sign for sign in map(chr, range(0xF0000, 0xFFFFE)) if sign not in text)
+    hidden = {ord(sign): stand_in for sign, stand_in in zip(_BREAKS, unused, strict=False)}
+    shown = {ord(stand_in): chr(sign) for sign, stand_in in hidden.items()}
+    nodes: list[Any] = jupytext.reads(IN_PYTHON + text.translate(hidden), fmt="md").cells
+    for node in nodes:
+        node.source = node.source.translate(shown)
+    return nodes
+
+
+def _unread(lines: list[str], at: int, error: Exception, shown: str) -> Problem:
+    """The problem of the first line with which Jupytext cannot read the page."""
+
+    def fails(end: int) -> bool:
+        try:
+            _nodes(lines[at:end])
+        except Exception:
+            return True
+        return False
+
+    line = bisect_left(range(len(lines) + 1), True, lo=at + 1, hi=len(lines), key=fails)
+    text = f"Jupytext cannot read the attributes of a cell: {one_line(str(error).partition(chr(10))[0])}"
+    return Problem(shown, line, 1, "D002", text)
 
 
 def _locate(
@@ -150,15 +204,21 @@ def _cell(node: Any, line: int, *, magics: bool) -> Cell:
     magic = _MAGIC.match(node.source)
     if magic and magics and magic[1] not in SHELLS:
         magic = None
-    timeout = node.metadata.get("timeout")
     return Cell(
         id="",
         source=node.source,
         line=line,
         tags=tuple(node.metadata.get("tags", ())),
-        timeout=float(timeout) if isinstance(timeout, int | float) and not isinstance(timeout, bool) else None,
+        timeout=_seconds(node.metadata.get("timeout")),
         language=magic[1] if magic else "python",
     )
+
+
+def _seconds(value: object) -> float | None:
+    """A number as one that a clock can have; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _LONGEST:
+        return None
+    return float(value)
 
 
 def _cell_problems(node: Any, cell: Cell, shown: str, line: int) -> list[Problem]:
@@ -168,11 +228,22 @@ def _cell_problems(node: Any, cell: Cell, shown: str, line: int) -> list[Problem
         problems.append(Problem(shown, line, 1, "D002", text))
     timeout = node.metadata.get("timeout")
     if timeout is not None and (cell.timeout is None or cell.timeout <= 0):
-        problems.append(Problem(shown, line, 1, "D003", f"timeout={timeout!r} is not a number of seconds"))
+        text = f"timeout={one_line(repr(timeout), 40)} is not a number of seconds"
+        problems.append(Problem(shown, line, 1, "D003", text))
     if cell.language not in ("python", *SHELLS):
         text = f"a {cell.language} cell cannot run here; use bash or python, or a console fence"
         problems.append(Problem(shown, line, 1, "D004", text))
-    return problems
+    return [*problems, *_hidden_ends(cell, shown)]
+
+
+def _hidden_ends(cell: Cell, shown: str) -> Iterator[Problem]:
+    """D009: IPython would run as a line of its own what a reader sees as part of a comment."""
+    for number, line in enumerate(cell.source.split("\n"), cell.line - (cell.language != "python")):
+        for column, sign in enumerate(line, 1):
+            if sign in _BREAKS:
+                text = f"code holds U+{ord(sign):04X}, which some programs take for the end of a line; remove it"
+                yield Problem(shown, number, column, "D009", text)
+                break
 
 
 def _outline(lines: list[str], at: int, cells: dict[int, tuple[int, Cell]], *, bare: bool) -> tuple[str, list[_Draft]]:

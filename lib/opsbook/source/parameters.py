@@ -3,10 +3,15 @@
 import ast
 import dataclasses
 import datetime
+import math
+import re
+import warnings
 from typing import Any
 
-from opsbook.model.parameter import Base, Parameter, Scalar
+from opsbook.model.parameter import Base, Parameter, Scalar, check_text
 from opsbook.model.runbook import Cell
+from opsbook.model.text import one_line
+from opsbook.source.names import parsed
 from opsbook.source.problem import Problem
 
 _BASES: dict[str, Base] = {
@@ -45,16 +50,18 @@ class _Bad(Exception):
 def parse(cell: Cell, path: str) -> tuple[tuple[Parameter, ...], list[Problem]]:
     """The parameters of the cell in the order written, and every problem found in it."""
     offset = cell.line - 1
-    try:
-        tree = ast.parse(cell.source)
-    except SyntaxError as error:
-        where = Problem(path, offset + (error.lineno or 1), error.offset or 1, "P001", f"not Python: {error.msg}")
+    tree = parsed(cell.source)
+    if isinstance(tree, SyntaxError):
+        where = Problem(path, offset + (tree.lineno or 1), tree.offset or 1, "P001", f"not Python: {tree.msg}")
         return (), [where]
+    assert isinstance(tree, ast.Module)
+    # As Python counts them; a page whose lines end otherwise has another problem.
+    lines = re.split(r"\r\n?|\n", cell.source)
     found: list[Parameter] = []
     problems: list[Problem] = []
     for node in tree.body:
         try:
-            parameter = _new(_statement(node, cell.source.split("\n")), node, found)
+            parameter = _new(_statement(node, lines), node, found)
         except _Bad as bad:
             problems.append(Problem(path, offset + bad.line, bad.column, "P002", str(bad)))
             continue
@@ -92,7 +99,7 @@ def _comment(line: str) -> str:
 
     try:
         tokens = list(tokenize.generate_tokens(io.StringIO(line.lstrip()).readline))
-    except (tokenize.TokenError, IndentationError):
+    except (tokenize.TokenError, SyntaxError):
         return line.rpartition("#")[2].strip() if "#" in line else ""
     return next((t.string.lstrip("# ").strip() for t in tokens if t.type == tokenize.COMMENT), "")
 
@@ -109,7 +116,15 @@ def _annotation(node: ast.expr, parameter: Parameter) -> Parameter:
         return _union(node, parameter)
     if isinstance(node, ast.Subscript):
         return _subscript(node, parameter)
-    raise _Bad(node, f"{ast.unparse(node)} is no parameter type; there is: {_ALLOWED}")
+    raise _Bad(node, f"{_shown(node)} is no parameter type; there is: {_ALLOWED}")
+
+
+def _shown(node: ast.expr) -> str:
+    """The source of a node, in a few words."""
+    try:
+        return one_line(ast.unparse(node), 60)
+    except ValueError:
+        return "a number of thousands of digits"
 
 
 def _name(node: ast.expr) -> str:
@@ -127,17 +142,24 @@ def _union(node: ast.BinOp, parameter: Parameter) -> Parameter:
 def _subscript(node: ast.Subscript, parameter: Parameter) -> Parameter:
     outer = _name(node.value)
     if outer == "list" and not parameter.many:
-        return dataclasses.replace(_annotation(node.slice, parameter), many=True)
+        return dataclasses.replace(_items(node, parameter), many=True)
     if outer == "Literal":
         items = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
         choices = tuple(_literal(item) for item in items)
         return dataclasses.replace(parameter, base=_base_of(choices, node), choices=choices)
-    if outer == "Annotated" and isinstance(node.slice, ast.Tuple):
+    if outer == "Annotated" and isinstance(node.slice, ast.Tuple) and node.slice.elts:
         parameter = _annotation(node.slice.elts[0], parameter)
         for extra in node.slice.elts[1:]:
             parameter = _constraint(extra, parameter)
         return parameter
-    raise _Bad(node, f"{ast.unparse(node)} is no parameter type; there is: {_ALLOWED}")
+    raise _Bad(node, f"{_shown(node)} is no parameter type; there is: {_ALLOWED}")
+
+
+def _items(node: ast.Subscript, parameter: Parameter) -> Parameter:
+    parameter = _annotation(node.slice, parameter)
+    if parameter.secret:
+        raise _Bad(node, "a secret is one value; make a parameter for each")
+    return parameter
 
 
 def _constraint(node: ast.expr, parameter: Parameter) -> Parameter:
@@ -146,18 +168,36 @@ def _constraint(node: ast.expr, parameter: Parameter) -> Parameter:
         values = [_literal(arg) for arg in node.args]
         match name, values:
             case "Between", [int() | float() as low, int() | float() as high] if low <= high:
-                return dataclasses.replace(parameter, low=float(low), high=float(high))
+                _fitting(parameter, ("int", "float", "duration"), node)
+                return dataclasses.replace(parameter, low=_limit(low, node), high=_limit(high, node))
             case "Pattern", [str() as regex]:
+                _fitting(parameter, ("str", "int", "float", "bool", "date", "duration"), node)
                 return dataclasses.replace(parameter, pattern=_regex(regex, node))
-    raise _Bad(node, f"{ast.unparse(node)} is no constraint; there is: Between(low, high), Pattern('regex')")
+    raise _Bad(node, f"{_shown(node)} is no constraint; there is: Between(low, high), Pattern('regex')")
+
+
+def _fitting(parameter: Parameter, bases: tuple[Base, ...], node: ast.expr) -> None:
+    """A constraint that nobody could check would be believed all the same."""
+    if parameter.base not in bases:
+        raise _Bad(node, f"{_shown(node)} says nothing of {parameter.kind}")
+
+
+def _limit(number: float, node: ast.expr) -> float:
+    try:
+        limit = float(number)
+    except OverflowError:
+        limit = math.inf
+    if not math.isfinite(limit):
+        raise _Bad(node, f"{_shown(node)} has a limit that is no number")
+    return limit
 
 
 def _regex(text: str, node: ast.expr) -> str:
-    import re
-
     try:
-        re.compile(text)
-    except re.error as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            re.compile(text)
+    except (re.error, OverflowError) as error:
         raise _Bad(node, f"not a regular expression: {error}") from error
     return text
 
@@ -166,14 +206,26 @@ def _literal(node: ast.expr) -> Any:
     try:
         return ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        raise _Bad(node, f"{ast.unparse(node)} is no literal; write the value itself") from None
+        raise _Bad(node, f"{_shown(node)} is no literal; write the value itself") from None
 
 
 def _base_of(choices: tuple[Scalar, ...], node: ast.expr) -> Any:
     kinds = {type(choice).__name__ for choice in choices}
     if len(kinds) == 1 and (kind := kinds.pop()) in ("str", "int", "bool"):
+        for choice in choices:
+            _written(choice, node)
         return kind
     raise _Bad(node, "the values of a Literal must all be text, all whole numbers or all true/false")
+
+
+def _written(value: object, node: ast.expr) -> str:
+    """The value as somebody would type it."""
+    try:
+        text = str(value)
+        check_text(text)
+    except ValueError as error:
+        raise _Bad(node, f"{_shown(node)} cannot be a value: {error}") from error
+    return text
 
 
 def _with_default(parameter: Parameter, node: ast.expr) -> Parameter:
@@ -189,7 +241,7 @@ def _with_default(parameter: Parameter, node: ast.expr) -> Parameter:
 
 def _default(node: ast.expr) -> Any:
     """A literal, or Duration("...") and date(...) spelled as calls with literal arguments."""
-    if isinstance(node, ast.Call):
+    if isinstance(node, ast.Call) and not node.keywords:
         arguments = [_literal(argument) for argument in node.args]
         name = _name(node.func)
         if name == "Duration" and len(arguments) == 1:
@@ -197,7 +249,7 @@ def _default(node: ast.expr) -> Any:
         if name in ("date", "datetime.date") and len(arguments) == 3:
             try:
                 return datetime.date(*arguments).isoformat()
-            except (TypeError, ValueError) as error:
+            except (TypeError, ValueError, OverflowError) as error:
                 raise _Bad(node, str(error)) from error
     return _literal(node)
 
@@ -217,8 +269,9 @@ def _checked_default(parameter: Parameter, default: Any, node: ast.expr) -> Any:
     for item in items:
         fits = isinstance(item, _PYTHON[parameter.base]) and (parameter.base == "bool" or not isinstance(item, bool))
         if not fits or (parameter.many and not isinstance(default, list)):
-            raise _Bad(node, f"the default {ast.unparse(node)} is not {parameter.kind}")
+            raise _Bad(node, f"the default {_shown(node)} is not {parameter.kind}")
+    texts = [_written(item, node) for item in items]
     try:
-        return parameter.convert([str(item) for item in items] if parameter.many else str(default))
+        return [parameter.one(text) for text in texts] if parameter.many else parameter.one(texts[0])
     except ValueError as error:
         raise _Bad(node, f"the default of {parameter.name}: {error}") from error

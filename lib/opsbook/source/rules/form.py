@@ -47,8 +47,11 @@ RULES = (
     Rule(
         code="D002",
         name="tags-in-braces",
-        text="The tags of a cell stand in braces.",
-        why="Jupytext loses them without a word: the parameters cell would be a cell like any other.",
+        text="The tags of a cell stand in braces, or Jupytext cannot read what stands behind a fence's language.",
+        why=(
+            "Jupytext loses what stands in braces without a word: the parameters cell would be a cell like any other. "
+            "Over `tags=5` it gives up the whole page."
+        ),
         bad=_PARAMETERS.replace('tags=["parameters"]', '{tags=["parameters"]}'),
         good=_PARAMETERS,
         fix="The braces are removed.",
@@ -105,6 +108,25 @@ RULES = (
         why="Another encoding cannot be told for sure; a guess would change what a command says.",
         bad={"runbooks/restart.md": _PAGE.replace("on every host", "in Z\udcfcrich")},
         good={"runbooks/restart.md": _PAGE.replace("on every host", "in Zürich")},
+    ),
+    Rule(
+        code="D009",
+        name="hidden-line-end",
+        text="Code holds a character that some programs take for the end of a line, such as a form feed or U+2028.",
+        why=(
+            "A reader sees one line, IPython two: what stands behind the character in a comment would run. "
+            "Such characters come along unseen with text that is copied from other programs."
+        ),
+        bad=_PYTHON.replace("print(1 + 1)", "print(1 + 1)  # twice:\u2028print(2)"),
+        good=_PYTHON.replace("print(1 + 1)", "print(1 + 1)  # twice: print(2)"),
+    ),
+    Rule(
+        code="D010",
+        name="unseen-cell",
+        text="Jupyter would run as a cell what a reader of Markdown does not see as one.",
+        why="What runs is what was read: a cell inside of an example, or in the middle of HTML, is neither.",
+        bad="## Steps\n\n### Count\n  ```console\n  $ count\n```python\nprint(1 + 1)\n```\n",
+        good="## Steps\n\n### Count\n  ```console\n  $ count\n  ```\n\n```python\nprint(1 + 1)\n```\n",
     ),
     Rule(
         code="P001",

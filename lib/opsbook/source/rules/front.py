@@ -80,11 +80,12 @@ def _locks(runbook: Runbook, _: Known) -> Found:
 
 
 def _placeholders(target: str) -> list[str]:
-    """The names in braces of a lock target."""
+    """What stands in braces in a lock target: names, and with them whatever else Python would obey there."""
     try:
-        return [name for _, name, _, _ in string.Formatter().parse(target) if name is not None]
+        found = [part for part in string.Formatter().parse(target) if part[1] is not None]
     except ValueError:
         return [target]
+    return [f"{name}{f'!{how}' if how else ''}{f':{form}' if form else ''}" for _, name, form, how in found]
 
 
 CHECKS = (_locks,)
