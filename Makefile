@@ -47,6 +47,7 @@ lock: $(VENV)/installed  ## renew requirements.lock from pyproject.toml
 
 soak: $(VENV)/installed  ## kill 150 runs at every kind of moment and resume them; stop each runbook after each effect
 	$(BIN)/python -m tests.soak
+	$(BIN)/pytest -v tests/platform/soak_runbooks.py
 
 bench: $(VENV)/installed  ## measure against papermill, nbclient and Ansible; writes docs/benchmarks.md
 	$(BIN)/python -m tests.bench

@@ -84,7 +84,7 @@ class Checked(Platform):
         done = subprocess.run(
             [program, "-i", f"playbooks/inventories/{inventory}/hosts.yml", f"playbooks/{name}.yml", *given, *options],
             cwd=self.root,
-            env=self.environment(),
+            env=self.telling(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -93,9 +93,9 @@ class Checked(Platform):
         results = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"state"')]
         return Told(done.returncode, done.stdout + done.stderr, results)
 
-    def environment(self) -> dict[str, str]:
+    def telling(self) -> dict[str, str]:
         # What Python would write beside the code that a check runs must be seen.
-        kept = {name: value for name, value in super().environment().items() if name != "PYTHONDONTWRITEBYTECODE"}
+        kept = {name: value for name, value in self.environment().items() if name != "PYTHONDONTWRITEBYTECODE"}
         callbacks = str(ROOT / "tests/platform/callbacks")
         ansible = {"ANSIBLE_CALLBACK_PLUGINS": callbacks, "ANSIBLE_STDOUT_CALLBACK": "told"}
         return {**kept, **ansible, "ANSIBLE_CONFIG": "ansible.cfg", "PYTHONWARNINGS": ""}
@@ -171,6 +171,12 @@ class Checked(Platform):
                     if parent is None or parent.name() != "postgres":
                         found.add((process.pid, process.info["create_time"]))
         return found
+
+    def outside(self) -> dict[str, object]:
+        """The state without the records."""
+        state = self.state()
+        records = str(self.root / "records")
+        return {**state, "files": {path: found for path, found in self.files().items() if not path.startswith(records)}}
 
     def edit(self, name: str, old: str, new: str) -> None:
         self._known = None
@@ -325,6 +331,27 @@ def test_a_check_fails_where_a_run_would(ready: Checked) -> None:
     broken = ready.ask("build", "--check", **(OLD | {"version": "8.2.0"}))
     assert broken.code != 0
     assert "handlers/ping.lua:" in broken.reason
+
+
+@pytest.mark.parametrize(
+    ("runbook", "given"),
+    [
+        ("deploy-service", {"version": "8.1.0"}),
+        ("deploy-service", {"version": "8.1.0", "strategy": "canary"}),
+        ("rollback-service", {"version": "8.1.0"}),
+        ("build-release", {"version": "8.3.0"}),
+        ("platform-down", {}),
+    ],
+)
+def test_a_whole_runbook(ready: Checked, runbook: str, given: dict[str, str]) -> None:
+    """Checked from its first step to where nobody knows more, it changes nothing outside its record."""
+    before = ready.outside()
+    done = ready.run(runbook, "--check", *(f"-p={name}={value}" for name, value in given.items()))
+    assert done.code == 0, done.out + done.err
+    assert ready.summary()["outcome"] == "checked"
+    assert ready.outside() == before
+    assert ready.opsbook("records", "verify", "last").code == 0
+    assert ready.opsbook("locks").out == "Nothing is locked.\n"
 
 
 def test_down(ready: Checked) -> None:

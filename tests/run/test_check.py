@@ -94,7 +94,7 @@ def test_what_would_change(project: Project) -> None:
     assert "2 tasks on 2 hosts; 2 unknown" in said and "Would lock" in said and "dev/web" in said
     assert "Validation" not in said and "Rollback" not in said
     shown = project.opsbook("records", "show", "last", check=True).out
-    assert "web-1: Put a file" in shown
+    assert "Put a file: web-1, web-2" in shown
 
 
 def test_what_was_foreseen_happens(project: Project) -> None:

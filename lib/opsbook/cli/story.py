@@ -108,29 +108,29 @@ def would(check: dict[str, Any]) -> Iterator[str]:
     """What a check found: tasks and hosts, with their differences; what it does not know; what a run would need."""
     if not check:
         return
-    tasks = [f"{task['host']}: {task['task']}" for task in check["tasks"] if task["state"] == "changed"]
-    yield from listed("Would change", list(_with_diffs(check["tasks"])) if tasks else ["nothing that is known"])
+    changed, unknown = ([task for task in check["tasks"] if task["state"] == state] for state in ("changed", "unknown"))
+    unsaid = [f"{one['title']}: {one['why']}" for one in check["unpredictable"]]
+    yield from listed("Would change", [*_each(changed)] or ["nothing that is known"])
     yield from listed("Would do", [f"{one['title']}: {one['summary']}" for one in check["skipped"]])
-    unknown = [f"{task['host']}: {task['task']}" for task in check["tasks"] if task["state"] == "unknown"]
-    unknown += [f"{one['title']}: {one['why']}" for one in check["unpredictable"]]
-    yield from listed("Unknown", unknown)
+    yield from listed("Unknown", [*_each(unknown), *unsaid])
     yield from listed("By hand", check["by_hand"])
     yield from listed("Would lock", [f"{one['target']}{_holder(one)}" for one in check["locks"]])
-    hosts: dict[str, int] = {}
-    for task in check["tasks"]:
-        hosts[task["host"]] = hosts.get(task["host"], 0) + (task["state"] == "changed")
-    yield f"  {len(tasks)} tasks on {sum(1 for count in hosts.values() if count)} hosts; {len(unknown)} unknown"
+    hosts = {task["host"] for task in changed}
+    yield f"  {len(changed)} tasks on {len(hosts)} hosts; {len(unknown) + len(unsaid)} unknown"
 
 
 def _holder(lock: dict[str, Any]) -> str:
     return f"  (held by {lock['held_by']})" if lock["held_by"] else ""
 
 
-def _with_diffs(tasks: list[dict[str, Any]]) -> Iterator[str]:
-    for task in tasks:
-        if task["state"] == "changed":
-            yield f"{task['host']}: {task['task']}"
-            yield from (f"    {plain(line)}" for line in str(task["diff"]).splitlines())
+def _each(tasks: list[dict[str, Any]]) -> Iterator[str]:
+    """Each task with its hosts and its difference, once where only the host's own name makes one."""
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for one in tasks:
+        found.setdefault((one["task"], str(one["diff"]).replace(one["host"], "")), []).append(one)
+    for (task, _), same in found.items():
+        yield f"{task}: {', '.join(sorted(one['host'] for one in same))}"
+        yield from (f"    {plain(line)}" for line in str(same[0]["diff"]).splitlines())
 
 
 def values(plan: Plan) -> str:

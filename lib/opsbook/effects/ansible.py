@@ -112,6 +112,7 @@ class _Events:
     stats: dict[str, Any] = field(default_factory=dict)
     messages: list[str] = field(default_factory=list)
     would: list[dict[str, Any]] = field(default_factory=list)
+    begun: bool = False
 
     def handle(self, event: dict[str, Any]) -> bool:
         """One event of ansible-runner: hand it on, keep what the result needs. False: write no file."""
@@ -122,6 +123,7 @@ class _Events:
         result: dict[str, Any] = found if isinstance(found, dict) else {}
         if kind in ("runner_on_failed", "runner_on_unreachable") and not data.get("ignore_errors"):
             self.failures.append(Failure(str(host), str(task), _reason(result), self._place(data)))
+        self.begun = self.begun or kind == "playbook_on_task_start"
         if kind == "playbook_on_stats":
             self.stats = data
         if self.call.check and (would := foresight.would(kind, data, result, event.get("stdout") or "")) is not None:
@@ -241,6 +243,9 @@ def _judge(request: dict[str, Any], ended: Any, events: _Events, seconds: float)
     if ended.status in ("canceled", "timeout"):
         why = "over its time" if ended.status == "timeout" else "cancelled"
         raise Interrupted(f"playbook {request['playbook']} was stopped: {why}")
+    if events.begun and not events.stats:
+        how = "was killed" if ended.rc is None else f"ended with exit code {ended.rc}"
+        raise Interrupted(f"playbook {request['playbook']} {how} before it said what became of it")
     result = _result(request["playbook"], events, seconds)
     unreachable = [host for host, counts in result.hosts.items() if counts["unreachable"]]
     if not result.hosts:

@@ -50,7 +50,9 @@ def _diff(result: Mapping[str, Any]) -> str:
     parts = [result, *(item for item in result.get("results") or () if isinstance(item, Mapping))]
     lines = [line for part in parts for diff in _listed(part.get("diff")) for line in _lines(diff)]
     more = [f"… {len(lines) - _MOST} more lines"] if len(lines) > _MOST else []
-    return "\n".join([*(line[:_LONGEST] for line in lines[:_MOST]), *more])
+    # Where the project lies, whoever reads this knows.
+    text = "\n".join([*(line[:_LONGEST] for line in lines[:_MOST]), *more])
+    return text.replace(f"{here.root}/", "")
 
 
 def _listed(value: Any) -> list[Mapping[str, Any]]:
@@ -60,9 +62,15 @@ def _listed(value: Any) -> list[Mapping[str, Any]]:
 def _lines(diff: Mapping[str, Any]) -> list[str]:
     if "prepared" in diff:
         return str(diff["prepared"]).rstrip().split("\n")
-    before, after = (str(diff.get(side) or "").splitlines() for side in ("before", "after"))
-    old, new = (str(diff.get(f"{side}_header") or side) for side in ("before", "after"))
-    return list(difflib.unified_diff(before, after, old, new, lineterm="", n=1))
+    before, after = (_text(diff.get(side)).splitlines() for side in ("before", "after"))
+    old, new = (str(diff.get(f"{side}_header") or "") for side in ("before", "after"))
+    lines = list(difflib.unified_diff(before, after, old, new, lineterm="", n=1))
+    return lines if old or new else lines[3:]
+
+
+def _text(value: Any) -> str:
+    """One side of a difference; some modules give it as attributes."""
+    return "\n".join(f"{k}: {v}" for k, v in value.items()) if isinstance(value, Mapping) else str(value or "")
 
 
 def allow(playbook: str) -> None:

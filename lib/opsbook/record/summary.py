@@ -87,7 +87,7 @@ def of(events: list[Event]) -> dict[str, Any]:
         "seconds": _seconds(ended),
         "steps": _steps(usable),
         "effects": effects,
-        "unknown": [e["summary"] for e in effects if e["status"] in ("unknown", "interrupted")],
+        "unknown": [e["summary"] for e in effects if e["changes"] and e["status"] in ("unknown", "interrupted")],
         "gaps": sum(_as(int, e.data.get("missing")) or 0 for e in usable if e.type == "output-gap"),
     }
 

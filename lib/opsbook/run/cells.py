@@ -26,6 +26,9 @@ LONGEST_REASON = 2000
 GRACE = 5.0
 """Seconds an interrupted cell has to report before the kernel is ended."""
 
+_DYING = 1.0
+"""Seconds after a lost connection in which the death of the kernel explains it."""
+
 
 @dataclass(frozen=True)
 class Ended:
@@ -93,7 +96,11 @@ class Cells:
             if self._gate.ledger.going_on():
                 ended = Ended("died", ended.why)
         if self._gate.lost and ended.status != "died":
-            ended = Ended("died", ended.why or "the cell broke its connection to the gate")
+            with contextlib.suppress(TimeoutError):
+                # A kernel that dies loses its connection first; its death is noticed a little later.
+                await asyncio.wait_for(kernel.died.wait(), _DYING)
+            how = "the kernel died" if kernel.died.is_set() else "the cell broke its connection to the gate"
+            ended = Ended("died", ended.why or how)
         if ended.status == "died":
             await kernel.end()
             self._gate.abandon(ended.why)

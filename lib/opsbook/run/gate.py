@@ -127,7 +127,8 @@ class Gate:
         self._writer = writer
         while (frame := await frames.receive(reader)) is not None:
             self._take(frame)
-        self.lost = True
+        # The end of an earlier connection says nothing about the one that followed it.
+        self.lost = self.lost or self._writer is writer
         writer.close()
 
     def _take(self, frame: Frame) -> None:
