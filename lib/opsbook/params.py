@@ -76,6 +76,13 @@ class Choice:
 
 
 Host = Annotated[str, Choice("Host")]
+"""A host of the environment's inventory."""
+
 Group = Annotated[str, Choice("Group")]
+"""A group of the environment's inventory."""
+
 Service = Annotated[str, Choice("Service")]
+"""One of the services that the environment has under `choices`."""
+
 Release = Annotated[str, Choice("Release")]
+"""One of the releases that the environment has under `choices`."""

@@ -38,28 +38,52 @@ class _Retention(BaseModel):
     """The table [retention] of opsbook.toml."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-    keep: _Days | None = None
-    keep_failed: _Days | None = None
-    keep_last: Annotated[int, Field(ge=0)] = 10
+    keep: _Days | None = Field(
+        None,
+        description="Days for which records of runs that went well, or were refused, are kept; for good unless given",
+        examples=["365d"],
+    )
+    keep_failed: _Days | None = Field(
+        None, description="Days for which records of all other runs are kept; for good unless given", examples=["730d"]
+    )
+    keep_last: Annotated[int, Field(ge=0)] = Field(
+        10, description="How many of the newest of each runbook in each environment always stay", examples=[10]
+    )
 
 
 class _Check(BaseModel):
     """The table [check] of opsbook.toml."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-    reads: list[_Text] = Field(default_factory=list)
+    reads: list[_Text] = Field(
+        default_factory=list,
+        description="Modules of Ansible that only read: in a check, tasks with check_mode: false may use them",
+        examples=[["my_module"]],
+    )
 
 
 class _Content(BaseModel):
     """The content of opsbook.toml."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-    records: _Text = "records"
-    state: _Text = ".opsbook"
-    vault_password_file: Annotated[str, AfterValidator(_usable)] | None = None
-    keep_environment: list[_Text] = Field(default_factory=list)
-    retention: _Retention | None = None
-    check: _Check = Field(default_factory=_Check)
+    records: _Text = Field(
+        "records", description="The folder of the records, below the project or absolute", examples=["records"]
+    )
+    state: _Text = Field(
+        ".opsbook", description="The folder of the locks, below the project or absolute", examples=[".opsbook"]
+    )
+    vault_password_file: Annotated[str, AfterValidator(_usable)] | None = Field(
+        None, description="The file with Ansible's vault password", examples=["~/.vault-password"]
+    )
+    keep_environment: list[_Text] = Field(
+        default_factory=list,
+        description="Variables of the caller's environment that cells may see besides the usual ones (PATH, HOME, …)",
+        examples=[["KUBECONFIG"]],
+    )
+    retention: _Retention | None = Field(
+        None, description="What opsbook records prune removes; without it, every record is kept for good"
+    )
+    check: _Check = Field(default_factory=_Check, description="What a run with --check may rely on")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from opsbook.plan import bind
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", help="an id, its beginning, or last")
-    parser.add_argument("answer", metavar="NAME=VALUE")
+    parser.add_argument("answer", metavar="NAME=VALUE", help="the question's name, and the answer")
     parser.add_argument("--note", default="", help="a remark for the record")
     common.add_json(parser)
 

@@ -19,7 +19,7 @@ _LOAD = {
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("shell", choices=list(_LOAD))
+    parser.add_argument("shell", choices=list(_LOAD), help="the shell that will load it")
 
 
 def execute(options: argparse.Namespace) -> int:

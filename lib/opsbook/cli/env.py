@@ -14,7 +14,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="what", required=True, metavar="list|show")
     listing = commands.add_parser("list", help="all of them")
     show = commands.add_parser("show", help="policy, hosts and choices of one")
-    show.add_argument("name")
+    show.add_argument("name", help="as opsbook env list shows it")
     for command in (listing, show):
         common.add_json(command)
 

@@ -22,8 +22,10 @@ from opsbook.settings import Settings
 def configure(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """Add what plan and run have in common."""
     parser.add_argument("runbook", nargs=None if required else "?", help="a name from opsbook list")
-    parser.add_argument("-e", "--environment", required=required, metavar="ENV")
-    parser.add_argument("-p", "--parameter", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("-e", "--environment", required=required, metavar="ENV", help="a name from opsbook env list")
+    parser.add_argument(
+        "-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help="a parameter; may be given often"
+    )
     parser.add_argument("--params-file", type=Path, metavar="FILE", help="YAML or JSON with values; -p wins over it")
 
 

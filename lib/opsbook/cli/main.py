@@ -30,9 +30,11 @@ COMMANDS = {
     "env": "environments: list, show",
     "locks": "what is locked, and by which run",
     "unlock": "take a lock from a run that will never finish",
+    "site": "the docs site: build, serve",
     "doctor": "what would keep opsbook, or one run, from working",
     "completion": "what makes bash, zsh or fish complete all this",
     "session": "",
+    "reference": "",
 }
 """Commands and what they are for. One without text is for opsbook's own use and not listed."""
 

@@ -13,7 +13,7 @@ _ROLES = {Role.READ: "reads only", Role.CHANGE: "changes", Role.UNDO: "undoes; r
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("runbook")
+    parser.add_argument("runbook", help="a name from opsbook list")
     common.add_json(parser)
 
 

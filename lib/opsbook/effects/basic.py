@@ -98,7 +98,7 @@ def _answered_here(request: dict[str, Any]) -> dict[str, str]:
 def value(name: str, make: Callable[[], Any]) -> Any:
     """A value that would differ in a replay (a time, a random number): made once, then always the recorded one.
 
-    It must have a JSON form: text, numbers, lists, dicts; dates become text.
+    It must have a JSON form: text, numbers, lists, dicts; dates become text. Raises TypeError if it has none.
     """
 
     def work(call: Call) -> tuple[Any, Any]:
@@ -166,7 +166,7 @@ def _recordable(made: Any) -> Any:
 
 
 def attach(name: str, data: str | bytes, *, key: str | None = None) -> None:
-    """Keep evidence in the record, as a file of its own, of at most 32 MiB."""
+    """Keep evidence in the record, as a file of its own, of at most 32 MiB. Raises ValueError for more."""
     content = data.encode() if isinstance(data, str) else bytes(data)
     if len(content) > ATTACHMENT_LIMIT:
         raise ValueError(f"{name} has {len(content)} bytes; a record keeps at most {ATTACHMENT_LIMIT}")

@@ -37,7 +37,7 @@ def playbook(
     unreachable; the error's `result` is the PlaybookResult. Where only some hosts failed, an operator who is
     there may retry them, or go on without them, also in the playbooks that follow. A playbook repeats safely,
     so the effect is idempotent. A check runs it with --check --diff, and gives `pretend`, or a value that
-    ends the cell where it is used.
+    ends the cell where it is used. Raises ValueError for a name, a limit or tags that begin with - or span lines.
     """
     for what, text in (("limit", limit), ("tags", tags), ("playbook", name)):
         if text is not None and not _PLAIN.match(text):

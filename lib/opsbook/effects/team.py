@@ -29,7 +29,8 @@ def effect(
     named, never written); callers get the result in that form, live and from a recording alike. A result
     with `"changed": False` says that nothing was changed. Effects it calls belong to it, and only read
     unless it changes. It fails with whatever it raises; EffectFailed is shown as its sentence alone.
-    Callers may pass `key=`. A check calls none that changes, and gives `pretend`.
+    Callers may pass `key=`. A check calls none that changes, and gives `pretend`. Raises TypeError for a
+    function that has a parameter `key` already.
     """
 
     def decorate(function: Callable[..., Result]) -> Callable[..., Result]:

@@ -10,6 +10,7 @@ from opsbook.flow.control import send, unlock
 from opsbook.flow.doctor import Check, project_checks, runbook_checks
 from opsbook.flow.drafts import Draft, Request, draft, plan
 from opsbook.flow.notebooks import run_notebook
+from opsbook.flow.publishing import publish, write_tree
 from opsbook.flow.resuming import missing_secrets, resume, rollback, stopped
 from opsbook.flow.retention import hold, prune, release
 from opsbook.flow.running import Finished, Manner, OnStart, run
@@ -36,6 +37,7 @@ __all__ = [
     "plan",
     "project_checks",
     "prune",
+    "publish",
     "release",
     "resume",
     "rollback",
@@ -48,4 +50,5 @@ __all__ = [
     "under_way",
     "unlock",
     "watch",
+    "write_tree",
 ]

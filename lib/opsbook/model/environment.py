@@ -18,23 +18,47 @@ class ChoiceRule(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    glob: str | None = None
-    group: str | None = None
+    glob: str | None = Field(
+        None,
+        description="A path pattern below the project root; each value is what its one * stands for",
+        examples=["releases/*.tar.gz"],
+    )
+    group: str | None = Field(None, description="The hosts of an inventory group", examples=["app"])
 
 
 class Policy(BaseModel):
     """The content of environment.yml."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    title: str = ""
-    order: int = 0
-    sandbox: bool = Field(False, description="True: sessions may change it, and faults may be injected")
-    contacts: tuple[str, ...] = ()
-    choices: dict[str, tuple[str, ...] | ChoiceRule] = Field(default_factory=dict)
-    urls: dict[str, str] = Field(default_factory=dict, description="Where each service answers")
-    settings: dict[str, Any] = Field(default_factory=dict, description="Values for here.settings")
-    weak: tuple[str, ...] = Field((), description="Secrets that may be short; what equals them is hidden everywhere")
-    secrets: dict[str, str] = Field(default_factory=dict, description="Secret names and their references")
+    title: str = Field("", description="What it is, in a few words", examples=["Development, on this machine"])
+    order: int = Field(0, description="Its place among the environments; the lowest comes first", examples=[1])
+    sandbox: bool = Field(
+        False, description="True: sessions may change it, and faults may be injected", examples=[True]
+    )
+    contacts: tuple[str, ...] = Field(
+        (), description="Who to turn to; cells have them as here.contacts", examples=[["platform team: #platform"]]
+    )
+    choices: dict[str, tuple[str, ...] | ChoiceRule] = Field(
+        default_factory=dict,
+        description="What parameters of the types Service and Release may be: a list, or a rule that makes one. "
+        "Host and Group come from the inventory, unless they are here",
+        examples=[{"Service": ["arcade"], "Release": {"glob": "releases/*.tar.gz"}}],
+    )
+    urls: dict[str, str] = Field(
+        default_factory=dict, description="Where each service answers", examples=[{"arcade": "http://127.0.0.1:18100"}]
+    )
+    settings: dict[str, Any] = Field(
+        default_factory=dict, description="Values for here.settings", examples=[{"restarts": 0}]
+    )
+    weak: tuple[str, ...] = Field(
+        (), description="Secrets that may be short; what equals them is hidden everywhere", examples=[["pin"]]
+    )
+    secrets: dict[str, str] = Field(
+        default_factory=dict,
+        description="Secret names and their references: env:NAME, file:PATH, or vault:NAME for a vaulted variable "
+        "of the inventory",
+        examples=[{"token": "env:DEPLOY_TOKEN", "pin": "vault:door_pin"}],
+    )
 
     @field_validator("secrets")
     @classmethod

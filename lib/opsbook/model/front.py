@@ -58,17 +58,52 @@ class FrontMatter(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    title: str | None = None
-    summary: str = ""
-    kind: Kind = "procedure"
-    owner: str | None = None
-    duration: str | None = Field(None, description="Expected time of a whole run, such as 3m")
-    reviewed: datetime.date | None = None
-    review_every: str | None = Field(None, description="How long a review counts, such as 90d")
-    lock: tuple[str, ...] = Field((), description="Targets this run changes; {environment} and parameters in braces")
-    rollback: Literal["automatic", "ask", "manual", "none"] = "none"
-    alerts: tuple[str, ...] = ()
-    environments: tuple[str, ...] = Field((), description="Where it may run; empty means everywhere")
+    title: str | None = Field(
+        None,
+        description="What the page is called; its first heading, or its file's name, unless given",
+        examples=["Restart the cache"],
+    )
+    summary: str = Field(
+        "",
+        description="One sentence on what it does, for opsbook list and opsbook show",
+        examples=["Restart one cache, when it answers slowly."],
+    )
+    kind: Kind = Field(
+        "procedure",
+        description="What sort of page it is; opsbook check asks for the sections that this sort needs",
+        examples=["maintenance"],
+    )
+    owner: str | None = Field(None, description="Who keeps the page right", examples=["platform"])
+    duration: str | None = Field(
+        None, description="Expected time of a whole run: a number and ms, s, m, h or d, such as 3m", examples=["3m"]
+    )
+    reviewed: datetime.date | None = Field(
+        None,
+        description="The day on which somebody last made sure that the page is right",
+        examples=[datetime.date(2026, 11, 20)],
+    )
+    review_every: str | None = Field(
+        None, description="How long a review counts, such as 90d; from then on opsbook check warns", examples=["90d"]
+    )
+    lock: tuple[str, ...] = Field(
+        (),
+        description="Targets this run changes; {environment} and parameters in braces",
+        examples=[["{environment}/cache"]],
+    )
+    rollback: Literal["automatic", "ask", "manual", "none"] = Field(
+        "none",
+        description="What follows where a run failed and left changes behind. automatic: the Rollback section runs; "
+        "ask: a person is asked first; manual: only opsbook rollback runs it; none: there is never anything to undo",
+        examples=["automatic"],
+    )
+    alerts: tuple[str, ...] = Field(
+        (),
+        description="Prometheus alerts that this page is for; opsbook list --alert finds it",
+        examples=[["CacheSlow"]],
+    )
+    environments: tuple[str, ...] = Field(
+        (), description="Where it may run; empty means everywhere", examples=[["dev", "staging"]]
+    )
 
     @field_validator("reviewed", mode="before")
     @classmethod

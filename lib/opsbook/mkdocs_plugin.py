@@ -1,0 +1,60 @@
+"""The plugin of MkDocs: feeds it the pages that opsbook makes. Everything else is done by the pages themselves.
+
+In mkdocs.yml: `plugins: [search, offline, opsbook]`.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from mkdocs.config.base import Config
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
+from mkdocs.plugins import BasePlugin
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+from mkdocs.utils import get_relative_url
+
+from opsbook import flow, settings
+from opsbook.errors import InputError
+from opsbook.flow.publishing import ASSETS, SCRIPTS, STYLES
+
+WATCHED = ("runbooks", "procedures", "lib", "playbooks")
+"""Folders besides docs/ whose changes `mkdocs serve` shows."""
+
+_SHIM = "https://unpkg.com/iframe-worker/shim"
+"""What Material's offline plugin would have the page load from the network; it is shipped."""
+
+
+class Options(Config):
+    """There is nothing to set here: opsbook.toml says it."""
+
+
+class OpsbookPlugin(BasePlugin[Options]):
+    """Adds pages, data, scripts and styles; asks nothing of the network; shows changes while somebody writes."""
+
+    def on_config(self, config: MkDocsConfig) -> MkDocsConfig:
+        config.extra_css = [*STYLES, *config.extra_css]
+        config.extra_javascript = [*SCRIPTS, *config.extra_javascript]
+        return config
+
+    def on_files(self, files: Files, /, *, config: MkDocsConfig) -> Files:
+        try:
+            found = settings.load(Path(config.config_file_path).parent, given=True)
+            site = flow.publish(found, config.site_name)
+        except InputError as error:
+            raise PluginError(f"{error.message} {error.hint}") from error
+        contents: dict[str, str | bytes] = {**site.pages, **site.assets}
+        for path, content in contents.items():
+            if files.get_file_from_path(path) is None:
+                files.append(File.generated(config, path, content=content))
+        return files
+
+    def on_post_page(self, output: str, /, *, page: Page, **_: Any) -> str:
+        return output.replace(_SHIM, get_relative_url(f"{ASSETS}/iframe-worker.js", page.url))
+
+    def on_serve(self, server: Any, /, *, config: MkDocsConfig, **_: Any) -> Any:
+        root = Path(config.config_file_path).parent
+        for name in WATCHED:
+            if (root / name).is_dir():
+                server.watch(str(root / name))
+        return server

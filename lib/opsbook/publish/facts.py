@@ -1,0 +1,124 @@
+"""What the records say of a runbook: its last runs, how long they take, and whether anybody may rely on the page."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from statistics import median
+from typing import Any
+
+from opsbook.model.event import Outcome
+
+PROOF_LASTS = timedelta(days=90)
+"""How long a run proves a page whose front matter says nothing of it (`review_every`)."""
+
+RUNS = 20
+"""Runs, newest first, that measured times and the rate of success are taken from."""
+
+_GOOD = frozenset({Outcome.SUCCEEDED})
+_VERDICTS = frozenset({Outcome.SUCCEEDED, Outcome.FAILED, Outcome.ROLLED_BACK, Outcome.ROLLBACK_FAILED, Outcome.LOST})
+"""Outcomes that say something of the page. A refused, cancelled, checked or waiting run says nothing."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run, as lists show it. Times are UTC, `seconds` those of the whole run."""
+
+    id: str
+    runbook: str
+    title: str
+    environment: str
+    operator: str
+    outcome: str
+    reason: str
+    started: datetime
+    seconds: float | None
+    steps: tuple[tuple[str, str, float | None], ...] = ()
+    page: bool = False
+
+    @property
+    def succeeded(self) -> bool:
+        return self.outcome in _GOOD
+
+
+def run(told: Mapping[str, Any], *, page: bool) -> Run | None:
+    """A run from the summary of its record; None for one that says neither what it was nor when.
+
+    `page`: the record's own page is published.
+    """
+    started = _time(told.get("started"))
+    if started is None or not told.get("runbook"):
+        return None
+    operators = told.get("operators") or [told.get("operator") or "—"]
+    return Run(
+        id=str(told["run"]),
+        runbook=str(told["runbook"]),
+        title=str(told.get("title") or told["runbook"]),
+        environment=str(told.get("environment") or "—"),
+        operator=", ".join(map(str, operators)),
+        outcome=str(told.get("outcome")),
+        reason=str(told.get("reason") or ""),
+        started=started,
+        seconds=told.get("seconds"),
+        steps=tuple((step["step"], step["status"], step["seconds"]) for step in told.get("steps") or ()),
+        page=page,
+    )
+
+
+def _time(text: object) -> datetime | None:
+    try:
+        return datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of one runbook, as of a moment. Durations are seconds.
+
+    `rate` is the share of the last `counted` runs that succeeded, `slow` the 95th percentile of their times.
+    """
+
+    last: Run | None = None
+    good: Run | None = None
+    runs: tuple[Run, ...] = ()
+    rate: float | None = None
+    counted: int = 0
+    median: float | None = None
+    slow: float | None = None
+    steps: Mapping[str, float] = field(default_factory=dict)
+    fresh: bool = False
+
+    @property
+    def state(self) -> str:
+        """fresh, stale or never: only a run that succeeded makes a page fresh."""
+        return "fresh" if self.fresh else "stale" if self.last else "never"
+
+
+def facts(runs: Iterable[Run], lasts: timedelta | None, now: datetime) -> Facts:
+    """From the runs of one runbook, newest first."""
+    found = tuple(runs)
+    verdicts = [each for each in found if each.outcome in _VERDICTS][:RUNS]
+    went_well = [each for each in verdicts if each.succeeded]
+    good = next((each for each in found if each.succeeded), None)
+    took = sorted(each.seconds for each in went_well if each.seconds is not None)
+    return Facts(
+        last=found[0] if found else None,
+        good=good,
+        runs=found[:10],
+        rate=len(went_well) / len(verdicts) if verdicts else None,
+        counted=len(verdicts),
+        median=median(took) if took else None,
+        slow=took[min(len(took) - 1, int(0.95 * len(took)))] if took else None,
+        steps=_steps(went_well),
+        fresh=good is not None and now - good.started <= (lasts or PROOF_LASTS),
+    )
+
+
+def _steps(runs: list[Run]) -> dict[str, float]:
+    """The median time of each step that succeeded."""
+    took: dict[str, list[float]] = {}
+    for each in runs:
+        for step, status, seconds in each.steps:
+            if status == "succeeded" and seconds is not None:
+                took.setdefault(step, []).append(seconds)
+    return {step: median(times) for step, times in took.items()}

@@ -1,0 +1,46 @@
+"""Writing HTML: whatever came from outside is text, and stays text."""
+
+import html
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+
+def text(value: object) -> str:
+    """For the text of an element, or for a value in double quotes. No line end, which would end a block of Markdown."""
+    return html.escape(str(value), quote=True).replace("\r", "&#13;").replace("\n", "&#10;")
+
+
+def tag(name: str, content: str = "", /, **attributes: object) -> str:
+    """An element around HTML that is made already. `class_` is class, `data_x` is data-x; False leaves one out."""
+    given = "".join(_attribute(key, value) for key, value in attributes.items() if value is not False)
+    return f"<{name}{given}>" if name == "input" else f"<{name}{given}>{content}</{name}>"
+
+
+def _attribute(key: str, value: object) -> str:
+    name = key.rstrip("_").replace("_", "-")
+    return f" {name}" if value is True else f' {name}="{text(value)}"'
+
+
+def rows(head: Iterable[str], body: Iterable[Iterable[str]], class_: str) -> str:
+    """A table of cells that are made already; nothing without a row."""
+    lines = ["<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in body]
+    if not lines:
+        return ""
+    titles = "".join(f'<th scope="col">{title}</th>' for title in head)
+    # With a class of its own the theme leaves its looks alone.
+    table = tag("table", f"<thead><tr>{titles}</tr></thead><tbody>{''.join(lines)}</tbody>", class_="ob-rows")
+    return tag("div", table, class_=f"ob-table {class_}", tabindex="0")
+
+
+def data(value: Any) -> str:
+    """A value as JSON that can stand in a script element: no end tag can hide in it."""
+    dumped = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    return dumped.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def moment(when: datetime) -> str:
+    """A time for people, with the exact one for machines."""
+    shown = when.strftime("%Y-%m-%d %H:%M UTC")
+    return tag("time", shown, datetime=when.isoformat())

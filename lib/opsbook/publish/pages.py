@@ -1,0 +1,245 @@
+"""The page of a runbook or a procedure: what its author wrote, with a card, a form, folded code and what was measured.
+
+The author's Markdown is passed on line by line; only what a reader of the site needs is put between the lines.
+"""
+
+import posixpath
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from opsbook.model.environment import Environment
+from opsbook.model.front import split
+from opsbook.model.runbook import Cell, Role, Runbook, Section, Step
+from opsbook.model.text import duration, slug
+from opsbook.publish.facts import Facts, Run
+from opsbook.publish.fences import plain
+from opsbook.publish.form import form
+from opsbook.publish.html import moment, rows, tag, text
+
+ROLES = {Role.READ: "read", Role.CHANGE: "change", Role.UNDO: "undo"}
+"""Classes of headings; the style says in words what they stand for, so that no table of contents has it."""
+
+STATES = {
+    "fresh": "proved by a run",
+    "stale": "not proved lately",
+    "never": "never run",
+}
+
+_EXPECTED = re.compile(r"\s*(?:\*\*|__)?Expected(?:\*\*|__)?:")
+_LINK = re.compile(r"(?P<open>!?\[(?:[^\[\]]|\[[^\]]*\])*\]\()(?P<target>[^)\s]+)(?P<rest>[^)]*\))")
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a page is made with besides its document. `published` says whether a path of the project is on the site."""
+
+    now: datetime
+    environments: tuple[Environment, ...] = ()
+    published: Callable[[str], bool] = lambda _: True
+    docs: str = "docs"
+
+
+def runbook_page(runbook: Runbook, facts: Facts, context: Context) -> str:
+    """The whole page as Markdown, with front matter of its own."""
+    front = runbook.front
+    head = ["---", f"title: {_yaml(runbook.title)}"]
+    head += [f"description: {_yaml(front.summary)}"] if front.summary else []
+    head += ["hide:", "  - navigation", "search:", "  boost: 2", "---", ""]
+    body = "\n".join(_Body(runbook, facts, context).lines())
+    return "\n".join([*head, body, "", *_last_runs(runbook.path.as_posix(), facts, context)]) + "\n"
+
+
+def _yaml(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+class _Body:
+    """Walks through the author's lines. Line numbers are those of the source, from 1."""
+
+    def __init__(self, runbook: Runbook, facts: Facts, context: Context) -> None:
+        self._runbook, self._facts, self._context = runbook, facts, context
+        self._lines = runbook.source.split("\n")
+        self._cells = {cell.line - 1: cell for cell in _cells(runbook)}
+        self._sections = {section.line: section for section in runbook.sections}
+        self._steps = {step.line: step for step in runbook.steps()}
+        self._card = False
+
+    def lines(self) -> Iterator[str]:
+        _, number = split(self._runbook.source)
+        closing, expected = "", False
+        if not any(line.startswith("# ") for line in self._lines[number:]):
+            yield from (f"# {self._runbook.title}", "", *self._top())
+        while number < len(self._lines):
+            number += 1
+            line = self._lines[number - 1]
+            if number in self._cells:
+                cell = self._cells[number]
+                yield from self._code(number, cell)
+                number += len(_body(cell)) + 1
+                continue
+            mark = re.match(r"\s*(`{3,}|~{3,})", line)
+            if closing:
+                closing = "" if mark and mark[1].startswith(closing) and not line.strip().strip(closing[0]) else closing
+                yield line
+            elif mark:
+                closing = mark[1]
+                yield plain(line)
+            else:
+                ends = expected and not line.strip()
+                yield from (["{: .ob-expected }", line] if ends else self._prose(number, line))
+                expected = (expected or bool(_EXPECTED.match(line))) and not ends
+        if expected:
+            yield "{: .ob-expected }"
+
+    def _prose(self, number: int, line: str) -> Iterator[str]:
+        if number in self._sections:
+            yield from self._section(self._sections[number], line)
+        elif number in self._steps:
+            yield from self._step(self._steps[number], line)
+        elif line.startswith("# ") and not self._card:
+            yield from (line, "", *self._top())
+        else:
+            yield _LINK.sub(self._link, line)
+
+    def _top(self) -> Iterator[str]:
+        self._card = True
+        yield from (card(self._runbook, self._facts, self._context), "")
+        if self._runbook.parameters_cell is None:
+            yield from (form(self._runbook, self._context.environments), "")
+
+    def _section(self, section: Section, line: str) -> Iterator[str]:
+        role = ROLES.get(section.role)
+        named = {step.line for step in section.steps}
+        yield f"{line} {{: #{slug(section.title)}{f' .ob-section .ob-{role}' if role else ''} }}"
+        if section.line in named and section.line in self._steps:
+            yield from self._measured(self._steps[section.line])
+
+    def _step(self, step: Step, line: str) -> Iterator[str]:
+        by_hand = " .ob-manual" if step.manual else ""
+        yield f"{line} {{: #{step.id} .ob-step{by_hand} }}"
+        yield from self._measured(step)
+
+    def _measured(self, step: Step) -> Iterator[str]:
+        seconds = self._facts.steps.get(step.id)
+        said = ["by hand"] if step.manual else []
+        said += [f"usually {duration(seconds)}"] if seconds is not None else []
+        if said:
+            yield from ("", tag("p", text(" · ".join(said)), class_="ob-measured"), "")
+
+    def _code(self, number: int, cell: Cell) -> Iterator[str]:
+        if cell == self._runbook.parameters_cell:
+            yield from (form(self._runbook, self._context.environments), "")
+            summary = "The parameters cell"
+        else:
+            size = len([line for line in _body(cell) if line.strip()])
+            summary = f"{cell.language} · {_count(size, 'line')}"
+        opening = self._lines[number - 1]
+        mark = re.match(r"`{3,}|~{3,}", opening)
+        fence = mark[0] if mark else "```"
+        language = "bash" if cell.language in ("bash", "sh") else cell.language
+        # A fence that is indented would end the block of HTML: it is written anew, at the beginning of the line.
+        yield f'<details class="ob-code" markdown="1"><summary>{text(summary)}</summary>'
+        yield from ("", f"{fence}{language}", *_body(cell), fence, "", "</details>")
+
+    def _link(self, match: re.Match[str]) -> str:
+        """A link to a page of the site stays one; what is not on the site is named, not linked."""
+        target = match["target"]
+        path, mark, anchor = target.partition("#")
+        if not path or re.match(r"[A-Za-z][A-Za-z0-9+.-]*:|/", target):
+            return match[0]
+        folder = self._runbook.path.parent.as_posix()
+        leads = posixpath.normpath(posixpath.join(folder, path))
+        if not self._context.published(leads):
+            shown = match["open"].lstrip("!")[1:-2]
+            return f"{shown} (`{leads}`)"
+        docs = f"{self._context.docs}/"
+        if leads.startswith(docs):
+            path = posixpath.relpath(leads.removeprefix(docs), folder)
+        return f"{match['open']}{path}{mark}{anchor}{match['rest']}"
+
+
+def _cells(runbook: Runbook) -> Iterator[Cell]:
+    if runbook.parameters_cell is not None:
+        yield runbook.parameters_cell
+    for section in runbook.sections:
+        for step in section.steps:
+            yield from step.cells
+
+
+def _body(cell: Cell) -> list[str]:
+    return cell.body.split("\n") if cell.body else []
+
+
+# -- the card
+
+
+def card(runbook: Runbook, facts: Facts, context: Context) -> str:
+    """Who owns it, what it does to what, how long it takes, and whether anybody may rely on it. One block of HTML."""
+    front = runbook.front
+    told = {
+        "kind": text(front.kind),
+        "owner": text(front.owner or "nobody"),
+        "takes": _takes(front.duration, facts),
+        "locks": text(", ".join(front.lock) or "nothing"),
+        "rollback": text(front.rollback),
+        "last run": _last(facts.last),
+        "succeeds": f"{facts.rate:.0%} of the last {_count(facts.counted, 'run')}" if facts.rate is not None else "",
+        "alerts": ", ".join(f"<code>{text(alert)}</code>" for alert in front.alerts),
+        "call": "<br>".join(map(text, _contacts(context.environments))),
+        "reviewed": text(front.reviewed) if front.reviewed else "",
+    }
+    lines = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in told.items() if value)
+    state = tag("p", STATES[facts.state], class_=f"ob-state ob-{facts.state}")
+    summary = tag("p", text(front.summary), class_="ob-summary") if front.summary else ""
+    as_of = tag("p", f"as of {moment(context.now)}", class_="ob-as-of")
+    return tag("div", f"{summary}{state}<dl>{lines}</dl>{as_of}", class_="ob-card")
+
+
+def _contacts(environments: Iterable[Environment]) -> list[str]:
+    """Who to call first, each once."""
+    return list(dict.fromkeys(contact for each in environments for contact in each.policy.contacts[:1]))
+
+
+def _takes(expected: str | None, facts: Facts) -> str:
+    said = [f"{text(expected)} expected"] if expected else []
+    if facts.median is not None and facts.slow is not None:
+        said.append(f"{duration(facts.median)} measured, at most {duration(facts.slow)} in 19 of 20")
+    return ", ".join(said)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _last(run: Run | None) -> str:
+    if run is None:
+        return "never"
+    return f"{outcome(run)} {moment(run.started)} in {text(run.environment)}"
+
+
+def outcome(run: Run) -> str:
+    """The outcome of a run as a coloured word."""
+    return tag("span", text(run.outcome), class_=f"ob-outcome ob-{slug(run.outcome)}")
+
+
+def _last_runs(path: str, facts: Facts, context: Context) -> Iterator[str]:
+    if facts.runs:
+        root = "../" * path.count("/")
+        body = (
+            (outcome(r), moment(r.started), text(r.environment), text(r.operator), _seconds(r), _record(r, root))
+            for r in facts.runs
+        )
+        yield from ("## Last runs {: #last-runs .ob-last }", "")
+        yield from (rows(("outcome", "started", "environment", "by", "took", "record"), body, "ob-runs"), "")
+        yield tag("p", f"as of {moment(context.now)}", class_="ob-as-of")
+
+
+def _seconds(run: Run) -> str:
+    return duration(run.seconds) if run.seconds is not None else "—"
+
+
+def _record(run: Run, root: str) -> str:
+    shown = f"<code>{text(run.id.rpartition('-')[2])}</code>"
+    return f'<a href="{root}records/index.html#{text(run.id)}">{shown}</a>'

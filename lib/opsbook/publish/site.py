@@ -1,0 +1,35 @@
+"""The whole site as a tree of files: what any generator of static sites builds from, and MkDocs as the first."""
+
+from collections.abc import Callable, Iterator
+from functools import cache
+from importlib import resources
+
+from opsbook.publish import lists
+from opsbook.publish.lists import Sources
+from opsbook.publish.pages import Context, runbook_page
+
+ASSETS = "assets/opsbook"
+"""Folder of the scripts and styles, from the site's root."""
+
+SCRIPTS = ("opsbook.js",)
+STYLES = ("opsbook.css",)
+
+
+def tree(sources: Sources, published: Callable[[str], bool]) -> Iterator[tuple[str, str]]:
+    """Path and content of every page and data file, in Markdown where it is a page.
+
+    `published` says whether a file of the project is part of the site; a link to any other becomes plain text.
+    """
+    context = Context(sources.now, sources.environments, published)
+    for runbook in sources.runbooks:
+        yield runbook.path.as_posix(), runbook_page(runbook, sources.known(runbook), context)
+    for path, make in lists.PAGES.items():
+        yield path, make(sources)
+    yield from lists.record_data(sources)
+
+
+@cache
+def assets() -> dict[str, bytes]:
+    """Scripts, styles and fonts by their path on the site."""
+    folder = resources.files("opsbook.publish") / "assets"
+    return {f"{ASSETS}/{item.name}": item.read_bytes() for item in folder.iterdir() if item.is_file()}
