@@ -37,6 +37,8 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Platform"]:
         made.run("platform-up", check=True)
         yield made
     finally:
+        for lock in json.loads(made.opsbook("locks", "--json").out):
+            made.opsbook("unlock", lock["target"], "--reason", "the tests are over")
         made.run("platform-down", "-p", "purge=true", check=True)
 
 

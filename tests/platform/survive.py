@@ -12,7 +12,8 @@ from tests.platform.conftest import Platform
 
 from tests.conftest import Project, assert_all_gone
 
-VERSIONS = ("7.0.0", "7.1.0")
+VERSIONS = ("6.4.0", "6.5.0")
+"""No part of an address: one is put for the other in what is compared."""
 WATCH = ("-p", "canary_percent=50", "-p", "watch_for=8s")
 """Enough for a verdict with nobody there but the watch itself."""
 STOPPER = Path(__file__).parents[1] / "stop_after.py"
@@ -87,7 +88,7 @@ def round_trip(platform: Platform, strategy: str) -> None:
     platform.opsbook(*deploying(version, strategy), check=True)
     assert platform.versions() == {version}
     done = platform.opsbook("rollback", "last")
-    assert done.code == 1, done.out + done.err
+    assert done.code == 0, done.out + done.err
     assert platform.summary()["outcome"] == "rolled-back"
     after = exactly(platform)
     if strategy != "rolling":

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from opsbook import flow
 from opsbook.cli import carry, common, view
-from opsbook.cli.person import TerminalPerson
+from opsbook.cli.person import TerminalPerson, answered
 from opsbook.cli.text import say
 from opsbook.errors import InputError
 from opsbook.flow.watching import Standing
@@ -119,10 +119,9 @@ class _Follower:
                 self._taken, self._pending = self._asked, False
             case "request-refused" if self._pending and str(data["file"]).endswith(f"-{os.getpid()}.json"):
                 say(f"  Your answer came too late: {data['why']}.")
-                self._pending = False
+                self._pending, self._asked = False, 0
             case "question-answered" if self._asked and data.get("asked") == self._asked != self._taken:
-                note = f": {data['note']}" if data.get("note") else ""
-                say(f"  answered by {data['by']}: {data['value']}{note}")
+                say(answered(event))
 
     async def _withdraw_answered(self) -> None:
         """Take a question back that does not stand any more, before anything else is shown."""

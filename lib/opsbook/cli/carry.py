@@ -65,6 +65,8 @@ def _carried(settings: Settings, work: Work, shown: view.View, person: Person, t
             if event.type in _BEGUN:
                 tell({"run": run, **_begun(event)})
             shown.event(event)
+            if isinstance(person, TerminalPerson):
+                person.hear(event)
 
         return listen
 

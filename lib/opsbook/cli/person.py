@@ -8,6 +8,7 @@ import termios
 from opsbook.cli.text import plain, say
 from opsbook.cli.view import View
 from opsbook.errors import Fault
+from opsbook.model.event import Event
 from opsbook.model.person import PROBLEM, Answer, Gone, Question
 
 _WHY = {PROBLEM: "  what is wrong? "}
@@ -41,11 +42,13 @@ class TerminalPerson:
         self._view = view
         self._who = who
         self._shown: Question | None = None
+        self._withdrawn = ""
 
     async def ask(self, question: Question) -> Answer:
         """Show the question, read answers until one fits. Raises Gone when the terminal gives no more lines."""
         # A prompt asks the same again after each line; whoever pasted ten lines means all of them.
         again = _is_prompt(question) and question == self._shown
+        self._withdrawn = ""
         if not again:
             _forget_typed()
         with self._view.paused():
@@ -57,7 +60,13 @@ class TerminalPerson:
             except asyncio.CancelledError:
                 # Whatever is shown next must not stand behind a prompt that nobody answers any more.
                 say()
+                self._withdrawn = question.name
                 raise
+
+    def hear(self, event: Event) -> None:
+        """Say who answered, where the question was withdrawn here because somebody else did."""
+        if event.type == "question-answered" and event.data["name"] == self._withdrawn:
+            say(answered(event))
 
     async def _answer(self, question: Question) -> Answer:
         while True:
@@ -99,6 +108,13 @@ class TerminalPerson:
         if not line:
             raise Gone("the terminal gives no more lines")
         return line.strip()
+
+
+def answered(event: Event) -> str:
+    """The line about an answer that was given elsewhere."""
+    data = event.data
+    note = f": {data['note']}" if data.get("note") else ""
+    return f"  answered by {data['by']}: {data['value']}{note}"
 
 
 def _read_line() -> str:

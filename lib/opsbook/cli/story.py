@@ -15,6 +15,13 @@ from opsbook.settings import Settings
 _WORTH_SAYING = 1.0
 """Seconds of a step below which nobody waits for it."""
 
+_STOPPING = {
+    1: "stopping before the next effect (cancelled by {by}); once more interrupts it",
+    2: "interrupting what is under way (cancelled by {by}); once more ends every process",
+    3: "ending every process (cancelled by {by})",
+}
+"""What a request to stop does, by how often it came."""
+
 GOOD = (Outcome.SUCCEEDED, Outcome.CHECKED)
 
 
@@ -81,7 +88,7 @@ def said(event: Event) -> list[str]:
         case "detached":
             lines = [f"going on without this terminal: {data['why']}"]
         case "cancel-requested":
-            lines = [f"stopping before the next effect (cancelled by {data['by']}); once more interrupts it"]
+            lines = [_STOPPING[min(data.get("level", 1), 3)].format(by=data["by"])]
     return lines
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from opsbook.effects import foresight
 from opsbook.effects.basic import here
 from opsbook.effects.channel import Call, Interrupted
+from opsbook.effects.clean import first_lines, last_lines
 from opsbook.effects.show import Shown
 from opsbook.errors import EffectFailed
 from opsbook.params import Secret
@@ -50,7 +51,8 @@ class PlaybookResult(Shown):
     """What a playbook did: task counts per host, failures, whether anything changed, seconds it took.
 
     `left_out` are hosts the operator goes on without. `would` says what a check found: tasks that would change
-    something, and tasks of which Ansible could not say, each with host, task, state and diff.
+    something, and tasks of which Ansible could not say, each with host, task, state and diff. `lost_events` counts
+    messages of Ansible that never arrived.
     """
 
     playbook: str
@@ -276,7 +278,7 @@ def _what_failed(request: dict[str, Any], result: PlaybookResult, events: _Event
         for failure in result.failures
         if result.hosts.get(failure.host, {}).get("failed") or result.hosts.get(failure.host, {}).get("unreachable")
     ]
-    lines = "; ".join(map(str, real)) or " ".join(events.messages)[-400:] or f"exit code {rc}"
+    lines = "; ".join(map(str, real)) or last_lines("\n".join(events.messages)) or f"exit code {rc}"
     return f"playbook {request['playbook']}: {lines}"
 
 
@@ -297,4 +299,4 @@ def _reason(result: dict[str, Any]) -> str:
     parts = [str(result[name]).strip() for name in ("msg", "stderr") if result.get(name)]
     items = [item for item in result.get("results") or () if isinstance(item, dict) and item.get("failed")]
     parts += [_reason(item) for item in items[:3]]
-    return " ".join(" ".join(parts).split())[:1000] or "no message"
+    return first_lines("\n".join(parts)) or "no message"

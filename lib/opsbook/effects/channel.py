@@ -35,8 +35,8 @@ class Call:
     """An effect that has the go-ahead. `folder` is a name for private files; `cancelled` says: stop soon.
 
     `without` names hosts that the operator left out of this run. `check` says: only find out what it would do.
-    `gentle` work looks at `cancelled` itself;
-    other work is interrupted like any Python code.
+    `gentle` work looks at `cancelled` itself; other work is interrupted like any Python code. `touched`: an effect
+    within it may have changed something by now, whatever comes of the whole.
     """
 
     channel: "Channel"
@@ -46,6 +46,7 @@ class Call:
     without: tuple[str, ...] = ()
     check: bool = False
     unknown: str = ""
+    touched: bool = False
     cancelled: threading.Event = field(default_factory=threading.Event)
     attachment: bytes | None = None
     _samples: "queue.SimpleQueue[Frame | None]" = field(default_factory=queue.SimpleQueue)
@@ -171,13 +172,18 @@ class Channel:
             raise EffectRefused(f"{summary} changes something, and the effect it is part of may only read.")
         before, call.gentle = call.gentle, gentle
         try:
-            return work(call)[0]
+            value, _ = work(call)
+        except EffectFailed as failed:
+            call.touched = call.touched or (changes and not failed.untouched)
+            raise
         except (Interrupted, KeyboardInterrupt) as stopped:
             # Whatever the outer effect makes of it: nobody knows what this one did.
             call.unknown = str(stopped) or f"{summary} was interrupted"
             raise
         finally:
             call.gentle = before
+        call.touched = call.touched or changes
+        return value
 
     @contextlib.contextmanager
     def inside(self, call: Call, *, changes: bool = False) -> Iterator[None]:
@@ -200,12 +206,14 @@ class Channel:
                     value, data = work(call)
                 end: Frame = {"status": "succeeded", "result": data}
             except EffectFailed as failed:
-                end, error = {"status": "failed", "result": _failed(failed), "why": str(failed)}, failed
+                result = None if call.touched else _failed(failed)
+                end, error = {"status": "failed", "result": result, "why": str(failed)}, failed
             except (Interrupted, KeyboardInterrupt) as stopped:
                 why = str(stopped) or "it was interrupted"
                 end, error = {"status": "interrupted", "why": why}, RunCancelled(why)
             except EffectRefused as refused:
-                nothing = {"result": {"changed": False}, "why": str(refused), "refused": True}
+                result = None if call.touched else {"changed": False}
+                nothing = {"result": result, "why": str(refused), "refused": True}
                 end, error = {"status": "failed", **nothing}, refused
             except Exception as failed:
                 end, error = {"status": "failed", "why": f"{type(failed).__name__}: {failed}"}, failed

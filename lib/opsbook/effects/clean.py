@@ -6,8 +6,25 @@ from typing import Any
 
 from opsbook.params import Secret
 
+SHOWN = 2000
+"""Characters of what a program or a server said that an error repeats."""
+
 _LARGEST = 4096
 """Bits of a whole number. Python refuses to write much longer ones."""
+
+
+def first_lines(text: str) -> str:
+    """The beginning of a long text. Only whole lines: a secret that is cut in two is not known as one any more."""
+    return text if len(text) <= SHOWN else _whole(text[:SHOWN].rpartition("\n")[0], text)
+
+
+def last_lines(text: str) -> str:
+    """The end of a long text, in whole lines."""
+    return text if len(text) <= SHOWN else _whole(text[-SHOWN:].partition("\n")[2], text)
+
+
+def _whole(lines: str, text: str) -> str:
+    return lines or f"({len(text)} characters on one line)"
 
 
 def clean(value: Any) -> Any:

@@ -86,22 +86,31 @@ def allow(playbook: str) -> None:
 
 
 class _Reader:
-    """Reads a playbook and all that it includes, for tasks that a check would not simulate."""
+    """Reads a playbook and all that it includes, for tasks that a check would not simulate.
+
+    A file that is not where this looks for it may be anywhere: then everything in the folder counts.
+    """
 
     def __init__(self, folder: Path, reads: frozenset[str]) -> None:
         self._folder = folder
         self._reads = reads
         self._seen: set[tuple[Path, bool]] = set()
+        self._base, self._defaults = folder, False
 
     def playbook(self, path: Path) -> Iterator[str]:
+        if (path, False) in self._seen:
+            return
+        self._seen.add((path, False))
         for play in _load(path):
             other = _get(play, "import_playbook")
             if isinstance(other, str):
-                for found in _paths(path.parent, other):
+                for found in self._files(path.parent, other):
                     yield from self.playbook(found)
-            yield from self._block(play, path, real=_real(play, inherited=False))
+            self._base, self._defaults = path.parent, "module_defaults" in play
+            real = _real(play, inherited=False)
+            yield from self._block(play, path, real=real)
             for role in play.get("roles") or ():
-                yield from self._role(role if isinstance(role, str) else _get(role, "role", "name"), play)
+                yield from self._role_entry(role, real=real)
 
     def _block(self, block: Mapping[str, Any], path: Path, *, real: bool) -> Iterator[str]:
         for name in _LISTS:
@@ -114,20 +123,44 @@ class _Reader:
             return
         module = next((k for k in task if k not in _KEYWORDS and not k.startswith("with_")), "")
         short, what = module.removeprefix("ansible.builtin."), task.get(module)
+        real = _real(_get(what, "apply") or {}, inherited=real)
         if short in _TASKS:
             name = what if isinstance(what, str) else _get(what, "file")
-            for found in _paths(path.parent, str(name)):
+            for found in self._files(path.parent, str(name), "tasks"):
                 yield from self._file(found, real=real)
         elif short in _ROLES:
-            yield from self._role(_get(what, "name"), task)
-        elif real and not (short in READS or module in self._reads or _only_gets(short, what)):
+            yield from self._role(_get(what, "name"), real=real)
+        elif real and not (short in READS or module in self._reads or self._only_gets(short, task, what)):
             yield f"{task.get('name') or module} ({module}, {path.relative_to(self._folder)})"
 
-    def _role(self, name: Any, holder: Mapping[str, Any]) -> Iterator[str]:
-        for folder in _paths(self._folder / "roles", str(name), what="*/"):
+    def _only_gets(self, module: str, task: Mapping[str, Any], arguments: Any) -> bool:
+        """Whether it is a request that only reads, as far as its text says; defaults may say otherwise."""
+        if module != "uri" or not isinstance(arguments, Mapping) or self._defaults or "module_defaults" in task:
+            return False
+        given = {**arguments, **(task["args"] if isinstance(task.get("args"), Mapping) else {})}
+        return str(given.get("method") or "GET").upper() in ("GET", "HEAD") and "dest" not in given
+
+    def _role_entry(self, entry: Any, *, real: bool) -> Iterator[str]:
+        name = entry if isinstance(entry, str) else _get(entry, "role", "name")
+        yield from self._role(name, real=_real(entry if isinstance(entry, Mapping) else {}, inherited=real))
+
+    def _role(self, name: Any, *, real: bool) -> Iterator[str]:
+        named = str(name)
+        found = [] if "{{" in named else [base / "roles" / named for base in (self._base, self._folder)]
+        there = [folder for folder in dict.fromkeys(found) if folder.is_dir()]
+        for folder in there or [path.parent for path in sorted(self._folder.glob("**/tasks"))]:
             for part in ("tasks", "handlers"):
                 for path in sorted((folder / part).rglob("*.y*ml")):
-                    yield from self._file(path, real=_real(holder, inherited=False))
+                    yield from self._file(path, real=real)
+            yield from self._dependencies(folder, real=real)
+
+    def _dependencies(self, role: Path, *, real: bool) -> Iterator[str]:
+        for meta in sorted((role / "meta").glob("main.y*ml")):
+            if (meta, real) not in self._seen:
+                self._seen.add((meta, real))
+                for found in _load(meta):
+                    for entry in found.get("dependencies") or ():
+                        yield from self._role_entry(entry, real=real)
 
     def _file(self, path: Path, *, real: bool) -> Iterator[str]:
         if (path, real) not in self._seen:
@@ -135,20 +168,17 @@ class _Reader:
             for task in _load(path):
                 yield from self._task(task, path, real=_real(task, inherited=real))
 
-
-def _only_gets(module: str, arguments: Any) -> bool:
-    return module == "uri" and str(_get(arguments, "method") or "GET").upper() in ("GET", "HEAD")
+    def _files(self, folder: Path, name: str, *inside: str) -> list[Path]:
+        """The file of this name as Ansible looks for it: here, in the folder for its kind, beside the playbook."""
+        places = [folder, *(folder / part for part in inside), self._base, *(self._base / part for part in inside)]
+        found = [] if "{{" in name else [place / name for place in dict.fromkeys(places) if (place / name).is_file()]
+        return found or sorted(self._folder.glob("**/*.y*ml"))
 
 
 def _real(holder: Mapping[str, Any], *, inherited: bool) -> bool:
     """Whether a task runs in a check as if it were none. What a template decides may be so."""
     said = holder.get("check_mode")
     return inherited if said is None else said is not True
-
-
-def _paths(folder: Path, name: str, what: str = "**/*.y*ml") -> list[Path]:
-    """The file or folder of this name; whatever it could be, where a template makes the name."""
-    return sorted(folder.glob(what)) if "{{" in name else [folder / name]
 
 
 def _get(value: Any, *names: str) -> Any:

@@ -7,12 +7,12 @@ from functools import cached_property
 from typing import Any
 
 from opsbook.effects.channel import Call, Interrupted, channel
+from opsbook.effects.clean import first_lines
 from opsbook.effects.show import Shown
 from opsbook.errors import EffectFailed
 from opsbook.params import Secret
 
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
-_SHOWN = 400
 LIMIT = 8 * 1024 * 1024
 """Characters of an answer that are kept; whoever needs more fetches it with command()."""
 
@@ -36,13 +36,12 @@ class Response(Shown):
         try:
             return jsonlib.loads(self.text)
         except ValueError as error:
-            cut = f"more than {LIMIT} characters" if len(self.text) >= LIMIT else self.text[:_SHOWN]
+            cut = f"more than {LIMIT} characters" if len(self.text) >= LIMIT else first_lines(self.text)
             raise EffectFailed(f"{self.method} {self.url} answered no JSON: {cut}", self) from error
 
     def headline(self) -> str:
-        return (
-            f"{self.method} {self.url} -> {self.status} in {self.seconds * 1000:.0f} ms\n{self.text[:_SHOWN]}".rstrip()
-        )
+        head = f"{self.method} {self.url} -> {self.status} in {self.seconds * 1000:.0f} ms"
+        return f"{head}\n{first_lines(self.text)}".rstrip()
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -83,7 +82,7 @@ def http(
         response = _send(method, url, json, data, headers, timeout, changing)
         if not _fits(response.status, expect):
             raise EffectFailed(
-                f"{method} {url} answered {response.status}, expected {_words(expect)}: {response.text[:_SHOWN]}",
+                f"{method} {url} answered {response.status}, expected {_words(expect)}: {first_lines(response.text)}",
                 response,
             )
         return response, {**response.to_json(), "changed": changing}

@@ -16,6 +16,9 @@ LIMIT = 1024 * 1024
 """Bytes of each stream that are kept: half from its beginning, half from its end."""
 
 _POLL = 0.1
+_LONGEST_LINE = 4096
+"""Bytes of a line of output that is shown as it comes."""
+
 _SHOW = 0.25
 """Seconds between two lines of output shown while a program runs."""
 
@@ -152,11 +155,14 @@ class _Progress:
         self._rest = b""
 
     def saw(self, piece: bytes) -> None:
-        *lines, self._rest = (self._rest + piece)[-8192:].split(b"\n")
+        *lines, self._rest = (self._rest + piece).split(b"\n")
         shown = next((line for line in reversed(lines) if line.strip()), None)
+        if len(self._rest) > _LONGEST_LINE:
+            # Only whole lines are shown: a secret that is cut in two is not known as one any more.
+            self._rest = b" " * _LONGEST_LINE + b"."
         if shown is not None and time.monotonic() >= self._next:
             self._next = time.monotonic() + _SHOW
-            text = shown.decode("utf-8", errors="replace")[-400:]
+            text = shown.decode("utf-8", errors="replace") if len(shown) < _LONGEST_LINE else "(a long line)"
             self._call.sample({"line": text}, text)
 
 

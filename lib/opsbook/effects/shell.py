@@ -9,6 +9,7 @@ from typing import Any
 from opsbook.effects import process
 from opsbook.effects.basic import here
 from opsbook.effects.channel import Call, channel
+from opsbook.effects.clean import last_lines
 from opsbook.effects.show import Shown
 from opsbook.errors import EffectFailed
 from opsbook.params import Secret
@@ -28,7 +29,7 @@ class Done(Shown):
     seconds: float
 
     def headline(self) -> str:
-        said = f"{self.stdout[-400:]}{self.stderr[-400:]}".rstrip()
+        said = f"{last_lines(self.stdout)}{last_lines(self.stderr)}".rstrip()
         return f"{' '.join(self.argv)} -> {self.rc} in {self.seconds:.1f} s\n{said}".rstrip()
 
     def to_json(self) -> dict[str, Any]:
@@ -50,7 +51,8 @@ def command(
 ) -> Done:
     """Run a program on this machine. It changes, unless `changes=False` says it only reads.
 
-    `argv` is a list: nothing is read by a shell. Secrets go in by `env` or `stdin`, never in `argv`.
+    `argv` is a list: nothing is read by a shell. Secrets go in by `env` or `stdin`, never in `argv`. Raises
+    TypeError for one text instead of a list, and for a secret in it.
     `expect` is the exit code, or the codes, that mean success; `timeout` is in seconds. Raises EffectFailed
     for another code or a program that is not there; one over its time ends as interrupted.
     A check does not run it, and gives `pretend`.
@@ -125,7 +127,7 @@ def _perform(
         done = _run(call, words, cwd, env, stdin, timeout)
         good = done.rc == expect if isinstance(expect, int) else done.rc in expect
         if not good:
-            said = (done.stderr or done.stdout)[-400:].strip()
+            said = last_lines(done.stderr or done.stdout).strip()
             raise EffectFailed(f"{words[0]} ended with exit code {done.rc}: {said}".rstrip(": "), done)
         return done, {**done.to_json(), "changed": changes}
 

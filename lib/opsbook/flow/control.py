@@ -34,8 +34,17 @@ def unlock(settings: Settings, target: str, reason: str) -> lock.Lock:
             r.id == held.run and r.state == "running" for r in store.records(settings.records)
         ):
             raise Refused(f"{held.run} holds {target} and still runs.", f"Stop it first: opsbook cancel {held.run}.")
-    taken = lock.unlock(settings.state, target)
-    entry = {"time": journal.now(), "target": target, "run": taken.run, "by": operator(), "reason": reason}
-    with (settings.state / "locks" / "unlocked.jsonl").open("a", encoding="utf-8") as log:
-        log.write(json.dumps(entry, ensure_ascii=False) + "\n")
-    return taken
+    owner = next((held.run for held in lock.holders(settings.state) if held.target == target), None)
+    if owner is not None:
+        _keep(settings, {"time": journal.now(), "target": target, "run": owner, "by": operator(), "reason": reason})
+    return lock.unlock(settings.state, target)
+
+
+def _keep(settings: Settings, entry: dict[str, str]) -> None:
+    """First the reason, then the lock: one without a reason would be gone for no reason."""
+    path = settings.state / "locks" / "unlocked.jsonl"
+    try:
+        with path.open("a", encoding="utf-8") as log:
+            log.write(json.dumps(entry, ensure_ascii=False) + "\n")
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}.", "The lock was not taken away.") from error

@@ -1,6 +1,7 @@
 """Locks of a run, as the runner asks for them."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 
 from opsbook.errors import InputError, Refused
@@ -9,6 +10,9 @@ from opsbook.policy import lock
 from opsbook.policy.targets import conflict
 from opsbook.record import journal, store
 from opsbook.settings import Settings
+
+_EARLIER = timedelta(days=14)
+"""How long before a run another may have begun that worked on its target after it."""
 
 
 def acquire(settings: Settings, run: str, planned: Plan, operator: str) -> Callable[[], None]:
@@ -37,7 +41,8 @@ def _freed(settings: Settings, planned: Plan) -> bool:
 
 def _gave_back(settings: Settings, run: str) -> bool:
     record = store.exact(settings.records, run)
-    if record is None or record.state != "sealed":
+    if record is None or record.state != "sealed" or store.alive(record.folder / journal.NAME):
+        # Whoever goes on with a run takes its locks before its seal comes off.
         return False
     try:
         ends = [event for event in record.events() if event.type == "run-finished"]
@@ -47,10 +52,14 @@ def _gave_back(settings: Settings, run: str) -> bool:
 
 
 def worked_since(settings: Settings, run: str, targets: tuple[str, ...], since: str) -> list[str]:
-    """Runs that worked on a target after a time (UTC, ISO 8601), as sentences: those that started after `run`."""
+    """Runs that worked on a target after a time (UTC, ISO 8601), as sentences; also those that began before `run`.
+
+    One that began weeks earlier, or was rolled back so late, is not found: it would take a look at every record.
+    """
     found = []
+    first = (datetime.strptime(run[:8], "%Y%m%d").replace(tzinfo=UTC) - _EARLIER).strftime("%Y%m%d")
     for folder in store.newest(settings.records):
-        if folder.name[:16] < run[:16]:
+        if folder.name[:8] < first:
             break
         record = store.exact(settings.records, folder.name)
         if folder.name == run or record is None:

@@ -1,30 +1,29 @@
 """Go on with a run that stopped, or roll it back: in a new process, by whoever may write its record (ADR 12)."""
 
 import os
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from opsbook import files
 from opsbook.errors import InputError, Refused
 from opsbook.flow.context import operator, vault
 from opsbook.flow.drafts import Draft, plan
 from opsbook.flow.edits import Edit, apply, edited
-from opsbook.flow.locking import worked_since
-from opsbook.flow.running import Finished, Manner, OnStart, carry_out, make_job, undisturbed
+from opsbook.flow.locking import acquire, worked_since
+from opsbook.flow.running import Finished, Manner, OnStart, carry_out, check_answers, make_job, taken, undisturbed
 from opsbook.flow.sameness import changes_since, page_changes
 from opsbook.model.event import Event, Outcome
 from opsbook.model.past import Past
 from opsbook.model.person import Person
 from opsbook.model.plan import Plan
-from opsbook.model.redact import Redactor
+from opsbook.model.redact import MARK, Redactor
 from opsbook.model.runbook import Runbook
 from opsbook.model.text import nearest
 from opsbook.plan import bind
 from opsbook.policy import environment as environments
+from opsbook.policy import lock
 from opsbook.record import journal, seal, side, store
 from opsbook.run.secrets import Vault
 from opsbook.settings import Settings
@@ -32,7 +31,6 @@ from opsbook.source import notebook as pages
 
 _RESUMABLE = (Outcome.LOST, Outcome.WAITING, Outcome.CANCELLED, Outcome.FAILED, Outcome.ROLLBACK_FAILED)
 _PLAN = TypeAdapter(Plan)
-_TRIES, _PAUSE = 10, 0.03
 
 
 @dataclass(frozen=True)
@@ -89,8 +87,10 @@ def resume(
     """Go on with a run where it stopped. Raises InputError or Refused, and leaves everything as it was."""
     if found.outcome not in _RESUMABLE or found.past.mode != "live":
         raise InputError(f"{found.record.id} is {found.outcome}: there is nothing to go on with.", "Start a new run.")
-    _check_start(found, manner.wishes.start)
     change = edited(found.runbook, found.past, edit) if edit else None
+    runbook = change.runbook if change else found.runbook
+    _check_start(runbook, manner.wishes.start)
+    check_answers(runbook, manner, present=True)
     differs = [] if change else page_changes(settings, found.record, found.planned)
     drafted, planned = _drafted(settings, found, change)
     refusing, telling = changes_since(settings, found.record, found.planned, planned, drafted.environment)
@@ -114,14 +114,15 @@ def rollback(
         raise InputError(f"{found.runbook.name} has no rollback.", "Its page says what to do instead.")
     if not found.past.changed:
         raise InputError(f"{run} changed nothing: there is nothing to roll back.")
+    check_answers(found.runbook, manner, present=True)
     drafted, planned = _drafted(settings, found, None)
     refusing, telling = changes_since(settings, found.record, found.planned, planned, drafted.environment)
     manner = replace(manner, wishes=replace(manner.wishes, undo=True))
     return _again(settings, found, drafted, planned, manner, typed, [*refusing, *telling], person, on_start, None)
 
 
-def _check_start(found: Stopped, start: str) -> None:
-    known = [step.id for step in found.runbook.forward() if step.cells or step.manual]
+def _check_start(runbook: Runbook, start: str) -> None:
+    known = [step.id for step in runbook.forward() if step.cells or step.manual]
     if start and start not in known:
         raise InputError(f"There is no step {start}. {nearest(start, known)}", f"Steps: {', '.join(known)}.")
 
@@ -156,41 +157,64 @@ def _again(
     if absent := [name for name in missing_secrets(found) if name not in typed]:
         raise InputError([f"Secret {name} has to be typed again." for name in absent], "Use a terminal.")
     held = vault(settings, drafted.environment, drafted.bound.secrets, typed, Redactor())
+    _check_secrets(found, held)
     since = [
         *telling,
         *worked_since(settings, found.record.id, found.planned.locks, found.past.last),
     ]
     folder = found.record.folder
     with undisturbed():
-        hold = _taken(folder)
+        stale = frozenset((folder / "inbox").glob("*.json"))
+        hold = taken(folder)
         try:
-            told = {"seal": seal.unseal(folder), "outcome": found.outcome}
+            # Only now nobody else writes it. What was looked at until now has to be what there is.
+            _check_still(found)
+            told = {"outcome": found.outcome} | _opened(settings, found, planned, wait=manner.wait)
             book = journal.Journal(folder, held.redactor, again=True)
         except BaseException:
             os.close(hold)
             raise
-        # Read once more: only now nobody else writes it.
         past = _past(replace(found.record, state="lost"), book.earlier, held)
-        wishes = replace(manner.wishes, resumed=True, since=tuple(since))
-        job = make_job(settings, drafted, planned, replace(manner, wishes=wishes), folder, hold, past)
+        wishes = replace(manner.wishes, resumed=found.outcome, since=tuple(since))
+        job = make_job(settings, drafted, planned, replace(manner, wishes=wishes), folder, hold, past, stale)
         book.listeners.append(on_start(folder.name, planned, drafted.runbook))
         what = "rollback" if wishes.undo else "resume"
         event = {"operator": operator(), "for": what, "from": wishes.start, "by_hand": wishes.by_hand, "cut": book.cut}
-        past.take(book.write("run-resumed", {**event, **told, "pid": os.getpid()}, durable=True))
+        anew = {"anew": list(_behind(drafted.runbook, wishes.start))}
+        past.take(book.write("run-resumed", {**event, **told, **anew, "pid": os.getpid()}, durable=True))
         if change:
             apply(folder, change, book)
-        past.forget(set(_behind(drafted.runbook, wishes.start)))
         return carry_out(settings, job, book, held, person)
 
 
-def _taken(folder: Path) -> int:
-    """The lock of the record: of two who want to go on, one has it."""
-    for _ in range(_TRIES):
-        if (hold := files.hold(folder / journal.NAME)) is not None:
-            return hold
-        # Whoever only asks whether the run lives holds the lock for a moment.
-        time.sleep(_PAUSE)
-    raise Refused(f"{folder.name} goes on already.", f"Watch it: opsbook attach {folder.name}")
+def _check_secrets(found: Stopped, held: Vault) -> None:
+    """Every secret that the run has used is there, or what it did with it could not be replayed."""
+    marked = set(MARK.findall((found.record.folder / journal.NAME).read_text(encoding="utf-8", errors="replace")))
+    asked = {e.data["request"].get("name") for e in found.events if e.data.get("kind") == "secret"}
+    gone = sorted(name for name in {*marked, *map(str, asked)} if held.get(name) is None)
+    if gone:
+        hint = "Name it in environment.yml as it was when the run began, or start a new run."
+        raise InputError([f"The run has used the secret {name}, which is not there any more." for name in gone], hint)
+
+
+def _check_still(found: Stopped) -> None:
+    """Somebody else may have gone on with the run, and stopped again, while an editor or a prompt stood open."""
+    if len(journal.read(found.record.folder / journal.NAME)) != len(found.events):
+        raise Refused(f"{found.record.id} went on meanwhile.", "Look at it, and start again: opsbook status.")
+
+
+def _opened(settings: Settings, found: Stopped, planned: Plan, *, wait: bool) -> dict[str, Any]:
+    """Take the locks, then the seal off. Without the locks the record stays as it is. Raises Refused."""
+    run, folder = found.record.id, found.record.folder
+    had = any(held.run == run for held in lock.holders(settings.state))
+    if not wait:
+        acquire(settings, run, planned, operator())()
+    try:
+        return {"seal": seal.unseal(folder)}
+    except OSError:
+        if not had:
+            lock.release(settings.state, run)
+        raise
 
 
 def _past(record: store.Record, events: tuple[Event, ...], held: Vault) -> Past:

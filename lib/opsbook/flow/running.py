@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from opsbook import files
-from opsbook.errors import InputError, NoRoom, OpsbookError
+from opsbook.errors import InputError, NoRoom, OpsbookError, Refused
 from opsbook.flow.context import context, operator, vault
 from opsbook.flow.drafts import Draft, Request, plan, relied_on
 from opsbook.flow.locking import acquire
@@ -33,6 +34,9 @@ from opsbook.run.engine import ACCEPT, Wishes
 from opsbook.run.place import AGAIN, LOOK_FIRST, MARKED, UNKNOWN
 from opsbook.settings import Settings
 from opsbook.source import names
+
+_TRIES, _PAUSE = 200, 0.01
+"""How often, and seconds between, a record is tried to be taken that only readers look at."""
 
 RELIED_ON = "relied-on.json"
 """File of a record: every file its plan relied on, with its SHA-256."""
@@ -123,11 +127,25 @@ def recorded(
         write_json(folder / "plan.json", redactor.value(planned.to_json()))
         write_json(folder / RELIED_ON, relied_on(settings, drafted.environment))
         book = journal.Journal(folder, redactor)
-        hold = files.hold(folder / journal.NAME)
+        hold = taken(folder)
         job = make_job(settings, drafted, planned, manner, folder, hold, Past())
         book.listeners.append(on_start(folder.name, planned, drafted.runbook))
         book.write("run-started", _started(job), durable=True)
         return carry_out(settings, job, book, held, person)
+
+
+def taken(folder: Path) -> int:
+    """The descriptor that says that a process carries out the run of this record. Raises Refused if another does.
+
+    Whoever only asks whether the run lives holds it for a moment, and has to be waited for.
+    """
+    for _ in range(_TRIES):
+        if (hold := files.hold(folder / journal.NAME)) is not None:
+            return hold
+        if store.alive(folder / journal.NAME):
+            break
+        time.sleep(_PAUSE)
+    raise Refused(f"{folder.name} goes on already.", f"Watch it: opsbook attach {folder.name}")
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -148,9 +166,16 @@ def undisturbed() -> Iterator[None]:
 
 
 def make_job(
-    settings: Settings, drafted: Draft, planned: Plan, manner: Manner, folder: Path, hold: int | None, past: Past
+    settings: Settings,
+    drafted: Draft,
+    planned: Plan,
+    manner: Manner,
+    folder: Path,
+    hold: int,
+    past: Past,
+    stale: frozenset[Path] = frozenset(),
 ) -> runner.Job:
-    """The job of a run; `past` is what it did before."""
+    """The job of a run; `past` is what it did before, `stale` are requests that its earlier process left."""
     seen = context(settings, drafted.environment, folder.name, manner.mode)
     # Requests that name the operator must stay the same when somebody else goes on with the run.
     seen |= {"operator": past.operator} if past.operator else {}
@@ -165,6 +190,7 @@ def make_job(
         mode=manner.mode,
         root=settings.root,
         inbox=folder / "inbox",
+        stale=stale,
         acquire=acquire(settings, folder.name, planned, operator()),
         queue=partial(queue.place, settings.state, folder.name, planned.locks),
         wait=manner.wait,
@@ -215,8 +241,7 @@ def carry_out(
         lock.release(settings.state, folder.name)
     found = tuple(told.get("quarantined") or ())
     target = seal.quarantine(folder, settings.records) if found else folder
-    if job.hold is not None:
-        os.close(job.hold)
+    os.close(job.hold)
     return Finished(folder.name, target, ending, found, sealed, told)
 
 

@@ -28,7 +28,8 @@ def page_changes(settings: Settings, record: store.Record, planned: Plan) -> lis
     except InputError as error:
         return [error.message]
     lines = lines_of(original(record), now)
-    if not lines:
+    if not lines or now == record.text("runbook.md"):
+        # What it was changed to on the way (--edit) may stand in runbooks/ by now.
         return []
     more = [f"… {len(lines) - _MOST} more lines"] if len(lines) > _MOST else []
     return [f"{planned.path}:", *(f"  {line}" for line in lines[:_MOST]), *more]

@@ -165,7 +165,8 @@ class Watched:
         data = self.end.data
         # The ending knows its exit code by whether there was anything to undo.
         undoable = not (data["outcome"] == Outcome.FAILED and data["changed"] and data["exit_code"] == 1)
-        ending = Ending(Outcome(data["outcome"]), data["reason"], data["changed"], data["seconds"], undoable)
+        outcome, wanted = Outcome(data["outcome"]), data["exit_code"] == 0
+        ending = Ending(outcome, data["reason"], data["changed"], data["seconds"], undoable, wanted)
         found = tuple(map(str, told.get("quarantined") or ()))
         return Finished(record.id, record.folder, ending, found, record.state == "sealed", told)
 

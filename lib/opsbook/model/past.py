@@ -4,6 +4,7 @@ The same value grows while a run goes on, and is built from the journal when som
 the rules kept here.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -18,6 +19,9 @@ LOOK = "look:"
 _KEPT = frozenset({"value"})
 """Kinds that are answered from the journal wherever they stand: another value would be another run."""
 
+_FAILED = ("failed", "timeout")
+"""Statuses of a cell that went wrong by itself, and was not lost, cancelled or stopped."""
+
 _BY_RUNNER = frozenset({"ask", "confirm", "secret", "note"})
 """Kinds that reach nothing outside."""
 
@@ -27,7 +31,7 @@ class Known:
     """The latest attempt at one effect. `status` is None where it never reported; `intent` is its event's number.
 
     `marked` says that it succeeded, and nobody knows what it returned: a person marked it as done, or there was
-    no room for it.
+    no room for it. `ended` is the number of its result's event.
     """
 
     effect: Effect
@@ -39,11 +43,12 @@ class Known:
     result: Any = None
     why: str = ""
     marked: bool = False
+    ended: int = 0
 
     @property
     def unknown(self) -> bool:
-        """Nobody knows what it did, and it may have done something."""
-        return self.status in (None, Status.INTERRUPTED)
+        """Nobody knows what it did, and it may have changed something."""
+        return self.effect.changes and self.status in (None, Status.INTERRUPTED)
 
 
 class Meets(StrEnum):
@@ -54,13 +59,14 @@ class Meets(StrEnum):
     FAILURE = "failure"
     UNKNOWN = "unknown"
     OTHER = "other"
+    ABSENT = "absent"
 
 
 @dataclass
 class Before:
     """What the journal has of a cell that is about to run. `status` is how its latest attempt ended, if it did.
 
-    `kept` is a cell of a skipped step: it is replayed whole, with its failures.
+    `kept` is a cell of a skipped step: what it did is replayed, with its failures; what it did not do, it never does.
     """
 
     effects: dict[str, Known] = field(default_factory=dict)
@@ -71,27 +77,34 @@ class Before:
     def meet(self, effect: Effect, *, keyed: bool) -> tuple[Meets, Known | None]:
         """What this effect meets. From the first that runs anew, those behind it in the cell do so too."""
         known = self.effects.get(effect.key)
-        if known is not None and self.anew and not (keyed and (effect.changes or effect.kind in _KEPT)):
+        stays = keyed and (effect.changes or effect.kind in _KEPT)
+        if known is not None and self.anew and not (stays or known.unknown):
             known = None
         met = self._met(effect, known)
+        if self.kept and met not in (Meets.RESULT, Meets.FAILURE):
+            return Meets.ABSENT, known
         if met is Meets.LIVE and not self._tried_again(effect):
             self.anew = True
         return met, known
 
     def _met(self, effect: Effect, known: Known | None) -> Meets:
-        if known is None or known.marked:
-            return Meets.RESULT if known else Meets.LIVE
-        if known.status is Status.SUCCEEDED and self._tried_again(effect):
+        if known is None or (known.status is Status.SUCCEEDED and not known.marked and self._tried_again(effect)):
             return Meets.LIVE
-        if known.status is Status.SUCCEEDED:
-            return Meets.RESULT if known.digest == effect.digest else Meets.OTHER
-        if self.kept or (known.status is Status.FAILED and self.status == "succeeded"):
-            return Meets.FAILURE
-        return Meets.UNKNOWN if known.unknown and effect.changes else Meets.LIVE
+        if known.unknown or known.status is Status.SUCCEEDED:
+            answered = Meets.UNKNOWN if known.unknown else Meets.RESULT
+            return answered if known.digest == effect.digest else Meets.OTHER
+        return Meets.FAILURE if self.kept or self._went_on(known) else Meets.LIVE
+
+    def _went_on(self, known: Known) -> bool:
+        """Whether the failure of an effect is part of what its cell did. A cell that failed itself is tried again."""
+        if known.status is not Status.FAILED or self.status in _FAILED:
+            return False
+        behind = (other for other in self.effects.values() if not other.keyed and other.intent > known.ended)
+        return self.status == "succeeded" or (not known.keyed and any(behind))
 
     def _tried_again(self, effect: Effect) -> bool:
         """In a cell that failed, what only reads is read again; questions and values stay."""
-        failed = self.status in ("failed", "timeout") and not self.kept
+        failed = self.status in _FAILED and not self.kept
         return failed and not effect.changes and effect.kind not in _KEPT | _BY_RUNNER
 
 
@@ -136,11 +149,18 @@ class Past:
             self.effects[key] = replace(self.effects[key], result=result)
 
     def forget(self, steps: set[str]) -> None:
-        """These steps will run as if for the first time; that they began stays known."""
+        """These steps will run as if for the first time; that they began stays known, and what nobody knows of them."""
         for key in [key for key, known in self.effects.items() if _step(known.cell) in steps]:
-            self._drop(key)
+            if not self.effects[key].unknown:
+                self._drop(key)
+        for cell in [cell for cell in self._cells if _step(cell) in steps]:
+            self._cells[cell] = None
         for step in steps & set(self.steps):
             self.steps[step] = replace(self.steps[step], status=None)
+
+    def _resumed(self, data: Data, _: int) -> None:
+        anew = data.get("anew")
+        self.forget(set(map(str, anew)) if isinstance(anew, list) else set())
 
     def _started(self, data: Data, _: int) -> None:
         self.operator, self.mode = str(data.get("operator") or ""), str(data.get("mode") or "")
@@ -160,22 +180,24 @@ class Past:
             idempotent=data.get("idempotent") is True,
             request=data["request"],
         )
+        if key in self.effects:
+            self._drop(key)
         self.effects[key] = Known(effect, str(data["digest"]), cell, keyed, seq)
         self._intents[seq] = key
 
     def _drop_behind(self, cell: str, key: str) -> None:
         """An effect that runs anew makes those behind it, of an earlier attempt at its cell, a thing of the past."""
         names = [name for name, known in self.effects.items() if known.cell == cell and not known.keyed]
-        if key in names:
-            for name in names[names.index(key) :]:
+        for name in names[names.index(key) :] if key in names else []:
+            if name == key or not self.effects[name].unknown:
                 self._drop(name)
 
     def _drop(self, key: str) -> None:
         """Forget an effect, but not that it may have changed something."""
         known = self.effects.pop(key)
-        self._changed = self._changed or (known.unknown and known.effect.changes)
+        self._changed = self._changed or known.unknown
 
-    def _result(self, data: Data, _: int) -> None:
+    def _result(self, data: Data, seq: int) -> None:
         key = self._intents.get(data["intent"])
         if key is None or key not in self.effects:
             return
@@ -188,6 +210,7 @@ class Past:
             result=result,
             why=str(data.get("why") or ""),
             marked=bool(data.get("marked") or data.get("lost")),
+            ended=seq,
         )
         if isinstance(data.get("left_out"), list):
             self.without.update(map(str, data["left_out"]))
@@ -226,7 +249,7 @@ class Past:
         if self.mode == Mode.CHECK:
             return False
         by_hand = any(s.manual and s.role == Role.CHANGE and s.status is None for s in self.steps.values())
-        return self._changed or by_hand or any(k.unknown and k.effect.changes for k in self.effects.values())
+        return self._changed or by_hand or any(known.unknown for known in self.effects.values())
 
     def begun(self, step: str) -> bool:
         """Whether the step was begun."""
@@ -236,12 +259,19 @@ class Past:
         """Whether the step is done with: it succeeded, or was skipped."""
         return step in self.steps and self.steps[step].status in ("succeeded", "skipped")
 
-    def unsettled(self) -> str | None:
-        """An effect whose outcome nobody knows, in a step that was not skipped: no run succeeded with one."""
-        for known in self.effects.values():
-            if known.unknown and known.effect.changes and not self._kept(known.cell):
-                return known.effect.summary
-        return None
+    def unsettled(self, cells: Collection[str] | None = None) -> list[Known]:
+        """Effects whose outcome nobody knows, of these cells or of all, but for those of steps that were skipped.
+
+        A rollback leaves behind what it is there to undo: only its own effects count then.
+        """
+        found = [known for known in self.effects.values() if known.unknown and not self._kept(known.cell)]
+        if cells is not None:
+            return [known for known in found if known.cell in cells]
+        return [known for known in found if not self.undoing or self._undoes(known.cell)]
+
+    def _undoes(self, cell: str) -> bool:
+        step = self.steps.get(_step(cell))
+        return step is not None and step.role == Role.UNDO
 
     def replays(self, cell: str) -> bool:
         """Whether a cell is only replayed: it succeeded, or belongs to a step that was skipped."""
@@ -268,6 +298,7 @@ def _step(cell: str) -> str:
 
 _HANDLERS = {
     "run-started": Past._started,
+    "run-resumed": Past._resumed,
     "effect-intent": Past._intent,
     "effect-result": Past._result,
     "cell-started": Past._cell_began,

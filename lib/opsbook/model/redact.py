@@ -22,6 +22,10 @@ _LINE = 8
 _PERCENT = re.compile("%[0-9A-F]{2}")
 
 
+MARK = re.compile("⟦secret:([^⟧]*)⟧")
+"""A mark, with the name of its secret."""
+
+
 def mark(name: str) -> str:
     """What stands in a record in place of the secret."""
     return f"⟦secret:{name}⟧"
@@ -76,6 +80,7 @@ class Redactor:
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
+        self._values: dict[str, str] = {}
         self._pattern: re.Pattern[str] | None = None
 
     def add(self, name: str, value: str, *, weak: bool = False) -> None:
@@ -86,6 +91,7 @@ class Redactor:
             )
         if not value:
             return
+        self._values[name] = value
         for form in forms(value):
             self._names.setdefault(form, name)
         known = sorted(self._names, key=len, reverse=True)
@@ -108,6 +114,16 @@ class Redactor:
         if isinstance(value, list | tuple):
             return [self.value(item) for item in value]
         return value
+
+    def exact(self, value: Any) -> bool:
+        """Whether a JSON value comes back whole when its marks are replaced: it holds secrets as they are, or none."""
+        if self._pattern is None:
+            return True
+        if isinstance(value, str):
+            return all(self._values[self._names[found[0]]] == found[0] for found in self._pattern.finditer(value))
+        if isinstance(value, dict):
+            return all(self.exact(str(key)) and self.exact(item) for key, item in value.items())
+        return all(map(self.exact, value)) if isinstance(value, list | tuple) else True
 
     @property
     def longest(self) -> int:

@@ -15,9 +15,10 @@ def slug(text: str) -> str:
 def nearest(word: str, known: Iterable[str]) -> str:
     """`, did you mean X?` for the nearest known word, or a list of what there is."""
     names = sorted(known)
-    match = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
-    if match:
-        return f"Did you mean {match[0]}?"
+    matches = difflib.get_close_matches(word, names, n=3, cutoff=0.5)
+    if matches:
+        # Letters that were typed in another order are the likelier slip.
+        return f"Did you mean {next((m for m in matches if sorted(m) == sorted(word)), matches[0])}?"
     return f"There is: {', '.join(names)}." if names else "There is none yet."
 
 

@@ -69,7 +69,8 @@ def bind(
             else:
                 values[name] = check(parameter, given[name], environment)
         except ValueError as error:
-            problems.append(f"Parameter {name}: {error}.")
+            said = str(error)
+            problems.append(f"Parameter {name}: {said}{'' if said.endswith(('.', '?')) else '.'}")
     return Bound(values, secrets, tuple(missing), tuple(problems))
 
 
@@ -96,11 +97,8 @@ def _in_choices(parameter: Parameter, value: Value, environment: Environment) ->
     for item in value if isinstance(value, list) else [value]:
         if item not in choices:
             what = parameter.choice_of.lower()
-            raise ValueError(
-                f"there is no {what} {quoted(str(item))} in {environment.name}. {nearest(str(item), choices)}".rstrip(
-                    "."
-                )
-            )
+            hint = nearest(str(item), choices)
+            raise ValueError(f"there is no {what} {quoted(str(item))} in {environment.name}. {hint}")
 
 
 def _reference(name: str, typed: str | Sequence[str]) -> str:

@@ -172,10 +172,10 @@ def _absent(root: Path, wanted: str, known: list[Record]) -> str:
 def _state(folder: Path) -> str:
     if os.path.lexists(folder / SEAL):
         return "sealed"
-    return "running" if _alive(folder / journal.NAME) else "lost"
+    return "running" if alive(folder / journal.NAME) else "lost"
 
 
-def _alive(path: Path) -> bool:
+def alive(path: Path) -> bool:
     """Does a process of the run still hold its journal?"""
     if not is_plain(path):
         return False

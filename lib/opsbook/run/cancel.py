@@ -6,20 +6,19 @@ from collections.abc import Callable
 
 
 class Cancel:
-    """How urgently somebody wants the run to stop: 0 not, 1 before the next effect, 2 now, 3 at any price."""
+    """How urgently somebody wants the run to stop: 0 not, 1 before the next effect, 2 now, 3 and more at any price."""
 
     def __init__(self) -> None:
         self.level = 0
         self.by = ""
         self.changed = asyncio.Event()
-        self.on_first: Callable[[str], None] = lambda _: None
+        self.on_request: Callable[[str, int], None] = lambda by, level: None
 
     def request(self, by: str) -> None:
         """One step up the ladder."""
-        self.level = min(self.level + 1, 3)
+        self.level += 1
         self.by = self.by or by
-        if self.level == 1:
-            self.on_first(by)
+        self.on_request(by, self.level)
         self.changed.set()
 
     def clear(self) -> None:

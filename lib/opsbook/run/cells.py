@@ -9,6 +9,7 @@ from typing import Any
 from opsbook.errors import OpsbookError
 from opsbook.model.event import Sink
 from opsbook.model.past import LOOK, Past
+from opsbook.model.redact import Redactor
 from opsbook.model.runbook import Cell, Role
 from opsbook.run.cancel import Cancel
 from opsbook.run.gate import Gate
@@ -129,7 +130,7 @@ class Cells:
         except (KernelDied, OpsbookError, asyncio.CancelledError) as died:
             reason = str(died) or "the kernel was ended"
             return {}, Ended("died", f"{why.why}; {reason}" if why else reason)
-        return reply, why or _judge(reply)
+        return reply, why or _judge(reply, self._outputs.redactor)
 
     async def _until_over(self, work: "asyncio.Task[dict[str, Any]]", limit: float) -> Ended | None:
         """Wait for the cell; None if it ended by itself. The clock stands while a person is asked."""
@@ -167,11 +168,12 @@ class Cells:
                 await asyncio.wait({work})
 
 
-def _judge(reply: dict[str, Any]) -> Ended:
+def _judge(reply: dict[str, Any], redactor: Redactor) -> Ended:
     if reply["status"] == "ok":
         return Ended("succeeded")
     if reply["status"] == "error":
-        name, text = str(reply.get("ename", "error")), str(reply.get("evalue", ""))[:LONGEST_REASON]
+        # Redacted whole, and then cut: half a secret is not known as one any more.
+        name, text = str(reply.get("ename", "error")), redactor.text(str(reply.get("evalue", "")))[:LONGEST_REASON]
         if name == "Unpredictable":
             return Ended("unpredictable", text)
         # An effect's failure is a sentence of its own; any other exception needs its name to make sense.

@@ -3,6 +3,7 @@
 The clock of a cell stands while a person is asked.
 """
 
+import asyncio
 import time
 from typing import Any
 
@@ -26,6 +27,15 @@ class Desk:
         self._questions = questions
         self._waited = 0.0
         self._waiting: dict[int, float] = {}
+        self._withdrawn = asyncio.Event()
+
+    def withdraw(self) -> None:
+        """Take back what is asked, and ask no more: the run is to stop."""
+        self._withdrawn.set()
+
+    def clear(self) -> None:
+        """What follows may ask again."""
+        self._withdrawn.clear()
 
     @property
     def present(self) -> bool:
@@ -38,11 +48,19 @@ class Desk:
         return self._waited + (now - min(self._waiting.values()) if self._waiting else 0.0)
 
     async def put(self, number: int, question: Question) -> Answer:
-        """Ask for the effect with this number. Raises Unanswered."""
+        """Ask for the effect with this number. Raises Unanswered, also where the question is withdrawn."""
         self._waiting[number] = started = time.monotonic()
+        asking = asyncio.create_task(self._questions.put(question))
+        withdrawn = asyncio.create_task(self._withdrawn.wait())
         try:
-            return await self._questions.put(question)
+            await asyncio.wait({asking, withdrawn}, return_when=asyncio.FIRST_COMPLETED)
+            if not asking.done():
+                raise Unanswered(question)
+            return asking.result()
         finally:
+            for task in (asking, withdrawn):
+                task.cancel()
+            await asyncio.gather(asking, withdrawn, return_exceptions=True)
             del self._waiting[number]
             self._waited += 0.0 if self._waiting else time.monotonic() - started
 

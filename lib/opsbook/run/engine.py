@@ -20,13 +20,17 @@ from opsbook.model.plan import Plan
 from opsbook.model.redact import Redactor
 from opsbook.model.runbook import Cell, Role, Step
 from opsbook.run.cells import Ended
-from opsbook.run.choice import Choice, after_failure, prompt
+from opsbook.run.choice import NAME, Choice, after_failure, prompt
 from opsbook.run.kernel import Kernel
 from opsbook.run.look import Look
+from opsbook.run.place import MARKED, never_met
 from opsbook.run.questions import Unanswered
 from opsbook.run.steps import StepFailed, Steps
 
 End = tuple[Outcome, str]
+
+_END = Step("end", "behind the last step", "End", Role.READ, "", 0)
+"""Where what is wrong with a run shows that no step failed for."""
 
 ACCEPT = "accept-changes"
 """Name of the question whether to go on although something differs from then."""
@@ -36,17 +40,24 @@ ACCEPT = "accept-changes"
 class Wishes:
     """What the operator wants of this run beyond its plan.
 
-    `undo`: roll back what the run did. `resumed`: it goes on; `since` says what has changed on its target, and
-    `start` is the step before which all that is not done with is left out.
+    `undo`: roll back what the run did. `resumed` is how it ended before, if it goes on; `since` says what has changed
+    on its target, and `start` is the step before which all that is not done with is left out.
     """
 
     undo: bool = False
-    resumed: bool = False
+    resumed: str = ""
     since: tuple[str, ...] = ()
     start: str = ""
     by_hand: bool = False
     pause_on_failure: bool = False
     retry_unknown: bool = False
+
+    def as_before(self, ending: Ending) -> Ending:
+        """The ending of a run whose rollback did not begin: it is what it was, and only the command says otherwise."""
+        outcome = Outcome.CANCELLED if self.resumed == Outcome.LOST else Outcome(self.resumed)
+        left = ending.changed and outcome is not Outcome.SUCCEEDED
+        why = f"it is as it was: the rollback did not begin, {ending.reason}"
+        return Ending(outcome, why, left, ending.seconds, ending.undoable, says=ending.exit_code)
 
 
 class Engine:
@@ -68,6 +79,7 @@ class Engine:
         self._runbook, self._past = steps.runbook, steps.past
         self._gate, self._cells, self._sink = steps.gate, steps.cells, steps.sink
         self._skipped: list[str] = []
+        self._began = True
 
     async def run(self) -> Ending:
         """Run to the end; the ending is journaled by the caller, with the seal."""
@@ -83,10 +95,13 @@ class Engine:
             outcome, reason = Outcome.FAILED, f"{error.message} {error.hint}".strip()
         seconds = round(time.monotonic() - started, 3)
         left = self._past.changed and outcome not in (Outcome.SUCCEEDED, Outcome.ROLLED_BACK)
-        return Ending(outcome, reason, left, seconds, undoable=self._runbook.front.rollback != "none")
+        undoable = self._runbook.front.rollback != "none"
+        ending = Ending(outcome, reason, left, seconds, undoable, wanted=self._wishes.undo)
+        return ending if self._began else self._wishes.as_before(ending)
 
     async def _work(self) -> End:
         if self._wishes.resumed and (refused := await self._agreed()) is not None:
+            self._began = self._past.undoing or not self._wishes.undo
             return refused
         if self._wishes.undo or self._past.undoing:
             return await self._rollback(f"{self._steps.questions.operator} wants it undone")
@@ -144,7 +159,7 @@ class Engine:
                 await self._open_kernel()
             for step in self._forward_steps():
                 await self._through(step)
-            self._no_poison()
+            await self._settled()
         except StepFailed as failure:
             return await self._failed(failure)
         return self._succeeded()
@@ -166,28 +181,38 @@ class Engine:
             told += f", without {', '.join(sorted(self._past.without))}"
         return Outcome.SUCCEEDED, told
 
-    def _no_poison(self) -> None:
-        """A refusal that nobody noticed, in a thread behind the last cell, is a failure all the same."""
-        why = self._gate.poison
-        if why is None and not self._past.undoing and (unsettled := self._past.unsettled()):
-            why = f"the outcome of {unsettled} is unknown, and the page did not come to it again"
-        if why is not None:
-            raise StepFailed(Step("end", "behind the last step", "End", Role.READ, "", 0), Ended("failed", why))
+    async def _settled(self) -> None:
+        """Nothing is over while a refusal went unnoticed, or while nobody knows what became of an effect."""
+        if self._gate.poison is not None:
+            raise StepFailed(_END, Ended("failed", self._gate.poison))
+        for known in self._past.unsettled():
+            try:
+                answer = await self._steps.or_cancelled(never_met(known))
+            except Unanswered as error:
+                raise StepFailed(_END, Ended("waiting", str(error))) from error
+            if answer is None:
+                raise StepFailed(_END, Ended("cancelled", f"cancelled by {self._steps.cancel.by}"))
+            if answer.value != MARKED:
+                raise StepFailed(_END, Ended("waiting", f"{known.effect.summary} is to be looked at first"))
+            self._gate.ledger.mark_done(known, answer.by)
 
     async def _through(self, step: Step) -> None:
         """Run a step, as often as a person wants it. Raises StepFailed."""
         if self._left_out(step):
             self._steps.leave_out(step, f"left out: the run went on from {self._wishes.start}")
-        while not self._left_out(step):
+        else:
+            await self._tried(step)
+        if self._past.steps[step.id].status == "skipped":
+            self._skipped.append(step.title)
+
+    async def _tried(self, step: Step) -> None:
+        while True:
             try:
                 await self._steps.run(step)
             except StepFailed as failure:
-                if not await self._again(failure):
-                    break
-            else:
-                break
-        if self._past.steps[step.id].status == "skipped":
-            self._skipped.append(step.title)
+                if await self._again(failure):
+                    continue
+            return
 
     def _left_out(self, step: Step) -> bool:
         """Whether a step lies before the one from which the operator goes on, and never finished."""
@@ -216,7 +241,7 @@ class Engine:
     def _asks(self, failure: StepFailed) -> bool:
         """Whether a person is asked what to do: not where the page says so already, and nobody wants it otherwise."""
         by_itself = self._runbook.front.rollback == "automatic" and self._undoable()
-        asks = self._steps.questions.present and self._steps.mode is Mode.LIVE and not self._wishes.by_hand
+        asks = self._steps.questions.answered(NAME) and self._steps.mode is Mode.LIVE and not self._wishes.by_hand
         failed = failure.ended.status in ("failed", "timeout", "died")
         return asks and failed and (self._wishes.pause_on_failure or not by_itself)
 
@@ -281,9 +306,9 @@ class Engine:
     async def _wants_rollback(self, cancelled: bool) -> bool:
         """Automatic after a failure; with a person present, who stopped the run is asked."""
         mode = self._runbook.front.rollback
-        if mode == "automatic" and not cancelled:
+        if mode == "automatic" and not cancelled and not self._wishes.pause_on_failure:
             return True
-        if mode == "manual" or not self._steps.questions.present:
+        if mode == "manual" or not self._steps.questions.answered("roll-back"):
             return False
         question = Question("roll-back", "decide", "Roll back what was changed?", ("yes", "no"))
         try:
@@ -302,7 +327,7 @@ class Engine:
             for step in self._runbook.undo():
                 if step.cells or step.manual:
                     await self._steps.run(step)
-            self._no_poison()
+            await self._settled()
         except NoRoom:
             raise
         except (StepFailed, OpsbookError) as failure:

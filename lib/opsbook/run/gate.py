@@ -28,7 +28,7 @@ from opsbook.run.desk import ASKED, KINDS, Desk
 from opsbook.run.ledger import Ledger
 from opsbook.run.look import REMEMBERED
 from opsbook.run.marks import Marks
-from opsbook.run.place import AGAIN, MARKED, Place, other, what_became
+from opsbook.run.place import AGAIN, MARKED, Place, asked, other, what_became
 from opsbook.run.questions import Unanswered
 
 Frame = dict[str, Any]
@@ -99,6 +99,12 @@ class Gate:
     def clear(self) -> None:
         """What stopped the run was dealt with: what follows (a rollback) is wanted."""
         self.poison = self.stopping = self.halted = self.pause = None
+        self._desk.clear()
+
+    def stop(self, why: str) -> None:
+        """Nothing begins any more, and nobody is asked."""
+        self.stopping = self.stopping or why
+        self._desk.withdraw()
 
     def abandon(self, why: str) -> None:
         """The kernel will not report any more: every open effect is interrupted."""
@@ -206,7 +212,7 @@ class Gate:
             return
         if self.mode is not Mode.SESSION:
             await self._marks.wait(number)
-        effect, keyed = self._effect(frame, place), frame.get("key") is not None
+        effect, keyed = asked(frame, place, self._redactor), frame.get("key") is not None
         why = self._stopped(place) or self._clash(frame, effect, place)
         decision = decide(effect, self.mode, place.role, sandbox=self._sandbox, simulated=self.simulated)
         if why or decision.answer is Answer.REFUSE:
@@ -218,6 +224,9 @@ class Gate:
         met, known = place.before.meet(effect, keyed=keyed)
         if known is None or met is Meets.LIVE:
             await self._allow(number, effect, place, decision, keyed=keyed)
+        elif met is Meets.ABSENT:
+            why = f"{effect.summary} is not done: its step was skipped"
+            self._send({"id": number, "do": "fail", "why": why, "result": None})
         elif met is Meets.UNKNOWN:
             await self._look_first(number, effect, known, place, decision, keyed=keyed)
         else:
@@ -229,27 +238,12 @@ class Gate:
 
     def _pause(self, number: int, why: str) -> None:
         """The run stops here, and can be resumed."""
-        self.pause = self.pause or why
-        self._no(number, why)
+        self.pause = self.pause or (None if self.stopping else why)
+        self._no(number, self.stopping or why)
 
     def _stopped(self, place: Place) -> str:
         """Why nothing of this cell may begin any more."""
         return self.stopping or self.halted or self.poison or ("" if place is self.place else "its cell is over")
-
-    def _effect(self, frame: Frame, place: Place) -> Effect:
-        kind = str(frame["kind"])
-        order = frame.get("key")
-        if order is None:
-            place.counts[kind] += 1
-            order = place.counts[kind]
-        return Effect(
-            kind=kind,
-            key=f"{LOOK if place.look else ''}{place.cell}/{kind}/{order}",
-            summary=self._redactor.text(str(frame["summary"])),
-            changes=bool(frame["changes"]),
-            idempotent=bool(frame.get("idempotent")),
-            request=self._redactor.value(dict(frame["request"])),
-        )
 
     def _clash(self, frame: Frame, effect: Effect, place: Place) -> str:
         """Every effect of a cell has a key of its own, or a replay could mix them up."""

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,17 @@ LIMIT = 65536
 KINDS = ("cancel", "answer", "note")
 
 
-async def watch(folder: Path, take: Callable[[dict[str, Any]], None], refuse: Callable[[str, str], None]) -> None:
-    """Hand every request to `take`, and every file that is none to `refuse` with the reason. Never returns."""
-    refused: set[Path] = set()
+async def watch(
+    folder: Path,
+    take: Callable[[dict[str, Any]], None],
+    refuse: Callable[[str, str], None],
+    stale: Iterable[Path] = (),
+) -> None:
+    """Hand every request to `take`, and every file that is none to `refuse` with the reason. Never returns.
+
+    Files that are `stale` are not looked at.
+    """
+    refused = set(stale)
     while True:
         for path in sorted(set(folder.glob("*.json")) - refused):
             try:

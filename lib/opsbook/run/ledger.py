@@ -133,12 +133,14 @@ class Ledger:
     def _kept(self, item: _Open, result: Any) -> Data:
         """The result as the journal keeps it: itself, or a file where it is long. How it ended is never lost."""
         text = json.dumps(self._redactor.value(result), ensure_ascii=False)
+        # Where a secret stands in another form, such as base64, its mark does not say in which.
+        kept = {} if self._redactor.exact(result) else {"lost": "it holds a secret in another form than it is kept in"}
         if len(text) <= INLINE:
-            return {"result": result}
+            return {"result": result} | kept
         name = f"{item.intent:04d}-{slug(item.effect.kind)}-result.json"
         short = {"changed": result.get("changed")} if isinstance(result, dict) else None
         try:
-            return {"result": short, "file": self._sink.blob("effects", name, text.encode())}
+            return {"result": short, "file": self._sink.blob("effects", name, text.encode())} | kept
         except OpsbookError as error:
             return {"result": short, "lost": f"{len(text)} characters could not be stored: {error}"}
 

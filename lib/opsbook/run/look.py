@@ -31,11 +31,12 @@ class Look:
     def saw(self, effect: Effect, status: Status, result: object, why: str) -> None:
         """An effect of the look has ended."""
         known = self._past.effects.get(effect.key.removeprefix(LOOK))
-        if known is None:
+        if known is None or known.marked:
             return
         if status is not Status.SUCCEEDED:
             self._note(f"{effect.summary}: {why}")
-        for line in _differ(known.result, result):
+        # Redacted whole, and then shortened: a secret that is cut in two is not known as one any more.
+        for line in _differ(*map(self._redactor.value, (known.result, result))):
             self._note(f"{effect.summary}: {line}")
 
     def failed(self, step: str, why: str) -> None:

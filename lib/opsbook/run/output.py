@@ -43,7 +43,7 @@ class Outputs:
 
     def __init__(self, sink: Sink, redactor: Redactor, on_mark: Callable[[int], None], mark_type: str) -> None:
         self._sink = sink
-        self._redactor = redactor
+        self.redactor = redactor
         self._on_mark = on_mark
         self._mark_type = mark_type
         self._cell = _Cell("")
@@ -93,7 +93,7 @@ class Outputs:
 
     def _stream(self, source: str, name: str, text: str) -> None:
         """Text from one source: each is redacted by itself, or one could part another's secret in two."""
-        stream = self._cell.streams.setdefault((source, name), self._redactor.stream())
+        stream = self._cell.streams.setdefault((source, name), self.redactor.stream())
         self._text(name, stream.feed(text))
 
     def _text(self, name: str, text: str) -> None:

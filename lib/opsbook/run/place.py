@@ -1,12 +1,15 @@
 """Where in the page an effect is asked for, and what is said where the journal and a cell do not agree."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from opsbook.model.differ import changes_of
 from opsbook.model.effect import Effect
-from opsbook.model.past import Before, Known
+from opsbook.model.past import LOOK, Before, Known
 from opsbook.model.person import Question
+from opsbook.model.redact import Redactor
 from opsbook.model.runbook import Role
 from opsbook.run.look import Look
 
@@ -29,11 +32,34 @@ class Place:
     keys: set[str] = field(default_factory=set)
 
 
+def asked(frame: Mapping[str, Any], place: Place, redactor: Redactor) -> Effect:
+    """What a cell asks for. Its key is the one that it gave, or the effect's number among those of its kind."""
+    kind, order = str(frame["kind"]), frame.get("key")
+    if order is None:
+        place.counts[kind] += 1
+        order = place.counts[kind]
+    return Effect(
+        kind=kind,
+        key=f"{LOOK if place.look else ''}{place.cell}/{kind}/{order}",
+        summary=redactor.text(str(frame["summary"])),
+        changes=bool(frame["changes"]),
+        idempotent=bool(frame.get("idempotent")),
+        request=redactor.value(dict(frame["request"])),
+    )
+
+
 def other(known: Known, effect: Effect) -> str:
     """A cell asks for something else than it did: guessing which is meant is nobody's business."""
     asked = [f"{c.what}: {c.before!r} -> {c.after!r}" for c in changes_of(known.effect.request, effect.request)]
     differs = "; ".join(asked) or "the kind of effect, or whether it changes something"
     return f"{effect.summary} asks for something else than in the journal: {differs}"
+
+
+def never_met(known: Known) -> Question:
+    """The question about such an effect where the page does not come to it again."""
+    text = f"{known.effect.summary}: nobody knows what it did. Look at its target; is it as it should be?"
+    detail = f"It began and {known.why or 'never reported'}. `look` stops here; the run can be resumed again."
+    return Question(UNKNOWN, "decide", text, (LOOK_FIRST, MARKED), detail)
 
 
 def what_became(known: Known, effect: Effect) -> Question:

@@ -24,13 +24,17 @@ class Questions:
         self._person = person
         self._known = {name: Answer(value, f"{operator} (given ahead)") for name, value in known.items()}
         self._gone = False
-        self._open: dict[str, tuple[Question, int, asyncio.Future[Answer]]] = {}
+        self._open: dict[int, tuple[Question, asyncio.Future[Answer]]] = {}
         self._turn = asyncio.Lock()
 
     @property
     def present(self) -> bool:
         """Whether somebody is there, or was: whoever lost the terminal may come back with attach."""
         return self._person.present
+
+    def answered(self, name: str) -> bool:
+        """Whether a question of this name would be answered: somebody is there, or did it ahead."""
+        return self.present or name in self._known
 
     async def put(self, question: Question) -> Answer:
         """The answer, journaled. Raises Unanswered if nobody can give one."""
@@ -60,13 +64,13 @@ class Questions:
     async def _ask(self, question: Question, number: int) -> Answer:
         """First of: the person at the terminal, a request in the inbox. One question at a time on the terminal."""
         elsewhere: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._open[question.name] = (question, number, elsewhere)
+        self._open[number] = (question, elsewhere)
         here = asyncio.create_task(self._in_turn(question))
         try:
             await asyncio.wait({here, elsewhere}, return_when=asyncio.FIRST_COMPLETED)
             return elsewhere.result() if elsewhere.done() else here.result()
         finally:
-            del self._open[question.name]
+            del self._open[number]
             here.cancel()
             await asyncio.gather(here, return_exceptions=True)
 
@@ -83,16 +87,17 @@ class Questions:
         return await never
 
     def offer(self, name: str, answer: Answer, asked: int | None = None) -> None:
-        """An answer that came through the inbox: for the question that stands, or for one that will.
+        """An answer that came through the inbox: for the first question of this name that stands, or for one that will.
 
-        With `asked` it is for that question alone. Raises ValueError if it answers nothing.
+        With `asked` it is for the question of that number alone. Raises ValueError if it answers nothing.
         """
-        question, number, future = self._open.get(name, (None, None, None))
-        if asked is not None and (asked != number or future is None or future.done()):
+        open_ = {n: (q, f) for n, (q, f) in self._open.items() if q.name == name and not f.done()}
+        question, future = open_.get(asked or min(open_, default=0), (None, None))
+        if asked is not None and future is None:
             raise ValueError(f"{name} was answered before, or is not asked any more")
         if question is not None and not question.accepts(answer.value):
             raise ValueError(f"{answer.value!r} does not answer {name}: it takes {', '.join(question.choices)}")
-        if future is None or future.done():
+        if future is None:
             self._known[name] = answer
         else:
             future.set_result(answer)

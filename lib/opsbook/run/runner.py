@@ -41,7 +41,8 @@ class Job:
     `context` is what cells see as `here`; `answers` were given ahead; `inbox` is the folder for requests
     of other processes; `hold` keeps the journal locked for as long as anything of the run lives. `acquire` takes
     the locks or raises Refused, and is asked again where the operator wants to `wait`, in a place that `queue`
-    gives. `past` is what the run did before, if it goes on.
+    gives. `past` is what the run did before, if it goes on; `stale` are requests in the inbox that its earlier
+    process never took.
     """
 
     run: str
@@ -54,12 +55,13 @@ class Job:
     mode: Mode
     root: Path
     inbox: Path
+    hold: int
     acquire: Callable[[], None]
     queue: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
+    stale: frozenset[Path] = frozenset()
     wait: bool = False
     past: Past = field(default_factory=Past)
     wishes: Wishes = field(default_factory=Wishes)
-    hold: int | None = None
     keep_environment: tuple[str, ...] = ()
 
 
@@ -92,7 +94,7 @@ async def _locked(job: Job, sink: Sink, cancel: Cancel) -> Ending | None:
                 job.acquire()
             except Refused as error:
                 if not job.wait:
-                    return _not_locked(job, Outcome.REFUSED, f"{error.message} {error.hint}".strip())
+                    return _not_begun(job, Outcome.REFUSED, f"{error.message} {error.hint}".strip())
                 if error.message != told:
                     sink.write("waiting-for-lock", {"why": error.message})
                     told = error.message
@@ -102,11 +104,12 @@ async def _locked(job: Job, sink: Sink, cancel: Cancel) -> Ending | None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(cancel.changed.wait(), LOCK_EVERY)
             if cancel.level:
-                return _not_locked(job, Outcome.CANCELLED, f"cancelled by {cancel.by} before it began")
+                return _not_begun(job, Outcome.CANCELLED, f"cancelled by {cancel.by} before it began")
 
 
-def _not_locked(job: Job, outcome: Outcome, why: str) -> Ending:
-    return Ending(outcome, why, changed=job.past.changed, seconds=0.0)
+def _not_begun(job: Job, outcome: Outcome, why: str) -> Ending:
+    ending = Ending(outcome, why, changed=job.past.changed, seconds=0.0)
+    return job.wishes.as_before(ending) if job.wishes.undo and not job.past.undoing else ending
 
 
 def _engine(job: Job, sink: Sink, vault: Vault, questions: Questions, cancel: Cancel) -> Engine:
@@ -124,11 +127,11 @@ def _engine(job: Job, sink: Sink, vault: Vault, questions: Questions, cancel: Ca
     )
     outputs = Outputs(sink, vault.redactor, gate.mark, MARK)
 
-    def stop(by: str) -> None:
-        gate.stopping = f"cancelled by {by}"
-        sink.write("cancel-requested", {"by": by}, durable=True)
+    def stop(by: str, level: int) -> None:
+        gate.stop(f"cancelled by {by}")
+        sink.write("cancel-requested", {"by": by, "level": level}, durable=True)
 
-    cancel.on_first = stop
+    cancel.on_request = stop
 
     async def start_kernel() -> kernel.Kernel:
         started = kernel.Kernel(spare.take(job.run))
@@ -173,7 +176,9 @@ async def _watch_inbox(job: Job, sink: Sink, questions: Questions, cancel: Cance
     def refuse(name: str, why: str) -> None:
         sink.write("request-refused", {"file": name, "why": why})
 
-    await inbox.watch(job.inbox, take, refuse)
+    for path in sorted(job.stale):
+        refuse(path.name, "it came before the run stopped; what goes on now is asked anew")
+    await inbox.watch(job.inbox, take, refuse, job.stale)
 
 
 # -- session mode

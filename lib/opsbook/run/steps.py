@@ -119,6 +119,8 @@ class Steps:
         if answer.value == SKIP:
             return Ended("skipped", answer.note)
         if answer.value == DONE:
+            for known in self.past.unsettled({cell.id for cell in step.cells}):
+                self.gate.ledger.mark_done(known, answer.by)
             return Ended("succeeded", answer.note)
         return Ended("failed", f"{answer.by} reported a problem: {answer.note}".rstrip(": "))
 
