@@ -311,6 +311,7 @@ def test_three_end_every_process_and_the_next_ends_the_question(project: Project
     assert pane.wait() == 5, pane.screen
     ended_cancelled(project)
     assert answers(project) == []
+    assert [each["level"] for each in told(project, "cancel-requested")] == [1, 2, 3, 4]
     assert did(project) == ["one", "begun"]
 
 
@@ -329,7 +330,7 @@ def test_the_offer_of_a_rollback_outlives_its_terminal(project: Project, tmux: T
 
 @pytest.mark.parametrize("moment", ["effect", "question", "step by hand"])
 def test_cancel_from_elsewhere(project: Project, tmux: Tmux, moment: str) -> None:
-    """Once stops before the next effect; a question inside an effect is one, and ends at the second."""
+    """Once stops before the next effect, and whoever is asked is not asked any more; twice interrupts an effect."""
     body = {"effect": HANGS, "question": ASKS, "step by hand": "pass\n```\n\n### By hand\nTurn it.\n\n```text\nit"}
     page(project, body[moment], "manual")
     pane = tmux.open(*RUN, "--yes")
@@ -337,13 +338,13 @@ def test_cancel_from_elsewhere(project: Project, tmux: Tmux, moment: str) -> Non
         until(lambda: did(project) == ["one", "begun"], "the effect")
     else:
         pane.wait_for("[yes/no]" if moment == "question" else "[done/skip/problem]")
-    for _ in range(1 if moment == "step by hand" else 2):
+    for _ in range(2 if moment == "effect" else 1):
         assert "was asked to stop" in project.opsbook("cancel", "last", check=True).out
     assert pane.wait() == 5, pane.screen
     found = ended(project, "cancelled")
     assert bool(found["unknown"]) == (moment == "effect")
     taken = told(project, "request-taken")
-    assert [request["kind"] for request in taken] == ["cancel"] * (1 if moment == "step by hand" else 2)
+    assert [request["kind"] for request in taken] == ["cancel"] * (2 if moment == "effect" else 1)
     assert all("@" in request["by"] for request in taken)
     assert f"cancelled by {taken[0]['by']}" in pane.screen
     assert answers(project) == []

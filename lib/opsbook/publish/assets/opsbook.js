@@ -109,7 +109,8 @@
         const problem = this.problem(parameter, value);
         good = good && !problem;
         this.say(parameter, problem);
-        if (value !== (parameter.default ?? "")) words.push("-p", quoted(`${parameter.name}=${value}`));
+        if (value === "" && parameter.required) words.push("-p", `${parameter.name}=…`);
+        else if (value !== (parameter.default ?? "")) words.push("-p", quoted(`${parameter.name}=${value}`));
       }
       this.line = words.join(" ");
       first(".ob-line code", this.element).textContent = this.line;
@@ -158,7 +159,7 @@
   function show(values, touched) {
     const known = new Map(values.map(([parameter, value]) => [parameter.name, touched.has(parameter.name) ? value : ""]));
     for (const name of all(".ob-code .n, .ob-code .nv")) {
-      const value = known.get(name.textContent);
+      const value = known.get(name.textContent.replace(/^\$\{?|\}$/g, ""));
       name.classList.toggle("ob-value", Boolean(value));
       if (value) name.dataset.value = value;
     }

@@ -1,0 +1,100 @@
+"""A site that was really built, of a project with records, and a real browser without a network."""
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import HOSTS, POLICY, Project
+
+ROOT = Path(__file__).resolve().parents[2]
+EVIL = "<img src=x onerror=window.bad=1><script>window.bad=1</script><a href='javascript:window.bad=1'>x</a>"
+
+PAGE = """\
+## Overview
+When the cache is full, see [the other page](check-it.md). Then `redis-cli -h {host}` answers.
+
+## Parameters
+
+```python tags=["parameters"]
+from typing import Annotated, Literal
+from opsbook.params import Between, Duration, Pattern, Secret
+name: str                                             # Any text at all
+percent: Annotated[int, Between(1, 50)] = 10          # How much
+how: Literal["soft", "hard"] = "soft"                 # In which way
+pause: Duration = Duration("30s")                     # Between two
+host: Annotated[str, Pattern("[a-z]+-[0-9]+")] = "web-1"   # Where
+tags: list[str] = []                                  # What else
+token: Secret                                         # For the API
+```
+
+## Steps
+
+### Clear it
+Expected: it is empty.
+
+```python
+from opsbook import command
+command(["echo", name, str(percent)])
+```
+
+### Look at it yourself
+Open the page of $host.
+"""
+FRONT = "title: Clear the cache\nsummary: The cache of a host is full.\nkind: maintenance\nalerts: [CacheFull]\n"
+CHECK = """\
+## Parameters
+
+```python tags=["parameters"]
+what: str = "true"   # What to do
+```
+
+## Steps
+
+### Do it
+
+```python
+from opsbook import command
+command(["sh", "-c", what])
+```
+"""
+CHECK_FRONT = "title: Check it\nsummary: Is it well?\nkind: check\n"
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Two runbooks, a page of docs, one run that went well, one that failed with a hostile output."""
+    made = Project(tmp_path_factory.mktemp("site") / "project")
+    made.write("opsbook.toml", 'records = "records"\n')
+    made.write("playbooks/inventories/dev/hosts.yml", HOSTS)
+    made.write("playbooks/inventories/dev/environment.yml", POLICY + "contacts: ['storage: #storage']\n")
+    made.write("docs/manual.md", "# Manual\n\nHow it is meant.\n")
+    for name, front, text in (("clear-cache", FRONT, PAGE), ("check-it", CHECK_FRONT, CHECK)):
+        made.write(f"runbooks/{name}.md", f"---\n{front}owner: storage\nreviewed: 2026-11-20\n---\n\n{text}")
+    shutil.copy(ROOT / "mkdocs.yml", made.root / "mkdocs.yml")
+    made.opsbook("run", "check-it", "-e", "dev", check=True)
+    assert made.opsbook("run", "check-it", "-e", "dev", "-p", f'what=echo "{EVIL}" >&2; exit 1').code == 1
+    return made
+
+
+@pytest.fixture(scope="session")
+def site(project: Project) -> Path:
+    """The folder of the built site."""
+    project.opsbook("site", "build", check=True)
+    return project.root / "site"
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[object]:
+    from playwright.sync_api import sync_playwright
+
+    names = ("chromium", "chromium-browser", "google-chrome")
+    program = next(filter(None, map(shutil.which, names)), None)
+    if program is None:
+        pytest.skip("needs chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        with contextlib.closing(browser):
+            yield browser

@@ -1,0 +1,231 @@
+"""The site in a real browser, opened from the file system, with nothing but itself to load."""
+
+import json
+import shlex
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+pytestmark = pytest.mark.slow
+
+Open = Callable[..., Any]
+RUNBOOK = "runbooks/clear-cache.html"
+
+
+@pytest.fixture
+def opened(site: Path, chromium: Any) -> Iterator[Open]:
+    """Open a page of the site. In the end nothing has failed, and nothing was asked of the network."""
+    contexts, asked, wrong = [], [], []
+
+    def new(path: str, width: int = 1280, **options: Any) -> Any:
+        context = chromium.new_context(viewport={"width": width, "height": 900}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+        page.goto((site / path.partition("?")[0]).as_uri() + path[len(path.partition("?")[0]) :])
+        return page
+
+    yield new
+    for context in contexts:
+        context.close()
+    assert not wrong
+    assert [url for url in asked if not url.startswith(("file:", "blob:", "data:"))] == []
+
+
+def line(page: Any) -> str:
+    return str(page.locator(".ob-line code").inner_text())
+
+
+# -- the form
+
+
+def test_the_form_writes_the_command(opened: Open) -> None:
+    page = opened(RUNBOOK)
+    assert line(page) == "opsbook run clear-cache -e dev -p name=…"
+    assert page.locator(".ob-copy").is_disabled()
+    page.fill("#ob-name", "it's full")
+    page.fill("#ob-percent", "20")
+    page.select_option("#ob-how", "hard")
+    assert line(page) == r"opsbook run clear-cache -e dev -p 'name=it'\''s full' -p percent=20 -p how=hard"
+    assert page.locator(".ob-copy").is_enabled()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("percent", "51", "51 is not between 1 and 50"),
+        ("percent", "many", '"many" is not a whole number'),
+        ("pause", "soon", '"soon" is not a duration'),
+        ("host", "Web 1", "does not match"),
+        ("name", "", "it is needed"),
+    ],
+)
+def test_it_refuses_what_the_command_line_refuses(opened: Open, field: str, value: str, said: str) -> None:
+    page = opened(f"{RUNBOOK}?name=x")
+    page.fill(f"#ob-{field}", value or "x")
+    page.fill(f"#ob-{field}", value)
+    wrong = page.locator(f"#ob-{field}-wrong")
+    assert wrong.is_visible() and said in wrong.inner_text()
+    assert page.locator(".ob-copy").is_disabled()
+    assert page.locator(f"#ob-{field}").get_attribute("aria-invalid") == "true"
+
+
+def test_an_alert_fills_it_by_its_url(opened: Open) -> None:
+    page = opened(f"{RUNBOOK}?name=a%20%26%20b&percent=7&tags=x&tags=y&token=s3cret&unknown=1")
+    assert line(page) == "opsbook run clear-cache -e dev -p 'name=a & b' -p percent=7 -p tags=x,y"
+    assert "s3cret" not in page.locator(".ob-form").inner_text()
+    page = opened(f"{RUNBOOK}?name=x&how=%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E")
+    assert page.locator(".ob-copy").is_disabled()
+
+
+def test_the_copied_line_gives_a_shell_the_exact_values(opened: Open) -> None:
+    page = opened(RUNBOOK)
+
+    @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(st.text(alphabet=st.sampled_from("ab '\"\\$`!#&;|<>(){}[]*?~^%\t=-,.:/@ü😀") | st.characters(), min_size=1))
+    def exact(value: str) -> None:
+        # A field of one line has no line ends, and no file has the rest.
+        value = "".join(c for c in value if c not in "\r\n\0" and not "\ud800" <= c <= "\udfff")
+        assume(value)
+        page.fill("#ob-name", value)
+        words = subprocess.run(
+            ["sh", "-c", f'opsbook() {{ printf "%s\\0" "$@"; }}; {line(page)}'], capture_output=True, check=True
+        ).stdout
+        given_ = words.decode().split("\0")[:-1]
+        assert given_ == ["run", "clear-cache", "-e", "dev", "-p", f"name={value}"]
+        assert shlex.split(line(page))[1:] == given_
+
+    exact()
+
+
+def test_values_are_put_where_they_are_used(opened: Open) -> None:
+    page = opened(f"{RUNBOOK}?name=full&host=web-7")
+    assert page.locator("code", has_text="redis-cli -h web-7").count() == 1
+    page.keyboard.press("c")
+    shown = page.locator(".ob-value")
+    assert shown.first.get_attribute("data-value") in ("full", "web-7")
+    page.fill("#ob-host", "web-8")
+    assert page.locator("code", has_text="redis-cli -h web-8").count() == 1
+
+
+def test_code_is_one_key_away(opened: Open) -> None:
+    page = opened(RUNBOOK)
+    code = page.locator("details.ob-code pre").last
+    assert not code.is_visible()
+    page.keyboard.press("c")
+    assert code.is_visible()
+    page.locator("#ob-name").press("c")
+    assert code.is_visible(), "a letter in a field is a letter"
+    page.locator("h1").click()
+    page.keyboard.press("c")
+    assert not code.is_visible()
+
+
+# -- finding
+
+
+@pytest.mark.parametrize("words", ["CacheFull", "storage", "cache of a host is full", "redis-cli"])
+def test_search_finds_a_runbook(opened: Open, words: str) -> None:
+    page = opened("index.html")
+    page.keyboard.press("/")
+    page.keyboard.type(words)
+    page.locator(".md-search-result__link", has_text="Clear the cache").first.wait_for(timeout=10_000)
+
+
+def test_home_leads_to_a_runbook_in_one_click(opened: Open) -> None:
+    page = opened("index.html")
+    page.locator("tr", has_text="CacheFull").locator("a").click()
+    assert page.locator("h1").inner_text().startswith("Clear the cache")
+
+
+def test_runbooks_can_be_narrowed_down(opened: Open) -> None:
+    page = opened("runbooks/index.html")
+    page.fill("#ob-filter", "cachefull")
+    assert page.locator(".ob-list tbody tr:visible").count() == 1
+    assert page.locator(".ob-count").inner_text() == "1 of 2"
+
+
+def test_records_are_listed_and_narrowed_down(opened: Open) -> None:
+    page = opened("records/index.html")
+    page.locator(".ob-records tr[id]").nth(1).wait_for()
+    page.fill("#ob-filter", "failed dev")
+    assert page.locator(".ob-records tr[id]").count() == 1
+    page.locator(".ob-records tr[id] a").click()
+    assert "opsbook records show" in page.locator(".ob-records tr:visible").last.inner_text()
+    page.fill("#ob-filter", "nothing has this")
+    assert page.locator(".ob-count").inner_text() == "0 of 2"
+
+
+def test_what_hosts_said_runs_nothing(opened: Open) -> None:
+    for path in ("index.html", "records/index.html", "runbooks/check-it.html", "freshness.html"):
+        page = opened(path)
+        for link in page.locator("#ob-records a").all():
+            link.click()
+        assert page.evaluate("window.bad") is None
+        assert page.locator("a[href^='javascript:']").count() == 0
+
+
+# -- for everybody
+
+
+@pytest.mark.parametrize("path", [RUNBOOK, "index.html", "runbooks/index.html", "records/index.html", "freshness.html"])
+def test_a_phone_needs_no_sideways_scrolling(opened: Open, path: str) -> None:
+    page = opened(path, 360)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_dark_where_the_system_is(opened: Open) -> None:
+    for scheme, expected in (("dark", "slate"), ("light", "default")):
+        page = opened(RUNBOOK, color_scheme=scheme)
+        assert page.locator("body").get_attribute("data-md-color-scheme") == expected
+
+
+def test_on_paper_it_is_a_checklist(opened: Open) -> None:
+    page = opened(RUNBOOK)
+    page.emulate_media(media="print")
+    box = page.evaluate("getComputedStyle(document.querySelector('.ob-step'), '::before').content")
+    assert "☐" in box
+    assert not page.locator("details.ob-code").last.is_visible()
+    assert not page.locator(".md-header").is_visible()
+
+
+def test_a_page_is_small(site: Path) -> None:
+    for path in site.rglob("*.html"):
+        assert path.stat().st_size <= 150_000, path
+
+
+def test_no_link_leads_nowhere(site: Path, chromium: Any) -> None:
+    """MkDocs looks at links in Markdown only: those in the lists are looked at here."""
+    page = chromium.new_page()
+    for path in set(site.rglob("*.html")) - {site / "404.html"}:
+        page.goto(path.as_uri())
+        for link in page.evaluate("[...document.querySelectorAll('a[href]')].map((a) => a.href)"):
+            if link.startswith("file:"):
+                assert Path(link.removeprefix("file://").partition("#")[0].partition("?")[0]).is_file(), (path, link)
+    page.close()
+
+
+def test_the_data_is_what_the_records_say(site: Path) -> None:
+    (month,) = (site / "assets/records").glob("*.js")
+    text = month.read_text(encoding="utf-8")
+    rows = json.loads(text[text.index(",") + 1 : text.rindex(")")])
+    assert sorted(row[5] for row in rows) == ["failed", "succeeded"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", [RUNBOOK, "index.html", "runbooks/index.html", "records/index.html", "freshness.html"])
+def test_axe_has_nothing_to_say(opened: Open, path: str, scheme: str) -> None:
+    """WCAG AA, as far as a program can tell."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = opened(path, color_scheme=scheme)
+    page.keyboard.press("c")
+    found = Axe().run(page, options={"preload": False, "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]})
+    assert found.violations_count == 0, found.generate_report()

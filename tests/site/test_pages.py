@@ -1,0 +1,268 @@
+"""Pages of the site as text: what an author wrote stays, what a reader needs is added, and nothing runs."""
+
+from datetime import UTC, datetime, timedelta
+
+import markdown
+import pytest
+
+from opsbook.model.environment import Environment, Policy
+from opsbook.model.runbook import Runbook
+from opsbook.publish import facts, fences, lists
+from opsbook.publish.facts import Facts, Run
+from opsbook.publish.html import data, text
+from opsbook.publish.lists import Open, Sources
+from opsbook.publish.pages import Context, runbook_page
+from opsbook.source import notebook
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+EVIL = "<script>alert(1)</script>"
+DEV = Environment("dev", Policy(title="Here", contacts=("team: #here",)), "x", ("h",), choices={"Release": ("8.1.0",)})
+
+PAGE = """\
+---
+title: Deploy it
+summary: Put it out.
+kind: deploy
+owner: platform
+duration: 3m
+alerts: [ItIsDown]
+lock: ["{environment}/web"]
+rollback: automatic
+---
+
+# Deploy it
+
+## Overview
+See [the manual](../docs/manual.md), [the other](other.md#steps) and [the playbook](../playbooks/x.yml).
+
+## Parameters
+
+```python tags=["parameters"]
+from opsbook.params import Release, Secret
+version: Release           # Which version
+token: Secret              # For the API
+```
+
+## Steps
+
+### Do it
+Expected: it is done,
+and stays so.
+
+```python timeout=60
+print(version)
+```
+
+```console
+$ deploy $version
+```
+
+### By hand
+Turn the key.
+
+### In a shell
+
+```bash
+echo "$version"
+```
+
+## Rollback
+
+### Undo it
+
+```python
+print("undone")
+```
+"""
+
+
+def parsed(source: str, name: str = "deploy-it") -> Runbook:
+    runbook, problems = notebook.parse(source, f"runbooks/{name}.md")
+    assert not problems
+    return runbook
+
+
+def context(*published: str) -> Context:
+    return Context(NOW, (DEV,), lambda path: path in published)
+
+
+def page(known: Facts | None = None, source: str = PAGE) -> str:
+    return runbook_page(parsed(source), known or Facts(), context("docs/manual.md", "runbooks/other.md"))
+
+
+def rendered(text_: str) -> str:
+    body = text_.split("---\n", 2)[2]
+    extensions = ["attr_list", "md_in_html", "tables", "pymdownx.superfences", "opsbook.publish.fences"]
+    return markdown.markdown(body, extensions=extensions)
+
+
+def test_the_prose_of_the_author_stays() -> None:
+    html = rendered(page())
+    assert "<h1>Deploy it</h1>" in html
+    assert "Turn the key." in html
+    assert '<p class="ob-expected">Expected: it is done,\nand stays so.</p>' in html
+
+
+def test_code_is_folded_and_no_fence_is_left() -> None:
+    html = rendered(page())
+    assert html.count('<details class="ob-code"') == 4
+    assert "python · 1 line" in html and "bash · 1 line" in html
+    assert "```" not in html and "~~~" not in html and "tags=" not in html
+    assert "$version</span>" in html
+
+
+def test_roles_and_steps_by_hand_can_be_told_apart() -> None:
+    html = rendered(page())
+    assert '<h2 class="ob-section ob-change" id="steps">' in html
+    assert '<h2 class="ob-section ob-undo" id="rollback">' in html
+    assert '<h3 class="ob-step ob-manual" id="by-hand">' in html
+
+
+def test_links_lead_to_the_site_or_are_no_links() -> None:
+    html = rendered(page())
+    assert 'href="../manual.md"' in html
+    assert 'href="other.md#steps"' in html
+    assert "the playbook (<code>playbooks/x.yml</code>)" in html
+
+
+def test_the_form_offers_what_the_environment_offers_and_no_secret() -> None:
+    shown = page()
+    assert '"choices":{"dev":{"Release":["8.1.0"]}}' in shown
+    assert 'name="token"' in shown and "asked for when the run starts" in shown
+    assert "opsbook run deploy-it -e dev -p version=…" in shown
+
+
+@pytest.mark.parametrize("state", ["never", "fresh", "stale"])
+def test_only_a_run_makes_a_page_green(state: str) -> None:
+    age = {"fresh": 10, "stale": 100}
+    runs = [run("succeeded", age[state])] if state in age else []
+    found = facts.facts(runs, None, NOW)
+    assert found.state == state
+    assert f'class="ob-state ob-{state}"' in page(found)
+
+
+def test_a_run_that_failed_lately_does_not_make_it_green() -> None:
+    found = facts.facts([run("failed", 1), run("succeeded", 200)], timedelta(days=90), NOW)
+    assert found.state == "stale"
+    assert (found.rate, found.counted) == (0.5, 2)
+
+
+def test_times_are_measured_from_runs_that_went_well() -> None:
+    runs = [run("succeeded", n, seconds=float(n)) for n in range(1, 20)] + [run("failed", 20, seconds=900.0)]
+    found = facts.facts(runs, None, NOW)
+    assert (found.median, found.slow) == (10.0, 19.0)
+    assert found.steps == {"do-it": 10.0}
+    assert "usually 10 s" in page(found)
+
+
+def run(outcome: str, days: int, seconds: float = 5.0, **more: str) -> Run:
+    told = {
+        **{"run": f"2026-deploy-it-{days}", "runbook": "deploy-it", "title": "Deploy it", "environment": "dev"},
+        **{"operator": "ann@host", "outcome": outcome, "reason": "it is so", "seconds": seconds, **more},
+        "started": (NOW - timedelta(days=days)).isoformat(),
+        "steps": [{"step": "do-it", "status": "succeeded", "seconds": seconds}],
+    }
+    found = facts.run(told, page=False)
+    assert found is not None
+    return found
+
+
+def test_a_record_that_says_nothing_is_no_run() -> None:
+    assert facts.run({"run": "x", "runbook": None, "started": None}, page=False) is None
+    assert facts.run({"run": "x", "runbook": "y", "started": "yesterday"}, page=False) is None
+
+
+# -- lists
+
+
+def sources(**more: object) -> Sources:
+    return Sources(now=NOW, name="Operations", runbooks=(parsed(PAGE),), environments=(DEV,), **more)  # type: ignore[arg-type]
+
+
+def test_home_leads_from_an_alert_to_its_runbook() -> None:
+    shown = lists.home(sources())
+    assert '<code>ItIsDown</code></td><td><a href="runbooks/deploy-it.html">Deploy it</a>' in shown
+    assert "team: #here" in shown and "Nothing is going on." in shown
+
+
+def test_home_shows_what_is_not_done_with() -> None:
+    waiting = Open("r1", "Deploy it", "dev", "ann", "waiting", "2026", "asks go: Go?")
+    shown = lists.home(sources(under_way=(waiting,), runs=(run("succeeded", 1),)))
+    assert "asks go: Go?" in shown and "<code>r1</code>" in shown
+    assert "All records" in shown
+
+
+def test_what_is_stale_is_listed_by_owner() -> None:
+    shown = lists.freshness(sources())
+    assert "## platform" in shown and "never run" in shown
+    fresh = lists.freshness(sources(facts={"deploy-it": facts.facts([run("succeeded", 1)], None, NOW)}))
+    assert "Every page was proved lately." in fresh
+
+
+def test_records_are_data_by_month_and_no_page() -> None:
+    found = sources(runs=(run("succeeded", 1), run("failed", 40)))
+    assert '"months":["2026-11","2026-10"]' in lists.records(found)
+    files = dict(lists.record_data(found))
+    assert set(files) == {"assets/records/2026-11.js", "assets/records/2026-10.js"}
+
+
+def test_empty_lists_say_what_to_do() -> None:
+    empty = Sources(now=NOW, name="Operations")
+    assert "opsbook new NAME" in lists.runbooks(empty)
+    assert "Nothing was run yet." in lists.records(empty)
+    assert "Nothing was run yet." in lists.home(empty)
+
+
+# -- text stays text
+
+
+def test_what_records_and_pages_say_is_text_everywhere() -> None:
+    bad = run("succeeded", 1, reason=EVIL, operator=EVIL, title=EVIL, environment=EVIL)
+    known = facts.facts([bad], None, NOW)
+    evil = PAGE.replace("Put it out.", f"'{EVIL}'").replace("owner: platform", f"owner: '{EVIL}'")
+    found = sources(runs=(bad,), facts={"deploy-it": known}, under_way=(Open(*[EVIL] * 7),))
+    shown = [page(known, evil), *(make(found) for make in lists.PAGES.values())]
+    for each in (*shown, *(content for _, content in lists.record_data(found))):
+        assert "<script>alert" not in each.replace(f"description: '{EVIL}'", ""), each
+
+
+def test_text_and_data_cannot_leave_their_place() -> None:
+    assert text("a\n\n\"<b>'") == "a&#10;&#10;&quot;&lt;b&gt;&#x27;"
+    assert data("</script>\u2028") == '"\\u003c/script>\\u2028"'
+
+
+# -- fences
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ('```python tags=["parameters"]', "```python"),
+        ("```python timeout=60", "```python"),
+        ('~~~~bash title="x" tags=["read"]', '~~~~bash title="x"'),
+        ('```python linenums="1"', '```python linenums="1"'),
+        ("```python", "```python"),
+        ("```", "```"),
+        ("```python {.x}", "```python {.x}"),
+        ("text tags=[1]", "text tags=[1]"),
+    ],
+)
+def test_a_fence_keeps_what_a_page_understands(line: str, expected: str) -> None:
+    assert fences.plain(line) == expected
+
+
+def test_what_stands_in_a_fence_is_left_alone() -> None:
+    inside = '````markdown\n```python tags=["x"]\nprint(1)\n```\n````\n'
+    html = markdown.markdown(inside, extensions=["pymdownx.superfences", "opsbook.publish.fences"])
+    assert "tags=" in html
+    outside = '```python tags=["x"] timeout=3\nprint(1)\n```\n\nAfter.\n'
+    html = markdown.markdown(outside, extensions=["pymdownx.superfences", "opsbook.publish.fences"])
+    assert "tags=" not in html and "<p>After.</p>" in html
+
+
+def test_assets_are_there() -> None:
+    from opsbook.publish import site
+
+    found = site.assets()
+    assert {f"{site.ASSETS}/{name}" for name in (*site.SCRIPTS, *site.STYLES, "iframe-worker.js")} <= set(found)
+    assert not any(b"http://" in found[name] or b"https://" in found[name] for name in found if name.endswith("css"))
