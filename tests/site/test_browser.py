@@ -11,6 +11,8 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from tests.site.conftest import EVIL
+
 pytestmark = pytest.mark.slow
 
 Open = Callable[..., Any]
@@ -229,3 +231,20 @@ def test_axe_has_nothing_to_say(opened: Open, path: str, scheme: str) -> None:
     page.keyboard.press("c")
     found = Axe().run(page, options={"preload": False, "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]})
     assert found.violations_count == 0, found.generate_report()
+
+
+def test_a_record_has_a_page_of_its_own_that_runs_nothing(project: Any, chromium: Any) -> None:
+    context = chromium.new_context(viewport={"width": 360, "height": 900})
+    page = context.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    for record in project.records():
+        page.goto((record / "index.html").as_uri())
+        assert page.locator("h1").inner_text() == "Check it in dev"
+        assert page.evaluate("window.bad") is None
+        assert page.locator("a, form, script, img, iframe").count() == 0
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert EVIL in page.locator("body").inner_text()
+    assert all(url.startswith("file:") for url in asked)
+    assert project.opsbook("records", "verify", "last").code == 0
+    context.close()

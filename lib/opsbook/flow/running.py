@@ -27,6 +27,7 @@ from opsbook.model.runbook import Runbook
 from opsbook.model.text import nearest
 from opsbook.policy import lock, queue
 from opsbook.policy.targets import conflict
+from opsbook.publish import record_page
 from opsbook.record import forecast, journal, notebook, seal, side, store, summary
 from opsbook.run import runner, secrets, spare
 from opsbook.run.choice import Choice
@@ -291,8 +292,13 @@ def _close(runbook: Runbook, folder: Path, head: str, told: dict[str, Any], reda
     try:
         files.write_atomic(folder / "runbook.ipynb", notebook.build(runbook, events, told))
     except Exception as error:
-        # The notebook is only derived: what it cannot show must not cost the record its seal.
+        # Notebook and page are only derived: what they cannot show must not cost the record its seal.
         told["notebook"] = f"could not be made: {type(error).__name__}: {error}"
+    try:
+        printed = side.outputs(store.Record(folder.name, folder, "running"), events)
+        files.write_atomic(folder / "index.html", record_page.page(told, printed).encode("utf-8", errors="replace"))
+    except Exception as error:
+        told["page"] = f"could not be made: {type(error).__name__}: {error}"
     if found := seal.scan(folder, redactor):
         told["quarantined"] = found
     write_json(folder / "record.json", told)

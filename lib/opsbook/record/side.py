@@ -60,7 +60,7 @@ def read(record: Record) -> Side:
         record.summary(),
         _plan(record),
         record.text("runbook.md"),
-        _outputs(record, events),
+        outputs(record, events),
         {did.key: did for did in _effects(record, events)},
     )
 
@@ -72,7 +72,7 @@ def _plan(record: Record) -> dict[str, Any]:
         raise record.damaged("plan.json") from error
 
 
-def _outputs(record: Record, events: list[Event]) -> dict[str, str]:
+def outputs(record: Record, events: list[Event]) -> dict[str, str]:
     """What each step printed. A cell that ran twice printed twice."""
     steps: dict[str, str] = {}
     cells: dict[str, list[dict[str, Any]]] = defaultdict(list)

@@ -1,0 +1,87 @@
+"""Building the site: what a reader would stumble over ends it, and another generator builds the same pages."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import HOSTS, POLICY, Project
+from tests.site.conftest import ROOT
+
+pytestmark = pytest.mark.slow
+
+FRONT = "---\ntitle: {title}\nkind: maintenance\nowner: me\nreviewed: 2026-11-20\n---\n\n"
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Project:
+    made = Project(tmp_path / "project")
+    made.write("opsbook.toml", 'records = "records"\n')
+    made.write("playbooks/inventories/dev/hosts.yml", HOSTS)
+    made.write("playbooks/inventories/dev/environment.yml", POLICY)
+    made.write("runbooks/one.md", FRONT.format(title="One") + "## Steps\n\n### Do it\nTurn the key.\n")
+    shutil.copy(ROOT / "mkdocs.yml", made.root / "mkdocs.yml")
+    (made.root / "docs").mkdir()
+    return made
+
+
+def test_nothing_runs_and_nothing_is_written_but_the_site(small: Project) -> None:
+    before = {path for path in small.root.rglob("*") if path.is_file()}
+    told = json.loads(small.opsbook("site", "build", "--json", check=True).out)
+    new = {path for path in small.root.rglob("*") if path.is_file()} - before
+    assert new and all(path.is_relative_to(small.root / "site") for path in new)
+    assert told["files"] == len(new)
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "said"),
+    [
+        ("runbooks/two.md", "## Steps\n\n### A\nSee [it](gone.md).\n", "runbooks/two.md:11:10 L002"),
+        ("runbooks/two.md", "## Steps\n\n### A\nSee [it](../docs/gone.md).\n", "runbooks/two.md:11:10 L001"),
+        ("docs/manual.md", "# Manual\n\nSee [it](gone.md).\n", "manual.md"),
+        ("docs/manual.md", "# Manual\n\nSee [it](runbooks/gone.md).\n", "runbooks/gone.md"),
+    ],
+)
+def test_what_leads_nowhere_ends_the_build(small: Project, path: str, text: str, said: str) -> None:
+    small.write(path, (FRONT.format(title="Two") if path.startswith("runbooks") else "") + text)
+    done = small.opsbook("site", "build")
+    assert done.code == 2
+    assert said in done.err
+
+
+def test_without_a_configuration_it_says_what_to_do(small: Project) -> None:
+    (small.root / "mkdocs.yml").unlink()
+    done = small.opsbook("site", "build")
+    assert done.code == 2 and "There is no mkdocs.yml" in done.err
+
+
+def test_a_tree_is_never_written_over_something(small: Project) -> None:
+    done = small.opsbook("site", "build", "--tree", str(small.root / "docs"))
+    assert done.code == 0, "an empty folder is none"
+    again = small.opsbook("site", "build", "--tree", str(small.root / "docs"))
+    assert again.code == 2 and "There is something in" in again.err
+
+
+def test_another_generator_builds_the_same_pages(tmp_path: Path) -> None:
+    """Zensical, from the pages of this project, with every link looked at."""
+    project = Project(tmp_path / "project")
+    for name in ("runbooks", "procedures", "playbooks", "docs", "mkdocs.yml", "opsbook.toml"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, project.root / name)
+    project.opsbook("site", "build", check=True)
+    project.opsbook("site", "build", "--tree", str(tmp_path / "tree"), check=True)
+    program = str(Path(sys.executable).parent / "zensical")
+    built = subprocess.run([program, "build"], cwd=tmp_path / "tree", capture_output=True, text=True, check=False)
+    assert built.returncode == 0, re.sub(r"\x1b\[[0-9;]*m", "", built.stdout + built.stderr)
+    ours, theirs = (pages(root / "site") for root in (project.root, tmp_path / "tree"))
+    assert ours == theirs
+    for path in (tmp_path / "tree/site").rglob("*.html"):
+        assert not re.search(r"<p>[^<]*(```|~~~)", path.read_text(encoding="utf-8")), path
+
+
+def pages(site: Path) -> set[str]:
+    return {str(path.relative_to(site)) for path in site.rglob("*.html")}
