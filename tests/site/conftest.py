@@ -63,6 +63,11 @@ command(["sh", "-c", what])
 CHECK_FRONT = "title: Check it\nsummary: Is it well?\nkind: check\n"
 
 
+def config() -> str:
+    """The configuration of this project, without the pages that only it has."""
+    return (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[0] + "\n"
+
+
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Two runbooks, a page of docs, one run that went well, one that failed with a hostile output."""
@@ -73,7 +78,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     made.write("docs/manual.md", "# Manual\n\nHow it is meant.\n")
     for name, front, text in (("clear-cache", FRONT, PAGE), ("check-it", CHECK_FRONT, CHECK)):
         made.write(f"runbooks/{name}.md", f"---\n{front}owner: storage\nreviewed: 2026-11-20\n---\n\n{text}")
-    shutil.copy(ROOT / "mkdocs.yml", made.root / "mkdocs.yml")
+    made.write("mkdocs.yml", config())
     made.opsbook("run", "check-it", "-e", "dev", check=True)
     assert made.opsbook("run", "check-it", "-e", "dev", "-p", f'what=echo "{EVIL}" >&2; exit 1').code == 1
     return made

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import HOSTS, POLICY, Project
-from tests.site.conftest import ROOT
+from tests.site.conftest import ROOT, config
 
 pytestmark = pytest.mark.slow
 
@@ -24,7 +24,7 @@ def small(tmp_path: Path) -> Project:
     made.write("playbooks/inventories/dev/hosts.yml", HOSTS)
     made.write("playbooks/inventories/dev/environment.yml", POLICY)
     made.write("runbooks/one.md", FRONT.format(title="One") + "## Steps\n\n### Do it\nTurn the key.\n")
-    shutil.copy(ROOT / "mkdocs.yml", made.root / "mkdocs.yml")
+    made.write("mkdocs.yml", config())
     (made.root / "docs").mkdir()
     return made
 

@@ -46,7 +46,8 @@ class Story:
         yield from would(told.get("check") or {})
         if ending.outcome not in GOOD:
             changed, undone, unknown = _did(told)
-            yield from listed("Changed", changed) if changed else ["  Nothing was changed."]
+            said = ["  Nothing was changed that is known."] if unknown else ["  Nothing was changed."]
+            yield from listed("Changed", changed) if changed else said
             yield from listed("Undone by", undone)
             yield from listed("Unknown: look before you go on", unknown)
         yield f"  record  {shown(finished.folder, settings)}"
