@@ -46,8 +46,9 @@ class Story:
         yield from would(told.get("check") or {})
         if ending.outcome not in GOOD:
             changed, undone, unknown = _did(told)
-            said = ["  Nothing was changed that is known."] if unknown else ["  Nothing was changed."]
-            yield from listed("Changed", changed) if changed else said
+            unsure = bool(unknown) or ending.changed
+            said = "Nobody knows for sure what was changed." if unsure else "Nothing was changed."
+            yield from listed("Changed", changed) if changed else [f"  {said}"]
             yield from listed("Undone by", undone)
             yield from listed("Unknown: look before you go on", unknown)
         yield f"  record  {shown(finished.folder, settings)}"

@@ -20,7 +20,7 @@ from opsbook.flow.locking import acquire
 from opsbook.model.effect import Mode
 from opsbook.model.event import Ending, Event, Outcome
 from opsbook.model.past import Past
-from opsbook.model.person import Person
+from opsbook.model.person import MANUAL_CHOICES, Person
 from opsbook.model.plan import Plan
 from opsbook.model.redact import Redactor
 from opsbook.model.runbook import Runbook
@@ -99,6 +99,8 @@ def check_answers(runbook: Runbook, manner: Manner, present: bool) -> None:
     undo = runbook.undo() if runbook.front.rollback in ("automatic", "ask") else ()
     known = {question.name: question for question in names.questions((*runbook.forward(), *undo))}
     known |= {name: names.Question(name, "", "decide", name, choices) for name, choices in DECISIONS.items()}
+    for step in runbook.steps() if manner.wishes.by_hand else ():
+        known[step.id] = names.Question(step.id, step.id, "manual", step.title, MANUAL_CHOICES)
     problems = [f"There is no question {name}. {nearest(name, known)}" for name in manner.answers if name not in known]
     for name, question in known.items():
         allowed = question.choices

@@ -200,6 +200,7 @@ class Engine:
         """Run a step, as often as a person wants it. Raises StepFailed."""
         if self._left_out(step):
             self._steps.leave_out(step, f"left out: the run went on from {self._wishes.start}")
+            await self._steps.names(step)
         else:
             await self._tried(step)
         if self._past.steps[step.id].status == "skipped":

@@ -222,11 +222,11 @@ class Gate:
             self._remember(number, effect, place)
             return
         met, known = place.before.meet(effect, keyed=keyed)
-        if known is None or met is Meets.LIVE:
-            await self._allow(number, effect, place, decision, keyed=keyed)
-        elif met is Meets.ABSENT:
+        if met is Meets.ABSENT:
             why = f"{effect.summary} is not done: its step was skipped"
             self._send({"id": number, "do": "fail", "why": why, "result": None})
+        elif known is None or met is Meets.LIVE:
+            await self._allow(number, effect, place, decision, keyed=keyed)
         elif met is Meets.UNKNOWN:
             await self._look_first(number, effect, known, place, decision, keyed=keyed)
         else:

@@ -84,7 +84,7 @@ class Steps:
             return await self._manual(step)
         ended = await self.automatic(step)
         if ended.ok or self.mode is not Mode.CHECK or self.gate.poison is not None or ended.status == "cancelled":
-            return ended if ended.status != "unpredictable" or self.mode is Mode.CHECK else Ended("failed", ended.why)
+            return ended
         # What a cell looks for cannot be there yet where a change was only simulated.
         return Ended("unpredictable", ended.why) if self.gate.simulated else ended
 
@@ -104,7 +104,17 @@ class Steps:
             ended = await self.cells.run(cell, self.runbook.code(cell), step.id, step.role)
             if not ended.ok:
                 break
+        if ended.status == "unpredictable" and self.mode is not Mode.CHECK:
+            return Ended("failed", ended.why)
         return ended
+
+    async def names(self, step: Step) -> None:
+        """Let later steps have the names of one that is left out, as far as they come without its effects."""
+        if step.manual or self.by_hand:
+            return
+        ended = await self.automatic(step)
+        if ended.status in ("cancelled", "waiting", "died"):
+            raise StepFailed(step, ended)
 
     async def _manual(self, step: Step) -> Ended:
         if self.mode is Mode.CHECK:
