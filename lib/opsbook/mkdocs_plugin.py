@@ -45,8 +45,13 @@ class OpsbookPlugin(BasePlugin[Options]):
             raise PluginError(f"{error.message} {error.hint}") from error
         contents: dict[str, str | bytes] = {**site.pages, **site.assets}
         for path, content in contents.items():
-            if files.get_file_from_path(path) is None:
-                files.append(File.generated(config, path, content=content))
+            written = files.get_file_from_path(path)
+            if written is not None and not path.startswith("trees/"):
+                continue
+            if written is not None:
+                # The page is the tree's; what its author wrote is in it.
+                files.remove(written)
+            files.append(File.generated(config, path, content=content))
         return files
 
     def on_post_page(self, output: str, /, *, page: Page, **_: Any) -> str:

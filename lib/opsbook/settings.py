@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -62,6 +63,12 @@ class _Check(BaseModel):
     )
 
 
+def _severity(table: dict[str, str]) -> dict[str, str]:
+    if set(table) - {"call"} != {"name", "means", "respond"}:
+        raise ValueError("write name, means and respond, and call if there is somebody to call")
+    return {"call": "", **table}
+
+
 class _Content(BaseModel):
     """The content of opsbook.toml."""
 
@@ -84,6 +91,12 @@ class _Content(BaseModel):
         None, description="What opsbook records prune removes; without it, every record is kept for good"
     )
     check: _Check = Field(default_factory=_Check, description="What a run with --check may rely on")
+    severity: list[Annotated[dict[str, str], AfterValidator(_severity)]] = Field(
+        default_factory=list,
+        description="How bad something can be, for the home page of the docs site: [[severity]] with name, means, "
+        "respond and call, the worst first",
+        examples=[[{"name": "SEV1", "means": "Nobody can play", "respond": "5 minutes"}]],
+    )
 
 
 @dataclass(frozen=True)
@@ -105,7 +118,7 @@ class Settings:
     `check_reads` names modules of Ansible that only read: tasks with check_mode: false may use them.
 
     `keep_environment` names variables of the caller's environment that cells may see besides the
-    usual ones (PATH, HOME, LANG, ...).
+    usual ones (PATH, HOME, LANG, ...). `severities` have name, means, respond and call.
     """
 
     root: Path
@@ -115,6 +128,7 @@ class Settings:
     keep_environment: tuple[str, ...] = ()
     retention: Retention | None = None
     check_reads: tuple[str, ...] = ()
+    severities: tuple[Mapping[str, str], ...] = ()
 
     @property
     def runbooks(self) -> Path:
@@ -155,6 +169,7 @@ def load(start: Path, *, given: bool = False) -> Settings:
         keep_environment=tuple(content.keep_environment),
         retention=_retention(content.retention),
         check_reads=tuple(content.check.reads),
+        severities=tuple(content.severity),
     )
 
 

@@ -60,6 +60,19 @@ from opsbook import command
 command(["sh", "-c", what])
 ```
 """
+TREE = """\
+---
+symptoms: [It is slow]
+---
+
+# Is it the cache?
+
+- Is it slow?
+    - yes: Is it full?
+        - yes: [Clear it](../runbooks/clear-cache.md)
+        - no: Look elsewhere.
+    - no: All is well.
+"""
 CHECK_FRONT = "title: Check it\nsummary: Is it well?\nkind: check\n"
 
 
@@ -69,7 +82,7 @@ def config() -> str:
 
 
 @pytest.fixture(scope="session")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def published(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Two runbooks, a page of docs, one run that went well, one that failed with a hostile output."""
     made = Project(tmp_path_factory.mktemp("site") / "project")
     made.write("opsbook.toml", 'records = "records"\n')
@@ -79,16 +92,23 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     for name, front, text in (("clear-cache", FRONT, PAGE), ("check-it", CHECK_FRONT, CHECK)):
         made.write(f"runbooks/{name}.md", f"---\n{front}owner: storage\nreviewed: 2026-11-20\n---\n\n{text}")
     made.write("mkdocs.yml", config())
+    made.write("docs/trees/cache.md", TREE)
+    made.write("playbooks/inventories/quiet/hosts.yml", HOSTS)
+    made.write("playbooks/inventories/quiet/environment.yml", POLICY + "publish_records: none\n")
+    made.write("playbooks/inventories/open/hosts.yml", HOSTS)
+    made.write("playbooks/inventories/open/environment.yml", POLICY + "publish_records: full\n")
+    made.opsbook("run", "check-it", "-e", "quiet", check=True)
     made.opsbook("run", "check-it", "-e", "dev", check=True)
     assert made.opsbook("run", "check-it", "-e", "dev", "-p", f'what=echo "{EVIL}" >&2; exit 1').code == 1
+    made.opsbook("run", "check-it", "-e", "open", "-p", f'what=echo "{EVIL}"', check=True)
     return made
 
 
 @pytest.fixture(scope="session")
-def site(project: Project) -> Path:
+def site(published: Project) -> Path:
     """The folder of the built site."""
-    project.opsbook("site", "build", check=True)
-    return project.root / "site"
+    published.opsbook("site", "build", check=True)
+    return published.root / "site"
 
 
 @pytest.fixture(scope="session")

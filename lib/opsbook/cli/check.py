@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TextIO
 
@@ -18,6 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runbook", nargs="*", help="names or paths; all documents if none is given")
     parser.add_argument("--fix", action="store_true", help="correct what can be corrected safely, and say so")
     parser.add_argument("--explain", metavar="CODE", help="what one rule is about, or all, with examples")
+    parser.add_argument("--freshness", action="store_true", help="only what no run has proved lately; exit 1 if any")
     parser.add_argument(
         "--format", choices=("text", *check_formats.FORMATS), default="text", help="text unless given; how to print"
     )
@@ -30,6 +32,8 @@ def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
     form = "json" if options.json else options.format
     chosen = checks.chosen_by(settings, options.runbook)
+    if options.freshness:
+        return _freshness(settings, {path.stem for path in chosen}, as_json=form == "json")
     if options.fix:
         _fix(settings, options.runbook, sys.stdout if form == "text" else sys.stderr)
     problems = catalog.check(settings, options.runbook)
@@ -42,6 +46,20 @@ def execute(options: argparse.Namespace) -> int:
         say(f"{problem}{'  (warning)' if problem.warning else ''}")
     say(f"{len(chosen)} documents, {errors} errors, {len(problems) - errors} warnings", to=sys.stderr)
     return 2 if errors else 0
+
+
+def _freshness(settings: Settings, names: set[str], *, as_json: bool) -> int:
+    from opsbook import flow
+
+    found = sorted(flow.stale(settings, names), key=lambda each: (each.owner, each.name))
+    if as_json:
+        common.print_json([asdict(each) for each in found])
+    elif found:
+        rows = [(each.name, each.owner, each.state, common.local(each.good)) for each in found]
+        common.table(("PAGE", "OWNER", "STATE", "LAST RUN THAT SUCCEEDED"), rows)
+    else:
+        say("Every page was proved by a run lately.")
+    return 1 if found else 0
 
 
 def _explain(code: str) -> int:

@@ -30,6 +30,7 @@ COMMANDS = {
     "env": "environments: list, show",
     "locks": "what is locked, and by which run",
     "unlock": "take a lock from a run that will never finish",
+    "diagnose": "a decision tree: looks where it can, asks the rest, says what to do",
     "site": "the docs site: build, serve",
     "doctor": "what would keep opsbook, or one run, from working",
     "completion": "what makes bash, zsh or fish complete all this",

@@ -7,16 +7,19 @@ the seal. What is refused before the record exists leaves nothing behind.
 
 from opsbook.flow.context import ansible_bin, operator
 from opsbook.flow.control import send, unlock
+from opsbook.flow.diagnosing import load as tree
+from opsbook.flow.diagnosing import walk
 from opsbook.flow.doctor import Check, project_checks, runbook_checks
 from opsbook.flow.drafts import Draft, Request, draft, plan
 from opsbook.flow.notebooks import run_notebook
-from opsbook.flow.publishing import publish, write_tree
+from opsbook.flow.publishing import publish, stale, write_tree
 from opsbook.flow.resuming import missing_secrets, resume, rollback, stopped
 from opsbook.flow.retention import hold, prune, release
 from opsbook.flow.running import Finished, Manner, OnStart, run
 from opsbook.flow.sessions import session
 from opsbook.flow.watching import EVERY, Watched, under_way, watch
 from opsbook.run.engine import ACCEPT, Wishes
+from opsbook.source.trees import names as trees
 
 __all__ = [
     "ACCEPT",
@@ -46,9 +49,13 @@ __all__ = [
     "runbook_checks",
     "send",
     "session",
+    "stale",
     "stopped",
+    "tree",
+    "trees",
     "under_way",
     "unlock",
+    "walk",
     "watch",
     "write_tree",
 ]

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,10 +20,10 @@ from opsbook.model.runbook import Runbook
 from opsbook.policy import environment
 from opsbook.publish import facts, site
 from opsbook.publish.facts import Facts, Run
-from opsbook.publish.lists import Open, Sources
+from opsbook.publish.lists import Open, Severity, Sources
 from opsbook.record import store
 from opsbook.settings import Settings
-from opsbook.source import catalog, documents
+from opsbook.source import catalog, documents, trees
 
 ASSETS = site.ASSETS
 SCRIPTS, STYLES = (tuple(f"{ASSETS}/{name}" for name in names) for names in (site.SCRIPTS, site.STYLES))
@@ -31,6 +31,16 @@ SCRIPTS, STYLES = (tuple(f"{ASSETS}/{name}" for name in names) for names in (sit
 
 DOCS = "docs"
 """Folder of the pages that are published as they are."""
+
+
+@dataclass(frozen=True)
+class Stale:
+    """A document that nobody can rely on: `state` is stale or never, `good` when a run last proved it (UTC)."""
+
+    name: str
+    owner: str
+    state: str
+    good: str | None
 
 
 @dataclass(frozen=True)
@@ -50,7 +60,13 @@ def publish(settings: Settings, name: str) -> Published:
         return path in paths or (path.startswith(f"{DOCS}/") and (settings.root / path).is_file())
 
     sources = gather(settings, name, runbooks)
-    return Published(dict(site.tree(sources, published)), site.assets())
+    whole = {f"records/{run.id}/index.html": _page(settings, run) for run in sources.runs if run.page}
+    return Published(dict(site.tree(sources, published)) | whole, site.assets())
+
+
+def _page(settings: Settings, run: Run) -> str:
+    record = store.exact(settings.records, run.id)
+    return record.text(store.PAGE) if record else ""
 
 
 def write_tree(settings: Settings, folder: Path) -> int:
@@ -76,18 +92,33 @@ def write_tree(settings: Settings, folder: Path) -> int:
     return sum(1 for path in folder.rglob("*") if path.is_file())
 
 
+def stale(settings: Settings, names: Collection[str] = ()) -> list[Stale]:
+    """Documents that no run has proved lately: the named ones, or any. Raises InputError for a broken project."""
+    sources = gather(settings, "", _runbooks(settings))
+    found = ((runbook, sources.known(runbook)) for runbook in sources.runbooks if not names or runbook.name in names)
+    return [
+        Stale(r.name, r.front.owner or "nobody", known.state, known.good.started.isoformat() if known.good else None)
+        for r, known in found
+        if known.state != "fresh"
+    ]
+
+
 def gather(settings: Settings, name: str, runbooks: tuple[Runbook, ...]) -> Sources:
     """What all pages are made of, as of now."""
     now = datetime.now(UTC)
-    runs = tuple(sorted(_runs(settings), key=lambda run: run.started, reverse=True))
+    environments = _environments(settings)
+    shows = {each.name: each.policy.publish_records for each in environments}
+    runs = tuple(sorted(_runs(settings, shows), key=lambda run: run.started, reverse=True))
     return Sources(
         now=now,
         name=name,
         runbooks=runbooks,
         facts=_facts(runbooks, runs, now),
         runs=runs,
-        environments=_environments(settings),
+        environments=environments,
         under_way=tuple(_open(settings)),
+        severities=tuple(Severity(**each) for each in settings.severities),
+        trees=tuple(trees.load(settings, name) for name in trees.names(settings)),
     )
 
 
@@ -101,12 +132,14 @@ def _runbooks(settings: Settings) -> tuple[Runbook, ...]:
     return tuple(runbook for runbook in found if runbook is not None)
 
 
-def _runs(settings: Settings) -> Iterator[Run]:
+def _runs(settings: Settings, shows: Mapping[str, str]) -> Iterator[Run]:
+    """What may be published of each run, as its environment says."""
     for folder in store.newest(settings.records):
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError, KeyError, TypeError):
             told = json.loads((folder / store.SUMMARY).read_bytes())
-            run = facts.run(told, page=False) if isinstance(told, dict) else None
-            if run is not None:
+            show = shows.get(told["environment"], "summary")
+            run = facts.run(told, page=show == "full" and (folder / store.PAGE).is_file())
+            if run is not None and show != "none":
                 yield run
 
 

@@ -298,7 +298,7 @@ def _close(runbook: Runbook, folder: Path, head: str, told: dict[str, Any], reda
         told["notebook"] = f"could not be made: {type(error).__name__}: {error}"
     try:
         printed = side.outputs(store.Record(folder.name, folder, "running"), events)
-        files.write_atomic(folder / "index.html", record_page.page(told, printed).encode("utf-8", errors="replace"))
+        files.write_atomic(folder / store.PAGE, record_page.page(told, printed).encode("utf-8", errors="replace"))
     except Exception as error:
         told["page"] = f"could not be made: {type(error).__name__}: {error}"
     if found := seal.scan(folder, redactor):

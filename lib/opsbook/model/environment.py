@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -49,6 +49,11 @@ class Policy(BaseModel):
     )
     settings: dict[str, Any] = Field(
         default_factory=dict, description="Values for here.settings", examples=[{"restarts": 0}]
+    )
+    publish_records: Literal["none", "summary", "full"] = Field(
+        "summary",
+        description="What the docs site shows of its runs: nothing, how they went, or all that was said",
+        examples=["full"],
     )
     weak: tuple[str, ...] = Field(
         (), description="Secrets that may be short; what equals them is hidden everywhere", examples=[["pin"]]

@@ -7,6 +7,7 @@ from datetime import datetime
 from opsbook.model.environment import Environment
 from opsbook.model.runbook import Runbook
 from opsbook.model.text import one_line
+from opsbook.model.tree import Tree
 from opsbook.publish.facts import Facts, Run
 from opsbook.publish.html import data, moment, rows, tag, text
 from opsbook.publish.pages import STATES, outcome
@@ -47,15 +48,6 @@ class Open:
     state: str
     since: str
     doing: str
-
-
-@dataclass(frozen=True)
-class Tree:
-    """A decision tree, as lists show it."""
-
-    name: str
-    title: str
-    symptoms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

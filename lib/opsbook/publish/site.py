@@ -7,6 +7,7 @@ from importlib import resources
 from opsbook.publish import lists
 from opsbook.publish.lists import Sources
 from opsbook.publish.pages import Context, runbook_page
+from opsbook.publish.tree_page import tree_page
 
 ASSETS = "assets/opsbook"
 """Folder of the scripts and styles, from the site's root."""
@@ -23,6 +24,8 @@ def tree(sources: Sources, published: Callable[[str], bool]) -> Iterator[tuple[s
     context = Context(sources.now, sources.environments, published)
     for runbook in sources.runbooks:
         yield runbook.path.as_posix(), runbook_page(runbook, sources.known(runbook), context)
+    for tree_ in sources.trees:
+        yield f"trees/{tree_.name}.md", tree_page(tree_)
     for path, make in lists.PAGES.items():
         yield path, make(sources)
     yield from lists.record_data(sources)

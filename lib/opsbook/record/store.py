@@ -16,6 +16,7 @@ from opsbook.record import journal, logbook, summary
 
 SEAL = "seal.json"
 SUMMARY = "record.json"
+PAGE = "index.html"
 QUARANTINE = "quarantine"
 PARTS = ("effects", "outputs", "inbox")
 """Folders that every record has."""

@@ -282,7 +282,7 @@
       first(".ob-count").textContent = `${found.length} of ${this.rows.length}`;
     }
 
-    lines([id, runbook, title, place, by, outcome, reason, started, took, steps]) {
+    lines([id, runbook, title, place, by, outcome, reason, started, took, steps, page]) {
       const row = make("tr");
       const state = make("span", outcome, `ob-outcome ob-${outcome}`);
       const link = make("a", title);
@@ -300,6 +300,11 @@
       const cell = make("td");
       cell.colSpan = 6;
       cell.append(make("p", reason), this.steps(steps), make("code", `opsbook records show ${id}`));
+      if (page) {
+        const whole = make("a", "the whole record");
+        whole.href = `${encodeURIComponent(id)}/index.html`;
+        cell.append(" · ", whole);
+      }
       more.append(cell);
       link.addEventListener("click", () => (more.hidden = !more.hidden));
       return [row, more];
@@ -323,11 +328,82 @@
     }
   }
 
+  /* ---- a decision tree: one question at a time; numbers answer, Backspace goes back */
+
+  class Walk {
+    constructor(element) {
+      this.element = element;
+      this.way = [first(".ob-tree li")];
+      document.addEventListener("keydown", (event) => this.key(event));
+      this.draw();
+    }
+
+    get answers() {
+      const list = first("ul", this.way.at(-1));
+      return list ? [...list.children] : [];
+    }
+
+    label(item) {
+      return first("strong", item).textContent;
+    }
+
+    /** What an item says itself: without its answers, its own label, and its check. */
+    said(item) {
+      const own = item.cloneNode(true);
+      all("ul", own).forEach((list) => list.remove());
+      if (item !== this.way[0]) first("strong", own)?.remove();
+      return own;
+    }
+
+    go(item) {
+      this.way.push(item);
+      this.draw();
+      const [button, link] = [first("button", this.element), first("a", this.element)];
+      (this.answers.length ? button : link ?? button)?.focus();
+    }
+
+    back() {
+      if (this.way.length > 1) this.way.pop();
+      this.draw();
+    }
+
+    draw() {
+      const trail = make("ol", "", "ob-trail");
+      this.way.slice(0, -1).forEach((item, n) => {
+        trail.append(make("li", `${this.said(item).textContent.trim()} ${this.label(this.way[n + 1])}`));
+      });
+      const now = make("p", "", this.answers.length ? "ob-question" : "ob-advice");
+      now.append(...this.said(this.way.at(-1)).childNodes);
+      const buttons = make("p");
+      this.answers.forEach((item, n) => {
+        const button = make("button", this.label(item), "md-button");
+        button.append(make("kbd", String(n + 1)));
+        button.addEventListener("click", () => this.go(item));
+        buttons.append(button);
+      });
+      if (this.way.length > 1) {
+        const button = make("button", "Back", "md-button ob-back");
+        button.addEventListener("click", () => this.back());
+        buttons.append(button);
+      }
+      this.element.replaceChildren(trail, now, buttons);
+    }
+
+    key(event) {
+      if (event.target.closest?.("input, textarea, select") || event.ctrlKey || event.metaKey || event.altKey) return;
+      const item = /^[1-9]$/.test(event.key) && this.answers[Number(event.key) - 1];
+      if (item) this.go(item);
+      if (event.key === "Backspace") this.back();
+    }
+  }
+
   function start() {
     all("form.ob-form").forEach((element) => new Form(element));
     document.addEventListener("keydown", foldKey);
     const filter = first("#ob-filter");
     if (filter?.dataset.filters === "runbooks") filterRows(filter);
+    const walk = first(".ob-walk");
+    if (walk) new Walk(walk);
     const records = first("#ob-records");
     if (records) new Records(records);
   }
