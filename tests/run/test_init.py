@@ -90,7 +90,8 @@ def test_its_documentation_builds(project: Project) -> None:
         command, cwd=project.root / "ops", env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert "opsbook list" in (project.root / "ops/site/index.html").read_text(encoding="utf-8")
+    for page, said in (("manual", "opsbook list"), ("runbooks/post-notice", "opsbook run post-notice")):
+        assert said in (project.root / f"ops/site/{page}.html").read_text(encoding="utf-8")
 
 
 def wheel(folder: Path) -> Path:

@@ -23,7 +23,7 @@ from opsbook.publish.facts import Facts, Run
 from opsbook.publish.lists import Open, Severity, Sources
 from opsbook.record import store
 from opsbook.settings import Settings
-from opsbook.source import catalog, documents, trees
+from opsbook.source import checks, trees
 
 ASSETS = site.ASSETS
 SCRIPTS, STYLES = (tuple(f"{ASSETS}/{name}" for name in names) for names in (site.SCRIPTS, site.STYLES))
@@ -124,12 +124,10 @@ def gather(settings: Settings, name: str, runbooks: tuple[Runbook, ...]) -> Sour
 
 def _runbooks(settings: Settings) -> tuple[Runbook, ...]:
     """Every document. Raises InputError with file and line for each problem that a reader would stumble over."""
-    problems = [str(problem) for problem in catalog.check(settings, ()) if not problem.warning]
-    if problems:
-        raise InputError(problems, "Correct these, then build again.")
-    known = documents.known(settings)
-    found = (documents.document(path, settings.root, known)[0] for path in catalog.paths(settings))
-    return tuple(runbook for runbook in found if runbook is not None)
+    found, problems = checks.readable(settings)
+    if wrong := [str(problem) for problem in problems if not problem.warning]:
+        raise InputError(wrong, "Correct these, then build again.")
+    return tuple(found)
 
 
 def _runs(settings: Settings, shows: Mapping[str, str]) -> Iterator[Run]:

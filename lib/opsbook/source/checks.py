@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from opsbook.errors import InputError
 from opsbook.files import write_atomic
+from opsbook.model.runbook import Runbook
 from opsbook.model.text import nearest
 from opsbook.settings import Settings
 from opsbook.source import alerts, documents, fix, lint
@@ -38,6 +39,18 @@ def check(settings: Settings, names: Sequence[str]) -> list[Problem]:
     for path in chosen:
         problems += documents.document(path, settings.root, known)[1]
     return sorted(set(problems))
+
+
+def readable(settings: Settings) -> tuple[list[Runbook], list[Problem]]:
+    """Every document that can be read, and what a reader would stumble over: a page need not be fit to run."""
+    known, problems = _known(settings)
+    problems += _duplicates(settings, documents.paths(settings))
+    found = []
+    for path in documents.paths(settings):
+        runbook, wrong = documents.document(path, settings.root, known, lint.READERS)
+        problems += wrong
+        found += [runbook] if runbook else []
+    return found, sorted(set(problems))
 
 
 def correct(settings: Settings, names: Sequence[str]) -> dict[str, list[Fix]]:

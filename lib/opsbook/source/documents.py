@@ -2,12 +2,14 @@
 
 import re
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 from opsbook.model.runbook import Runbook
 from opsbook.settings import Settings
 from opsbook.source import lint, notebook
 from opsbook.source.problem import Problem
+from opsbook.source.rules.base import Check
 
 FOLDERS = ("runbooks", "procedures")
 
@@ -42,8 +44,10 @@ def text(path: Path) -> str:
     return path.read_bytes().decode("utf-8").removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
-def document(path: Path, root: Path, known: lint.Known) -> tuple[Runbook | None, list[Problem]]:
-    """The document, unless it cannot be read, and every problem in it."""
+def document(
+    path: Path, root: Path, known: lint.Known, checks: Iterable[Check] = lint.CHECKS
+) -> tuple[Runbook | None, list[Problem]]:
+    """The document, unless it cannot be read, and every problem in it that reading it and these checks find."""
     shown = str(path.relative_to(root))
     problems = []
     if not usable(path.stem):
@@ -57,7 +61,7 @@ def document(path: Path, root: Path, known: lint.Known) -> tuple[Runbook | None,
         return None, [*problems, Problem(shown, 1, 1, "D006", f"cannot be read: {error.strerror}")]
     try:
         runbook, found = notebook.parse(content, shown)
-        return runbook, problems + lint.problems(runbook, found, known)
+        return runbook, problems + lint.problems(runbook, found, known, checks)
     except (RecursionError, MemoryError):
         # Python says the one or the other, by version and depth.
         return None, [*problems, Problem(shown, 1, 1, "D006", "cannot be read: its code is nested too deeply")]

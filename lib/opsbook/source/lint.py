@@ -44,17 +44,23 @@ CHECKS: tuple[Check, ...] = (
 _SOFT = frozenset(rule.code for rule in RULES if rule.soft)
 
 
+READERS = (*links.CHECKS, *alerts.CHECKS)
+"""What somebody who reads a page would stumble over, whether or not it can run."""
+
+
 def document(runbook: Runbook, known: Known) -> list[Problem]:
     """Every problem that rules find in one document."""
     return problems(runbook, (), known)
 
 
-def problems(runbook: Runbook, read: Iterable[Problem], known: Known) -> list[Problem]:
+def problems(
+    runbook: Runbook, read: Iterable[Problem], known: Known, checks: Iterable[Check] = CHECKS
+) -> list[Problem]:
     """Every problem of one document, with those met while it was read.
 
     Nobody wrote a page without front matter for opsbook: what is only against its customs is a warning there.
     """
-    found = [*read, *(problem for check in CHECKS for problem in check(runbook, known))]
+    found = [*read, *(problem for check in checks for problem in check(runbook, known))]
     if not runbook.bare:
         return found
     return [replace(problem, warning=True) if problem.code in _SOFT else problem for problem in found]
