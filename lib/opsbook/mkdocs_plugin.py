@@ -42,7 +42,7 @@ class OpsbookPlugin(BasePlugin[Options]):
             found = settings.load(Path(config.config_file_path).parent, given=True)
             site = flow.publish(found, config.site_name)
         except InputError as error:
-            raise PluginError(f"{error.message} {error.hint}") from error
+            raise PluginError("\n  ".join(error.problems)) from error
         contents: dict[str, str | bytes] = {**site.pages, **site.assets}
         for path, content in contents.items():
             written = files.get_file_from_path(path)

@@ -42,8 +42,10 @@ def test_nothing_runs_and_nothing_is_written_but_the_site(small: Project) -> Non
     [
         ("runbooks/two.md", "## Steps\n\n### A\nSee [it](gone.md).\n", "runbooks/two.md:11:10 L002"),
         ("runbooks/two.md", "## Steps\n\n### A\nSee [it](../docs/gone.md).\n", "runbooks/two.md:11:10 L001"),
-        ("docs/manual.md", "# Manual\n\nSee [it](gone.md).\n", "manual.md"),
-        ("docs/manual.md", "# Manual\n\nSee [it](runbooks/gone.md).\n", "runbooks/gone.md"),
+        ("docs/manual.md", "# Manual\n\nSee [it](gone.md).\n", "docs/manual.md:3:10 L001"),
+        ("docs/manual.md", "# Manual\n\nSee [it](runbooks/gone.md).\n", "docs/manual.md:3:10 L001"),
+        ("docs/trees/t.md", "- A?\n    - yes: [x](../runbooks/gone.md)\n    - no: y\n", "docs/trees/t.md:2:16 L001"),
+        ("docs/manual.md", "# Manual\n\nSee [it](runbooks/one.md#gone).\n", "gone"),
     ],
 )
 def test_what_leads_nowhere_ends_the_build(small: Project, path: str, text: str, said: str) -> None:

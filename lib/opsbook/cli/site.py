@@ -97,6 +97,7 @@ def _mkdocs() -> Iterator[Any]:
     try:
         yield lambda settings, **given: load_config(str(_config(settings)), **given)
     except MkDocsException as error:
-        raise InputError(f"The site was not built: {error}", "Correct what is named above, and build again.") from error
+        # Its own words say only that it gave up; why, it has said already.
+        raise InputError("The site was not built.", "Correct what is named above, and build again.") from error
     finally:
         logger.removeHandler(handler)

@@ -1,6 +1,7 @@
 """Gather what the docs site shows: documents, summaries of records, environments, and what goes on. Nothing runs."""
 
 import json
+import posixpath
 import shutil
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
@@ -24,6 +25,7 @@ from opsbook.publish.lists import Open, Severity, Sources
 from opsbook.record import store
 from opsbook.settings import Settings
 from opsbook.source import checks, trees
+from opsbook.source.rules import links
 
 ASSETS = site.ASSETS
 SCRIPTS, STYLES = (tuple(f"{ASSETS}/{name}" for name in names) for names in (site.SCRIPTS, site.STYLES))
@@ -61,7 +63,22 @@ def publish(settings: Settings, name: str) -> Published:
 
     sources = gather(settings, name, runbooks)
     whole = {f"records/{run.id}/index.html": _page(settings, run) for run in sources.runs if run.page}
-    return Published(dict(site.tree(sources, published)) | whole, site.assets())
+    pages = dict(site.tree(sources, published)) | whole
+    if wrong := list(_dead_links(settings, pages)):
+        raise InputError(wrong, "Correct these, then build again.")
+    return Published(pages, site.assets())
+
+
+def _dead_links(settings: Settings, pages: Collection[str]) -> Iterator[str]:
+    """Links of the pages in docs/ that lead nowhere on the site, with file and line, which MkDocs does not say."""
+    root = settings.root / DOCS
+    there = {*pages, *(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())}
+    for path in sorted(root.rglob("*.md")):
+        place = path.relative_to(root)
+        for line, column, target in links.files(path.read_text(encoding="utf-8", errors="replace")):
+            leads = posixpath.normpath(posixpath.join(place.parent.as_posix(), target))
+            if leads not in there and not (root / leads).is_dir():
+                yield f"{DOCS}/{place}:{line}:{column} L001 the link leads to {leads}, which is not on the site"
 
 
 def _page(settings: Settings, run: Run) -> str:

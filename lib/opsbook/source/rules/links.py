@@ -115,6 +115,14 @@ def _prose(source: str) -> list[str]:
     return _COMMENT.sub(lambda match: "\n" * match[0].count("\n"), "\n".join(lines)).split("\n")
 
 
+def files(source: str) -> Iterator[tuple[int, int, str]]:
+    """Line, column and path of every link of a page that leads to a file."""
+    for line, column, target in _targets(_prose(source)):
+        path = unquote(target.partition("#")[0].partition("?")[0])
+        if path:
+            yield line, column, path
+
+
 def _targets(lines: list[str]) -> Iterator[tuple[int, int, str]]:
     """Line, column and target of every link to something of this project."""
     for number, line in enumerate(lines, 1):
