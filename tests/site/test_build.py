@@ -3,13 +3,17 @@
 import json
 import re
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import httpx
+import psutil
 import pytest
 
-from tests.conftest import HOSTS, POLICY, Project
+from tests.conftest import HOSTS, POLICY, Project, until
 from tests.site.conftest import ROOT, config
 
 pytestmark = pytest.mark.slow
@@ -87,3 +91,28 @@ def test_another_generator_builds_the_same_pages(tmp_path: Path) -> None:
 
 def pages(site: Path) -> set[str]:
     return {str(path.relative_to(site)) for path in site.rglob("*.html")}
+
+
+def test_serve_shows_what_is_written(small: Project) -> None:
+    """A page that is edited is new at once, without a word; the server listens on this machine alone, and ends."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    url = f"http://127.0.0.1:{port}/runbooks/one.html"
+    server = small.start("site", "serve", "--port", str(port))
+    try:
+        until(lambda: "Turn the key" in got(url), "the page", 30)
+        small.write("runbooks/one.md", FRONT.format(title="One") + "## Steps\n\n### Do it\nPush the button.\n")
+        until(lambda: "Push the button" in got(url), "the new page", 30)
+        listens = [each.laddr.ip for each in psutil.Process(server.pid).net_connections() if each.status == "LISTEN"]
+        assert listens == ["127.0.0.1"]
+    finally:
+        server.send_signal(signal.SIGINT)
+        server.communicate(timeout=20)
+
+
+def got(url: str) -> str:
+    try:
+        return httpx.get(url, trust_env=False).text
+    except httpx.TransportError:
+        return ""
