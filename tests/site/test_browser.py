@@ -229,6 +229,11 @@ def test_on_paper_it_is_a_checklist(opened: Open) -> None:
     assert "☐" in box
     assert not page.locator("details.ob-code").last.is_visible()
     assert not page.locator(".md-header").is_visible()
+    page.evaluate("document.querySelectorAll('details').forEach((each) => (each.open = true))")
+    assert not page.locator("details.ob-code").last.is_visible(), "as the theme does before it prints"
+    page.evaluate("document.querySelectorAll('details').forEach((each) => (each.open = false))")
+    page.keyboard.press("c")
+    assert page.locator("details.ob-code").last.is_visible(), "whoever unfolds it gets it"
 
 
 def test_a_page_is_small(site: Path) -> None:

@@ -199,6 +199,8 @@
     const folded = all("details.ob-code");
     const open = folded.some((each) => !each.open);
     folded.forEach((each) => (each.open = open));
+    // The theme opens everything before it prints; on paper code is only there if it was asked for.
+    document.body.classList.toggle("ob-unfolded", open);
   }
 
   /* ---- lists */
