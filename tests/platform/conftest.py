@@ -37,9 +37,14 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Platform"]:
         made.run("platform-up", check=True)
         yield made
     finally:
-        for lock in json.loads(made.opsbook("locks", "--json").out):
-            made.opsbook("unlock", lock["target"], "--reason", "the tests are over")
+        give_back(made)
         made.run("platform-down", "-p", "purge=true", check=True)
+
+
+def give_back(project: Project) -> None:
+    """Free what a test that failed has left locked, so that everything can be taken down."""
+    for lock in json.loads(project.opsbook("locks", "--json").out):
+        project.opsbook("unlock", lock["target"], "--reason", "the tests are over")
 
 
 def free_base() -> int:
@@ -47,14 +52,15 @@ def free_base() -> int:
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     first = 20100 + 1000 * worker
     for base in range(first, first + 1000, 100):
-        if all(_free(base + n) for n in PORTS):
+        if all(free(base + n) for n in PORTS):
             return base
     raise AssertionError("no free block of ports")
 
 
-def _free(port: int) -> bool:
+def free(port: int, address: str = "127.0.0.1") -> bool:
+    """Whether nothing listens there."""
     with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0
+        return probe.connect_ex((address, port)) != 0
 
 
 class Platform(Project):

@@ -339,7 +339,7 @@ def test_a_check_fails_where_a_run_would(ready: Checked) -> None:
         ("deploy-service", {"version": "8.1.0"}),
         ("deploy-service", {"version": "8.1.0", "strategy": "canary"}),
         ("rollback-service", {"version": "8.1.0"}),
-        ("build-release", {"version": "8.3.0"}),
+        ("build-release", {"version": "8.3.0", "source": str(NEW["source"])}),
         ("platform-down", {}),
     ],
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.platform.conftest import COPIED, ROOT
+from tests.platform.conftest import COPIED, ROOT, free, give_back
 
 from tests.conftest import Project, Terminal, assert_all_gone, until
 
@@ -112,12 +112,15 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     made = Fleet(root)
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     hosts = root / "playbooks/inventories/fleet/hosts.yml"
-    hosts.write_text(re.sub(r"\b18122\b", str(23100 + worker), hosts.read_text(encoding="utf-8")), encoding="utf-8")
+    ports = range(23100 + 100 * worker, 23200 + 100 * worker)
+    port = next(each for each in ports if all(free(each, f"127.0.0.{n}") for n in (2, 3, 4)))
+    hosts.write_text(re.sub(r"\b18122\b", str(port), hosts.read_text(encoding="utf-8")), encoding="utf-8")
     made.write("playbooks/slow.yml", SLOW)
     try:
         made.opsbook("run", "fleet-up", "-e", "fleet", check=True)
         yield made
     finally:
+        give_back(made)
         made.opsbook("run", "fleet-down", "-e", "fleet", "-p", "purge=true", check=True)
         assert made.servers() == []
 
