@@ -205,7 +205,8 @@ def test_one_goes_on_with_what_another_began(tmp_path: Path, others_python: Path
     ada.write("opsbook.toml", f'records = "{team}/records"\nstate = "{team}/state"\n')
     inventory = "playbooks/inventories/dev"
     ada.write(f"{inventory}/hosts.yml", "all:\n  hosts:\n    here:\n      ansible_connection: local\n")
-    work = f"settings:\n  count: {team}/work/count\n  hang: {team}/work/hang\n"
+    shared = team / "work"
+    work = f"settings:\n  count: {shared / 'count'}\n  hang: {shared / 'hang'}\n"
     ada.write(f"{inventory}/environment.yml", f"title: Development\nsandbox: true\n{work}")
     ada.page(STEPS, front='rollback: manual\nlock: ["{environment}/work"]\n')
     hang = team / "work/hang"

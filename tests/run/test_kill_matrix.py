@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from tests.run.kills import SEED, Trial, plan
+from tests.run.kill_plans import SEED, plan
+from tests.run.kills import Trial
 from tests.soak import target
 
 pytestmark = pytest.mark.slow

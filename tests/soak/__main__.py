@@ -12,7 +12,8 @@ from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
-from tests.run.kills import COMBINATIONS, SEED, Figures, Trial, plan
+from tests.run.kill_plans import COMBINATIONS, SEED, plan
+from tests.run.kills import Figures, Trial
 from tests.soak import target
 
 KILLS = 150

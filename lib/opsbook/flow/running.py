@@ -142,10 +142,11 @@ def taken(folder: Path) -> int:
 
     Whoever only asks whether the run lives holds it for a moment, and has to be waited for.
     """
-    for _ in range(_TRIES):
+    for tried in range(_TRIES):
         if (hold := files.hold(folder / journal.NAME)) is not None:
             return hold
-        if store.alive(folder / journal.NAME):
+        if tried >= _TRIES // 4 and store.alive(folder / journal.NAME):
+            # Not somebody who reads, and not the last process of a run that has just ended.
             break
         time.sleep(_PAUSE)
     raise Refused(f"{folder.name} goes on already.", f"Watch it: opsbook attach {folder.name}")
