@@ -94,8 +94,12 @@ class Pane:
         self._tmux.call("send-keys", "-t", self.name, name)
 
     def wait_for(self, text: str, times: int = 1) -> None:
-        """Until the text is to be seen, so many times."""
-        self._until(lambda: self.screen.count(text) >= times, f"{text!r} on the screen")
+        """Until the text is to be seen, so many times; where a line was broken to fit does not matter."""
+
+        def seen() -> bool:
+            return max(self.screen.count(text), " ".join(self.screen.split()).count(text)) >= times
+
+        self._until(seen, f"{text!r} on the screen")
 
     def wait(self) -> int:
         """The exit code, when the command has ended."""
