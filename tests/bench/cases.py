@@ -10,7 +10,7 @@ from statistics import median
 
 from opsbook.model.redact import Redactor
 from opsbook.record.journal import Journal
-from tests.bench import measure, project
+from tests.bench import measure, pages, project
 from tests.bench.measure import Measured, Pair
 from tests.bench.report import Row
 
@@ -160,6 +160,23 @@ def journal(root: Path, pairs: int) -> Iterator[Row]:
     yield Row("the journal: output events a second", "", None, 20_000, "/s", tuple(speeds), least=True)
 
 
+def site(root: Path, pairs: int) -> Iterator[Row]:
+    """The docs site. A build takes a minute or more, so there are fewer pairs."""
+    count, few = 1200, max(1, pairs // 2)
+    ours, plain, recorded = (root / name for name in ("ours", "plain", "recorded"))
+    pages.make(ours, plain, count)
+    pages.make(recorded, plain, count)
+    pages.records(recorded, 10_000, count)
+
+    def build(project: Path) -> list[str]:
+        return [str(_BIN / "mkdocs"), "build", "--quiet", "--config-file", str(project / "mkdocs.yml")]
+
+    found = _in_turn(root, few, build(ours), build(plain), warm=True)
+    yield Row(f"the docs site of {count:,} runbooks ({few} pairs)", "plain Material", _seconds(found), 1.3)
+    found = _in_turn(root, few, build(recorded), build(ours), warm=True)
+    yield Row(f"the same with 10,000 records ({few} pairs)", "without records", _seconds(found), 1.2)
+
+
 CASES: dict[str, Callable[[Path, int], Iterator[Row]]] = {
-    case.__name__: case for case in (start, small, cells, playbook, journal, output, papermill)
+    case.__name__: case for case in (start, small, cells, playbook, journal, site, output, papermill)
 }

@@ -21,8 +21,7 @@ Measured on: {where}.
 
 _TAIL = """
 Papermill writes the whole notebook twice for each cell, so its time grows with the square of their number;
-opsbook appends to its journal. The two budgets of the docs site and the one of the index are measured when those
-parts are there.
+opsbook appends to its journal. The budget of the index is measured when that part is there.
 """
 
 

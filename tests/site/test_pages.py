@@ -6,11 +6,12 @@ import markdown
 import pytest
 
 from opsbook.model.environment import Environment, Policy
+from opsbook.model.now import Asks, Now
 from opsbook.model.runbook import Runbook
 from opsbook.publish import facts, fences, lists
 from opsbook.publish.facts import Facts, Run
 from opsbook.publish.html import data, text
-from opsbook.publish.lists import Open, Sources
+from opsbook.publish.lists import Sources
 from opsbook.publish.pages import Context, runbook_page
 from opsbook.source import notebook
 
@@ -186,7 +187,7 @@ def test_home_leads_from_an_alert_to_its_runbook() -> None:
 
 
 def test_home_shows_what_is_not_done_with() -> None:
-    waiting = Open("r1", "Deploy it", "dev", "ann", "waiting", "2026", "asks go: Go?")
+    waiting = Now("r1", "Deploy it", "dev", "ann", "waiting", "2026", "", Asks("go", "Go?", (), "2026"))
     shown = lists.home(sources(under_way=(waiting,), runs=(run("succeeded", 1),)))
     assert "asks go: Go?" in shown and "<code>r1</code>" in shown
     assert "All records" in shown
@@ -220,7 +221,7 @@ def test_what_records_and_pages_say_is_text_everywhere() -> None:
     bad = run("succeeded", 1, reason=EVIL, operator=EVIL, title=EVIL, environment=EVIL)
     known = facts.facts([bad], None, NOW)
     evil = PAGE.replace("Put it out.", f"'{EVIL}'").replace("owner: platform", f"owner: '{EVIL}'")
-    found = sources(runs=(bad,), facts={"deploy-it": known}, under_way=(Open(*[EVIL] * 7),))
+    found = sources(runs=(bad,), facts={"deploy-it": known}, under_way=(Now(*[EVIL] * 7),))
     shown = [page(known, evil), *(make(found) for make in lists.PAGES.values())]
     for each in (*shown, *(content for _, content in lists.record_data(found))):
         assert "<script>alert" not in each.replace(f"description: '{EVIL}'", ""), each

@@ -6,8 +6,8 @@ from dataclasses import asdict
 from opsbook import flow
 from opsbook.cli import common, locks
 from opsbook.cli.text import say
-from opsbook.flow.watching import Now
 from opsbook.model.event import Outcome
+from opsbook.model.now import Now
 from opsbook.record.store import DAMAGED
 
 _NEXT = {

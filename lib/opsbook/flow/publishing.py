@@ -21,7 +21,7 @@ from opsbook.model.runbook import Runbook
 from opsbook.policy import environment
 from opsbook.publish import facts, site
 from opsbook.publish.facts import Facts, Run
-from opsbook.publish.lists import Open, Severity, Sources
+from opsbook.publish.lists import Severity, Sources
 from opsbook.record import store
 from opsbook.settings import Settings
 from opsbook.source import checks, trees
@@ -133,7 +133,7 @@ def gather(settings: Settings, name: str, runbooks: tuple[Runbook, ...]) -> Sour
         facts=_facts(runbooks, runs, now),
         runs=runs,
         environments=environments,
-        under_way=tuple(_open(settings)),
+        under_way=tuple(under_way(settings)),
         severities=tuple(Severity(**each) for each in settings.severities),
         trees=tuple(trees.load(settings, name) for name in trees.names(settings)),
     )
@@ -173,11 +173,3 @@ def _lasts(runbook: Runbook) -> timedelta | None:
 def _environments(settings: Settings) -> tuple[Environment, ...]:
     found = [environment.load(settings, name) for name in environment.names(settings)]
     return tuple(sorted(found, key=lambda each: (each.policy.order, each.name)))
-
-
-def _open(settings: Settings) -> Iterator[Open]:
-    for now in under_way(settings):
-        doing = now.doing or now.reason
-        if now.asks:
-            doing = f"asks {now.asks.name}: {now.asks.text}"
-        yield Open(now.run, now.title, now.environment, now.operator, now.state, now.since, doing)

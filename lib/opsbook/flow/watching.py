@@ -7,6 +7,7 @@ from opsbook.errors import InputError, OpsbookError
 from opsbook.flow.resuming import stopped
 from opsbook.flow.running import Finished
 from opsbook.model.event import Ending, Event, Outcome
+from opsbook.model.now import Asks, Now
 from opsbook.model.person import Question
 from opsbook.policy import lock
 from opsbook.record import journal, store
@@ -30,35 +31,6 @@ class Standing:
     number: int
     since: str
     question: Question
-
-
-@dataclass(frozen=True)
-class Asks:
-    """What a run asks, and since when: enough to answer it with `opsbook answer`."""
-
-    name: str
-    text: str
-    choices: tuple[str, ...]
-    since: str
-
-
-@dataclass(frozen=True)
-class Now:
-    """A run that is not done with. `doing` says at what it is; `asks` is the question that stands.
-
-    `detached`: the terminal it was asked at is gone, so that nobody may have seen it.
-    """
-
-    run: str
-    title: str
-    environment: str
-    operator: str
-    state: str
-    since: str
-    doing: str
-    asks: Asks | None = None
-    detached: bool = False
-    reason: str = ""
 
 
 class _Following:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from opsbook.model.environment import Environment
+from opsbook.model.now import Now
 from opsbook.model.runbook import Runbook
 from opsbook.model.text import one_line
 from opsbook.model.tree import Tree
@@ -38,19 +39,6 @@ class Severity:
 
 
 @dataclass(frozen=True)
-class Open:
-    """A run that is not done with: it goes on, waits, or was lost; or a lock that one left."""
-
-    run: str
-    title: str
-    environment: str
-    operator: str
-    state: str
-    since: str
-    doing: str
-
-
-@dataclass(frozen=True)
 class Sources:
     """Everything that the site is made of, as of `now`. `runs` are newest first, `facts` by the name of a runbook."""
 
@@ -60,7 +48,7 @@ class Sources:
     facts: Mapping[str, Facts] | None = None
     runs: tuple[Run, ...] = ()
     environments: tuple[Environment, ...] = ()
-    under_way: tuple[Open, ...] = ()
+    under_way: tuple[Now, ...] = ()
     severities: tuple[Severity, ...] = ()
     trees: tuple[Tree, ...] = ()
 
@@ -134,12 +122,16 @@ def _open(sources: Sources) -> list[str]:
             text(each.title),
             text(each.environment),
             text(each.operator),
-            text(one_line(each.doing, 90)),
+            text(one_line(_doing(each), 90)),
             f"<code>{text(each.run)}</code>",
         )
         for each in sources.under_way
     ]
     return [rows(("state", "what", "environment", "by", "at", "run"), body, "ob-open") or "Nothing is going on."]
+
+
+def _doing(now: Now) -> str:
+    return f"asks {now.asks.name}: {now.asks.text}" if now.asks else now.doing or now.reason
 
 
 def _changes(sources: Sources) -> list[str]:

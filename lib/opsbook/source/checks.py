@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,18 +37,18 @@ def check(settings: Settings, names: Sequence[str]) -> list[Problem]:
     known, broken = _known(settings)
     problems = [] if names else broken
     problems += _duplicates(settings, chosen)
-    for path in chosen:
-        problems += documents.document(path, settings.root, known)[1]
+    for _, wrong in documents.every(chosen, settings.root, known):
+        problems += wrong
     return sorted(set(problems))
 
 
 def readable(settings: Settings) -> tuple[list[Runbook], list[Problem]]:
     """Every document that can be read, and what a reader would stumble over: a page need not be fit to run."""
     known, problems = _known(settings)
-    problems += _duplicates(settings, documents.paths(settings))
+    there = documents.paths(settings)
+    problems += _duplicates(settings, there)
     found = []
-    for path in documents.paths(settings):
-        runbook, wrong = documents.document(path, settings.root, known, lint.READERS)
+    for runbook, wrong in documents.every(there, settings.root, known, lint.READERS):
         problems += wrong
         found += [runbook] if runbook else []
     return found, sorted(set(problems))
@@ -154,10 +155,14 @@ def _known(settings: Settings) -> tuple[lint.Known, list[Problem]]:
         documents.known(settings),
         documents=names,
         alerts=None if rules is None or broken else frozenset(alert.name for alert in rules),
-        exists=lambda path: _exists(settings.root / path),
+        exists=partial(_below, settings.root),
         today=datetime.now(UTC).date(),
     )
     return known, broken + list(urls(rules or (), names))
+
+
+def _below(root: Path, path: str) -> bool:
+    return _exists(root / path)
 
 
 def _exists(path: Path) -> bool:

@@ -1,8 +1,11 @@
 """Documents as files: where they are, what they may be called, and how one is read."""
 
+import os
 import re
+import signal
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 from opsbook.model.runbook import Runbook
@@ -12,6 +15,9 @@ from opsbook.source.problem import Problem
 from opsbook.source.rules.base import Check
 
 FOLDERS = ("runbooks", "procedures")
+
+_WORTH_A_PROCESS = 100
+"""Documents that take longer to read than a process takes to start."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 """A name becomes part of a run's id, of folders and of commands to copy."""
@@ -65,6 +71,28 @@ def document(
     except (RecursionError, MemoryError):
         # Python says the one or the other, by version and depth.
         return None, [*problems, Problem(shown, 1, 1, "D006", "cannot be read: its code is nested too deeply")]
+
+
+def every(
+    found: Sequence[Path], root: Path, known: lint.Known, checks: Sequence[Check] = lint.CHECKS
+) -> list[tuple[Runbook | None, list[Problem]]]:
+    """What `document` says of each of these, in their order; many of them are read by as many processes as can run."""
+    read = partial(document, root=root, known=known, checks=checks)
+    workers = min(os.cpu_count() or 1, len(found) // _WORTH_A_PROCESS)
+    if workers < 2:
+        return list(map(read, found))
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
+    # A fork would take the threads of whoever asks along, half of them in the middle of something.
+    start = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=start, initializer=_leave_interrupts) as pool:
+        return list(pool.map(read, found, chunksize=_WORTH_A_PROCESS // 4))
+
+
+def _leave_interrupts() -> None:
+    """Ctrl-C is for the process that a person started."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def known(settings: Settings) -> lint.Known:

@@ -18,6 +18,7 @@ from opsbook.source.problem import Problem
 _HEADING = re.compile(r"^(#{1,6})\s+(.*?)\s*#*\s*$")
 _MAGIC = re.compile(r"^%%(\w+).*\n?")
 _EXPECTED = re.compile(r"^\**Expected:?\**:?\s*(.*)$")
+_MYST = re.compile(r"\{(?:code|raw)")
 _BREAKS = "\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 """Jupytext and IPython take these for ends of lines; readers of Markdown, opsbook and shells do not."""
 
@@ -135,7 +136,9 @@ def _nodes(lines: Sequence[str]) -> list[Any]:
     unused = (sign for sign in map(chr, range(0xF0000, 0xFFFFE)) if sign not in text)
     hidden = {ord(sign): stand_in for sign, stand_in in zip(_BREAKS, unused, strict=False)}
     shown = {ord(stand_in): chr(sign) for sign, stand_in in hidden.items()}
-    nodes: list[Any] = jupytext.reads(IN_PYTHON + text.translate(hidden), fmt="md").cells
+    # Jupytext looks for MyST's cells by parsing the whole page, which takes as long as reading it.
+    form = "md" if _MYST.search(text) else "md:markdown"
+    nodes: list[Any] = jupytext.reads(IN_PYTHON + text.translate(hidden), fmt=form).cells
     for node in nodes:
         node.source = node.source.translate(shown)
     return nodes

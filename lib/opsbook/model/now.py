@@ -1,0 +1,32 @@
+"""A run that is not done with, as it stands at this moment."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Asks:
+    """What a run asks, and since when: enough to answer it with `opsbook answer`."""
+
+    name: str
+    text: str
+    choices: tuple[str, ...]
+    since: str
+
+
+@dataclass(frozen=True)
+class Now:
+    """A run that is not done with. `doing` says at what it is; `asks` is the question that stands.
+
+    `detached`: the terminal it was asked at is gone, so that nobody may have seen it.
+    """
+
+    run: str
+    title: str
+    environment: str
+    operator: str
+    state: str
+    since: str
+    doing: str
+    asks: Asks | None = None
+    detached: bool = False
+    reason: str = ""
