@@ -1,5 +1,6 @@
 """Where the project is, and what its opsbook.toml says."""
 
+import os
 import re
 import tomllib
 from collections.abc import Mapping
@@ -82,6 +83,17 @@ class _Content(BaseModel):
     vault_password_file: Annotated[str, AfterValidator(_usable)] | None = Field(
         None, description="The file with Ansible's vault password", examples=["~/.vault-password"]
     )
+    signing_key: Annotated[str, AfterValidator(_usable)] | None = Field(
+        None,
+        description="The SSH key that signs seals, plans and approvals; OPSBOOK_SIGNING_KEY names another one",
+        examples=["~/.ssh/id_ed25519"],
+    )
+    allowed_signers: _Text = Field(
+        "allowed_signers",
+        description="The file of people and their keys, as ssh-keygen has it; what is committed counts",
+        examples=["allowed_signers"],
+    )
+    protected_branch: _Text = Field("main", description="The branch whose allowed_signers counts", examples=["main"])
     keep_environment: list[_Text] = Field(
         default_factory=list,
         description="Variables of the caller's environment that cells may see besides the usual ones (PATH, HOME, …)",
@@ -118,7 +130,8 @@ class Settings:
     `check_reads` names modules of Ansible that only read: tasks with check_mode: false may use them.
 
     `keep_environment` names variables of the caller's environment that cells may see besides the
-    usual ones (PATH, HOME, LANG, ...). `severities` have name, means, respond and call.
+    usual ones (PATH, HOME, LANG, ...). `severities` have name, means, respond and call. `allowed_signers` is a path
+    in the repository, of which the `protected_branch` counts.
     """
 
     root: Path
@@ -129,6 +142,9 @@ class Settings:
     retention: Retention | None = None
     check_reads: tuple[str, ...] = ()
     severities: tuple[Mapping[str, str], ...] = ()
+    signing_key: Path | None = None
+    allowed_signers: str = "allowed_signers"
+    protected_branch: str = "main"
 
     @property
     def runbooks(self) -> Path:
@@ -165,11 +181,14 @@ def load(start: Path, *, given: bool = False) -> Settings:
         root=root,
         records=_folder(root, "records", content.records),
         state=_folder(root, "state", content.state),
-        vault_password_file=_file(root, content.vault_password_file),
+        vault_password_file=_file(root, "vault_password_file", content.vault_password_file),
         keep_environment=tuple(content.keep_environment),
         retention=_retention(content.retention),
         check_reads=tuple(content.check.reads),
         severities=tuple(content.severity),
+        signing_key=_file(root, "signing_key", os.environ.get("OPSBOOK_SIGNING_KEY") or content.signing_key),
+        allowed_signers=content.allowed_signers,
+        protected_branch=content.protected_branch,
     )
 
 
@@ -227,8 +246,8 @@ def _folder(root: Path, name: str, value: str) -> Path:
     return path
 
 
-def _file(root: Path, value: str | None) -> Path | None:
+def _file(root: Path, name: str, value: str | None) -> Path | None:
     try:
         return (root / Path(value).expanduser()).resolve() if value else None
     except (OSError, RuntimeError) as error:
-        raise InputError(f"{root / CONFIG}: vault_password_file: {error}.", "Name a file.") from error
+        raise InputError(f"{root / CONFIG}: {name}: {error}.", "Name a file.") from error

@@ -1,12 +1,15 @@
-"""Compare every file of a record with its seal."""
+"""Compare every file of a record with its seal, and the seal with its signature."""
 
 import argparse
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 
+from opsbook import flow
 from opsbook.cli import common
 from opsbook.cli.text import say
 from opsbook.errors import InputError
-from opsbook.record import seal, store
+from opsbook.record import store
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -20,14 +23,22 @@ def execute(options: argparse.Namespace) -> int:
     if not options.all and options.run is None:
         raise InputError("Which record?", "opsbook records verify RUN, or --all.")
     chosen = list(store.records(settings.records)) if options.all else [store.find(settings.records, options.run)]
-    found = {record.id: seal.verify(record.folder) for record in chosen if record.state != "running"}
-    bad = {run: flaws for run, flaws in found.items() if flaws}
+    found = list(flow.verified(settings, [record for record in chosen if record.state != "running"]))
     if options.json:
-        common.print_json({run: [asdict(flaw) for flaw in flaws] for run, flaws in found.items()})
-        return 1 if bad else 0
-    for run, flaws in bad.items():
-        for flaw in flaws:
+        common.print_json({each.run: asdict(each) for each in found})
+    else:
+        _show(found)
+    return 1 if any(each.flaws for each in found) else 0
+
+
+def _show(found: Sequence[flow.Verified]) -> None:
+    for each in found:
+        for flaw in each.flaws:
             event = f", event {flaw.event}" if flaw.event else ""
-            say(f"{run}: {flaw.file}{event}: {flaw.message}")
-    say(f"{len(found) - len(bad)} records are as they were sealed (seals are not signed), {len(bad)} are not")
-    return 1 if bad else 0
+            say(f"{each.run}: {flaw.file}{event}: {flaw.message}")
+    good = [each for each in found if not each.flaws]
+    say(f"{len(good)} records are as they were sealed, {len(found) - len(good)} are not")
+    for signer, count in Counter(each.signer for each in good if each.signer).most_common():
+        say(f"  {count} signed by {signer}")
+    for why, count in Counter(each.unsigned for each in good if each.unsigned).most_common():
+        say(f"  {count} not signed: {why}")

@@ -17,6 +17,7 @@ from opsbook.flow.resuming import missing_secrets, resume, rollback, stopped
 from opsbook.flow.retention import hold, prune, release
 from opsbook.flow.running import Finished, Manner, OnStart, run
 from opsbook.flow.sessions import session
+from opsbook.flow.signing import Verified, verified
 from opsbook.flow.watching import EVERY, Watched, under_way, watch
 from opsbook.run.engine import ACCEPT, Wishes
 from opsbook.source.trees import names as trees
@@ -30,6 +31,7 @@ __all__ = [
     "Manner",
     "OnStart",
     "Request",
+    "Verified",
     "Watched",
     "Wishes",
     "ansible_bin",
@@ -55,6 +57,7 @@ __all__ = [
     "trees",
     "under_way",
     "unlock",
+    "verified",
     "walk",
     "watch",
     "write_tree",

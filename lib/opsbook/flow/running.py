@@ -17,6 +17,7 @@ from opsbook.errors import InputError, NoRoom, OpsbookError, Refused
 from opsbook.flow.context import context, operator, vault
 from opsbook.flow.drafts import Draft, Request, plan, relied_on
 from opsbook.flow.locking import acquire
+from opsbook.flow.signing import sealer
 from opsbook.model.effect import Mode
 from opsbook.model.event import Ending, Event, Outcome
 from opsbook.model.past import Past
@@ -237,7 +238,8 @@ def carry_out(
         book.write("run-finished", _finished(ending), durable=True)
         book.close()
         told = _told(settings, job, folder)
-        _close(job.runbook, folder, book.head, told, held.redactor)
+        _close(job.runbook, folder, told, held.redactor)
+        seal.seal(folder, book.head, sealer(settings))
     except (NoRoom, OSError) as error:
         why = getattr(error, "message", None) or f"There is no room for the record: {error}."
         ending, sealed = replace(ending, outcome=Outcome.WAITING, reason=f"{ending.reason}. {why}"), False
@@ -289,8 +291,8 @@ def _told(settings: Settings, job: runner.Job, folder: Path) -> dict[str, Any]:
     return told
 
 
-def _close(runbook: Runbook, folder: Path, head: str, told: dict[str, Any], redactor: Redactor) -> None:
-    """Derive what is derived, scan, seal. `told` gets the files in which a secret was found."""
+def _close(runbook: Runbook, folder: Path, told: dict[str, Any], redactor: Redactor) -> None:
+    """Derive what is derived, and scan. `told` gets the files in which a secret was found."""
     events = journal.read(folder / journal.NAME)
     try:
         files.write_atomic(folder / "runbook.ipynb", notebook.build(runbook, events, told))
@@ -305,4 +307,3 @@ def _close(runbook: Runbook, folder: Path, head: str, told: dict[str, Any], reda
     if found := seal.scan(folder, redactor):
         told["quarantined"] = found
     write_json(folder / "record.json", told)
-    seal.seal(folder, head)

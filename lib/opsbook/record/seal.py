@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from opsbook.errors import InputError
 from opsbook.model.effect import digest
 from opsbook.model.redact import Redactor
 from opsbook.record import journal, store
-from opsbook.record.store import PARTS, QUARANTINE, SEAL
+from opsbook.record.store import PARTS, QUARANTINE, SEAL, SIGNATURE
 
 SEALS = "seals"
 """Folder of a record's earlier seals: each time it went on, the one it had came here."""
@@ -35,22 +35,42 @@ class _Content(BaseModel):
     run: str
     sealed: str
     signed: bool
+    unsigned: str | None = None
     journal_head: str
     files: dict[str, str]
     digest: str
 
 
-def seal(folder: Path, head: str) -> None:
+class Unsigned(Exception):
+    """Why a seal has no signature, in a sentence."""
+
+
+Sign = Callable[[bytes], str]
+"""Gives the signature of a seal, or raises Unsigned."""
+
+
+def nobody(_: bytes) -> str:
+    """Signs nothing."""
+    raise Unsigned("nobody was asked to sign it")
+
+
+def seal(folder: Path, head: str, sign: Sign = nobody) -> None:
     """Seal a finished record. Requests left in the inbox are part of it: somebody sent them."""
     _clear(folder / "inbox")
-    content = {
+    (folder / SIGNATURE).unlink(missing_ok=True)
+    content: dict[str, Any] = {
         "format": 1,
         "run": folder.name,
         "sealed": journal.now(),
-        "signed": False,
+        "signed": True,
+        "unsigned": None,
         "journal_head": head,
         "files": {name: files.sha256(path) for name, path in _files(folder).items()},
     }
+    try:
+        files.write_atomic(folder / SIGNATURE, sign(_render(content)).encode())
+    except Unsigned as error:
+        content |= {"signed": False, "unsigned": str(error)}
     files.write_atomic(folder / SEAL, _render(content))
 
 
@@ -60,9 +80,12 @@ def unseal(folder: Path) -> dict[str, Any] | None:
         return None
     earlier = folder / SEALS
     earlier.mkdir(exist_ok=True)
-    number = len(list(earlier.iterdir())) + 1
+    number = len(list(earlier.glob("*.json"))) + 1
     told = {"path": f"{SEALS}/{number}.json", "sha256": files.sha256(folder / SEAL)}
+    # Without its seal the record is open again; a signature alone would say nothing.
     (folder / SEAL).rename(folder / told["path"])
+    with contextlib.suppress(FileNotFoundError):
+        (folder / SIGNATURE).rename(folder / f"{told['path']}.sig")
     files.sync_folder(earlier)
     files.sync_folder(folder)
     return told
@@ -80,7 +103,7 @@ def _clear(inbox: Path) -> None:
 
 def _render(content: dict[str, Any]) -> bytes:
     """The seal's one form, with a digest of itself: no byte of it can change by accident and go unseen."""
-    body = {name: value for name, value in content.items() if name != "digest"}
+    body = {name: value for name, value in content.items() if name != "digest" and value is not None}
     return (json.dumps(body | {"digest": digest(body)}, indent=2) + "\n").encode()
 
 
@@ -88,7 +111,7 @@ def _entries(folder: Path) -> Iterator[tuple[str, Path, int]]:
     """Everything below the folder but its seal: the name in the record, the path, the kind. Links are not followed."""
     for path in sorted(folder.rglob("*")):
         name = os.fsencode(path.relative_to(folder)).decode("utf-8", errors="backslashreplace")
-        if name != SEAL:
+        if name not in (SEAL, SIGNATURE):
             yield name, path, stat.S_IFMT(path.lstat().st_mode)
 
 
@@ -106,23 +129,60 @@ class Flaw:
 
 
 def verify(folder: Path) -> list[Flaw]:
-    """Everything that does not agree with the seal; empty if the record is as it was sealed."""
-    path = folder / SEAL
-    if not os.path.lexists(path):
-        return [Flaw(SEAL, "there is no seal: the run never ended, or the seal was removed")]
+    """Everything that does not agree with the seal; empty if the record is as it was sealed.
+
+    Whose signature it is says `signature`; only whoever knows whose keys count can tell.
+    """
     try:
-        raw = path.read_bytes() if files.is_plain(path) else b""
-        content = _Content.model_validate_json(raw)
-    except (OSError, ValueError, RecursionError):
-        return [Flaw(SEAL, "the seal cannot be read")]
-    if raw != _render(content.model_dump()):
-        return [Flaw(SEAL, "was changed after it was written")]
-    if content.run != folder.name:
-        return [Flaw(SEAL, f"this is the seal of {content.run}")]
+        content = _content(folder)
+    except _Broken as error:
+        return [Flaw(SEAL, str(error))]
+    if content.signed is not files.is_plain(folder / SIGNATURE):
+        return [Flaw(SIGNATURE, "missing" if content.signed else "was added after the seal")]
     try:
         return [*_strangers(folder, content.files), *_digests(folder, content.files), *_chain(folder, content)]
     except OSError as error:
         return [Flaw(str(error.filename), f"cannot be read: {error.strerror}")]
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What was signed, with what, and when (UTC, ISO 8601); `unsigned` says why there is no signature."""
+
+    data: bytes
+    text: str
+    sealed: str
+    unsigned: str
+
+
+def signature(folder: Path) -> Signature | None:
+    """The signature of a record's seal; None if there is no seal that could be signed."""
+    try:
+        content = _content(folder)
+        text = (folder / SIGNATURE).read_text(encoding="utf-8", errors="replace") if content.signed else ""
+    except (_Broken, OSError):
+        return None
+    return Signature((folder / SEAL).read_bytes(), text, content.sealed, content.unsigned or "")
+
+
+class _Broken(Exception):
+    """What is wrong with a seal, in a sentence."""
+
+
+def _content(folder: Path) -> _Content:
+    path = folder / SEAL
+    if not os.path.lexists(path):
+        raise _Broken("there is no seal: the run never ended, or the seal was removed")
+    try:
+        raw = path.read_bytes() if files.is_plain(path) else b""
+        content = _Content.model_validate_json(raw)
+    except (OSError, ValueError, RecursionError):
+        raise _Broken("the seal cannot be read") from None
+    if raw != _render(content.model_dump()):
+        raise _Broken("was changed after it was written")
+    if content.run != folder.name:
+        raise _Broken(f"this is the seal of {content.run}")
+    return content
 
 
 def _strangers(folder: Path, sealed: dict[str, str]) -> Iterator[Flaw]:

@@ -15,10 +15,11 @@ from opsbook.model.text import nearest
 from opsbook.record import journal, logbook, summary
 
 SEAL = "seal.json"
+SIGNATURE = "seal.json.sig"
 SUMMARY = "record.json"
 PAGE = "index.html"
 QUARANTINE = "quarantine"
-PARTS = ("effects", "outputs", "inbox")
+PARTS = ("effects", "outputs", "inbox", "approvals")
 """Folders that every record has."""
 
 DAMAGED = "damaged"

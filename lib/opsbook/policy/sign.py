@@ -1,0 +1,147 @@
+"""Signatures by SSH keys, made and verified by `ssh-keygen -Y`. Nobody is asked for a passphrase, unless told to.
+
+A statement is signed under a namespace: a signature for one kind of statement says nothing of another. Whether the
+signature is right, whose key it is, and whether that key counted at the time are three questions with three answers.
+"""
+
+import base64
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+SEAL = "opsbook-seal"
+APPROVAL = "opsbook-approval"
+OPERATOR = "opsbook-operator"
+REVIEW = "opsbook-review"
+
+_PATIENCE = 30.0
+"""Seconds for an agent, or for a finger on a hardware key, where nobody was told to wait for it."""
+
+_ARMOR = re.compile(
+    r"-----BEGIN SSH SIGNATURE-----\n((?:[A-Za-z0-9+/]{70}\n)*[A-Za-z0-9+/]{1,70}={0,2}\n)-----END SSH SIGNATURE-----\n"
+)
+_FINGERPRINT = re.compile(r"with (?:\S+) key (SHA256:\S+)")
+
+
+class Unsigned(Exception):
+    """There is no signature; the sentence says why."""
+
+
+class BadSignature(Exception):
+    """The signature proves nothing; the sentence says why."""
+
+
+@dataclass(frozen=True)
+class Signer:
+    """Whose signature it is: a principal of `allowed_signers`, and the fingerprint of the key."""
+
+    principal: str
+    key: str
+
+
+def sign(key: Path, namespace: str, data: bytes, *, ask: bool = False) -> str:
+    """The signature, verified once. `ask` lets ssh-keygen ask for a passphrase on the terminal. Raises Unsigned.
+
+    An agent that holds the key is asked first: then the private key need not even be here.
+    """
+    if not any(path.is_file() for path in (key, _public(key))):
+        raise Unsigned(f"there is no key {key}")
+    chosen = key if key.is_file() else _public(key)
+    try:
+        done = _keygen(["sign", "-f", str(chosen), "-n", namespace], data, ask=ask)
+    except subprocess.TimeoutExpired:
+        raise Unsigned(f"the key {key} did not sign within {_PATIENCE:.0f} seconds") from None
+    signature = done.stdout.decode("utf-8", errors="replace")
+    if done.returncode != 0 or not signature.startswith("-----BEGIN SSH SIGNATURE-----"):
+        raise Unsigned(_why(key, done.stderr.decode("utf-8", errors="replace")))
+    try:
+        fingerprint(namespace, data, signature)
+    except BadSignature as error:
+        raise Unsigned(f"the key {key} made a signature that does not hold: {error}") from error
+    return signature
+
+
+def _public(key: Path) -> Path:
+    return key if key.suffix == ".pub" else key.with_name(f"{key.name}.pub")
+
+
+def _why(key: Path, said: str) -> str:
+    if "passphrase" in said:
+        return f"the key {key} needs a passphrase, and no agent holds it (ssh-add {key})"
+    last = said.strip().splitlines()[-1:] or ["ssh-keygen says nothing more"]
+    return f"the key {key} does not sign: {last[0]}"
+
+
+def fingerprint(namespace: str, data: bytes, signature: str) -> str:
+    """The key that made this signature of this data, whoever's it is. Raises BadSignature."""
+    _check_form(signature)
+    with _files(signature) as (path,):
+        done = _keygen(["check-novalidate", "-n", namespace, "-s", path], data)
+    found = _FINGERPRINT.search(done.stdout.decode("utf-8", errors="replace"))
+    if done.returncode != 0 or found is None:
+        raise BadSignature("the signature is not one of this statement")
+    return found[1]
+
+
+def _check_form(signature: str) -> None:
+    """ssh-keygen takes the same signature with other blanks and bits to spare; here each has one form only."""
+    armored = _ARMOR.fullmatch(signature)
+    packed = armored[1].replace("\n", "") if armored else ""
+    try:
+        whole = base64.b64encode(base64.b64decode(packed, validate=True)).decode() == packed
+    except ValueError:
+        whole = False
+    if not armored or not whole:
+        raise BadSignature("the signature was changed after it was made")
+
+
+def signer(signers: str, namespace: str, data: bytes, signature: str, at: datetime) -> Signer:
+    """Whose signature it is, by the text of `allowed_signers`, as of a moment. Raises BadSignature."""
+    _check_form(signature)
+    when = f"-Overify-time={at.astimezone():%Y%m%d%H%M%S}"
+    with _files(signers, signature) as (known, signed):
+        named = _keygen(["find-principals", "-f", known, "-s", signed, when], b"").stdout.decode()
+        for principal in named.splitlines():
+            done = _keygen(["verify", "-f", known, "-I", principal, "-n", namespace, "-s", signed, when], data)
+            found = _FINGERPRINT.search(done.stdout.decode("utf-8", errors="replace"))
+            if done.returncode == 0 and found:
+                return Signer(principal, found[1])
+    key = fingerprint(namespace, data, signature)
+    if named:
+        raise BadSignature(f"the key {key} of {named.splitlines()[0]} may not be used for {namespace}")
+    raise BadSignature(f"the key {key} is not in allowed_signers, or did not count on {at:%Y-%m-%d}")
+
+
+@contextmanager
+def _files(*texts: str) -> Iterator[Sequence[str]]:
+    """ssh-keygen takes signatures and signers only from files."""
+    with tempfile.TemporaryDirectory(prefix="opsbook-sign-") as folder:
+        paths = [Path(folder) / str(number) for number in range(len(texts))]
+        for path, text in zip(paths, texts, strict=True):
+            path.write_text(text, encoding="utf-8")
+        yield [str(path) for path in paths]
+
+
+def _keygen(arguments: list[str], data: bytes, *, ask: bool = False) -> subprocess.CompletedProcess[bytes]:
+    """Raises Unsigned without ssh-keygen, TimeoutExpired where nobody was to be asked and nothing comes."""
+    environment = {**os.environ, "LC_ALL": "C"} | ({} if ask else {"SSH_ASKPASS_REQUIRE": "never"})
+    program = shutil.which("ssh-keygen")
+    if program is None:
+        raise Unsigned("there is no ssh-keygen on this machine")
+    return subprocess.run(
+        [program, "-Y", *arguments],
+        input=data,
+        capture_output=True,
+        check=False,
+        env=environment,
+        timeout=None if ask else _PATIENCE,
+        # A session of its own has no terminal, on which a passphrase could be asked for.
+        start_new_session=not ask,
+    )
