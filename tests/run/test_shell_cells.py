@@ -176,6 +176,45 @@ def test_a_script_that_takes_too_long_is_ended_with_what_it_started(project: Pro
     assert_all_gone(project.records()[-1].name)
 
 
+@pytest.mark.parametrize("how", ["kill -KILL $$", "sh -c 'kill -TERM $$'", "kill -SEGV $$"])
+def test_what_a_signal_ended_nobody_knows(project: Project, how: str) -> None:
+    """It may have done what it was for before, and is not to be done twice."""
+    project.page(f"""
+    ## Steps
+
+    ### Change it
+    ```bash
+    echo one line >> changed; {how}
+    ```
+
+    ### And then
+    ```bash
+    echo never >> changed
+    ```
+    """)
+    assert project.opsbook("run", "page", "-e", "dev").code == 1
+    (effect,) = effects(project)
+    assert effect["end"]["status"] == "interrupted"
+    assert "was ended by" in effect["end"]["why"]
+    done = project.opsbook("resume", "last", "--answer", "accept-changes=yes")
+    assert done.code == 5
+    assert (project.root / "changed").read_text() == "one line\n"
+
+
+def test_a_program_that_only_reads_and_is_ended_failed(project: Project) -> None:
+    project.page("""
+    ## Steps
+
+    ### Look
+    ```bash tags=["read"]
+    kill -KILL $$
+    ```
+    """)
+    assert project.opsbook("run", "page", "-e", "dev").code == 1
+    (effect,) = effects(project)
+    assert effect["end"]["status"] == "failed"
+
+
 def test_output_without_end_is_kept_at_both_ends(project: Project) -> None:
     project.page(
         """

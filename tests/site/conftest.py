@@ -111,8 +111,9 @@ def site(published: Project) -> Path:
     return published.root / "site"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[object]:
+    """A browser for one module: as long as Playwright runs, no other event loop can, in any test behind it."""
     from playwright.sync_api import sync_playwright
 
     names = ("chromium", "chromium-browser", "google-chrome")

@@ -1,6 +1,7 @@
 """The command effect: one program, no shell; and a page's shell cells, which run as one command each."""
 
 import math
+import signal
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -8,13 +9,17 @@ from typing import Any
 
 from opsbook.effects import process
 from opsbook.effects.basic import here
-from opsbook.effects.channel import Call, channel
+from opsbook.effects.channel import Call, Interrupted, channel
 from opsbook.effects.clean import last_lines
 from opsbook.effects.show import Shown
 from opsbook.errors import EffectFailed
 from opsbook.params import Secret
 
 _BASH = ("bash", "--noprofile", "--norc", "-Eeuo", "pipefail", "-c")
+_BY_SIGNAL = 128
+"""What shells add to the number of a signal."""
+
+_ENDING = frozenset({signal.SIGHUP, signal.SIGINT, signal.SIGKILL, signal.SIGTERM})
 _SH = ("sh", "-eu", "-c")
 
 
@@ -27,6 +32,14 @@ class Done(Shown):
     stdout: str
     stderr: str
     seconds: float
+
+    @property
+    def ended_by(self) -> str:
+        """The signal that ended it, or, as shells say it, what it ran; empty if none did."""
+        number = -self.rc if self.rc < 0 else self.rc - _BY_SIGNAL
+        if self.rc < 0 or number in _ENDING:
+            return signal.strsignal(number) or f"signal {number}"
+        return ""
 
     def headline(self) -> str:
         said = f"{last_lines(self.stdout)}{last_lines(self.stderr)}".rstrip()
@@ -128,6 +141,9 @@ def _perform(
         good = done.rc == expect if isinstance(expect, int) else done.rc in expect
         if not good:
             said = last_lines(done.stderr or done.stdout).strip()
+            if changes and done.ended_by:
+                # Somebody ended it, in the middle of whatever it did.
+                raise Interrupted(f"{words[0]} was ended by {done.ended_by}: {said}".rstrip(": "))
             raise EffectFailed(f"{words[0]} ended with exit code {done.rc}: {said}".rstrip(": "), done)
         return done, {**done.to_json(), "changed": changes}
 
