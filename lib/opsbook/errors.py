@@ -3,6 +3,7 @@
     OpsbookError                 a sentence, what to do next, an exit code
     ├── InputError          2    wrong use or input; holds every problem found, nothing ran
     ├── Refused             4    a lock, approval or policy says no
+    │   └── NotYet               it may say yes later: whoever wants to, waits
     ├── NoRoom              5    the record has no room; the run stops and can be resumed
     └── Fault              70    a fault in opsbook itself, or a machine it cannot work on
     EffectFailed (Exception)     an effect did not succeed; a cell may handle it
@@ -46,6 +47,10 @@ class Refused(OpsbookError):
     """A lock, an approval or a policy does not allow this."""
 
     exit_code = 4
+
+
+class NotYet(Refused):
+    """Not now; somebody may give back a lock, or approve."""
 
 
 class NoRoom(OpsbookError):

@@ -3,6 +3,7 @@
 import inspect
 import re
 from pathlib import Path
+from typing import get_origin
 
 import pytest
 from pydantic import BaseModel
@@ -60,7 +61,8 @@ def test_every_key_has_a_description_and_an_example_that_is_right(model: type[Ba
         for example in field.examples or ():
             value = {key: example}
             for outer in reversed(tables):
-                value = {outer: value}
+                many = get_origin(model.model_fields[outer].annotation) in (tuple, list)
+                value = {outer: [value] if many else value}
             model.model_validate(value)
         assert field.examples or [other for other, _ in _fields(model) if other.startswith(f"{name}.")], name
 

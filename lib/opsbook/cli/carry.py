@@ -23,7 +23,7 @@ from opsbook.settings import Settings
 Work = Callable[[Person, flow.OnStart], flow.Finished]
 Tell = Callable[[dict[str, Any]], None]
 
-_BEGUN = frozenset({"locked", "waiting-for-lock", "kernel-started", "run-finished"})
+_BEGUN = frozenset({"locked", "waiting-for-lock", "waiting-for-approval", "kernel-started", "run-finished"})
 """Events at which it is known whether a run goes on. A check takes no locks."""
 
 
@@ -36,11 +36,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="answer a question ahead; a manual step takes done, skip or problem",
     )
-    parser.add_argument("--wait", action="store_true", help="wait for locks that other runs hold")
+    parser.add_argument("--wait", action="store_true", help="wait for approvals, and for locks that other runs hold")
     parser.add_argument("--pause-on-failure", action="store_true", help="ask before an automatic rollback")
     parser.add_argument("--detach", action="store_true", help="go on without this terminal; see opsbook attach")
     parser.add_argument("-y", "--yes", action="store_true", help="start without asking")
     parser.add_argument("--json", action="store_true", help="one event a line, as JSON")
+
+
+def add_emergency(parser: argparse.ArgumentParser) -> None:
+    """The option that passes approvals and windows."""
+    parser.add_argument(
+        "--emergency", default="", metavar="REASON", help="do not wait for approvals and windows; it is reviewed later"
+    )
+
+
+def emergency(options: argparse.Namespace) -> str:
+    """Why this cannot wait. Raises InputError for a reason that says nothing."""
+    if options.emergency and not options.emergency.strip():
+        raise InputError("The reason is empty.", "Say why it cannot wait: --emergency REASON.")
+    return str(options.emergency)
 
 
 def on_terminal(options: argparse.Namespace) -> bool:
@@ -80,7 +94,7 @@ def _carried(settings: Settings, work: Work, shown: view.View, person: Person, t
 
 def _begun(event: Event) -> dict[str, Any]:
     """What the first process has to know besides the run: it waits for a lock, or is over already."""
-    if event.type == "waiting-for-lock":
+    if event.type in ("waiting-for-lock", "waiting-for-approval"):
         return {"waits": event.data["why"]}
     if event.type == "run-finished" and event.data["exit_code"]:
         return {"message": f"{event.data['outcome']}: {event.data['reason']}", "code": event.data["exit_code"]}

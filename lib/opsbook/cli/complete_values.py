@@ -10,7 +10,7 @@ from opsbook.model.environment import SCHEMES, Environment
 from opsbook.model.front import Kind
 from opsbook.model.parameter import Parameter
 from opsbook.model.runbook import Runbook
-from opsbook.policy import environment, lock
+from opsbook.policy import environment, lock, requests
 from opsbook.record import retention, store
 from opsbook.settings import Settings
 from opsbook.source import catalog, names
@@ -158,6 +158,11 @@ def _open_answers(typed: Typed) -> Offered:
     return _plain(f"{typed.name}={value}" for value in found[typed.name].get("choices") or ())
 
 
+def _plans(typed: Typed) -> Offered:
+    found = requests.waiting(typed.settings.state)
+    return ((each.plan.id, f"{each.plan.title}, {each.plan.environment}, {each.asked.by}") for each in found)
+
+
 SOURCES: dict[str, Callable[[Typed], Offered]] = {
     "runbook": _runbooks,
     "alert": _alerts,
@@ -177,5 +182,6 @@ SOURCES: dict[str, Callable[[Typed], Offered]] = {
     "records release run": _held_runs,
     "outcome": _outcomes,
     "target": _locks,
+    "plan": _plans,
 }
 """By the argument's name, or by its command and its name where that says more."""

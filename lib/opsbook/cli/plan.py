@@ -1,6 +1,7 @@
 """Show what a run would do, with the digest that names exactly this. Runs nothing, leaves nothing."""
 
 import argparse
+from datetime import UTC, datetime
 
 from opsbook import flow
 from opsbook.cli import common, inputs
@@ -10,17 +11,23 @@ from opsbook.model.plan import Plan
 
 def configure(parser: argparse.ArgumentParser) -> None:
     inputs.configure(parser)
+    parser.add_argument("--request", action="store_true", help="ask for its approval: opsbook status shows it")
     common.add_json(parser)
 
 
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
     _, drafted = inputs.complete(settings, inputs.request(options))
-    plan = flow.plan(settings, drafted)
+    needs = flow.needed(drafted, datetime.now(UTC))
+    plan = flow.request(settings, drafted) if options.request else flow.plan(settings, drafted)
     if options.json:
-        common.print_json(plan.to_json())
-    else:
-        show(plan)
+        common.print_json({**plan.to_json(), "needs": needs})
+        return 0
+    show(plan)
+    for need in needs:
+        say(f"  needs: {need}")
+    if options.request:
+        say(f"Asked for. Somebody else: opsbook approve {plan.id}")
     return 0
 
 

@@ -29,6 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--retry-unknown", action="store_true", help="run again what is unknown, where it repeats safely"
     )
     add_accept(parser)
+    carry.add_emergency(parser)
     carry.configure(parser)
 
 
@@ -46,7 +47,7 @@ def execute(options: argparse.Namespace) -> int:
         retry_unknown=options.retry_unknown,
     )
     typed = inputs.unseen(flow.missing_secrets(found))
-    manner = flow.Manner(answers=answers(options), wait=options.wait, wishes=wishes)
+    manner = flow.Manner(answers=answers(options), wait=options.wait, wishes=wishes, emergency=carry.emergency(options))
 
     def work(person: Person, on_start: flow.OnStart) -> flow.Finished:
         edit = _in_editor if options.edit else None

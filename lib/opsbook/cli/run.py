@@ -10,26 +10,66 @@ from opsbook.errors import InputError
 from opsbook.model.effect import Mode
 from opsbook.model.person import Person
 from opsbook.model.plan import Plan
+from opsbook.plan import bind
+from opsbook.settings import Settings
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    inputs.configure(parser)
+    inputs.configure(parser, required=False)
     carry.configure(parser)
+    carry.add_emergency(parser)
+    parser.add_argument("--plan", default="", help="run what was planned and approved, by its id")
+    parser.add_argument(
+        "--label", action="append", default=[], metavar="NAME=VALUE", help="say what it is for, such as ticket=OPS-1"
+    )
     parser.add_argument("--check", action="store_true", help="say what it would do, and change nothing")
 
 
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
-    wanted, drafted = inputs.complete(settings, inputs.request(options))
+    wanted, drafted = _drafted(settings, options)
+    labels = _labels(options, drafted)
     if carry.on_terminal(options) and not options.yes and not options.check:
         _agreed(flow.plan(settings, drafted))
     wishes = flow.Wishes(pause_on_failure=options.pause_on_failure)
-    manner = flow.Manner(Mode.CHECK if options.check else Mode.LIVE, wanted.answers, options.wait, wishes)
+    mode = Mode.CHECK if options.check else Mode.LIVE
+    manner = flow.Manner(mode, wanted.answers, options.wait, wishes, carry.emergency(options), labels)
 
     def work(person: Person, on_start: flow.OnStart) -> flow.Finished:
         return flow.run(settings, wanted, drafted, manner, person, on_start)
 
     return carry.carry(options, settings, work)
+
+
+def _drafted(settings: Settings, options: argparse.Namespace) -> tuple[flow.Request, flow.Draft]:
+    """What is to run: as it is named, or as it was planned. Raises InputError for both, or neither."""
+    named = (options.runbook, options.environment, options.parameter, options.params_file)
+    if options.plan and any(named):
+        raise InputError("A plan has its runbook, environment and parameters.", "Give --plan, or the others.")
+    if not options.plan:
+        missing = [name for name, value in (("a RUNBOOK", named[0]), ("-e ENV", named[1])) if not value]
+        if missing:
+            raise InputError(f"What to run? {' and '.join(missing)} is missing.", "Or --plan ID, of what was planned.")
+        return inputs.complete(settings, inputs.request(options))
+    drafted = flow.planned_again(settings, options.plan)
+    prompted = [name for name, reference in drafted.bound.secrets.items() if reference == bind.PROMPT]
+    wanted = flow.Request(
+        drafted.runbook.name,
+        drafted.environment.name,
+        answers=inputs.answers(options),
+        typed_secrets=inputs.unseen(prompted),
+    )
+    return wanted, drafted
+
+
+def _labels(options: argparse.Namespace, drafted: flow.Draft) -> dict[str, str]:
+    """Labels of the run. Raises InputError if one is missing that the environment wants."""
+    given = {name: values[-1] for name, values in bind.pairs(options.label).items()}
+    missing = [name for name in drafted.environment.policy.labels if not given.get(name, "").strip()]
+    if missing and not options.check:
+        said = [f"A run in {drafted.environment.name} needs the label {name}." for name in missing]
+        raise InputError(said, f"Give --label {missing[0]}=…")
+    return given
 
 
 def _agreed(planned: Plan) -> None:

@@ -4,7 +4,7 @@ import argparse
 from dataclasses import asdict
 
 from opsbook import flow
-from opsbook.cli import common, locks
+from opsbook.cli import approve, common, locks, review
 from opsbook.cli.text import say
 from opsbook.model.event import Outcome
 from opsbook.model.now import Now
@@ -25,13 +25,19 @@ def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
     found = flow.under_way(settings)
     held = locks.held(settings)
+    plans, reviews = list(flow.waiting_plans(settings)), list(flow.follow_ups(settings))
     if options.json:
-        common.print_json({"runs": [asdict(now) for now in found], "locks": held})
+        told = {"plans": [approve.told(each) for each in plans], "reviews": [asdict(each) for each in reviews]}
+        common.print_json({"runs": [asdict(now) for now in found], **told, "locks": held})
         return 0
-    if not found:
+    if not (found or plans or reviews):
         say("Nothing runs, and nothing waits for anybody.")
     for now in found:
         _show(now)
+    for request in plans:
+        _show_plan(request)
+    for each in reviews:
+        review.show(each)
     say()
     locks.show(settings)
     return 0
@@ -43,6 +49,13 @@ def _show(now: Now) -> None:
     lines.append(_NEXT.get(now.state, "opsbook resume {run}, or opsbook rollback {run}").format(run=now.run))
     for line in filter(None, lines):
         say("          " + line.replace("\n", "\n          "))
+
+
+def _show_plan(request: flow.WaitingPlan) -> None:
+    planned, asked = request.plan, request.asked
+    say(f"approval  {planned.title}  {planned.environment}")
+    say(f"          {planned.id}, {asked.by}, since {common.local(asked.time)}")
+    say(f"          opsbook approve {planned.id}")
 
 
 def _asked(now: Now) -> list[str]:

@@ -81,8 +81,10 @@ def said(event: Event) -> list[str]:
         case "run-resumed":
             what = "rolled back" if data["for"] == "rollback" else "gone on with"
             lines = [f"{what} by {data['operator']}; it was {data['outcome']}"]
-        case "waiting-for-lock":
-            lines = [f"waiting: {line}" for line in data["why"].split("\n")]
+        case "waiting-for-lock" | "waiting-for-approval":
+            lines = [f"waiting: {line}" for line in f"{data['why']}\n{data.get('hint') or ''}".strip().split("\n")]
+        case "allowed":
+            lines = list(_allowed(data))
         case "look-started":
             lines = ["looking at what has become of the prerequisites"]
         case "differences":
@@ -92,6 +94,14 @@ def said(event: Event) -> list[str]:
         case "cancel-requested":
             lines = [_STOPPING[min(data.get("level", 1), 3)].format(by=data["by"])]
     return lines
+
+
+def _allowed(data: Mapping[str, Any]) -> Iterator[str]:
+    if data.get("emergency"):
+        yield f"EMERGENCY: {data['emergency']}; somebody else reviews it within {data['review_within']}"
+    yield from (f"approved by {each['principal']}" for each in data.get("approvals") or ())
+    if data["operator"].get("principal"):
+        yield f"signed by {data['operator']['principal']}"
 
 
 def _did(told: Mapping[str, Any]) -> tuple[list[str], list[str], list[str]]:
@@ -124,6 +134,7 @@ def would(check: dict[str, Any]) -> Iterator[str]:
     yield from listed("Unknown", [*_each(unknown), *unsaid])
     yield from listed("By hand", check["by_hand"])
     yield from listed("Would lock", [f"{one['target']}{_holder(one)}" for one in check["locks"]])
+    yield from listed("Would need", check.get("needs") or [])
     hosts = {task["host"] for task in changed}
     yield f"  {len(changed)} tasks on {len(hosts)} hosts; {len(unknown) + len(unsaid)} unknown"
 

@@ -5,6 +5,9 @@ every known question can be answered; only then is there a record; then the lock
 the seal. What is refused before the record exists leaves nothing behind.
 """
 
+from opsbook.flow.allowing import needed
+from opsbook.flow.approving import FollowUp, Shown, decide, follow_ups, planned_again, request, review, waiting_plans
+from opsbook.flow.approving import show as show_request
 from opsbook.flow.context import ansible_bin, operator
 from opsbook.flow.control import send, unlock
 from opsbook.flow.diagnosing import load as tree
@@ -19,6 +22,7 @@ from opsbook.flow.running import Finished, Manner, OnStart, run
 from opsbook.flow.sessions import session
 from opsbook.flow.signing import Verified, verified
 from opsbook.flow.watching import EVERY, Watched, under_way, watch
+from opsbook.policy.requests import Request as WaitingPlan
 from opsbook.run.engine import ACCEPT, Wishes
 from opsbook.source.trees import names as trees
 
@@ -28,29 +32,39 @@ __all__ = [
     "Check",
     "Draft",
     "Finished",
+    "FollowUp",
     "Manner",
     "OnStart",
     "Request",
+    "Shown",
     "Verified",
+    "WaitingPlan",
     "Watched",
     "Wishes",
     "ansible_bin",
+    "decide",
     "draft",
+    "follow_ups",
     "hold",
     "missing_secrets",
+    "needed",
     "operator",
     "plan",
+    "planned_again",
     "project_checks",
     "prune",
     "publish",
     "release",
+    "request",
     "resume",
+    "review",
     "rollback",
     "run",
     "run_notebook",
     "runbook_checks",
     "send",
     "session",
+    "show_request",
     "stale",
     "stopped",
     "tree",
@@ -58,6 +72,7 @@ __all__ = [
     "under_way",
     "unlock",
     "verified",
+    "waiting_plans",
     "walk",
     "watch",
     "write_tree",

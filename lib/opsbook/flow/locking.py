@@ -15,17 +15,29 @@ _EARLIER = timedelta(days=14)
 """How long before a run another may have begun that worked on its target after it."""
 
 
-def acquire(settings: Settings, run: str, planned: Plan, operator: str) -> Callable[[], None]:
-    """What takes the locks of a run: all or none. It raises Refused with who holds what."""
+def acquire(
+    settings: Settings, run: str, planned: Plan, operator: str, check: Callable[[], None] = lambda: None
+) -> Callable[[], None]:
+    """What takes the locks of a run: all or none. It raises Refused with who holds what.
+
+    `check` has a last look once they are held; where it raises, those that were taken are given back.
+    """
     wanted = [lock.Lock(target, run, operator, planned.title, journal.now()) for target in planned.locks]
 
     def take() -> None:
+        had = any(held.run == run for held in lock.holders(settings.state))
         try:
             lock.acquire(settings.state, wanted)
         except Refused:
             if not _freed(settings, planned):
                 raise
             lock.acquire(settings.state, wanted)
+        try:
+            check()
+        except Refused:
+            if not had:
+                lock.release(settings.state, run)
+            raise
 
     return take
 

@@ -1,5 +1,6 @@
 """Go on with a run that stopped, or roll it back: in a new process, by whoever may write its record (ADR 12)."""
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -7,13 +8,15 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from opsbook.errors import InputError, Refused
+from opsbook.errors import InputError, NotYet, Refused
+from opsbook.flow.allowing import Wanted, allowing
 from opsbook.flow.context import operator, vault
 from opsbook.flow.drafts import Draft, plan
 from opsbook.flow.edits import Edit, apply, edited
 from opsbook.flow.locking import acquire, worked_since
 from opsbook.flow.running import Finished, Manner, OnStart, carry_out, check_answers, make_job, taken, undisturbed
 from opsbook.flow.sameness import changes_since, page_changes
+from opsbook.model.effect import Mode
 from opsbook.model.event import Event, Outcome
 from opsbook.model.past import Past
 from opsbook.model.person import Person
@@ -100,6 +103,7 @@ def resume(
             "Put it back, change the record's page (--edit), or undo the run: "
             f"opsbook rollback {found.record.id}. The page that ran: {found.record.folder / 'runbook.md'}.",
         )
+    _check_allowed(Wanted(settings, drafted, planned, found.record.id, manner.emergency, found.events))
     return _again(settings, found, drafted, planned, manner, typed, telling, person, on_start, change)
 
 
@@ -119,6 +123,12 @@ def rollback(
     refusing, telling = changes_since(settings, found.record, found.planned, planned, drafted.environment)
     manner = replace(manner, wishes=replace(manner.wishes, undo=True))
     return _again(settings, found, drafted, planned, manner, typed, [*refusing, *telling], person, on_start, None)
+
+
+def _check_allowed(wanted: Wanted) -> None:
+    """Raises Refused while the record is still as it was; what may be allowed later, the run itself waits for."""
+    with contextlib.suppress(NotYet):
+        allowing(wanted, Mode.LIVE, undo=False)()
 
 
 def _check_start(runbook: Runbook, start: str) -> None:
@@ -176,7 +186,8 @@ def _again(
             raise
         past = _past(replace(found.record, state="lost"), book.earlier, held)
         wishes = replace(manner.wishes, resumed=found.outcome, since=tuple(since))
-        job = make_job(settings, drafted, planned, replace(manner, wishes=wishes), folder, hold, past, stale)
+        manner = replace(manner, wishes=wishes)
+        job = make_job(settings, drafted, planned, manner, folder, hold, past, stale, book.earlier)
         book.listeners.append(on_start(folder.name, planned, drafted.runbook))
         what = "rollback" if wishes.undo else "resume"
         event = {"operator": operator(), "for": what, "from": wishes.start, "by_hand": wishes.by_hand, "cut": book.cut}

@@ -6,14 +6,16 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from opsbook import files
 from opsbook.errors import InputError, NoRoom, OpsbookError, Refused
+from opsbook.flow.allowing import Wanted, allowing, needed
 from opsbook.flow.context import context, operator, vault
 from opsbook.flow.drafts import Draft, Request, plan, relied_on
 from opsbook.flow.locking import acquire
@@ -26,6 +28,7 @@ from opsbook.model.plan import Plan
 from opsbook.model.redact import Redactor
 from opsbook.model.runbook import Runbook
 from opsbook.model.text import nearest
+from opsbook.plan import bind
 from opsbook.policy import lock, queue
 from opsbook.policy.targets import conflict
 from opsbook.publish import record_page
@@ -76,13 +79,15 @@ OnStart = Callable[[str, Plan, Runbook], Callable[[Event], None]]
 class Manner:
     """How a run is to go: `mode` live or check, questions `answers` were given to, and what the engine does of it.
 
-    `wait`: until the locks are free.
+    `wait`: until the locks are free, and somebody has approved. `emergency` says why that cannot be waited for.
     """
 
     mode: Mode = Mode.LIVE
     answers: Mapping[str, str] = field(default_factory=dict)
     wait: bool = False
     wishes: Wishes = field(default_factory=Wishes)
+    emergency: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 def run(
@@ -134,7 +139,7 @@ def recorded(
         hold = taken(folder)
         job = make_job(settings, drafted, planned, manner, folder, hold, Past())
         book.listeners.append(on_start(folder.name, planned, drafted.runbook))
-        book.write("run-started", _started(job), durable=True)
+        book.write("run-started", _started(job, manner), durable=True)
         return carry_out(settings, job, book, held, person)
 
 
@@ -179,8 +184,10 @@ def make_job(
     hold: int,
     past: Past,
     stale: frozenset[Path] = frozenset(),
+    events: Sequence[Event] = (),
 ) -> runner.Job:
-    """The job of a run; `past` is what it did before, `stale` are requests that its earlier process left."""
+    """The job of a run; `past` is what it did before (in `events`), `stale` are requests that were left."""
+    wanted = Wanted(settings, drafted, planned, folder.name, manner.emergency, events)
     seen = context(settings, drafted.environment, folder.name, manner.mode)
     # Requests that name the operator must stay the same when somebody else goes on with the run.
     seen |= {"operator": past.operator} if past.operator else {}
@@ -196,7 +203,8 @@ def make_job(
         root=settings.root,
         inbox=folder / "inbox",
         stale=stale,
-        acquire=acquire(settings, folder.name, planned, operator()),
+        acquire=acquire(settings, folder.name, planned, operator(), partial(_check_plan, wanted)),
+        allow=allowing(wanted, manner.mode, undo=manner.wishes.undo),
         queue=partial(queue.place, settings.state, folder.name, planned.locks),
         wait=manner.wait,
         past=past,
@@ -206,7 +214,13 @@ def make_job(
     )
 
 
-def _started(job: runner.Job) -> dict[str, Any]:
+def _check_plan(wanted: Wanted) -> None:
+    """Files may have changed while somebody waited for a lock or a signature. Raises Refused."""
+    if plan(wanted.settings, wanted.drafted).digest != wanted.planned.digest:
+        raise Refused("What this run was planned with has changed since.", "Look at what it is now: opsbook plan.")
+
+
+def _started(job: runner.Job, manner: Manner) -> dict[str, Any]:
     planned = job.plan
     return {
         "run": job.run,
@@ -220,6 +234,7 @@ def _started(job: runner.Job) -> dict[str, Any]:
         },
         "plan": planned.digest,
         "mode": job.mode,
+        "labels": dict(manner.labels),
         "locks": list(planned.locks),
         "versions": dict(planned.versions),
         "pid": os.getpid(),
@@ -283,11 +298,15 @@ def _told(settings: Settings, job: runner.Job, folder: Path) -> dict[str, Any]:
     if job.mode is Mode.CHECK:
         record = store.Record(folder.name, folder, "running")
         holders = {held.target: held.run for held in lock.holders(settings.state)}
-        needed = [
+        locks = [
             {"target": target, "held_by": next((run for t, run in holders.items() if conflict(t, target)), None)}
             for target in job.plan.locks
         ]
-        told["check"] = forecast.of(events, lambda data: side.result_of(record, data)) | {"locks": needed}
+        needs = needed(Draft(job.runbook, job.environment, bind.Bound()), datetime.now(UTC))
+        told["check"] = forecast.of(events, lambda data: side.result_of(record, data)) | {
+            "locks": locks,
+            "needs": needs,
+        }
     return told
 
 

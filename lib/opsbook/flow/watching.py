@@ -53,7 +53,7 @@ class _Following:
                 self.doing = f"{data.get('section')}, {data.get('title')}"
             case "rollback-started":
                 self.doing = "rolling back"
-            case "waiting-for-lock":
+            case "waiting-for-lock" | "waiting-for-approval":
                 self.doing = str(data.get("why"))
             case "locked":
                 self.doing = ""

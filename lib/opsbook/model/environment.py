@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+
+from opsbook.model.front import span_seconds
 
 SCHEMES = ("env", "file", "vault")
 """Where a secret may be fetched from: `env:NAME`, `file:PATH`, `vault:NAME` (a vaulted inventory variable)."""
@@ -24,6 +26,29 @@ class ChoiceRule(BaseModel):
         examples=["releases/*.tar.gz"],
     )
     group: str | None = Field(None, description="The hosts of an inventory group", examples=["app"])
+
+
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+Clock = Annotated[str, Field(pattern=r"^(?:[01][0-9]|2[0-3]):[0-5][0-9]$")]
+
+
+class Window(BaseModel):
+    """A time of the week in which runs may begin. One that ends before it begins ends on the next day."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    days: tuple[Day, ...] = Field(
+        ("mon", "tue", "wed", "thu", "fri", "sat", "sun"), description="On which days it begins", examples=[["mon"]]
+    )
+    begin: Clock = Field("00:00", description="When it begins, in time_zone", examples=["09:00"])
+    end: Clock = Field("00:00", description="When it ends; 00:00 is midnight", examples=["17:00"])
+
+
+def _span(value: str) -> str:
+    span_seconds(value)
+    return value
+
+
+_Span = Annotated[str, AfterValidator(_span)]
 
 
 class Policy(BaseModel):
@@ -54,6 +79,32 @@ class Policy(BaseModel):
         "summary",
         description="What the docs site shows of its runs: nothing, how they went, or all that was said",
         examples=["full"],
+    )
+    protected: bool = Field(
+        False,
+        description="True: whoever runs something signs it, and nothing runs that is not committed",
+        examples=[True],
+    )
+    approvals: int = Field(
+        0, ge=0, le=9, description="How many other people have to sign a plan before it may run", examples=[1]
+    )
+    approvers: tuple[str, ...] = Field(
+        (),
+        description="Who may approve, as allowed_signers names them; unless given, everybody in it",
+        examples=[["bob@example.org"]],
+    )
+    approval_valid: _Span = Field("24h", description="How long an approval holds", examples=["8h"])
+    windows: tuple[Window, ...] = Field(
+        (),
+        description="When runs may begin; unless given, always. Incident and recovery kinds never wait for it",
+        examples=[[{"days": ["mon", "tue"], "begin": "09:00", "end": "17:00"}]],
+    )
+    time_zone: str = Field("UTC", description="The zone of the windows' times", examples=["Europe/Berlin"])
+    labels: tuple[str, ...] = Field(
+        (), description="Labels that every run needs: opsbook run --label ticket=OPS-1", examples=[["ticket"]]
+    )
+    review_within: _Span = Field(
+        "72h", description="How soon after an emergency somebody else reviews it", examples=["24h"]
     )
     weak: tuple[str, ...] = Field(
         (), description="Secrets that may be short; what equals them is hidden everywhere", examples=[["pin"]]

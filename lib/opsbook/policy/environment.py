@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, field_validator
@@ -87,6 +88,11 @@ def _policy(path: Path) -> Policy:
         policy = Policy.model_validate(_yaml(path) or {})
     except ValidationError as error:
         raise InputError(_sentences(path, error), hint) from error
+    try:
+        ZoneInfo(policy.time_zone)
+    except (ValueError, OSError, ZoneInfoNotFoundError) as error:
+        said = f"{_shown(path)}: time_zone: there is no zone {policy.time_zone}."
+        raise InputError(said, "Write one such as Europe/Berlin, or UTC.") from error
     try:
         json.dumps(policy.settings, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from opsbook.errors import InputError, Refused
+from opsbook.errors import InputError, NotYet, Refused
 from opsbook.files import guarded, is_plain, write_atomic
 from opsbook.policy import queue
 from opsbook.policy.targets import conflict
@@ -61,11 +61,11 @@ def _take(state: Path, locks: list[Lock]) -> None:
     held = _held(state)
     clashes = [h for lock in locks for path, h in held if h.run != lock.run and _clash(state, path, h, lock)]
     if clashes:
-        raise Refused("\n".join(map(_sentence, dict.fromkeys(clashes))), _way_out(clashes[0]))
+        raise NotYet("\n".join(map(_sentence, dict.fromkeys(clashes))), _way_out(clashes[0]))
     run, mine = locks[0].run, {h.target for _, h in held if h.run == locks[0].run}
     wanted = [lock.target for lock in locks if lock.target not in mine]
     if first := queue.before(state, run, wanted):
-        raise Refused(f"{first} waits for {', '.join(wanted)} already.", "Wait too: --wait. opsbook status shows both.")
+        raise NotYet(f"{first} waits for {', '.join(wanted)} already.", "Wait too: --wait. opsbook status shows both.")
     for lock in locks:
         write_atomic(_file(state, lock.target), json.dumps(asdict(lock), indent=2).encode())
 

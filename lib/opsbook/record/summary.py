@@ -85,10 +85,25 @@ def of(events: list[Event]) -> dict[str, Any]:
         "reason": _text(ended, "reason") if end else "it has no end",
         "exit_code": _as(int, ended.get("exit_code")),
         "seconds": _seconds(ended),
+        "labels": _as(dict, begun.get("labels")) or {},
+        **_allowed(usable),
         "steps": _steps(usable),
         "effects": effects,
         "unknown": [e["summary"] for e in effects if e["changes"] and e["status"] in ("unknown", "interrupted")],
         "gaps": sum(_as(int, e.data.get("missing")) or 0 for e in usable if e.type == "output-gap"),
+    }
+
+
+def _allowed(events: list[Event]) -> dict[str, Any]:
+    """Whose approvals the run began with, and whether it was an emergency."""
+    allowed = [event.data for event in events if event.type == "allowed"]
+    given = [_as(dict, each) or {} for data in allowed for each in _as(list, data.get("approvals")) or ()]
+    emergency = next((data for data in allowed if _text(data, "emergency")), {})
+    return {
+        "approvals": [_text(each, "id") for each in given],
+        "approved_by": [_text(each, "principal") for each in given],
+        "emergency": _text(emergency, "emergency"),
+        "review_within": _text(emergency, "review_within"),
     }
 
 

@@ -6,9 +6,9 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
-from opsbook.errors import Refused
+from opsbook.errors import NotYet, Refused
 from opsbook.model.effect import MARK, Mode
 from opsbook.model.environment import Environment
 from opsbook.model.event import Data, Ending, Event, Outcome, Sink, Stream
@@ -30,8 +30,17 @@ from opsbook.run.questions import Questions, Unanswered
 from opsbook.run.secrets import Vault
 from opsbook.run.steps import Steps
 
-LOCK_EVERY = 0.5
-"""Seconds between two tries to get a lock that another run holds."""
+LOCK_EVERY, APPROVAL_EVERY = 0.5, 2.0
+"""Seconds between two tries to get a lock that another run holds, and an approval."""
+
+
+class Allowed(Protocol):
+    """Why a run may begin: what the journal keeps of it, and files that prove it."""
+
+    @property
+    def evidence(self) -> Mapping[str, Any]: ...
+    @property
+    def files(self) -> Mapping[str, bytes]: ...
 
 
 @dataclass(frozen=True)
@@ -39,10 +48,10 @@ class Job:
     """Everything a run needs that is decided before it starts.
 
     `context` is what cells see as `here`; `answers` were given ahead; `inbox` is the folder for requests
-    of other processes; `hold` keeps the journal locked for as long as anything of the run lives. `acquire` takes
-    the locks or raises Refused, and is asked again where the operator wants to `wait`, in a place that `queue`
-    gives. `past` is what the run did before, if it goes on; `stale` are requests in the inbox that its earlier
-    process never took.
+    of other processes; `hold` keeps the journal locked for as long as anything of the run lives. `allow` says why
+    the run may begin (None where nobody has to), or raises Refused. `acquire` takes the locks or raises Refused,
+    and is asked again where the operator wants to `wait`, in a place that `queue` gives. `past` is what the run did
+    before, if it goes on; `stale` are requests in the inbox that its earlier process never took.
     """
 
     run: str
@@ -57,6 +66,7 @@ class Job:
     inbox: Path
     hold: int
     acquire: Callable[[], None]
+    allow: Callable[[], Allowed | None] = lambda: None
     queue: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
     stale: frozenset[Path] = frozenset()
     wait: bool = False
@@ -75,7 +85,7 @@ async def run(job: Job, sink: Sink, vault: Vault, person: Person) -> Ending:
     watching = asyncio.create_task(_watch_inbox(job, sink, questions, cancel))
     try:
         engine = _engine(job, sink, vault, questions, cancel)
-        return await _locked(job, sink, cancel) or await engine.run()
+        return await _begun(job, sink, cancel, person) or await engine.run()
     finally:
         undo()
         watching.cancel()
@@ -83,28 +93,53 @@ async def run(job: Job, sink: Sink, vault: Vault, person: Person) -> Ending:
             await watching
 
 
-async def _locked(job: Job, sink: Sink, cancel: Cancel) -> Ending | None:
-    """Take the locks; how the run ends if it does not get them."""
+async def _begun(job: Job, sink: Sink, cancel: Cancel, person: Person) -> Ending | None:
+    """Be allowed, then take the locks; how the run ends if it does not get so far."""
     if job.mode is Mode.CHECK:
         return None
-    told = ""
+
+    def allow() -> None:
+        if allowed := job.allow():
+            proof = [sink.blob("approvals", name, data) for name, data in allowed.files.items()]
+            sink.write("allowed", {**allowed.evidence, "files": proof}, durable=True)
+
+    def lock() -> None:
+        job.acquire()
+        sink.write("locked", {"targets": list(job.plan.locks)})
+
+    wait = job.wait or person.present
+    if ending := await _obtained(allow, _Waits("waiting-for-approval", APPROVAL_EVERY, wait), job, sink, cancel):
+        return ending
     with job.queue() if job.wait else contextlib.nullcontext():
-        while True:
-            try:
-                job.acquire()
-            except Refused as error:
-                if not job.wait:
-                    return _not_begun(job, Outcome.REFUSED, f"{error.message} {error.hint}".strip())
-                if error.message != told:
-                    sink.write("waiting-for-lock", {"why": error.message})
-                    told = error.message
-            else:
-                sink.write("locked", {"targets": list(job.plan.locks)})
-                return None
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(cancel.changed.wait(), LOCK_EVERY)
-            if cancel.level:
-                return _not_begun(job, Outcome.CANCELLED, f"cancelled by {cancel.by} before it began")
+        return await _obtained(lock, _Waits("waiting-for-lock", LOCK_EVERY, job.wait), job, sink, cancel)
+
+
+class _Waits(NamedTuple):
+    """The event that says so, seconds between two tries, and whether it is waited at all."""
+
+    event: str
+    every: float
+    wait: bool
+
+
+async def _obtained(obtain: Callable[[], None], waits: _Waits, job: Job, sink: Sink, cancel: Cancel) -> Ending | None:
+    """Try until it succeeds, is refused for good, or somebody cancels; how the run ends if it does not succeed."""
+    told = ""
+    while True:
+        try:
+            obtain()
+        except Refused as error:
+            if not (waits.wait and isinstance(error, NotYet)):
+                return _not_begun(job, Outcome.REFUSED, f"{error.message} {error.hint}".strip())
+            if error.message != told:
+                sink.write(waits.event, {"why": error.message, "hint": error.hint})
+                told = error.message
+        else:
+            return None
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(cancel.changed.wait(), waits.every)
+        if cancel.level:
+            return _not_begun(job, Outcome.CANCELLED, f"cancelled by {cancel.by} before it began")
 
 
 def _not_begun(job: Job, outcome: Outcome, why: str) -> Ending:

@@ -1,0 +1,215 @@
+"""Whether a run may begin: what is committed, who runs it, who approved it, and what time it is (ADR 16)."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from opsbook.errors import NotYet, Refused
+from opsbook.flow.context import operator
+from opsbook.flow.drafts import Draft, relied_on
+from opsbook.model.approval import Judged, Person, Signed, judge
+from opsbook.model.effect import Mode, canonical
+from opsbook.model.event import Event
+from opsbook.model.plan import Plan
+from opsbook.policy import requests, sign, signers, windows
+from opsbook.policy.signers import Signers
+from opsbook.record import journal, store
+from opsbook.settings import CONFIG, Settings
+
+COMMITTED = ("runbooks", "procedures", "playbooks", "lib", CONFIG)
+"""What has to be as it is committed before it may run in a protected environment."""
+
+_NEVER_WAIT = frozenset({"incident", "recovery"})
+"""Kinds that no window holds up."""
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """Why a run may begin: what the journal says of it, and files for the record, by name, that prove it."""
+
+    evidence: dict[str, Any]
+    files: dict[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A run that is to begin, or to go on. `events` are those of its earlier processes."""
+
+    settings: Settings
+    drafted: Draft
+    planned: Plan
+    run: str
+    emergency: str = ""
+    events: Sequence[Event] = ()
+
+
+def allowing(wanted: Wanted, mode: Mode, *, undo: bool) -> Callable[[], Allowed | None]:
+    """What says why the run may begin, or raises Refused; NotYet where somebody may still allow it.
+
+    A check changes nothing, and a rollback waits for nothing.
+    """
+    policy = wanted.drafted.environment.policy
+    needs = policy.protected or policy.approvals or policy.windows or wanted.emergency
+    if mode is Mode.CHECK or undo or not needs:
+        return lambda: None
+    return lambda: _allowed(wanted)
+
+
+def needed(drafted: Draft, now: datetime) -> list[str]:
+    """What a run of this would need from people and clock, in sentences."""
+    policy, found = drafted.environment.policy, []
+    if policy.approvals:
+        among = ", ".join(policy.approvers) or "anybody in allowed_signers"
+        found.append(f"approvals: {policy.approvals}, by {among}, but not by who runs it")
+    if policy.protected:
+        found.append("the signature of who runs it, and everything committed")
+    opens = _opens(drafted, now)
+    if opens:
+        found.append(f"a window, the next one from {opens.astimezone():%Y-%m-%d %H:%M %z}")
+    return found
+
+
+def _allowed(wanted: Wanted) -> Allowed:
+    policy = wanted.drafted.environment.policy
+    known = _known(wanted)
+    me, files = _operator(wanted, known)
+    evidence: dict[str, Any] = {"plan": wanted.planned.digest, "operator": asdict(me), "approvals": []}
+    if known is not None:
+        files["allowed_signers"] = known.text.encode()
+        evidence["signers"] = {"branch": known.branch, "commit": known.commit, "sha256": known.sha256}
+    earlier = [event.data for event in wanted.events if event.type == "allowed"]
+    if earlier:
+        # It began already: only who goes on with it is new.
+        _not_his_own(me, earlier)
+        if policy.approvals and not wanted.emergency and earlier[0].get("plan") != wanted.planned.digest:
+            said = "What was approved is another plan: the page, a tool or something else it stands on has changed."
+            raise Refused(said, f"Roll it back: opsbook rollback {wanted.run}. If it cannot wait: --emergency REASON.")
+        return Allowed(evidence | {"again": True}, files)
+    if wanted.emergency:
+        return Allowed(evidence | {"emergency": wanted.emergency, "review_within": policy.review_within}, files)
+    counted = _approved(wanted, me, known) if policy.approvals else ()
+    if opens := _opens(wanted.drafted, datetime.now(UTC)):
+        said = f"Runs begin in {wanted.planned.environment} only in its windows; the next opens {_local(opens)}."
+        raise NotYet(said, "If it cannot wait: --emergency REASON.")
+    for each, signature in counted:
+        if not requests.spend(_folder(wanted), each.approval, wanted.run):
+            raise Refused(f"Another run began with the approval of {each.approver.principal} just now.", "Ask again.")
+        files[f"{each.approval.id}.json"] = each.approval.statement()
+        files[f"{each.approval.id}.sig"] = signature.encode()
+    return Allowed(evidence | {"approvals": [each.told() for each, _ in counted]}, files)
+
+
+def _known(wanted: Wanted) -> Signers | None:
+    """Whose keys count, where anybody has to sign. Raises Refused, also for what is not committed."""
+    settings, policy = wanted.settings, wanted.drafted.environment.policy
+    if policy.protected and (changed := signers.uncommitted(settings.root, COMMITTED)):
+        shown = ", ".join(changed[:5]) + (f" and {len(changed) - 5} more" if len(changed) > 5 else "")
+        said = f"{wanted.planned.environment} is protected, and not everything is committed: {shown}."
+        raise Refused(said, "Commit it, or put it back.")
+    if not (policy.protected or policy.approvals):
+        return None
+    return signers.committed(settings.root, settings.allowed_signers, settings.protected_branch)
+
+
+def _operator(wanted: Wanted, known: Signers | None) -> tuple[Person, dict[str, bytes]]:
+    """Who runs it; in a protected environment with a signature that proves it. Raises Refused."""
+    user = operator()
+    if known is None or not wanted.drafted.environment.policy.protected:
+        return Person(user), {}
+    now = journal.now()
+    told = {"kind": "operator", "plan": wanted.planned.digest, "run": wanted.run, "by": user, "signed": now}
+    data = canonical(told)
+    hint = f"Whoever runs something in {wanted.planned.environment} signs it: opsbook doctor says what is missing."
+    if wanted.settings.signing_key is None:
+        raise Refused("There is no key to sign with: name it in opsbook.toml (signing_key).", hint)
+    try:
+        signature = sign.sign(wanted.settings.signing_key, sign.OPERATOR, data)
+        found = sign.signer(known.text, sign.OPERATOR, data, signature, datetime.fromisoformat(now))
+    except (sign.Unsigned, sign.BadSignature) as error:
+        raise Refused(f"This run cannot be signed: {error}.", hint) from error
+    name = f"operator-{now.replace(':', '')}"
+    return Person(user, found.principal, found.key), {f"{name}.json": data, f"{name}.sig": signature.encode()}
+
+
+def _not_his_own(me: Person, earlier: Iterable[dict[str, Any]]) -> None:
+    """Raises Refused if somebody goes on with a run that he himself approved."""
+    for data in earlier:
+        for each in data.get("approvals") or ():
+            if me.is_also(Person(each["user"], each["principal"], each["key"])):
+                said = f"{each['principal']} approved this run, and nobody approves his own."
+                raise Refused(said, "Somebody else has to go on with it, or roll it back.")
+
+
+def _approved(wanted: Wanted, me: Person, known: Signers | None) -> list[tuple[Signed, str]]:
+    """The approvals that count, each with its signature. Raises Refused, or NotYet while there are too few."""
+    policy, folder = wanted.drafted.environment.policy, _folder(wanted)
+    found = list(_signed(wanted, known)) if known else []
+    working = [me, *(Person(e.data["operator"]) for e in wanted.events if e.type in ("run-started", "run-resumed"))]
+    now = datetime.now(UTC)
+    judged = judge([each for each, _ in found], wanted.planned.digest, wanted.run, policy, working, now)
+    if judged.rejected:
+        raise Refused(f"{wanted.planned.id}: {judged.rejected}.", "Ask whoever rejected it.")
+    if len(judged.counted) < policy.approvals:
+        if requests.asking(folder) != wanted.run:
+            ask(wanted, wanted.run)
+        raise NotYet(_missing(wanted, judged), _how(wanted.planned))
+    chosen = judged.counted[: policy.approvals]
+    return [(each, signature) for each, signature in found if each in chosen]
+
+
+def _missing(wanted: Wanted, judged: Judged) -> str:
+    count = wanted.drafted.environment.policy.approvals
+    said = f"{wanted.planned.id} needs {count} approval{'' if count == 1 else 's'}, and has {len(judged.counted)}."
+    return "\n".join([said, *judged.complaints])
+
+
+def _how(plan: Plan) -> str:
+    return f"Somebody else approves it: opsbook approve {plan.id}. Then: opsbook run --plan {plan.id}"
+
+
+def ask(wanted: Wanted, run: str = "") -> None:
+    """Put the request for an approval where approvers find it."""
+    asked = requests.Asked(operator(), journal.now(), run, wanted.emergency)
+    requests.file(wanted.settings.state, wanted.planned, asked, relied_on(wanted.settings, wanted.drafted.environment))
+
+
+def _signed(wanted: Wanted, known: Signers) -> Iterator[tuple[Signed, str]]:
+    """Everything that was signed of the plan, with what the signature proves."""
+    folder = _folder(wanted)
+    for approval, signature in requests.approvals(folder):
+        used = requests.spent(folder, approval) or _used(wanted, approval.id, approval.signed)
+        try:
+            at = datetime.fromisoformat(approval.signed)
+            who = sign.signer(known.text, sign.APPROVAL, approval.statement(), signature, at)
+            yield Signed(approval, Person(approval.by, who.principal, who.key), spent=used), signature
+        except (sign.BadSignature, sign.Unsigned) as error:
+            yield Signed(approval, Person(approval.by), problem=str(error)), signature
+
+
+def _used(wanted: Wanted, approval: str, signed: str) -> str:
+    """The run whose record says that it began with it: the marker beside the plan may be gone."""
+    first = signed[:10].replace("-", "")
+    for folder in store.newest(wanted.settings.records):
+        if folder.name[:8] < first:
+            break
+        record = store.exact(wanted.settings.records, folder.name)
+        if record and folder.name != wanted.run and approval in (record.glance().get("approvals") or ()):
+            return folder.name
+    return ""
+
+
+def _folder(wanted: Wanted) -> Path:
+    return wanted.settings.state / requests.FOLDER / wanted.planned.id
+
+
+def _opens(drafted: Draft, now: datetime) -> datetime | None:
+    policy = drafted.environment.policy
+    if drafted.runbook.front.kind in _NEVER_WAIT:
+        return None
+    return windows.opens(policy.windows, policy.time_zone, now)
+
+
+def _local(moment: datetime) -> str:
+    return f"{moment.astimezone():%A %Y-%m-%d %H:%M %z}"
