@@ -1,6 +1,7 @@
 """Durable files: whole or not at all, locks that end with their process, and YAML that cannot end ours."""
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -8,7 +9,7 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import yaml
 
@@ -18,20 +19,45 @@ _DEEPEST = 100
 def write_atomic(path: Path, data: bytes) -> None:
     """Write `data` so that a reader sees the old file or the new one, also after a power cut."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as out:
+        out.write(data)
+
+
+@contextlib.contextmanager
+def replacing(path: Path, *, anew: bool = False) -> Iterator[BinaryIO]:
+    """A file to write that gets its name when the block ends; if the block raises, nothing is left of it.
+
+    With `anew`, raises FileExistsError if the name is taken, also by somebody who was faster.
+    """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as out:
-            out.write(data)
+            yield out
             out.flush()
             # mkstemp makes 0600; a team shares records through its umask.
             os.fchmod(out.fileno(), 0o666 & ~_umask())
             os.fsync(out.fileno())
-        Path(name).replace(path)
+        _name_anew(Path(name), path) if anew else Path(name).replace(path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             Path(name).unlink()
         raise
     sync_folder(path.parent)
+
+
+def _name_anew(temporary: Path, path: Path) -> None:
+    """A second name, unlike a rename, never takes the place of a file that is there."""
+    try:
+        path.hardlink_to(temporary)
+    except FileExistsError:
+        raise
+    except OSError:
+        # Some file systems know no second names.
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+        temporary.replace(path)
+    else:
+        temporary.unlink()
 
 
 def sync_folder(folder: Path) -> None:

@@ -21,7 +21,7 @@ from opsbook import settings
 from opsbook.cli import complete_values
 from opsbook.cli.complete_values import Typed
 
-_FILES = {"params_file": False, "project": True}
+_FILES = {"params_file": False, "project": True, "to": False, "archive": False}
 """Arguments that name a file, and whether it must be a folder."""
 
 

@@ -174,6 +174,8 @@ SOURCES: dict[str, Callable[[Typed], Offered]] = {
     "answer answer": _open_answers,
     "run": _runs,
     "other": _runs,
+    "runs": _runs,
+    "without": _runs,
     "cancel run": _open_runs,
     "answer run": _open_runs,
     "attach run": _open_runs,

@@ -8,6 +8,7 @@ the seal. What is refused before the record exists leaves nothing behind.
 from opsbook.flow.allowing import needed
 from opsbook.flow.approving import FollowUp, Shown, decide, follow_ups, planned_again, request, review, waiting_plans
 from opsbook.flow.approving import show as show_request
+from opsbook.flow.archives import Chosen, export_records, import_records
 from opsbook.flow.context import ansible_bin, operator
 from opsbook.flow.control import send, unlock
 from opsbook.flow.diagnosing import load as tree
@@ -30,6 +31,7 @@ __all__ = [
     "ACCEPT",
     "EVERY",
     "Check",
+    "Chosen",
     "Draft",
     "Finished",
     "FollowUp",
@@ -44,8 +46,10 @@ __all__ = [
     "ansible_bin",
     "decide",
     "draft",
+    "export_records",
     "follow_ups",
     "hold",
+    "import_records",
     "missing_secrets",
     "needed",
     "operator",

@@ -38,3 +38,18 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes}m {rest:02d}s"
     return f"{minutes // 60}h {minutes % 60:02d}m"
+
+
+def size_of(count: int) -> str:
+    """Bytes as a person says them: 512 bytes, 3.4 MB."""
+    size = float(count)
+    for unit in ("bytes", "kB", "MB", "GB", "TB"):
+        if size < 1000 or unit == "TB":
+            break
+        size /= 1000
+    return f"{count} bytes" if unit == "bytes" else f"{size:.1f} {unit}"
+
+
+def number_of(count: int, what: str) -> str:
+    """1 record, 2 records."""
+    return f"{count} {what}{'' if count == 1 else 's'}"

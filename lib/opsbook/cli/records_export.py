@@ -1,0 +1,46 @@
+"""Write sealed records into one archive, for another machine or a safe place.
+
+Without RUN all of them, except what is in quarantine. A record that is not as it was sealed is refused by its name, and
+then nothing is written. The archive holds the records as they lie in the folder, and export.json with their seals.
+"""
+
+import argparse
+from datetime import date
+from pathlib import Path
+
+from opsbook import flow
+from opsbook.cli import common
+from opsbook.cli.text import say
+from opsbook.errors import InputError
+from opsbook.model.text import number_of, size_of
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("runs", nargs="*", metavar="RUN", help="an id, its beginning, or last")
+    parser.add_argument("--to", type=Path, required=True, metavar="FILE.tar.gz", help="the archive to write")
+    parser.add_argument(
+        "--since", metavar="DATE", help="only runs that started on this day or later, such as 2026-11-20"
+    )
+    parser.add_argument("--without", action="append", default=[], metavar="RUN", help="all but this run (repeatable)")
+    parser.add_argument("--force", action="store_true", help="write over a file that is there")
+    common.add_json(parser)
+
+
+def execute(options: argparse.Namespace) -> int:
+    settings = common.project(options)
+    chosen = flow.Chosen(options.runs, _day(options.since), options.without)
+    with common.progress("exporting", quiet=options.json) as tell:
+        runs = flow.export_records(settings, chosen, options.to, tell, force=options.force)
+    size = options.to.stat().st_size
+    if options.json:
+        common.print_json({"file": str(options.to), "bytes": size, "records": runs})
+    else:
+        say(f"{number_of(len(runs), 'record')} in {options.to} ({size_of(size)})")
+    return 0
+
+
+def _day(text: str | None) -> date | None:
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError as error:
+        raise InputError(f"--since {text} is no date.", "Write it as 2026-11-20.") from error
