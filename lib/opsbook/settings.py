@@ -102,6 +102,12 @@ class _Content(BaseModel):
     retention: _Retention | None = Field(
         None, description="What opsbook records prune removes; without it, every record is kept for good"
     )
+    anchor: _Text | None = Field(
+        None,
+        description="Where opsbook records anchor writes what is sealed: a file outside the records folder, or "
+        "git:REMOTE or git:REMOTE#BRANCH; {user} and {host} stand for who and where you are",
+        examples=["git:git@example.com:ops/anchors.git#{host}"],
+    )
     check: _Check = Field(default_factory=_Check, description="What a run with --check may rely on")
     severity: list[Annotated[dict[str, str], AfterValidator(_severity)]] = Field(
         default_factory=list,
@@ -132,6 +138,7 @@ class Settings:
     `keep_environment` names variables of the caller's environment that cells may see besides the
     usual ones (PATH, HOME, LANG, ...). `severities` have name, means, respond and call. `allowed_signers` is a path
     in the repository, of which the `protected_branch` counts.
+    `anchor` is the place as it was written; record.places knows what it means.
     """
 
     root: Path
@@ -145,6 +152,7 @@ class Settings:
     signing_key: Path | None = None
     allowed_signers: str = "allowed_signers"
     protected_branch: str = "main"
+    anchor: str | None = None
 
     @property
     def runbooks(self) -> Path:
@@ -189,6 +197,7 @@ def load(start: Path, *, given: bool = False) -> Settings:
         signing_key=_file(root, "signing_key", os.environ.get("OPSBOOK_SIGNING_KEY") or content.signing_key),
         allowed_signers=content.allowed_signers,
         protected_branch=content.protected_branch,
+        anchor=content.anchor,
     )
 
 

@@ -29,7 +29,7 @@ COMMANDS = {
     "rollback": "undo what a run did",
     "cancel": "ask a run that goes on to stop",
     "answer": "answer a question of a run that goes on",
-    "records": "what runs left: list, show, diff, verify, export, prune",
+    "records": "what runs left: list, show, diff, verify, anchor, export, prune",
     "env": "environments: list, show",
     "locks": "what is locked, and by which run",
     "unlock": "take a lock from a run that will never finish",

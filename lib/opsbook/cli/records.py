@@ -1,4 +1,4 @@
-"""What runs left behind: list, show and compare records, verify, move, keep and remove them."""
+"""What runs left behind: list, show and compare records, verify, anchor, move, keep and remove them."""
 
 import argparse
 import importlib
@@ -8,6 +8,7 @@ COMMANDS = {
     "show": "what a run did, step by step",
     "diff": "what differs between two runs",
     "verify": "compare every file with the seal",
+    "anchor": "write what is sealed to a place where it cannot be changed",
     "export": "write sealed records into one archive",
     "import": "take the records of such an archive in",
     "prune": "remove what the retention policy no longer keeps",

@@ -1,20 +1,23 @@
-"""Compare every file of a record with its seal, and the seal with its signature."""
+"""Compare every file of a record with its seal, the seal with its signature, and with the anchor if there is one."""
 
 import argparse
+import sys
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
 
 from opsbook import flow
 from opsbook.cli import common
 from opsbook.cli.text import say
 from opsbook.errors import InputError
 from opsbook.record import store
+from opsbook.settings import Settings
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     common.add_run(parser, nargs="?")
     parser.add_argument("--all", action="store_true", help="every record")
+    parser.add_argument("--anchor", metavar="PLACE", help="compare with this anchor too, not with that of opsbook.toml")
     common.add_json(parser)
 
 
@@ -22,23 +25,54 @@ def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
     if not options.all and options.run is None:
         raise InputError("Which record?", "opsbook records verify RUN, or --all.")
-    chosen = list(store.records(settings.records)) if options.all else [store.find(settings.records, options.run)]
-    found = list(flow.verified(settings, [record for record in chosen if record.state != "running"]))
+    chosen, anchored = _chosen(settings, options)
+    read = flow.verified(settings, [record for record in chosen if record.state != "running"])
+    found = list(_joined(read, anchored))
     if options.json:
-        common.print_json({each.run: asdict(each) for each in found})
+        own = {"anchor": list(anchored.own)} if anchored else {}
+        common.print_json(
+            {each.run: asdict(each) for each in found} | {n: list(map(asdict, f)) for n, f in own.items()}
+        )
     else:
         _show(found)
-    return 1 if any(each.flaws for each in found) else 0
+        for flaw in anchored.own if anchored else ():
+            say(f"{flaw.file}: {flaw.message}")
+    if anchored:
+        say(anchored.said, to=sys.stderr if options.json else sys.stdout)
+    failed = anchored is not None and bool(anchored.own or (anchored.unread and options.all))
+    return 1 if failed or any(each.flaws for each in found) else 0
+
+
+def _joined(found: Iterator[flow.Verified], anchored: flow.Compared | None) -> Iterator[flow.Verified]:
+    """What the seal says of each record, with what the anchor says of it; also of those that are not here any more."""
+    left = dict(anchored.flaws) if anchored else {}
+    for each in found:
+        yield replace(each, flaws=(*each.flaws, *left.pop(each.run, ())))
+    yield from (flow.Verified(run, tuple(flaws)) for run, flaws in left.items())
 
 
 def _show(found: Sequence[flow.Verified]) -> None:
     for each in found:
         for flaw in each.flaws:
             event = f", event {flaw.event}" if flaw.event else ""
-            say(f"{each.run}: {flaw.file}{event}: {flaw.message}")
+            say(f"{each.run}: {flaw.file}{event}: {flaw.message}" if flaw.file else f"{each.run}: {flaw.message}")
     good = [each for each in found if not each.flaws]
     say(f"{len(good)} records are as they were sealed, {len(found) - len(good)} are not")
     for signer, count in Counter(each.signer for each in good if each.signer).most_common():
         say(f"  {count} signed by {signer}")
     for why, count in Counter(each.unsigned for each in good if each.unsigned).most_common():
         say(f"  {count} not signed: {why}")
+
+
+def _chosen(settings: Settings, options: argparse.Namespace) -> tuple[list[store.Record], flow.Compared | None]:
+    """The records, and what an anchor says of them; it may also know a run that is not here any more."""
+    if options.all:
+        return list(store.records(settings.records)), flow.against_anchor(settings, options.anchor)
+    try:
+        record = store.find(settings.records, options.run)
+    except InputError:
+        anchored = flow.against_anchor(settings, options.anchor, options.run)
+        if anchored is None or options.run not in anchored.flaws:
+            raise
+        return [], anchored
+    return [record], flow.against_anchor(settings, options.anchor, record.id)

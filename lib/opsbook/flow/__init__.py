@@ -6,6 +6,7 @@ the seal. What is refused before the record exists leaves nothing behind.
 """
 
 from opsbook.flow.allowing import needed
+from opsbook.flow.anchoring import Anchored, Compared, against_anchor, anchor
 from opsbook.flow.approving import FollowUp, Shown, decide, follow_ups, planned_again, request, review, waiting_plans
 from opsbook.flow.approving import show as show_request
 from opsbook.flow.archives import Chosen, export_records, import_records
@@ -30,8 +31,10 @@ from opsbook.source.trees import names as trees
 __all__ = [
     "ACCEPT",
     "EVERY",
+    "Anchored",
     "Check",
     "Chosen",
+    "Compared",
     "Draft",
     "Finished",
     "FollowUp",
@@ -43,6 +46,8 @@ __all__ = [
     "WaitingPlan",
     "Watched",
     "Wishes",
+    "against_anchor",
+    "anchor",
     "ansible_bin",
     "decide",
     "draft",
