@@ -101,6 +101,8 @@ def offered(project: Project, line: str) -> list[str]:
         ("opsbook recor", ["records "]),
         ("opsbook records ver", ["verify "]),
         ("opsbook records pr", ["prune "]),
+        ("opsbook records import opsb", ["opsbook.toml "]),
+        ("opsbook records export --to runb", ["runbooks/"]),
         ("opsbook run ", ["deploy-it "]),
         ("opsbook run deploy-it --env", ["--environment "]),
         ("opsbook run deploy-it -e ", ["dev", "staging"]),
@@ -152,7 +154,13 @@ def test_runs_are_offered(typed: Project) -> None:
     typed.page("## Steps\n\n### By hand\nDo something.\n", name="hand")
     typed.opsbook("run", "hand", "-e", "dev", "--answer", "by-hand=done", check=True)
     (run,) = [record.name for record in typed.records()]
-    for command in ("records show", "records diff last", "records verify"):
+    for command in (
+        "records show",
+        "records diff last",
+        "records verify",
+        "records export",
+        "records export --without",
+    ):
         assert offered(typed, f"opsbook {command} 2") == [f"{run} "]
     assert set(offered(typed, "opsbook records show ")) == {"last", run}
     # It is over: nobody can cancel it, or answer it.
