@@ -35,7 +35,7 @@ def replacing(path: Path, *, anew: bool = False) -> Iterator[BinaryIO]:
             yield out
             out.flush()
             # mkstemp makes 0600; a team shares records through its umask.
-            os.fchmod(out.fileno(), 0o666 & ~_umask())
+            os.fchmod(out.fileno(), 0o666 & ~umask())
             os.fsync(out.fileno())
         _name_anew(Path(name), path) if anew else Path(name).replace(path)
     except BaseException:
@@ -173,7 +173,8 @@ def guarded(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _umask() -> int:
+def umask() -> int:
+    """The permissions that this process takes from what it makes."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

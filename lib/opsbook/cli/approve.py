@@ -1,6 +1,7 @@
 """Look at a plan that somebody wants to run, and sign it. Without a plan: what waits for an approval."""
 
 import argparse
+import shlex
 import sys
 from typing import Any
 
@@ -56,7 +57,7 @@ def show(shown: flow.Shown) -> None:
     for need in shown.needs:
         say(f"  needs: {need}")
     if shown.check is None:
-        parameters = "".join(f" -p {name}={value}" for name, value in planned.parameters.items())
+        parameters = "".join(f" -p {shlex.quote(f'{name}={value}')}" for name, value in planned.parameters.items())
         said = f"opsbook run {planned.runbook} -e {planned.environment}{parameters} --check"
         say(f"  NOT CHECKED: nobody has run a check of this plan: {said}")
     else:

@@ -11,6 +11,8 @@ COMMANDS = {
     "anchor": "write what is sealed to a place where it cannot be changed",
     "export": "write sealed records into one archive",
     "import": "take the records of such an archive in",
+    "scan": "look for secrets, as they are known today",
+    "restore": "bring a record back from quarantine",
     "prune": "remove what the retention policy no longer keeps",
     "hold": "keep a record whatever the retention policy says",
     "release": "end such a hold",

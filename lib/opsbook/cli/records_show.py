@@ -37,6 +37,12 @@ def execute(options: argparse.Namespace) -> int:
     say(f"  {record.id} by {by}, {common.local(told['started'])} to {common.local(told['ended'])}")
     if held:
         say(f"  held by {held.by} since {common.local(held.since)}: {held.reason}")
+    if told.get("emergency"):
+        say(f"  EMERGENCY: {told['emergency']}")
+    if told.get("approved_by"):
+        say(f"  approved by {', '.join(told['approved_by'])}")
+    for name, value in (told.get("labels") or {}).items():
+        say(f"  label {name}={value}")
     for name, value in (told["parameters"] or {}).items():
         say(f"  {name}={value}")
     say()

@@ -21,6 +21,8 @@ from opsbook.flow.publishing import publish, stale, write_tree
 from opsbook.flow.resuming import missing_secrets, resume, rollback, stopped
 from opsbook.flow.retention import hold, prune, release
 from opsbook.flow.running import Finished, Manner, OnStart, run
+from opsbook.flow.scanning import Scanned, restore, scan
+from opsbook.flow.scanning import redactor as secrets_of
 from opsbook.flow.sessions import session
 from opsbook.flow.signing import Verified, verified
 from opsbook.flow.watching import EVERY, Watched, under_way, watch
@@ -41,6 +43,7 @@ __all__ = [
     "Manner",
     "OnStart",
     "Request",
+    "Scanned",
     "Shown",
     "Verified",
     "WaitingPlan",
@@ -65,12 +68,15 @@ __all__ = [
     "publish",
     "release",
     "request",
+    "restore",
     "resume",
     "review",
     "rollback",
     "run",
     "run_notebook",
     "runbook_checks",
+    "scan",
+    "secrets_of",
     "send",
     "session",
     "show_request",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from opsbook.errors import InputError, OpsbookError
-from opsbook.flow import doctor_ansible, doctor_machine, doctor_project, doctor_runbook
+from opsbook.flow import doctor_ansible, doctor_machine, doctor_project, doctor_runbook, doctor_signing
 from opsbook.flow.doctor_finding import Finding, refused, wrong
 from opsbook.flow.drafts import Request
 from opsbook.settings import Settings
@@ -46,6 +46,7 @@ def project_checks(settings: Settings) -> list[Check]:
         Check("environments", lambda: project.environments(settings)),
         Check("documents", lambda: project.documents(settings)),
         Check("secret files", lambda: project.secret_files(settings)),
+        Check("signing", lambda: doctor_signing.signing(settings)),
         Check("locks", lambda: project.locks(settings)),
         Check("quarantine", lambda: project.quarantine(settings)),
     ]

@@ -103,6 +103,7 @@ def quarantine(settings: Settings) -> Iterator[Finding]:
     if runs:
         shown = ", ".join(runs[:3]) + (", …" if len(runs) > 3 else "")
         text = f"{_count(len(runs), 'record')} in quarantine, because a secret was found: {shown}"
-        yield warning(text, "Change those secrets; opsbook records show RUN names the files.")
+        hint = "Change those secrets; then opsbook records restore RUN --reason WHY brings a record back."
+        yield warning(text, hint)
     else:
         yield fine("no record in quarantine")

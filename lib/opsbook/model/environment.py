@@ -8,8 +8,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 
 from opsbook.model.front import span_seconds
 
-SCHEMES = ("env", "file", "vault")
-"""Where a secret may be fetched from: `env:NAME`, `file:PATH`, `vault:NAME` (a vaulted inventory variable)."""
+SCHEMES = ("env", "file", "vault", "exec")
+"""Where a secret may be fetched from.
+
+`env:NAME`, `file:PATH`, `vault:NAME` (a vaulted inventory variable), `exec:PROGRAM ARGUMENT …` (what it prints).
+"""
 
 
 class ChoiceRule(BaseModel):
@@ -111,8 +114,8 @@ class Policy(BaseModel):
     )
     secrets: dict[str, str] = Field(
         default_factory=dict,
-        description="Secret names and their references: env:NAME, file:PATH, or vault:NAME for a vaulted variable "
-        "of the inventory",
+        description="Secret names and their references: env:NAME, file:PATH, vault:NAME for a vaulted variable of the "
+        "inventory, or exec:PROGRAM ARGUMENT for what a program prints. Each run fetches them, and each resume again",
         examples=[{"token": "env:DEPLOY_TOKEN", "pin": "vault:door_pin"}],
     )
 

@@ -11,6 +11,7 @@ from opsbook.files import sync_folder
 
 HOLDS = "holds.jsonl"
 PRUNED = "pruned.jsonl"
+RESTORED = "restored.jsonl"
 
 
 def append(path: Path, entry: dict[str, str]) -> None:

@@ -1,6 +1,7 @@
 """Secrets: references become values here, in the runner, and nowhere else."""
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,10 @@ from typing import Any
 from opsbook.errors import InputError
 from opsbook.model.environment import Policy
 from opsbook.model.redact import Redactor, mark
+from opsbook.model.text import one_line
+
+_PATIENCE = 30.0
+"""Seconds for a program that gives a secret."""
 
 
 class Vault:
@@ -78,7 +83,7 @@ def load(
 
 
 def resolve(name: str, reference: str, root: Path, inventory: Mapping[str, str]) -> str:
-    """The value behind `env:NAME`, `file:PATH` or `vault:NAME`. Raises InputError without showing anything of it."""
+    """The value behind a reference. Raises InputError without showing anything of it."""
     scheme, _, rest = reference.partition(":")
     if scheme == "env":
         value = os.environ.get(rest)
@@ -91,6 +96,8 @@ def resolve(name: str, reference: str, root: Path, inventory: Mapping[str, str])
         if rest not in inventory:
             raise InputError(f"Secret {name}: no vaulted variable {rest} in the inventory.", "Check its group_vars.")
         return inventory[rest]
+    if scheme == "exec":
+        return _printed(name, rest, root)
     try:
         return (root / Path(rest).expanduser()).read_text(encoding="utf-8").rstrip("\n")
     except (OSError, UnicodeDecodeError) as error:
@@ -98,6 +105,28 @@ def resolve(name: str, reference: str, root: Path, inventory: Mapping[str, str])
         raise InputError(
             f"Secret {name}: {rest} cannot be read: {reason}.", "Check the path and its rights."
         ) from error
+
+
+def _printed(name: str, line: str, root: Path) -> str:
+    """What a program prints: that of any provider of secrets. No shell reads the line; what it says is not shown."""
+    try:
+        words = shlex.split(line)
+        done = subprocess.run(
+            words, cwd=root, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=_PATIENCE
+        )
+        value = done.stdout.decode().rstrip("\n")
+    except subprocess.TimeoutExpired:
+        why = f"it took more than {_PATIENCE:.0f} seconds"
+    except OSError as error:
+        why = error.strerror or "it cannot be started"
+    except (UnicodeDecodeError, ValueError):
+        why = "that is no command line, or it prints no text"
+    else:
+        if done.returncode == 0 and value:
+            return value
+        why = f"it ended with exit code {done.returncode}" if done.returncode else "it printed nothing"
+    program = line.partition(" ")[0]
+    raise InputError(f"Secret {name}: {program} gave none: {why}.", f"Run it by hand: {one_line(line, 80)}")
 
 
 def vaulted(inventory: Path, password_file: Path | None) -> list[tuple[str, str]]:

@@ -1,0 +1,78 @@
+"""Look for secrets in records, as they are known today; and let a record out of quarantine once they are changed."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from opsbook import files
+from opsbook.errors import InputError, OpsbookError
+from opsbook.flow.context import operator, vault
+from opsbook.model.redact import Redactor
+from opsbook.policy import environment as environments
+from opsbook.record import journal, logbook, seal, store
+from opsbook.settings import Settings
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """A record, and the files of it that hold a secret. `quarantined` says whether it lies there now."""
+
+    run: str
+    files: tuple[str, ...]
+    quarantined: bool = False
+
+
+def redactor(settings: Settings, names: Iterable[str]) -> Redactor:
+    """Knows every secret of these environments. Raises InputError with everything that cannot be had."""
+    found = Redactor()
+    problems: list[str] = []
+    for name in names:
+        try:
+            vault(settings, environments.load(settings, name), {}, {}, found)
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        hint = "What is not known is not found. Name the environments whose secrets you can read: -e ENV."
+        raise InputError(problems, hint)
+    return found
+
+
+def scan(settings: Settings, records: Iterable[store.Record], known: Redactor, *, move: bool) -> Iterator[Scanned]:
+    """What holds a secret; with `move`, such a record goes where only its owner can read it."""
+    for record in records:
+        if record.state == "running" or not (found := tuple(seal.scan(record.folder, known))):
+            continue
+        there = record.folder.parent.name == store.QUARANTINE
+        if move and not there:
+            seal.quarantine(record.folder, settings.records)
+        yield Scanned(record.id, found, quarantined=there or move)
+
+
+def restore(settings: Settings, wanted: str, known: Redactor, reason: str) -> str:
+    """Put a record back among the others; returns the run. Raises InputError while it holds a secret of today."""
+    record = store.find(settings.records, wanted)
+    if record.folder.parent.name != store.QUARANTINE:
+        raise InputError(f"{record.id} is not in quarantine.", "opsbook doctor names those that are.")
+    if not reason.strip():
+        raise InputError("The reason is empty.", "Say why nothing can be done with it any more: --reason WHY.")
+    if found := seal.scan(record.folder, known):
+        said = f"{record.id} still holds a secret as it is today, in {', '.join(found)}."
+        raise InputError(said, "Change that secret first: whoever read the record knows it.")
+    target = settings.records / record.id[:4] / record.id[4:6] / record.id
+    logbook.append(settings.records / logbook.RESTORED, _entry(record.id, reason))
+    _move(record.folder, target)
+    return record.id
+
+
+def _entry(run: str, reason: str) -> dict[str, str]:
+    return {"time": journal.now(), "action": "restore", "run": run, "by": operator(), "reason": reason}
+
+
+def _move(folder: Path, target: Path) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        folder.rename(target)
+        target.chmod(0o777 & ~files.umask())
+        files.sync_folder(target.parent)
+    except OSError as error:
+        raise OpsbookError(f"{folder} cannot be moved: {error.strerror}.", "Correct the records' folder.") from error
