@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import textwrap
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -265,6 +266,49 @@ def test_a_dirty_tree(team: Team) -> None:
     refused(run(team), "prod is protected, and not everything is committed: lib/team/new.py")
 
 
+def test_a_file_that_git_was_told_not_to_look_at(team: Team) -> None:
+    team.write("lib/team/__init__.py", "z = 3\n")
+    team.git("update-index", "--assume-unchanged", "lib/team/__init__.py")
+    team.write(".git/info/exclude", "lib/team/hidden.py\n")
+    team.write("lib/team/hidden.py", "")
+    assert team.git("status", "--porcelain") == ""
+    refused(run(team), "not everything is committed: lib/team/__init__.py, lib/team/hidden.py")
+
+
+def test_a_run_that_is_refused_by_a_lock_spends_nothing(team: Team) -> None:
+    team.page(PLAIN, "count", 'rollback: ask\nlock: ["{environment}/it"]\n')
+    team.commit()
+    approved(team)
+    held = {
+        "target": "prod/it",
+        "run": "20260101T000000Z-other-aaaa",
+        "operator": "x@y",
+        "reason": "r",
+        "since": "2026",
+    }
+    lock = team.write(".opsbook/locks/prod+it.json", json.dumps(held))
+    refused(run(team), "prod/it is locked by")
+    lock.unlink()
+    assert run(team).code == 0
+
+
+def test_a_choice_that_was_withdrawn_since(team: Team) -> None:
+    team.write(PROD, "title: Production\napprovals: 1\nchoices: {Release: {glob: 'releases/*.txt'}}\n")
+    team.write("releases/1.txt", "")
+    team.page(
+        '## Parameters\n\n```python tags=["parameters"]\nfrom opsbook.params import Release\n\n'
+        "version: Release  # Which\n```\n" + textwrap.dedent(PLAIN),
+        "count",
+        "rollback: ask\n",
+    )
+    team.commit()
+    command = ("plan", "count", "-e", "prod", "-p", "version=1", "--request", "--json")
+    plan = json.loads(team.by("ann").opsbook(*command, check=True).out)["id"]
+    team.by("bob").opsbook("approve", plan, "--yes", check=True)
+    (team.root / "releases/1.txt").unlink()
+    refused(team.by("ann").opsbook("run", "--plan", plan, "--yes"), "there is no release 1 in prod")
+
+
 def test_allowed_signers_edited_in_the_work_tree(team: Team) -> None:
     allow(team, "ann", "bob", "eve")
     refused(team.by("eve").opsbook("approve", asked(team), "--yes"), "is not in allowed_signers")
@@ -353,6 +397,19 @@ def test_an_emergency_at_night_by_one_person(team: Team) -> None:
     assert record not in team.opsbook("status", check=True).out
     assert team.opsbook("records", "verify", "--all").code == 0
     assert team.summary()["emergency"] == "players cannot log in"
+
+
+def test_an_emergency_lets_the_approver_go_on_and_is_reviewed(team: Team) -> None:
+    team.page(PLAIN.replace("echo run >> counted", "test -e go && echo run >> counted"), "count", "rollback: ask\n")
+    team.write(".gitignore", "records/\n.opsbook/\ncounted\ngo\n")
+    team.commit()
+    approved(team)
+    assert run(team).code in (1, 3, 5)
+    team.write("go", "")
+    done = team.by("bob").opsbook("resume", "last", "--accept-changes", "--emergency", "ann is asleep")
+    assert done.code == 0, done.out + done.err
+    assert "ann is asleep" in team.opsbook("review", check=True).out
+    refused(team.by("ann").opsbook("review", "last", "--note", "x"), "Whoever ran it does not review it")
 
 
 def test_a_review_without_a_good_signature_closes_nothing(team: Team) -> None:

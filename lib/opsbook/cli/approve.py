@@ -42,7 +42,7 @@ def signed(settings: Settings, options: argparse.Namespace, shown: flow.Shown, d
         say(f"{planned} is rejected: {note}")
         return 0
     say(f"{planned} is approved until {common.local(approval.expires)}, for one run.")
-    if not shown.request.asked.run:
+    if not flow.waits(settings, shown.request):
         say(f"  opsbook run --plan {planned}")
     return 0
 

@@ -7,7 +7,17 @@ the seal. What is refused before the record exists leaves nothing behind.
 
 from opsbook.flow.allowing import needed
 from opsbook.flow.anchoring import Anchored, Compared, against_anchor, anchor
-from opsbook.flow.approving import FollowUp, Shown, decide, follow_ups, planned_again, request, review, waiting_plans
+from opsbook.flow.approving import (
+    FollowUp,
+    Shown,
+    decide,
+    follow_ups,
+    planned_again,
+    request,
+    review,
+    waiting_plans,
+    waits,
+)
 from opsbook.flow.approving import show as show_request
 from opsbook.flow.archives import Chosen, export_records, import_records
 from opsbook.flow.context import ansible_bin, operator
@@ -88,6 +98,7 @@ __all__ = [
     "unlock",
     "verified",
     "waiting_plans",
+    "waits",
     "walk",
     "watch",
     "write_tree",

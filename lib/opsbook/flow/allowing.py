@@ -27,10 +27,14 @@ _NEVER_WAIT = frozenset({"incident", "recovery"})
 
 @dataclass(frozen=True)
 class Allowed:
-    """Why a run may begin: what the journal says of it, and files for the record, by name, that prove it."""
+    """Why a run may begin: what the journal says of it, and files for the record, by name, that prove it.
+
+    `spend` uses the approvals up, once the run has its locks. It raises Refused if another run was faster.
+    """
 
     evidence: dict[str, Any]
     files: dict[str, bytes] = field(default_factory=dict)
+    spend: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,9 @@ def allowing(wanted: Wanted, mode: Mode, *, undo: bool) -> Callable[[], Allowed 
     """
     policy = wanted.drafted.environment.policy
     needs = policy.protected or policy.approvals or policy.windows or wanted.emergency
-    if mode is Mode.CHECK or undo or not needs:
+    # A notebook of another tool may change nothing but a sandbox.
+    reads = mode is Mode.CHECK or (mode is Mode.NOTEBOOK and not policy.sandbox)
+    if reads or undo or not needs:
         return lambda: None
     return lambda: _allowed(wanted)
 
@@ -63,8 +69,8 @@ def needed(drafted: Draft, now: datetime) -> list[str]:
     if policy.approvals:
         among = ", ".join(policy.approvers) or "anybody in allowed_signers"
         found.append(f"approvals: {policy.approvals}, by {among}, but not by who runs it")
-    if policy.protected:
-        found.append("the signature of who runs it, and everything committed")
+    if policy.protected or policy.approvals:
+        found.append("the signature of who runs it" + (", and everything committed" if policy.protected else ""))
     opens = _opens(drafted, now)
     if opens:
         found.append(f"a window, the next one from {opens.astimezone():%Y-%m-%d %H:%M %z}")
@@ -72,33 +78,35 @@ def needed(drafted: Draft, now: datetime) -> list[str]:
 
 
 def _allowed(wanted: Wanted) -> Allowed:
-    policy = wanted.drafted.environment.policy
     known = _known(wanted)
     me, files = _operator(wanted, known)
     evidence: dict[str, Any] = {"plan": wanted.planned.digest, "operator": asdict(me), "approvals": []}
     if known is not None:
         files["allowed_signers"] = known.text.encode()
         evidence["signers"] = {"branch": known.branch, "commit": known.commit, "sha256": known.sha256}
-    earlier = [event.data for event in wanted.events if event.type == "allowed"]
-    if earlier:
-        # It began already: only who goes on with it is new.
-        _not_his_own(me, earlier)
-        if policy.approvals and not wanted.emergency and earlier[0].get("plan") != wanted.planned.digest:
-            said = "What was approved is another plan: the page, a tool or something else it stands on has changed."
-            raise Refused(said, f"Roll it back: opsbook rollback {wanted.run}. If it cannot wait: --emergency REASON.")
-        return Allowed(evidence | {"again": True}, files)
     if wanted.emergency:
-        return Allowed(evidence | {"emergency": wanted.emergency, "review_within": policy.review_within}, files)
-    counted = _approved(wanted, me, known) if policy.approvals else ()
+        within = wanted.drafted.environment.policy.review_within
+        return Allowed(evidence | {"emergency": wanted.emergency, "review_within": within}, files)
+    if earlier := [event.data for event in wanted.events if event.type == "allowed"]:
+        # It began already: only who goes on with it is new.
+        _goes_on(wanted, me, earlier)
+        return Allowed(evidence | {"again": True}, files)
+    counted = _approved(wanted, me, known)
     if opens := _opens(wanted.drafted, datetime.now(UTC)):
         said = f"Runs begin in {wanted.planned.environment} only in its windows; the next opens {_local(opens)}."
         raise NotYet(said, "If it cannot wait: --emergency REASON.")
     for each, signature in counted:
-        if not requests.spend(_folder(wanted), each.approval, wanted.run):
-            raise Refused(f"Another run began with the approval of {each.approver.principal} just now.", "Ask again.")
         files[f"{each.approval.id}.json"] = each.approval.statement()
         files[f"{each.approval.id}.sig"] = signature.encode()
-    return Allowed(evidence | {"approvals": [each.told() for each, _ in counted]}, files)
+    told = evidence | {"approvals": [each.told() for each, _ in counted]}
+    return Allowed(told, files, lambda: _spend(wanted, [each for each, _ in counted]))
+
+
+def _spend(wanted: Wanted, counted: Iterable[Signed]) -> None:
+    """Raises Refused if another run began with one of them since it was looked at."""
+    for each in counted:
+        if not requests.spend(_folder(wanted), each.approval, wanted.run):
+            raise Refused(f"Another run began with the approval of {each.approver.principal} just now.", "Ask again.")
 
 
 def _known(wanted: Wanted) -> Signers | None:
@@ -114,9 +122,9 @@ def _known(wanted: Wanted) -> Signers | None:
 
 
 def _operator(wanted: Wanted, known: Signers | None) -> tuple[Person, dict[str, bytes]]:
-    """Who runs it; in a protected environment with a signature that proves it. Raises Refused."""
+    """Who runs it, with a signature that proves it where anybody has to sign. Raises Refused."""
     user = operator()
-    if known is None or not wanted.drafted.environment.policy.protected:
+    if known is None:
         return Person(user), {}
     now = journal.now()
     told = {"kind": "operator", "plan": wanted.planned.digest, "run": wanted.run, "by": user, "signed": now}
@@ -133,19 +141,23 @@ def _operator(wanted: Wanted, known: Signers | None) -> tuple[Person, dict[str, 
     return Person(user, found.principal, found.key), {f"{name}.json": data, f"{name}.sig": signature.encode()}
 
 
-def _not_his_own(me: Person, earlier: Iterable[dict[str, Any]]) -> None:
-    """Raises Refused if somebody goes on with a run that he himself approved."""
-    for data in earlier:
-        for each in data.get("approvals") or ():
-            if me.is_also(Person(each["user"], each["principal"], each["key"])):
-                said = f"{each['principal']} approved this run, and nobody approves his own."
-                raise Refused(said, "Somebody else has to go on with it, or roll it back.")
+def _goes_on(wanted: Wanted, me: Person, earlier: Sequence[dict[str, Any]]) -> None:
+    """Raises Refused if somebody goes on with what he approved himself, or with what nobody approved."""
+    for each in (each for data in earlier for each in data.get("approvals") or ()):
+        if me.is_also(Person(each["user"], each["principal"], each["key"])):
+            said = f"{each['principal']} approved this run, and nobody approves his own."
+            raise Refused(said, "Somebody else has to go on with it, or roll it back.")
+    if wanted.drafted.environment.policy.approvals and earlier[0].get("plan") != wanted.planned.digest:
+        said = "What was approved is another plan: the page, a tool or something else it stands on has changed."
+        raise Refused(said, f"Roll it back: opsbook rollback {wanted.run}. If it cannot wait: --emergency REASON.")
 
 
 def _approved(wanted: Wanted, me: Person, known: Signers | None) -> list[tuple[Signed, str]]:
     """The approvals that count, each with its signature. Raises Refused, or NotYet while there are too few."""
     policy, folder = wanted.drafted.environment.policy, _folder(wanted)
-    found = list(_signed(wanted, known)) if known else []
+    if not policy.approvals or known is None:
+        return []
+    found = list(_signed(wanted, known))
     working = [me, *(Person(e.data["operator"]) for e in wanted.events if e.type in ("run-started", "run-resumed"))]
     now = datetime.now(UTC)
     judged = judge([each for each, _ in found], wanted.planned.digest, wanted.run, policy, working, now)

@@ -16,7 +16,7 @@ from opsbook.model.approval import Approval, Person
 from opsbook.model.effect import canonical
 from opsbook.model.front import span_seconds
 from opsbook.model.plan import Plan
-from opsbook.plan.bind import Bound
+from opsbook.plan.bind import Bound, recheck
 from opsbook.policy import environment as environments
 from opsbook.policy import requests, sign, signers
 from opsbook.record import store
@@ -56,6 +56,8 @@ def planned_again(settings: Settings, wanted: str) -> Draft:
     """What a plan that waits for a signature was made of, as it is now. Raises Refused if that is another plan now."""
     found = requests.find(settings.state, wanted)
     drafted = _drafted(settings, found.plan)
+    if problems := recheck(drafted.runbook.parameters, drafted.bound.values, drafted.environment):
+        raise Refused("\n".join(problems), "Plan it anew with what there is now.")
     if changed := _changed(settings, found, drafted):
         said = [f"{found.plan.id} is not what was planned any more: {changed[0]}.", *changed[1:]]
         raise Refused("\n".join(said), "Put that back, or plan and approve anew.")
@@ -85,6 +87,12 @@ def _changed(settings: Settings, found: requests.Request, drafted: Draft) -> lis
 def waiting_plans(settings: Settings) -> Iterator[requests.Request]:
     """Plans for which somebody wants an approval, newest first."""
     return requests.waiting(settings.state)
+
+
+def waits(settings: Settings, request: requests.Request) -> bool:
+    """Whether a run stands there that begins by itself as soon as the plan is approved."""
+    record = store.exact(settings.records, request.asked.run) if request.asked.run else None
+    return record is not None and record.state == "running"
 
 
 def show(settings: Settings, wanted: str) -> Shown:
@@ -181,7 +189,10 @@ def follow_ups(settings: Settings) -> Iterator[FollowUp]:
         told = record.glance()
         if not told.get("emergency") or _reviewed(settings, record.id):
             continue
-        due = datetime.fromisoformat(told["started"]) + timedelta(seconds=span_seconds(told["review_within"]))
+        try:
+            due = datetime.fromisoformat(told["started"]) + timedelta(seconds=span_seconds(told["review_within"]))
+        except (TypeError, ValueError):
+            due = now
         operators = tuple(told.get("operators") or ())
         yield FollowUp(
             record.id,

@@ -90,6 +90,17 @@ def check(parameter: Parameter, typed: str | Sequence[str], environment: Environ
     return value
 
 
+def recheck(parameters: Sequence[Parameter], values: Mapping[str, Value], environment: Environment) -> list[str]:
+    """What of these values, bound earlier, is no choice any more."""
+    problems = []
+    for parameter in parameters:
+        try:
+            _in_choices(parameter, values.get(parameter.name), environment)
+        except ValueError as error:
+            problems.append(f"Parameter {parameter.name}: {error}")
+    return problems
+
+
 def _in_choices(parameter: Parameter, value: Value, environment: Environment) -> None:
     if parameter.choice_of is None or value is None:
         return

@@ -4,9 +4,11 @@ import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from opsbook.errors import Refused
 
@@ -46,12 +48,25 @@ def _shown(root: Path, name: str, branch: str, commit: str) -> Signers:
 
 
 def uncommitted(root: Path, paths: Sequence[str]) -> list[str]:
-    """Files below these paths that are not as they are committed, new ones too. Raises Refused without a repository."""
-    found = git(root, ["status", "--porcelain=v1", "-z", "--untracked-files=all", "--ignored=no", "--", *paths])
+    """Files below these paths that are not as they are committed, new and ignored ones too, except hidden ones and
+    bytecode, which no plan stands on. Raises Refused without a repository.
+
+    With an index of its own: git believes what somebody told the usual one of files not to look at.
+    """
+    with tempfile.TemporaryDirectory(prefix="opsbook-index-") as folder:
+        own = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
+        found = git(root, ["read-tree", "HEAD"], own)
+        if found.returncode == 0:
+            wanted = ["--untracked-files=all", "--ignored=matching", "--", *paths]
+            found = git(root, ["status", "--porcelain=v1", "-z", "--no-renames", *wanted], own)
     if found.returncode != 0:
         raise Refused(f"Nobody can say what is committed{_said(found)}.", "Put the project under git.")
     entries = found.stdout.decode("utf-8", errors="replace").split("\0")
-    return sorted(entry[3:] for entry in entries if entry[2:3] == " ")
+    return sorted(entry[3:] for entry in entries if entry[2:3] == " " and _counts(entry[3:]))
+
+
+def _counts(path: str) -> bool:
+    return not any(part.startswith(".") or part == "__pycache__" for part in Path(path).parts)
 
 
 def _said(done: "subprocess.CompletedProcess[bytes]") -> str:
@@ -59,9 +74,12 @@ def _said(done: "subprocess.CompletedProcess[bytes]") -> str:
     return f" ({lines[0].removeprefix('fatal: ')})" if lines else ""
 
 
-def git(root: Path, arguments: Sequence[str]) -> "subprocess.CompletedProcess[bytes]":
+def git(
+    root: Path, arguments: Sequence[str], more: Mapping[str, str] = MappingProxyType({})
+) -> "subprocess.CompletedProcess[bytes]":
     """Ask git about this project, not about one that the caller's environment names. Raises Refused without git."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")} | _NO_REPLACING
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    environment |= {**_NO_REPLACING, **more}
     program = shutil.which("git")
     if program is None:
         raise Refused("Nobody can say what is committed: there is no git on this machine.", "Install git.")

@@ -41,6 +41,8 @@ class Allowed(Protocol):
     def evidence(self) -> Mapping[str, Any]: ...
     @property
     def files(self) -> Mapping[str, bytes]: ...
+    @property
+    def spend(self) -> Callable[[], None]: ...
 
 
 @dataclass(frozen=True)
@@ -98,20 +100,28 @@ async def _begun(job: Job, sink: Sink, cancel: Cancel, person: Person) -> Ending
     if job.mode is Mode.CHECK:
         return None
 
-    def allow() -> None:
-        if allowed := job.allow():
-            proof = [sink.blob("approvals", name, data) for name, data in allowed.files.items()]
-            sink.write("allowed", {**allowed.evidence, "files": proof}, durable=True)
-
     def lock() -> None:
         job.acquire()
         sink.write("locked", {"targets": list(job.plan.locks)})
 
-    wait = job.wait or person.present
-    if ending := await _obtained(allow, _Waits("waiting-for-approval", APPROVAL_EVERY, wait), job, sink, cancel):
+    waits = _Waits("waiting-for-approval", APPROVAL_EVERY, job.wait or person.present)
+    if ending := await _obtained(job.allow, waits, job, sink, cancel):
         return ending
     with job.queue() if job.wait else contextlib.nullcontext():
-        return await _obtained(lock, _Waits("waiting-for-lock", LOCK_EVERY, job.wait), job, sink, cancel)
+        waits = _Waits("waiting-for-lock", LOCK_EVERY, job.wait)
+        return await _obtained(lock, waits, job, sink, cancel) or _still_allowed(job, sink)
+
+
+def _still_allowed(job: Job, sink: Sink) -> Ending | None:
+    """Once more, now that it begins: it may have waited for its locks until an approval expired, or a window closed."""
+    try:
+        if allowed := job.allow():
+            allowed.spend()
+            proof = [sink.blob("approvals", name, data) for name, data in allowed.files.items()]
+            sink.write("allowed", {**allowed.evidence, "files": proof}, durable=True)
+    except Refused as error:
+        return _not_begun(job, Outcome.REFUSED, f"{error.message} {error.hint}".strip())
+    return None
 
 
 class _Waits(NamedTuple):
@@ -122,7 +132,7 @@ class _Waits(NamedTuple):
     wait: bool
 
 
-async def _obtained(obtain: Callable[[], None], waits: _Waits, job: Job, sink: Sink, cancel: Cancel) -> Ending | None:
+async def _obtained(obtain: Callable[[], object], waits: _Waits, job: Job, sink: Sink, cancel: Cancel) -> Ending | None:
     """Try until it succeeds, is refused for good, or somebody cancels; how the run ends if it does not succeed."""
     told = ""
     while True:
