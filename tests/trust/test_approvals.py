@@ -279,13 +279,7 @@ def test_a_run_that_is_refused_by_a_lock_spends_nothing(team: Team) -> None:
     team.page(PLAIN, "count", 'rollback: ask\nlock: ["{environment}/it"]\n')
     team.commit()
     approved(team)
-    held = {
-        "target": "prod/it",
-        "run": "20260101T000000Z-other-aaaa",
-        "operator": "x@y",
-        "reason": "r",
-        "since": "2026",
-    }
+    held = dict.fromkeys(("operator", "reason", "since"), "x") | {"target": "prod/it", "run": "20260101T000000Z-a-aaaa"}
     lock = team.write(".opsbook/locks/prod+it.json", json.dumps(held))
     refused(run(team), "prod/it is locked by")
     lock.unlink()
@@ -306,7 +300,7 @@ def test_a_choice_that_was_withdrawn_since(team: Team) -> None:
     plan = json.loads(team.by("ann").opsbook(*command, check=True).out)["id"]
     team.by("bob").opsbook("approve", plan, "--yes", check=True)
     (team.root / "releases/1.txt").unlink()
-    refused(team.by("ann").opsbook("run", "--plan", plan, "--yes"), "there is no release 1 in prod")
+    refused(team.by("ann").opsbook("run", "--plan", plan, "--yes"), "there is no release '1' in prod")
 
 
 def test_allowed_signers_edited_in_the_work_tree(team: Team) -> None:

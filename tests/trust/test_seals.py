@@ -171,3 +171,17 @@ def test_no_key_and_a_key_that_is_not_there(team: Team) -> None:
         sign = signing.sealer(settings.load(team.root, given=True))
         with pytest.raises(seal.Unsigned, match=why):
             sign(b"a seal")
+
+
+def test_a_signed_record_on_another_host(team: Team, tmp_path: Path) -> None:
+    """Export and import keep the signature; over there the key is known, or at least named."""
+    folder = signed(team)
+    team.opsbook("records", "export", "--to", "all.tar.gz", check=True)
+    other = Project(tmp_path / "other")
+    other.write("opsbook.toml", 'records = "records"\n')
+    other.opsbook("records", "import", str(team.root / "all.tar.gz"), check=True)
+    code, said = verify(other)
+    assert code == 0
+    assert "1 signed by SHA256:" in said
+    (other.root / folder.relative_to(team.root) / "record.json").write_text("{}")
+    assert verify(other)[0] == 1
