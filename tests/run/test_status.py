@@ -84,7 +84,12 @@ def asks(project: Project, run: str) -> Callable[[], bool]:
 def test_nothing_is_there(project: Project) -> None:
     result = project.opsbook("status", check=True)
     assert result.out == "Nothing runs, and nothing waits for anybody.\n\nNothing is locked.\n"
-    assert json.loads(project.opsbook("status", "--json", check=True).out) == {"runs": [], "locks": []}
+    assert json.loads(project.opsbook("status", "--json", check=True).out) == {
+        "runs": [],
+        "plans": [],
+        "reviews": [],
+        "locks": [],
+    }
 
 
 def test_what_is_done_with_is_not_shown(project: Project) -> None:

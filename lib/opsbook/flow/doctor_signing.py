@@ -15,10 +15,12 @@ _TRIAL = b"opsbook doctor"
 
 def signing(settings: Settings) -> Iterator[Finding]:
     """What a signature of who sits here would count for. Where nothing has to be signed, a lack is no fault."""
-    bad = wrong if _protected(settings) else warning
+    wanted = _protected(settings)
+    bad = wrong if wanted else warning
     key = settings.signing_key
     if key is None:
-        yield bad("there is no signing key: seals are not signed", "Name one in opsbook.toml (signing_key).")
+        text = "there is no signing key: seals are not signed"
+        yield wrong(text, "Name one in opsbook.toml (signing_key).") if wanted else fine(text)
         return
     if key.is_file() and key.suffix != ".pub":
         yield from guarded_file(key, "signing_key")
