@@ -14,52 +14,87 @@
   /* ---- values: the same rules as the command line's; it has the last word */
 
   const UNITS = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86400 };
+  const SPACE = "[\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]"; // Python's.
+  const AROUND = new RegExp(`^${SPACE}+|${SPACE}+$`, "g");
+  const SPAN = new RegExp(`^([0-9]+(?:\\.[0-9]+)?)${SPACE}*(ms|s|m|h|d)$`);
+  const LONGEST = 4300; // Digits of a whole number that Python reads.
 
-  function seconds(value) {
-    const match = /^([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h|d)$/.exec(value.trim());
-    return match ? Number(match[1]) * UNITS[match[2]] : null;
+  const strip = (text) => text.replace(AROUND, "");
+  const finite = (number) => (Number.isFinite(number) ? number : null);
+  const split = (text) => text.split(",").map(strip).filter(Boolean);
+
+  function whole(text) {
+    return /^[-+]?[0-9]+$/.test(text) && text.replace(/^[-+]/, "").length <= LONGEST ? BigInt(text.replace("+", "")) : null;
   }
 
-  const NUMBERS = {
-    int: (value) => (/^[-+]?[0-9]+$/.test(value) ? Number(value) : null),
-    float: (value) => (/^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]+)?$/i.test(value) ? Number(value) : null),
+  function decimal(text) {
+    return /^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]+)?$/i.test(text) ? finite(Number(text)) : null;
+  }
+
+  function seconds(text) {
+    const match = SPAN.exec(strip(text));
+    return match && finite(Number(match[1]) * UNITS[match[2]]);
+  }
+
+  /** The ways to write a day that Python reads: 2026-11-20, 20261120, 2026-W47-5, 2026W475, 2026-W47, 2026W47. */
+  function isDate(text) {
+    const day = /^([0-9]{4})(-?)([0-9]{2})\2([0-9]{2})$/.exec(text);
+    const week = /^([0-9]{4})(-?)W([0-9]{2})(?:\2([1-7]))?$/.exec(text);
+    const year = (day ?? week)?.[1];
+    if (!year || year === "0000") return false;
+    if (week) return isWeek(year, Number(week[3]), Number(week[4] ?? 1));
+    const date = new Date(`${year}-${day[3]}-${day[4]}T00:00:00Z`);
+    return !Number.isNaN(date.valueOf()) && date.toISOString().startsWith(`${year}-${day[3]}-${day[4]}`);
+  }
+
+  function isWeek(year, week, weekday) {
+    const first = new Date(`${year}-01-01T00:00:00Z`).getUTCDay();
+    const leap = !Number.isNaN(new Date(`${year}-02-29T00:00:00Z`).valueOf()) && isDate(`${year}-02-29`);
+    const weeks = first === 4 || (first === 3 && leap) ? 53 : 52;
+    return week >= 1 && week <= weeks && !(year === "9999" && week === 52 && weekday > 5); // 9999 ends on a Friday.
+  }
+
+  const READS = {
+    int: whole,
+    float: decimal,
     duration: seconds,
+    date: (text) => (isDate(text) ? text : null),
+    bool: (text) => (/^(true|yes|on|false|no|off)$/.test(text.toLowerCase()) ? text : null),
   };
 
-  function isDate(value) {
-    const day = new Date(`${value}T00:00:00Z`);
-    return /^[0-9]{4}-[0-9]{2}-[0-9]{2}$/.test(value) && !Number.isNaN(day.valueOf()) && day.toISOString().startsWith(value);
-  }
-
   /** What is wrong with one value, or nothing. */
-  function wrong(parameter, value) {
-    const needs = `${JSON.stringify(value)} is not ${parameter.kind}`;
-    if (/[\0\ud800-\udfff]/u.test(value)) return "it holds a character that no file can hold";
-    if (parameter.choices) return parameter.choices.includes(value) ? "" : needs;
-    if (parameter.base === "bool") return value === "true" || value === "false" ? "" : needs;
-    if (parameter.base === "date") return isDate(value) ? "" : needs;
-    if (parameter.base in NUMBERS) {
-      const number = NUMBERS[parameter.base](value);
-      if (number === null) return needs;
-      if (parameter.low !== undefined && (number < parameter.low || number > parameter.high)) {
-        return `${value} is not between ${parameter.low} and ${parameter.high}`;
-      }
+  function wrong(parameter, text) {
+    const needs = `${JSON.stringify(text)} is not ${parameter.kind}`;
+    if (parameter.choices ? !parameter.choices.includes(text) : parameter.choice && text === "") return needs;
+    // Literals are compared as they are written; their limits are those of the number.
+    const read = parameter.choices && parameter.base === "bool" ? null : READS[parameter.base];
+    const value = read ? read(text) : text;
+    if (value === null) return needs;
+    if (read && parameter.limits && (value < parameter.low || value > parameter.high)) {
+      return `${text} is not between ${parameter.limits.join(" and ")}`;
     }
-    return fits(parameter.pattern, value) ? "" : `${JSON.stringify(value)} does not match ${parameter.pattern}`;
+    return fits(parameter.test, text) ? "" : `${JSON.stringify(text)} does not match ${parameter.pattern}`;
   }
 
-  function fits(pattern, value) {
-    if (!pattern) return true;
+  /** `test` is the Pattern as browsers write it; one that only Python knows is left to the command line. */
+  function fits(test, text) {
     try {
-      return new RegExp(`^(?:${pattern})$`, "u").test(value);
+      return test === undefined || new RegExp(`^(?:${test})$`, "u").test(text);
     } catch {
-      return true; // An expression that only Python knows is left to the command line.
+      return true;
     }
   }
 
-  /** A word that any POSIX shell gives back as it is. */
+  /** What no file can hold, and what a terminal would take for a key instead of a letter of the line. */
+  function unsafe(text) {
+    if (/[\0\ud800-\udfff]/u.test(text)) return "it holds a character that no file can hold";
+    return /[\x01-\x08\x0b-\x1f\x7f]/.test(text) ? "it holds a control character, which a terminal takes for a key" : "";
+  }
+
+  /** A word that any shell gives back as it is. In quotes fish takes \' and \\ for one character: they stand outside. */
   function quoted(word) {
-    return /^[A-Za-z0-9_@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+    if (/^[A-Za-z0-9_@%+=:,./-]+$/.test(word)) return word;
+    return `'${word.replace(/'|\\{2,}|\\(?='|$)/g, (found) => `'${found.replace(/./g, "\\$&")}'`)}'`;
   }
 
   /* ---- the form */
@@ -68,9 +103,9 @@
     constructor(element) {
       this.element = element;
       Object.assign(this, told(element));
-      this.place = first("[name=environment]", element);
-      this.inputs = new Map(this.parameters.map((p) => [p.name, first(`#ob-${CSS.escape(p.name)}`, element)]));
-      this.touched = new Set();
+      this.place = first("#ob-environment", element);
+      this.inputs = new Map(this.parameters.map((p) => [p.name, first(`#ob-p-${CSS.escape(p.name)}`, element)]));
+      this.given = new Map(); // The texts of each field that somebody touched, as `-p` would be given.
       this.fill(new URLSearchParams(location.search));
       element.addEventListener("input", (event) => this.change(event.target));
       element.addEventListener("submit", (event) => event.preventDefault());
@@ -78,65 +113,102 @@
       this.change(null);
     }
 
+    /** ?environment= is the environment; a parameter of that name, and any other, is ?p.NAME= too. */
     fill(query) {
       for (const parameter of this.parameters) {
-        const values = query.getAll(parameter.name);
-        if (parameter.base === "secret" || !values.length) continue;
-        const input = this.inputs.get(parameter.name);
-        const value = parameter.many ? values.join(",") : values[values.length - 1];
-        this.touched.add(parameter.name);
-        if (input.tagName === "SELECT" && ![...input.options].some((option) => option.value === value)) {
-          input.append(new Option(value, value)); // What an alert says is shown, and refused in words.
-        }
-        input.value = value;
+        const plain = parameter.name === "environment" ? [] : query.getAll(parameter.name);
+        const texts = [...plain, ...query.getAll(`p.${parameter.name}`)];
+        if (parameter.base === "secret" || !texts.length) continue;
+        this.given.set(parameter.name, texts);
+        this.put(parameter, parameter.many ? texts.join("\n") : texts.at(-1));
       }
-      const place = query.get("environment");
-      if (place && [...this.place.options].some((option) => option.value === place)) this.place.value = place;
+      const place = query.getAll("environment").at(-1);
+      if (place) offer(this.place, place);
     }
 
-    values() {
-      return this.parameters
-        .filter((parameter) => parameter.base !== "secret")
-        .map((parameter) => [parameter, this.inputs.get(parameter.name).value]);
+    put(parameter, text) {
+      let input = this.inputs.get(parameter.name);
+      if (input.tagName === "INPUT" && /[\r\n]/.test(text)) {
+        input = roomy(input);
+        this.inputs.set(parameter.name, input);
+      }
+      if (input.tagName === "SELECT") offer(input, text);
+      else input.value = text;
+    }
+
+    typed(parameter, input) {
+      return parameter.many ? input.value.replace(/\n+$/, "").split("\n") : [input.value];
     }
 
     change(target) {
-      if (target?.name) this.touched.add(target.name);
+      const touched = this.parameters.find((parameter) => this.inputs.get(parameter.name) === target);
+      if (touched) this.given.set(touched.name, this.typed(touched, target));
       this.suggest();
       const words = ["opsbook", "run", this.runbook, "-e", quoted(this.place.value || "ENVIRONMENT")];
-      let good = true;
-      for (const [parameter, value] of this.values()) {
-        const problem = this.problem(parameter, value);
+      let good = this.placed();
+      for (const parameter of this.parameters.filter((each) => each.base !== "secret")) {
+        const texts = this.given.get(parameter.name);
+        const problem = this.problem(parameter, texts);
         good = good && !problem;
-        this.say(parameter, problem);
-        if (value === "" && parameter.required) words.push("-p", `${parameter.name}=…`);
-        else if (value !== (parameter.default ?? "")) words.push("-p", quoted(`${parameter.name}=${value}`));
+        const shown = texts ? problem : "";
+        say(this.inputs.get(parameter.name), shown, shown || this.doubt(parameter, texts));
+        if (problem) words.push("-p", `${parameter.name}=…`);
+        else if (texts && !same(texts, parameter.default)) {
+          texts.forEach((text) => words.push("-p", quoted(`${parameter.name}=${text}`)));
+        }
       }
       this.line = words.join(" ");
       first(".ob-line code", this.element).textContent = this.line;
       first(".ob-copy", this.element).disabled = !good;
-      show(this.values(), this.touched);
+      show(this.known(false), this.known(true));
     }
 
-    problem(parameter, value) {
-      if (value === "") return parameter.required ? "it is needed" : "";
-      const items = parameter.many ? value.split(",").map((item) => item.trim()).filter(Boolean) : [value];
-      return items.map((item) => wrong(parameter, item)).find(Boolean) ?? "";
+    placed() {
+      const offered = Object.keys(this.choices);
+      const good = offered.includes(this.place.value);
+      const instead = offered.length ? `there is ${offered.join(", ")}` : "there is none yet";
+      say(this.place, !good, good ? "" : `${this.place.value || "It"} is no environment in which this may run: ${instead}`);
+      return good;
     }
 
-    say(parameter, problem) {
-      const input = this.inputs.get(parameter.name);
-      const line = first(`#ob-${CSS.escape(parameter.name)}-wrong`, this.element);
-      const shown = this.touched.has(parameter.name) ? problem : "";
-      input.setAttribute("aria-invalid", String(Boolean(shown)));
-      line.hidden = !shown;
-      if (line.textContent !== shown) line.textContent = shown;
+    problem(parameter, texts) {
+      if (!texts) return parameter.required ? "it is needed" : "";
+      if (!parameter.many && texts.length !== 1) return `it takes one value, not ${texts.length}`;
+      if (!parameter.many && parameter.optional && texts[0] === "") return "";
+      const items = this.items(parameter, texts);
+      const found = texts.map(unsafe).find(Boolean) ?? items.map((item) => wrong(parameter, item)).find(Boolean) ?? "";
+      return found && parameter.required && texts.join("") === "" ? "it is needed" : found;
+    }
+
+    /** One text of a list may hold several items; in several texts a comma is a letter like any other. */
+    items(parameter, texts) {
+      return parameter.many && texts.length === 1 ? split(texts[0]) : texts;
+    }
+
+    /** The page is older than the environment may be: it doubts, where the command line refuses. */
+    doubt(parameter, texts = parameter.default) {
+      const offered = this.choices[this.place.value]?.[parameter.choice];
+      if (!offered || !texts) return "";
+      const strange = this.items(parameter, texts).find((item) => !offered.includes(item));
+      const none = strange === undefined || (strange === "" && parameter.optional);
+      return none ? "" : `${this.place.value} had no ${parameter.choice.toLowerCase()} ${JSON.stringify(strange)} when this page was made`;
+    }
+
+    /** Values that are all right, by name: those that somebody gave, or with them the defaults. */
+    known(defaults) {
+      const found = new Map();
+      for (const parameter of this.parameters.filter((each) => each.base !== "secret")) {
+        const texts = this.given.get(parameter.name) ?? (defaults ? parameter.default : undefined);
+        const text = texts && !this.problem(parameter, texts) ? texts.join(",") : "";
+        if (text) found.set(parameter.name, text);
+      }
+      return found;
     }
 
     suggest() {
       const offered = this.choices[this.place.value] ?? {};
       for (const parameter of this.parameters) {
-        const list = first(`#ob-${CSS.escape(parameter.name)}-list`, this.element);
+        const list = first(`#ob-p-${CSS.escape(parameter.name)}-list`, this.element);
         if (list) list.replaceChildren(...(offered[parameter.choice] ?? []).map((value) => new Option("", value)));
       }
     }
@@ -153,13 +225,37 @@
     }
   }
 
+  const same = (texts, others) => texts.length === others?.length && texts.every((text, n) => text === others[n]);
+
+  /** What a link says is shown, even if it is refused in words. */
+  function offer(select, value) {
+    if (![...select.options].some((option) => option.value === value)) select.append(new Option(value, value));
+    select.value = value;
+  }
+
+  /** The same field with room for several lines. */
+  function roomy(input) {
+    const area = document.createElement("textarea");
+    for (const { name, value } of input.attributes) {
+      if (!["type", "value", "list"].includes(name)) area.setAttribute(name, value);
+    }
+    input.replaceWith(area);
+    return area;
+  }
+
+  function say(input, invalid, text) {
+    const line = document.getElementById(`${input.id}-wrong`);
+    input.setAttribute("aria-invalid", String(Boolean(invalid)));
+    line.hidden = !text;
+    if (line.textContent !== text) line.textContent = text;
+  }
+
   /* ---- values in what is shown */
 
-  /** In Python a name gets its value beside it; in commands and prose $name and {name} become the value. */
-  function show(values, touched) {
-    const known = new Map(values.map(([parameter, value]) => [parameter.name, touched.has(parameter.name) ? value : ""]));
+  /** In Python a name gets its value beside it; in commands and prose $name and {name} become the value, or its default. */
+  function show(given, known) {
     for (const name of all(".ob-code .n, .ob-code .nv")) {
-      const value = known.get(name.textContent.replace(/^\$\{?|\}$/g, ""));
+      const value = read(name) && given.get(name.textContent.replace(/^\$\{?|\}$/g, ""));
       name.classList.toggle("ob-value", Boolean(value));
       if (value) name.dataset.value = value;
     }
@@ -170,25 +266,76 @@
     }
   }
 
-  function put(code, known) {
-    const names = [...known].filter(([, value]) => value).map(([name]) => name);
-    if (!names.length && !code.dataset.put) return;
-    code.innerHTML = code.dataset.was;
-    code.dataset.put = "1";
-    const place = new RegExp(`\\$\\{(${names.join("|")})\\}|\\$(${names.join("|")})\\b|\\{(${names.join("|")})\\}`);
-    const walker = document.createTreeWalker(code, NodeFilter.SHOW_TEXT);
-    const texts = [];
-    while (walker.nextNode()) texts.push(walker.currentNode);
-    if (names.length) texts.forEach((node) => replaced(node, place, known));
+  /** The parameter itself: no attribute of that name, and no name that gets another value here. */
+  function read(name) {
+    const before = name.previousSibling?.textContent ?? "";
+    let after = name.nextSibling;
+    while (after && !after.textContent.trim()) after = after.nextSibling;
+    return !/\.$/.test(before) && after?.textContent.trim() !== "=";
   }
 
-  function replaced(node, place, known) {
-    const match = place.exec(node.data);
-    if (!match) return;
-    const rest = node.splitText(match.index);
-    const after = rest.splitText(match[0].length);
-    rest.replaceWith(make("span", quoted(known.get(match[1] ?? match[2] ?? match[3])), "ob-put"));
-    replaced(after, place, known);
+  function put(code, known) {
+    const names = [...known.keys()].join("|");
+    if (!names && !code.dataset.put) return;
+    code.innerHTML = code.dataset.was;
+    code.dataset.put = "1";
+    if (!names) return;
+    const place = new RegExp(`\\$\\{(${names})\\}|\\$(${names})\\b|\\{(${names})\\}`, "g");
+    const states = isShell(code) ? quotes(code.textContent) : [];
+    const walker = document.createTreeWalker(code, NodeFilter.SHOW_TEXT);
+    const texts = [];
+    for (let at = 0; walker.nextNode(); at += walker.currentNode.data.length) texts.push([walker.currentNode, at]);
+    texts.forEach(([node, at]) => replaced(node, place, (name, from) => within(states[at + from], known.get(name))));
+  }
+
+  function replaced(node, place, valued) {
+    const parts = [];
+    let end = 0;
+    for (const match of node.data.matchAll(place)) {
+      parts.push(node.data.slice(end, match.index));
+      parts.push(make("span", valued(match[1] ?? match[2] ?? match[3], match.index), "ob-put"));
+      end = match.index + match[0].length;
+    }
+    if (end) node.replaceWith(...parts, node.data.slice(end));
+  }
+
+  const SHELLS = ["bash", "sh", "shell", "zsh", "console", "text"];
+
+  function isShell(code) {
+    const language = /\blanguage-([\w-]+)/.exec(code.closest("[class*=language-]")?.className ?? "");
+    return !language || SHELLS.includes(language[1]);
+  }
+
+  /** The value as it has to be written between the quotes that are open there; no shell: as it is. */
+  function within(quote, value) {
+    if (quote === undefined) return value;
+    if (quote === "'") return value.replaceAll("'", "'\\''");
+    if (quote !== '"') return quoted(value);
+    // In double quotes nothing makes ! plain.
+    return value.replace(/["\\$`]/g, "\\$&").replace(/!+/g, "\"'$&'\"");
+  }
+
+  /** For each character of a command, the quote that is open there. */
+  function quotes(text) {
+    const found = scanned(text);
+    // An apostrophe of a sentence opens nothing: then each line is one of its own.
+    return found.open ? text.split("\n").flatMap((line) => ["", ...scanned(line)]).slice(1) : found;
+  }
+
+  function scanned(text) {
+    const found = [];
+    let quote = "";
+    for (let n = 0; n < text.length; n += 1) {
+      found.push(quote);
+      const letter = text[n];
+      if (letter === "\\" && quote !== "'") {
+        n += 1;
+        found.push(quote);
+      } else if (letter === quote) quote = "";
+      else if (!quote && (letter === "'" || letter === '"')) quote = letter;
+    }
+    found.open = quote;
+    return found;
   }
 
   /* ---- folded code: c opens and closes all of it */
