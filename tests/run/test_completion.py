@@ -116,7 +116,7 @@ def offered(project: Project, line: str) -> list[str]:
         ("opsbook run deploy-it -e dev -p speed=", ["slow", r"very\ fast"]),
         ("opsbook run deploy-it -e dev -p careful=", ["true", "false"]),
         ("opsbook run deploy-it -e dev -p size=", ["10 "]),
-        ("opsbook run deploy-it -e dev -p token=", ["env:", "file:", "vault:"]),
+        ("opsbook run deploy-it -e dev -p token=", ["env:", "file:", "vault:", "exec:"]),
         ("opsbook run deploy-it -e dev -p hosts=web-1,", ["web-1,web-2 "]),
         ("opsbook run deploy-it -e dev --answer how", ["how-far="]),
         ("opsbook run deploy-it -e dev --answer how-far=", [r"all\ the\ way", "half"]),

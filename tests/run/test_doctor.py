@@ -152,7 +152,7 @@ def test_each_thing_that_is_not_fine_is_named(
     found = doctor(page, code=1 if level == "wrong" else 0)
     assert said in only(found[check], level)
     others = {name: findings for name, findings in found.items() if name != check}
-    assert len(others) == 10
+    assert len(others) == 11
     assert {level for findings in others.values() for level, _ in findings} == {"fine"}
 
 

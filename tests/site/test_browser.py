@@ -1,9 +1,11 @@
 """The site in a real browser, opened from the file system, with nothing but itself to load."""
 
 import json
+import re
 import shlex
 import subprocess
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,9 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from opsbook.publish import facts, lists
+from opsbook.publish import site as site_files
+from opsbook.source import notebook
 from tests.site.conftest import EVIL
 
 pytestmark = pytest.mark.slow
@@ -207,7 +212,141 @@ def test_what_hosts_said_runs_nothing(opened: Open) -> None:
         assert page.locator("a[href^='javascript:']").count() == 0
 
 
+# -- many records
+
+
+def many(folder: Path, number: int = 250) -> Path:
+    """The page of so many records, as the site has it, without the theme around it."""
+    now = datetime(2026, 11, 20, 12, tzinfo=UTC)
+    page = "---\ntitle: Deploy it\nkind: deploy\n---\n\n# Deploy it\n\n## Steps\n\n### Put it out\n\nDo.\n"
+    runbook, _ = notebook.parse(page, "runbooks/deploy-it.md")
+    told = {"runbook": "deploy-it", "title": "Deploy it", "environment": "dev", "outcome": "succeeded", "seconds": 4000}
+    steps = [{"step": step, "status": "succeeded", "seconds": 185} for step in ("put-it-out", "gone-since")]
+    runs = [
+        facts.run(
+            {**told, "run": f"r{n}", "started": (now - timedelta(hours=9 * n)).isoformat(), "steps": steps}, page=False
+        )
+        for n in range(number)
+    ]
+    sources = lists.Sources(now=now, name="x", runbooks=(runbook,), runs=tuple(filter(None, runs)))
+    for path, data in lists.record_data(sources):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(data, encoding="utf-8")
+    for path, content in site_files.assets().items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
+    body = lists.records(sources).split("---\n", 2)[2]
+    script = f"<script src='../{site_files.ASSETS}/opsbook.js'></script>"
+    made = folder / "records/index.html"
+    made.parent.mkdir()
+    made.write_text(f"<!doctype html><meta charset=utf-8><body>{body}{script}", encoding="utf-8")
+    return made
+
+
+@pytest.fixture
+def records(tmp_path: Path, chromium: Any) -> Iterator[Open]:
+    """Open the page of many records at an address of its own; nothing on it fails."""
+    context, made, wrong = chromium.new_context(), many(tmp_path), []
+
+    def new(rest: str = "") -> Any:
+        page = context.new_page()
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.goto(made.as_uri() + rest)
+        page.locator(".ob-count", has_text="of 250").wait_for()
+        return page
+
+    yield new
+    context.close()
+    assert not wrong
+
+
+def test_a_link_opens_a_record_wherever_it_is(records: Open) -> None:
+    page = records("#r240")
+    assert page.locator("#r240 + .ob-more").is_visible()
+    assert page.locator("#r240").bounding_box()["y"] < 900
+    page.evaluate("location.hash = '#r249'")
+    page.locator("#r249 + .ob-more").wait_for()
+    page.fill("#ob-filter", "nothing has this")
+    page.evaluate("location.hash = '#r1'")
+    page.locator("#r1 + .ob-more").wait_for()
+
+
+@pytest.mark.parametrize("rest", ["#%", "#%e4", "#gone", "#", "#__proto__"])
+def test_an_address_that_names_no_record_breaks_nothing(records: Open, rest: str) -> None:
+    page = records(rest)
+    assert page.locator(".ob-records tr[id]").count() == 100
+    assert page.locator(".ob-more:visible").count() == 0
+
+
+def test_one_click_opens_a_record_and_one_closes_it(records: Open) -> None:
+    page = records()
+    first, second = page.locator("#r1 a"), page.locator("#r2 a")
+    first.click()
+    second.click()
+    assert page.locator(".ob-more:visible").count() == 2
+    assert page.url.endswith("#r2")
+    first.click()
+    assert [first.get_attribute("aria-expanded"), second.get_attribute("aria-expanded")] == ["false", "true"]
+    assert page.locator(".ob-more:visible").count() == 1
+    page.fill("#ob-filter", "dev")
+    assert page.locator("#r2 + .ob-more").is_visible(), "a filter closes nothing that it shows"
+    page.locator("#r2 a").click()
+    assert page.locator(".ob-more:visible").count() == 0
+
+
+def test_records_are_said_in_words(records: Open) -> None:
+    page = records()
+    heads = [each.inner_text() for each in page.locator(".ob-records thead th").all()]
+    assert heads == ["outcome", "what", "environment", "by", "started", "took"]
+    assert page.locator("#r1").inner_text().split("\t")[1:] == [
+        "Deploy it deploy",
+        "dev",
+        "—",
+        "2026-11-20 03:00",
+        "1h 06m",
+    ]
+    page.locator("#r1 a").click()
+    steps = [each.inner_text() for each in page.locator("#r1 + .ob-more li").all()]
+    assert steps == ["Put it out: succeeded, 3m 05s", "gone-since: succeeded, 3m 05s"]
+
+
 # -- for everybody
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_on_a_phone_each_cell_says_what_it_is(opened: Open, path: str) -> None:
+    page = opened(path, 360)
+    page.locator("table.ob-rows td[data-label]").first.wait_for()
+    for cell in page.locator("table.ob-rows td[data-label]:visible").all():
+        label = cell.evaluate("(cell) => getComputedStyle(cell, '::before').content")
+        assert label.strip('"') not in ("", "none")
+        assert cell.evaluate("(cell) => getComputedStyle(cell).display") == "block"
+    hint = page.evaluate(
+        "getComputedStyle(document.querySelector('#ob-filter') ?? document.body, '::placeholder').fontSize"
+    )
+    assert float(hint.removesuffix("px")) <= 14
+
+
+def test_the_line_is_whole_on_a_phone_and_copied_as_it_is(opened: Open) -> None:
+    page = opened(f"{RUNBOOK}?name={'very-long-' * 30}&tags=a%20b", 360)
+    code = page.locator(".ob-line code")
+    assert page.evaluate(
+        "(() => { const e = document.querySelector('.ob-line'); return e.scrollWidth <= e.clientWidth; })()"
+    )
+    assert code.bounding_box()["height"] > 100
+    page.evaluate("getSelection().selectAllChildren(document.querySelector('.ob-line code'))")
+    assert page.evaluate("getSelection().toString()") == code.text_content()
+
+
+def test_paper_is_white_whatever_the_screen_is(opened: Open) -> None:
+    page = opened(RUNBOOK, color_scheme="dark")
+    page.emulate_media(media="print", color_scheme="dark")
+    for selector in ("h1", "h2", "h3", ".ob-card dt", ".ob-card dd", ".ob-summary", ".ob-line code", ".ob-field label"):
+        colour = page.evaluate(f"getComputedStyle(document.querySelector({selector!r})).color")
+        red, green, blue = map(int, re.findall(r"[0-9]+", colour)[:3])
+        assert red + green + blue < 3 * 128, (selector, colour)
+    ground = page.evaluate("getComputedStyle(document.querySelector('.ob-card')).backgroundColor")
+    assert min(map(int, re.findall(r"[0-9]+", ground)[:3])) > 230, ground
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -182,7 +182,7 @@ def sources(**more: object) -> Sources:
 
 def test_home_leads_from_an_alert_to_its_runbook() -> None:
     shown = lists.home(sources())
-    assert '<code>ItIsDown</code></td><td><a href="runbooks/deploy-it.html">Deploy it</a>' in shown
+    assert '<code>ItIsDown</code></td><td data-label="go to"><a href="runbooks/deploy-it.html">Deploy it</a>' in shown
     assert "team: #here" in shown and "Nothing is going on." in shown
 
 

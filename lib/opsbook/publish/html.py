@@ -25,7 +25,12 @@ def _attribute(key: str, value: object) -> str:
 
 def rows(head: Iterable[str], body: Iterable[Iterable[str]], class_: str) -> str:
     """A table of cells that are made already; nothing without a row."""
-    lines = ["<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in body]
+    head = list(head)
+    # On a phone a row is a block, and each cell says itself what its column is.
+    lines = [
+        "<tr>" + "".join(tag("td", cell, data_label=label) for label, cell in zip(head, row, strict=True)) + "</tr>"
+        for row in body
+    ]
     if not lines:
         return ""
     titles = "".join(f'<th scope="col">{title}</th>' for title in head)

@@ -221,7 +221,9 @@ def records(sources: Sources) -> str:
     if not months:
         return page("Records", ["Nothing was run yet."], sources, search=False)
     kinds = {runbook.name: runbook.front.kind for runbook in sources.runbooks}
-    told = {"months": months, "kinds": kinds}
+    ran = {run.runbook for run in sources.runs}
+    titles = {r.name: {step.id: step.title for step in r.steps()} for r in sources.runbooks if r.name in ran}
+    told = {"months": months, "kinds": kinds, "titles": titles}
     lines = [
         _filter("records", "a runbook, a person, an outcome, an environment"),
         f"<div id='ob-records'><script type='application/json'>{data(told)}</script></div>",

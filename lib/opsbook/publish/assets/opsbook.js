@@ -372,6 +372,24 @@
   }
 
   const PAGE = 100;
+  const HEAD = ["outcome", "what", "environment", "by", "started", "took"];
+
+  /** As the rest of the site says it: 0.4 s, 12 s, 3m 05s, 1h 02m. */
+  function duration(took) {
+    if (took === null) return "—";
+    if (took < 60) return `${took.toFixed(took < 10 ? 1 : 0)} s`;
+    const minutes = Math.floor(Math.round(took) / 60);
+    const two = (number) => String(number).padStart(2, "0");
+    return minutes < 60 ? `${minutes}m ${two(Math.round(took) % 60)}s` : `${Math.floor(minutes / 60)}h ${two(minutes % 60)}m`;
+  }
+
+  function hashed() {
+    try {
+      return decodeURIComponent(location.hash.slice(1));
+    } catch {
+      return ""; // A link that was cut in the middle of a letter names no record.
+    }
+  }
 
   class Records {
     constructor(element) {
@@ -379,11 +397,13 @@
       this.element = element;
       this.input = first("#ob-filter");
       this.rows = [];
+      this.opened = new Set();
+      this.wanted = hashed();
       this.waiting = [...this.months];
       this.shown = PAGE;
       window.opsbook = { month: (_, rows) => this.add(rows) };
       this.input.addEventListener("input", () => { this.shown = PAGE; this.draw(); });
-      window.addEventListener("hashchange", () => this.open());
+      window.addEventListener("hashchange", () => { this.wanted = hashed(); this.show(); });
       this.more = make("button", "More", "md-button");
       this.more.addEventListener("click", () => { this.shown += PAGE; this.draw(); });
       this.next();
@@ -402,27 +422,32 @@
     add(rows) {
       this.rows.push(...rows.map((row) => [row, [...row.slice(0, 8), this.kinds[row[1]]].join(" ").toLowerCase()]));
       this.draw();
-      this.open();
+      this.show();
+    }
+
+    found() {
+      const wanted = words(this.input);
+      return this.rows.filter(([, text]) => matches(text, wanted));
     }
 
     draw() {
-      const wanted = words(this.input);
-      const found = this.rows.filter(([, text]) => matches(text, wanted));
+      const found = this.found();
       const body = make("tbody");
       let month = "";
       for (const [row] of found.slice(0, this.shown)) {
         if (row[7].slice(0, 7) !== month) {
           month = row[7].slice(0, 7);
-          const head = make("tr");
+          const head = make("tr", "", "ob-month");
           const cell = make("th", month);
-          cell.colSpan = 6;
+          cell.colSpan = HEAD.length;
           cell.scope = "rowgroup";
           head.append(cell);
           body.append(head);
         }
         body.append(...this.lines(row));
       }
-      const table = make("table");
+      const table = make("table", "", "ob-rows");
+      table.createTHead().insertRow().append(...HEAD.map((title) => Object.assign(make("th", title), { scope: "col" })));
       table.append(body);
       const frame = make("div", "", "ob-table ob-records");
       frame.tabIndex = 0;
@@ -433,47 +458,65 @@
 
     lines([id, runbook, title, place, by, outcome, reason, started, took, steps, page]) {
       const row = make("tr");
-      const state = make("span", outcome, `ob-outcome ob-${outcome}`);
       const link = make("a", title);
-      link.href = `#${id}`;
+      link.href = `#${encodeURIComponent(id)}`;
+      const what = make("span");
+      what.append(link, ...(this.kinds[runbook] ? [" ", make("span", this.kinds[runbook], "ob-what")] : []));
       const time = make("time", started.slice(0, 16).replace("T", " "));
       time.dateTime = started;
-      for (const part of [state, link, place, by, time, took === null ? "—" : `${Math.round(took * 10) / 10} s`]) {
+      [make("span", outcome, `ob-outcome ob-${outcome}`), what, place, by, time, duration(took)].forEach((part, n) => {
         const cell = make("td");
+        cell.dataset.label = HEAD[n];
         cell.append(part);
         row.append(cell);
-      }
+      });
       row.id = id;
-      const more = make("tr");
-      more.hidden = true;
+      const more = make("tr", "", "ob-more");
       const cell = make("td");
-      cell.colSpan = 6;
-      cell.append(make("p", reason), this.steps(steps), make("code", `opsbook records show ${id}`));
+      cell.colSpan = HEAD.length;
+      cell.append(make("p", reason), this.steps(runbook, steps), make("code", `opsbook records show ${id}`));
       if (page) {
         const whole = make("a", "the whole record");
         whole.href = `${encodeURIComponent(id)}/index.html`;
         cell.append(" · ", whole);
       }
       more.append(cell);
-      link.addEventListener("click", () => (more.hidden = !more.hidden));
+      const open = (now) => {
+        more.hidden = !now;
+        link.setAttribute("aria-expanded", String(now));
+        this.opened[now ? "add" : "delete"](id);
+      };
+      open(this.opened.has(id));
+      link.addEventListener("click", (event) => {
+        if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+        // The address names what was opened last; going there would open it once more.
+        event.preventDefault();
+        open(more.hidden);
+        history.replaceState(null, "", more.hidden ? location.href.split("#")[0] : link.href);
+      });
       return [row, more];
     }
 
-    steps(steps) {
+    /** A record has the short names of its steps; their titles are in the page, if it still has them. */
+    steps(runbook, steps) {
+      const titles = this.titles[runbook] ?? {};
       const list = make("ol");
       for (const [step, status, took] of steps) {
-        list.append(make("li", `${step}: ${status}${took === null ? "" : `, ${Math.round(took * 10) / 10} s`}`));
+        list.append(make("li", `${titles[step] ?? step}: ${status}${took === null ? "" : `, ${duration(took)}`}`));
       }
       return list;
     }
 
-    open() {
-      const id = decodeURIComponent(location.hash.slice(1));
-      const row = id && document.getElementById(id);
-      if (row?.nextElementSibling) {
-        row.nextElementSibling.hidden = false;
-        row.scrollIntoView();
-      }
+    /** Open what the address names, wherever in the list it is; it may be in a month that is not there yet. */
+    show() {
+      const named = ([row]) => row[0] === this.wanted;
+      if (!this.wanted || !this.rows.some(named)) return;
+      if (!this.found().some(named)) this.input.value = "";
+      this.shown = Math.max(this.shown, this.found().findIndex(named) + 1);
+      this.opened.add(this.wanted);
+      this.draw();
+      document.getElementById(this.wanted).scrollIntoView();
+      this.wanted = "";
     }
   }
 
