@@ -138,7 +138,7 @@ def _field(parameter: Parameter) -> str:
 def _input(parameter: Parameter, identity: str) -> str:
     known = {"id": identity, "name": parameter.name, "aria_describedby": f"{identity}-hint {identity}-wrong"}
     if parameter.secret:
-        return tag("input", **known, type="text", disabled=True, value="asked for when the run starts, never here")
+        return tag("input", **known, type="text", disabled=True, value="asked for when the run starts")
     choices = [str(choice) for choice in parameter.choices] or (["true", "false"] if parameter.base == "bool" else [])
     lines = _default(parameter) or [""]
     if choices and not parameter.many:

@@ -502,7 +502,7 @@
       const titles = this.titles[runbook] ?? {};
       const list = make("ol");
       for (const [step, status, took] of steps) {
-        list.append(make("li", `${titles[step] ?? step}: ${status}${took === null ? "" : `, ${duration(took)}`}`));
+        list.append(make("li", `${titles[step] ?? step}: ${status}${took >= 1 ? `, ${duration(took)}` : ""}`));
       }
       return list;
     }
