@@ -236,17 +236,18 @@ def test_a_run_is_not_taken_for_lost_because_somebody_looked(project: Project) -
     page(project, 'command(["sh", "-c", "echo begun >> done.txt; until test -e go; do sleep 0.05; done"])')
     runs = []
     with subprocess.Popen([sys.executable, "-c", READER], cwd=project.root, env=project.environment()) as reader:
-        for number in range(1, 6):
+        in_time = project.root / "in-time"
+        while len(runs) < 5 or (len(runs) < 20 and not in_time.exists()):
             runs.append(project.start(*RUN))
-            until(lambda number=number: len(did(project)) == number, "the next run")
+            until(lambda: len(did(project)) == len(runs), "the next run")
         found = json.loads(project.opsbook("status", "--json", check=True).out)
         (project.root / "go").touch()
         said = [run.communicate(timeout=60)[0] for run in runs]
         lives = reader.poll() is None
         reader.kill()
-    assert [run.returncode for run in runs] == [0] * 5, said
-    assert lives and (project.root / "in-time").exists(), "nobody looked at the moment in question"
-    assert [each["state"] for each in found["runs"]] == ["running"] * 5
+    assert [run.returncode for run in runs] == [0] * len(runs), said
+    assert lives and in_time.exists(), "nobody looked at the moment in question"
+    assert [each["state"] for each in found["runs"]] == ["running"] * len(runs)
 
 
 # -- what nobody knows
