@@ -3,6 +3,8 @@
 In mkdocs.yml: `plugins: [search, offline, opsbook]`.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,19 @@ _SHIM = "https://unpkg.com/iframe-worker/shim"
 """What Material's offline plugin would have the page load from the network; it is shipped."""
 
 
+def _settings(config: MkDocsConfig) -> settings.Settings:
+    return settings.load(Path(config.config_file_path).parent, given=True)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What is wrong, in MkDocs' own kind of error: it prints the text alone."""
+    try:
+        yield
+    except InputError as error:
+        raise PluginError("\n  ".join([*error.problems, error.hint])) from error
+
+
 class Options(Config):
     """There is nothing to set here: opsbook.toml says it."""
 
@@ -37,12 +52,14 @@ class OpsbookPlugin(BasePlugin[Options]):
         config.extra_javascript = [*SCRIPTS, *config.extra_javascript]
         return config
 
+    def on_pre_build(self, *, config: MkDocsConfig) -> None:
+        with _told():
+            flow.check_place(_settings(config), Path(config.site_dir))
+
     def on_files(self, files: Files, /, *, config: MkDocsConfig) -> Files:
-        try:
-            found = settings.load(Path(config.config_file_path).parent, given=True)
-            site = flow.publish(found, config.site_name)
-        except InputError as error:
-            raise PluginError("\n  ".join(error.problems)) from error
+        with _told():
+            site = flow.publish(_settings(config), config.site_name)
+            flow.mark_place(Path(config.site_dir))
         contents: dict[str, str | bytes] = {**site.pages, **site.assets}
         for path, content in contents.items():
             written = files.get_file_from_path(path)

@@ -59,6 +59,33 @@ def test_what_leads_nowhere_ends_the_build(small: Project, path: str, text: str,
     assert said in done.err
 
 
+@pytest.mark.parametrize(
+    "out", ["runbooks", "runbooks/site", "docs", "records", ".opsbook", ".", "..", "notes", "mkdocs.yml"]
+)
+def test_a_folder_with_something_in_it_is_never_emptied(small: Project, out: str) -> None:
+    small.write("notes/mine.md", "Mine.\n")
+    small.write("records/2026/11/x/journal.jsonl", "")
+    before = {path for path in small.root.rglob("*") if path.is_file()}
+    done = small.opsbook("site", "build", "--out", out)
+    assert done.code == 2, done.out
+    assert {path for path in small.root.rglob("*") if path.is_file()} == before
+
+
+def test_what_an_earlier_build_made_is_written_again(small: Project) -> None:
+    """Also by a version that left no marker; and mkdocs itself refuses what `site build` refuses."""
+    small.opsbook("site", "build", check=True)
+    stray = small.write("site/stray.html", "old")
+    small.opsbook("site", "build", check=True)
+    assert not stray.exists()
+    (small.root / "site/.opsbook-site").unlink()
+    small.opsbook("site", "build", check=True)
+    small.write("notes/mine.md", "Mine.\n")
+    program = [sys.executable, "-m", "mkdocs", "build", "-q", "-d", "notes"]
+    done = subprocess.run(program, cwd=small.root, capture_output=True, text=True, check=False)
+    assert done.returncode and "no site of ours" in done.stderr
+    assert (small.root / "notes/mine.md").is_file()
+
+
 def test_without_a_configuration_it_says_what_to_do(small: Project) -> None:
     (small.root / "mkdocs.yml").unlink()
     done = small.opsbook("site", "build")

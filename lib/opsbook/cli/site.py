@@ -56,6 +56,7 @@ def _build(settings: Settings, out: Path | None) -> Path:
         from mkdocs.commands.build import build
 
         config = config_of(settings, **({"site_dir": str(out.resolve())} if out else {}))
+        flow.check_place(settings, Path(config.site_dir))
         config.plugins.on_startup(command="build", dirty=False)
         try:
             build(config)

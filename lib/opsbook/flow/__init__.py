@@ -35,6 +35,7 @@ from opsbook.flow.scanning import Scanned, restore, scan
 from opsbook.flow.scanning import redactor as secrets_of
 from opsbook.flow.sessions import session
 from opsbook.flow.signing import Verified, verified
+from opsbook.flow.site_place import check_place, mark_place
 from opsbook.flow.watching import EVERY, Watched, under_way, watch
 from opsbook.policy.requests import Request as WaitingPlan
 from opsbook.run.engine import ACCEPT, Wishes
@@ -62,12 +63,14 @@ __all__ = [
     "against_anchor",
     "anchor",
     "ansible_bin",
+    "check_place",
     "decide",
     "draft",
     "export_records",
     "follow_ups",
     "hold",
     "import_records",
+    "mark_place",
     "missing_secrets",
     "needed",
     "operator",

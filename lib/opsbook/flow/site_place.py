@@ -1,0 +1,55 @@
+"""Where a site may be written: building one empties its folder first, and nothing else may be lost with it."""
+
+from pathlib import Path
+
+from opsbook.errors import InputError
+from opsbook.settings import Settings
+
+MARKER = ".opsbook-site"
+"""A file that says: a build made this folder, and the next one may empty it. MkDocs leaves hidden files alone."""
+
+_SAID = "This folder was made by opsbook site build. The next build removes what is in it.\n"
+
+
+def check_place(settings: Settings, folder: Path) -> None:
+    """Raises InputError for a folder that holds anything but an earlier site."""
+    place = folder.resolve()
+    kept = next((path for path in _kept(settings) if path.is_relative_to(place)), None)
+    # Of a project that keeps its records right in its root, the folders below are not records.
+    inner = (path for path in _kept(settings) if not settings.root.is_relative_to(path))
+    if kept := kept or next((path for path in inner if place.is_relative_to(path)), None):
+        raise InputError(
+            f"The site cannot be written to {folder}: building empties it, and {kept} is kept.",
+            "Name a folder of its own, such as site.",
+        )
+    try:
+        if not place.exists() or not any(place.iterdir()) or _ours(place):
+            return
+    except NotADirectoryError as error:
+        raise InputError(f"{folder} is a file.", "Name a folder that is empty, or not there yet.") from error
+    except OSError as error:
+        raise InputError(f"{folder} cannot be read: {error.strerror}.", "Name another folder.") from error
+    raise InputError(
+        f"There is something in {folder} that is no site of ours: building would remove it.",
+        "Name a folder that is empty, not there yet, or an earlier site.",
+    )
+
+
+def mark_place(folder: Path) -> None:
+    """Say in the folder that the next build may empty it. Raises InputError where nothing can be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / MARKER).write_text(_SAID, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written: {error.strerror}.", "Name another folder.") from error
+
+
+def _kept(settings: Settings) -> list[Path]:
+    """The project itself, and every folder that somebody wrote or a run needs."""
+    sources = [settings.runbooks, settings.procedures, settings.playbooks, settings.helpers, settings.root / "docs"]
+    return [path.resolve() for path in (settings.root, *sources, settings.records, settings.state)]
+
+
+def _ours(place: Path) -> bool:
+    """By its marker; sites of versions that left none have these two."""
+    return (place / MARKER).is_file() or ((place / "sitemap.xml").is_file() and (place / "assets/opsbook").is_dir())
