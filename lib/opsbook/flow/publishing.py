@@ -1,12 +1,10 @@
 """Gather what the docs site shows: documents, summaries of records, environments, and what goes on. Nothing runs."""
 
-import json
 import posixpath
 import shutil
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,7 +12,7 @@ import yaml
 
 from opsbook.errors import InputError
 from opsbook.files import PlainLoader, parse_yaml
-from opsbook.flow.watching import under_way
+from opsbook.flow import site_runs
 from opsbook.model.environment import Environment
 from opsbook.model.front import span_seconds
 from opsbook.model.runbook import Runbook
@@ -22,7 +20,6 @@ from opsbook.policy import environment
 from opsbook.publish import facts, site
 from opsbook.publish.facts import Facts, Run
 from opsbook.publish.lists import Severity, Sources
-from opsbook.record import store
 from opsbook.settings import Settings
 from opsbook.source import checks, trees
 from opsbook.source.rules import links
@@ -62,8 +59,9 @@ def publish(settings: Settings, name: str) -> Published:
         return path in paths or (path.startswith(f"{DOCS}/") and (settings.root / path).is_file())
 
     sources = gather(settings, name, runbooks)
-    whole = {f"records/{run.id}/index.html": _page(settings, run) for run in sources.runs if run.page}
-    pages = dict(site.tree(sources, published)) | whole
+    runs, whole = site_runs.pages(settings, sources.runs)
+    pages = dict(site.tree(replace(sources, runs=runs), published))
+    pages |= {f"records/{run}/index.html": page for run, page in whole.items()}
     if wrong := list(_dead_links(settings, pages)):
         raise InputError(wrong, "Correct these, then build again.")
     return Published(pages, site.assets())
@@ -79,11 +77,6 @@ def _dead_links(settings: Settings, pages: Collection[str]) -> Iterator[str]:
             leads = posixpath.normpath(posixpath.join(place.parent.as_posix(), target))
             if leads not in there and not (root / leads).is_dir():
                 yield f"{DOCS}/{place}:{line}:{column} L001 the link leads to {leads}, which is not on the site"
-
-
-def _page(settings: Settings, run: Run) -> str:
-    record = store.exact(settings.records, run.id)
-    return record.text(store.PAGE) if record else ""
 
 
 def write_tree(settings: Settings, folder: Path) -> int:
@@ -125,15 +118,15 @@ def gather(settings: Settings, name: str, runbooks: tuple[Runbook, ...]) -> Sour
     now = datetime.now(UTC)
     environments = _environments(settings)
     shows = {each.name: each.policy.publish_records for each in environments}
-    runs = tuple(sorted(_runs(settings, shows), key=lambda run: run.started, reverse=True))
+    runs = tuple(sorted(site_runs.runs(settings, shows), key=lambda run: run.started, reverse=True))
     return Sources(
         now=now,
         name=name,
         runbooks=runbooks,
         facts=_facts(runbooks, runs, now),
-        runs=runs,
+        runs=tuple(run for run in runs if run.shown),
         environments=environments,
-        under_way=tuple(under_way(settings)),
+        under_way=site_runs.going_on(settings, shows),
         severities=tuple(Severity(**each) for each in settings.severities),
         trees=tuple(trees.load(settings, name) for name in trees.names(settings)),
     )
@@ -145,17 +138,6 @@ def _runbooks(settings: Settings) -> tuple[Runbook, ...]:
     if wrong := [str(problem) for problem in problems if not problem.warning]:
         raise InputError(wrong, "Correct these, then build again.")
     return tuple(found)
-
-
-def _runs(settings: Settings, shows: Mapping[str, str]) -> Iterator[Run]:
-    """What may be published of each run, as its environment says."""
-    for folder in store.newest(settings.records):
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            told = json.loads((folder / store.SUMMARY).read_bytes())
-            show = shows.get(told["environment"], "summary")
-            run = facts.run(told, page=show == "full" and (folder / store.PAGE).is_file())
-            if run is not None and show != "none":
-                yield run
 
 
 def _facts(runbooks: tuple[Runbook, ...], runs: tuple[Run, ...], now: datetime) -> dict[str, Facts]:

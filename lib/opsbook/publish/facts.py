@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from statistics import median
 from typing import Any
 
@@ -11,6 +11,9 @@ from opsbook.model.event import Outcome
 PROOF_LASTS = timedelta(days=90)
 """How long a run proves a page whose front matter says nothing of it (`review_every`)."""
 
+_LONGEST = 1e12
+"""Seconds. No run takes longer; infinity and NaN are no times either."""
+
 RUNS = 20
 """Runs, newest first, that measured times and the rate of success are taken from."""
 
@@ -18,10 +21,15 @@ _GOOD = frozenset({Outcome.SUCCEEDED})
 _VERDICTS = frozenset({Outcome.SUCCEEDED, Outcome.FAILED, Outcome.ROLLED_BACK, Outcome.ROLLBACK_FAILED, Outcome.LOST})
 """Outcomes that say something of the page. A refused, cancelled, checked or waiting run says nothing."""
 
+_NEVER_BEGAN = frozenset({Outcome.REFUSED, Outcome.CHECKED})
+
 
 @dataclass(frozen=True)
 class Run:
-    """One run, as lists show it. Times are UTC, `seconds` those of the whole run."""
+    """One run, as lists show it. Times are UTC, `seconds` those of the whole run.
+
+    One that is not `shown` counts for what is known of its page, and nothing else is said of it.
+    """
 
     id: str
     runbook: str
@@ -34,13 +42,14 @@ class Run:
     seconds: float | None
     steps: tuple[tuple[str, str, float | None], ...] = ()
     page: bool = False
+    shown: bool = True
 
     @property
     def succeeded(self) -> bool:
         return self.outcome in _GOOD
 
 
-def run(told: Mapping[str, Any], *, page: bool) -> Run | None:
+def run(told: Mapping[str, Any], *, page: bool, shown: bool = True) -> Run | None:
     """A run from the summary of its record; None for one that says neither what it was nor when.
 
     `page`: the record's own page is published.
@@ -58,23 +67,35 @@ def run(told: Mapping[str, Any], *, page: bool) -> Run | None:
         outcome=str(told.get("outcome")),
         reason=str(told.get("reason") or ""),
         started=started,
-        seconds=told.get("seconds"),
-        steps=tuple((step["step"], step["status"], step["seconds"]) for step in told.get("steps") or ()),
-        page=page,
+        seconds=_number(told.get("seconds")),
+        steps=tuple(
+            (str(step["step"]), str(step["status"]), _number(step["seconds"])) for step in told.get("steps") or ()
+        ),
+        page=page and shown,
+        shown=shown,
     )
 
 
 def _time(text: object) -> datetime | None:
+    """A moment; None without a zone, which would be another moment for every reader."""
     try:
-        return datetime.fromisoformat(str(text))
-    except ValueError:
+        found = datetime.fromisoformat(str(text))
+        return found.astimezone(UTC) if found.tzinfo else None
+    except (ValueError, OverflowError):
         return None
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _LONGEST:
+        return None
+    return value
 
 
 @dataclass(frozen=True)
 class Facts:
     """What is known of one runbook, as of a moment. Durations are seconds.
 
+    `last` is the last run that says something of the page, `good` the last that succeeded; either may not be `shown`.
     `rate` is the share of the last `counted` runs that succeeded, `slow` the 95th percentile of their times.
     """
 
@@ -87,11 +108,12 @@ class Facts:
     slow: float | None = None
     steps: Mapping[str, float] = field(default_factory=dict)
     fresh: bool = False
+    ran: bool = False
 
     @property
     def state(self) -> str:
         """fresh, stale or never: only a run that succeeded makes a page fresh."""
-        return "fresh" if self.fresh else "stale" if self.last else "never"
+        return "fresh" if self.fresh else "stale" if self.ran else "never"
 
 
 def facts(runs: Iterable[Run], lasts: timedelta | None, now: datetime) -> Facts:
@@ -99,12 +121,14 @@ def facts(runs: Iterable[Run], lasts: timedelta | None, now: datetime) -> Facts:
     found = tuple(runs)
     verdicts = [each for each in found if each.outcome in _VERDICTS][:RUNS]
     went_well = [each for each in verdicts if each.succeeded]
-    good = next((each for each in found if each.succeeded), None)
+    # A clock that was wrong proves nothing until it is right.
+    good = next((each for each in found if each.succeeded and each.started <= now), None)
     took = sorted(each.seconds for each in went_well if each.seconds is not None)
     return Facts(
-        last=found[0] if found else None,
+        last=verdicts[0] if verdicts else None,
+        ran=any(each.outcome not in _NEVER_BEGAN for each in found),
         good=good,
-        runs=found[:10],
+        runs=tuple(each for each in found if each.shown)[:10],
         rate=len(went_well) / len(verdicts) if verdicts else None,
         counted=len(verdicts),
         median=median(took) if took else None,

@@ -9,7 +9,12 @@ from typing import Any
 
 def text(value: object) -> str:
     """For the text of an element, or for a value in double quotes. No line end, which would end a block of Markdown."""
-    return html.escape(str(value), quote=True).replace("\r", "&#13;").replace("\n", "&#10;")
+    return html.escape(_utf8(str(value)), quote=True).replace("\r", "&#13;").replace("\n", "&#10;")
+
+
+def _utf8(value: str) -> str:
+    """Half a character, which JSON can hold and no file can, becomes a question mark."""
+    return value.encode("utf-8", "replace").decode()
 
 
 def tag(name: str, content: str = "", /, **attributes: object) -> str:
@@ -42,7 +47,7 @@ def rows(head: Iterable[str], body: Iterable[Iterable[str]], class_: str) -> str
 def data(value: Any) -> str:
     """A value as JSON that can stand in a script element: no end tag can hide in it."""
     dumped = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
-    return dumped.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    return _utf8(dumped).replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
 def moment(when: datetime) -> str:

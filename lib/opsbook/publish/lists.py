@@ -208,8 +208,8 @@ def freshness(sources: Sources) -> str:
 
 def _stale(runbook: Runbook, facts: Facts) -> tuple[str, ...]:
     state = tag("span", STATES[facts.state], class_=f"ob-state ob-{facts.state}")
-    last = f"{outcome(facts.last)} {moment(facts.last.started)}" if facts.last else "—"
-    return (_to(runbook), state, last, moment(facts.good.started) if facts.good else "—")
+    last = f"{outcome(facts.last)} {moment(facts.last.started)}" if facts.last and facts.last.shown else "—"
+    return (_to(runbook), state, last, moment(facts.good.started) if facts.good and facts.good.shown else "—")
 
 
 # -- records

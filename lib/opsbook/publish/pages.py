@@ -216,6 +216,8 @@ def _count(number: int, what: str) -> str:
 def _last(run: Run | None) -> str:
     if run is None:
         return "never"
+    if not run.shown:
+        return "not shown here"
     return f"{outcome(run)} {moment(run.started)} in {text(run.environment)}"
 
 

@@ -1,0 +1,56 @@
+"""Runs as the docs site has them: all of them count, and each is shown as far as its environment allows."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from opsbook.errors import InputError
+from opsbook.flow.watching import under_way
+from opsbook.model.now import Now
+from opsbook.publish import facts
+from opsbook.publish.facts import Run
+from opsbook.record import store
+from opsbook.settings import Settings
+
+_BROKEN = (InputError, OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
+"""What reading a record can raise that somebody damaged. It is left out: nobody knows what may be shown of it, and
+`opsbook records verify` names it."""
+
+
+def runs(settings: Settings, shows: Mapping[str, str]) -> Iterator[Run]:
+    """Every run that is over, lost ones too; `shows` is publish_records by environment."""
+    for folder in store.newest(settings.records):
+        record = store.exact(settings.records, folder.name)
+        if record is None or record.folder != folder or record.state == "running":
+            continue
+        with suppress(*_BROKEN):
+            run = _run(record, record.summary(), shows)
+            if run is not None:
+                yield run
+
+
+def _run(record: store.Record, told: Mapping[str, Any], shows: Mapping[str, str]) -> Run | None:
+    # Its name becomes part of paths: it is the folder's, and a record that says another one is not believed.
+    if told.get("run") != record.id:
+        return None
+    show = shows.get(told["environment"], "summary")
+    whole = show == "full" and record.state == "sealed"
+    return facts.run(told, page=whole, shown=show != "none")
+
+
+def pages(settings: Settings, found: tuple[Run, ...]) -> tuple[tuple[Run, ...], dict[str, str]]:
+    """The runs, and the records' own pages by run; a page that cannot be read is none."""
+    texts: dict[str, str] = {}
+    for run in found:
+        record = store.exact(settings.records, run.id) if run.page else None
+        with suppress(InputError):
+            if record is not None:
+                texts[run.id] = record.text(store.PAGE)
+    return tuple(replace(run, page=run.id in texts) for run in found), texts
+
+
+def going_on(settings: Settings, shows: Mapping[str, str]) -> tuple[Now, ...]:
+    """Runs that are not done with, as far as they may be shown; not those whose record does not say where they are."""
+    found = under_way(settings)
+    return tuple(now for now in found if now.environment and shows.get(now.environment, "summary") != "none")
