@@ -1,9 +1,12 @@
 """Pages of the site as text: what an author wrote stays, what a reader needs is added, and nothing runs."""
 
+import html
+import re
 from datetime import UTC, datetime, timedelta
 
 import markdown
 import pytest
+import yaml
 
 from opsbook.model.environment import Environment, Policy
 from opsbook.model.now import Asks, Now
@@ -98,32 +101,79 @@ def rendered(text_: str) -> str:
 
 
 def test_the_prose_of_the_author_stays() -> None:
-    html = rendered(page())
-    assert "<h1>Deploy it</h1>" in html
-    assert "Turn the key." in html
-    assert '<p class="ob-expected">Expected: it is done,\nand stays so.</p>' in html
+    made = rendered(page())
+    assert "<h1>Deploy it</h1>" in made
+    assert "Turn the key." in made
+    assert '<p class="ob-expected">Expected: it is done,\nand stays so.</p>' in made
 
 
 def test_code_is_folded_and_no_fence_is_left() -> None:
-    html = rendered(page())
-    assert html.count('<details class="ob-code"') == 4
-    assert "python · 1 line" in html and "bash · 1 line" in html
-    assert "```" not in html and "~~~" not in html and "tags=" not in html
-    assert "$version</span>" in html
+    made = rendered(page())
+    assert made.count('<details class="ob-code"') == 4
+    assert "python · 1 line" in made and "bash · 1 line" in made
+    assert "```" not in made and "~~~" not in made and "tags=" not in made
+    assert "$version</span>" in made
+
+
+BEHIND = ("```bash\nls\n```", "```console\n$ ls\n```", "### Next\nGo on.", "~~~text\nx\n~~~")
+
+
+@pytest.mark.parametrize("behind", BEHIND)
+def test_what_is_expected_ends_where_something_else_begins(behind: str) -> None:
+    made = rendered(
+        page(source=PAGE.replace("Expected: it is done,\nand stays so.\n", f"Expected: it is done.\n{behind}\n"))
+    )
+    assert '<p class="ob-expected">Expected: it is done.</p>' in made
+    assert "{:" not in made and made.count('class="ob-expected"') == 1
+
+
+def test_a_page_without_headings_gets_one_and_shows_no_attributes() -> None:
+    made = rendered("---\nx: y\n---\n" + page(source="No heading here.\n\n```bash\n# not a heading\nls\n```\n"))
+    assert "<h1>deploy-it</h1>" in made and "{:" not in made
+    assert made.index("<h1>") < made.index('class="ob-card"') < made.index("No heading here.")
+
+
+@pytest.mark.parametrize(
+    ("heading", "shown"),
+    [
+        ("### Do {: #evil }", '<h3 class="ob-step" id="evil">Do</h3>'),
+        ("### Do {#mine .big}", '<h3 class="big ob-step" id="mine">Do</h3>'),
+        ("### Do ###", '<h3 class="ob-step" id="do">Do</h3>'),
+        ("### Restart {host}", '<h3 class="ob-step" id="restart-host">Restart {host}</h3>'),
+    ],
+)
+def test_headings_keep_what_their_author_gave_them(heading: str, shown: str) -> None:
+    assert shown in rendered(page(source=PAGE.replace("### Do it", heading))).replace("&#123;", "{")
+
+
+@pytest.mark.parametrize("title", [EVIL, "The <db> of {: .cls }", "[a](b) *c* `d` _e_ &amp; \\n"])
+def test_titles_are_text(title: str) -> None:
+    """In the heading, and as HTML in the front matter, which themes use as it is."""
+    quoted = title.replace("'", "''")
+    source = PAGE.replace("title: Deploy it", f"title: '{quoted}'").replace("# Deploy it\n", "")
+    shown = page(source=source)
+    assert yaml.safe_load(shown.split("---\n")[1])["title"] == html.escape(title)
+    heading = re.search("<h1>(.*?)</h1>", rendered(shown))
+    assert heading and html.unescape(heading[1]) == " ".join(title.split()) and "<" not in heading[1]
+
+
+def test_owners_are_text() -> None:
+    shown = lists.freshness(sources(runbooks=(parsed(PAGE.replace("owner: platform", f"owner: '{EVIL}'")),)))
+    assert "<script" not in shown
 
 
 def test_roles_and_steps_by_hand_can_be_told_apart() -> None:
-    html = rendered(page())
-    assert '<h2 class="ob-section ob-change" id="steps">' in html
-    assert '<h2 class="ob-section ob-undo" id="rollback">' in html
-    assert '<h3 class="ob-step ob-manual" id="by-hand">' in html
+    made = rendered(page())
+    assert '<h2 class="ob-section ob-change" id="steps">' in made
+    assert '<h2 class="ob-section ob-undo" id="rollback">' in made
+    assert '<h3 class="ob-step ob-manual" id="by-hand">' in made
 
 
 def test_links_lead_to_the_site_or_are_no_links() -> None:
-    html = rendered(page())
-    assert 'href="../manual.md"' in html
-    assert 'href="other.md#steps"' in html
-    assert "the playbook (<code>playbooks/x.yml</code>)" in html
+    made = rendered(page())
+    assert 'href="../manual.md"' in made
+    assert 'href="other.md#steps"' in made
+    assert "the playbook (<code>playbooks/x.yml</code>)" in made
 
 
 def test_the_form_offers_what_the_environment_offers_and_no_secret() -> None:
@@ -177,7 +227,8 @@ def test_a_record_that_says_nothing_is_no_run() -> None:
 
 
 def sources(**more: object) -> Sources:
-    return Sources(now=NOW, name="Operations", runbooks=(parsed(PAGE),), environments=(DEV,), **more)  # type: ignore[arg-type]
+    known = {"now": NOW, "name": "Operations", "runbooks": (parsed(PAGE),), "environments": (DEV,), **more}
+    return Sources(**known)  # type: ignore[arg-type]
 
 
 def test_home_leads_from_an_alert_to_its_runbook() -> None:
@@ -254,11 +305,11 @@ def test_a_fence_keeps_what_a_page_understands(line: str, expected: str) -> None
 
 def test_what_stands_in_a_fence_is_left_alone() -> None:
     inside = '````markdown\n```python tags=["x"]\nprint(1)\n```\n````\n'
-    html = markdown.markdown(inside, extensions=["pymdownx.superfences", "opsbook.publish.fences"])
-    assert "tags=" in html
+    made = markdown.markdown(inside, extensions=["pymdownx.superfences", "opsbook.publish.fences"])
+    assert "tags=" in made
     outside = '```python tags=["x"] timeout=3\nprint(1)\n```\n\nAfter.\n'
-    html = markdown.markdown(outside, extensions=["pymdownx.superfences", "opsbook.publish.fences"])
-    assert "tags=" not in html and "<p>After.</p>" in html
+    made = markdown.markdown(outside, extensions=["pymdownx.superfences", "opsbook.publish.fences"])
+    assert "tags=" not in made and "<p>After.</p>" in made
 
 
 def test_assets_are_there() -> None:

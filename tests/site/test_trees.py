@@ -97,6 +97,15 @@ def test_the_page_is_a_list_without_scripts() -> None:
     assert "        - **yes** [Restart it](../runbooks/restart.md), and wait." in page
 
 
+def test_a_page_of_a_tree_shows_text_as_text() -> None:
+    title = 'title: "<script>x</script>\\n---"'
+    evil = TREE.replace("title: What is it?", title).replace("<b>who</b>", "{: #y } <b>who</b>")
+    page = tree_page(parsed(evil.replace("Is it slow?", "Is `a < {b}` <script>?")))
+    written = page.partition("<svg")[0]
+    assert "<script" not in page and "<b>" not in page and "{:" not in written
+    assert "`a < {b}`" in written and page.count("\n---\n") == 1
+
+
 # -- in a terminal
 
 

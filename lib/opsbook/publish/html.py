@@ -2,6 +2,7 @@
 
 import html
 import json
+import re
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -10,6 +11,17 @@ from typing import Any
 def text(value: object) -> str:
     """For the text of an element, or for a value in double quotes. No line end, which would end a block of Markdown."""
     return html.escape(_utf8(str(value)), quote=True).replace("\r", "&#13;").replace("\n", "&#10;")
+
+
+def plain_text(value: str) -> str:
+    """For a line of Markdown: whatever Markdown or HTML would take for a sign of theirs is an entity, on one line."""
+    return re.sub(r"[^\w\s,.?'/-]|_", lambda match: f"&#{ord(match[0])};", " ".join(_utf8(value).split()))
+
+
+def scalar(value: str) -> str:
+    """For front matter: YAML for this text as HTML, which themes put into their templates as it is."""
+    line = "".join(sign if sign.isprintable() else " " for sign in " ".join(_utf8(value).split()))
+    return "'" + html.escape(line, quote=False).replace('"', "&quot;").replace("'", "''") + "'"
 
 
 def _utf8(value: str) -> str:

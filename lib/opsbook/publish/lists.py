@@ -10,7 +10,7 @@ from opsbook.model.runbook import Runbook
 from opsbook.model.text import one_line
 from opsbook.model.tree import Tree
 from opsbook.publish.facts import Facts, Run
-from opsbook.publish.html import data, moment, rows, tag, text
+from opsbook.publish.html import data, moment, plain_text, rows, tag, text
 from opsbook.publish.pages import STATES, outcome
 
 KINDS = {
@@ -60,7 +60,7 @@ class Sources:
 def page(title: str, lines: Iterable[str], sources: Sources, *, search: bool = True) -> str:
     """A page with a title, these blocks, and as of when they are."""
     hidden = [] if search else ["search:", "  exclude: true"]
-    head = ["---", "hide:", "  - navigation", "  - toc", *hidden, "---", "", f"# {title}", ""]
+    head = ["---", "hide:", "  - navigation", "  - toc", *hidden, "---", "", f"# {plain_text(title)}", ""]
     blocks = [part for line in lines for part in (line, "")]
     return "\n".join([*head, *blocks, tag("p", f"as of {moment(sources.now)}", class_="ob-as-of")]) + "\n"
 
@@ -202,7 +202,10 @@ def freshness(sources: Sources) -> str:
     lines = ["Only a run that succeeds proves a page; a date in its front matter does not."]
     for owner, found in sorted(owners.items()):
         body = [_stale(runbook, sources.known(runbook)) for runbook in found]
-        lines += [f"## {owner}", rows(("runbook", "state", "last run", "last that succeeded"), body, "ob-list")]
+        lines += [
+            f"## {plain_text(owner)}",
+            rows(("runbook", "state", "last run", "last that succeeded"), body, "ob-list"),
+        ]
     return page("Freshness", lines if owners else [*lines, "Every page was proved lately."], sources)
 
 

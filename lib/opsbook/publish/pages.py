@@ -16,7 +16,7 @@ from opsbook.model.text import duration, slug
 from opsbook.publish.facts import Facts, Run
 from opsbook.publish.fences import plain
 from opsbook.publish.form import form
-from opsbook.publish.html import moment, rows, tag, text
+from opsbook.publish.html import moment, plain_text, rows, scalar, tag, text
 
 ROLES = {Role.READ: "read", Role.CHANGE: "change", Role.UNDO: "undo"}
 """Classes of headings; the style says in words what they stand for, so that no table of contents has it."""
@@ -27,7 +27,9 @@ STATES = {
     "never": "never run",
 }
 
-_EXPECTED = re.compile(r"\s*(?:\*\*|__)?Expected(?:\*\*|__)?:")
+_HEADING = re.compile(r"(?P<level>#{1,6})\s+(?P<title>.*?)\s*#*\s*$")
+_ATTRIBUTES = re.compile(r"\s*\{(?P<inner>:[^{}]*|\s*[#.][^{}]*)\}$")
+_EXPECTED = re.compile(r" {0,3}(?:\*\*|__)?Expected(?:\*\*|__)?:")
 _LINK = re.compile(r"(?P<open>!?\[(?:[^\[\]]|\[[^\]]*\])*\]\()(?P<target>[^)\s]+)(?P<rest>[^)]*\))")
 
 
@@ -44,15 +46,11 @@ class Context:
 def runbook_page(runbook: Runbook, facts: Facts, context: Context) -> str:
     """The whole page as Markdown, with front matter of its own."""
     front = runbook.front
-    head = ["---", f"title: {_yaml(runbook.title)}"]
-    head += [f"description: {_yaml(front.summary)}"] if front.summary else []
+    head = ["---", f"title: {scalar(runbook.title)}"]
+    head += [f"description: {scalar(front.summary)}"] if front.summary else []
     head += ["hide:", "  - navigation", "search:", "  boost: 2", "---", ""]
     body = "\n".join(_Body(runbook, facts, context).lines())
     return "\n".join([*head, body, "", *_last_runs(runbook.path.as_posix(), facts, context)]) + "\n"
-
-
-def _yaml(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
 
 
 class _Body:
@@ -64,42 +62,53 @@ class _Body:
         self._cells = {cell.line - 1: cell for cell in _cells(runbook)}
         self._sections = {section.line: section for section in runbook.sections}
         self._steps = {step.line: step for step in runbook.steps()}
+        self._expected = False
         self._card = False
 
     def lines(self) -> Iterator[str]:
+        body = list(self._written())
+        if not self._card:
+            yield from (f"# {plain_text(self._runbook.title)}", "", *self._top())
+        yield from body
+
+    def _written(self) -> Iterator[str]:
         _, number = split(self._runbook.source)
-        closing, expected = "", False
-        if not any(line.startswith("# ") for line in self._lines[number:]):
-            yield from (f"# {self._runbook.title}", "", *self._top())
+        closing = ""
         while number < len(self._lines):
             number += 1
             line = self._lines[number - 1]
+            mark = re.match(r"\s*(`{3,}|~{3,})", line)
             if number in self._cells:
                 cell = self._cells[number]
-                yield from self._code(number, cell)
+                yield from (*self._end(), *self._code(number, cell))
                 number += len(_body(cell)) + 1
-                continue
-            mark = re.match(r"\s*(`{3,}|~{3,})", line)
-            if closing:
+            elif closing:
                 closing = "" if mark and mark[1].startswith(closing) and not line.strip().strip(closing[0]) else closing
                 yield line
             elif mark:
                 closing = mark[1]
-                yield plain(line)
+                yield from (*self._end(), plain(line))
             else:
-                ends = expected and not line.strip()
-                yield from (["{: .ob-expected }", line] if ends else self._prose(number, line))
-                expected = (expected or bool(_EXPECTED.match(line))) and not ends
-        if expected:
-            yield "{: .ob-expected }"
+                if not line.strip() or _HEADING.match(line):
+                    yield from self._end()
+                yield from self._prose(number, line)
+                self._expected = self._expected or bool(_EXPECTED.match(line))
+        yield from self._end()
+
+    def _end(self) -> Iterator[str]:
+        """The mark of a paragraph that says what is expected, right behind its last line."""
+        if self._expected:
+            self._expected = False
+            yield from ("{: .ob-expected }", "")
 
     def _prose(self, number: int, line: str) -> Iterator[str]:
-        if number in self._sections:
-            yield from self._section(self._sections[number], line)
-        elif number in self._steps:
-            yield from self._step(self._steps[number], line)
-        elif line.startswith("# ") and not self._card:
-            yield from (line, "", *self._top())
+        heading = _HEADING.match(line)
+        if heading and heading["level"] == "#" and not self._card:
+            yield from (_headed(heading, ()), "", *self._top())
+        elif heading and number in self._sections:
+            yield from self._section(self._sections[number], heading)
+        elif heading and number in self._steps:
+            yield from self._step(self._steps[number], heading)
         else:
             yield _LINK.sub(self._link, line)
 
@@ -109,16 +118,14 @@ class _Body:
         if self._runbook.parameters_cell is None:
             yield from (form(self._runbook, self._context.environments), "")
 
-    def _section(self, section: Section, line: str) -> Iterator[str]:
+    def _section(self, section: Section, heading: re.Match[str]) -> Iterator[str]:
         role = ROLES.get(section.role)
-        named = {step.line for step in section.steps}
-        yield f"{line} {{: #{slug(section.title)}{f' .ob-section .ob-{role}' if role else ''} }}"
-        if section.line in named and section.line in self._steps:
+        yield _headed(heading, (".ob-section", f".ob-{role}") if role else (), slug(section.title))
+        if section.line in {step.line for step in section.steps} and section.line in self._steps:
             yield from self._measured(self._steps[section.line])
 
-    def _step(self, step: Step, line: str) -> Iterator[str]:
-        by_hand = " .ob-manual" if step.manual else ""
-        yield f"{line} {{: #{step.id} .ob-step{by_hand} }}"
+    def _step(self, step: Step, heading: re.Match[str]) -> Iterator[str]:
+        yield _headed(heading, (".ob-step", ".ob-manual") if step.manual else (".ob-step",), step.id)
         yield from self._measured(step)
 
     def _measured(self, step: Step) -> Iterator[str]:
@@ -158,6 +165,18 @@ class _Body:
         if leads.startswith(docs):
             path = posixpath.relpath(leads.removeprefix(docs), folder)
         return f"{match['open']}{path}{mark}{anchor}{match['rest']}"
+
+
+def _headed(heading: re.Match[str], classes: Iterable[str], identity: str = "") -> str:
+    """A heading with these classes and, unless its author gave it another one, this id."""
+    title, own = heading["title"], ""
+    if found := _ATTRIBUTES.search(title):
+        title, own = title[: found.start()], found["inner"].lstrip(":").strip()
+    named = () if "#" in own or not identity else (f"#{identity}",)
+    # What is left in braces at the end is text, such as the name of a parameter.
+    title = re.sub(r"\{(?=[^{}`]*\}$)", "&#123;", title)
+    attributes = " ".join(filter(None, (own, *named, *classes)))
+    return f"{heading['level']} {title}" + (f" {{: {attributes} }}" if attributes else "")
 
 
 def _cells(runbook: Runbook) -> Iterator[Cell]:

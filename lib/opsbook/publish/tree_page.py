@@ -1,11 +1,12 @@
 """The page of a decision tree: walked question by question, drawn whole, and readable as a list without scripts."""
 
+import re
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from opsbook.model.tree import Node, Tree
-from opsbook.publish.html import tag, text
+from opsbook.publish.html import plain_text, scalar, tag, text
 
 _WIDE, _GAP_X, _GAP_Y, _LINE, _PAD = 210, 90, 18, 16, 10
 """Measures of the picture, in the units of its viewBox."""
@@ -14,10 +15,10 @@ _LETTERS = 30
 
 def tree_page(tree: Tree) -> str:
     """The page as Markdown."""
-    head = ["---", f"title: '{tree.title.replace(chr(39), chr(39) * 2)}'", "hide:", "  - navigation", "---", ""]
+    head = ["---", f"title: {scalar(tree.title)}", "hide:", "  - navigation", "---", ""]
     command = f"opsbook diagnose {tree.name} -e ENVIRONMENT"
     body = [
-        f"# {tree.title}",
+        f"# {plain_text(tree.title)}",
         tree.intro,
         f"In a terminal `{command}` looks for itself where it can, and asks the rest.",
         '<div class="ob-walk" aria-live="polite"></div>',
@@ -32,11 +33,23 @@ def tree_page(tree: Tree) -> str:
 
 
 def _listed(node: Node, label: str, depth: int) -> Iterator[str]:
-    said = f"**{label}** {node.text}" if label else node.text
+    said = _safe(node.text)
+    said = f"**{plain_text(label)}** {said}" if label else said
     check = f" (`{node.check.written}`)" if node.check else ""
     yield f"{'    ' * depth}- {said}{check}"
     for answer, following in node.answers:
         yield from _listed(following, answer, depth + 1)
+
+
+def _safe(written: str) -> str:
+    """Markdown of one line without HTML and attribute lists: links, emphasis and code stay."""
+    parts = re.split(r"((?<!`)(`+)(?!`).*?(?<!`)\2(?!`))", written)
+    # Of each piece of code the split gives its ticks once more.
+    return "".join(
+        part if n % 3 == 1 else part.replace("<", "&#60;").replace("{", "&#123;")
+        for n, part in enumerate(parts)
+        if n % 3 != 2
+    )
 
 
 # -- the picture
