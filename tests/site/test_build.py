@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+import yaml
 
 from tests.conftest import HOSTS, POLICY, Project, until
 from tests.site.conftest import ROOT, config
@@ -90,6 +91,61 @@ def test_without_a_configuration_it_says_what_to_do(small: Project) -> None:
     (small.root / "mkdocs.yml").unlink()
     done = small.opsbook("site", "build")
     assert done.code == 2 and "There is no mkdocs.yml" in done.err
+
+
+DEEP = "\n".join(f"{'  ' * n}- {'yes: ' if n else ''}A?" for n in range(400))
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "arguments", "said"),
+    [
+        ("x", "", ["site", "serve", "--port", "99999"], "a number from 1 to 65535"),
+        ("x", "", ["site", "build", "--tree", "x"], "x is a file"),
+        ("x", "", ["site", "build", "--tree", "x/y"], "cannot be"),
+        ("x", "", ["site", "build", "--out", "x"], "x is a file"),
+        ("x", "", ["site", "build", "--out", "x/y"], "cannot be"),
+        ("x", "", ["site", "build", "--tree", "/proc/x"], "cannot be written"),
+        ("x", "", ["site", "build", "--out", "/proc/x"], "cannot be written"),
+        ("mkdocs.yml", "a: [\n", ["site", "build", "--tree", "new"], "mkdocs.yml:2: not valid YAML"),
+        ("mkdocs.yml", "- a\n", ["site", "build", "--tree", "new"], "mkdocs.yml:1: it is not"),
+        ("mkdocs.yml", "a: [\n", ["site", "build"], "mkdocs.yml"),
+        ("mkdocs.yml", "- a\n", ["site", "build"], "The site was not built: "),
+        ("docs/trees/t.md", DEEP, ["site", "build"], "docs/trees/t.md:32: the list is more than 30 deep"),
+        ("docs/x.md", "no", ["--project", "gone", "site", "build"], "gone"),
+    ],
+)
+def test_mistakes_are_told_in_words(small: Project, path: str, text: str, arguments: list[str], said: str) -> None:
+    small.write(path, text)
+    done = small.opsbook(*arguments)
+    assert (done.code, "fault" in done.err) == (2, False), done.err
+    assert said in done.err
+    assert not (small.root / "new").exists()
+
+
+def test_without_a_configuration_there_is_no_tree(small: Project) -> None:
+    (small.root / "mkdocs.yml").unlink()
+    done = small.opsbook("site", "build", "--tree", "new")
+    assert done.code == 2 and "There is no mkdocs.yml" in done.err and not (small.root / "new").exists()
+
+
+def test_a_port_that_is_taken_is_told_at_once(small: Project) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = small.opsbook("site", "serve", "--port", str(taken.getsockname()[1]))
+    assert done.code == 2 and "cannot be used" in done.err
+
+
+def test_a_tree_keeps_what_the_author_configured(small: Project) -> None:
+    more = "extra_css: [mine.css]\nextra_javascript: [mine.js]\ncopyright: !ENV [WHO, me]\n"
+    small.write("mkdocs.yml", config().replace("  - opsbook\n", "  - opsbook\n  - tags: {}\n") + more)
+    small.opsbook("site", "build", "--tree", "new", check=True)
+    text = (small.root / "new/mkdocs.yml").read_text()
+    assert "copyright: !ENV" in text
+    told = yaml.safe_load(text.replace("!ENV", ""))
+    assert told["extra_css"] == ["assets/opsbook/opsbook.css", "mine.css"]
+    assert told["extra_javascript"] == ["assets/opsbook/opsbook.js", "mine.js"]
+    assert told["plugins"] == ["search", {"tags": {}}]
 
 
 def test_a_tree_is_never_written_over_something(small: Project) -> None:

@@ -6,6 +6,7 @@ It shows the same pages that runs use, with what their records say, as of the bu
 import argparse
 import logging
 import os
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +30,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     place.add_argument("--tree", type=Path, metavar="DIR", help="only write the pages as Markdown, with a mkdocs.yml")
     common.add_json(build)
     serve = commands.add_parser("serve", help="show the site on this machine, and every change at once")
-    serve.add_argument("--port", type=int, default=8000, help="on this port of the machine (8000)")
+    serve.add_argument("--port", type=_port, default=8000, help="on this port of the machine (8000)")
+
+
+def _port(value: str) -> int:
+    port = int(value)
+    if not 0 < port < 65536:
+        raise argparse.ArgumentTypeError("a port is a number from 1 to 65535")
+    return port
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -60,17 +68,31 @@ def _build(settings: Settings, out: Path | None) -> Path:
         config.plugins.on_startup(command="build", dirty=False)
         try:
             build(config)
+        except OSError as error:
+            raise InputError(f"The site cannot be written: {error}.", "Correct that, or name a folder.") from error
         finally:
             config.plugins.on_shutdown()
         return Path(config.site_dir)
 
 
 def _serve(settings: Settings, port: int) -> None:
+    path = _config(settings)
     with _mkdocs():
         from mkdocs.commands.serve import serve
 
+        _check_free(port)
         say(f"http://127.0.0.1:{port}/  (Ctrl-C ends it)")
-        serve(str(_config(settings)), dev_addr=f"127.0.0.1:{port}", strict=False)
+        serve(str(path), dev_addr=f"127.0.0.1:{port}", strict=False)
+
+
+def _check_free(port: int) -> None:
+    """MkDocs would say it only after a whole build, and not in words."""
+    try:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+    except OSError as error:
+        raise InputError(f"Port {port} cannot be used: {error.strerror}.", "Name another one with --port.") from error
 
 
 def _config(settings: Settings) -> Path:
@@ -87,7 +109,7 @@ def _mkdocs() -> Iterator[Any]:
     os.environ.setdefault("NO_MKDOCS_2_WARNING", "1")
     try:
         from mkdocs.config import load_config
-        from mkdocs.exceptions import MkDocsException
+        from mkdocs.exceptions import Abort, MkDocsException
     except ImportError as error:
         raise InputError("The docs site needs MkDocs.", "Install opsbook[site].") from error
     handler = logging.StreamHandler(sys.stderr)
@@ -98,7 +120,8 @@ def _mkdocs() -> Iterator[Any]:
     try:
         yield lambda settings, **given: load_config(str(_config(settings)), **given)
     except MkDocsException as error:
-        # Its own words say only that it gave up; why, it has said already.
-        raise InputError("The site was not built.", "Correct what is named above, and build again.") from error
+        # Where it gives up, its own words say only that; why, it has said already.
+        said = "The site was not built." if isinstance(error, Abort) else f"The site was not built: {error}"
+        raise InputError(said, "Correct what is named above, and build again.") from error
     finally:
         logger.removeHandler(handler)

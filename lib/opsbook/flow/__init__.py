@@ -27,7 +27,7 @@ from opsbook.flow.diagnosing import walk
 from opsbook.flow.doctor import Check, project_checks, runbook_checks
 from opsbook.flow.drafts import Draft, Request, draft, plan
 from opsbook.flow.notebooks import run_notebook
-from opsbook.flow.publishing import publish, stale, write_tree
+from opsbook.flow.publishing import publish, stale
 from opsbook.flow.resuming import missing_secrets, resume, rollback, stopped
 from opsbook.flow.retention import hold, prune, release
 from opsbook.flow.running import Finished, Manner, OnStart, run
@@ -36,6 +36,7 @@ from opsbook.flow.scanning import redactor as secrets_of
 from opsbook.flow.sessions import session
 from opsbook.flow.signing import Verified, verified
 from opsbook.flow.site_place import check_place, mark_place
+from opsbook.flow.site_tree import write_tree
 from opsbook.flow.watching import EVERY, Watched, under_way, watch
 from opsbook.policy.requests import Request as WaitingPlan
 from opsbook.run.engine import ACCEPT, Wishes

@@ -1,17 +1,12 @@
 """Gather what the docs site shows: documents, summaries of records, environments, and what goes on. Nothing runs."""
 
 import posixpath
-import shutil
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-
-import yaml
 
 from opsbook.errors import InputError
-from opsbook.files import PlainLoader, parse_yaml
 from opsbook.flow import site_runs
 from opsbook.model.environment import Environment
 from opsbook.model.front import span_seconds
@@ -77,29 +72,6 @@ def _dead_links(settings: Settings, pages: Collection[str]) -> Iterator[str]:
             leads = posixpath.normpath(posixpath.join(place.parent.as_posix(), target))
             if leads not in there and not (root / leads).is_dir():
                 yield f"{DOCS}/{place}:{line}:{column} L001 the link leads to {leads}, which is not on the site"
-
-
-def write_tree(settings: Settings, folder: Path) -> int:
-    """Write the site's pages, docs/ and mkdocs.yml to a new folder, for any generator; the number of files.
-
-    Raises InputError if the folder has something in it.
-    """
-    if folder.exists() and any(folder.iterdir()):
-        raise InputError(f"There is something in {folder} already.", "Name a folder that is empty, or not there yet.")
-    config = parse_yaml((settings.root / "mkdocs.yml").read_text(encoding="utf-8"), PlainLoader)
-    found = publish(settings, str(config.get("site_name", settings.root.name)))
-    docs = folder / DOCS
-    if (settings.root / DOCS).is_dir():
-        shutil.copytree(settings.root / DOCS, docs)
-    files = {**{path: text.encode() for path, text in found.pages.items()}, **found.assets}
-    for path, data in files.items():
-        target = docs / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(data)
-    told = {key: value for key, value in config.items() if key != "plugins"}
-    told |= {"docs_dir": DOCS, "plugins": ["search"], "extra_css": list(STYLES), "extra_javascript": list(SCRIPTS)}
-    (folder / "mkdocs.yml").write_text(yaml.safe_dump(told, allow_unicode=True, sort_keys=False), encoding="utf-8")
-    return sum(1 for path in folder.rglob("*") if path.is_file())
 
 
 def stale(settings: Settings, names: Collection[str] = ()) -> list[Stale]:
