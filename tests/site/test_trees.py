@@ -10,7 +10,9 @@ from xml.etree import ElementTree
 import pytest
 
 from opsbook.errors import InputError
-from opsbook.model.tree import Tree
+from opsbook.flow import diagnosing
+from opsbook.model.environment import Environment, Policy
+from opsbook.model.tree import Check, Tree
 from opsbook.publish.tree_page import picture, tree_page
 from opsbook.source import trees
 from tests.conftest import POLICY, Project, Terminal
@@ -66,6 +68,7 @@ def test_a_list_is_a_tree() -> None:
         ("- A? `get web is many`\n    - yes: x\n    - no: y\n", "what.md:1: `get web is many` is no check"),
         ("- A? `get web within soon`\n    - yes: x\n    - no: y\n", "what.md:1: 'soon' is not a duration"),
         ("- A? `port here:1`\n    - left: x\n    - right: y\n", "what.md:1: a check answers yes or no"),
+        ("- A?\n    - yes: x\n    - Yes: y\n", "what.md:3: the answer Yes is there twice"),
         ("---\na: [\n---\n- A?\n", "what.md:2: the front matter is not valid YAML"),
     ],
 )
@@ -114,6 +117,9 @@ def web() -> Iterator[Any]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(self.server.status)  # type: ignore[attr-defined]
+            if self.path == "/login":
+                self.send_header("Location", "/elsewhere")
+            self.server.asked.append(self.path)  # type: ignore[attr-defined]
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
@@ -121,6 +127,7 @@ def web() -> Iterator[Any]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.status = 200  # type: ignore[attr-defined]
+    server.asked = []  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     yield server
@@ -150,6 +157,28 @@ def test_it_looks_for_itself_where_it_can(walked: Project, web: Any) -> None:
     said = walked.opsbook("diagnose", "what", "-e", "dev", check=True).out
     assert "opsbook run restart -e dev" in said
     assert not walked.records()
+
+
+def test_a_redirect_is_an_answer_and_is_not_followed(web: Any) -> None:
+    web.status = 302
+    place = Environment("dev", Policy(title="", urls={"web": f"http://127.0.0.1:{web.server_port}"}), "x", ())
+    good, seen = diagnosing.look(Check("", "get", "web/login", 302), place)
+    assert good and "302" in seen
+    assert diagnosing.look(Check("", "get", "web/login"), place)[0]
+    assert not diagnosing.look(Check("", "get", "web/login", 200), place)[0]
+    assert set(web.asked) == {"/login"}
+
+
+@pytest.mark.slow
+def test_an_answer_that_begins_another_can_be_chosen(walked: Project) -> None:
+    walked.write("docs/trees/what.md", "- Is it up?\n    - yes: Good.\n    - yes, but slow: Wait.\n")
+    terminal = Terminal(walked.command("diagnose", "what", "-e", "dev"), walked)
+    terminal.wait_for("Is it up? [yes/yes, but slow]")
+    terminal.type("ye\n")
+    terminal.wait_for("one of yes, yes, but slow")
+    terminal.type("Yes\n")
+    assert terminal.wait() == 0
+    assert "Good." in terminal.screen
 
 
 @pytest.mark.slow

@@ -55,7 +55,8 @@ def _ask(node: Node) -> str:
             typed = input(f"  {node.plain} [{'/'.join(labels)}] ").strip().lower()
         except EOFError as error:
             raise InputError("Nobody answered.", "Begin again in a terminal.") from error
-        fitting = [label for label in labels if label.lower().startswith(typed)]
+        exact = [label for label in labels if label.lower() == typed]
+        fitting = exact or [label for label in labels if label.lower().startswith(typed)]
         if typed and len(fitting) == 1:
             return fitting[0]
         say(f"    one of {', '.join(labels)}")

@@ -67,7 +67,7 @@ def _get(check: Check, place: Environment) -> tuple[str, bool]:
     if not _is_url(url):
         raise InputError(f"{url} is no address of a web service.", "Correct environment.yml.")
     # No proxy: what is looked at is what an operator's machine sees itself.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Stay)
     try:
         with opener.open(url, timeout=check.within) as response:
             status = int(response.status)
@@ -76,6 +76,13 @@ def _get(check: Check, place: Environment) -> tuple[str, bool]:
     except (OSError, ValueError) as error:
         return f"GET {url}: {getattr(error, 'reason', error)}", False
     return f"GET {url}: {status}", status == check.status if check.status else status < 400
+
+
+class _Stay(urllib.request.HTTPRedirectHandler):
+    """What sends us elsewhere has answered: its status is what is asked for, and another host is none of ours."""
+
+    def redirect_request(self, *_: object, **__: object) -> None:
+        return None
 
 
 def _is_url(value: object) -> bool:

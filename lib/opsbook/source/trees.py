@@ -22,6 +22,9 @@ from opsbook.settings import Settings
 
 FOLDER = "docs/trees"
 
+_DEEPEST = 30
+"""Nobody answers that many questions at 3 a.m., and what reads Markdown recurses."""
+
 _ITEM = re.compile(r"^(\s*)[-*+] +(.*?)\s*$")
 _CHECK = re.compile(r"\s*`((?:get|port) [^`]+)`\s*$")
 _GET = re.compile(r"get (?P<where>[\w.-]+(?:/\S*)?)(?: is (?P<status>[1-5][0-9]{2}))?(?: within (?P<within>\S+))?")
@@ -83,6 +86,8 @@ def _items(lines: list[str], first: int, shown: str) -> _Item:
             item = _Item(len(match[1].expandtabs(4)), match[2], number + 1)
             while stack and stack[-1].indent >= item.indent:
                 stack.pop()
+            if len(stack) > _DEEPEST:
+                raise _wrong(shown, item.line, f"the list is more than {_DEEPEST} deep", "Make two trees of it.")
             if stack:
                 stack[-1].children.append(item)
             elif number != first:
@@ -100,13 +105,17 @@ def _items(lines: list[str], first: int, shown: str) -> _Item:
 def _node(item: _Item, shown: str) -> Node:
     found = _CHECK.search(item.text)
     text = item.text[: found.start()] if found else item.text
-    answers = []
+    answers: list[tuple[str, Node]] = []
     for child in item.children:
         label, mark, rest = child.text.partition(":")
         if not mark or not rest.strip() or "[" in label or "`" in label:
             raise _wrong(shown, child.line, "an answer begins with its word", "Write `- yes: what follows`.")
         child.text = rest.strip()
-        answers.append((label.strip(), _node(child, shown)))
+        label = label.strip()
+        # A terminal takes an answer in either case.
+        if label.casefold() in (known.casefold() for known, _ in answers):
+            raise _wrong(shown, child.line, f"the answer {label} is there twice", "Give one of them another word.")
+        answers.append((label, _node(child, shown)))
     if len(answers) == 1:
         raise _wrong(shown, item.line, "a question has at least two answers", "Write the other one.")
     check = _check(found[1], shown, item.line) if found else None
