@@ -61,7 +61,7 @@ def test_a_list_is_a_tree() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("# T\n\nNo list.\n", "what.md: there is no list of questions"),
+        ("# T\n\nNo list.\n", "what.md:1: there is no list of questions"),
         ("- A?\n    - yes: x\n    - no: y\n- B?\n", "what.md:4: a tree has one first question"),
         ("- A?\n    - yes: x\n", "what.md:1: a question has at least two answers"),
         ("- A?\n    - yes\n    - no: y\n", "what.md:2: an answer begins with its word"),
@@ -98,6 +98,19 @@ def test_the_page_is_a_list_without_scripts() -> None:
     page = tree_page(parsed())
     assert "- Does it answer? (`get web/health is 200`)" in page
     assert "        - **yes** [Restart it](../runbooks/restart.md), and wait." in page
+
+
+def test_what_stands_around_the_list_stays() -> None:
+    before = "```bash\n# a comment\n- no item\n```\n\n# What is it?\n\n"
+    around = f"{before}- A?\n    - yes: x\n    - no: y\n\n## Notes\n\n- more\n"
+    tree = parsed(around)
+    assert (tree.title, tree.intro, tree.outro) == (
+        "What is it?",
+        "```bash\n# a comment\n- no item\n```",
+        "## Notes\n\n- more",
+    )
+    page = tree_page(tree)
+    assert "# a comment" in page and page.rstrip().endswith("- more")
 
 
 def test_a_page_of_a_tree_shows_text_as_text() -> None:

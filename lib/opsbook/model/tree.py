@@ -47,10 +47,11 @@ class Node:
 
 @dataclass(frozen=True)
 class Tree:
-    """A decision tree. `symptoms` are what somebody sees who needs it; `intro` is the text before it."""
+    """A decision tree. `symptoms` are what somebody sees who needs it; `intro` and `outro` the text around its list."""
 
     name: str
     title: str
     root: Node
     symptoms: tuple[str, ...] = ()
     intro: str = ""
+    outro: str = ""

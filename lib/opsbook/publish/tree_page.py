@@ -28,6 +28,7 @@ def tree_page(tree: Tree) -> str:
         "</div>",
         "## As a picture",
         tag("div", picture(tree), class_="ob-picture", tabindex="0"),
+        tree.outro,
     ]
     return "\n".join(head) + "\n\n".join(part for part in body if part) + "\n"
 

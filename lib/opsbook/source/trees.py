@@ -26,6 +26,7 @@ _DEEPEST = 30
 """Nobody answers that many questions at 3 a.m., and what reads Markdown recurses."""
 
 _ITEM = re.compile(r"^(\s*)[-*+] +(.*?)\s*$")
+_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _CHECK = re.compile(r"\s*`((?:get|port) [^`]+)`\s*$")
 _GET = re.compile(r"get (?P<where>[\w.-]+(?:/\S*)?)(?: is (?P<status>[1-5][0-9]{2}))?(?: within (?P<within>\S+))?")
 _PORT = re.compile(r"port (?P<where>[\w.-]+:[0-9]+)(?: within (?P<within>\S+))?")
@@ -40,8 +41,8 @@ class _Item:
 
 
 def names(settings: Settings) -> list[str]:
-    """Names of all trees."""
-    return sorted(path.stem for path in (settings.root / FOLDER).glob("*.md"))
+    """Names of all trees. What is called as the page of a whole folder is a page, and no tree."""
+    return sorted(path.stem for path in (settings.root / FOLDER).glob("*.md") if path.stem not in ("index", "README"))
 
 
 def load(settings: Settings, name: str) -> Tree:
@@ -64,21 +65,42 @@ def parse(text: str, shown: str) -> Tree:
     except yaml.YAMLError as error:
         raise InputError(f"{shown}:2: the front matter is not valid YAML: {error}.", "Correct it.") from error
     lines = text.split("\n")
-    heading = next((line[2:].strip() for line in lines[start:] if line.startswith("# ")), Path(shown).stem)
-    first = next((n for n in range(start, len(lines)) if _ITEM.match(lines[n])), None)
+    code = _code(lines)
+    titles = [n for n in range(start, len(lines)) if n not in code and lines[n].startswith("# ")]
+    heading = lines[titles[0]][2:].strip() if titles else Path(shown).stem
+    first = next((n for n in range(start, len(lines)) if n not in code and _ITEM.match(lines[n])), None)
     if first is None:
-        raise InputError(f"{shown}: there is no list of questions.", "Write `- A question?` and its answers below it.")
-    root = _items(lines, first, shown)
-    intro = "\n".join(line for line in lines[start:first] if not line.startswith("# ")).strip()
+        raise _wrong(shown, 1, "there is no list of questions", "Write `- A question?` and its answers below it.")
+    root, end = _items(lines, first, shown)
+    intro = "\n".join(lines[n] for n in range(start, first) if n not in titles[:1]).strip()
+    outro = "\n".join(lines[n] for n in range(end, len(lines)) if n not in titles[:1]).strip()
     symptoms = front.get("symptoms") if isinstance(front, dict) else None
     told = tuple(map(str, symptoms)) if isinstance(symptoms, list) else ()
     title = str(front.get("title") or heading) if isinstance(front, dict) else heading
-    return Tree(Path(shown).stem, title, _node(root, shown), told, intro)
+    return Tree(Path(shown).stem, title, _node(root, shown), told, intro, outro)
 
 
-def _items(lines: list[str], first: int, shown: str) -> _Item:
-    """The first item of the list, with those below it; lines that are indented go on with the item before them."""
+def _code(lines: list[str]) -> set[int]:
+    """Indexes of the lines of fences that are no part of a list."""
+    found, closer = set(), ""
+    for number, line in enumerate(lines):
+        mark = _FENCE.match(line)
+        if closer or mark:
+            found.add(number)
+        if closer:
+            closer = "" if mark and mark[1].startswith(closer) and not line.strip().strip(closer[0]) else closer
+        elif mark:
+            closer = mark[1]
+    return found
+
+
+def _items(lines: list[str], first: int, shown: str) -> tuple[_Item, int]:
+    """The first item of the list with those below it, and the index of the line behind the list.
+
+    Lines that are indented go on with the item before them.
+    """
     stack: list[_Item] = []
+    end = len(lines)
     for number in range(first, len(lines)):
         line = lines[number]
         match = _ITEM.match(line)
@@ -98,8 +120,9 @@ def _items(lines: list[str], first: int, shown: str) -> _Item:
         elif line.strip() and stack and line[:1].isspace():
             stack[-1].text += f" {line.strip()}"
         elif line.strip():
+            end = number
             break
-    return root
+    return root, end
 
 
 def _node(item: _Item, shown: str) -> Node:
