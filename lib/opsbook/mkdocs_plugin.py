@@ -62,11 +62,8 @@ class OpsbookPlugin(BasePlugin[Options]):
             flow.mark_place(Path(config.site_dir))
         contents: dict[str, str | bytes] = {**site.pages, **site.assets}
         for path, content in contents.items():
-            written = files.get_file_from_path(path)
-            if written is not None and not path.startswith("trees/"):
-                continue
-            if written is not None:
-                # The page is the tree's; what its author wrote is in it.
+            if written := files.get_file_from_path(path):
+                # What its author wrote is in the page that was made of it.
                 files.remove(written)
             files.append(File.generated(config, path, content=content))
         return files

@@ -93,6 +93,32 @@ def test_without_a_configuration_it_says_what_to_do(small: Project) -> None:
     assert done.code == 2 and "There is no mkdocs.yml" in done.err
 
 
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("docs/index.md", "docs/index.md:1:1 the site makes index.md itself; give"),
+        ("docs/README.md", "docs/README.md:1:1 the site makes index.md itself; give"),
+        ("docs/runbooks/one.md", "docs/runbooks/one.md:1:1 the site makes runbooks/one.md itself of the document"),
+        ("docs/runbooks/one.html", "docs/runbooks/one.html:1:1 the site makes runbooks/one.md"),
+        ("docs/assets/opsbook/opsbook.css", "the site makes assets/opsbook/opsbook.css itself"),
+        ("runbooks/index.md", "runbooks/index.md:1:1 the site has another page at runbooks/index.html"),
+        ("runbooks/README.md", "runbooks/README.md:1:1 the site has another page at runbooks/index.html"),
+    ],
+)
+@pytest.mark.parametrize("tree", [(), ("--tree", "new")])
+def test_no_page_takes_the_place_of_another(small: Project, path: str, said: str, tree: tuple[str, ...]) -> None:
+    text = FRONT.format(title="Two") + "## Steps\n\n### Do it\nTurn the key.\n"
+    small.write(path, text if path.startswith("runbooks") else "# Mine\n")
+    done = small.opsbook("site", "build", *tree)
+    assert done.code == 2 and said in done.err, done.err
+
+
+def test_a_folder_of_trees_may_have_a_page_of_its_own(small: Project) -> None:
+    small.write("docs/trees/README.md", "# How to write one\n")
+    small.opsbook("site", "build", check=True)
+    assert "How to write one" in (small.root / "site/trees/index.html").read_text()
+
+
 DEEP = "\n".join(f"{'  ' * n}- {'yes: ' if n else ''}A?" for n in range(400))
 
 

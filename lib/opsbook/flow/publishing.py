@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from opsbook.errors import InputError
-from opsbook.flow import site_runs
+from opsbook.flow import site_names, site_runs
 from opsbook.model.environment import Environment
 from opsbook.model.front import span_seconds
 from opsbook.model.runbook import Runbook
@@ -57,9 +57,11 @@ def publish(settings: Settings, name: str) -> Published:
     runs, whole = site_runs.pages(settings, sources.runs)
     pages = dict(site.tree(replace(sources, runs=runs), published))
     pages |= {f"records/{run}/index.html": page for run, page in whole.items()}
-    if wrong := list(_dead_links(settings, pages)):
+    assets = site.assets()
+    wrong = [*site_names.problems(settings, sources, {*pages, *assets}), *_dead_links(settings, pages)]
+    if wrong:
         raise InputError(wrong, "Correct these, then build again.")
-    return Published(pages, site.assets())
+    return Published(pages, assets)
 
 
 def _dead_links(settings: Settings, pages: Collection[str]) -> Iterator[str]:
