@@ -1,13 +1,12 @@
 """Gather what the docs site shows: documents, summaries of records, environments, and what goes on. Nothing runs."""
 
-import posixpath
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from opsbook.errors import InputError
-from opsbook.flow import site_names, site_runs
+from opsbook.flow import site_links, site_names, site_runs
 from opsbook.model.environment import Environment
 from opsbook.model.front import span_seconds
 from opsbook.model.runbook import Runbook
@@ -17,14 +16,10 @@ from opsbook.publish.facts import Facts, Run
 from opsbook.publish.lists import Severity, Sources
 from opsbook.settings import Settings
 from opsbook.source import checks, trees
-from opsbook.source.rules import links
 
 ASSETS = site.ASSETS
 SCRIPTS, STYLES = (tuple(f"{ASSETS}/{name}" for name in names) for names in (site.SCRIPTS, site.STYLES))
 """What each page loads, by its path on the site."""
-
-DOCS = "docs"
-"""Folder of the pages that are published as they are."""
 
 
 @dataclass(frozen=True)
@@ -46,34 +41,21 @@ class Published:
 
 
 def publish(settings: Settings, name: str) -> Published:
-    """Everything of the site but the pages of docs/. Raises InputError where a document cannot be published."""
-    runbooks = _runbooks(settings)
-    paths = {runbook.path.as_posix() for runbook in runbooks}
+    """Everything of the site but those pages of docs/ that stay as they are.
 
-    def published(path: str) -> bool:
-        return path in paths or (path.startswith(f"{DOCS}/") and (settings.root / path).is_file())
-
-    sources = gather(settings, name, runbooks)
+    Raises InputError where something cannot be published.
+    """
+    sources = gather(settings, name, _runbooks(settings))
+    linked = site_links.Links(settings.root, sources)
     runs, whole = site_runs.pages(settings, sources.runs)
-    pages = dict(site.tree(replace(sources, runs=runs), published))
+    made = dict(site.tree(replace(sources, runs=runs), linked.published))
+    pages = linked.adapted(made)
     pages |= {f"records/{run}/index.html": page for run, page in whole.items()}
     assets = site.assets()
-    wrong = [*site_names.problems(settings, sources, {*pages, *assets}), *_dead_links(settings, pages)]
+    wrong = [*site_names.problems(settings, sources, {*made, *assets}), *linked.problems(pages)]
     if wrong:
         raise InputError(wrong, "Correct these, then build again.")
     return Published(pages, assets)
-
-
-def _dead_links(settings: Settings, pages: Collection[str]) -> Iterator[str]:
-    """Links of the pages in docs/ that lead nowhere on the site, with file and line, which MkDocs does not say."""
-    root = settings.root / DOCS
-    there = {*pages, *(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())}
-    for path in sorted(root.rglob("*.md")):
-        place = path.relative_to(root)
-        for line, column, target in links.files(path.read_text(encoding="utf-8", errors="replace")):
-            leads = posixpath.normpath(posixpath.join(place.parent.as_posix(), target))
-            if leads not in there and not (root / leads).is_dir():
-                yield f"{DOCS}/{place}:{line}:{column} L001 the link leads to {leads}, which is not on the site"
 
 
 def stale(settings: Settings, names: Collection[str] = ()) -> list[Stale]:

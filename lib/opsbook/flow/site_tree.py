@@ -7,7 +7,8 @@ import yaml
 
 from opsbook.errors import InputError
 from opsbook.files import parse_yaml
-from opsbook.flow.publishing import DOCS, SCRIPTS, STYLES, Published, publish
+from opsbook.flow.publishing import SCRIPTS, STYLES, Published, publish
+from opsbook.publish.links import DOCS
 from opsbook.settings import Settings
 
 CONFIG = "mkdocs.yml"

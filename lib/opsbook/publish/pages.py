@@ -3,20 +3,22 @@
 The author's Markdown is passed on line by line; only what a reader of the site needs is put between the lines.
 """
 
-import posixpath
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from opsbook.model.environment import Environment
 from opsbook.model.front import split
+from opsbook.model.links import anchor, prose
 from opsbook.model.runbook import Cell, Role, Runbook, Section, Step
 from opsbook.model.text import duration, slug
 from opsbook.publish.facts import Facts, Run
 from opsbook.publish.fences import plain
 from opsbook.publish.form import form
 from opsbook.publish.html import moment, plain_text, rows, scalar, tag, text
+from opsbook.publish.links import adapted
 
 ROLES = {Role.READ: "read", Role.CHANGE: "change", Role.UNDO: "undo"}
 """Classes of headings; the style says in words what they stand for, so that no table of contents has it."""
@@ -30,7 +32,6 @@ STATES = {
 _HEADING = re.compile(r"(?P<level>#{1,6})\s+(?P<title>.*?)\s*#*\s*$")
 _ATTRIBUTES = re.compile(r"\s*\{(?P<inner>:[^{}]*|\s*[#.][^{}]*)\}$")
 _EXPECTED = re.compile(r" {0,3}(?:\*\*|__)?Expected(?:\*\*|__)?:")
-_LINK = re.compile(r"(?P<open>!?\[(?:[^\[\]]|\[[^\]]*\])*\]\()(?P<target>[^)\s]+)(?P<rest>[^)]*\))")
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,6 @@ class Context:
     now: datetime
     environments: tuple[Environment, ...] = ()
     published: Callable[[str], bool] = lambda _: True
-    docs: str = "docs"
 
 
 def runbook_page(runbook: Runbook, facts: Facts, context: Context) -> str:
@@ -58,7 +58,9 @@ class _Body:
 
     def __init__(self, runbook: Runbook, facts: Facts, context: Context) -> None:
         self._runbook, self._facts, self._context = runbook, facts, context
-        self._lines = runbook.source.split("\n")
+        self._lines = adapted(runbook.source, runbook.path.as_posix(), context.published).split("\n")
+        self._shown = prose(runbook.source).split("\n")
+        self._anchors: Counter[str] = Counter()
         self._cells = {cell.line - 1: cell for cell in _cells(runbook)}
         self._sections = {section.line: section for section in runbook.sections}
         self._steps = {step.line: step for step in runbook.steps()}
@@ -102,15 +104,24 @@ class _Body:
             yield from ("{: .ob-expected }", "")
 
     def _prose(self, number: int, line: str) -> Iterator[str]:
-        heading = _HEADING.match(line)
+        # In a comment there is no heading.
+        heading = _HEADING.match(line) if self._shown[number - 1].strip() else None
         if heading and heading["level"] == "#" and not self._card:
             yield from (_headed(heading, ()), "", *self._top())
         elif heading and number in self._sections:
             yield from self._section(self._sections[number], heading)
         elif heading and number in self._steps:
             yield from self._step(self._steps[number], heading)
+        elif heading:
+            yield _headed(heading, (), self._anchor(heading["title"]))
         else:
-            yield _LINK.sub(self._link, line)
+            yield line
+
+    def _anchor(self, title: str) -> str:
+        """The usual one, said: links rely on it whatever the project's generator would make of the title."""
+        name = anchor(title)
+        self._anchors[name] += 1
+        return f"{name}_{self._anchors[name] - 1}" if self._anchors[name] > 1 else name
 
     def _top(self) -> Iterator[str]:
         self._card = True
@@ -149,22 +160,6 @@ class _Body:
         # A fence that is indented would end the block of HTML: it is written anew, at the beginning of the line.
         yield f'<details class="ob-code" markdown="1"><summary>{text(summary)}</summary>'
         yield from ("", f"{fence}{language}", *_body(cell), fence, "", "</details>")
-
-    def _link(self, match: re.Match[str]) -> str:
-        """A link to a page of the site stays one; what is not on the site is named, not linked."""
-        target = match["target"]
-        path, mark, anchor = target.partition("#")
-        if not path or re.match(r"[A-Za-z][A-Za-z0-9+.-]*:|/", target):
-            return match[0]
-        folder = self._runbook.path.parent.as_posix()
-        leads = posixpath.normpath(posixpath.join(folder, path))
-        if not self._context.published(leads):
-            shown = match["open"].lstrip("!")[1:-2]
-            return f"{shown} (`{leads}`)"
-        docs = f"{self._context.docs}/"
-        if leads.startswith(docs):
-            path = posixpath.relpath(leads.removeprefix(docs), folder)
-        return f"{match['open']}{path}{mark}{anchor}{match['rest']}"
 
 
 def _headed(heading: re.Match[str], classes: Iterable[str], identity: str = "") -> str:

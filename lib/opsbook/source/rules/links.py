@@ -1,14 +1,10 @@
 """L001 to L003: links and images that lead nowhere."""
 
 import posixpath
-import re
-import unicodedata
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import PurePosixPath
-from urllib.parse import unquote
 
-from opsbook.model.front import split
+from opsbook.model.links import anchors as find_anchors
+from opsbook.model.links import links, prose
 from opsbook.model.runbook import Runbook
 from opsbook.model.text import nearest
 from opsbook.source.problem import Problem
@@ -57,37 +53,21 @@ RULES = (
     ),
 )
 
-_FENCE = re.compile(r"^\s*(?:>\s*)*(`{3,}(?=[^`]*$)|~{3,})")
-_CODE = re.compile(r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)")
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
-_INLINE = re.compile(
-    r"\]\(\s*(?P<target><[^<>\n]*>|[^\s()<>]*(?:\([^\s()]*\)[^\s()<>]*)*)"
-    r"(?:\s+(?:\"[^\"]*\"|'[^']*'|\([^()]*\)))?\s*\)"
-)
-_REFERENCE = re.compile(r"^ {0,3}\[(?!\^)[^\]]+\]:\s*(?P<target><[^<>\n]*>|\S+)")
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
-_HEADING = re.compile(r"^ {0,3}#{1,6}\s+(.*?)\s*#*\s*$")
-_UNDERLINE = re.compile(r"^ {0,3}(?:=+|-+)\s*$")
-_NAMED = re.compile(r"""\{[^{}]*#([\w:.-]+)[^{}]*\}|\b(?:id|name)\s*=\s*["']?([\w:.-]+)""")
-_LINK_TEXT = re.compile(r"!?\[([^\]]*)\](?:\([^)]*\)|\[[^\]]*\])")
-
 
 def _links(runbook: Runbook, known: Known) -> Found:
     """L001, L002, L003: a link to a file, a document or a heading that is not there."""
     if known.exists is None:
         return
-    lines = _prose(runbook.source)
-    anchors = _anchors(lines)
-    for line, column, target in _targets(lines):
-        path, _, anchor = target.partition("#")
-        path = path.partition("?")[0]
-        if path:
-            leads = posixpath.normpath(posixpath.join(runbook.path.parent.as_posix(), unquote(path)))
+    text = prose(runbook.source)
+    anchors = find_anchors(text)
+    for link in links(text):
+        if link.path and not link.path.startswith("/"):
+            leads = posixpath.normpath(posixpath.join(runbook.path.parent.as_posix(), link.path))
             if not known.exists(leads):
-                yield _dead(runbook, known, line, column, leads)
-        elif anchor and not anchor.startswith(("fn", "_")) and unquote(anchor) not in anchors:
-            text = f"no heading of this page has the anchor #{anchor}. {nearest(anchor, anchors)}"
-            yield at(runbook, line, "L003", text, column=column)
+                yield _dead(runbook, known, link.line, link.column, leads)
+        elif not link.path and link.anchor and not link.anchor.startswith(("fn", "_")) and link.anchor not in anchors:
+            said = f"no heading of this page has the anchor #{link.anchor}. {nearest(link.anchor, anchors)}"
+            yield at(runbook, link.line, "L003", said, column=link.column)
 
 
 def _dead(runbook: Runbook, known: Known, line: int, column: int, leads: str) -> Problem:
@@ -96,66 +76,6 @@ def _dead(runbook: Runbook, known: Known, line: int, column: int, leads: str) ->
         text = f"there is no {leads}. {nearest(path.stem, known.documents)}"
         return at(runbook, line, "L002", text, column=column)
     return at(runbook, line, "L001", f"the link leads to {leads}, which is not there", column=column)
-
-
-def _prose(source: str) -> list[str]:
-    """The lines of the page; those of front matter, fences and comments are empty."""
-    lines = source.split("\n")
-    _, start = split(source)
-    closer = ""
-    for index, line in enumerate(lines):
-        fence = _FENCE.match(line)
-        inside = bool(closer)
-        if fence and not closer:
-            closer = fence[1]
-        elif closer and line.strip(" >\t").startswith(closer) and not line.strip(" >\t").strip(closer[0]):
-            closer = ""
-        if inside or fence or index < start:
-            lines[index] = ""
-    return _COMMENT.sub(lambda match: "\n" * match[0].count("\n"), "\n".join(lines)).split("\n")
-
-
-def files(source: str) -> Iterator[tuple[int, int, str]]:
-    """Line, column and path of every link of a page that leads to a file."""
-    for line, column, target in _targets(_prose(source)):
-        path = unquote(target.partition("#")[0].partition("?")[0])
-        if path:
-            yield line, column, path
-
-
-def _targets(lines: list[str]) -> Iterator[tuple[int, int, str]]:
-    """Line, column and target of every link to something of this project."""
-    for number, line in enumerate(lines, 1):
-        text = _CODE.sub(lambda match: " " * len(match[0]), line)
-        for match in (*_INLINE.finditer(text), *_REFERENCE.finditer(text)):
-            target = match["target"].strip("<>")
-            elsewhere = not target or target.startswith("/") or _SCHEME.match(target)
-            # {{ … }} and {% … %} are filled in by whatever builds the site.
-            if not elsewhere and not target.startswith("{") and "{{" not in target:
-                yield number, match.start("target") + 1, target
-
-
-def _anchors(lines: list[str]) -> set[str]:
-    """Every anchor that MkDocs or GitHub give the page, and those that it names itself."""
-    found: set[str] = set()
-    count: Counter[str] = Counter()
-    for line, below in zip(lines, [*lines[1:], ""], strict=True):
-        found |= {match[1] or match[2] for match in _NAMED.finditer(line)}
-        heading = _HEADING.match(line)
-        title = heading[1] if heading else line if line.strip() and _UNDERLINE.match(below) else ""
-        for slug in _slugs(title) if title else ():
-            found |= {slug, f"{slug}-{count[slug]}", f"{slug}_{count[slug]}"} if count[slug] else {slug}
-            count[slug] += 1
-    return found
-
-
-def _slugs(title: str) -> set[str]:
-    """The heading's anchor on MkDocs, on GitHub, and with the usual setting for other alphabets."""
-    text = _LINK_TEXT.sub(r"\1", re.sub(r"\{[^{}]*\}\s*$", "", title))
-    kept = re.sub(r"[^\w\s-]", "", text).strip().lower()
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    ascii_only = re.sub(r"[^\w\s-]", "", plain).strip().lower()
-    return {re.sub(r"[\s-]+", "-", ascii_only), re.sub(r"[\s-]+", "-", kept), re.sub(r"\s", "-", kept)} - {""}
 
 
 CHECKS = (_links,)
