@@ -312,6 +312,20 @@ def test_what_stands_in_a_fence_is_left_alone() -> None:
     assert "tags=" not in made and "<p>After.</p>" in made
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        '> ```python tags=["x"]\n> print(1)\n> ```\n\nAfter.\n',
+        'As in\n\n    ```python tags=["y"]\n    x\n\n~~~python timeout=3\nprint(1)\n~~~\n\nAfter.\n',
+        '- a\n\n    ```python tags=["x"]\n    print(1)\n    ```\n\nAfter.\n',
+    ],
+)
+def test_a_fence_is_found_where_a_reader_sees_one(source: str) -> None:
+    made = markdown.markdown(source, extensions=["pymdownx.superfences", "opsbook.publish.fences"])
+    assert '<span class="nb">print</span>' in made and "<p>After.</p>" in made
+    assert "timeout" not in made and '["x"]' not in made
+
+
 def test_assets_are_there() -> None:
     from opsbook.publish import site
 

@@ -57,25 +57,40 @@ class Link:
 
 def prose(source: str) -> str:
     """The page with spaces for its front matter, fences, indented code and comments: every place stays what it is."""
-    lines = source.split("\n")
     _, start = split(source)
-    closer, held, code, blank = "", False, False, True
-    for index, line in enumerate(lines):
-        fence = None if not closer and code and line[:1] in " \t" else _FENCE.match(line)
-        inside = bool(closer)
-        if closer:
-            if line.strip(" >\t").startswith(closer) and not line.strip(" >\t").strip(closer[0]):
+    lines = source.split("\n")
+    kinds = ["code"] * start + kinds_of(lines[start:])
+    shown = (" " * len(line) if kind else line for line, kind in zip(lines, kinds, strict=True))
+    return _COMMENT.sub(_spaces, "\n".join(shown))
+
+
+def kinds_of(lines: list[str]) -> list[str]:
+    """For each line whether it opens a fence (fence), is code (code), or anything else (empty)."""
+    found: list[str] = []
+    closer, quoted, held, blank = "", False, False, True
+    for line in lines:
+        bare = line.strip(" >\t")
+        if closer and not (quoted and not line.lstrip().startswith(">")):
+            found.append("code")
+            if bare.startswith(closer) and not bare.strip(closer[0]):
                 closer = ""
-        elif index >= start and line.strip():
-            indented = line.expandtabs(4).startswith("    ")
-            code = indented and not held and (blank or code)
-            held = bool(_HOLDS.match(line)) or (held and (indented or line[:1] in " \t" or not blank))
-            fence = None if code else fence
-            closer = fence[1] if fence else ""
-        blank = not line.strip() or inside or bool(fence)
-        if index < start or inside or fence or (code and line.strip()):
-            lines[index] = " " * len(line)
-    return _COMMENT.sub(_spaces, "\n".join(lines))
+            blank = True
+            continue
+        closer = ""
+        indented = line.expandtabs(4).startswith("    ")
+        fence = _FENCE.match(line)
+        if not line.strip():
+            kind = ""
+        elif indented and not held and (blank or found[-1:] == ["code"]):
+            kind = "code"
+        else:
+            kind = "fence" if fence else ""
+            held = bool(_HOLDS.match(line)) or (held and (line[:1] in " \t" or not blank))
+        if fence and kind == "fence":
+            closer, quoted = fence[1], line.lstrip().startswith(">")
+        found.append(kind)
+        blank = not line.strip() or kind == "fence"
+    return found
 
 
 def links(text: str) -> Iterator[Link]:

@@ -12,7 +12,9 @@ from markdown import Markdown
 from markdown.extensions import Extension
 from markdown.preprocessors import Preprocessor
 
-_FENCE = re.compile(r"^(?P<mark>\s*(?:`{3,}|~{3,}))\s*(?P<language>[\w+#.-]+)(?P<rest>\s+.*)$")
+from opsbook.model.links import kinds_of
+
+_FENCE = re.compile(r"^(?P<mark>[\s>]*(?:`{3,}|~{3,}))\s*(?P<language>[\w+#.-]+)(?P<rest>\s+.*)$")
 _SHOWN = re.compile(r"""\b(?:title|linenums|hl_lines)=(?:"[^"]*"|'[^']*')""")
 _BEFORE_SUPERFENCES = 60
 
@@ -27,18 +29,7 @@ def plain(line: str) -> str:
 
 class _Plain(Preprocessor):
     def run(self, lines: list[str]) -> list[str]:
-        inside = ""
-        found = []
-        for line in lines:
-            mark = re.match(r"\s*(`{3,}|~{3,})", line)
-            if inside:
-                closes = mark is not None and mark[1].startswith(inside) and not line.strip().strip(inside[0])
-                inside = "" if closes else inside
-                found.append(line)
-            else:
-                inside = mark[1] if mark else ""
-                found.append(plain(line) if mark else line)
-        return found
+        return [plain(line) if kind == "fence" else line for line, kind in zip(lines, kinds_of(lines), strict=True)]
 
 
 class CellFences(Extension):
