@@ -20,8 +20,8 @@ from opsbook import flow, settings
 from opsbook.errors import InputError
 from opsbook.flow.publishing import ASSETS, SCRIPTS, STYLES
 
-WATCHED = ("runbooks", "procedures", "lib", "playbooks")
-"""Folders besides docs/ whose changes `mkdocs serve` shows."""
+WATCHED = ("runbooks", "procedures", "lib", "playbooks", "opsbook.toml")
+"""What besides docs/ `mkdocs serve` shows the changes of."""
 
 _SHIM = "https://unpkg.com/iframe-worker/shim"
 """What Material's offline plugin would have the page load from the network; it is shipped."""
@@ -74,6 +74,6 @@ class OpsbookPlugin(BasePlugin[Options]):
     def on_serve(self, server: Any, /, *, config: MkDocsConfig, **_: Any) -> Any:
         root = Path(config.config_file_path).parent
         for name in WATCHED:
-            if (root / name).is_dir():
+            if (root / name).exists():
                 server.watch(str(root / name))
         return server

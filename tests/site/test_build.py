@@ -213,6 +213,9 @@ def test_serve_shows_what_is_written(small: Project) -> None:
         until(lambda: "Turn the key" in got(url), "the page", 30)
         small.write("runbooks/one.md", FRONT.format(title="One") + "## Steps\n\n### Do it\nPush the button.\n")
         until(lambda: "Push the button" in got(url), "the new page", 30)
+        severity = '[[severity]]\nname = "SEV1"\nmeans = "All is lost"\nrespond = "now"\n'
+        small.write("opsbook.toml", f'records = "records"\n{severity}')
+        until(lambda: "All is lost" in got(f"http://127.0.0.1:{port}/index.html"), "the new settings", 30)
         listens = [each.laddr.ip for each in psutil.Process(server.pid).net_connections() if each.status == "LISTEN"]
         assert listens == ["127.0.0.1"]
     finally:

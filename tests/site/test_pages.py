@@ -11,6 +11,7 @@ import yaml
 from opsbook.model.environment import Environment, Policy
 from opsbook.model.now import Asks, Now
 from opsbook.model.runbook import Runbook
+from opsbook.model.tree import Node, Tree
 from opsbook.publish import facts, fences, lists
 from opsbook.publish.facts import Facts, Run
 from opsbook.publish.html import data, text
@@ -202,6 +203,10 @@ def test_times_are_measured_from_runs_that_went_well() -> None:
     runs = [run("succeeded", n, seconds=float(n)) for n in range(1, 20)] + [run("failed", 20, seconds=900.0)]
     found = facts.facts(runs, None, NOW)
     assert (found.median, found.slow) == (10.0, 19.0)
+    twenty = facts.facts([run("succeeded", n, seconds=float(n)) for n in range(1, 21)], None, NOW)
+    assert twenty.slow == 19.0
+    one = facts.facts([run("succeeded", 1)], None, NOW)
+    assert (one.median, one.slow) == (5.0, None) and "19 of 20" not in page(one)
     assert found.steps == {"do-it": 10.0}
     assert "usually 10 s" in page(found)
 
@@ -242,6 +247,24 @@ def test_home_shows_what_is_not_done_with() -> None:
     shown = lists.home(sources(under_way=(waiting,), runs=(run("succeeded", 1),)))
     assert "asks go: Go?" in shown and "<code>r1</code>" in shown
     assert "All records" in shown
+
+
+def test_rows_of_the_home_page_lead_to_records_and_say_what_they_are() -> None:
+    """A tree is one row with all that somebody sees who needs it."""
+    changed = run("succeeded", 1)
+    lost = Now(changed.id, "Deploy it", "dev", "ann", "lost", "2026", "")
+    going = Now("r1", "Deploy it", "dev", "ann", "running", "2026", "")
+    check = parsed(PAGE.replace("kind: deploy", "kind: check").replace("alerts: [ItIsDown]\n", ""))
+    tree = Tree("t", "Is it?", Node("A?", 1), ("slow", "down"))
+    shown = lists.home(sources(runbooks=(check,), runs=(changed,), under_way=(lost, going), trees=(tree,)))
+    assert shown.count(f'href="records/index.html#{changed.id}"') == 2 and "index.html#r1" not in shown
+    assert shown.count("asks, then sends you on") == 1 and "slow<br>down" in shown
+    assert "<tr><td></td>" not in shown
+
+
+def test_the_card_begins_with_who_to_call_and_says_how_code_unfolds() -> None:
+    shown = page()
+    assert "<dl><dt>call</dt>" in shown and "<kbd>c</kbd>" in shown
 
 
 def test_what_is_stale_is_listed_by_owner() -> None:

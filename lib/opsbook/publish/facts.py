@@ -1,5 +1,6 @@
 """What the records say of a runbook: its last runs, how long they take, and whether anybody may rely on the page."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,9 @@ from opsbook.model.event import Outcome
 
 PROOF_LASTS = timedelta(days=90)
 """How long a run proves a page whose front matter says nothing of it (`review_every`)."""
+
+_ENOUGH = 10
+"""Runs from which on it can be said how long most of them take."""
 
 _LONGEST = 1e12
 """Seconds. No run takes longer; infinity and NaN are no times either."""
@@ -96,7 +100,8 @@ class Facts:
     """What is known of one runbook, as of a moment. Durations are seconds.
 
     `last` is the last run that says something of the page, `good` the last that succeeded; either may not be `shown`.
-    `rate` is the share of the last `counted` runs that succeeded, `slow` the 95th percentile of their times.
+    `rate` is the share of the last `counted` runs that succeeded, `slow` the 95th percentile of their times,
+    which a few runs do not have.
     """
 
     last: Run | None = None
@@ -132,7 +137,7 @@ def facts(runs: Iterable[Run], lasts: timedelta | None, now: datetime) -> Facts:
         rate=len(went_well) / len(verdicts) if verdicts else None,
         counted=len(verdicts),
         median=median(took) if took else None,
-        slow=took[min(len(took) - 1, int(0.95 * len(took)))] if took else None,
+        slow=took[math.ceil(0.95 * len(took)) - 1] if len(took) >= _ENOUGH else None,
         steps=_steps(went_well),
         fresh=good is not None and now - good.started <= (lasts or PROOF_LASTS),
     )

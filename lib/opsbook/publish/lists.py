@@ -1,6 +1,6 @@
 """Pages that lead to other pages: home, all runbooks, all records, what is stale, the environments."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -94,12 +94,17 @@ def _broken(sources: Sources) -> list[str]:
         for alert in runbook.front.alerts
     ]
     trees = [
-        (text(symptom), f'<a href="trees/{text(tree.name)}.html">{text(tree.title)}</a>', "asks, then sends you on")
+        (
+            "<br>".join(map(text, tree.symptoms or ("Something else",))),
+            f'<a href="trees/{text(tree.name)}.html">{text(tree.title)}</a>',
+            "asks, then sends you on",
+        )
         for tree in sources.trees
-        for symptom in (tree.symptoms or (tree.title,))
     ]
     urgent = [r for r in sources.runbooks if r.front.kind in ("incident", "recovery", "security", "check")]
-    shown = [("", _to(r), text(one_line(r.front.summary, 90))) for r in urgent if not r.front.alerts]
+    shown = [
+        (text(KINDS[r.front.kind]), _to(r), text(one_line(r.front.summary, 90))) for r in urgent if not r.front.alerts
+    ]
     lines = [rows(("you see", "go to", "what for"), [*sorted(alerts), *trees, *shown], "ob-broken")]
     return [*filter(None, lines), '<p><a href="runbooks/index.html">All runbooks</a></p>']
 
@@ -115,7 +120,13 @@ def _contacts(sources: Sources) -> list[str]:
     return list(filter(None, [rows(("environment", "contacts"), body, "ob-contacts")]))
 
 
+def _record(run: str, shown: str, listed: Collection[str]) -> str:
+    """A link to the row of its record, where it has one."""
+    return f'<a href="records/index.html#{text(run)}">{shown}</a>' if run in listed else shown
+
+
 def _open(sources: Sources) -> list[str]:
+    listed = {run.id for run in sources.runs}
     body = [
         (
             tag("span", text(each.state), class_=f"ob-outcome ob-{text(each.state)}"),
@@ -123,7 +134,7 @@ def _open(sources: Sources) -> list[str]:
             text(each.environment),
             text(each.operator),
             text(one_line(_doing(each), 90)),
-            f"<code>{text(each.run)}</code>",
+            _record(each.run, f"<code>{text(each.run)}</code>", listed),
         )
         for each in sources.under_way
     ]
@@ -136,7 +147,11 @@ def _doing(now: Now) -> str:
 
 def _changes(sources: Sources) -> list[str]:
     changing = [run for run in sources.runs if run.outcome not in ("checked", "refused")][:8]
-    body = ((outcome(r), text(r.title), text(r.environment), text(r.operator), moment(r.started)) for r in changing)
+    ids = {run.id for run in changing}
+    body = (
+        (outcome(r), _record(r.id, text(r.title), ids), text(r.environment), text(r.operator), moment(r.started))
+        for r in changing
+    )
     table = rows(("outcome", "what", "environment", "by", "started"), body, "ob-runs")
     return [table, '<p><a href="records/index.html">All records</a></p>'] if table else ["Nothing was run yet."]
 

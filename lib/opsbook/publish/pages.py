@@ -193,22 +193,24 @@ def card(runbook: Runbook, facts: Facts, context: Context) -> str:
     """Who owns it, what it does to what, how long it takes, and whether anybody may rely on it. One block of HTML."""
     front = runbook.front
     told = {
-        "kind": text(front.kind),
+        "call": "<br>".join(map(text, _contacts(context.environments))),
         "owner": text(front.owner or "nobody"),
+        "kind": text(front.kind),
         "takes": _takes(front.duration, facts),
         "locks": text(", ".join(front.lock) or "nothing"),
         "rollback": text(front.rollback),
         "last run": _last(facts.last),
         "succeeds": f"{facts.rate:.0%} of the last {_count(facts.counted, 'run')}" if facts.rate is not None else "",
         "alerts": ", ".join(f"<code>{text(alert)}</code>" for alert in front.alerts),
-        "call": "<br>".join(map(text, _contacts(context.environments))),
         "reviewed": text(front.reviewed) if front.reviewed else "",
     }
     lines = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in told.items() if value)
     state = tag("p", STATES[facts.state], class_=f"ob-state ob-{facts.state}")
     summary = tag("p", text(front.summary), class_="ob-summary") if front.summary else ""
     as_of = tag("p", f"as of {moment(context.now)}", class_="ob-as-of")
-    return tag("div", f"{summary}{state}<dl>{lines}</dl>{as_of}", class_="ob-card")
+    code = any(step.cells for section in runbook.sections for step in section.steps)
+    keys = tag("p", "Press <kbd>c</kbd> to unfold all code, and again to fold it.", class_="ob-keys") if code else ""
+    return tag("div", f"{summary}{state}<dl>{lines}</dl>{keys}{as_of}", class_="ob-card")
 
 
 def _contacts(environments: Iterable[Environment]) -> list[str]:
@@ -218,8 +220,9 @@ def _contacts(environments: Iterable[Environment]) -> list[str]:
 
 def _takes(expected: str | None, facts: Facts) -> str:
     said = [f"{text(expected)} expected"] if expected else []
-    if facts.median is not None and facts.slow is not None:
-        said.append(f"{duration(facts.median)} measured, at most {duration(facts.slow)} in 19 of 20")
+    if facts.median is not None:
+        most = f", at most {duration(facts.slow)} in 19 of 20" if facts.slow is not None else ""
+        said.append(f"{duration(facts.median)} measured{most}")
     return ", ".join(said)
 
 
