@@ -16,6 +16,7 @@ from opsbook.model.tree import Check, Tree
 from opsbook.publish.tree_page import picture, tree_page
 from opsbook.source import trees
 from tests.conftest import POLICY, Project, Terminal
+from tests.site.conftest import ROOT
 
 TREE = """\
 ---
@@ -88,6 +89,16 @@ def test_the_picture_has_every_question_and_is_well_formed() -> None:
     ]
     assert not [(a, b) for a in boxes for b in boxes if a is not b and overlap(a, b)]
     assert "<b>" not in picture(parsed())
+
+
+def test_the_picture_of_a_large_tree_fits_its_page_and_leads_on() -> None:
+    path = ROOT / "docs/trees/arcade.md"
+    tree = trees.parse(path.read_text(encoding="utf-8"), "docs/trees/arcade.md")
+    drawn = picture(tree)
+    assert float(ElementTree.fromstring(drawn).get("width", "0")) <= 936
+    assert 'href="../runbooks/rollback-service.md"' in drawn
+    long = "".join(f"{'    ' * n}- {'yes: ' if n else ''}A?\n{'    ' * (n + 1)}- no: B\n" for n in range(9))
+    assert "scroll it" in tree_page(parsed(f"{long}{'    ' * 9}- yes: C\n")) and "scroll it" not in tree_page(tree)
 
 
 def overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:

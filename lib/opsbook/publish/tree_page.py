@@ -2,15 +2,19 @@
 
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from opsbook.model.text import one_line
 from opsbook.model.tree import Node, Tree
 from opsbook.publish.html import plain_text, scalar, tag, text
 
-_WIDE, _GAP_X, _GAP_Y, _LINE, _PAD = 210, 90, 18, 16, 10
-"""Measures of the picture, in the units of its viewBox."""
-_LETTERS = 30
+_WIDE, _GAP_X, _GAP_Y, _LINE, _PAD = 126, 34, 26, 16, 8
+"""Measures of the picture, in the units of its viewBox: six questions in a row fit beside each other."""
+_LETTERS = 17
+_FRAME = 936
+"""How wide a page shows it without scrolling."""
+_LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
 
 
 def tree_page(tree: Tree) -> str:
@@ -27,6 +31,7 @@ def tree_page(tree: Tree) -> str:
         "\n".join(_listed(tree.root, "", 0)),
         "</div>",
         "## As a picture",
+        _hint(tree),
         tag("div", picture(tree), class_="ob-picture", tabindex="0"),
         tree.outro,
     ]
@@ -78,12 +83,21 @@ class _Box:
         return self.top + self.high / 2
 
 
+def _hint(tree: Tree) -> str:
+    wide = _wide(_all(_box(tree.root, "", 0))) > _FRAME
+    return tag("p", "It is wider than the page: scroll it to the right.", class_="ob-measured") if wide else ""
+
+
+def _wide(boxes: Iterable[_Box]) -> float:
+    return max(box.left for box in boxes) + _WIDE
+
+
 def picture(tree: Tree) -> str:
     """The tree as an SVG from left to right. Its colours come from the page."""
     root = _box(tree.root, "", 0)
-    high = _place(root, 0.0)
+    high = _place(root, float(_LINE))
     boxes = list(_all(root))
-    wide = max(box.left for box in boxes) + _WIDE
+    wide = _wide(boxes)
     drawn = "".join(f"{_edges(box)}{_drawn(box)}" for box in boxes)
     title = tag("title", text(tree.title))
     size = f"0 0 {wide + 2:.0f} {high + 2:.0f}"
@@ -123,7 +137,10 @@ def _drawn(box: _Box) -> str:
         tag("text", text(line), x=f"{box.left + 1 + _PAD:.0f}", y=f"{box.top + _PAD + _LINE * (n + 0.8):.0f}")
         for n, line in enumerate(box.lines)
     )
-    return tag("g", frame + lines, class_=f"ob-{kind}")
+    link = _LINK.search(box.node.text)
+    # Where it leads on the site, whoever writes the page's other links says too.
+    shown = tag("a", frame + lines, href=link[1]) if link else frame + lines
+    return tag("g", shown, class_=f"ob-{kind}")
 
 
 def _edges(box: _Box) -> str:
@@ -132,6 +149,8 @@ def _edges(box: _Box) -> str:
     for child in box.children:
         bend, x, y = start + _GAP_X / 2, child.left, child.middle
         path = f"M{start:.0f} {box.middle:.0f} C{bend:.0f} {box.middle:.0f} {bend:.0f} {y:.0f} {x:.0f} {y:.0f}"
-        label = tag("text", text(child.label), x=f"{x - 8:.0f}", y=f"{y - 5:.0f}", class_="ob-answer")
+        # Above its box, where no line goes.
+        said = text(one_line(child.label, _LETTERS))
+        label = tag("text", said, x=f"{x + _WIDE:.0f}", y=f"{child.top - 4:.0f}", class_="ob-answer")
         found.append(tag("path", d=path) + label)
     return "".join(found)
