@@ -10,6 +10,7 @@ import pytest
 from opsbook import flow, settings
 from opsbook.flow import publishing
 from opsbook.model.redact import Redactor
+from opsbook.publish import record_page
 from opsbook.publish.lists import Sources
 from opsbook.record.journal import Journal
 from tests.conftest import HOSTS, POLICY, Project
@@ -137,3 +138,17 @@ def test_a_check_is_no_proof_and_no_last_run(small: Project) -> None:
     record(small, outcome="checked")
     facts = gathered(small).known(gathered(small).runbooks[0])
     assert (facts.state, facts.last) == ("never", None)
+
+
+@pytest.mark.parametrize(
+    ("started", "ended", "said"),
+    [
+        ("2026-11-20T10:00:00.123Z", "2026-11-20T10:01:05.999Z", "2026-11-20 10:00:00 to 10:01:05 UTC"),
+        ("2026-11-20T23:59:00Z", "2026-11-21T00:01:00Z", "2026-11-20 23:59:00 UTC to 2026-11-21 00:01:00 UTC"),
+        ("2026-11-20T10:00:00Z", None, "2026-11-20 10:00:00 UTC to no end"),
+        ("<b>", "0001-01-01T00:00:00+23:00", "&lt;b&gt; to 0001-01-01T00:00:00+23:00"),
+    ],
+)
+def test_the_page_of_a_record_says_times_for_people(started: str, ended: str | None, said: str) -> None:
+    told = {"run": RUN, "title": "One", "environment": "dev", "started": started, "ended": ended, "outcome": "failed"}
+    assert said in record_page.page(told, {})

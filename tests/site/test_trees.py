@@ -95,7 +95,7 @@ def test_the_picture_of_a_large_tree_fits_its_page_and_leads_on() -> None:
     path = ROOT / "docs/trees/arcade.md"
     tree = trees.parse(path.read_text(encoding="utf-8"), "docs/trees/arcade.md")
     drawn = picture(tree)
-    assert float(ElementTree.fromstring(drawn).get("width", "0")) <= 936
+    assert float(ElementTree.fromstring(drawn).get("width", "0")) <= 910
     assert 'href="../runbooks/rollback-service.md"' in drawn
     long = "".join(f"{'    ' * n}- {'yes: ' if n else ''}A?\n{'    ' * (n + 1)}- no: B\n" for n in range(9))
     assert "scroll it" in tree_page(parsed(f"{long}{'    ' * 9}- yes: C\n")) and "scroll it" not in tree_page(tree)

@@ -4,6 +4,7 @@ What hosts and people said is text here: every value is escaped, and the page fo
 """
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from opsbook.model.text import duration, slug
@@ -17,10 +18,11 @@ _STYLE = """
 --wait:#8a5a00}
 @media (prefers-color-scheme:dark){:root{--ink:#e8edf2;--quiet:#b4bfca;--line:#36454f;--panel:#1b2732;--good:#6fd394;
 --bad:#ff9d95;--wait:#f2c463}body{background:#111a22}}
-body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);max-width:60rem;margin:0 auto;padding:1rem}
+body{font:16px/1.5 "Ops Text",system-ui,sans-serif;color:var(--ink);max-width:60rem;margin:0 auto;padding:1rem}
 h1{margin-bottom:.2rem}h2{border-bottom:1px solid var(--line);margin-top:2rem}
 table{border-collapse:collapse;width:100%}th{text-align:left;color:var(--quiet);font-weight:400}
 td,th{padding:.3rem .8rem .3rem 0;border-bottom:1px solid var(--line);vertical-align:top;overflow-wrap:anywhere}
+pre,code{font-family:"Ops Mono",ui-monospace,monospace}
 pre{background:var(--panel);padding:.7rem;overflow-x:auto;white-space:pre-wrap;overflow-wrap:anywhere}
 .o{font-weight:700}.succeeded,.checked{color:var(--good)}.failed,.rollback-failed,.lost,.refused,.unknown,
 .interrupted,.timeout,.died{color:var(--bad)}.waiting,.cancelled,.rolled-back,.skipped,.unpredictable{color:var(--wait)}
@@ -49,7 +51,7 @@ def _body(title: str, told: Mapping[str, Any], outputs: Mapping[str, str]) -> It
     yield tag("p", f"{_state(told.get('outcome'))} {text(told.get('reason') or '')}")
     by = ", then ".join(map(str, told.get("operators") or [told.get("operator") or "—"]))
     took = told.get("seconds")
-    line = f"{told.get('run')} · by {by} · {told.get('started')} to {told.get('ended')}"
+    line = f"{told.get('run')} · by {by} · {_span(told.get('started'), told.get('ended'))}"
     yield tag("p", text(line + (f" · {duration(took)}" if took is not None else "")), class_="q")
     if told.get("unknown"):
         yield tag("h2", "Nobody knows what became of")
@@ -66,6 +68,22 @@ def _body(title: str, told: Mapping[str, Any], outputs: Mapping[str, str]) -> It
     yield tag(
         "p", f"<code>opsbook records verify {run}</code> says whether this record is as it was sealed.", class_="q"
     )
+
+
+def _span(started: object, ended: object) -> str:
+    """From when to when, to the second; the day and the zone are said once where they are the same."""
+    first, last = _time(started), _time(ended)
+    if first[:10] == last[:10] and first.endswith(" UTC") and last.endswith(" UTC"):
+        return f"{first.removesuffix(' UTC')} to {last[11:]}"
+    return f"{first} to {last}"
+
+
+def _time(value: object) -> str:
+    try:
+        found = datetime.fromisoformat(str(value))
+        return found.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if found.tzinfo else str(value)
+    except (ValueError, OverflowError):
+        return str(value or "no end")
 
 
 def _part(title: str, content: str) -> Iterator[str]:

@@ -9,10 +9,10 @@ from opsbook.model.text import one_line
 from opsbook.model.tree import Node, Tree
 from opsbook.publish.html import plain_text, scalar, tag, text
 
-_WIDE, _GAP_X, _GAP_Y, _LINE, _PAD = 126, 34, 26, 16, 8
+_WIDE, _GAP_X, _GAP_Y, _LINE, _PAD = 124, 30, 26, 16, 8
 """Measures of the picture, in the units of its viewBox: six questions in a row fit beside each other."""
 _LETTERS = 17
-_FRAME = 936
+_FRAME = 910
 """How wide a page shows it without scrolling."""
 _LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
 
