@@ -405,7 +405,9 @@ def test_no_link_leads_nowhere(site: Path, chromium: Any) -> None:
     page = chromium.new_page()
     for path in set(site.rglob("*.html")) - {site / "404.html"}:
         page.goto(path.as_uri())
-        for link in page.evaluate("[...document.querySelectorAll('a[href]')].map((a) => a.href)"):
+        for link in page.evaluate(
+            "[...document.querySelectorAll('a[href]')].map((a) => new URL(a.getAttribute('href'), a.baseURI).href)"
+        ):
             if link.startswith("file:"):
                 assert Path(link.removeprefix("file://").partition("#")[0].partition("?")[0]).is_file(), (path, link)
     page.close()
