@@ -101,7 +101,15 @@ def picture(tree: Tree) -> str:
     drawn = "".join(f"{_edges(box)}{_drawn(box)}" for box in boxes)
     title = tag("title", text(tree.title))
     size = f"0 0 {wide + 2:.0f} {high + 2:.0f}"
-    return tag("svg", title + drawn, viewBox=size, role="img", width=f"{wide:.0f}", xmlns="http://www.w3.org/2000/svg")
+    return tag(
+        "svg",
+        title + drawn,
+        viewBox=size,
+        role="group",
+        aria_label=tree.title,
+        width=f"{wide:.0f}",
+        xmlns="http://www.w3.org/2000/svg",
+    )
 
 
 def _box(node: Node, label: str, depth: int) -> _Box:
