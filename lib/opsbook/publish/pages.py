@@ -31,6 +31,9 @@ STATES = {
 
 _HEADING = re.compile(r"(?P<level>#{1,6})\s+(?P<title>.*?)\s*#*\s*$")
 _ATTRIBUTES = re.compile(r"\s*\{(?P<inner>:[^{}]*|\s*[#.][^{}]*)\}$")
+_WORTH_SAYING = 1.0
+"""Seconds of a step below which nobody waits for it."""
+
 _EXPECTED = re.compile(r" {0,3}(?:\*\*|__)?Expected(?:\*\*|__)?:")
 
 
@@ -142,7 +145,7 @@ class _Body:
     def _measured(self, step: Step) -> Iterator[str]:
         seconds = self._facts.steps.get(step.id)
         said = ["by hand"] if step.manual else []
-        said += [f"usually {duration(seconds)}"] if seconds is not None else []
+        said += [f"usually {duration(seconds)}"] if seconds is not None and seconds >= _WORTH_SAYING else []
         if said:
             yield from ("", tag("p", text(" · ".join(said)), class_="ob-measured"), "")
 
