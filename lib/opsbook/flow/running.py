@@ -188,6 +188,8 @@ def make_job(
 ) -> runner.Job:
     """The job of a run; `past` is what it did before (in `events`), `stale` are requests that were left."""
     wanted = Wanted(settings, drafted, planned, folder.name, manner.emergency, events)
+    # What was undone half-way because a file was saved meanwhile would help nobody.
+    check = (lambda: None) if manner.wishes.undo else partial(_check_plan, wanted)
     seen = context(settings, drafted.environment, folder.name, manner.mode)
     # Requests that name the operator must stay the same when somebody else goes on with the run.
     seen |= {"operator": past.operator} if past.operator else {}
@@ -203,7 +205,7 @@ def make_job(
         root=settings.root,
         inbox=folder / "inbox",
         stale=stale,
-        acquire=acquire(settings, folder.name, planned, operator(), partial(_check_plan, wanted)),
+        acquire=acquire(settings, folder.name, planned, operator(), check),
         allow=allowing(wanted, manner.mode, undo=manner.wishes.undo),
         queue=partial(queue.place, settings.state, folder.name, planned.locks),
         wait=manner.wait,
