@@ -211,7 +211,7 @@ CHANGES = {
     "a role": ("playbooks/roles/app/tasks/main.yml", "- ansible.builtin.ping:\n    data: other\n"),
     "a helper": ("lib/team/__init__.py", "x = 1\n"),
     "the inventory": ("playbooks/inventories/prod/hosts.yml", "all:\n  hosts:\n    web-9:\n"),
-    "the policy": (PROD, "title: Production\nprotected: true\napprovals: 1\nsandbox: true\n"),
+    "the policy": (PROD, "title: Production\nprotected: true\napprovals: 1\norder: 2\n"),
 }
 
 
@@ -454,6 +454,9 @@ def test_a_label_that_the_environment_wants(team: Team) -> None:
         ("windows", "[{begin: '25:00'}]", "windows.0.begin"),
         ("approval_valid", "soon", "is not a duration"),
         ("approvals", "-1", "approvals"),
+        ("approval_valid", "3650000d", "is longer than ten years"),
+        ("windows", "[{days: []}]", "windows.0.days"),
+        ("protected", "true\nsandbox: true", "can be neither protected nor want approvals"),
     ],
 )
 def test_a_policy_that_is_wrong_is_said(team: Team, key: str, value: str, says: str) -> None:

@@ -96,6 +96,14 @@ def test_a_signature_that_is_gone(team: Team) -> None:
     assert f"{folder.name}: seal.json.sig: missing" in said
 
 
+def test_what_is_no_file_in_place_of_a_signature(team: Team) -> None:
+    folder = sealed.make(team, 1)
+    (folder / "seal.json.sig").symlink_to("record.json")
+    code, said = verify(team)
+    assert code == 1
+    assert "seal.json.sig: was added after the seal" in said
+
+
 def test_a_seal_made_anew_without_a_key_says_that_it_is_not_signed(team: Team) -> None:
     folder = signed(team)
     (folder / "record.json").write_text("{}")

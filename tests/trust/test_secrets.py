@@ -78,6 +78,7 @@ def leaked(project: Project) -> Path:
     project.write(ENVIRONMENT, POLICY + "secrets:\n  token: file:token\n")
     sealed.make(project, 2)
     folder = sealed.make(project, 1)
+    (folder / "plan.json").write_text('{"secrets": {}}')
     (folder / "outputs/long.txt").write_text("said %68unter2-hunter2 and aHVudGVyMi1odW50ZXIy\n")
     (folder / "seal.json").unlink()
     *_, (_, head) = store.chain(folder)

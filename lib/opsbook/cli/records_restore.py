@@ -3,9 +3,14 @@
 import argparse
 
 from opsbook import flow
-from opsbook.cli import common, records_scan
+from opsbook.cli import common, inputs, records_scan
 from opsbook.cli.text import say
+from opsbook.errors import InputError
+from opsbook.plan import bind
 from opsbook.policy import environment
+from opsbook.record import store
+
+_HINT = "Use a terminal: what is not known is not found."
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -17,8 +22,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
-    known = flow.secrets_of(settings, options.environment or environment.names(settings))
-    run = flow.restore(settings, options.run, known, options.reason)
+    record = store.find(settings.records, options.run)
+    prompted = [name for name, reference in flow.secrets_in(record).items() if reference == bind.PROMPT]
+    typed = inputs.unseen(prompted)
+    if absent := [name for name in prompted if name not in typed]:
+        raise InputError([f"Somebody typed the secret {name}: it has to be typed again." for name in absent], _HINT)
+    names = options.environment or environment.names(settings)
+    run = flow.restore(settings, record, names, typed, options.reason)
     if options.json:
         common.print_json({"run": run, "restored": True})
     else:

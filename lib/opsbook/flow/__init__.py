@@ -33,6 +33,7 @@ from opsbook.flow.retention import hold, prune, release
 from opsbook.flow.running import Finished, Manner, OnStart, run
 from opsbook.flow.scanning import Scanned, restore, scan
 from opsbook.flow.scanning import redactor as secrets_of
+from opsbook.flow.scanning import references as secrets_in
 from opsbook.flow.sessions import session
 from opsbook.flow.signing import Verified, verified
 from opsbook.flow.site_place import check_place, mark_place
@@ -90,6 +91,7 @@ __all__ = [
     "run_notebook",
     "runbook_checks",
     "scan",
+    "secrets_in",
     "secrets_of",
     "send",
     "session",

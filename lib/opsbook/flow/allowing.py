@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,13 @@ from opsbook.policy import requests, sign, signers, windows
 from opsbook.policy.signers import Signers
 from opsbook.record import journal, store
 from opsbook.settings import CONFIG, Settings
+from opsbook.source import catalog
 
-COMMITTED = ("runbooks", "procedures", "playbooks", "lib", CONFIG)
+COMMITTED = ("runbooks", "procedures", "playbooks", "lib", "ansible.cfg", CONFIG)
 """What has to be as it is committed before it may run in a protected environment."""
+
+_LONGEST_WAIT = timedelta(days=14)
+"""How long a run may have waited for the approval that it began with."""
 
 _NEVER_WAIT = frozenset({"incident", "recovery"})
 """Kinds that no window holds up."""
@@ -104,8 +109,13 @@ def _allowed(wanted: Wanted) -> Allowed:
 
 def _spend(wanted: Wanted, counted: Iterable[Signed]) -> None:
     """Raises Refused if another run began with one of them since it was looked at."""
+    taken: list[Signed] = []
     for each in counted:
-        if not requests.spend(_folder(wanted), each.approval, wanted.run):
+        if requests.spend(_folder(wanted), each.approval, wanted.run):
+            taken.append(each)
+        else:
+            for other in taken:
+                requests.give_back(_folder(wanted), other.approval)
             raise Refused(f"Another run began with the approval of {each.approver.principal} just now.", "Ask again.")
 
 
@@ -116,6 +126,9 @@ def _known(wanted: Wanted) -> Signers | None:
         shown = ", ".join(changed[:5]) + (f" and {len(changed) - 5} more" if len(changed) > 5 else "")
         said = f"{wanted.planned.environment} is protected, and not everything is committed: {shown}."
         raise Refused(said, "Commit it, or put it back.")
+    if policy.protected and wanted.drafted.runbook.source != catalog.load(settings, wanted.planned.runbook).source:
+        said = f"{wanted.planned.environment} is protected, and this page is not the one that is committed."
+        raise Refused(said, "Commit it and start a new run, or roll this one back.")
     if not (policy.protected or policy.approvals):
         return None
     return signers.committed(settings.root, settings.allowed_signers, settings.protected_branch)
@@ -126,19 +139,27 @@ def _operator(wanted: Wanted, known: Signers | None) -> tuple[Person, dict[str, 
     user = operator()
     if known is None:
         return Person(user), {}
-    now = journal.now()
-    told = {"kind": "operator", "plan": wanted.planned.digest, "run": wanted.run, "by": user, "signed": now}
-    data = canonical(told)
     hint = f"Whoever runs something in {wanted.planned.environment} signs it: opsbook doctor says what is missing."
     if wanted.settings.signing_key is None:
         raise Refused("There is no key to sign with: name it in opsbook.toml (signing_key).", hint)
     try:
-        signature = sign.sign(wanted.settings.signing_key, sign.OPERATOR, data)
+        now, data, signature = _statement(wanted.settings.signing_key, wanted.planned.digest, wanted.run, user)
         found = sign.signer(known.text, sign.OPERATOR, data, signature, datetime.fromisoformat(now))
     except (sign.Unsigned, sign.BadSignature) as error:
         raise Refused(f"This run cannot be signed: {error}.", hint) from error
     name = f"operator-{now.replace(':', '')}"
     return Person(user, found.principal, found.key), {f"{name}.json": data, f"{name}.sig": signature.encode()}
+
+
+@lru_cache(maxsize=8)
+def _statement(key: Path, digest: str, run: str, user: str) -> tuple[str, bytes, str]:
+    """When this process signed that it runs this, what it signed, and the signature. Raises Unsigned.
+
+    Once: a key may want a finger each time, and a run may wait for hours.
+    """
+    now = journal.now()
+    data = canonical({"kind": "operator", "plan": digest, "run": run, "by": user, "signed": now})
+    return now, data, sign.sign(key, sign.OPERATOR, data)
 
 
 def _goes_on(wanted: Wanted, me: Person, earlier: Sequence[dict[str, Any]]) -> None:
@@ -154,7 +175,7 @@ def _goes_on(wanted: Wanted, me: Person, earlier: Sequence[dict[str, Any]]) -> N
 
 def _approved(wanted: Wanted, me: Person, known: Signers | None) -> list[tuple[Signed, str]]:
     """The approvals that count, each with its signature. Raises Refused, or NotYet while there are too few."""
-    policy, folder = wanted.drafted.environment.policy, _folder(wanted)
+    policy = wanted.drafted.environment.policy
     if not policy.approvals or known is None:
         return []
     found = list(_signed(wanted, known))
@@ -164,11 +185,19 @@ def _approved(wanted: Wanted, me: Person, known: Signers | None) -> list[tuple[S
     if judged.rejected:
         raise Refused(f"{wanted.planned.id}: {judged.rejected}.", "Ask whoever rejected it.")
     if len(judged.counted) < policy.approvals:
-        if requests.asking(folder) != wanted.run:
+        if not _asked(wanted):
             ask(wanted, wanted.run)
         raise NotYet(_missing(wanted, judged), _how(wanted.planned))
     chosen = judged.counted[: policy.approvals]
     return [(each, signature) for each, signature in found if each in chosen]
+
+
+def _asked(wanted: Wanted) -> bool:
+    """Whether approvers see the request already, be it for this run or for another that still waits."""
+    run = requests.asking(_folder(wanted))
+    seen = any(each.plan.id == wanted.planned.id for each in requests.waiting(wanted.settings.state))
+    record = store.exact(wanted.settings.records, run) if run and run != wanted.run else None
+    return seen and (run in ("", wanted.run) or (record is not None and record.state == "running"))
 
 
 def _missing(wanted: Wanted, judged: Judged) -> str:
@@ -195,6 +224,8 @@ def _signed(wanted: Wanted, known: Signers) -> Iterator[tuple[Signed, str]]:
         try:
             at = datetime.fromisoformat(approval.signed)
             who = sign.signer(known.text, sign.APPROVAL, approval.statement(), signature, at)
+            # A key that does not count any more does not count by saying an earlier time.
+            sign.signer(known.text, sign.APPROVAL, approval.statement(), signature, datetime.now(UTC))
             yield Signed(approval, Person(approval.by, who.principal, who.key), spent=used), signature
         except (sign.BadSignature, sign.Unsigned) as error:
             yield Signed(approval, Person(approval.by), problem=str(error)), signature
@@ -202,7 +233,8 @@ def _signed(wanted: Wanted, known: Signers) -> Iterator[tuple[Signed, str]]:
 
 def _used(wanted: Wanted, approval: str, signed: str) -> str:
     """The run whose record says that it began with it: the marker beside the plan may be gone."""
-    first = signed[:10].replace("-", "")
+    # A run is called by the day on which it began to wait.
+    first = f"{datetime.fromisoformat(signed).astimezone(UTC) - _LONGEST_WAIT:%Y%m%d}"
     for folder in store.newest(wanted.settings.records):
         if folder.name[:8] < first:
             break

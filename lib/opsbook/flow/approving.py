@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from opsbook import files
-from opsbook.errors import InputError, Refused
+from opsbook.errors import InputError, OpsbookError, Refused
 from opsbook.flow import allowing
 from opsbook.flow.allowing import Wanted
 from opsbook.flow.context import operator
@@ -22,6 +22,9 @@ from opsbook.policy import requests, sign, signers
 from opsbook.record import store
 from opsbook.settings import Settings
 from opsbook.source import catalog
+
+_UNUSABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+"""What a file of another shape raises."""
 
 REVIEWS = "reviews"
 """Folder beside the records: a sealed record does not change, so what is said of it lies here."""
@@ -66,7 +69,11 @@ def planned_again(settings: Settings, wanted: str) -> Draft:
 
 def _drafted(settings: Settings, planned: Plan) -> Draft:
     bound = Bound(dict(planned.parameters), dict(planned.secrets))
-    return Draft(catalog.load(settings, planned.runbook), environments.load(settings, planned.environment), bound)
+    runbook = catalog.load(settings, planned.runbook)
+    if runbook.front.environments and planned.environment not in runbook.front.environments:
+        said = f"{runbook.name} may not run in {planned.environment}, only in {', '.join(runbook.front.environments)}."
+        raise InputError(said, "Nothing ran.")
+    return Draft(runbook, environments.load(settings, planned.environment), bound)
 
 
 def _changed(settings: Settings, found: requests.Request, drafted: Draft) -> list[str]:
@@ -191,8 +198,9 @@ def follow_ups(settings: Settings) -> Iterator[FollowUp]:
             continue
         try:
             due = datetime.fromisoformat(told["started"]) + timedelta(seconds=span_seconds(told["review_within"]))
-        except (TypeError, ValueError):
-            due = now
+            late = now > due
+        except (TypeError, ValueError, KeyError, AttributeError, OverflowError):
+            due, late = now, True
         operators = tuple(told.get("operators") or ())
         yield FollowUp(
             record.id,
@@ -201,7 +209,7 @@ def follow_ups(settings: Settings) -> Iterator[FollowUp]:
             operators,
             told["emergency"],
             due.isoformat(),
-            now > due,
+            late,
         )
 
 
@@ -214,10 +222,16 @@ def _reviewed(settings: Settings, run: str) -> bool:
         told = json.loads(data)
         known = signers.committed(settings.root, settings.allowed_signers, settings.protected_branch)
         who = sign.signer(known.text, sign.REVIEW, data, signature, datetime.fromisoformat(told["signed"]))
-    except (OSError, ValueError, KeyError, TypeError, Refused, sign.BadSignature, sign.Unsigned):
+        same = told["run"] == run and told["seal"] == _sealed(settings, run) and data == canonical(told)
+        return same and not _worked(settings, run, Person(told["by"], who.principal, who.key))
+    except (OSError, OpsbookError, sign.BadSignature, sign.Unsigned, *_UNUSABLE):
         return False
-    same = told.get("run") == run and data == canonical(told)
-    return same and not _worked(settings, run, Person(told.get("by", ""), who.principal, who.key))
+
+
+def _sealed(settings: Settings, run: str) -> str:
+    """The digest of the seal that a run has now: one that went on since its review is reviewed again."""
+    record = store.exact(settings.records, run)
+    return files.sha256(record.folder / store.SEAL) if record and record.state == "sealed" else ""
 
 
 def _worked(settings: Settings, run: str, person: Person) -> bool:
@@ -241,7 +255,9 @@ def review(settings: Settings, wanted: str, note: str, *, ask: bool) -> str:
     if not note.strip():
         raise InputError("A review says something.", "Write what you found: --note TEXT.")
     now = datetime.now(UTC)
-    seal = files.sha256(record.folder / store.SEAL) if (record.folder / store.SEAL).exists() else ""
+    seal = _sealed(settings, record.id)
+    if not seal:
+        raise InputError(f"{record.id} has no seal: it is not over.", "Go on with it, or roll it back, first.")
     said = {"kind": "review", "run": record.id, "seal": seal, "note": note, "by": operator()}
     data = canonical({**said, "signed": now.isoformat(timespec="seconds")})
     signature, who = _signed(settings, sign.REVIEW, data, now, ask=ask)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from opsbook.errors import InputError, Refused
 from opsbook.files import guarded
+from opsbook.flow.approving import follow_ups
 from opsbook.flow.context import operator
 from opsbook.policy import lock
 from opsbook.record import journal, logbook, retention, store
@@ -68,7 +69,8 @@ def prune(settings: Settings, *, remove: bool) -> Pruned:
     with guarded(settings.records / _GUARD):
         if remove:
             retention.finish(settings.records)
-        kept = {*retention.holds(settings.records), *_locking(settings)}
+        reviews = {each.run for each in follow_ups(settings)}
+        kept = {*retention.holds(settings.records), *_locking(settings), *reviews}
         old = tuple(retention.expired(store.records(settings.records), policy, datetime.now(UTC), kept))
         if not remove:
             return Pruned(old, removed=False)

@@ -1,6 +1,7 @@
 """Look for secrets in records, as they are known today; and let a record out of quarantine once they are changed."""
 
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,17 +25,31 @@ class Scanned:
 
 def redactor(settings: Settings, names: Iterable[str]) -> Redactor:
     """Knows every secret of these environments. Raises InputError with everything that cannot be had."""
+    return _knowing(settings, {name: {} for name in names}, {})
+
+
+def _knowing(settings: Settings, wanted: Mapping[str, Mapping[str, str]], typed: Mapping[str, str]) -> Redactor:
+    """Knows the secrets of environments, and of these references in each of them; `typed` are values by name."""
     found = Redactor()
     problems: list[str] = []
-    for name in names:
+    for name, references in wanted.items():
         try:
-            vault(settings, environments.load(settings, name), {}, {}, found)
+            vault(settings, environments.load(settings, name), references, typed, found)
         except InputError as error:
             problems += error.problems
     if problems:
         hint = "What is not known is not found. Name the environments whose secrets you can read: -e ENV."
         raise InputError(problems, hint)
     return found
+
+
+def references(record: store.Record) -> dict[str, str]:
+    """Where the secrets of a run's parameters came from. Raises InputError if its plan cannot be read."""
+    try:
+        found = json.loads(record.text("plan.json"))["secrets"]
+        return {str(name): str(reference) for name, reference in found.items()}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise record.damaged("plan.json") from error
 
 
 def scan(settings: Settings, records: Iterable[store.Record], known: Redactor, *, move: bool) -> Iterator[Scanned]:
@@ -48,13 +63,20 @@ def scan(settings: Settings, records: Iterable[store.Record], known: Redactor, *
         yield Scanned(record.id, found, quarantined=there or move)
 
 
-def restore(settings: Settings, wanted: str, known: Redactor, reason: str) -> str:
-    """Put a record back among the others; returns the run. Raises InputError while it holds a secret of today."""
-    record = store.find(settings.records, wanted)
+def restore(
+    settings: Settings, record: store.Record, names: Iterable[str], typed: Mapping[str, str], reason: str
+) -> str:
+    """Put a record back among the others; returns the run. Raises InputError while it holds a secret of today.
+
+    Looked for are the secrets of the environments named, of the run's own, and of its parameters, of which `typed`
+    has those that a person typed.
+    """
     if record.folder.parent.name != store.QUARANTINE:
         raise InputError(f"{record.id} is not in quarantine.", "opsbook doctor names those that are.")
     if not reason.strip():
         raise InputError("The reason is empty.", "Say why nothing can be done with it any more: --reason WHY.")
+    own = str(record.glance()["environment"] or "")
+    known = _knowing(settings, {**{name: {} for name in names}, own: references(record)}, typed)
     if found := seal.scan(record.folder, known):
         said = f"{record.id} still holds a secret as it is today, in {', '.join(found)}."
         raise InputError(said, "Change that secret first: whoever read the record knows it.")

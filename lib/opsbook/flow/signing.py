@@ -58,7 +58,7 @@ def _verified(record: store.Record, known: Signers | None) -> Verified:
         return Verified(record.id, flaws, unsigned=signature.unsigned or "nobody was asked to sign it")
     try:
         return Verified(record.id, flaws, _whose(signature, known))
-    except (sign.BadSignature, sign.Unsigned) as error:
+    except (sign.BadSignature, sign.Unsigned, ValueError, OverflowError) as error:
         return Verified(record.id, (*flaws, seal.Flaw(store.SIGNATURE, str(error))))
 
 

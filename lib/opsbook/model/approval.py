@@ -14,10 +14,13 @@ from opsbook.model.effect import canonical
 from opsbook.model.environment import Policy
 from opsbook.model.front import span_seconds
 
+_FIRST_YEAR, _LAST_YEAR = 2000, 9000
+
 
 def _moment(text: str) -> str:
-    if datetime.fromisoformat(text).tzinfo is None:
-        raise ValueError("a time without a zone is none")
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None or not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+        raise ValueError("a time without a zone is none, and nobody signed anything in such a year")
     return text
 
 
@@ -87,17 +90,25 @@ class Judged:
 def judge(
     found: Sequence[Signed], digest: str, run: str, policy: Policy, working: Collection[Person], now: datetime
 ) -> Judged:
-    """Which approvals count for this run of this plan. `working` are all who run it, or went on with it."""
-    counted: dict[str, Signed] = {}
-    complaints, rejected = [], ""
+    """Which approvals count for this run of this plan. `working` are all who run it, or went on with it.
+
+    Of `found`, oldest first, the last word of each person counts.
+    """
+    latest: dict[str, Signed] = {}
+    complaints = []
     for each in found:
         if why := _why_not(each, digest, run, policy, working, now):
             complaints.append(f"The approval of {each.approver.principal or each.approval.by} does not count: {why}.")
-        elif each.approval.decision == "reject":
-            rejected = f"{each.approver.principal} rejected it: {each.approval.note}"
         else:
-            counted.setdefault(each.approver.principal, each)
-    return Judged(tuple(counted.values()), tuple(complaints), rejected)
+            latest[each.approver.principal] = each
+    counted: list[Signed] = []
+    for each in latest.values():
+        if each.approval.decision == "reject":
+            said = f"{each.approver.principal} rejected it: {each.approval.note}"
+            return Judged((), tuple(complaints), said)
+        if not any(each.approver.is_also(other.approver) for other in counted):
+            counted.append(each)
+    return Judged(tuple(counted), tuple(complaints))
 
 
 def _why_not(
@@ -115,9 +126,7 @@ def _reasons(
         yield each.problem
     if approval.plan != digest:
         yield "it is for another plan"
-    if approval.decision == "reject":
-        return
-    if any(approver.is_also(person) for person in working):
+    if approval.decision == "approve" and any(approver.is_also(person) for person in working):
         yield "nobody approves his own run"
     if policy.approvers and approver.principal not in policy.approvers:
         yield f"only {', '.join(policy.approvers)} may approve here"
@@ -127,5 +136,5 @@ def _reasons(
         yield f"it expired on {expires:%Y-%m-%d at %H:%M UTC}"
     if signed > now + timedelta(minutes=5):
         yield f"it was signed in the future, on {signed:%Y-%m-%d at %H:%M UTC}"
-    if each.spent and each.spent != run:
+    if approval.decision == "approve" and each.spent and each.spent != run:
         yield f"{each.spent} used it already"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from opsbook.model.front import span_seconds
 
@@ -40,14 +40,22 @@ class Window(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     days: tuple[Day, ...] = Field(
-        ("mon", "tue", "wed", "thu", "fri", "sat", "sun"), description="On which days it begins", examples=[["mon"]]
+        ("mon", "tue", "wed", "thu", "fri", "sat", "sun"),
+        min_length=1,
+        description="On which days it begins",
+        examples=[["mon"]],
     )
     begin: Clock = Field("00:00", description="When it begins, in time_zone", examples=["09:00"])
     end: Clock = Field("00:00", description="When it ends; 00:00 is midnight", examples=["17:00"])
 
 
+_LONGEST = 3650 * 86400
+"""Seconds. No review is due in more than ten years."""
+
+
 def _span(value: str) -> str:
-    span_seconds(value)
+    if span_seconds(value) > _LONGEST:
+        raise ValueError(f"{value} is longer than ten years")
     return value
 
 
@@ -118,6 +126,13 @@ class Policy(BaseModel):
         "inventory, or exec:PROGRAM ARGUMENT for what a program prints. Each run fetches them, and each resume again",
         examples=[{"token": "env:DEPLOY_TOKEN", "pin": "vault:door_pin"}],
     )
+
+    @model_validator(mode="after")
+    def _guarded(self) -> "Policy":
+        """A sandbox is open to sessions and to other tools, which sign nothing."""
+        if self.sandbox and (self.protected or self.approvals):
+            raise ValueError("a sandbox is open to everybody: it can be neither protected nor want approvals")
+        return self
 
     @field_validator("secrets")
     @classmethod

@@ -8,15 +8,15 @@ import os
 import re
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from opsbook import files
-from opsbook.errors import InputError
+from opsbook.errors import InputError, Refused
 from opsbook.model.approval import Approval
 from opsbook.model.plan import Plan
 from opsbook.model.text import nearest
@@ -57,9 +57,10 @@ _RELIED_ON = TypeAdapter(dict[str, dict[str, str]])
 def file(state: Path, plan: Plan, asked: Asked, relied_on: dict[str, dict[str, str]]) -> Path:
     """Put a request where approvers find it; the latest who asks is kept."""
     folder = state / FOLDER / plan.id
-    for name, content in (("relied-on", relied_on), ("asked", asdict(asked)), ("plan", plan.to_json())):
-        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-        files.write_atomic(folder / f"{name}.json", text.encode())
+    with _shared(folder):
+        for name, content in (("relied-on", relied_on), ("asked", asdict(asked)), ("plan", plan.to_json())):
+            text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+            files.write_atomic(folder / f"{name}.json", text.encode())
     return folder
 
 
@@ -105,8 +106,17 @@ def waiting(state: Path) -> Iterator[Request]:
         except InputError:
             continue
     for request in sorted(found, key=lambda each: each.asked.time, reverse=True):
-        if request.asked.time > since and not any(request.folder.glob("spent-*")) and not _rejected(request):
+        if request.asked.time > since and not _begun(request) and not _rejected(request):
             yield request
+
+
+def _begun(request: Request) -> bool:
+    """Whether a run began with the plan since it was asked for; earlier runs of the same plan do not count."""
+    try:
+        asked = datetime.fromisoformat(request.asked.time).timestamp()
+        return any(marker.stat().st_mtime > asked for marker in request.folder.glob("spent-*"))
+    except (OSError, ValueError, OverflowError):
+        return False
 
 
 def _rejected(request: Request) -> bool:
@@ -130,8 +140,9 @@ def approvals(folder: Path) -> Iterator[tuple[Approval, str]]:
 
 def keep(folder: Path, approval: Approval, signature: str) -> None:
     """Put what was signed beside the plan: the signature first, for what it belongs to makes it count."""
-    files.write_atomic(folder / f"approval-{approval.id}.sig", signature.encode())
-    files.write_atomic(folder / f"approval-{approval.id}.json", approval.statement())
+    with _shared(folder):
+        files.write_atomic(folder / f"approval-{approval.id}.sig", signature.encode())
+        files.write_atomic(folder / f"approval-{approval.id}.json", approval.statement())
 
 
 def new_id() -> str:
@@ -149,20 +160,33 @@ def spent(folder: Path, approval: Approval) -> str:
 
 
 def spend(folder: Path, approval: Approval, run: str) -> bool:
-    """Write down that this run begins with it. False if another run did before."""
+    """Write down that this run begins with it. False if another run did before. Raises Refused."""
     path = folder / f"spent-{approval.id}"
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-    except FileExistsError:
-        return spent(folder, approval) == run
-    with os.fdopen(descriptor, "w", encoding="utf-8") as marker:
-        marker.write(run)
-        marker.flush()
-        os.fsync(marker.fileno())
-    files.sync_folder(folder)
+    whole = folder / f".spent-{approval.id}-{secrets.token_hex(4)}"
+    with _shared(folder):
+        files.write_atomic(whole, run.encode())
+        try:
+            # A link is there or not, and never without its text.
+            os.link(whole, path)
+        except FileExistsError:
+            return spent(folder, approval) == run
+        finally:
+            whole.unlink()
+        files.sync_folder(folder)
     return True
 
 
-def told(request: Request) -> dict[str, Any]:
-    """A request as JSON."""
-    return {**request.plan.to_json(), "asked": asdict(request.asked)}
+def give_back(folder: Path, approval: Approval) -> None:
+    """Take the marker away again: the run did not begin with it. Raises Refused."""
+    with _shared(folder):
+        (folder / f"spent-{approval.id}").unlink(missing_ok=True)
+
+
+@contextmanager
+def _shared(folder: Path) -> Iterator[None]:
+    """Raises Refused where this user may not write what another began."""
+    try:
+        yield
+    except OSError as error:
+        hint = "People who approve for each other share the state folder, with its group."
+        raise Refused(f"{folder} cannot be written: {error.strerror}.", hint) from error

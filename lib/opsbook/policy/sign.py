@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -27,6 +27,9 @@ _PATIENCE = 30.0
 _ARMOR = re.compile(
     r"-----BEGIN SSH SIGNATURE-----\n((?:[A-Za-z0-9+/]{70}\n)*[A-Za-z0-9+/]{1,70}={0,2}\n)-----END SSH SIGNATURE-----\n"
 )
+_PATTERN = frozenset("*?!,")
+"""What makes a principal stand for several people: nobody could tell them apart."""
+
 _FINGERPRINT = re.compile(r"with (?:\S+) key (SHA256:\S+)")
 
 
@@ -51,13 +54,13 @@ def sign(key: Path, namespace: str, data: bytes, *, ask: bool = False) -> str:
 
     An agent that holds the key is asked first: then the private key need not even be here.
     """
-    if not any(path.is_file() for path in (key, _public(key))):
-        raise Unsigned(f"there is no key {key}")
-    chosen = key if key.is_file() else _public(key)
     try:
-        done = _keygen(["sign", "-f", str(chosen), "-n", namespace], data, ask=ask)
-    except subprocess.TimeoutExpired:
-        raise Unsigned(f"the key {key} did not sign within {_PATIENCE:.0f} seconds") from None
+        chosen = next((path for path in (key, _public(key)) if path.is_file()), None)
+    except OSError as error:
+        raise Unsigned(f"the key {key} cannot be read: {error.strerror}") from error
+    if chosen is None:
+        raise Unsigned(f"there is no key {key}")
+    done = _keygen(["sign", "-f", str(chosen), "-n", namespace], data, ask=ask)
     signature = done.stdout.decode("utf-8", errors="replace")
     if done.returncode != 0 or not signature.startswith("-----BEGIN SSH SIGNATURE-----"):
         raise Unsigned(_why(key, done.stderr.decode("utf-8", errors="replace")))
@@ -103,12 +106,14 @@ def _check_form(signature: str) -> None:
 
 
 def signer(signers: str, namespace: str, data: bytes, signature: str, at: datetime) -> Signer:
-    """Whose signature it is, by the text of `allowed_signers`, as of a moment. Raises BadSignature."""
+    """Whose signature it is, by the text of `allowed_signers`, as of a moment. Raises BadSignature, and Unsigned."""
     _check_form(signature)
     when = f"-Overify-time={at.astimezone():%Y%m%d%H%M%S}"
     with _files(signers, signature) as (known, signed):
         named = _keygen(["find-principals", "-f", known, "-s", signed, when], b"").stdout.decode()
         for principal in named.splitlines():
+            if _PATTERN & set(principal):
+                raise BadSignature(f"{principal} in allowed_signers is a pattern: name each person")
             done = _keygen(["verify", "-f", known, "-I", principal, "-n", namespace, "-s", signed, when], data)
             found = _FINGERPRINT.search(done.stdout.decode("utf-8", errors="replace"))
             if done.returncode == 0 and found:
@@ -122,26 +127,35 @@ def signer(signers: str, namespace: str, data: bytes, signature: str, at: dateti
 @contextmanager
 def _files(*texts: str) -> Iterator[Sequence[str]]:
     """ssh-keygen takes signatures and signers only from files."""
-    with tempfile.TemporaryDirectory(prefix="opsbook-sign-") as folder:
-        paths = [Path(folder) / str(number) for number in range(len(texts))]
-        for path, text in zip(paths, texts, strict=True):
-            path.write_text(text, encoding="utf-8")
+    with ExitStack() as stack:
+        try:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="opsbook-sign-")))
+            paths = [folder / str(number) for number in range(len(texts))]
+            for path, text in zip(paths, texts, strict=True):
+                path.write_text(text, encoding="utf-8", errors="replace")
+        except OSError as error:
+            raise Unsigned(f"no temporary file can be written: {error.strerror}") from error
         yield [str(path) for path in paths]
 
 
 def _keygen(arguments: list[str], data: bytes, *, ask: bool = False) -> subprocess.CompletedProcess[bytes]:
-    """Raises Unsigned without ssh-keygen, TimeoutExpired where nobody was to be asked and nothing comes."""
+    """Raises Unsigned without ssh-keygen, and where nobody was to be asked and nothing comes."""
     environment = {**os.environ, "LC_ALL": "C"} | ({} if ask else {"SSH_ASKPASS_REQUIRE": "never"})
     program = shutil.which("ssh-keygen")
     if program is None:
         raise Unsigned("there is no ssh-keygen on this machine")
-    return subprocess.run(
-        [program, "-Y", *arguments],
-        input=data,
-        capture_output=True,
-        check=False,
-        env=environment,
-        timeout=None if ask else _PATIENCE,
-        # A session of its own has no terminal, on which a passphrase could be asked for.
-        start_new_session=not ask,
-    )
+    try:
+        return subprocess.run(
+            [program, "-Y", *arguments],
+            input=data,
+            capture_output=True,
+            check=False,
+            env=environment,
+            timeout=None if ask else _PATIENCE,
+            # A session of its own has no terminal, on which a passphrase could be asked for.
+            start_new_session=not ask,
+        )
+    except subprocess.TimeoutExpired:
+        raise Unsigned(f"ssh-keygen did not answer within {_PATIENCE:.0f} seconds") from None
+    except OSError as error:
+        raise Unsigned(f"ssh-keygen cannot be started: {error.strerror}") from error

@@ -30,7 +30,9 @@ class Signers:
 
 def committed(root: Path, name: str, branch: str) -> Signers:
     """What is committed, on the remote's branch where this clone knows one. Raises Refused."""
-    refs = (f"refs/remotes/origin/{branch}", f"refs/heads/{branch}")
+    # Where there is a remote, a branch that only this clone has is nobody's but its owner's.
+    shared = git(root, ["config", "--get", "remote.origin.url"]).returncode == 0
+    refs = [f"refs/remotes/origin/{branch}"] if shared else [f"refs/heads/{branch}"]
     for ref in refs:
         found = git(root, ["rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}"])
         if found.returncode == 0:

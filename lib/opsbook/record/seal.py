@@ -137,7 +137,9 @@ def verify(folder: Path) -> list[Flaw]:
         content = _content(folder)
     except _Broken as error:
         return [Flaw(SEAL, str(error))]
-    if content.signed is not files.is_plain(folder / SIGNATURE):
+    if content.signed is not files.is_plain(folder / SIGNATURE) or (
+        not content.signed and os.path.lexists(folder / SIGNATURE)
+    ):
         return [Flaw(SIGNATURE, "missing" if content.signed else "was added after the seal")]
     try:
         return [*_strangers(folder, content.files), *_digests(folder, content.files), *_chain(folder, content)]

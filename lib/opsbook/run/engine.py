@@ -53,10 +53,14 @@ class Wishes:
     retry_unknown: bool = False
 
     def as_before(self, ending: Ending) -> Ending:
-        """The ending of a run whose rollback did not begin: it is what it was, and only the command says otherwise."""
+        """The ending of a run that did not go on, or whose rollback did not begin.
+
+        It is what it was, and only the command says otherwise.
+        """
         outcome = Outcome.CANCELLED if self.resumed == Outcome.LOST else Outcome(self.resumed)
         left = ending.changed and outcome is not Outcome.SUCCEEDED
-        why = f"it is as it was: the rollback did not begin, {ending.reason}"
+        what = "the rollback did not begin" if self.undo else "it did not go on"
+        why = f"it is as it was: {what}, {ending.reason}"
         return Ending(outcome, why, left, ending.seconds, ending.undoable, says=ending.exit_code)
 
 

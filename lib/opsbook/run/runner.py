@@ -154,7 +154,10 @@ async def _obtained(obtain: Callable[[], object], waits: _Waits, job: Job, sink:
 
 def _not_begun(job: Job, outcome: Outcome, why: str) -> Ending:
     ending = Ending(outcome, why, changed=job.past.changed, seconds=0.0)
-    return job.wishes.as_before(ending) if job.wishes.undo and not job.past.undoing else ending
+    undone = job.wishes.undo and not job.past.undoing
+    # Whoever goes on with a run and is refused leaves it what it was: half-way, with its locks.
+    left = job.wishes.resumed and outcome is Outcome.REFUSED
+    return job.wishes.as_before(ending) if undone or left else ending
 
 
 def _engine(job: Job, sink: Sink, vault: Vault, questions: Questions, cancel: Cancel) -> Engine:

@@ -110,7 +110,7 @@ def resolve(name: str, reference: str, root: Path, inventory: Mapping[str, str])
 def _printed(name: str, line: str, root: Path) -> str:
     """What a program prints: that of any provider of secrets. No shell reads the line; what it says is not shown."""
     try:
-        words = shlex.split(line)
+        words = shlex.split(line) or [line]
         done = subprocess.run(
             words, cwd=root, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=_PATIENCE
         )
