@@ -81,6 +81,23 @@ def config() -> str:
     return (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[0] + "\n"
 
 
+SMALL_FRONT = "---\ntitle: {title}\nkind: maintenance\nowner: me\nreviewed: 2026-11-20\n---\n\n"
+SMALL_STEPS = "\n## Steps\n\n### Do it\nTurn the key.\n"
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Project:
+    """A project of one runbook, with an empty docs/."""
+    made = Project(tmp_path / "project")
+    made.write("opsbook.toml", 'records = "records"\n')
+    made.write("playbooks/inventories/dev/hosts.yml", HOSTS)
+    made.write("playbooks/inventories/dev/environment.yml", POLICY)
+    made.write("runbooks/one.md", SMALL_FRONT.format(title="One") + SMALL_STEPS)
+    made.write("mkdocs.yml", config())
+    (made.root / "docs").mkdir()
+    return made
+
+
 @pytest.fixture(scope="session")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Two runbooks, a page of docs, one run that went well, one that failed with a hostile output."""

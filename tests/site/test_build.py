@@ -14,24 +14,11 @@ import psutil
 import pytest
 import yaml
 
-from tests.conftest import HOSTS, POLICY, Project, until
+from tests.conftest import Project, until
 from tests.site.conftest import ROOT, config
+from tests.site.conftest import SMALL_FRONT as FRONT
 
 pytestmark = pytest.mark.slow
-
-FRONT = "---\ntitle: {title}\nkind: maintenance\nowner: me\nreviewed: 2026-11-20\n---\n\n"
-
-
-@pytest.fixture
-def small(tmp_path: Path) -> Project:
-    made = Project(tmp_path / "project")
-    made.write("opsbook.toml", 'records = "records"\n')
-    made.write("playbooks/inventories/dev/hosts.yml", HOSTS)
-    made.write("playbooks/inventories/dev/environment.yml", POLICY)
-    made.write("runbooks/one.md", FRONT.format(title="One") + "## Steps\n\n### Do it\nTurn the key.\n")
-    made.write("mkdocs.yml", config())
-    (made.root / "docs").mkdir()
-    return made
 
 
 def test_nothing_runs_and_nothing_is_written_but_the_site(small: Project) -> None:

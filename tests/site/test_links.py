@@ -1,32 +1,22 @@
 """Links: those of an author lead to files of the project; on the site they lead to its pages, or are named."""
 
-from pathlib import Path
-
 import pytest
 
 from opsbook import flow, settings
 from opsbook.errors import InputError
 from opsbook.publish.links import adapted, anchored, places
-from tests.conftest import HOSTS, POLICY, Project
-from tests.site.conftest import config
-
-FRONT = "---\ntitle: {title}\nkind: maintenance\nowner: me\nreviewed: 2026-11-20\n---\n\n"
-STEPS = "\n## Steps\n\n### Do it\nTurn the key.\n"
+from tests.conftest import Project
+from tests.site.conftest import SMALL_FRONT as FRONT
+from tests.site.conftest import SMALL_STEPS as STEPS
 
 
 @pytest.fixture
-def small(tmp_path: Path) -> Project:
-    made = Project(tmp_path / "project")
-    made.write("opsbook.toml", 'records = "records"\n')
-    made.write("playbooks/inventories/dev/hosts.yml", HOSTS)
-    made.write("playbooks/inventories/dev/environment.yml", POLICY)
-    made.write("playbooks/x.yml", "[]\n")
-    made.write("runbooks/one.md", FRONT.format(title="One") + STEPS)
-    made.write("docs/manual.md", "# Manual\n\n## How\n")
-    made.write("docs/sub/deep.md", "# Deep\n")
-    made.write("docs/sub/pic.png", "png")
-    made.write("mkdocs.yml", config())
-    return made
+def small(small: Project) -> Project:
+    small.write("playbooks/x.yml", "[]\n")
+    small.write("docs/manual.md", "# Manual\n\n## How\n")
+    small.write("docs/sub/deep.md", "# Deep\n")
+    small.write("docs/sub/pic.png", "png")
+    return small
 
 
 def published(path: str) -> bool:

@@ -7,17 +7,7 @@ the seal. What is refused before the record exists leaves nothing behind.
 
 from opsbook.flow.allowing import needed
 from opsbook.flow.anchoring import Anchored, Compared, against_anchor, anchor
-from opsbook.flow.approving import (
-    FollowUp,
-    Shown,
-    decide,
-    follow_ups,
-    planned_again,
-    request,
-    review,
-    waiting_plans,
-    waits,
-)
+from opsbook.flow.approving import Shown, decide, planned_again, request, waiting_plans, waits
 from opsbook.flow.approving import show as show_request
 from opsbook.flow.archives import Chosen, export_records, import_records
 from opsbook.flow.context import ansible_bin, operator
@@ -30,6 +20,7 @@ from opsbook.flow.notebooks import run_notebook
 from opsbook.flow.publishing import publish, stale
 from opsbook.flow.resuming import missing_secrets, resume, rollback, stopped
 from opsbook.flow.retention import hold, prune, release
+from opsbook.flow.reviewing import FollowUp, follow_ups, review
 from opsbook.flow.running import Finished, Manner, OnStart, run
 from opsbook.flow.scanning import Scanned, restore, scan
 from opsbook.flow.scanning import redactor as secrets_of

@@ -212,7 +212,7 @@ def _how(plan: Plan) -> str:
 
 def ask(wanted: Wanted, run: str = "") -> None:
     """Put the request for an approval where approvers find it."""
-    asked = requests.Asked(operator(), journal.now(), run, wanted.emergency)
+    asked = requests.Asked(operator(), journal.now(), run)
     requests.file(wanted.settings.state, wanted.planned, asked, relied_on(wanted.settings, wanted.drafted.environment))
 
 

@@ -11,11 +11,11 @@ from pydantic import TypeAdapter, ValidationError
 from opsbook.errors import InputError, NotYet, Refused
 from opsbook.flow.allowing import Wanted, allowing
 from opsbook.flow.context import operator, vault
-from opsbook.flow.drafts import Draft, plan
+from opsbook.flow.drafts import Draft, plan, planned_draft
 from opsbook.flow.edits import Edit, apply, edited
 from opsbook.flow.locking import acquire, worked_since
 from opsbook.flow.running import Finished, Manner, OnStart, carry_out, check_answers, make_job, taken, undisturbed
-from opsbook.flow.sameness import changes_since, page_changes
+from opsbook.flow.sameness import changes_since, page_changes, relied_on_then
 from opsbook.model.effect import Mode
 from opsbook.model.event import Event, Outcome
 from opsbook.model.past import Past
@@ -25,7 +25,6 @@ from opsbook.model.redact import MARK, Redactor
 from opsbook.model.runbook import Runbook
 from opsbook.model.text import nearest
 from opsbook.plan import bind
-from opsbook.policy import environment as environments
 from opsbook.policy import lock
 from opsbook.record import journal, seal, side, store
 from opsbook.run.secrets import Vault
@@ -96,7 +95,7 @@ def resume(
     check_answers(runbook, manner, present=True)
     differs = [] if change else page_changes(settings, found.record, found.planned)
     drafted, planned = _drafted(settings, found, change)
-    refusing, telling = changes_since(settings, found.record, found.planned, planned, drafted.environment)
+    refusing, telling = _changes(settings, found, planned, drafted)
     if problems := [*differs, *refusing]:
         raise Refused(
             f"{found.record.id} cannot go on: what it was planned with has changed.\n" + "\n".join(problems),
@@ -120,7 +119,7 @@ def rollback(
         raise InputError(f"{run} changed nothing: there is nothing to roll back.")
     check_answers(found.runbook, manner, present=True)
     drafted, planned = _drafted(settings, found, None)
-    refusing, telling = changes_since(settings, found.record, found.planned, planned, drafted.environment)
+    refusing, telling = _changes(settings, found, planned, drafted)
     manner = replace(manner, wishes=replace(manner.wishes, undo=True))
     return _again(settings, found, drafted, planned, manner, typed, [*refusing, *telling], person, on_start, None)
 
@@ -144,11 +143,12 @@ def missing_secrets(found: Stopped) -> list[str]:
 
 def _drafted(settings: Settings, found: Stopped, change: Edit | None) -> tuple[Draft, Plan]:
     """The same request once more: the page of the record, with the parameters of the plan."""
-    environment = environments.load(settings, found.planned.environment)
-    runbook = change.runbook if change else found.runbook
-    bound = bind.Bound(dict(found.planned.parameters), dict(found.planned.secrets))
-    drafted = Draft(runbook, environment, bound)
+    drafted = planned_draft(settings, change.runbook if change else found.runbook, found.planned)
     return drafted, plan(settings, drafted)
+
+
+def _changes(settings: Settings, found: Stopped, now: Plan, drafted: Draft) -> tuple[list[str], list[str]]:
+    return changes_since(settings, found.planned, now, drafted.environment, relied_on_then(found.record))
 
 
 def _again(

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 from opsbook.errors import InputError, Refused
 from opsbook.files import guarded
-from opsbook.flow.approving import follow_ups
 from opsbook.flow.context import operator
+from opsbook.flow.reviewing import follow_ups
 from opsbook.policy import lock
 from opsbook.record import journal, logbook, retention, store
 from opsbook.settings import Settings

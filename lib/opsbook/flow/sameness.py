@@ -1,7 +1,8 @@
 """What has changed since a run was planned: its page, its parameters, everything it relied on."""
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+
+from pydantic import TypeAdapter
 
 from opsbook.errors import InputError
 from opsbook.flow.drafts import relied_on
@@ -16,6 +17,8 @@ from opsbook.source import catalog
 
 _MOST = 60
 """Lines of a diff that are shown."""
+
+_RELIED_ON = TypeAdapter(dict[str, dict[str, str]])
 
 _ELSEWHERE = frozenset({"runbook", "policy"})
 """Trees that are compared by what is in them: the page by its text, the policy as a file of the inventory."""
@@ -35,17 +38,28 @@ def page_changes(settings: Settings, record: store.Record, planned: Plan) -> lis
     return [f"{planned.path}:", *(f"  {line}" for line in lines[:_MOST]), *more]
 
 
+def relied_on_then(record: store.Record) -> Mapping[str, Mapping[str, str]]:
+    """Every file that the plan of a record relied on, with its SHA-256; empty if that cannot be read."""
+    try:
+        return _RELIED_ON.validate_json(record.text(RELIED_ON))
+    except (InputError, ValueError, RecursionError):
+        return {}
+
+
 def changes_since(
-    settings: Settings, record: store.Record, then: Plan, now: Plan, environment: Environment
+    settings: Settings, then: Plan, now: Plan, environment: Environment, relied: Mapping[str, Mapping[str, str]]
 ) -> tuple[list[str], list[str]]:
-    """What differs between two plans of one request: what a run may not go on with, and what it is enough to know."""
+    """What differs between two plans of one request: what a run may not go on with, and what it is enough to know.
+
+    `relied`: every file that the earlier one relied on, by its tree.
+    """
     refusing = [
         f"{name} {change.what}: {change.before!r} -> {change.after!r}".replace(" :", ":")
         for name in ("parameters", "secrets", "locks", "hosts")
         for change in changes_of(_plain(getattr(then, name)), _plain(getattr(now, name)))
     ]
     trees = [name for name in now.trees if name not in _ELSEWHERE and then.trees.get(name) != now.trees[name]]
-    refusing += [line for name in trees for line in _files(settings, record, environment, name)]
+    refusing += [line for name in trees for line in _files(settings, relied.get(name), environment, name)]
     if then.trees.get("policy") != now.trees["policy"] and "inventory" not in trees:
         refusing.append("policy: the environment's settings")
     versions = [f"{c.what} {c.before} -> {c.after}" for c in changes_of(dict(then.versions), dict(now.versions))]
@@ -56,14 +70,10 @@ def _plain(value: object) -> object:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _files(settings: Settings, record: store.Record, environment: Environment, tree: str) -> Iterator[str]:
+def _files(settings: Settings, then: Mapping[str, str] | None, environment: Environment, tree: str) -> Iterator[str]:
     """Which files of a tree are not as they were."""
     now = relied_on(settings, environment)[tree]
-    try:
-        then = json.loads(record.text(RELIED_ON))[tree]
-    except (InputError, ValueError, KeyError, TypeError):
-        then = None
-    if not isinstance(then, dict):
+    if then is None:
         yield f"{tree}: some file was changed"
         return
     for name in sorted({*then, *now}):

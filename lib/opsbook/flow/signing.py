@@ -1,4 +1,4 @@
-"""Who signed what: the seal of a record as it is written, and the signatures of records as they are read."""
+"""Who signed what: seals as they are written and as they are read, and what whoever sits here says."""
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from opsbook.errors import Refused
+from opsbook.flow.context import operator
+from opsbook.model.approval import Person
 from opsbook.policy import sign, signers
 from opsbook.policy.signers import Signers
 from opsbook.record import seal, store
@@ -70,3 +72,16 @@ def _whose(signature: seal.Signature, known: Signers | None) -> str:
     at = datetime.fromisoformat(signature.sealed)
     found = sign.signer(known.text, sign.SEAL, signature.data, signature.text, at)
     return f"{found.principal} ({found.key})"
+
+
+def signed_here(settings: Settings, namespace: str, data: bytes, now: datetime, *, ask: bool) -> tuple[str, Person]:
+    """The signature of who sits here, and whose it is by what is committed. Raises Refused."""
+    if settings.signing_key is None:
+        raise Refused("There is no key to sign with.", "Name it in opsbook.toml (signing_key), or OPSBOOK_SIGNING_KEY.")
+    known = signers.committed(settings.root, settings.allowed_signers, settings.protected_branch)
+    try:
+        signature = sign.sign(settings.signing_key, namespace, data, ask=ask)
+        found = sign.signer(known.text, namespace, data, signature, now)
+    except (sign.Unsigned, sign.BadSignature) as error:
+        raise Refused(f"You cannot sign that: {error}.", "opsbook doctor says what is missing.") from error
+    return signature, Person(operator(), found.principal, found.key)

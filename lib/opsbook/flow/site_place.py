@@ -22,17 +22,21 @@ def check_place(settings: Settings, folder: Path) -> None:
             f"The site cannot be written to {folder}: building empties it, and {kept} is kept.",
             "Name a folder of its own, such as site.",
         )
+    if is_taken(place) and not _ours(place):
+        raise InputError(
+            f"There is something in {folder} that is no site of ours: building would remove it.",
+            "Name a folder that is empty, not there yet, or an earlier site.",
+        )
+
+
+def is_taken(folder: Path) -> bool:
+    """Is there something in the folder? Raises InputError for what is no folder, or cannot be read."""
     try:
-        if not place.exists() or not any(place.iterdir()) or _ours(place):
-            return
+        return folder.exists() and any(folder.iterdir())
     except NotADirectoryError as error:
         raise InputError(f"{folder} is a file.", "Name a folder that is empty, or not there yet.") from error
     except OSError as error:
         raise InputError(f"{folder} cannot be read: {error.strerror}.", "Name another folder.") from error
-    raise InputError(
-        f"There is something in {folder} that is no site of ours: building would remove it.",
-        "Name a folder that is empty, not there yet, or an earlier site.",
-    )
 
 
 def mark_place(folder: Path) -> None:

@@ -8,6 +8,7 @@ import yaml
 from opsbook.errors import InputError
 from opsbook.files import parse_yaml
 from opsbook.flow.publishing import SCRIPTS, STYLES, Published, publish
+from opsbook.flow.site_place import is_taken
 from opsbook.publish.links import DOCS
 from opsbook.settings import Settings
 
@@ -29,7 +30,8 @@ def write_tree(settings: Settings, folder: Path) -> int:
 
     Raises InputError if the folder has something in it, cannot be written, or the site cannot be made.
     """
-    _check_empty(folder)
+    if is_taken(folder):
+        raise InputError(f"There is something in {folder} already.", "Name a folder that is empty, or not there yet.")
     config = _config(settings)
     name = config.get("site_name")
     # The name may come from the environment of whoever builds the tree.
@@ -41,17 +43,6 @@ def write_tree(settings: Settings, folder: Path) -> int:
         shutil.rmtree(folder / DOCS, ignore_errors=True)
         why = getattr(error, "strerror", None) or error
         raise InputError(f"{folder} cannot be written: {why}.", "Name another folder.") from error
-
-
-def _check_empty(folder: Path) -> None:
-    try:
-        taken = folder.exists() and any(folder.iterdir())
-    except NotADirectoryError as error:
-        raise InputError(f"{folder} is a file.", "Name a folder that is empty, or not there yet.") from error
-    except OSError as error:
-        raise InputError(f"{folder} cannot be read: {error.strerror}.", "Name another folder.") from error
-    if taken:
-        raise InputError(f"There is something in {folder} already.", "Name a folder that is empty, or not there yet.")
 
 
 def _write(settings: Settings, folder: Path, found: Published, config: str) -> int:

@@ -37,7 +37,6 @@ class Asked:
     by: str
     time: str
     run: str = ""
-    emergency: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,14 +53,13 @@ _ASKED = TypeAdapter(Asked)
 _RELIED_ON = TypeAdapter(dict[str, dict[str, str]])
 
 
-def file(state: Path, plan: Plan, asked: Asked, relied_on: dict[str, dict[str, str]]) -> Path:
+def file(state: Path, plan: Plan, asked: Asked, relied_on: dict[str, dict[str, str]]) -> None:
     """Put a request where approvers find it; the latest who asks is kept."""
     folder = state / FOLDER / plan.id
     with _shared(folder):
         for name, content in (("relied-on", relied_on), ("asked", asdict(asked)), ("plan", plan.to_json())):
             text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
             files.write_atomic(folder / f"{name}.json", text.encode())
-    return folder
 
 
 def find(state: Path, wanted: str) -> Request:
