@@ -117,6 +117,14 @@ class _Content(BaseModel):
     )
 
 
+def protected_branch(text: str) -> str | None:
+    """What the text of an opsbook.toml names as the protected branch; None if it cannot be read."""
+    try:
+        return _Content.model_validate(tomllib.loads(text)).protected_branch
+    except (tomllib.TOMLDecodeError, ValidationError):
+        return None
+
+
 @dataclass(frozen=True)
 class Retention:
     """How long records are kept, in days: of runs that went well (or were refused), and of all others.

@@ -66,6 +66,7 @@ def test_an_empty_reason(team: Team) -> None:
 def test_a_closed_window(team: Team) -> None:
     day = (datetime.now(UTC) + timedelta(days=2)).strftime("%a").lower()
     team.write(PROD, f"title: Production\nwindows: [{{days: [{day}], begin: '09:00', end: '17:00'}}]\n")
+    team.commit()
     done = run(team)
     refused(done, "Runs begin in prod only in its windows; the next opens")
     team.page(PLAIN, "fire", "rollback: ask\n")
@@ -76,6 +77,7 @@ def test_a_closed_window(team: Team) -> None:
 
 def test_a_label_that_the_environment_wants(team: Team) -> None:
     team.write(PROD, "title: Production\nlabels: [ticket]\n")
+    team.commit()
     done = run(team)
     assert done.code == 2
     assert "needs the label ticket" in done.err

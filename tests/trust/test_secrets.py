@@ -46,6 +46,19 @@ def test_a_program_gives_the_secret_and_again_on_resume(project: Project) -> Non
     assert project.opsbook("records", "verify", "last").code == 0
 
 
+def test_a_program_is_asked_again_where_a_run_waited_for_its_lock(project: Project) -> None:
+    provider(project, 'echo $(($(cat count 2>/dev/null || echo 0) + 1)) > count; echo short-lived-$(cat count) "$2"')
+    project.page(PAGE.replace("cat >> used", "cat >> used; sleep 7"), "first", 'lock: ["{environment}"]\n')
+    project.page(PAGE, "second", 'lock: ["{environment}"]\n')
+    first = project.start("run", "first", "-e", "dev")
+    project.wait_for_event("locked")
+    ok = project.opsbook("run", "second", "-e", "dev", "--wait")
+    assert ok.code == 0, ok.out + ok.err
+    first.communicate(timeout=60)
+    used = (project.root / "used").read_text().split("\n")
+    assert used[:2] == ["short-lived-1 the cache", "short-lived-3 the cache"]
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from opsbook.errors import NotYet, Refused
+from opsbook.flow import committed
 from opsbook.flow.context import operator
 from opsbook.flow.drafts import Draft, relied_on
 from opsbook.model.approval import Judged, Person, Signed, judge
@@ -17,11 +18,7 @@ from opsbook.model.plan import Plan
 from opsbook.policy import requests, sign, signers, windows
 from opsbook.policy.signers import Signers
 from opsbook.record import journal, store
-from opsbook.settings import CONFIG, Settings
-from opsbook.source import catalog
-
-COMMITTED = ("runbooks", "procedures", "playbooks", "lib", "ansible.cfg", CONFIG)
-"""What has to be as it is committed before it may run in a protected environment."""
+from opsbook.settings import Settings
 
 _LONGEST_WAIT = timedelta(days=14)
 """How long a run may have waited for the approval that it began with."""
@@ -60,10 +57,9 @@ def allowing(wanted: Wanted, mode: Mode, *, undo: bool) -> Callable[[], Allowed 
     A check changes nothing, and a rollback waits for nothing.
     """
     policy = wanted.drafted.environment.policy
-    needs = policy.protected or policy.approvals or policy.windows or wanted.emergency
     # A notebook of another tool may change nothing but a sandbox.
     reads = mode is Mode.CHECK or (mode is Mode.NOTEBOOK and not policy.sandbox)
-    if reads or undo or not needs:
+    if reads or undo:
         return lambda: None
     return lambda: _allowed(wanted)
 
@@ -82,7 +78,10 @@ def needed(drafted: Draft, now: datetime) -> list[str]:
     return found
 
 
-def _allowed(wanted: Wanted) -> Allowed:
+def _allowed(wanted: Wanted) -> Allowed | None:
+    committed.check_policy(wanted.settings, wanted.drafted.environment)
+    if not (committed.is_guarded(wanted.drafted.environment.policy) or wanted.emergency):
+        return None
     known = _known(wanted)
     me, files = _operator(wanted, known)
     evidence: dict[str, Any] = {"plan": wanted.planned.digest, "operator": asdict(me), "approvals": []}
@@ -122,13 +121,8 @@ def _spend(wanted: Wanted, counted: Iterable[Signed]) -> None:
 def _known(wanted: Wanted) -> Signers | None:
     """Whose keys count, where anybody has to sign. Raises Refused, also for what is not committed."""
     settings, policy = wanted.settings, wanted.drafted.environment.policy
-    if policy.protected and (changed := signers.uncommitted(settings.root, COMMITTED)):
-        shown = ", ".join(changed[:5]) + (f" and {len(changed) - 5} more" if len(changed) > 5 else "")
-        said = f"{wanted.planned.environment} is protected, and not everything is committed: {shown}."
-        raise Refused(said, "Commit it, or put it back.")
-    if policy.protected and wanted.drafted.runbook.source != catalog.load(settings, wanted.planned.runbook).source:
-        said = f"{wanted.planned.environment} is protected, and this page is not the one that is committed."
-        raise Refused(said, "Commit it and start a new run, or roll this one back.")
+    if policy.protected:
+        committed.check_tree(settings, wanted.drafted)
     if not (policy.protected or policy.approvals):
         return None
     return signers.committed(settings.root, settings.allowed_signers, settings.protected_branch)

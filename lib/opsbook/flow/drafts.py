@@ -1,6 +1,7 @@
 """From what a user asks for to a frozen plan. Nothing here leaves anything behind."""
 
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -17,6 +18,8 @@ from opsbook.plan import bind, build
 from opsbook.policy import environment as environments
 from opsbook.settings import Settings
 from opsbook.source import catalog
+
+_CFG = "ansible.cfg"
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,7 @@ def relied_on(settings: Settings, environment: Environment) -> dict[str, dict[st
         "playbooks": _files(playbooks, skip=settings.inventories),
         "inventory": _files(settings.root / environment.inventory),
         "helpers": _files(helpers, skip=helpers / "opsbook"),
+        "ansible": {_CFG: files.sha256(settings.root / _CFG)} if (settings.root / _CFG).is_file() else {},
     }
 
 
@@ -105,12 +109,23 @@ def _tree(found: Mapping[str, str]) -> str:
 
 
 def _files(folder: Path, skip: Path | None = None) -> dict[str, str]:
-    """The files below a folder; hidden ones and bytecode do not count."""
-    found = {}
-    for path in sorted(folder.rglob("*")):
-        inner = path.relative_to(folder)
-        if any(part.startswith(".") or part == "__pycache__" for part in inner.parts):
-            continue
-        if path.is_file() and not (skip and path.is_relative_to(skip)):
-            found[str(inner)] = files.sha256(path)
-    return found
+    """The files below a folder, also behind links, by their path in it; hidden ones and bytecode do not count."""
+    found: dict[str, str] = {}
+    above: dict[str, frozenset[str]] = {str(folder): frozenset()}
+    for place, folders, names in os.walk(folder, followlinks=True):
+        here, seen = Path(place), above.pop(place, frozenset()) | {os.path.realpath(place)}
+        # A link to a folder that holds it would be followed for ever.
+        folders[:] = [
+            name
+            for name in folders
+            if _counts(name) and here / name != skip and os.path.realpath(here / name) not in seen
+        ]
+        above |= {str(here / name): seen for name in folders}
+        for path in (here / name for name in names if _counts(name)):
+            if path.is_file():
+                found[str(path.relative_to(folder))] = files.sha256(path)
+    return dict(sorted(found.items()))
+
+
+def _counts(name: str) -> bool:
+    return not name.startswith(".") and name != "__pycache__"

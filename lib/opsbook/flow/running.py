@@ -279,7 +279,7 @@ def _ran(job: runner.Job, book: journal.Journal, held: secrets.Vault, person: Pe
     except Exception as error:
         # What it did until then nobody knows: the record is closed all the same, and the lock is kept.
         why = f"a fault in opsbook itself: {type(error).__name__}: {error}"
-        return Ending(Outcome.FAILED, why, changed=True, seconds=0.0)
+        return Ending(Outcome.FAILED, why, changed=bool(job.past.steps), seconds=0.0)
 
 
 def _finished(ending: Ending) -> dict[str, Any]:

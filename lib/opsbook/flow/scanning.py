@@ -1,6 +1,7 @@
 """Look for secrets in records, as they are known today; and let a record out of quarantine once they are changed."""
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,9 +59,20 @@ def scan(settings: Settings, records: Iterable[store.Record], known: Redactor, *
         if record.state == "running" or not (found := tuple(seal.scan(record.folder, known))):
             continue
         there = record.folder.parent.name == store.QUARANTINE
-        if move and not there:
-            seal.quarantine(record.folder, settings.records)
-        yield Scanned(record.id, found, quarantined=there or move)
+        moved = move and not there and _moved(settings, record)
+        yield Scanned(record.id, found, quarantined=there or moved)
+
+
+def _moved(settings: Settings, record: store.Record) -> bool:
+    """Whether the record could be moved: not from under a run that goes on."""
+    path = record.folder / journal.NAME
+    if (hold := files.hold(path if path.exists() else record.folder)) is None:
+        return False
+    try:
+        seal.quarantine(record.folder, settings.records)
+    finally:
+        os.close(hold)
+    return True
 
 
 def restore(

@@ -83,11 +83,7 @@ def load(settings: Settings, name: str) -> Environment:
 def _policy(path: Path) -> Policy:
     if not path.exists() and not path.is_symlink():
         return Policy()
-    hint = f"Known keys: {', '.join(Policy.model_fields)}."
-    try:
-        policy = Policy.model_validate(_yaml(path) or {})
-    except ValidationError as error:
-        raise InputError(_sentences(path, error), hint) from error
+    policy = _validated(_yaml(path), path)
     try:
         ZoneInfo(policy.time_zone)
     except (ValueError, OSError, ZoneInfoNotFoundError) as error:
@@ -98,6 +94,18 @@ def _policy(path: Path) -> Policy:
     except (TypeError, ValueError, RecursionError) as error:
         raise InputError(f"{_shown(path)}: settings: {error}.", "Take text, numbers, true, false and lists.") from error
     return policy
+
+
+def policy_of(text: str) -> Policy:
+    """The policy that the text of an environment.yml gives. Raises InputError."""
+    return _validated(_parsed(text, Path("environment.yml")), Path("environment.yml"))
+
+
+def _validated(content: Any, path: Path) -> Policy:
+    try:
+        return Policy.model_validate(content or {})
+    except ValidationError as error:
+        raise InputError(_sentences(path, error), f"Known keys: {', '.join(Policy.model_fields)}.") from error
 
 
 def _sentences(path: Path, error: ValidationError) -> list[str]:
@@ -117,10 +125,17 @@ def _shown(path: Path) -> str:
 
 def _yaml(path: Path) -> Any:
     try:
-        return parse_yaml(path.read_text(encoding="utf-8"), _InventoryLoader)
+        return _parsed(path.read_text(encoding="utf-8"), path)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.", "Correct it and try again.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not valid YAML: {error}.", "Correct the file and try again.") from error
+
+
+def _parsed(text: str, path: Path) -> Any:
+    try:
+        return parse_yaml(text, _InventoryLoader)
+    except yaml.YAMLError as error:
         raise InputError(
             f"{path}: not valid YAML: {' '.join(str(error).split())}.", "Correct the file and try again."
         ) from error

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from opsbook.errors import Refused
+from opsbook.settings import CONFIG, protected_branch
 
 _NO_REPLACING = {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
 
@@ -30,23 +31,39 @@ class Signers:
 
 def committed(root: Path, name: str, branch: str) -> Signers:
     """What is committed, on the remote's branch where this clone knows one. Raises Refused."""
-    # Where there is a remote, a branch that only this clone has is nobody's but its owner's.
-    shared = git(root, ["config", "--get", "remote.origin.url"]).returncode == 0
-    refs = [f"refs/remotes/origin/{branch}"] if shared else [f"refs/heads/{branch}"]
-    for ref in refs:
-        found = git(root, ["rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}"])
-        if found.returncode == 0:
-            return _shown(root, name, ref.removeprefix("refs/").partition("/")[2], found.stdout.decode().strip())
-    hint = f"Commit {name} to {branch}, or name the branch in opsbook.toml: protected_branch."
-    raise Refused(f"Nobody can say whose signature counts: there is no branch {branch}{_said(found)}.", hint)
-
-
-def _shown(root: Path, name: str, branch: str, commit: str) -> Signers:
-    shown = git(root, ["show", f"{commit}:./{name}"])
-    if shown.returncode != 0:
+    where = _branch(root, branch)
+    found = git(root, ["rev-parse", "--verify", "--quiet", f"refs/{where}^{{commit}}"])
+    shown_as = where.partition("/")[2]
+    if found.returncode != 0:
+        hint = f"Commit {name} to {branch}, or name the branch in opsbook.toml: protected_branch."
+        said = f"Nobody can say whose signature counts: there is no branch {shown_as}{_said(found)}."
+        raise Refused(said, hint)
+    commit = found.stdout.decode().strip()
+    shown = _show(root, commit, name)
+    if shown is None:
         hint = "It has a line for each person: NAME KEYTYPE KEY (man ssh-keygen, ALLOWED SIGNERS)."
-        raise Refused(f"Nobody can say whose signature counts: {name} is not committed on {branch}.", hint)
-    return Signers(shown.stdout.decode("utf-8", errors="replace"), branch, commit)
+        raise Refused(f"Nobody can say whose signature counts: {name} is not committed on {shown_as}.", hint)
+    return Signers(shown, shown_as, commit)
+
+
+def text(root: Path, name: str, branch: str) -> str | None:
+    """What a file says on the protected branch; None where it, or the branch, is not there. Raises Refused."""
+    return _show(root, f"refs/{_branch(root, branch)}", name)
+
+
+def _branch(root: Path, given: str) -> str:
+    """The branch that counts, below refs/. Where there is a remote, one that only this clone has is nobody's but its
+    owner's; and what the remote's own branch names counts, not what this clone says.
+    """
+    if git(root, ["config", "--get", "remote.origin.url"]).returncode != 0:
+        return f"heads/{given}"
+    theirs = _show(root, "refs/remotes/origin/HEAD", CONFIG)
+    return f"remotes/origin/{given if theirs is None else protected_branch(theirs) or given}"
+
+
+def _show(root: Path, commit: str, name: str) -> str | None:
+    shown = git(root, ["show", f"{commit}:./{name}"])
+    return shown.stdout.decode("utf-8", errors="replace") if shown.returncode == 0 else None
 
 
 def uncommitted(root: Path, paths: Sequence[str]) -> list[str]:

@@ -14,9 +14,9 @@ NAME = "failed"
 _DETAIL = """\
 - `retry`: run it again; what succeeded in it is not done twice
 - `skip`: go on without it; you are asked why
-- `prompt`: Python in the kernel of this run, line by line, through the gate and into the journal
-{undo}- `stop`: leave it as it is; the run can be resumed
+{prompt}{undo}- `stop`: leave it as it is; the run can be resumed
 """
+_LINES = "- `prompt`: Python in the kernel of this run, line by line, through the gate and into the journal\n"
 _UNDO = "- `roll-back`: undo what was changed\n"
 
 _LONGEST = 300
@@ -35,8 +35,9 @@ class Choice(StrEnum):
 
 async def after_failure(steps: Steps, failure: StepFailed, *, undoable: bool) -> tuple[Choice | None, Answer | None]:
     """What the person decides; nothing if the run is cancelled meanwhile, or nobody answers."""
-    choices = tuple(choice for choice in Choice if undoable or choice is not Choice.ROLL_BACK)
-    detail = _DETAIL.format(undo=_UNDO if undoable else "")
+    without = {Choice.ROLL_BACK: not undoable, Choice.PROMPT: not steps.lines}
+    choices = tuple(choice for choice in Choice if not without.get(choice))
+    detail = _DETAIL.format(undo=_UNDO if undoable else "", prompt=_LINES if steps.lines else "")
     text = f"{one_line(str(failure), _LONGEST).rstrip('.')}. What now?"
     question = Question(NAME, "decide", text, choices, detail, (Choice.SKIP,))
     try:

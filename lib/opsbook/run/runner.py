@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +33,9 @@ from opsbook.run.steps import Steps
 
 LOCK_EVERY, APPROVAL_EVERY = 0.5, 2.0
 """Seconds between two tries to get a lock that another run holds, and an approval."""
+
+STALE = 5.0
+"""Seconds after which what a program gave as a secret is fetched again: it may hold for minutes only."""
 
 
 class Allowed(Protocol):
@@ -87,7 +91,7 @@ async def run(job: Job, sink: Sink, vault: Vault, person: Person) -> Ending:
     watching = asyncio.create_task(_watch_inbox(job, sink, questions, cancel))
     try:
         engine = _engine(job, sink, vault, questions, cancel)
-        return await _begun(job, sink, cancel, person) or await engine.run()
+        return await _begun(job, sink, cancel, person, vault) or await engine.run()
     finally:
         undo()
         watching.cancel()
@@ -95,10 +99,11 @@ async def run(job: Job, sink: Sink, vault: Vault, person: Person) -> Ending:
             await watching
 
 
-async def _begun(job: Job, sink: Sink, cancel: Cancel, person: Person) -> Ending | None:
+async def _begun(job: Job, sink: Sink, cancel: Cancel, person: Person, vault: Vault) -> Ending | None:
     """Be allowed, then take the locks; how the run ends if it does not get so far."""
     if job.mode is Mode.CHECK:
         return None
+    began = time.monotonic()
 
     def lock() -> None:
         job.acquire()
@@ -109,7 +114,10 @@ async def _begun(job: Job, sink: Sink, cancel: Cancel, person: Person) -> Ending
         return ending
     with job.queue() if job.wait else contextlib.nullcontext():
         waits = _Waits("waiting-for-lock", LOCK_EVERY, job.wait)
-        return await _obtained(lock, waits, job, sink, cancel) or _still_allowed(job, sink)
+        ending = await _obtained(lock, waits, job, sink, cancel) or _still_allowed(job, sink)
+    if ending is None and time.monotonic() - began > STALE:
+        vault.renew()
+    return ending
 
 
 def _still_allowed(job: Job, sink: Sink) -> Ending | None:
@@ -193,7 +201,19 @@ def _engine(job: Job, sink: Sink, vault: Vault, questions: Questions, cancel: Ca
 
     cells = Cells(sink, gate, outputs, cancel, job.past)
     given = ", ".join(f"{name} = {value!r}" for name, value in job.plan.parameters.items())
-    steps = Steps(job.runbook, sink, gate, cells, questions, cancel, job.past, job.mode, job.wishes.by_hand, given)
+    steps = Steps(
+        job.runbook,
+        sink,
+        gate,
+        cells,
+        questions,
+        cancel,
+        job.past,
+        job.mode,
+        job.wishes.by_hand,
+        given,
+        lines=not (job.environment.policy.protected or job.environment.policy.approvals),
+    )
     return Engine(steps, job.plan, job.wishes, vault.redactor, start_kernel)
 
 

@@ -4,7 +4,8 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ class Vault:
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
         self._values: dict[str, str] = {}
+        self._again: list[Callable[[], None]] = []
 
     def add(self, name: str, value: str, *, weak: bool = False) -> None:
         """Keep a value. Raises InputError if it is too short to be kept out of a record, and not said to be weak."""
@@ -32,6 +34,15 @@ class Vault:
             hint = f"Use a longer one, or name {name} under weak: in environment.yml."
             raise InputError(f"S{str(error)[1:]}.", hint) from error
         self._values[name] = value
+
+    def renewed_by(self, fetch: Callable[[], None]) -> None:
+        """`fetch` adds a short-lived value anew."""
+        self._again.append(fetch)
+
+    def renew(self) -> None:
+        """Fetch what may have expired meanwhile. Raises InputError if it cannot be had any more."""
+        for fetch in self._again:
+            fetch()
 
     @property
     def redactor(self) -> Redactor:
@@ -67,11 +78,16 @@ def load(
     vault = Vault(redactor)
     problems = []
     for name, reference in {**policy.secrets, **references}.items():
+        fetch = partial(_fetched, vault, policy, name, reference, root, dict(inventory))
         try:
-            value = typed[name] if name in typed else resolve(name, reference, root, dict(inventory))
-            vault.add(name, value, weak=name in policy.weak)
+            if name in typed:
+                vault.add(name, typed[name], weak=name in policy.weak)
+            else:
+                fetch()
         except InputError as error:
             problems.append(f"{error.message} {error.hint}".strip())
+        if name not in typed and reference.startswith("exec:"):
+            vault.renewed_by(fetch)
     for name, value in inventory:
         try:
             Vault(redactor).add(name, value, weak=name in policy.weak)
@@ -80,6 +96,10 @@ def load(
     if problems:
         raise InputError(problems, "Nothing ran.")
     return vault
+
+
+def _fetched(vault: Vault, policy: Policy, name: str, reference: str, root: Path, inventory: Mapping[str, str]) -> None:
+    vault.add(name, resolve(name, reference, root, inventory), weak=name in policy.weak)
 
 
 def resolve(name: str, reference: str, root: Path, inventory: Mapping[str, str]) -> str:

@@ -34,6 +34,7 @@ class Steps:
     """Runs the steps of one run.
 
     `by_hand`: a person does all of them, since the tool is in the way; `given` tells them the parameters.
+    `lines`: whoever is asked after a failure may type lines of Python; not where only what was committed may run.
     """
 
     runbook: Runbook
@@ -46,6 +47,7 @@ class Steps:
     mode: Mode
     by_hand: bool = False
     given: str = ""
+    lines: bool = True
 
     async def run(self, step: Step) -> None:
         """Run one step. Raises StepFailed if it did not succeed."""
