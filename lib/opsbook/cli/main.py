@@ -18,6 +18,7 @@ COMMANDS = {
     "list": "what runbooks and procedures there are",
     "show": "one runbook: parameters, steps, roles",
     "check": "every problem of every document",
+    "test": "run runbooks against their recordings; reaches nothing",
     "plan": "what a run would do, with its digest; runs nothing",
     "run": "run a runbook",
     "approve": "sign a plan that somebody else wants to run",

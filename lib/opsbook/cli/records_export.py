@@ -1,7 +1,10 @@
-"""Write sealed records into one archive, for another machine or a safe place.
+"""Write sealed records into one archive, for another machine or a safe place; or the recording of one run.
 
 Without RUN all of them, except what is in quarantine. A record that is not as it was sealed is refused by its name, and
 then nothing is written. The archive holds the records as they lie in the folder, and export.json with their seals.
+
+With --recording, what one run asked and got is written beside its page, for opsbook test: small, without secrets, and
+only if it replays. Read it before you commit it.
 """
 
 import argparse
@@ -17,7 +20,10 @@ from opsbook.model.text import number_of, size_of
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runs", nargs="*", metavar="RUN", help="an id, its beginning, or last")
-    parser.add_argument("--to", type=Path, required=True, metavar="FILE.tar.gz", help="the archive to write")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--to", type=Path, metavar="FILE.tar.gz", help="the archive to write")
+    named = "write runbooks/…/recordings/RUNBOOK.NAME.json instead; NAME is its outcome, unless given"
+    what.add_argument("--recording", nargs="?", const="", metavar="NAME", help=named)
     parser.add_argument(
         "--since", metavar="DATE", help="only runs that started on this day or later, such as 2026-11-20"
     )
@@ -28,6 +34,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
+    if options.recording is not None:
+        return _recording(options)
     chosen = flow.Chosen(options.runs, _day(options.since), options.without)
     with common.progress("exporting", quiet=options.json) as tell:
         runs = flow.export_records(settings, chosen, options.to, tell, force=options.force)
@@ -36,6 +44,20 @@ def execute(options: argparse.Namespace) -> int:
         common.print_json({"file": str(options.to), "bytes": size, "records": runs})
     else:
         say(f"{number_of(len(runs), 'record')} in {options.to} ({size_of(size)})")
+    return 0
+
+
+def _recording(options: argparse.Namespace) -> int:
+    settings = common.project(options)
+    if len(options.runs) != 1 or options.since or options.without or options.force:
+        raise InputError("A recording is of one run.", "Name it: opsbook records export RUN --recording NAME")
+    path, played = flow.make_recording(settings, options.runs[0], options.recording)
+    size, shown = path.stat().st_size, path.relative_to(settings.root)
+    if options.json:
+        common.print_json({"file": str(path), "bytes": size, "outcome": played.outcome, "seconds": played.seconds})
+    else:
+        say(f"{shown} ({size_of(size)}): {played.outcome}, replays in {played.seconds:.1f} s")
+        say("Read it, then commit it. opsbook test runs the page against it.")
     return 0
 
 

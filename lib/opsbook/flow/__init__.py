@@ -18,6 +18,9 @@ from opsbook.flow.doctor import Check, project_checks, runbook_checks
 from opsbook.flow.drafts import Draft, Request, draft, plan
 from opsbook.flow.notebooks import run_notebook
 from opsbook.flow.publishing import publish, stale
+from opsbook.flow.recordings import find as find_recordings
+from opsbook.flow.recordings import record as make_recording
+from opsbook.flow.recordings import without as without_recording
 from opsbook.flow.resuming import missing_secrets, resume, rollback, stopped
 from opsbook.flow.retention import hold, prune, release
 from opsbook.flow.reviewing import FollowUp, follow_ups, review
@@ -29,6 +32,8 @@ from opsbook.flow.sessions import session
 from opsbook.flow.signing import Verified, verified
 from opsbook.flow.site_place import check_place, mark_place
 from opsbook.flow.site_tree import write_tree
+from opsbook.flow.testing import Tested
+from opsbook.flow.testing import every as test_recordings
 from opsbook.flow.watching import EVERY, Watched, under_way, watch
 from opsbook.policy.requests import Request as WaitingPlan
 from opsbook.run.engine import ACCEPT, Wishes
@@ -49,6 +54,7 @@ __all__ = [
     "Request",
     "Scanned",
     "Shown",
+    "Tested",
     "Verified",
     "WaitingPlan",
     "Watched",
@@ -60,9 +66,11 @@ __all__ = [
     "decide",
     "draft",
     "export_records",
+    "find_recordings",
     "follow_ups",
     "hold",
     "import_records",
+    "make_recording",
     "mark_place",
     "missing_secrets",
     "needed",
@@ -89,6 +97,7 @@ __all__ = [
     "show_request",
     "stale",
     "stopped",
+    "test_recordings",
     "tree",
     "trees",
     "under_way",
@@ -98,5 +107,6 @@ __all__ = [
     "waits",
     "walk",
     "watch",
+    "without_recording",
     "write_tree",
 ]

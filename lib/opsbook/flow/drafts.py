@@ -89,13 +89,18 @@ def plan(settings: Settings, drafted: Draft) -> Plan:
 
 def relied_on(settings: Settings, environment: Environment) -> dict[str, dict[str, str]]:
     """Every file that a run relies on besides its page, with its SHA-256: tree, then path in it."""
-    playbooks, helpers = settings.playbooks, settings.helpers
+    helpers = settings.helpers
     return {
-        "playbooks": _files(playbooks, skip=settings.inventories),
+        "playbooks": playbook_files(settings),
         "inventory": _files(settings.root / environment.inventory),
         "helpers": _files(helpers, skip=helpers / "opsbook"),
         "ansible": {_CFG: files.sha256(settings.root / _CFG)} if (settings.root / _CFG).is_file() else {},
     }
+
+
+def playbook_files(settings: Settings) -> dict[str, str]:
+    """Everything below playbooks/ but the inventories, with its SHA-256."""
+    return _files(settings.playbooks, skip=settings.inventories)
 
 
 def _ground(settings: Settings, environment: Environment) -> build.Ground:

@@ -15,4 +15,4 @@ def session(settings: Settings, descriptor: int, name: str | None) -> None:
     redactor = Redactor()
     held = vault(settings, chosen, {}, {}, redactor)
     seen = context(settings, chosen, "session", "session")
-    asyncio.run(runner.session(descriptor, chosen, seen, redactor, held))
+    asyncio.run(runner.session(descriptor, chosen, seen, held))

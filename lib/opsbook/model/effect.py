@@ -20,12 +20,15 @@ _SIMULATED = frozenset({"playbook"})
 
 
 class Mode(StrEnum):
-    """How a run treats effects. A check changes nothing; a notebook has a session's rules and a run's record."""
+    """How a run treats effects. A check changes nothing; a notebook has a session's rules and a run's record; a
+    replay meets a recording instead of the outside.
+    """
 
     LIVE = "live"
     CHECK = "check"
     SESSION = "session"
     NOTEBOOK = "notebook"
+    REPLAY = "replay"
 
 
 class Status(StrEnum):

@@ -246,7 +246,8 @@ class Engine:
     def _asks(self, failure: StepFailed) -> bool:
         """Whether a person is asked what to do: not where the page says so already, and nobody wants it otherwise."""
         by_itself = self._runbook.front.rollback == "automatic" and self._undoable()
-        asks = self._steps.questions.answered(NAME) and self._steps.mode is Mode.LIVE and not self._wishes.by_hand
+        alive = self._steps.mode in (Mode.LIVE, Mode.REPLAY)
+        asks = alive and self._steps.questions.answered(NAME) and not self._wishes.by_hand
         failed = failure.ended.status in ("failed", "timeout", "died")
         return asks and failed and (self._wishes.pause_on_failure or not by_itself)
 

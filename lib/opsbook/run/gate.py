@@ -20,16 +20,17 @@ from opsbook.model.effect import Answer, Decision, Effect, Mode, Status, decide
 from opsbook.model.event import Sink
 from opsbook.model.past import LOOK, Known, Meets, Past
 from opsbook.model.person import Question
+from opsbook.model.recording import Tape
 from opsbook.model.redact import Redactor
 from opsbook.model.runbook import Role
 from opsbook.model.text import slug
-from opsbook.run import frames
 from opsbook.run.desk import ASKED, KINDS, Desk
 from opsbook.run.ledger import Ledger
 from opsbook.run.look import REMEMBERED
 from opsbook.run.marks import Marks
-from opsbook.run.place import AGAIN, MARKED, Place, asked, other, what_became
+from opsbook.run.place import AGAIN, MARKED, Place, asked, clash, other, what_became
 from opsbook.run.questions import Unanswered
+from opsbook.run.wire import Wire
 
 Frame = dict[str, Any]
 
@@ -49,6 +50,7 @@ class Gate:
         sandbox: bool,
         steps: Collection[str] = (),
         retry_unknown: bool = False,
+        tape: Tape | None = None,
     ) -> None:
         self.mode = mode
         self.place: Place | None = None
@@ -57,7 +59,6 @@ class Gate:
         self.simulated = False
         self.stopping: str | None = None
         self.halted: str | None = None
-        self.lost = False
         self.ledger = Ledger(sink, redactor, past)
         self._sink = sink
         self._redactor = redactor
@@ -67,9 +68,9 @@ class Gate:
         self._sandbox = sandbox
         self._steps = steps
         self._retry_unknown = retry_unknown
+        self._tape = tape
         self._marks = Marks()
-        self._writer: asyncio.StreamWriter | None = None
-        self._server: asyncio.Server | None = None
+        self._wire = Wire(self._take)
         self._tasks: dict[int, asyncio.Task[None]] = {}
 
     # -- life
@@ -77,23 +78,24 @@ class Gate:
     async def listen(self, path: Path) -> None:
         """Accept the kernel on this socket. A second connection is turned away."""
         self._marks.clear()
-        self.lost = False
-        self._server = await asyncio.start_unix_server(self._serve, str(path))
+        await self._wire.listen(path)
 
     async def adopt(self, connection: socket.socket) -> None:
         """Serve a kernel that is connected already, until it goes away."""
-        await self._serve(*await asyncio.open_connection(sock=connection))
+        await self._wire.adopt(connection)
+
+    @property
+    def lost(self) -> bool:
+        """Whether the kernel's connection is gone."""
+        return self._wire.lost
 
     async def close(self) -> None:
         """Stop serving; effects still open are unknown from now on."""
-        if self._server is not None:
-            self._server.close()
+        self._wire.refuse_more()
         for task in list(self._tasks.values()):
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        self._wire.hang_up()
         self.abandon("the kernel is gone")
 
     def clear(self) -> None:
@@ -125,17 +127,6 @@ class Gate:
         self._marks.see(number)
 
     # -- frames
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._writer is not None:
-            writer.close()
-            return
-        self._writer = writer
-        while (frame := await frames.receive(reader)) is not None:
-            self._take(frame)
-        # The end of an earlier connection says nothing about the one that followed it.
-        self.lost = self.lost or self._writer is writer
-        writer.close()
 
     def _take(self, frame: Frame) -> None:
         number = frame.get("id")
@@ -180,8 +171,7 @@ class Gate:
         task.add_done_callback(lambda _: self._tasks.pop(number, None))
 
     def _send(self, frame: Frame) -> None:
-        if self._writer is not None and not self._writer.is_closing():
-            self._writer.write(frames.pack(frame))
+        self._wire.send(frame)
 
     def _no(self, number: int, why: str) -> None:
         """Refuse, and in a run refuse everything from now on."""
@@ -213,10 +203,15 @@ class Gate:
         if self.mode is not Mode.SESSION:
             await self._marks.wait(number)
         effect, keyed = asked(frame, place, self._redactor), frame.get("key") is not None
-        why = self._stopped(place) or self._clash(frame, effect, place)
+        why = self._stopped(place)
+        if not why:
+            why = clash(effect, place, self.ledger.going_on(), keyed=keyed, once=self.mode is not Mode.SESSION)
         decision = decide(effect, self.mode, place.role, sandbox=self._sandbox, simulated=self.simulated)
         if why or decision.answer is Answer.REFUSE:
             self._refuse(number, effect.summary, why or decision.why)
+            return
+        if self._tape is not None:
+            self._play(self._tape, number, effect, place, keyed=keyed)
             return
         if place.look is not None and effect.kind in REMEMBERED:
             self._remember(number, effect, place)
@@ -245,16 +240,6 @@ class Gate:
         """Why nothing of this cell may begin any more."""
         return self.stopping or self.halted or self.poison or ("" if place is self.place else "its cell is over")
 
-    def _clash(self, frame: Frame, effect: Effect, place: Place) -> str:
-        """Every effect of a cell has a key of its own, or a replay could mix them up."""
-        others = self.ledger.going_on()
-        if frame.get("key") is None and any(other.kind == effect.kind for other in others):
-            return f"effects that run at the same time need key=: {effect.summary}"
-        if effect.key in place.keys and self.mode is not Mode.SESSION:
-            return f"{effect.summary}: this cell used the key {effect.key} before; give each effect its own"
-        place.keys.add(effect.key)
-        return ""
-
     # -- what the journal knows of it
 
     def _remember(self, number: int, effect: Effect, place: Place) -> None:
@@ -264,6 +249,25 @@ class Gate:
             self._send({"id": number, "do": "fail", "why": f"{effect.summary} is not in the journal", "result": None})
         else:
             self._send({"id": number, "do": "value", "value": self._desk.shown(effect, known.result)})
+
+    def _play(self, tape: Tape, number: int, effect: Effect, place: Place, *, keyed: bool) -> None:
+        """Answer an effect from a recording, and journal it as if it had happened now."""
+        take, why = tape.play(effect)
+        if take is None:
+            self._refuse(number, effect.summary, why)
+            return
+        self.ledger.begin(number, effect, place.step, place.cell, keyed=keyed, anew=False)
+        then = {"at": take.at, "seconds": take.seconds}
+        if self.mode is Mode.SESSION and effect.kind in ASKED and take.status is Status.SUCCEEDED:
+            self._send({"id": number, "do": "run", "then": {**take.result, **then}})
+            return
+        self.ledger.end(number, take.status, take.result, take.why)
+        if take.status is Status.SUCCEEDED:
+            self._send({"id": number, "do": "value", "value": self._desk.shown(effect, take.result), "then": then})
+            return
+        if take.status is Status.INTERRUPTED:
+            self._unknown(effect, take.why)
+        self._send({"id": number, "do": "fail", "why": take.why, "result": take.result, "then": then})
 
     def _replay(self, number: int, effect: Effect, met: Meets, known: Known) -> None:
         """Answer an effect from the journal."""

@@ -1,7 +1,7 @@
 """Where in the page an effect is asked for, and what is said where the journal and a cell do not agree."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,6 +46,16 @@ def asked(frame: Mapping[str, Any], place: Place, redactor: Redactor) -> Effect:
         idempotent=bool(frame.get("idempotent")),
         request=redactor.value(dict(frame["request"])),
     )
+
+
+def clash(effect: Effect, place: Place, others: Iterable[Effect], *, keyed: bool, once: bool) -> str:
+    """Why an effect could be taken for another of its cell: each has a key of its own, used `once`. Else it is kept."""
+    if not keyed and any(each.kind == effect.kind for each in others):
+        return f"effects that run at the same time need key=: {effect.summary}"
+    if effect.key in place.keys and once:
+        return f"{effect.summary}: this cell used the key {effect.key} before; give each effect its own"
+    place.keys.add(effect.key)
+    return ""
 
 
 def other(known: Known, effect: Effect) -> str:

@@ -12,17 +12,18 @@ from typing import Any, NamedTuple, Protocol
 from opsbook.errors import NotYet, Refused
 from opsbook.model.effect import MARK, Mode
 from opsbook.model.environment import Environment
-from opsbook.model.event import Data, Ending, Event, Outcome, Sink, Stream
+from opsbook.model.event import Ending, Outcome, Sink
 from opsbook.model.past import Past
 from opsbook.model.person import Answer, Person, Question
 from opsbook.model.plan import Plan
-from opsbook.model.redact import Redactor
+from opsbook.model.recording import Tape
 from opsbook.model.runbook import Role, Runbook
 from opsbook.run import inbox, keeper, kernel, spare
 from opsbook.run.cancel import Cancel
 from opsbook.run.cells import Cells
 from opsbook.run.desk import Desk
 from opsbook.run.engine import Engine, Wishes
+from opsbook.run.forget import Forget
 from opsbook.run.gate import Gate
 from opsbook.run.memory import Memory
 from opsbook.run.output import Outputs
@@ -57,7 +58,8 @@ class Job:
     of other processes; `hold` keeps the journal locked for as long as anything of the run lives. `allow` says why
     the run may begin (None where nobody has to), or raises Refused. `acquire` takes the locks or raises Refused,
     and is asked again where the operator wants to `wait`, in a place that `queue` gives. `past` is what the run did
-    before, if it goes on; `stale` are requests in the inbox that its earlier process never took.
+    before, if it goes on; `stale` are requests in the inbox that its earlier process never took. `tape` answers all
+    effects of a replay.
     """
 
     run: str
@@ -79,6 +81,7 @@ class Job:
     past: Past = field(default_factory=Past)
     wishes: Wishes = field(default_factory=Wishes)
     keep_environment: tuple[str, ...] = ()
+    tape: Tape | None = None
 
 
 async def run(job: Job, sink: Sink, vault: Vault, person: Person) -> Ending:
@@ -101,7 +104,7 @@ async def run(job: Job, sink: Sink, vault: Vault, person: Person) -> Ending:
 
 async def _begun(job: Job, sink: Sink, cancel: Cancel, person: Person, vault: Vault) -> Ending | None:
     """Be allowed, then take the locks; how the run ends if it does not get so far."""
-    if job.mode is Mode.CHECK:
+    if job.mode in (Mode.CHECK, Mode.REPLAY):
         return None
     began = time.monotonic()
 
@@ -180,6 +183,7 @@ def _engine(job: Job, sink: Sink, vault: Vault, questions: Questions, cancel: Ca
         sandbox=job.environment.policy.sandbox,
         steps={step.id for step in job.runbook.steps()},
         retry_unknown=job.wishes.retry_unknown,
+        tape=job.tape,
     )
     outputs = Outputs(sink, vault.redactor, gate.mark, MARK)
 
@@ -253,20 +257,29 @@ async def _watch_inbox(job: Job, sink: Sink, questions: Questions, cancel: Cance
 
 
 async def session(
-    descriptor: int, environment: Environment, context: Mapping[str, Any], redactor: Redactor, vault: Vault
+    descriptor: int,
+    environment: Environment,
+    context: Mapping[str, Any],
+    vault: Vault,
+    past: Past | None = None,
+    tape: Tape | None = None,
 ) -> None:
-    """Serve one notebook on a connected socket. Nothing is recorded: a session is no run."""
+    """Serve one notebook on a connected socket. Nothing is recorded: a session is no run.
+
+    With a `tape` its effects are those of a recording, of a run that had come so far as `past` says.
+    """
     private = spare.private_folder()
     try:
-        sink = _Forget()
+        sink = Forget()
         gate = Gate(
             sink=sink,
-            redactor=redactor,
+            redactor=vault.redactor,
             desk=Desk(vault, Questions(sink, _Elsewhere(), {}, str(context["operator"]))),
-            past=Past(),
+            past=past or Past(),
             context={**context, "private": str(private)},
             mode=Mode.SESSION,
-            sandbox=environment.policy.sandbox,
+            sandbox=environment.policy.sandbox or tape is not None,
+            tape=tape,
         )
         gate.place = Place("session", "session", Role.CHANGE)
         print("ready", flush=True)
@@ -282,33 +295,3 @@ class _Elsewhere:
 
     async def ask(self, question: Question) -> Answer:
         raise Unanswered(question)
-
-
-class _Forget:
-    """A sink that keeps nothing."""
-
-    def __init__(self) -> None:
-        self._seq = 0
-
-    def write(self, kind: str, data: Data, *, durable: bool = False) -> Event:
-        self._seq += 1
-        return Event(self._seq, "", kind, data)
-
-    def reserve(self, results: int) -> None:
-        """Nothing is kept."""
-
-    def blob(self, folder: str, name: str, data: bytes) -> Data:
-        return {"path": f"{folder}/{name}", "bytes": len(data)}
-
-    def stream(self, folder: str, name: str) -> Stream:
-        return _ForgetStream()
-
-
-class _ForgetStream:
-    """A growing file that keeps nothing."""
-
-    def append(self, text: str) -> None:
-        """Nothing is kept."""
-
-    def close(self) -> Data:
-        return {}

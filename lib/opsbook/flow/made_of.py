@@ -1,0 +1,39 @@
+"""Which files below playbooks/ a playbook is made of."""
+
+import re
+from collections.abc import Iterable
+from pathlib import PurePath
+
+from opsbook.flow.drafts import playbook_files
+from opsbook.settings import Settings
+
+_WORD = re.compile(r"[\w-]+")
+
+
+def made_of(settings: Settings, names: Iterable[str]) -> dict[str, str]:
+    """The playbooks and what they name, directly or not (roles, task files, modules), with their SHA-256.
+
+    A file counts where its name, or its role's, stands as a word in one that counts: rather one too many than one
+    that changes unseen. Inventories do not count.
+    """
+    known = playbook_files(settings)
+    words = {path: _words(settings, path) for path in known}
+    open_ = [name for name in names if name in known]
+    found = set(open_)
+    while open_:
+        said = words[open_.pop()]
+        more = [path for path in known if path not in found and _called(path) in said]
+        found.update(more)
+        open_ += more
+    return {path: known[path] for path in sorted(found)}
+
+
+def _words(settings: Settings, path: str) -> frozenset[str]:
+    text = (settings.playbooks / path).read_text(encoding="utf-8", errors="replace")
+    return frozenset(_WORD.findall(text))
+
+
+def _called(path: str) -> str:
+    """The word by which other files name this one."""
+    parts = PurePath(path).parts
+    return parts[1] if parts[0] == "roles" and len(parts) > 2 else PurePath(path).stem

@@ -1,0 +1,118 @@
+"""Recordings as files: made from the events of a record, written beside the runbook, read back."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from opsbook.errors import InputError
+from opsbook.model.effect import Status
+from opsbook.model.event import Event
+from opsbook.model.past import LOOK
+from opsbook.model.plan import Plan
+from opsbook.model.recording import PROJECT, Recording, Reply, Step, Take
+from opsbook.record import side, summary
+from opsbook.record.store import Record
+
+LARGEST = 512 * 1024
+"""Bytes. A larger one is nothing that anybody reviews."""
+
+_RECORDING = TypeAdapter(Recording)
+
+
+def of(record: Record, plan: Plan, context: Mapping[str, Any], playbooks: Mapping[str, str], root: Path) -> Recording:
+    """What a record has to say to a test or a trainee. Raises InputError if it cannot be read."""
+    events = record.events()
+    started = next(event for event in events if event.type == "run-started")
+    asked = [event.data for event in events if event.type == "question-asked"]
+    recording = Recording(
+        format=1,
+        runbook=plan.runbook,
+        run=record.id,
+        recorded=events[-1].time,
+        opsbook=str(plan.versions.get("opsbook", "")),
+        plan=plan,
+        context={**context, "run": record.id, "operator": started.data["operator"]},
+        present=any(data["kind"] in ("decide", "manual") for data in asked),
+        outcome=str(record.summary()["outcome"]),
+        steps=tuple(Step(each["step"], each["status"]) for each in summary.of(events)["steps"]),
+        replies=tuple(_replies(events)),
+        takes=tuple(_takes(record, events)),
+        playbooks=dict(playbooks),
+    )
+    return _moved(recording, str(root), PROJECT)
+
+
+def _replies(events: list[Event]) -> Iterator[Reply]:
+    """Answers to questions of opsbook's own: those of cells are results of effects."""
+    asked = {event.seq: event.data for event in events if event.type == "question-asked"}
+    for event in events:
+        data = event.data
+        if event.type == "question-answered" and asked[data["asked"]]["kind"] in ("decide", "manual"):
+            yield Reply(data["name"], data["value"], data["by"], event.time, data.get("note") or "")
+
+
+def _takes(record: Record, events: list[Event]) -> Iterator[Take]:
+    """Every attempt, in the order in which they began; one that an interrupted process left behind is none."""
+    ended = {event.data["intent"]: event for event in events if event.type == "effect-result"}
+    for event in events:
+        data = event.data
+        if event.type != "effect-intent" or data["key"].startswith(LOOK) or event.seq not in ended:
+            continue
+        end = ended[event.seq]
+        yield Take(
+            key=data["key"],
+            kind=data["kind"],
+            summary=data["summary"],
+            changes=data["changes"],
+            step=data["step"],
+            request=data["request"],
+            status=Status(end.data["status"]),
+            at=event.time,
+            seconds=_between(event.time, end.time),
+            result=side.result_of(record, end.data),
+            why=str(end.data.get("why") or ""),
+        )
+
+
+def _between(begin: str, end: str) -> float:
+    return round((datetime.fromisoformat(end) - datetime.fromisoformat(begin)).total_seconds(), 3)
+
+
+def render(recording: Recording) -> str:
+    """The one form in which a recording is written: two of the same run are the same text."""
+    return json.dumps(asdict(recording), indent=1, ensure_ascii=False) + "\n"
+
+
+def read(path: Path, root: Path) -> Recording:
+    """The recording in a file. Raises InputError."""
+    try:
+        return parsed(path.read_bytes(), root)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.", "Name a recording.") from error
+    except (ValidationError, RecursionError) as error:
+        first = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": "nested too deeply"}
+        said = ": ".join(filter(None, (".".join(map(str, first["loc"])), str(first["msg"]))))
+        raise InputError(f"{path} is no recording: {said}.", "Record the run again.") from error
+
+
+def parsed(text: str | bytes, root: Path) -> Recording:
+    """The recording that a text is, in this project. Raises ValidationError and RecursionError."""
+    return _moved(_RECORDING.validate_json(text), PROJECT, str(root))
+
+
+def _moved(recording: Recording, before: str, after: str) -> Recording:
+    """The recording with another folder for the project, wherever it stands in a text."""
+    return _RECORDING.validate_python(_replaced(asdict(recording), before, after))
+
+
+def _replaced(value: Any, before: str, after: str) -> Any:
+    if isinstance(value, str):
+        return value.replace(before, after)
+    if isinstance(value, Mapping):
+        return {_replaced(key, before, after): _replaced(item, before, after) for key, item in value.items()}
+    return [_replaced(item, before, after) for item in value] if isinstance(value, list | tuple) else value
