@@ -2,7 +2,10 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -213,3 +216,24 @@ def test_without_recordings(made: Project) -> None:
     assert "There is no recording of any runbook." in done.err
     assert "opsbook records export last --recording good" in done.err
     assert "There is no runbook" in ok(made.opsbook("test", "nothing"), 2).err
+
+
+def pytested(project: Project, *arguments: str) -> str:
+    """What pytest says of the project's pages, as somebody runs it there."""
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+    return subprocess.run(command, cwd=project.root, capture_output=True, text=True, check=False).stdout
+
+
+def test_pytest_collects_the_pages(made: Project) -> None:
+    made.page("## Steps\n\n### Nothing to run\nBy hand.\n", "manual")
+    said = pytested(made, "runbooks/", "-v", "--junitxml=told.xml")
+    for name in ("good", "rolled-back", "playbooks"):
+        assert f"runbooks/leave.md::{name} PASSED" in said, said
+    assert "3 passed" in said
+    told = ElementTree.parse(made.root / "told.xml").getroot()
+    assert [case.get("name") for case in told.iter("testcase")] == ["good", "rolled-back", "playbooks"]
+    made.page(PAGE.replace('"rm", "-f"', '"rm", "-rf"'), "leave", "rollback: automatic\n")
+    said = pytested(made, "runbooks/")
+    assert "1 failed, 2 passed" in said
+    assert "argv.1: '-f' -> '-rf'" in said
+    assert "Traceback" not in said
