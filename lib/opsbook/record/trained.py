@@ -1,0 +1,52 @@
+"""Training records as files: records/training/RUN.json, and beside it what a second person signed of it."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from opsbook import files
+from opsbook.errors import InputError
+from opsbook.model.effect import canonical
+from opsbook.model.training import Drilled
+
+FOLDER = "training"
+"""Below the records: a sealed record does not change, so what a drill was worth lies beside it."""
+
+_DRILLED = TypeAdapter(Drilled)
+
+
+def path(records: Path, run: str) -> Path:
+    return records / FOLDER / f"{run}.json"
+
+
+def write(records: Path, drilled: Drilled) -> Path:
+    """Write the training record of a drill."""
+    target = path(records, drilled.run)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    files.write_atomic(target, canonical(asdict(drilled)))
+    return target
+
+
+def read(file: Path) -> Drilled:
+    """The training record in a file. Raises InputError, also for one that is not in its canonical form."""
+    try:
+        data = file.read_bytes()
+        found = _DRILLED.validate_json(data)
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror}.", "Name a drill that is over.") from error
+    except (ValidationError, RecursionError) as error:
+        raise InputError(f"{file} is no training record.", "It was changed, or written by something else.") from error
+    if data != canonical(asdict(found)) or found.run != file.stem:
+        raise InputError(f"{file} is not as it was written.", "It was changed.")
+    return found
+
+
+def every(records: Path) -> Iterator[Drilled]:
+    """Every training record that can be read, oldest first."""
+    for file in sorted((records / FOLDER).glob("*.json")):
+        try:
+            yield read(file)
+        except InputError:
+            continue

@@ -1,0 +1,61 @@
+"""What a drill was worth, and training records that were changed."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from opsbook.errors import InputError
+from opsbook.model.training import Drilled, Feedback
+from opsbook.record import trained
+
+GOOD = Drilled(
+    kind="training",
+    run="20261120T181203Z-instance-down-7f3k",
+    seal="0" * 64,
+    drill="instance-down",
+    environment="training",
+    person="ann",
+    operator="ann@host",
+    started="2026-11-20T18:12:10.000Z",
+    ended="2026-11-20T18:14:10.000Z",
+    par=120.0,
+    diagnosed=30.0,
+    mended=100.0,
+    hints=0,
+    wrong=(),
+    feedback=Feedback(5, "Good."),
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "points"),
+    [
+        ({}, 100),
+        ({"hints": 2}, 80),
+        ({"wrong": ("a", "b")}, 70),
+        ({"diagnosed": None}, 90),
+        ({"diagnosed": 101.0}, 90),
+        ({"mended": 240.0}, 80),
+        ({"mended": 360.0}, 60),
+        ({"mended": 500.0, "hints": 3, "wrong": ("a", "b", "c")}, 0),
+        ({"mended": None}, 0),
+    ],
+)
+def test_points(changes: dict[str, object], points: int) -> None:
+    assert replace(GOOD, **changes).points == points  # type: ignore[arg-type]
+
+
+def test_a_training_record_that_was_changed_is_none(tmp_path: Path) -> None:
+    file = trained.write(tmp_path, GOOD)
+    assert trained.read(file) == GOOD
+    assert list(trained.every(tmp_path)) == [GOOD]
+    text = file.read_text()
+    for changed in (text.replace('"hints":0', '"hints": 0'), text[:-1], "{}", json.dumps({"kind": "training"})):
+        file.write_text(changed)
+        with pytest.raises(InputError):
+            trained.read(file)
+    file.write_text(text)
+    file.rename(file.with_name("20261120T181203Z-instance-down-aaaa.json"))
+    assert list(trained.every(tmp_path)) == []
