@@ -53,6 +53,20 @@ def span_seconds(text: str) -> float:
     return seconds
 
 
+class Drill(BaseModel):
+    """What makes a page a drill: it brings a fault in, and waits until somebody has mended it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    # The default is refused: a drill that nothing mends could not be done.
+    solved_by: tuple[str, ...] = Field(
+        (), min_length=1, validate_default=True, description="Runbooks that mend the fault; any one of them is enough"
+    )
+    hints: tuple[str, ...] = Field(
+        (), description="What whoever is stuck is told, one sentence after the other, from vague to plain"
+    )
+
+
 class FrontMatter(BaseModel):
     """What a document says of itself. Every key is optional: a page without front matter is a procedure."""
 
@@ -103,6 +117,12 @@ class FrontMatter(BaseModel):
     )
     environments: tuple[str, ...] = Field(
         (), description="Where it may run; empty means everywhere", examples=[["dev", "staging"]]
+    )
+
+    drill: Drill | None = Field(
+        None,
+        description="For a page that is a drill: how its fault is mended, and hints for whoever is stuck",
+        examples=[{"solved_by": ["restart-cache"], "hints": ["Look at the caches.", "Which of them answers?"]}],
     )
 
     @field_validator("reviewed", mode="before")

@@ -54,6 +54,13 @@ class UnavailableError(ArcadeError):
     outcome = "unavailable"
 
 
+class FullError(ArcadeError):
+    """What this instance may write is used up: it takes no messages until somebody makes room."""
+
+    status = 507
+    outcome = "unavailable"
+
+
 class MigrationError(ArcadeError):
     """The migrations cannot be applied as they are."""
 

@@ -12,6 +12,7 @@ import uvicorn
 from arcade.database import Address, Database
 from arcade.errors import ArcadeError
 from arcade.faults import Faults
+from arcade.message_log import MessageLog
 from arcade.metrics import Metrics
 from arcade.migrations import read_migrations
 from arcade.readiness import Lifecycle, ReadinessProbe
@@ -74,6 +75,7 @@ def _make_service(settings: Settings) -> Service:
         pool=pool,
         probe=ReadinessProbe(Database(address), required),
         metrics=Metrics(settings.version, pool.actions),
+        log=MessageLog(settings.messages_folder, settings.messages_quota),
         lifecycle=Lifecycle(),
         faults=Faults() if settings.sandbox else None,
     )

@@ -11,6 +11,8 @@ from arcade.errors import SettingsError
 TREE = Path(__file__).resolve().parent.parent
 DEFAULT_DRAIN_SECONDS = 1.0
 MAX_DRAIN_SECONDS = 5.0
+DEFAULT_MESSAGES_QUOTA = 4 * 1024 * 1024
+MIN_MESSAGES_QUOTA = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class Settings:
     password_file: Path | None
     sandbox: bool
     drain_seconds: float
+    messages_folder: Path | None
+    messages_quota: int
     version: str
 
 
@@ -46,6 +50,8 @@ def read_settings(env: Mapping[str, str] = os.environ) -> Settings:
         password_file=read_password_file(env),
         sandbox=env.get("ARCADE_SANDBOX") == "1",
         drain_seconds=_drain_seconds(env),
+        messages_folder=Path(folder) if (folder := env.get("ARCADE_MESSAGES_FOLDER", "")) else None,
+        messages_quota=_messages_quota(env),
         version=read_version(),
     )
 
@@ -82,6 +88,13 @@ def _port(env: Mapping[str, str]) -> int:
     text = env.get("ARCADE_PORT", "")
     if not (text.isascii() and text.isdigit() and len(text) <= 5 and 1 <= int(text) <= 65535):
         raise SettingsError(f"ARCADE_PORT is {text!r}: a port from 1 to 65535 is needed")
+    return int(text)
+
+
+def _messages_quota(env: Mapping[str, str]) -> int:
+    text = env.get("ARCADE_MESSAGES_QUOTA") or str(DEFAULT_MESSAGES_QUOTA)
+    if not (text.isascii() and text.isdigit() and len(text) <= 15 and int(text) >= MIN_MESSAGES_QUOTA):
+        raise SettingsError(f"ARCADE_MESSAGES_QUOTA is {text!r}: {MIN_MESSAGES_QUOTA} bytes or more are needed")
     return int(text)
 
 

@@ -18,9 +18,10 @@ from arcade import jsontext
 from arcade.errors import ArcadeError, TooLargeError
 from arcade.faults import Faults
 from arcade.message import MAX_BODY_BYTES, parse_message
+from arcade.message_log import MessageLog
 from arcade.metrics import CONTENT_TYPE, UNKNOWN_ACTION, Metrics
 from arcade.middleware import RequestMiddleware
-from arcade.readiness import Lifecycle, Readiness, ReadinessProbe
+from arcade.readiness import OK, Lifecycle, Readiness, ReadinessProbe
 from arcade.settings import TREE, Settings
 from arcade.workers import WorkerPool
 
@@ -36,6 +37,7 @@ class Service:
     pool: WorkerPool
     probe: ReadinessProbe
     metrics: Metrics
+    log: MessageLog
     lifecycle: Lifecycle
     faults: Faults | None
 
@@ -70,6 +72,7 @@ class Service:
         try:
             message = parse_message(await read_body(request))
             action = message.action
+            self.log.require_room()
             await self._apply_faults()
             reply = await self.pool.handle(message)
             outcome = "ok"
@@ -77,7 +80,9 @@ class Service:
             outcome = error.outcome
             raise
         finally:
-            self.metrics.count_message(action, outcome, time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            self.metrics.count_message(action, outcome, seconds)
+            self.log.write(action, outcome, seconds)
         # 32 random bytes make an id of 43 characters, the length AO's message ids have.
         names = {"Instance": self.settings.instance, "Version": self.settings.version}
         body = {"Id": secrets.token_urlsafe(32), "Output": reply.output, "Messages": reply.messages}
@@ -98,7 +103,11 @@ class Service:
         return FileResponse(TREE / "ui" / "index.html")
 
     async def _readiness(self, max_age_seconds: float) -> Readiness:
-        return await self.probe.check(self.lifecycle, self.faults, len(self.pool.actions), max_age_seconds)
+        handlers = len(self.pool.actions)
+        found = await self.probe.check(self.lifecycle, self.faults, handlers, max_age_seconds)
+        if self.settings.messages_folder is None:
+            return found
+        return Readiness({**found.checks, "messages": self.log.problem() or OK})
 
     async def _apply_faults(self) -> None:
         if self.faults is not None:

@@ -1,0 +1,103 @@
+"""How well the service is, seen from outside: what runbooks and drills ask before they say that it is mended."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+
+from opsbook import EffectFailed, effect
+
+SLOW_SECONDS = 0.2
+"""An instance that does not answer Info once in three times within this is slow, whatever else the machine does."""
+
+TIMES = 3
+"""Good looks in a row that count as well: one alone may be luck."""
+
+_LEADERBOARD = {"Action": "Leaderboard", "From": "opsbook", "Tags": {"Limit": "3"}}
+_INFO = {"Action": "Info", "From": "opsbook"}
+# The same player with the same name each time: it leaves nothing that was not there.
+_REGISTER = {"Action": "Register", "From": "opsbook", "Data": "opsbook"}
+
+
+@effect(changes=False)
+def problems(url: str, balancer: str) -> list[str]:
+    """What is wrong, a sentence each; nothing where everybody can play.
+
+    `url` is where the service answers, `balancer` where the load balancer says who serves. It looks at what
+    players notice, and at each instance that should serve them.
+    """
+    with httpx.Client(trust_env=False, timeout=5) as client:
+        return list(_problems(client, url, balancer))
+
+
+class SteadilyWell:
+    """For wait_until: true when the service was well several times in a row.
+
+    Otherwise EffectFailed says what is wrong, so that the run shows it while it waits. `also` is asked too:
+    more sentences, of something that the service itself cannot tell.
+    """
+
+    def __init__(self, url: str, balancer: str, also: Callable[[], list[str]] = list) -> None:
+        self._url = url
+        self._balancer = balancer
+        self._also = also
+        self._good = 0
+
+    def __call__(self) -> bool:
+        found = [*problems(self._url, self._balancer), *self._also()]
+        self._good = 0 if found else self._good + 1
+        if found:
+            raise EffectFailed("; ".join(found))
+        return self._good >= TIMES
+
+
+def _problems(client: httpx.Client, url: str, balancer: str) -> Iterator[str]:
+    try:
+        state = client.get(balancer).raise_for_status().json()
+    except (httpx.HTTPError, ValueError):
+        yield "the load balancer does not say who serves"
+        return
+    if state["share"]:
+        yield f"{state['share']} % of the requests go to a canary"
+    for instance in state["instances"]:
+        if instance["colour"] == state["serving"]:
+            yield from _instance(client, instance)
+    # Often enough to reach each instance, whichever is next.
+    for _ in range(2 * len(state["instances"])):
+        status = _status(_answer(client, url, _LEADERBOARD))
+        if status != "200":
+            yield f"players get {status}"
+            return
+
+
+def _instance(client: httpx.Client, instance: dict[str, Any]) -> Iterator[str]:
+    name, url = instance["name"], instance["url"]
+    if not instance["pool"]:
+        yield f"{name} is not in the pool"
+    try:
+        ready = client.get(f"{url}/readyz").status_code == 200
+    except httpx.HTTPError:
+        yield f"{name} does not answer"
+        return
+    if not ready:
+        yield f"{name} is not ready"
+        return
+    for message in (_REGISTER, _LEADERBOARD):
+        status = _status(_answer(client, url, message))
+        if status != "200":
+            yield f"{name} answers {message['Action']} with {status}"
+    answers = [_answer(client, url, _INFO) for _ in range(3)]
+    took = min((answer.elapsed.total_seconds() for answer in answers if answer is not None), default=0.0)
+    if took > SLOW_SECONDS:
+        yield f"{name} takes {took * 1000:.0f} ms for Info"
+
+
+def _answer(client: httpx.Client, url: str, message: dict[str, Any]) -> httpx.Response | None:
+    try:
+        return client.post(f"{url}/messages", json=message)
+    except httpx.HTTPError:
+        return None
+
+
+def _status(answer: httpx.Response | None) -> str:
+    return "no answer" if answer is None else str(answer.status_code)
