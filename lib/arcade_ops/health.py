@@ -27,7 +27,7 @@ def problems(url: str, balancer: str) -> list[str]:
     players notice, and at each instance that should serve them.
     """
     with httpx.Client(trust_env=False, timeout=5) as client:
-        return list(_problems(client, url, balancer))
+        return list(look(client, url, balancer))
 
 
 class SteadilyWell:
@@ -51,7 +51,8 @@ class SteadilyWell:
         return self._good >= TIMES
 
 
-def _problems(client: httpx.Client, url: str, balancer: str) -> Iterator[str]:
+def look(client: httpx.Client, url: str, balancer: str) -> Iterator[str]:
+    """What `problems` tells, without a run."""
     try:
         state = client.get(balancer).raise_for_status().json()
     except (httpx.HTTPError, ValueError):

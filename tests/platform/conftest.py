@@ -26,12 +26,18 @@ PORTS = (0, 1, 2, 3, *range(11, 17))
 @pytest.fixture(scope="session")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Platform"]:
     """The platform, up; taken down and removed at the end, whatever happened."""
-    root = tmp_path_factory.mktemp("platform") / "project"
+    with brought_up(tmp_path_factory.mktemp("platform") / "project") as made:
+        yield made
+
+
+@contextmanager
+def brought_up(root: Path, place: str = "dev") -> Iterator["Platform"]:
+    """A copy of this project in `root`, with one of its environments up."""
     root.mkdir()
     for name in COPIED:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, root / name)
-    made = Platform(root, free_base())
+    made = Platform(root, free_base(), place)
     made.move_ports()
     try:
         made.run("platform-up", check=True)
@@ -64,23 +70,24 @@ def free(port: int, address: str = "127.0.0.1") -> bool:
 
 
 class Platform(Project):
-    """A project with the reference platform in it."""
+    """A project with the reference platform in it, in the environment `place`."""
 
-    def __init__(self, root: Path, base: int) -> None:
+    def __init__(self, root: Path, base: int, place: str = "dev") -> None:
         super().__init__(root)
         self.base = base
+        self.place = place
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.base}"
 
     def move_ports(self) -> None:
-        for path in (self.root / "playbooks/inventories/dev").rglob("*.yml"):
+        for path in (self.root / "playbooks/inventories" / self.place).rglob("*.yml"):
             text = path.read_text(encoding="utf-8")
-            path.write_text(re.sub(r"\b181(\d\d)\b", lambda m: str(self.base + int(m[1])), text), encoding="utf-8")
+            path.write_text(re.sub(r"\b18[12](\d\d)\b", lambda m: str(self.base + int(m[1])), text), encoding="utf-8")
 
     def run(self, runbook: str, *arguments: str, check: bool = False) -> Any:
-        return self.opsbook("run", runbook, "-e", "dev", *arguments, check=check)
+        return self.opsbook("run", runbook, "-e", self.place, *arguments, check=check)
 
     def build(self, version: str, variant: str | None = None) -> None:
         """Build a release of arcade, or of a variant of it."""
@@ -100,7 +107,7 @@ class Platform(Project):
         given = [argument for key, value in values.items() for argument in ("-e", f"{key}={value}")]
         program = str(Path(sys.executable).parent / "ansible-playbook")
         done = subprocess.run(
-            [program, "-i", "playbooks/inventories/dev/hosts.yml", f"playbooks/{name}.yml", *given, *more],
+            [program, "-i", f"playbooks/inventories/{self.place}/hosts.yml", f"playbooks/{name}.yml", *given, *more],
             cwd=self.root,
             env={**self.environment(), "ANSIBLE_CONFIG": "ansible.cfg", "PYTHONWARNINGS": ""},
             capture_output=True,

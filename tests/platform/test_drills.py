@@ -1,0 +1,133 @@
+"""Drills on the real platform: each fault shows, is mended by its runbook, and can be taken back whatever happened."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import httpx
+import pytest
+import yaml
+from tests.platform.conftest import ROOT, Platform, brought_up
+
+from arcade_ops import health
+from tests.conftest import until
+
+pytestmark = pytest.mark.slow
+
+VERSION = "1.0.0"
+PAGES = ROOT / "runbooks/training/drills"
+MENDED = "the service is mended: "
+WAIT_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a drill shows while it is not mended, and the parameters of the runbook that mends it."""
+
+    shows: str
+    given: tuple[str, ...] = ()
+
+
+CASES = {
+    "instance-down": Case("arcade-1 does not answer", ("-p", "host=arcade-1")),
+    "bad-release": Case("arcade-1 answers Register with 500", ("-p", f"version={VERSION}")),
+    "database-down": Case("players get 503"),
+    "slow-handler": Case("ms for Info", ("-p", f"version={VERSION}")),
+    "full-disk": Case("players get 507"),
+    "wrong-weight": Case("30 % of the requests go to a canary; players get 500"),
+    "wrong-configuration": Case("arcade-1 is not ready; players get 503"),
+    "leaked-credential": Case("the leaked password still opens the database"),
+}
+
+
+@pytest.fixture(scope="module")
+def training(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """The training platform with a release deployed."""
+    with brought_up(tmp_path_factory.mktemp("training") / "project", "training") as made:
+        made.build(VERSION)
+        made.run("deploy-service", "-p", f"version={VERSION}", check=True)
+        yield made
+
+
+def problems(platform: Platform) -> list[str]:
+    """What is wrong with the service, asked without opsbook."""
+    with httpx.Client(trust_env=False, timeout=5) as client:
+        return list(health.look(client, platform.url, f"http://127.0.0.1:{platform.base + 3}"))
+
+
+def front(drill: str) -> dict[str, dict[str, list[str]]]:
+    return dict(yaml.safe_load((PAGES / f"{drill}.md").read_text(encoding="utf-8").split("---")[1]))
+
+
+def begin(platform: Platform, drill: str, par: str) -> str:
+    """Start a drill that goes on by itself: its run."""
+    started = platform.run(drill, "-p", f"par={par}", "--detach", check=True)
+    found = re.search(rf"\S+-{drill}-\w{{4}}\b", started.out + started.err)
+    assert found, started.out + started.err
+    return found[0]
+
+
+def waiting(platform: Platform, run: str) -> str:
+    """What is wrong, as the drill says while it waits for somebody to mend it."""
+
+    def said() -> str | None:
+        (journal,) = platform.root.glob(f"records/**/{run}/journal.jsonl")
+        text = journal.read_text(encoding="utf-8")
+        assert '"run-finished"' not in text, platform.opsbook("records", "show", run).out
+        found = re.search(rf'"text":"{MENDED}([^"]+)"', text)
+        return found[1] if found else None
+
+    return str(until(said, f"the fault of {run}", WAIT_SECONDS))
+
+
+@pytest.mark.parametrize("drill", CASES)
+def test_a_drill_is_mended(training: Platform, drill: str) -> None:
+    case, (runbook,) = CASES[drill], front(drill)["drill"]["solved_by"]
+    run = begin(training, drill, par="60s")
+    assert case.shows in waiting(training, run)
+    assert f"running   {front(drill)['title']}" in training.opsbook("status").out
+    training.run(runbook, *case.given, check=True)
+    attached = training.opsbook("attach", run)
+    assert attached.code == 0, attached.out
+    assert training.opsbook("locks").out == "Nothing is locked.\n"
+    assert problems(training) == []
+    assert training.versions() == {VERSION}
+
+
+def nothing(_: Platform) -> None:
+    """What a trainee does who has no idea."""
+
+
+def everything_off(platform: Platform) -> None:
+    platform.playbook("platform-down")
+
+
+def all_to_the_canary(platform: Platform) -> None:
+    (platform.root / ".opsbook/env/training/caddy/traffic/serving").write_text("green")
+
+
+@pytest.mark.parametrize(
+    ("drill", "attempt"),
+    [
+        ("instance-down", nothing),
+        ("leaked-credential", everything_off),
+        ("wrong-weight", all_to_the_canary),
+    ],
+)
+def test_a_drill_that_nobody_mends(training: Platform, drill: str, attempt: Callable[[Platform], None]) -> None:
+    """It is over after three times its par, and its rollback puts everything right, also what the trainee did."""
+    run = begin(training, drill, par="1s")
+    attached = training.opsbook("attach", run)
+    assert attached.code == 3, attached.out
+    assert "the service is mended did not come true within 3 s" in attached.out
+    attempt(training)
+    undone = training.opsbook("rollback", run)
+    assert undone.code in (0, 1), undone.out
+    assert problems(training) == []
+    assert training.versions() == {VERSION}
+    left = [training.root / ".opsbook/env/training" / name for name in ("drill", "secrets/leaked")]
+    assert not any(path.exists() for path in left)
+
+
+def test_every_drill_is_tried() -> None:
+    assert sorted(CASES) == sorted(path.stem for path in PAGES.glob("*.md"))
