@@ -43,7 +43,7 @@ lint: $(VENV)/installed  ## style, types, layers, playbooks, runbooks
 lock: $(VENV)/installed  ## renew requirements.lock from pyproject.toml
 	$(PYTHON) -m venv .cache/uv && .cache/uv/bin/pip install --quiet uv
 	.cache/uv/bin/uv pip compile --upgrade --quiet --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --no-header --extra platform --extra papermill --extra site --extra dev pyproject.toml --output-file requirements.lock
+	  --no-emit-index-url --no-header --extra platform --extra papermill --extra site --extra training --extra dev pyproject.toml --output-file requirements.lock
 
 soak: $(VENV)/installed  ## kill 150 runs at every kind of moment and resume them; stop each runbook after each effect
 	$(BIN)/python -m tests.soak
