@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import socket
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
@@ -32,6 +33,24 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 def add_run(parser: argparse.ArgumentParser, nargs: str | None = None) -> None:
     """The argument that names a run."""
     parser.add_argument("run", nargs=nargs, help="an id, its beginning, or last")
+
+
+def port(value: str) -> int:
+    """The type of an option that names a port."""
+    number = int(value)
+    if not 0 < number < 65536:
+        raise argparse.ArgumentTypeError("a port is a number from 1 to 65535")
+    return number
+
+
+def check_free(number: int) -> None:
+    """Whether a server can listen on the port. Raises InputError, which servers would say late, and not in words."""
+    try:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", number))
+    except OSError as error:
+        raise InputError(f"Port {number} cannot be used: {error.strerror}.", "Name another one with --port.") from error
 
 
 def print_json(value: Any) -> None:

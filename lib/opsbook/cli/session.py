@@ -4,13 +4,18 @@ import argparse
 
 from opsbook import flow
 from opsbook.cli import common
+from opsbook.plan import bind
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--socket", type=int, required=True, help="descriptor of a connected socket")
+    parser.add_argument(
+        "--secret", action="append", default=[], metavar="NAME=REFERENCE", help="where a secret parameter is fetched"
+    )
     parser.add_argument("--environment", help="default: the only sandbox, or the first by order")
 
 
 def execute(options: argparse.Namespace) -> int:
-    flow.session(common.project(options), options.socket, options.environment)
+    secrets = {name: given[-1] for name, given in bind.pairs(options.secret).items()}
+    flow.session(common.project(options), options.socket, options.environment, secrets)
     return 0

@@ -6,7 +6,6 @@ It shows the same pages that runs use, with what their records say, as of the bu
 import argparse
 import logging
 import os
-import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,14 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     place.add_argument("--tree", type=Path, metavar="DIR", help="only write the pages as Markdown, with a mkdocs.yml")
     common.add_json(build)
     serve = commands.add_parser("serve", help="show the site on this machine, and every change at once")
-    serve.add_argument("--port", type=_port, default=8000, help="on this port of the machine (8000)")
-
-
-def _port(value: str) -> int:
-    port = int(value)
-    if not 0 < port < 65536:
-        raise argparse.ArgumentTypeError("a port is a number from 1 to 65535")
-    return port
+    serve.add_argument("--port", type=common.port, default=8000, help="on this port of the machine (8000)")
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -80,19 +72,9 @@ def _serve(settings: Settings, port: int) -> None:
     with _mkdocs():
         from mkdocs.commands.serve import serve
 
-        _check_free(port)
+        common.check_free(port)
         say(f"http://127.0.0.1:{port}/  (Ctrl-C ends it)")
         serve(str(path), dev_addr=f"127.0.0.1:{port}", strict=False)
-
-
-def _check_free(port: int) -> None:
-    """MkDocs would say it only after a whole build, and not in words."""
-    try:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", port))
-    except OSError as error:
-        raise InputError(f"Port {port} cannot be used: {error.strerror}.", "Name another one with --port.") from error
 
 
 def _config(settings: Settings) -> Path:

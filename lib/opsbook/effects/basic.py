@@ -4,9 +4,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from opsbook.effects import session
 from opsbook.effects.channel import Call, channel
 from opsbook.effects.clean import clean
 from opsbook.errors import EffectFailed
+from opsbook.model.text import slug
 from opsbook.params import Secret
 
 ATTACHMENT_LIMIT = 32 * 1024 * 1024
@@ -51,6 +53,8 @@ here = Here()
 
 def done(step: str) -> bool:
     """Whether a step of this page, named by its title, was begun in this run: then it may have changed something."""
+    if session.begun is not None:
+        return slug(step) in session.begun
     return bool(channel().query("done", step=step))
 
 

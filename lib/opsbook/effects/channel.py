@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
+from opsbook.effects import watch
 from opsbook.effects.clean import clean
 from opsbook.effects.unknown import Unknown
 from opsbook.errors import EffectFailed, EffectRefused, RunCancelled
@@ -49,11 +50,13 @@ class Call:
     touched: bool = False
     cancelled: threading.Event = field(default_factory=threading.Event)
     attachment: bytes | None = None
+    watcher: watch.Watcher = field(default_factory=watch.Watcher)
     _samples: "queue.SimpleQueue[Frame | None]" = field(default_factory=queue.SimpleQueue)
 
     def sample(self, sample: Any, show: str = "") -> None:
         """Report something while the effect goes on; `show` is one line for the person who watches."""
         self._samples.put({"id": self.number, "op": "sample", "sample": sample, "show": show})
+        self.watcher.sample(sample, show)
 
     def decide(self, text: str, choices: Sequence[str], detail: str) -> str | None:
         """Put a decision to the operator in the middle of the effect; None if nobody is there, or on a cancel."""
@@ -134,6 +137,7 @@ class Channel:
             if reply["do"] != "run":
                 return decode(self._value(reply))
             call.folder, call.without, call.check = reply["folder"], tuple(reply["without"]), reply["check"]
+            call.watcher = watch.start(summary)
             value = self._run(call, work)
             if not call.check:
                 return value
@@ -225,6 +229,7 @@ class Channel:
                 end["attachment"] = base64.b64encode(call.attachment).decode()
             told = {"left_out": list(call.without), "simulated": call.check}
             self._value(self._ask({"op": "end", **end, **told}, call.number))
+            call.watcher.end(str(end["status"]), error or value)
         if error is not None:
             raise error
         if interrupt.seen:

@@ -1,7 +1,8 @@
 """Session mode: the page was opened in JupyterLab, and there is no run.
 
 The gate is then a process of its own beside the kernel, with the same code as in a run. Effects that
-change anything are allowed only in an environment marked sandbox: true.
+change anything are allowed only in an environment marked sandbox: true. In a lab (`opsbook lab`) the lab starts it,
+which knows what the kernel does not; elsewhere this kernel does.
 """
 
 import os
@@ -14,9 +15,33 @@ from opsbook.errors import EffectRefused
 
 _keep: list["subprocess.Popen[bytes]"] = []
 
+begun: set[str] | None = None
+"""Steps of which a cell was run, where that is known: in a lab."""
+
 
 def connect() -> socket.socket:
-    """Start a gate for this kernel; it ends with the kernel, when its socket closes."""
+    """A gate for this kernel; it ends with the kernel, when its socket closes."""
+    path = os.environ.get("OPSBOOK_LAB_GATES")
+    return _from_lab(path) if path else _own()
+
+
+def _from_lab(path: str) -> socket.socket:
+    """Ask the lab for one, by the mark of what this kernel starts."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.connect(path)
+        connection.sendall(f"{os.environ['OPSBOOK_RUN']}\n".encode())
+        said = b""
+        while not said.endswith(b"\n") and (piece := connection.recv(1)):
+            said += piece
+    except OSError as error:
+        raise EffectRefused("the lab has ended; start it again with opsbook lab") from error
+    if said != b"ready\n":
+        raise EffectRefused(f"the lab has no gate for this notebook: {said.decode(errors='replace').strip()}")
+    return connection
+
+
+def _own() -> socket.socket:
     ours, theirs = socket.socketpair()
     command = [sys.executable, "-m", "opsbook.cli.main", "session", "--socket", str(theirs.fileno())]
     environment = os.environ.get("OPSBOOK_ENVIRONMENT")

@@ -16,6 +16,7 @@ from opsbook.flow.diagnosing import load as tree
 from opsbook.flow.diagnosing import walk
 from opsbook.flow.doctor import Check, project_checks, runbook_checks
 from opsbook.flow.drafts import Draft, Request, draft, plan
+from opsbook.flow.lab import Lab, Lesson, lesson, opened_lab
 from opsbook.flow.notebooks import run_notebook
 from opsbook.flow.publishing import publish, stale
 from opsbook.flow.recordings import find as find_recordings
@@ -49,6 +50,8 @@ __all__ = [
     "Draft",
     "Finished",
     "FollowUp",
+    "Lab",
+    "Lesson",
     "Manner",
     "OnStart",
     "Request",
@@ -70,10 +73,12 @@ __all__ = [
     "follow_ups",
     "hold",
     "import_records",
+    "lesson",
     "make_recording",
     "mark_place",
     "missing_secrets",
     "needed",
+    "opened_lab",
     "operator",
     "plan",
     "planned_again",

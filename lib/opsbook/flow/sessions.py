@@ -1,6 +1,7 @@
 """Serve a notebook outside a run: JupyterLab has the page open."""
 
 import asyncio
+from collections.abc import Mapping
 
 from opsbook.flow.context import context, vault
 from opsbook.flow.drafts import environment
@@ -9,10 +10,13 @@ from opsbook.run import runner
 from opsbook.settings import Settings
 
 
-def session(settings: Settings, descriptor: int, name: str | None) -> None:
-    """Serve the gate of a notebook that was opened outside a run, until its kernel goes away."""
+def session(settings: Settings, descriptor: int, name: str | None, secrets: Mapping[str, str]) -> None:
+    """Serve the gate of a notebook that was opened outside a run, until its kernel goes away.
+
+    `secrets` are the references of the page's own secret parameters.
+    """
     chosen = environment(settings, name)
     redactor = Redactor()
-    held = vault(settings, chosen, {}, {}, redactor)
+    held = vault(settings, chosen, secrets, {}, redactor)
     seen = context(settings, chosen, "session", "session")
     asyncio.run(runner.session(descriptor, chosen, seen, held))

@@ -1,0 +1,93 @@
+"""Effects in a notebook: one line for each, which changes in place while it goes on and ends as its result."""
+
+import html
+import time
+from collections.abc import Callable
+from typing import Any
+
+from opsbook.effects.show import Shown
+from opsbook.effects.watch import Watcher
+from opsbook.errors import EffectFailed
+from opsbook.model.text import duration, one_line
+
+EVERY = 0.2
+"""Seconds between two changes of what is shown."""
+
+_HOSTS = 20
+"""Hosts that are shown while a playbook goes on."""
+
+_SIGNS = {"going": "◌", "succeeded": "✓", "failed": "✗", "interrupted": "■"}
+_COLOURS = {
+    "going": "var(--jp-info-color1, #0b6bcb)",
+    "succeeded": "var(--jp-success-color1, #1a7f37)",
+    "failed": "var(--jp-error-color1, #c62828)",
+    "interrupted": "var(--jp-warn-color1, #b25e00)",
+}
+_FONT = "font-family: var(--jp-ui-font-family, sans-serif); font-size: var(--jp-ui-font-size1, 13px)"
+
+
+class Progress(Watcher):
+    """Shows one effect. `publish` gets HTML and text, which stand for what it got before."""
+
+    def __init__(self, summary: str, publish: Callable[[dict[str, str]], None]) -> None:
+        self._summary = summary
+        self._publish = publish
+        self._started = self._next = time.monotonic()
+        self._now = ""
+        self._hosts: dict[str, str] = {}
+        self._show("going", one_line(summary, 200))
+
+    def sample(self, sample: Any, show: str) -> None:
+        if not show:
+            return
+        host = sample.get("host") if isinstance(sample, dict) else None
+        if host is None:
+            self._now = one_line(show, 160)
+        else:
+            self._hosts[str(host)] = one_line(show.replace(f": {host} ", ": "), 120)
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + EVERY
+            spent = duration(time.monotonic() - self._started)
+            self._show("going", f"{one_line(self._summary, 200)} · {spent}", self._body())
+
+    def end(self, status: str, outcome: Any) -> None:
+        result = outcome.result if isinstance(outcome, EffectFailed) else outcome
+        if isinstance(result, Shown):
+            first, _, rest = result.headline().partition("\n")
+            text = f"<pre style='white-space: pre-wrap'>{html.escape(rest)}</pre>" if rest.strip() else ""
+            self._show(status, one_line(first, 300), text + table(result), folded=not result.table()[0])
+            return
+        said = {"interrupted": "interrupted; what it did is unknown"}.get(status, _answer(result))
+        summary = one_line(self._summary, 200)
+        self._show(status, f"{summary}: {one_line(said, 200)}" if said else summary)
+
+    def _body(self) -> str:
+        rows = list(self._hosts.items())[-_HOSTS:]
+        cells = "".join(f"<tr><td>{html.escape(host)}</td><td>{html.escape(now)}</td></tr>" for host, now in rows)
+        now = f"<div style='opacity: .75; margin-left: 1.4em'>{html.escape(self._now)}</div>" if self._now else ""
+        return now + (f"<table style='{_FONT}; text-align: left; margin-left: 1.4em'>{cells}</table>" if cells else "")
+
+    def _show(self, status: str, line: str, body: str = "", *, folded: bool = False) -> None:
+        sign = f"<b style='color: {_COLOURS[status]}; display: inline-block; width: 1.2em'>{_SIGNS[status]}</b>"
+        head = f"{sign}{html.escape(line)}"
+        if folded and body:
+            inner = f"<details><summary style='cursor: pointer'>{head}</summary>{body}</details>"
+        else:
+            inner = f"<div>{head}</div>{body}"
+        self._publish({"text/html": f"<div style='{_FONT}'>{inner}</div>", "text/plain": f"{_SIGNS[status]} {line}"})
+
+
+def table(result: Shown) -> str:
+    """The result's table as HTML; empty if it has none."""
+    names, rows = result.table()
+    if not names:
+        return ""
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in names)
+    body = "".join("<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table style='{_FONT}; margin-left: 1.4em'><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _answer(result: Any) -> str:
+    """What a person answered."""
+    answered = isinstance(result, dict) and set(result) == {"value", "by", "note"}
+    return str(result["value"]) if answered else ""

@@ -1,0 +1,98 @@
+"""Open a page in JupyterLab for a trainee: a private copy, the rules of a session, and nothing left afterwards."""
+
+import contextlib
+import importlib.util
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from opsbook.errors import InputError
+from opsbook.flow.drafts import Draft, Request, draft, environment
+from opsbook.model.parameter import Parameter
+from opsbook.run import lab
+from opsbook.settings import Settings
+from opsbook.source import lab_page
+
+Lab = lab.Lab
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What is to be opened. `missing` parameters are for the trainee to write."""
+
+    settings: Settings
+    drafted: Draft
+
+    @property
+    def missing(self) -> tuple[Parameter, ...]:
+        return self.drafted.bound.missing
+
+    @property
+    def page(self) -> str:
+        """The source's path below the project."""
+        return self.drafted.runbook.path.as_posix()
+
+    @property
+    def environment(self) -> str:
+        return self.drafted.environment.name
+
+    @property
+    def sandbox(self) -> bool:
+        return self.drafted.environment.policy.sandbox
+
+
+def lesson(settings: Settings, wanted: Request) -> Lesson:
+    """The page with what was given for it; without an environment, the first sandbox.
+
+    Raises InputError with everything that is wrong. A value that is missing is not.
+    """
+    if importlib.util.find_spec("jupyterlab") is None:
+        raise InputError("A lab needs JupyterLab.", "Install it with: pip install 'opsbook[training]'")
+    name = wanted.environment or environment(settings, None).name
+    drafted = draft(settings, Request(wanted.runbook, name, wanted.given))
+    if drafted.bound.problems:
+        hint = f"opsbook show {drafted.runbook.name} lists its parameters. Nothing was started."
+        raise InputError(drafted.bound.problems, hint)
+    return Lesson(settings, drafted)
+
+
+@contextlib.contextmanager
+def opened_lab(found: Lesson, port: int) -> Iterator[Lab]:
+    """The lab, not started yet. Whatever happens, nothing of it is left in the end."""
+    drafted, settings = found.drafted, found.settings
+    runbook, bound = drafted.runbook, drafted.bound
+    gate = [sys.executable, "-m", "opsbook.cli.main", "--project", str(settings.root), "session"]
+    gate += ["--environment", found.environment]
+    gate += [f"--secret={name}={reference}" for name, reference in bound.secrets.items()]
+    wanted = lab.Wanted(
+        root=settings.root,
+        page=(runbook.path.name, lab_page.written(runbook, _note(found), bound.values, list(bound.secrets))),
+        kernel={
+            "cells": lab_page.places(runbook),
+            "attribute": lab_page.ATTRIBUTE,
+            "switch": lab_page.SWITCH,
+            "parameters": [parameter.name for parameter in runbook.parameters],
+        },
+        environment=found.environment,
+        gate=gate,
+        about=f"opsbook · {found.environment}",
+        port=port,
+        keep_environment=settings.keep_environment,
+    )
+    with lab.opened(wanted) as made:
+        yield made
+
+
+def _note(found: Lesson) -> str:
+    """What the copy says of itself at its beginning."""
+    rule = (
+        f"**{found.environment}** is a sandbox: what changes something really changes it there."
+        if found.sandbox
+        else f"**{found.environment}** is no sandbox: cells may look, and whatever would change something is refused."
+    )
+    lines = [f"> A copy of `{found.page}` to practise with. {rule}"]
+    lines += ["> Saving reaches only this copy, which is gone when the lab ends; a lab leaves no record."]
+    if found.missing:
+        names = ", ".join(f"`{parameter.name}`" for parameter in found.missing)
+        lines += [f"> Before you run it, write {names} in the cell `# Parameters`."]
+    return "  \n".join(lines)
