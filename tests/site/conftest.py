@@ -1,15 +1,14 @@
 """A site that was really built, of a project with records, and a real browser without a network."""
 
-import contextlib
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests import browser
 from tests.conftest import HOSTS, POLICY, Project
 
 ROOT = Path(__file__).resolve().parents[2]
+chromium = browser.chromium
 EVIL = "<img src=x onerror=window.bad=1><script>window.bad=1</script><a href='javascript:window.bad=1'>x</a>"
 
 PAGE = """\
@@ -126,18 +125,3 @@ def site(published: Project) -> Path:
     """The folder of the built site."""
     published.opsbook("site", "build", check=True)
     return published.root / "site"
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[object]:
-    """A browser for one module: as long as Playwright runs, no other event loop can, in any test behind it."""
-    from playwright.sync_api import sync_playwright
-
-    names = ("chromium", "chromium-browser", "google-chrome")
-    program = next(filter(None, map(shutil.which, names)), None)
-    if program is None:
-        pytest.skip("needs chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        with contextlib.closing(browser):
-            yield browser

@@ -15,10 +15,11 @@ from typing import Any
 
 from ipykernel.ipkernel import IPythonKernel
 from ipykernel.kernelapp import IPKernelApp
+from IPython.display import display, publish_display_data
 from traitlets.config import Config
 
 from opsbook.effects import session, watch
-from opsbook.effects.progress import Progress
+from opsbook.effects.progress import Progress, described, told
 from opsbook.effects.show import Shown
 
 ORDER = "OPSBOOK_LAB"
@@ -44,7 +45,7 @@ class LabKernel(IPythonKernel):  # type: ignore[misc]
         if self.place is not None:
             switch = self.order["switch"]
             if self.place["role"] == "undo" and not self.shell.user_ns.get(switch):
-                sys.stdout.write(_HELD.format(switch=switch) + "\n")
+                publish_display_data(told(_HELD.format(switch=switch)))
                 done = {"status": "ok", "execution_count": self.execution_count}
                 return {**done, "user_expressions": {}, "payload": []}
             assert session.begun is not None
@@ -53,8 +54,6 @@ class LabKernel(IPythonKernel):  # type: ignore[misc]
 
     def watch(self, summary: str) -> watch.Watcher:
         """Show an effect beside the cell."""
-        from IPython.display import display
-
         handle: list[Any] = []
 
         def publish(data: dict[str, str]) -> None:
@@ -67,10 +66,8 @@ class LabKernel(IPythonKernel):  # type: ignore[misc]
 
     def show(self, result: Shown) -> None:
         """Show the result of an effect, unless that was just done."""
-        from IPython.display import publish_display_data
-
         if result is not self.shown:
-            publish_display_data({"text/plain": repr(result), "text/html": result._repr_html_()})
+            publish_display_data(described(result))
 
     def cell_of(self, language: str) -> Callable[[str, str], None]:
         """The magic of a shell cell: an effect with the parameters as environment variables, as in a run."""

@@ -52,14 +52,17 @@ class Progress(Watcher):
 
     def end(self, status: str, outcome: Any) -> None:
         result = outcome.result if isinstance(outcome, EffectFailed) else outcome
-        if isinstance(result, Shown):
-            first, _, rest = result.headline().partition("\n")
-            text = f"<pre style='white-space: pre-wrap'>{html.escape(rest)}</pre>" if rest.strip() else ""
-            self._show(status, one_line(first, 300), text + table(result), folded=not result.table()[0])
-            return
-        said = {"interrupted": "interrupted; what it did is unknown"}.get(status, _answer(result))
         summary = one_line(self._summary, 200)
-        self._show(status, f"{summary}: {one_line(said, 200)}" if said else summary)
+        if not isinstance(result, Shown):
+            said = {"interrupted": "interrupted; what it did is unknown"}.get(status, _answer(result))
+            self._show(status, f"{summary}: {one_line(said, 200)}" if said else summary)
+            return
+        names, _ = result.table()
+        first, _, rest = result.headline().partition("\n")
+        if not names and not first.startswith(self._summary):
+            # The effect's own words: of a shell cell, the headline is the whole program.
+            first, rest = f"{summary} · {duration(time.monotonic() - self._started)}", ""
+        self._show(status, one_line(first, 300), _rest(rest) + _table(result), folded=not names)
 
     def _body(self) -> str:
         rows = list(self._hosts.items())[-_HOSTS:]
@@ -74,10 +77,32 @@ class Progress(Watcher):
             inner = f"<details><summary style='cursor: pointer'>{head}</summary>{body}</details>"
         else:
             inner = f"<div>{head}</div>{body}"
-        self._publish({"text/html": f"<div style='{_FONT}'>{inner}</div>", "text/plain": f"{_SIGNS[status]} {line}"})
+        self._publish({"text/html": boxed(inner), "text/plain": f"{_SIGNS[status]} {line}"})
 
 
-def table(result: Shown) -> str:
+def boxed(inner: str) -> str:
+    """HTML as JupyterLab shows it beside text: a dollar sign is no formula."""
+    return f"<div class='mathjax_ignore' style='{_FONT}; padding: 2px 5px'>{inner}</div>"
+
+
+def told(text: str) -> dict[str, str]:
+    """A sentence of opsbook's own, in the forms a notebook shows."""
+    return {"text/html": boxed(html.escape(text)), "text/plain": text}
+
+
+def described(result: Shown) -> dict[str, str]:
+    """A result that a cell shows later, in the forms a notebook shows."""
+    first, _, rest = result.headline().partition("\n")
+    inner = f"<div>{html.escape(first)}</div>{_rest(rest)}{_table(result)}"
+    return {"text/html": boxed(inner), "text/plain": repr(result)}
+
+
+def _rest(text: str) -> str:
+    """What stands below a headline."""
+    return f"<pre style='white-space: pre-wrap'>{html.escape(text)}</pre>" if text.strip() else ""
+
+
+def _table(result: Shown) -> str:
     """The result's table as HTML; empty if it has none."""
     names, rows = result.table()
     if not names:

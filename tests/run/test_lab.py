@@ -1,0 +1,338 @@
+"""`opsbook lab`: a page in the real JupyterLab, in a real browser, and nothing left of it afterwards."""
+
+import signal
+import stat
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+from tests.lab import Notebook, notebook, opened
+
+from tests import browser
+from tests.conftest import HOSTS, POLICY, Project, Terminal, until
+
+pytestmark = pytest.mark.slow
+
+chromium = browser.chromium
+
+PAGE = """\
+## Parameters
+
+```python tags=["parameters"]
+text: str                  # What to write
+count: int = 3             # How often
+```
+
+## Prerequisites
+
+### It can be read
+
+```python
+import os, helper
+from opsbook import ask, command, confirm, done, here, playbook, secret
+print(text, count, here.environment, os.getcwd(), "TOKEN" in os.environ, helper.WORD)
+```
+
+```bash tags=["read"]
+echo "$text costs $count$" in "$OPSBOOK_ENVIRONMENT"
+```
+
+## Steps
+
+### Write it
+
+```python
+playbook("write.yml", vars={"text": text})
+```
+
+### In a shell
+
+```bash
+echo "$count" > counted
+false
+```
+
+## Validation
+
+```python
+print("written" if done("Write it") else "not written", done("Take it away"))
+```
+
+## Rollback
+
+### Take it away
+
+```python
+command(["rm", "written-web-1", "written-web-2"])
+```
+"""
+
+SLEEP = """\
+### Sleep
+
+```python
+command(["sleep", "1000"])
+```
+
+### In a shell
+"""
+
+WRITE = """\
+- hosts: all
+  gather_facts: false
+  tasks:
+    - name: Write it down
+      ansible.builtin.copy:
+        content: "{{ text }}"
+        dest: "{{ playbook_dir }}/../written-{{ inventory_hostname }}"
+        mode: "0600"
+"""
+
+
+@pytest.fixture
+def page(project: Project) -> Path:
+    """A page that reads, changes, and can take it back; and a second environment, which is no sandbox."""
+    project.write("playbooks/write.yml", WRITE)
+    project.write("lib/helper.py", "WORD = 'helped'\n")
+    project.write("playbooks/inventories/prod/hosts.yml", HOSTS)
+    project.write("playbooks/inventories/prod/environment.yml", POLICY.replace("sandbox: true", "sandbox: false"))
+    return project.page(PAGE, front="rollback: manual\n")
+
+
+def run_all(book: Notebook) -> None:
+    book.run_all()
+    book.wait()
+
+
+# -- in the browser
+
+
+def test_all_cells_run_in_a_sandbox(project: Project, page: Path, chromium: Any) -> None:
+    page.write_text(page.read_text().replace("false\n```", "```"))
+    with opened(project, "page", "-p", "text=it's {{ 1 }}") as lab, notebook(chromium, lab) as book:
+        run_all(book)
+        assert f"it's {{{{ 1 }}}} 3 dev {project.root} False helped" in book.output("helper.WORD")
+        assert "it's {{ 1 }} costs 3$ in dev" in book.output("OPSBOOK_ENVIRONMENT")
+        shown = book.output("write.yml")
+        assert shown.count("playbook write.yml: changed, 2 hosts") == 1, "progress and result are one thing"
+        assert (project.root / "written-web-1").read_text() == "it's {{ 1 }}"
+        assert (project.root / "counted").read_text() == "3\n"
+        assert "written False" in book.output("not written")
+        assert "did not run" in book.output("written-web-2"), "a rollback waits until somebody wants it"
+        book.rewrite("roll_back = False", "roll_back = True")
+        book.run("roll_back = True")
+        book.run("written-web-2")
+        book.wait()
+        assert "rm written-web-1 written-web-2 -> 0" in book.output("written-web-2")
+        assert not (project.root / "written-web-1").exists()
+
+
+def test_elsewhere_changes_are_refused(project: Project, page: Path, chromium: Any) -> None:
+    with opened(project, "page", "-e", "prod", "-p", "text=x") as lab, notebook(chromium, lab) as book:
+        run_all(book)
+        assert "x 3 prod" in book.output("helper.WORD")
+        said = book.output("write.yml")
+        assert "may change only an environment marked sandbox: true" in said
+        assert len(said.splitlines()) < 5, said
+        assert book.output("not written") == "", "Run All stops where something failed"
+        assert not (project.root / "written-web-1").exists()
+
+
+def test_a_shell_cell_says_which_line_failed(project: Project, page: Path, chromium: Any) -> None:
+    with opened(project, "page", "-p", "text=x") as lab, notebook(chromium, lab) as book:
+        run_all(book)
+        assert "line 3: false" in book.output("counted")
+
+
+def test_saving_reaches_only_the_copy(project: Project, page: Path, chromium: Any) -> None:
+    before = page.read_bytes()
+    with opened(project, "page", "-p", "text=x") as lab, notebook(chromium, lab) as book:
+        copy = lab.folder / "page/page.md"
+        assert copy.read_bytes() != before
+        assert stat.S_IMODE(lab.folder.stat().st_mode) == 0o700
+        book.rewrite("not written", "print('mine')")
+        book.save()
+        until(lambda: book.page.wait_for_timeout(50) or "print('mine')" in copy.read_text(), "the save")
+        assert 'opsbook="take-it-away/1"' in copy.read_text(), "a saved cell still knows where it belongs"
+    assert page.read_bytes() == before
+    assert not copy.exists()
+
+
+def test_questions_are_asked_in_the_notebook(project: Project, chromium: Any) -> None:
+    project.page(
+        """\
+        ## Steps
+
+        ```python
+        from opsbook import ask, confirm
+        print(ask("who", "Who are you?", ["me", "you"]), confirm("sure", "Sure?"), input("And? "))
+        ```
+        """
+    )
+    with opened(project, "page") as lab, notebook(chromium, lab) as book:
+        book.run("confirm")
+        for text in ("nobody", "you", "yes", "nothing"):
+            book.page.wait_for_timeout(700)
+            book.answer(text)
+        book.wait()
+        assert "you True nothing" in book.output("confirm")
+
+
+def test_a_secret_parameter_reaches_the_cell_and_not_its_environment(project: Project, chromium: Any) -> None:
+    project.page(
+        """\
+        ## Parameters
+
+        ```python tags=["parameters"]
+        from opsbook.params import Secret
+        token: Secret
+        ```
+
+        ## Steps
+
+        ```python
+        import os
+        print(token, len(token.reveal()), "TOKEN" in os.environ)
+        ```
+        """
+    )
+    project.env["TOKEN"] = "a-long-enough-token"
+    with opened(project, "page", "-p", "token=env:TOKEN") as lab, notebook(chromium, lab) as book:
+        run_all(book)
+        assert "•••••• 19 False" in book.output("reveal")
+
+
+def test_settings_of_the_user_neither_matter_nor_change(
+    project: Project, page: Path, chromium: Any, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    hostile = {
+        ".jupyter/jupyter_server_config.py": "raise SystemExit('settings of the user')",
+        ".jupyter/labconfig/default_setting_overrides.json": '{"@jupyterlab/docmanager-extension:plugin": {}}',
+        ".ipython/profile_default/startup/00.py": "raise SystemExit('start-up file of the user')",
+        ".config/jupytext/jupytext.toml": 'formats = "ipynb,md"\n',
+        ".jupytext.toml": 'formats = "ipynb,md"\n',
+    }
+    for name, text in hostile.items():
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text(text)
+    project.env |= {"HOME": str(home), "JUPYTER_CONFIG_DIR": str(home / ".jupyter"), "JUPYTER_TOKEN": "known"}
+    with opened(project, "page", "-e", "prod", "-p", "text=x") as lab, notebook(chromium, lab) as book:
+        run_all(book)
+        assert "x 3 prod" in book.output("helper.WORD")
+        book.rewrite("not written", "print('mine')")
+        book.save()
+        until(lambda: book.page.wait_for_timeout(50) or "'mine'" in (lab.folder / "page/page.md").read_text(), "it")
+        assert [path.name for path in (lab.folder / "page").glob("*.ipynb")] == []
+    assert {str(path.relative_to(home)) for path in home.rglob("*") if path.is_file()} == set(hostile)
+
+
+# -- its life
+
+
+def test_ctrl_c_leaves_nothing(project: Project, page: Path, chromium: Any) -> None:
+    page.write_text(page.read_text().replace("### In a shell\n", SLEEP))
+    with opened(project, "page", "-p", "text=x") as lab, notebook(chromium, lab) as book:
+        book.run("helper.WORD")
+        book.wait()
+        book.run("1000")
+        sleeping = until(
+            lambda: book.page.wait_for_timeout(50) or [p for p in lab.processes() if p.name() == "sleep"], "sleep"
+        )
+        processes = lab.processes()
+        assert len(processes) > 3 and sleeping
+        book.page.goto("about:blank")
+        assert lab.end() == 0
+        assert not any(map(alive, processes))
+        assert not lab.folder.exists()
+
+
+def test_what_a_dead_kernel_started_ends_with_it(project: Project, page: Path, chromium: Any) -> None:
+    page.write_text(page.read_text().replace("### In a shell\n", SLEEP))
+    with opened(project, "page", "-p", "text=x") as lab, notebook(chromium, lab) as book:
+        book.run("helper.WORD")
+        book.wait()
+        book.run("1000")
+        (sleeping,) = until(
+            lambda: book.page.wait_for_timeout(50) or [p for p in lab.processes() if p.name() == "sleep"], "sleep"
+        )
+        next(p for p in lab.processes() if "opsbook.effects.lab" in p.cmdline()).kill()
+        until(lambda: not alive(sleeping), "the end of what the kernel started")
+        book.wrong.clear()  # JupyterLab says in its console that the kernel died
+
+
+def test_a_killed_lab_leaves_nothing_either(project: Project, page: Path) -> None:
+    with opened(project, "page") as lab:
+        processes = lab.processes()
+        lab.process.kill()
+        until(lambda: not any(map(alive, processes)) and not lab.folder.exists(), "the end of everything")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_other_signals_end_it_too(project: Project, page: Path, number: int) -> None:
+    with opened(project, "page") as lab:
+        processes = lab.processes()
+        assert lab.end(number) == 0
+        assert not any(map(alive, processes)) and not lab.folder.exists()
+
+
+def test_only_who_has_the_token_gets_in(project: Project, page: Path) -> None:
+    with opened(project, "page") as lab:
+        assert httpx.get(f"{lab.base}/api/contents", trust_env=False).status_code == 403
+        headers = {"Authorization": f"token {lab.told['token']}"}
+        listed = httpx.get(f"{lab.base}/api/contents", headers=headers, trust_env=False).json()["content"]
+        assert [entry["name"] for entry in listed] == ["page.md"]
+        kernels = httpx.get(f"{lab.base}/api/kernelspecs", headers=headers, trust_env=False).json()["kernelspecs"]
+        assert set(kernels) == {"opsbook"}
+        assert all(lab.told["token"] not in word for process in lab.processes() for word in process.cmdline())
+        listening = {
+            c.laddr.ip for p in lab.processes() for c in p.net_connections() if c.status == "LISTEN" and c.laddr
+        }
+        assert listening == {"127.0.0.1"}
+
+
+def alive(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
+
+
+# -- before anything is started
+
+
+def test_what_is_wrong_is_refused_at_once(project: Project, page: Path) -> None:
+    done = project.opsbook("lab", "page", "-p", "nothing=1", "-p", "count=many")
+    assert done.code == 2
+    assert "There is no parameter nothing." in done.err and "count" in done.err
+    assert "Nothing was started." in done.err
+    assert project.opsbook("lab", "pages").code == 2
+    assert project.opsbook("lab", "page", "-e", "nowhere").code == 2
+
+
+def test_a_taken_port_is_refused(project: Project, page: Path) -> None:
+    with opened(project, "page") as lab:
+        port = lab.base.rpartition(":")[2]
+        done = project.opsbook("lab", "page", "--port", port)
+        assert done.code == 2 and f"Port {port} cannot be used" in done.err
+
+
+def test_without_jupyterlab_it_says_what_to_install(project: Project, page: Path) -> None:
+    project.write("missing/sitecustomize.py", "import sys\nsys.modules['jupyterlab'] = None\n")
+    project.env["PYTHONPATH"] = str(project.root / "missing")
+    done = project.opsbook("lab", "page")
+    assert done.code == 2
+    assert done.err == "opsbook: A lab needs JupyterLab.\n  Install it with: pip install 'opsbook[training]'\n"
+
+
+def test_it_says_what_it_is_and_what_is_missing(project: Project, page: Path) -> None:
+    terminal = Terminal(project.command("lab", "page", "--no-browser"), project)
+    terminal.wait_for("Ctrl-C ends the lab and removes it.")
+    terminal.process.send_signal(signal.SIGINT)
+    assert terminal.wait() == 0
+    assert "text has no value yet (What to write)" in terminal.screen
+    assert "dev is a sandbox" in terminal.screen
+    assert "/lab/tree/page.md?token=" in terminal.screen
+    assert "its copy is removed" in terminal.screen
