@@ -65,7 +65,9 @@ def on_terminal(options: argparse.Namespace) -> bool:
 def carry(options: argparse.Namespace, settings: Settings, work: Work) -> int:
     """Do the work and show it; with --detach, in a process of its own. Returns the exit code."""
     if options.detach:
-        return _detached(options, settings, work)
+        if getattr(options, "edit", False):
+            raise InputError("--edit needs this terminal, and --detach leaves it.", "Leave one of them out.")
+        return _say_started(options, detached(settings, work))
     shown = view.choose(terminal=sys.stdout.isatty(), as_json=options.json)
     person = TerminalPerson(shown, flow.operator()) if on_terminal(options) else Nobody()
     return _carried(settings, work, shown, person, lambda _: None)
@@ -101,16 +103,17 @@ def _begun(event: Event) -> dict[str, Any]:
     return {}
 
 
-def _detached(options: argparse.Namespace, settings: Settings, work: Work) -> int:
-    """Start the work in a process without a terminal; return when it has its locks, or waits for them."""
-    if getattr(options, "edit", False):
-        raise InputError("--edit needs this terminal, and --detach leaves it.", "Leave one of them out.")
+def detached(settings: Settings, work: Work) -> dict[str, Any]:
+    """Start the work in a process without a terminal; returns when it has its locks, or waits for them.
+
+    What is returned has the `run`, and why it `waits` if it does. Raises OpsbookError if it did not begin.
+    """
     reading, writing = os.pipe()
     sys.stdout.flush()
     if os.fork():
         os.close(writing)
         with os.fdopen(reading, encoding="utf-8") as told:
-            return _started(options, told)
+            return _started(told)
     os.close(reading)
     os.setsid()
     for number in (0, 1, 2):
@@ -119,10 +122,11 @@ def _detached(options: argparse.Namespace, settings: Settings, work: Work) -> in
         os.close(null)
     tell = _Told(writing)
     try:
-        return _carried(settings, work, view.PlainView(), Elsewhere(), tell)
+        code = _carried(settings, work, view.PlainView(), Elsewhere(), tell)
     except OpsbookError as error:
         tell({"message": error.message, "hint": error.hint, "code": error.exit_code})
         raise
+    raise SystemExit(code)
 
 
 class _Told:
@@ -139,7 +143,7 @@ class _Told:
             os.close(writing)
 
 
-def _started(options: argparse.Namespace, telling: TextIO) -> int:
+def _started(telling: TextIO) -> dict[str, Any]:
     try:
         told: dict[str, Any] = json.loads(telling.readline() or "{}")
     except KeyboardInterrupt:
@@ -153,6 +157,10 @@ def _started(options: argparse.Namespace, telling: TextIO) -> int:
         raise error
     if "run" not in told:
         raise Fault("The detached process ended before its run began.", "Run it without --detach to see why.")
+    return told
+
+
+def _say_started(options: argparse.Namespace, told: dict[str, Any]) -> int:
     if options.json:
         common.print_json({"run": told["run"], "detached": True})
         return 0

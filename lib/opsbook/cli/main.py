@@ -36,6 +36,7 @@ COMMANDS = {
     "unlock": "take a lock from a run that will never finish",
     "diagnose": "a decision tree: looks where it can, asks the rest, says what to do",
     "site": "the docs site: build, serve",
+    "drill": "a fault to find and mend, with a clock: list, start, status, hint, stop",
     "lab": "open a page in JupyterLab, to practise",
     "doctor": "what would keep opsbook, or one run, from working",
     "completion": "what makes bash, zsh or fish complete all this",

@@ -16,6 +16,10 @@ from opsbook.flow.diagnosing import load as tree
 from opsbook.flow.diagnosing import walk
 from opsbook.flow.doctor import Check, project_checks, runbook_checks
 from opsbook.flow.drafts import Draft, Request, draft, plan
+from opsbook.flow.drills import TRAINEE, diagnose, drill, drills, hint, told
+from opsbook.flow.drills import Standing as DrillStanding
+from opsbook.flow.drills import finish as finish_drill
+from opsbook.flow.drills import named as drill_standing
 from opsbook.flow.lab import Lab, Lesson, lesson, opened_lab
 from opsbook.flow.notebooks import run_notebook
 from opsbook.flow.publishing import publish, stale
@@ -43,11 +47,13 @@ from opsbook.source.trees import names as trees
 __all__ = [
     "ACCEPT",
     "EVERY",
+    "TRAINEE",
     "Anchored",
     "Check",
     "Chosen",
     "Compared",
     "Draft",
+    "DrillStanding",
     "Finished",
     "FollowUp",
     "Lab",
@@ -67,10 +73,16 @@ __all__ = [
     "ansible_bin",
     "check_place",
     "decide",
+    "diagnose",
     "draft",
+    "drill",
+    "drill_standing",
+    "drills",
     "export_records",
     "find_recordings",
+    "finish_drill",
     "follow_ups",
+    "hint",
     "hold",
     "import_records",
     "lesson",
@@ -103,6 +115,7 @@ __all__ = [
     "stale",
     "stopped",
     "test_recordings",
+    "told",
     "tree",
     "trees",
     "under_way",

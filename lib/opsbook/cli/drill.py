@@ -1,0 +1,27 @@
+"""Drills: bring a fault in where nobody is hurt, and see how long it takes to find and to mend it."""
+
+import argparse
+import importlib
+
+COMMANDS = {
+    "list": "what drills there are",
+    "start": "bring the fault in, and start the clock",
+    "status": "how far the drill is",
+    "hint": "the next hint; it costs points",
+    "diagnose": "say which runbook mends it",
+    "stop": "end it, put everything right, and say what it was worth",
+}
+"""Sub-commands and what they are for; each is a module drill_NAME beside this one."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(dest="what", required=True, metavar="|".join(COMMANDS))
+    for name, text in COMMANDS.items():
+        module = importlib.import_module(f"opsbook.cli.drill_{name}")
+        command = commands.add_parser(name, help=text, description=module.__doc__)
+        module.configure(command)
+        command.set_defaults(execute=module.execute)
+
+
+def execute(options: argparse.Namespace) -> int:
+    return int(options.execute(options))

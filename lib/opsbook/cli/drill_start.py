@@ -1,0 +1,74 @@
+"""Start a drill: its page brings a fault into the environment, and the clock runs from when it shows.
+
+Mend it as you would: any runbook, any terminal. The drill notices by looking at the service; it fails after three times
+its par time.
+"""
+
+import argparse
+import time
+
+from opsbook import flow
+from opsbook.cli import carry, common
+from opsbook.cli.drill_status import show
+from opsbook.cli.text import say
+from opsbook.errors import InputError
+from opsbook.model.person import Person
+from opsbook.settings import Settings
+
+_LOOK = 0.2
+
+_NOBODY_ASKED = {"failed": "stop", "roll-back": "no"}
+"""What becomes of a drill that nobody mends: it ends as it is, and opsbook drill stop puts everything right."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("drill", help="a name from opsbook drill list")
+    parser.add_argument("-e", "--environment", metavar="ENV", help="where; the page's own, unless given")
+    parser.add_argument("--par", metavar="TIME", help="another par time, such as 5m")
+    parser.add_argument("--for", dest="person", default="", metavar="PERSON", help="who practises, if it is not you")
+    common.add_json(parser)
+
+
+def execute(options: argparse.Namespace) -> int:
+    settings = common.project(options)
+    page = flow.drill(settings, options.drill)
+    where = options.environment or next(iter(page.front.environments), "")
+    if not where:
+        raise InputError(f"Where is {page.name} to be?", "Name the environment: -e ENV.")
+    wanted = flow.Request(page.name, where, {"par": options.par} if options.par else {})
+    drafted = flow.draft(settings, wanted)
+    if not drafted.environment.policy.sandbox:
+        said = f"{where} is no sandbox, and a drill breaks things."
+        raise InputError(said, "Name an environment marked sandbox: true.")
+    labels = {flow.TRAINEE: options.person} if options.person else {}
+    manner = flow.Manner(labels=labels, answers=_NOBODY_ASKED)
+
+    def work(person: Person, on_start: flow.OnStart) -> flow.Finished:
+        return flow.run(settings, wanted, drafted, manner, person, on_start)
+
+    told = carry.detached(settings, work)
+    if not options.json:
+        say(f"{told['run']}: the fault is brought in …")
+    now = _shown(settings, str(told["run"]))
+    symptoms = flow.told(page, "Symptoms")
+    if options.json:
+        common.print_json({"run": now.run, "started": now.started, "par": now.par, "symptoms": symptoms})
+        return 0
+    say(f"\n{symptoms}\n")
+    show(now)
+    say("  opsbook drill diagnose RUNBOOK   say what mends it, before you do")
+    say("  opsbook drill hint               if you are stuck")
+    say("  opsbook drill stop               when it is over, or you give up")
+    return 0
+
+
+def _shown(settings: Settings, run: str) -> flow.DrillStanding:
+    """The drill, once its fault shows. Raises InputError if its run ended before."""
+    while True:
+        now = flow.drill_standing(settings, run)
+        if now.started is not None:
+            return now
+        if not now.goes_on:
+            hint = f"opsbook records show {run} says why; opsbook drill stop {run} puts everything right."
+            raise InputError("The fault did not show: the run of the drill ended before.", hint)
+        time.sleep(_LOOK)
