@@ -1,0 +1,49 @@
+"""A deployment in JupyterLab, on the real platform: all cells of the page, in a real browser."""
+
+import os
+from typing import Any
+
+import pytest
+
+from tests import browser
+from tests.lab import notebook, opened
+from tests.platform.conftest import Platform
+
+pytestmark = pytest.mark.slow
+
+chromium = browser.chromium
+
+
+def test_a_trainee_deploys_and_takes_it_back(platform: Platform, chromium: Any) -> None:
+    for version in ("6.0.0", "6.1.0"):
+        platform.build(version)
+    platform.run("deploy-service", "-p", "version=6.0.0", check=True)
+    page = platform.root / "runbooks/deploy-service.md"
+    before = page.read_bytes()
+    runs = len(platform.records())
+    with opened(platform, "deploy-service", "-p", "version=6.1.0") as lab, notebook(chromium, lab) as book:
+        book.run_all()
+        book.page.wait_for_timeout(4000)
+        look(book.page, "going")
+        book.wait(300)
+        look(book.page, "all")
+        assert "arcade in dev: 6.0.0 -> 6.1.0, rolling" in book.output("answer.json")
+        assert "playbook release.yml: changed" in book.output("release.yml")
+        assert "playbook switch.yml: changed" in book.output("switch.yml")
+        assert "did not run" in book.output("revert.yml"), "all cells of a good deployment do not undo it"
+        assert platform.versions() == {"6.1.0"}
+        book.rewrite("roll_back = False", "roll_back = True")
+        book.run("roll_back = True")
+        for cell in ("revert.yml", "def serves"):
+            book.run(cell)
+        book.wait(120)
+        look(book.page, "back")
+        assert book.page.locator(".jp-OutputArea-output[data-mime-type*='error']").count() == 0
+    assert len(platform.records()) == runs, "a lab leaves no record"
+    assert page.read_bytes() == before
+
+
+def look(page: Any, name: str) -> None:
+    """Keep a picture where somebody wants to see it."""
+    if folder := os.environ.get("OPSBOOK_PICTURES"):
+        page.screenshot(path=f"{folder}/lab-{name}.png")
