@@ -78,8 +78,11 @@ class Notebook:
         self.page.keyboard.press("Control+Enter")
 
     def run_all(self) -> None:
-        self.page.get_by_role("menuitem", name="Run", exact=True).click()
-        self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        self.menu("Run", "Run All Cells")
+
+    def menu(self, name: str, entry: str) -> None:
+        self.page.get_by_role("menuitem", name=name, exact=True).click()
+        self.page.get_by_role("menuitem", name=entry).first.click()
 
     def rewrite(self, text: str, new: str) -> None:
         """Another source for the cell that holds this text."""

@@ -4,10 +4,10 @@ import os
 from typing import Any
 
 import pytest
-
-from tests import browser
 from tests.lab import notebook, opened
 from tests.platform.conftest import Platform
+
+from tests import browser
 
 pytestmark = pytest.mark.slow
 

@@ -2,13 +2,14 @@
 
 import signal
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
 import pytest
-from tests.lab import Notebook, notebook, opened
+from tests.lab import Notebook, Opened, notebook, opened
 
 from tests import browser
 from tests.conftest import HOSTS, POLICY, Project, Terminal, until
@@ -232,42 +233,62 @@ def test_settings_of_the_user_neither_matter_nor_change(
 # -- its life
 
 
-def test_ctrl_c_leaves_nothing(project: Project, page: Path, chromium: Any) -> None:
+@pytest.fixture
+def busy(project: Project, page: Path, chromium: Any) -> Iterator[tuple[Opened, Notebook]]:
+    """A lab in which a cell has started a program that goes on for long."""
     page.write_text(page.read_text().replace("### In a shell\n", SLEEP))
     with opened(project, "page", "-p", "text=x") as lab, notebook(chromium, lab) as book:
         book.run("helper.WORD")
         book.wait()
         book.run("1000")
-        sleeping = until(
-            lambda: book.page.wait_for_timeout(50) or [p for p in lab.processes() if p.name() == "sleep"], "sleep"
-        )
-        processes = lab.processes()
-        assert len(processes) > 3 and sleeping
-        book.page.goto("about:blank")
-        assert lab.end() == 0
-        assert not any(map(alive, processes))
-        assert not lab.folder.exists()
+        until(lambda: book.page.wait_for_timeout(50) or sleeping(lab), "the program")
+        yield lab, book
+        book.wrong.clear()  # JupyterLab says in its console that kernel or server died
 
 
-def test_what_a_dead_kernel_started_ends_with_it(project: Project, page: Path, chromium: Any) -> None:
-    page.write_text(page.read_text().replace("### In a shell\n", SLEEP))
-    with opened(project, "page", "-p", "text=x") as lab, notebook(chromium, lab) as book:
-        book.run("helper.WORD")
-        book.wait()
-        book.run("1000")
-        (sleeping,) = until(
-            lambda: book.page.wait_for_timeout(50) or [p for p in lab.processes() if p.name() == "sleep"], "sleep"
-        )
-        next(p for p in lab.processes() if "opsbook.effects.lab" in p.cmdline()).kill()
-        until(lambda: not alive(sleeping), "the end of what the kernel started")
-        book.wrong.clear()  # JupyterLab says in its console that the kernel died
+def sleeping(lab: Opened) -> list[psutil.Process]:
+    return [process for process in lab.processes() if process.name() == "sleep"]
 
 
-def test_a_killed_lab_leaves_nothing_either(project: Project, page: Path) -> None:
-    with opened(project, "page") as lab:
-        processes = lab.processes()
-        lab.process.kill()
-        until(lambda: not any(map(alive, processes)) and not lab.folder.exists(), "the end of everything")
+def alive(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
+
+
+def test_ctrl_c_leaves_nothing(busy: tuple[Opened, Notebook]) -> None:
+    lab, _ = busy
+    processes = lab.processes()
+    assert lab.end() == 0
+    assert not any(map(alive, processes))
+    assert not lab.folder.exists()
+
+
+def test_a_killed_lab_leaves_nothing_either(busy: tuple[Opened, Notebook]) -> None:
+    lab, _ = busy
+    processes = lab.processes()
+    lab.process.kill()
+    until(lambda: not any(map(alive, processes)) and not lab.folder.exists(), "the end of everything")
+
+
+def test_what_a_dead_kernel_started_ends_with_it(busy: tuple[Opened, Notebook]) -> None:
+    lab, _ = busy
+    (program,) = sleeping(lab)
+    next(each for each in lab.processes() if "opsbook.effects.lab" in each.cmdline()).kill()
+    until(lambda: not alive(program), "the end of what the kernel started")
+
+
+def test_an_interrupted_cell_is_over_and_the_kernel_goes_on(busy: tuple[Opened, Notebook]) -> None:
+    lab, book = busy
+    book.menu("Kernel", "Interrupt Kernel")
+    book.wait()
+    assert not sleeping(lab)
+    said = book.output("1000")
+    assert "sleep was stopped: cancelled" in said and len(said.splitlines()) < 6, said
+    book.run("helper.WORD")
+    book.wait()
+    assert "x 3 dev" in book.output("helper.WORD")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
@@ -291,13 +312,6 @@ def test_only_who_has_the_token_gets_in(project: Project, page: Path) -> None:
             c.laddr.ip for p in lab.processes() for c in p.net_connections() if c.status == "LISTEN" and c.laddr
         }
         assert listening == {"127.0.0.1"}
-
-
-def alive(process: psutil.Process) -> bool:
-    try:
-        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.Error:
-        return False
 
 
 # -- before anything is started

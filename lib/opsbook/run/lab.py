@@ -177,11 +177,11 @@ class _Gates:
         threading.Thread(target=self._accept, name="opsbook-gates", daemon=True).start()
 
     def close(self) -> None:
-        """A gate ends with its kernel; one that does not is ended."""
+        """A gate ends with its kernel, and takes its folder along; one that does not is ended."""
         self._socket.close()
         for process in self._going:
             try:
-                process.wait(1.0)
+                process.wait(_STOP_LIMIT)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

@@ -4,6 +4,7 @@ JupyterLab is used here and nowhere else. It listens on loopback only, reads no 
 nothing of the internet, and ends when its standard input does: whoever started it is gone then.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -13,6 +14,11 @@ import tempfile
 import threading
 from pathlib import Path
 from typing import Any
+
+import psutil
+
+from opsbook.run import spare, tree
+from opsbook.run.keeper import adopt_orphans
 
 _OFF = (
     "@jupyterlab/apputils-extension:announcements",
@@ -44,7 +50,21 @@ def main() -> None:
     _write_settings()
     from jupyterlab.labapp import LabApp
 
-    LabApp.initialize_server(argv=[], config=_config(order, private)).start()
+    adopt_orphans()
+    try:
+        LabApp.initialize_server(argv=[], config=_config(order, private)).start()
+    finally:
+        _end_all(os.environ[spare.MARK])
+
+
+def _end_all(lab: str) -> None:
+    """End what kernels have left behind. Each kernel's mark begins with the lab's."""
+    marks = set()
+    for process in tree.below(os.getpid()):
+        with contextlib.suppress(psutil.Error, OSError):
+            marks.add(process.environ().get(spare.MARK, ""))
+    for mark in sorted(each for each in marks if each.startswith(lab)):
+        tree.end(os.getpid(), mark)
 
 
 def _watch(private: Path) -> None:
