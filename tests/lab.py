@@ -102,7 +102,7 @@ class Notebook:
         """What stands below the cell that holds this text."""
         return "\n".join(self.cell(text).locator(".jp-OutputArea-output").all_inner_texts())
 
-    def wait(self, seconds: float = 60.0) -> None:
+    def wait(self, seconds: float = 120.0) -> None:
         """Until no cell runs or waits to run."""
         self.page.wait_for_timeout(500)
         going = self.page.locator(".jp-InputArea-prompt", has_text="*")

@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 import pytest
-from tests.lab import notebook, opened
+from tests.lab import Notebook, notebook, opened
 from tests.platform.conftest import Platform
 
 from tests import browser
@@ -23,10 +23,11 @@ def test_a_trainee_deploys_and_takes_it_back(platform: Platform, chromium: Any) 
     runs = len(platform.records())
     with opened(platform, "deploy-service", "-p", "version=6.1.0") as lab, notebook(chromium, lab) as book:
         book.run_all()
-        book.page.wait_for_timeout(4000)
-        look(book.page, "going")
+        going = book.cell("switch.yml").locator(".jp-OutputArea-output", has_text="arcade-")
+        going.wait_for(timeout=300_000)
+        look(book, "going", "switch.yml")
         book.wait(300)
-        look(book.page, "all")
+        look(book, "all", "switch.yml")
         assert "arcade in dev: 6.0.0 -> 6.1.0, rolling" in book.output("answer.json")
         assert "playbook release.yml: changed" in book.output("release.yml")
         assert "playbook switch.yml: changed" in book.output("switch.yml")
@@ -37,13 +38,14 @@ def test_a_trainee_deploys_and_takes_it_back(platform: Platform, chromium: Any) 
         for cell in ("revert.yml", "def serves"):
             book.run(cell)
         book.wait(120)
-        look(book.page, "back")
+        look(book, "back", "revert.yml")
         assert book.page.locator(".jp-OutputArea-output[data-mime-type*='error']").count() == 0
     assert len(platform.records()) == runs, "a lab leaves no record"
     assert page.read_bytes() == before
 
 
-def look(page: Any, name: str) -> None:
+def look(book: Notebook, name: str, cell: str) -> None:
     """Keep a picture where somebody wants to see it."""
     if folder := os.environ.get("OPSBOOK_PICTURES"):
-        page.screenshot(path=f"{folder}/lab-{name}.png")
+        book.cell(cell).scroll_into_view_if_needed()
+        book.page.screenshot(path=f"{folder}/lab-{name}.png")

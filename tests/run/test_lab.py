@@ -238,9 +238,8 @@ def busy(project: Project, page: Path, chromium: Any) -> Iterator[tuple[Opened, 
     """A lab in which a cell has started a program that goes on for long."""
     page.write_text(page.read_text().replace("### In a shell\n", SLEEP))
     with opened(project, "page", "-p", "text=x") as lab, notebook(chromium, lab) as book:
-        book.run("helper.WORD")
-        book.wait()
-        book.run("1000")
+        for cell in ("# Parameters", "helper.WORD", "1000"):
+            book.run(cell)
         until(lambda: book.page.wait_for_timeout(50) or sleeping(lab), "the program")
         yield lab, book
         book.wrong.clear()  # JupyterLab says in its console that kernel or server died

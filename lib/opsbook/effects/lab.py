@@ -46,7 +46,8 @@ class LabKernel(IPythonKernel):  # type: ignore[misc]
             switch = self.order["switch"]
             if self.place["role"] == "undo" and not self.shell.user_ns.get(switch):
                 publish_display_data(told(_HELD.format(switch=switch)))
-                done = {"status": "ok", "execution_count": self.execution_count}
+                done = {"status": "ok", "execution_count": self.shell.execution_count}
+                self.shell.execution_count += 1
                 return {**done, "user_expressions": {}, "payload": []}
             assert session.begun is not None
             session.begun.add(self.place["step"])
