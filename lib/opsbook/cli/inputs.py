@@ -23,6 +23,11 @@ def configure(parser: argparse.ArgumentParser, *, required: bool = True) -> None
     """Add what plan and run have in common."""
     parser.add_argument("runbook", nargs=None if required else "?", help="a name from opsbook list")
     parser.add_argument("-e", "--environment", required=required, metavar="ENV", help="a name from opsbook env list")
+    configure_values(parser)
+
+
+def configure_values(parser: argparse.ArgumentParser) -> None:
+    """Add what gives parameters their values."""
     parser.add_argument(
         "-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help="a parameter; may be given often"
     )

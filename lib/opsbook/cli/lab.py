@@ -11,7 +11,6 @@ import time
 import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from opsbook import flow
 from opsbook.cli import common, inputs
@@ -23,11 +22,8 @@ _LOOK = 0.1
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runbook", help="a name from opsbook list")
     parser.add_argument("-e", "--environment", metavar="ENV", help="default: the only sandbox, or the first by order")
-    parser.add_argument(
-        "-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help="a parameter; may be given often"
-    )
-    parser.add_argument("--params-file", type=Path, metavar="FILE", help="YAML or JSON with values; -p wins over it")
-    parser.add_argument("--port", type=common.port, default=0, help="on this port of the machine; any free one")
+    inputs.configure_values(parser)
+    parser.add_argument("--port", type=common.port, default=0, help="on this port of the machine, not any free one")
     parser.add_argument("--no-browser", action="store_true", help="only print the address")
     parser.add_argument("--json", action="store_true", help="print the address and more as one line; open no browser")
 

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from opsbook.errors import Fault
 from opsbook.run import spare, tree
@@ -60,7 +61,7 @@ class Lab:
 
     @property
     def address(self) -> str:
-        return f"http://127.0.0.1:{self.port}/lab/tree/{self._wanted.page[0]}?token={self.token}"
+        return f"http://127.0.0.1:{self.port}/lab/tree/{quote(self._wanted.page[0])}?token={self.token}"
 
     @property
     def alive(self) -> bool:
