@@ -66,9 +66,9 @@ class Progress(Watcher):
 
     def _body(self) -> str:
         rows = list(self._hosts.items())[-_HOSTS:]
-        cells = "".join(f"<tr><td>{html.escape(host)}</td><td>{html.escape(now)}</td></tr>" for host, now in rows)
+        cells = "".join(f"<tr>{_left(host)}{_left(now)}</tr>" for host, now in rows)
         now = f"<div style='opacity: .75; margin-left: 1.4em'>{html.escape(self._now)}</div>" if self._now else ""
-        return now + (f"<table style='{_FONT}; text-align: left; margin-left: 1.4em'>{cells}</table>" if cells else "")
+        return now + (f"<table style='{_FONT}; margin-left: 1.4em'>{cells}</table>" if cells else "")
 
     def _show(self, status: str, line: str, body: str = "", *, folded: bool = False) -> None:
         sign = f"<b style='color: {_COLOURS[status]}; display: inline-block; width: 1.2em'>{_SIGNS[status]}</b>"
@@ -95,6 +95,11 @@ def described(result: Shown) -> dict[str, str]:
     first, _, rest = result.headline().partition("\n")
     inner = f"<div>{html.escape(first)}</div>{_rest(rest)}{_table(result)}"
     return {"text/html": boxed(inner), "text/plain": repr(result)}
+
+
+def _left(text: str) -> str:
+    """A cell of a table; JupyterLab would put it to the right, as numbers."""
+    return f"<td style='text-align: left'>{html.escape(text)}</td>"
 
 
 def _rest(text: str) -> str:
