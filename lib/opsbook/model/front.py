@@ -58,12 +58,13 @@ class Drill(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    # The default is refused: a drill that nothing mends could not be done.
     solved_by: tuple[str, ...] = Field(
-        (), min_length=1, validate_default=True, description="Runbooks that mend the fault; any one of them is enough"
+        (), description="Runbooks that mend the fault; any one of them is enough", examples=[["restart-cache"]]
     )
     hints: tuple[str, ...] = Field(
-        (), description="What whoever is stuck is told, one sentence after the other, from vague to plain"
+        (),
+        description="What whoever is stuck is told, one sentence after the other, from vague to plain",
+        examples=[["Look at the caches.", "Restart the one that does not answer."]],
     )
 
 

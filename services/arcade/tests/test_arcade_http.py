@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 import psycopg
@@ -179,6 +180,29 @@ def test_fault_switches_in_a_sandbox(migrated_env: Env, start: Start) -> None:
     assert arcade.send("Ping").status_code == 200
     for bad in ({"slow_ms": -1}, {"slow_ms": True}, {"error_rate": 2}, {"unready": 1}, {"other": 1}, []):
         assert arcade.client.post("/faults", json=bad).status_code == 400
+
+
+def test_a_full_message_log(migrated_env: Env, start: Start, tmp_path: Path) -> None:
+    """It keeps a line about each message; whatever fills its folder stops the messages until it is gone."""
+    folder = tmp_path / "messages"
+    arcade = start(migrated_env | {"ARCADE_MESSAGES_FOLDER": str(folder), "ARCADE_MESSAGES_QUOTA": "65536"})
+    # More lines than one file may hold: the log itself never fills the folder.
+    for _ in range(150):
+        assert arcade.send("Ping").status_code == 200
+    assert {path.name for path in folder.iterdir()} == {"messages.log", "messages.log.1"}
+    line = json.loads((folder / "messages.log").read_text().splitlines()[-1])
+    assert (line["action"], line["outcome"]) == ("Ping", "ok")
+    assert arcade.client.get("/readyz").json()["checks"]["messages"] == "ok"
+    dump = folder / "memory.dump"
+    dump.write_bytes(bytes(65536))
+    full = arcade.wait_for_status("/readyz", 503).json()["checks"]["messages"]
+    assert full.startswith("the message log is full: ")
+    refused = arcade.send("Ping")
+    assert (refused.status_code, refused.json()["error"]) == (507, full)
+    assert arcade.metric('arcade_messages_total{action="Ping",outcome="unavailable"}') == 1
+    dump.unlink()
+    arcade.wait_for_status("/readyz", 200)
+    assert arcade.send("Ping").status_code == 200
 
 
 def test_a_failed_message_changes_nothing(migrated_env: Env, start: Start, postgres: PostgresServer) -> None:

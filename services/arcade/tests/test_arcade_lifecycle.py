@@ -119,6 +119,7 @@ def test_bad_settings_end_serve_with_one_sentence(migrated_env: Env, arcade: Arc
         {"ARCADE_PORT": "99999"},
         {"ARCADE_PORT": str(arcade.port)},
         {"ARCADE_PORT": "9", "ARCADE_DRAIN_SECONDS": "x"},
+        {"ARCADE_PORT": "9", "ARCADE_MESSAGES_QUOTA": "1"},
     ):
         done = run_arcade("serve", env=migrated_env | change)
         assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
