@@ -23,13 +23,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runbook", help="a name from opsbook list")
     parser.add_argument("-e", "--environment", metavar="ENV", help="default: the only sandbox, or the first by order")
     inputs.configure_values(parser)
+    what = "walk through a run, or the file of a recording; reaches nothing"
+    parser.add_argument("--replay", default="", metavar="RUN", help=what)
     parser.add_argument("--port", type=common.port, default=0, help="on this port of the machine, not any free one")
     parser.add_argument("--no-browser", action="store_true", help="only print the address")
     parser.add_argument("--json", action="store_true", help="print the address and more as one line; open no browser")
 
 
 def execute(options: argparse.Namespace) -> int:
-    found = flow.lesson(common.project(options), inputs.request(options))
+    found = flow.lesson(common.project(options), inputs.request(options), options.replay)
     if options.port:
         common.check_free(options.port)
     with _told_to_end() as ends, flow.opened_lab(found, options.port) as lab:
@@ -71,6 +73,8 @@ def _tell(found: flow.Lesson, lab: flow.Lab, *, as_json: bool) -> None:
         say(json_text(told))
         return
     rule = "is a sandbox: changes are made there" if found.sandbox else "is no sandbox: changes are refused"
+    if found.replay:
+        rule = f"is not reached: every effect is answered from {found.replay}, which ended {found.outcome}"
     say(f"A copy of {found.page}, in JupyterLab. {found.environment} {rule}.")
     for parameter in found.missing:
         about = f" ({plain(parameter.description)})" if parameter.description else ""

@@ -12,10 +12,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--secret", action="append", default=[], metavar="NAME=REFERENCE", help="where a secret parameter is fetched"
     )
+    parser.add_argument("--replay", help="a run, or the file of a recording, that answers every effect")
     parser.add_argument("--environment", help="default: the only sandbox, or the first by order")
 
 
 def execute(options: argparse.Namespace) -> int:
     secrets = {name: given[-1] for name, given in bind.pairs(options.secret).items()}
-    flow.session(common.project(options), options.socket, options.environment, secrets)
+    settings = common.project(options)
+    if options.replay:
+        flow.replay_session(settings, options.socket, options.replay)
+    else:
+        flow.session(settings, options.socket, options.environment, secrets)
     return 0

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from opsbook.effects import session
+from opsbook.effects import session, watch
 from opsbook.effects.channel import Call, channel
 from opsbook.effects.clean import clean
 from opsbook.errors import EffectFailed
@@ -83,9 +83,11 @@ def note(text: str, *, key: str | None = None) -> None:
 
 
 def _by_runner(kind: str, request: dict[str, Any], summary: str, key: str | None) -> Any:
-    def work(_: Call) -> tuple[Any, Any]:
+    def work(call: Call) -> tuple[Any, Any]:
         # A runner answers these itself. Only a session, beside its person, leaves a question to the cell.
         answer = _answered_here(request)
+        if call.then is not None:
+            answer = _then(answer, call.then)
         return answer, answer
 
     return channel().perform(kind, request, work, summary=summary, changes=False, idempotent=True, key=key)
@@ -97,6 +99,14 @@ def _answered_here(request: dict[str, Any]) -> dict[str, str]:
     while (text := input(prompt).strip()) not in choices and choices:
         pass
     return {"value": text, "by": str(here.operator), "note": ""}
+
+
+def _then(answer: dict[str, str], then: dict[str, Any]) -> dict[str, str]:
+    """Show what was answered when this was recorded, and go on with it: everything behind it followed from that."""
+    same = "the same" if answer["value"] == then["value"] else "otherwise"
+    note = f": {then['note']}" if then.get("note") else ""
+    print(f"  then, {same}: {then['value']}, by {then['by']}{note}\n{watch.when(then)}")
+    return {name: str(then.get(name) or "") for name in ("value", "by", "note")}
 
 
 def value(name: str, make: Callable[[], Any]) -> Any:

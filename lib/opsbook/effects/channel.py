@@ -36,6 +36,7 @@ class Call:
     """An effect that has the go-ahead. `folder` is a name for private files; `cancelled` says: stop soon.
 
     `without` names hosts that the operator left out of this run. `check` says: only find out what it would do.
+    `then` is what was answered when this was recorded, where it is asked once more.
     `gentle` work looks at `cancelled` itself; other work is interrupted like any Python code. `touched`: an effect
     within it may have changed something by now, whatever comes of the whole.
     """
@@ -50,6 +51,7 @@ class Call:
     touched: bool = False
     cancelled: threading.Event = field(default_factory=threading.Event)
     attachment: bytes | None = None
+    then: Frame | None = None
     watcher: watch.Watcher = field(default_factory=watch.Watcher)
     _samples: "queue.SimpleQueue[Frame | None]" = field(default_factory=queue.SimpleQueue)
 
@@ -132,10 +134,9 @@ class Channel:
             reply = self._ask(asked, call.number, mark=True)
             if reply["do"] == "unknown":
                 return Unknown(reply["why"]) if pretend is None else pretend
-            if reply["do"] == "fail":
-                raise EffectFailed(reply["why"], _decoded(decode, reply.get("result")))
             if reply["do"] != "run":
-                return decode(self._value(reply))
+                return watch.replayed(summary, reply.get("then"), lambda: self._answered(reply, decode))
+            call.then = reply.get("then")
             call.folder, call.without, call.check = reply["folder"], tuple(reply["without"]), reply["check"]
             call.watcher = watch.start(summary)
             value = self._run(call, work)
@@ -144,6 +145,12 @@ class Channel:
             return Unknown(f"{summary} was only simulated") if pretend is None else pretend
         finally:
             del self._calls[call.number]
+
+    def _answered(self, reply: Frame, decode: Callable[[Any], Any]) -> Any:
+        """What the gate has from earlier: a result, or a failure."""
+        if reply["do"] == "fail":
+            raise EffectFailed(reply["why"], _decoded(decode, reply.get("result")))
+        return decode(self._value(reply))
 
     def decide(self, call: Call, question: Frame) -> str | None:
         """The gate's answer to a decision. The gate forgets a question whose effect ends before the answer."""

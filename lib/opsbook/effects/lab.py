@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ from IPython.display import display, publish_display_data
 from traitlets.config import Config
 
 from opsbook.effects import session, watch
+from opsbook.effects.channel import channel
 from opsbook.effects.progress import Progress, described, told
 from opsbook.effects.show import Shown
+from opsbook.errors import EffectRefused, RunCancelled
 
 ORDER = "OPSBOOK_LAB"
 """Variable that names the file with the order: env, cwd, run, attribute, cells, parameters, switch."""
@@ -51,6 +54,9 @@ class LabKernel(IPythonKernel):  # type: ignore[misc]
                 return {**done, "user_expressions": {}, "payload": []}
             assert session.begun is not None
             session.begun.add(self.place["step"])
+            # Without a gate the first effect says why there is none.
+            with suppress(EffectRefused, RunCancelled):
+                channel().query("place", **{name: self.place[name] for name in ("cell", "step", "role")})
         return await super().do_execute(code, silent, *args, cell_meta=cell_meta, **options)
 
     def watch(self, summary: str) -> watch.Watcher:

@@ -1,7 +1,10 @@
 """How effects show that they go on. In a run the runner shows it, so that nothing is done here."""
 
+import os
 from collections.abc import Callable
 from typing import Any
+
+from opsbook.errors import EffectFailed
 
 
 class Watcher:
@@ -16,3 +19,23 @@ class Watcher:
 
 start: Callable[[str], Watcher] = lambda _: Watcher()  # noqa: E731  (a lab puts its own here)
 """Makes the watcher of an effect, from its summary."""
+
+
+def replayed(summary: str, then: dict[str, Any] | None, answer: Callable[[], Any]) -> Any:
+    """What `answer` gives for an effect that was recorded; in a session it is shown, with its time of `then`."""
+    if then is None or "OPSBOOK_GATE" in os.environ:
+        return answer()
+    watcher = start(summary)
+    try:
+        value = answer()
+    except EffectFailed as failed:
+        watcher.end("failed", failed)
+        raise
+    watcher.end("succeeded", value)
+    print(when(then))
+    return value
+
+
+def when(then: dict[str, Any]) -> str:
+    """The time of a recorded effect: UTC, the same wherever it is replayed."""
+    return f"  at {str(then['at'])[11:19]}Z, took {then['seconds']:g} s"

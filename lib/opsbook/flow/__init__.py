@@ -33,7 +33,7 @@ from opsbook.flow.running import Finished, Manner, OnStart, run
 from opsbook.flow.scanning import Scanned, restore, scan
 from opsbook.flow.scanning import redactor as secrets_of
 from opsbook.flow.scanning import references as secrets_in
-from opsbook.flow.sessions import session
+from opsbook.flow.sessions import replay_session, session
 from opsbook.flow.signing import Verified, verified
 from opsbook.flow.site_place import check_place, mark_place
 from opsbook.flow.site_tree import write_tree
@@ -98,6 +98,7 @@ __all__ = [
     "prune",
     "publish",
     "release",
+    "replay_session",
     "request",
     "restore",
     "resume",

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from opsbook.errors import InputError
+from opsbook.flow import recordings, replaying
 from opsbook.flow.drafts import Draft, Request, draft, environment
 from opsbook.model.parameter import Parameter
+from opsbook.plan import bind
 from opsbook.run import lab
 from opsbook.settings import Settings
 from opsbook.source import lab_page
@@ -18,10 +20,14 @@ Lab = lab.Lab
 
 @dataclass(frozen=True)
 class Lesson:
-    """What is to be opened. `missing` parameters are for the trainee to write."""
+    """What is to be opened. `missing` parameters are for the trainee to write. `replay` names the run, or the file of a
+    recording, that answers every effect, and `outcome` how that ended.
+    """
 
     settings: Settings
     drafted: Draft
+    replay: str = ""
+    outcome: str = ""
 
     @property
     def missing(self) -> tuple[Parameter, ...]:
@@ -41,13 +47,16 @@ class Lesson:
         return self.drafted.environment.policy.sandbox
 
 
-def lesson(settings: Settings, wanted: Request) -> Lesson:
+def lesson(settings: Settings, wanted: Request, replay: str = "") -> Lesson:
     """The page with what was given for it; without an environment, the first sandbox.
 
-    Raises InputError with everything that is wrong. A value that is missing is not.
+    With `replay`, the page, the environment and the values of that. Raises InputError with everything that is wrong.
+    A value that is missing is not.
     """
     if importlib.util.find_spec("jupyterlab") is None:
         raise InputError("A lab needs JupyterLab.", "Install it with: pip install 'opsbook[training]'")
+    if replay:
+        return _replayed(settings, wanted, replay)
     name = wanted.environment or environment(settings, None).name
     drafted = draft(settings, Request(wanted.runbook, name, wanted.given))
     if drafted.bound.problems:
@@ -56,14 +65,29 @@ def lesson(settings: Settings, wanted: Request) -> Lesson:
     return Lesson(settings, drafted)
 
 
+def _replayed(settings: Settings, wanted: Request, replay: str) -> Lesson:
+    if wanted.environment or wanted.given:
+        raise InputError("A replay has its environment and its values.", "Leave out -e and -p.")
+    found = recordings.load(settings, replay)
+    plan = found.recording.plan
+    if plan.runbook != wanted.runbook:
+        raise InputError(f"{replay} is of {plan.runbook}, not of {wanted.runbook}.", "Name its runbook.")
+    bound = bind.Bound(dict(plan.parameters), dict(plan.secrets))
+    drafted = Draft(found.runbook, replaying.environment(found.recording), bound)
+    return Lesson(settings, drafted, replay, found.recording.outcome)
+
+
 @contextlib.contextmanager
 def opened_lab(found: Lesson, port: int) -> Iterator[Lab]:
     """The lab, not started yet. Whatever happens, nothing of it is left in the end."""
     drafted, settings = found.drafted, found.settings
     runbook, bound = drafted.runbook, drafted.bound
     gate = [sys.executable, "-m", "opsbook.cli.main", "--project", str(settings.root), "session"]
-    gate += ["--environment", found.environment]
-    gate += [f"--secret={name}={reference}" for name, reference in bound.secrets.items()]
+    if found.replay:
+        gate += ["--replay", found.replay]
+    else:
+        gate += ["--environment", found.environment]
+        gate += [f"--secret={name}={reference}" for name, reference in bound.secrets.items()]
     wanted = lab.Wanted(
         root=settings.root,
         page=(runbook.path.name, lab_page.written(runbook, _note(found), bound.values, list(bound.secrets))),
@@ -90,6 +114,8 @@ def _note(found: Lesson) -> str:
         if found.sandbox
         else f"**{found.environment}** is no sandbox: cells may look, and whatever would change something is refused."
     )
+    if found.replay:
+        rule = f"It replays `{found.replay}`, which ended **{found.outcome}**: nothing is reached, nothing is changed."
     lines = [f"> A copy of `{found.page}` to practise with. {rule}"]
     lines += ["> Saving reaches only this copy, which is gone when the lab ends; a lab leaves no record."]
     if found.missing:

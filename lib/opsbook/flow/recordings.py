@@ -14,6 +14,7 @@ from opsbook.flow.resuming import Stopped, stopped
 from opsbook.flow.sameness import changes_since, relied_on_then
 from opsbook.flow.scanning import redactor
 from opsbook.model.recording import Recording
+from opsbook.model.runbook import Runbook
 from opsbook.record import recording, seal
 from opsbook.settings import Settings
 from opsbook.source import catalog
@@ -71,6 +72,23 @@ def of_record(settings: Settings, wanted: str) -> tuple[Recording, Stopped]:
     named = [take.data["request"]["playbook"] for take in found.events if take.data.get("kind") == "playbook"]
     made = made_of(settings, dict.fromkeys(named))
     return recording.of(found.record, found.planned, seen, made, settings.root), found
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A recording with the page it is of: as it ran, or, of the file of a recording, as it is now."""
+
+    recording: Recording
+    runbook: Runbook
+
+
+def load(settings: Settings, wanted: str) -> Loaded:
+    """What a run, or the file of a recording, has to replay. Raises InputError."""
+    if wanted.endswith(".json"):
+        made = recording.read(Path(wanted), settings.root)
+        return Loaded(made, catalog.load(settings, made.runbook))
+    made, found = of_record(settings, wanted)
+    return Loaded(made, found.runbook)
 
 
 def record(settings: Settings, wanted: str, name: str | None) -> tuple[Path, Replayed]:

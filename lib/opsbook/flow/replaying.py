@@ -42,7 +42,7 @@ def replay(settings: Settings, runbook: Runbook, recording: Recording) -> Replay
     """Run the page to its end. Nothing outside is touched, and nothing is left behind."""
     started = time.monotonic()
     sink, held = Forget(keep=True), vault(recording)
-    tape = Tape(restored(recording, held), by_key=True)
+    tape = Tape(restored(recording, held), strict=True)
     with tempfile.TemporaryDirectory(prefix="opsbook-replay-", dir=_memory()) as folder:
         inbox = Path(folder) / "inbox"
         inbox.mkdir()

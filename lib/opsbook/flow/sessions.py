@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import Mapping
 
+from opsbook.flow import recordings, replaying
 from opsbook.flow.context import context, vault
 from opsbook.flow.drafts import environment
+from opsbook.model.recording import Tape
 from opsbook.model.redact import Redactor
 from opsbook.run import runner
 from opsbook.settings import Settings
@@ -20,3 +22,12 @@ def session(settings: Settings, descriptor: int, name: str | None, secrets: Mapp
     held = vault(settings, chosen, secrets, {}, redactor)
     seen = context(settings, chosen, "session", "session")
     asyncio.run(runner.session(descriptor, chosen, seen, held))
+
+
+def replay_session(settings: Settings, descriptor: int, wanted: str) -> None:
+    """Serve the gate of a notebook whose every effect is answered from a run or a recording."""
+    recording = recordings.load(settings, wanted).recording
+    held = replaying.vault(recording)
+    tape = Tape(replaying.restored(recording, held), strict=False)
+    seen = replaying.context(settings, recording)
+    asyncio.run(runner.session(descriptor, replaying.environment(recording), seen, held, tape))

@@ -37,6 +37,16 @@ class Take:
     def digest(self) -> str:
         return Effect(self.kind, self.key, self.summary, self.changes, request=self.request).digest
 
+    def reply(self, *, asks: bool) -> dict[str, Any]:
+        """What the gate sends for it. With `asks`, the question is put once more; the answer of then comes along."""
+        then = {"at": self.at, "seconds": self.seconds}
+        if asks and self.status is Status.SUCCEEDED:
+            nothing = {"folder": "", "without": [], "check": False}
+            return {"do": "run", **nothing, "then": {**self.result, **then}}
+        if self.status is Status.SUCCEEDED:
+            return {"do": "value", "value": self.result, "then": then}
+        return {"do": "fail", "why": self.why, "result": self.result, "then": then}
+
 
 @dataclass(frozen=True)
 class Reply:
@@ -95,23 +105,24 @@ class Recording:
 
 
 class Tape:
-    """Plays takes back. In a run the key says which is meant; in a session, where cells run in any order and more
-    than once, the request does.
+    """Plays takes back, by their keys. A run is `strict`: each is played once. In a session cells run in any order and
+    more than once, and where it does not say which cell runs, the request says which take is meant.
     """
 
-    def __init__(self, takes: Iterable[Take], *, by_key: bool) -> None:
+    def __init__(self, takes: Iterable[Take], *, strict: bool) -> None:
         self._takes = tuple(takes)
-        self._by_key = by_key
+        self._strict = strict
         self._played: set[int] = set()
         self._found: dict[str, list[int]] = defaultdict(list)
         for number, take in enumerate(self._takes):
-            self._found[take.key if by_key else take.digest].append(number)
+            for name in (take.key, take.digest):
+                self._found[name].append(number)
 
     def play(self, effect: Effect) -> tuple[Take | None, str]:
         """The take that answers an effect, or why there is none."""
-        numbers = self._found.get(effect.key if self._by_key else effect.digest, [])
+        numbers = self._found.get(effect.key) or (None if self._strict else self._found.get(effect.digest)) or []
         open_ = [number for number in numbers if number not in self._played]
-        if not numbers or not (open_ or not self._by_key):
+        if not numbers or (self._strict and not open_):
             return None, self._no(effect, again=bool(numbers))
         number = open_[0] if open_ else numbers[-1]
         take = self._takes[number]
@@ -128,7 +139,7 @@ class Tape:
         if again:
             return f"{effect.summary} is asked for once more than in the recording"
         nearest = next((take for take in self.left() if take.kind == effect.kind), None)
-        if self._by_key or nearest is None:
+        if self._strict or nearest is None:
             return f"{effect.summary} is not in the recording"
         return _differs(nearest, effect)
 

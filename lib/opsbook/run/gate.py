@@ -133,6 +133,7 @@ class Gate:
         handler = {
             "hello": self._hello,
             "done": self._done,
+            "place": self._stand,
             "decide": self._decide,
             "sample": self._sample,
             "end": self._end,
@@ -189,6 +190,12 @@ class Gate:
         else:
             self._send({"id": number, "do": "value", "value": self._past.begun(step)})
 
+    def _stand(self, number: int, frame: Frame) -> None:
+        """A notebook that knows its page says which cell runs; in a run the runner knows."""
+        if self.mode is Mode.SESSION:
+            self.place = Place(str(frame["step"]), str(frame["cell"]), Role(frame["role"]))
+        self._send({"id": number, "do": "value", "value": None})
+
     # -- an effect
 
     async def _begin(self, number: int, frame: Frame) -> None:
@@ -200,12 +207,11 @@ class Gate:
         if place is None:
             self._refuse(number, str(frame["summary"]), "no cell is running; an effect belongs to a cell")
             return
-        if self.mode is not Mode.SESSION:
+        session = self.mode is Mode.SESSION
+        if not session:
             await self._marks.wait(number)
         effect, keyed = asked(frame, place, self._redactor), frame.get("key") is not None
-        why = self._stopped(place)
-        if not why:
-            why = clash(effect, place, self.ledger.going_on(), keyed=keyed, once=self.mode is not Mode.SESSION)
+        why = self._stopped(place) or clash(effect, place, self.ledger.going_on(), keyed=keyed, once=not session)
         decision = decide(effect, self.mode, place.role, sandbox=self._sandbox, simulated=self.simulated)
         if why or decision.answer is Answer.REFUSE:
             self._refuse(number, effect.summary, why or decision.why)
@@ -240,8 +246,6 @@ class Gate:
         """Why nothing of this cell may begin any more."""
         return self.stopping or self.halted or self.poison or ("" if place is self.place else "its cell is over")
 
-    # -- what the journal knows of it
-
     def _remember(self, number: int, effect: Effect, place: Place) -> None:
         """A look asks nobody again, and makes no new values."""
         known = place.before.effects.get(effect.key.removeprefix(LOOK))
@@ -257,17 +261,14 @@ class Gate:
             self._refuse(number, effect.summary, why)
             return
         self.ledger.begin(number, effect, place.step, place.cell, keyed=keyed, anew=False)
-        then = {"at": take.at, "seconds": take.seconds}
-        if self.mode is Mode.SESSION and effect.kind in ASKED and take.status is Status.SUCCEEDED:
-            self._send({"id": number, "do": "run", "then": {**take.result, **then}})
-            return
-        self.ledger.end(number, take.status, take.result, take.why)
-        if take.status is Status.SUCCEEDED:
-            self._send({"id": number, "do": "value", "value": self._desk.shown(effect, take.result), "then": then})
-            return
+        reply = take.reply(asks=self.mode is Mode.SESSION and effect.kind in ASKED)
+        if reply["do"] != "run":
+            self.ledger.end(number, take.status, take.result, take.why)
         if take.status is Status.INTERRUPTED:
             self._unknown(effect, take.why)
-        self._send({"id": number, "do": "fail", "why": take.why, "result": take.result, "then": then})
+        if reply["do"] == "value":
+            reply["value"] = self._desk.shown(effect, take.result)
+        self._send({"id": number, **reply})
 
     def _replay(self, number: int, effect: Effect, met: Meets, known: Known) -> None:
         """Answer an effect from the journal."""
@@ -309,8 +310,6 @@ class Gate:
             self._unknown_value(number, f"{effect.summary} was marked as done by {by}")
         else:
             self._pause(number, f"{effect.summary} is to be looked at first")
-
-    # -- what may happen
 
     async def _allow(self, number: int, effect: Effect, place: Place, decision: Decision, *, keyed: bool) -> None:
         anew = place.before.anew

@@ -261,12 +261,11 @@ async def session(
     environment: Environment,
     context: Mapping[str, Any],
     vault: Vault,
-    past: Past | None = None,
     tape: Tape | None = None,
 ) -> None:
     """Serve one notebook on a connected socket. Nothing is recorded: a session is no run.
 
-    With a `tape` its effects are those of a recording, of a run that had come so far as `past` says.
+    With a `tape` its effects are those of a recording.
     """
     private = spare.private_folder()
     try:
@@ -275,7 +274,7 @@ async def session(
             sink=sink,
             redactor=vault.redactor,
             desk=Desk(vault, Questions(sink, _Elsewhere(), {}, str(context["operator"]))),
-            past=past or Past(),
+            past=Past(),
             context={**context, "private": str(private)},
             mode=Mode.SESSION,
             sandbox=environment.policy.sandbox or tape is not None,

@@ -67,7 +67,11 @@ def written(runbook: Runbook, note: str, values: Mapping[str, Value], secrets: S
 def places(runbook: Runbook) -> dict[str, dict[str, Any]]:
     """What the kernel is told of each cell, by its id."""
     found = [(step, cell) for step in _steps(runbook) for cell in step.cells]
-    return {cell.id: {"step": step.id, "role": str(step.role), "reads": cell.reads} for step, cell in found}
+    return {cell.id: _place(step, cell) for step, cell in found}
+
+
+def _place(step: Step, cell: Cell) -> dict[str, Any]:
+    return {"cell": cell.id, "step": step.id, "role": str(step.role), "reads": cell.reads}
 
 
 def _steps(runbook: Runbook) -> Iterator[Step]:
