@@ -58,6 +58,7 @@ PAGE = """
     ### Count
     ```python
     command(["sh", "-c", f"echo {colour} {folder} {number} >> counted; test ! -e {folder}/bad"])
+    print('counted')
     ```
 
     ## Validation
@@ -237,3 +238,20 @@ def test_pytest_collects_the_pages(made: Project) -> None:
     assert "1 failed, 2 passed" in said
     assert "argv.1: '-f' -> '-rf'" in said
     assert "Traceback" not in said
+
+
+def test_an_exported_notebook_passes_under_nbval(made: Project) -> None:
+    ok(made.opsbook(*RUN))
+    made.write("bad", "")
+    ok(made.opsbook("records", "export", "last", "--recording", "once", "--notebook"))
+    book = made.root / "runbooks/recordings/leave.once.ipynb"
+    cells = [cell for cell in json.loads(book.read_text())["cells"] if cell["cell_type"] == "code"]
+    assert "".join(cells[0]["source"]).startswith("from opsbook import replay")
+    assert len(cells) == 7, "the Rollback did not run"
+    for name in ("left", "counted", "token", "token.txt"):
+        (made.root / name).unlink()
+    said = pytested(made, "-p", "no:opsbook", "--nbval", str(book))
+    assert "7 passed" in said, said
+    assert not (made.root / "left").exists()
+    book.write_text(book.read_text().replace("print('counted')", "print('something else')"))
+    assert "1 failed" in pytested(made, "-p", "no:opsbook", "--nbval", str(book))

@@ -24,6 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--to", type=Path, metavar="FILE.tar.gz", help="the archive to write")
     named = "write runbooks/…/recordings/RUNBOOK.NAME.json instead; NAME is its outcome, unless given"
     what.add_argument("--recording", nargs="?", const="", metavar="NAME", help=named)
+    parser.add_argument("--notebook", action="store_true", help="with --recording: also a notebook that replays it")
     parser.add_argument(
         "--since", metavar="DATE", help="only runs that started on this day or later, such as 2026-11-20"
     )
@@ -51,12 +52,14 @@ def _recording(options: argparse.Namespace) -> int:
     settings = common.project(options)
     if len(options.runs) != 1 or options.since or options.without or options.force:
         raise InputError("A recording is of one run.", "Name it: opsbook records export RUN --recording NAME")
-    path, played = flow.make_recording(settings, options.runs[0], options.recording)
+    path, played = flow.make_recording(settings, options.runs[0], options.recording, book=options.notebook)
     size, shown = path.stat().st_size, path.relative_to(settings.root)
     if options.json:
         common.print_json({"file": str(path), "bytes": size, "outcome": played.outcome, "seconds": played.seconds})
     else:
         say(f"{shown} ({size_of(size)}): {played.outcome}, replays in {played.seconds:.1f} s")
+        if options.notebook:
+            say(f"{shown.with_suffix('.ipynb')}: pytest --nbval runs it again")
         say("Read it, then commit it. opsbook test runs the page against it.")
     return 0
 

@@ -13,6 +13,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--secret", action="append", default=[], metavar="NAME=REFERENCE", help="where a secret parameter is fetched"
     )
     parser.add_argument("--replay", help="a run, or the file of a recording, that answers every effect")
+    parser.add_argument("--asks", action="store_true", help="with --replay: questions are put once more")
     parser.add_argument("--environment", help="default: the only sandbox, or the first by order")
 
 
@@ -20,7 +21,7 @@ def execute(options: argparse.Namespace) -> int:
     secrets = {name: given[-1] for name, given in bind.pairs(options.secret).items()}
     settings = common.project(options)
     if options.replay:
-        flow.replay_session(settings, options.socket, options.replay)
+        flow.replay_session(settings, options.socket, options.replay, asks=options.asks)
     else:
         flow.session(settings, options.socket, options.environment, secrets)
     return 0

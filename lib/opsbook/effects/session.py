@@ -13,6 +13,9 @@ from pathlib import Path
 
 from opsbook.errors import EffectRefused
 
+_REPLAY = "OPSBOOK_REPLAY"
+"""Variable that names the recording of which this kernel replays everything."""
+
 _keep: list["subprocess.Popen[bytes]"] = []
 
 begun: set[str] | None = None
@@ -41,12 +44,26 @@ def _from_lab(path: str) -> socket.socket:
     return connection
 
 
+def replay(recording: str) -> None:
+    """Have every effect of this notebook answered from a recording, a file beside the notebook; reach nothing.
+
+    Cells run where those of a run do: in the project's folder, with lib/ on the path. Raises FileNotFoundError.
+    """
+    path = Path(recording).resolve(strict=True)
+    root = next((folder for folder in path.parents if (folder / "runbooks").is_dir()), Path.cwd())
+    os.environ[_REPLAY] = str(path)
+    os.chdir(root)
+    sys.path.insert(0, str(root / "lib"))
+
+
 def _own() -> socket.socket:
     ours, theirs = socket.socketpair()
     command = [sys.executable, "-m", "opsbook.cli.main", "session", "--socket", str(theirs.fileno())]
     environment = os.environ.get("OPSBOOK_ENVIRONMENT")
     if environment:
         command += ["--environment", environment]
+    if _REPLAY in os.environ:
+        command += ["--replay", os.environ[_REPLAY]]
     process = subprocess.Popen(
         command,
         pass_fds=[theirs.fileno()],

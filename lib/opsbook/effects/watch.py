@@ -22,7 +22,7 @@ start: Callable[[str], Watcher] = lambda _: Watcher()  # noqa: E731  (a lab puts
 
 
 def replayed(summary: str, then: dict[str, Any] | None, answer: Callable[[], Any]) -> Any:
-    """What `answer` gives for an effect that was recorded; in a session it is shown, with its time of `then`."""
+    """What `answer` gives for an effect that was recorded; in a lab it is shown, with its time of `then`."""
     if then is None or "OPSBOOK_GATE" in os.environ:
         return answer()
     watcher = start(summary)
@@ -32,7 +32,8 @@ def replayed(summary: str, then: dict[str, Any] | None, answer: Callable[[], Any
         watcher.end("failed", failed)
         raise
     watcher.end("succeeded", value)
-    print(when(then))
+    if type(watcher) is not Watcher:
+        print(when(then))
     return value
 
 

@@ -84,7 +84,7 @@ def opened_lab(found: Lesson, port: int) -> Iterator[Lab]:
     runbook, bound = drafted.runbook, drafted.bound
     gate = [sys.executable, "-m", "opsbook.cli.main", "--project", str(settings.root), "session"]
     if found.replay:
-        gate += ["--replay", found.replay]
+        gate += ["--replay", found.replay, "--asks"]
     else:
         gate += ["--environment", found.environment]
         gate += [f"--secret={name}={reference}" for name, reference in bound.secrets.items()]

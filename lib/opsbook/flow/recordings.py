@@ -15,7 +15,7 @@ from opsbook.flow.sameness import changes_since, relied_on_then
 from opsbook.flow.scanning import redactor
 from opsbook.model.recording import Recording
 from opsbook.model.runbook import Runbook
-from opsbook.record import recording, seal
+from opsbook.record import notebook, recording, seal
 from opsbook.settings import Settings
 from opsbook.source import catalog
 from opsbook.source.documents import usable
@@ -91,8 +91,11 @@ def load(settings: Settings, wanted: str) -> Loaded:
     return Loaded(made, found.runbook)
 
 
-def record(settings: Settings, wanted: str, name: str | None) -> tuple[Path, Replayed]:
-    """Write the recording of a run beside its page, once it replays. Raises InputError, and leaves nothing."""
+def record(settings: Settings, wanted: str, name: str | None, *, book: bool = False) -> tuple[Path, Replayed]:
+    """Write the recording of a run beside its page, once it replays. Raises InputError, and leaves nothing.
+
+    With `book`, also the notebook of its record, which replays it where it is run.
+    """
     made, found = of_record(settings, wanted)
     _check_straight(settings, found)
     target = _target(settings, made.runbook, name or made.outcome)
@@ -105,8 +108,12 @@ def record(settings: Settings, wanted: str, name: str | None) -> tuple[Path, Rep
     played = replay(settings, found.runbook, recording.parsed(text, settings.root))
     if played.problems:
         raise InputError([f"{found.record.id} does not replay:", *played.problems], "Nothing was written.")
+    executed = found.record.text("runbook.ipynb") if book else None
     target.parent.mkdir(exist_ok=True)
     files.write_atomic(target, text.encode())
+    if executed is not None:
+        content = notebook.replaying(executed, found.runbook, target.name)
+        files.write_atomic(target.with_suffix(".ipynb"), content)
     return target, played
 
 

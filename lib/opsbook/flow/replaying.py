@@ -14,7 +14,7 @@ from opsbook.flow.made_of import made_of
 from opsbook.model.effect import Mode
 from opsbook.model.environment import Environment, Policy
 from opsbook.model.event import Ending, Event
-from opsbook.model.past import Past
+from opsbook.model.past import Past, Stepped
 from opsbook.model.person import Answer, Question
 from opsbook.model.recording import Recording, Reply, Take, Tape
 from opsbook.model.redact import Redactor
@@ -83,6 +83,13 @@ def vault(recording: Recording) -> Vault:
 def restored(recording: Recording, held: Vault) -> tuple[Take, ...]:
     """Its takes, with values for secrets in what they gave."""
     return tuple(replace(take, result=held.restored(take.result)) for take in recording.takes)
+
+
+def past(recording: Recording) -> Past:
+    """Which steps of it were begun: a notebook that asks for one was not there."""
+    found = Past()
+    found.steps = {each.step: Stepped(each.status, manual=False, role="") for each in recording.steps}
+    return found
 
 
 def environment(recording: Recording) -> Environment:

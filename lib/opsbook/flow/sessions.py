@@ -24,10 +24,13 @@ def session(settings: Settings, descriptor: int, name: str | None, secrets: Mapp
     asyncio.run(runner.session(descriptor, chosen, seen, held))
 
 
-def replay_session(settings: Settings, descriptor: int, wanted: str) -> None:
-    """Serve the gate of a notebook whose every effect is answered from a run or a recording."""
+def replay_session(settings: Settings, descriptor: int, wanted: str, *, asks: bool) -> None:
+    """Serve the gate of a notebook whose every effect is answered from a run or a recording.
+
+    With `asks`, questions are put to whoever sits before it, who is told then what was answered when it was recorded.
+    """
     recording = recordings.load(settings, wanted).recording
     held = replaying.vault(recording)
-    tape = Tape(replaying.restored(recording, held), strict=False)
-    seen = replaying.context(settings, recording)
-    asyncio.run(runner.session(descriptor, replaying.environment(recording), seen, held, tape))
+    tape = Tape(replaying.restored(recording, held), strict=False, asks=asks)
+    seen, past = replaying.context(settings, recording), replaying.past(recording)
+    asyncio.run(runner.session(descriptor, replaying.environment(recording), seen, held, past, tape))

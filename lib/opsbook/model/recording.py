@@ -106,10 +106,12 @@ class Recording:
 
 class Tape:
     """Plays takes back, by their keys. A run is `strict`: each is played once. In a session cells run in any order and
-    more than once, and where it does not say which cell runs, the request says which take is meant.
+    more than once, and where it does not say which cell runs, the request says which take is meant. `asks`: questions
+    are put once more.
     """
 
-    def __init__(self, takes: Iterable[Take], *, strict: bool) -> None:
+    def __init__(self, takes: Iterable[Take], *, strict: bool, asks: bool = False) -> None:
+        self.asks = asks
         self._takes = tuple(takes)
         self._strict = strict
         self._played: set[int] = set()

@@ -60,6 +60,32 @@ def build(runbook: Runbook, events: list[Event], summary: dict[str, Any]) -> byt
     return (json.dumps(book, indent=1, ensure_ascii=False) + "\n").encode()
 
 
+def replaying(executed: str, runbook: Runbook, recording: str) -> bytes:
+    """An executed notebook that can be run again: its first cell has every effect answered from a recording.
+
+    Cells that did not run are left out; one that failed is expected to. nbval compares what they print.
+    """
+    import nbformat
+
+    book = nbformat.reads(executed, as_version=4)
+    cells = {cell.id: cell for step in runbook.steps() for cell in step.cells}
+    order, kept = iter(runbook.order), []
+    for node in book.cells:
+        if node.cell_type == "code":
+            injected = INJECTED in node.metadata.get("tags", [])
+            cell = None if injected else cells.get(next(order, ""))
+            status = node.metadata.get("papermill", {}).get("status")
+            if status not in ("completed", "failed"):
+                continue
+            node.source = node.source if cell is None else runbook.code(cell)
+            node.metadata = {"tags": ["raises-exception"]} if status == "failed" else {}
+        kept.append(node)
+    first = f"from opsbook import replay\n\nreplay({recording!r})"
+    book.cells = [nbformat.v4.new_code_cell(first, id="replay"), *kept]
+    nbformat.validate(book)
+    return (json.dumps(book, indent=1, ensure_ascii=False) + "\n").encode()
+
+
 def fill(cells: dict[str, Any], events: list[Event]) -> None:
     """Give code cells (nbformat nodes by their ids in the journal) their outputs and statuses."""
     ran, values = _replay(events), _values(events)

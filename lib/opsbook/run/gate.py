@@ -261,7 +261,7 @@ class Gate:
             self._refuse(number, effect.summary, why)
             return
         self.ledger.begin(number, effect, place.step, place.cell, keyed=keyed, anew=False)
-        reply = take.reply(asks=self.mode is Mode.SESSION and effect.kind in ASKED)
+        reply = take.reply(asks=tape.asks and effect.kind in ASKED)
         if reply["do"] != "run":
             self.ledger.end(number, take.status, take.result, take.why)
         if take.status is Status.INTERRUPTED:

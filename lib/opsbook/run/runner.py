@@ -261,11 +261,12 @@ async def session(
     environment: Environment,
     context: Mapping[str, Any],
     vault: Vault,
+    past: Past | None = None,
     tape: Tape | None = None,
 ) -> None:
     """Serve one notebook on a connected socket. Nothing is recorded: a session is no run.
 
-    With a `tape` its effects are those of a recording.
+    With a `tape` its effects are those of a recording, of a run of which `past` says what it did.
     """
     private = spare.private_folder()
     try:
@@ -274,7 +275,7 @@ async def session(
             sink=sink,
             redactor=vault.redactor,
             desk=Desk(vault, Questions(sink, _Elsewhere(), {}, str(context["operator"]))),
-            past=Past(),
+            past=past or Past(),
             context={**context, "private": str(private)},
             mode=Mode.SESSION,
             sandbox=environment.policy.sandbox or tape is not None,
