@@ -16,7 +16,7 @@ from opsbook.model.event import Ending, Outcome, Sink
 from opsbook.model.past import Past
 from opsbook.model.person import Answer, Person, Question
 from opsbook.model.plan import Plan
-from opsbook.model.recording import Tape
+from opsbook.model.recording import NOWHERE, Tape
 from opsbook.model.runbook import Role, Runbook
 from opsbook.run import inbox, keeper, kernel, spare
 from opsbook.run.cancel import Cancel
@@ -281,7 +281,7 @@ async def session(
             sandbox=environment.policy.sandbox or tape is not None,
             tape=tape,
         )
-        gate.place = Place("session", "session", Role.CHANGE)
+        gate.place = Place(NOWHERE, NOWHERE, Role.CHANGE)
         print("ready", flush=True)
         await gate.adopt(socket.socket(fileno=descriptor))
     finally:

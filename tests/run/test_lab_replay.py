@@ -1,0 +1,144 @@
+"""A past run, walked through in JupyterLab: nothing behind it, its questions asked again, its times shown."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.lab import notebook, opened
+
+from tests import browser
+from tests.conftest import Project
+
+chromium = browser.chromium
+pytestmark = pytest.mark.slow
+
+PAGE = """\
+## Parameters
+
+```python tags=["parameters"]
+word: str = "one"  # What to write
+```
+
+## Prerequisites
+
+### Be ready
+```python
+from opsbook import ask, command, confirm, done
+```
+
+## Steps
+
+### Choose
+```python
+colour = ask("colour", "Which?", ["red", "green"])
+sure = confirm("sure", "Sure?")
+```
+
+### Write it
+```python
+command(["sh", "-c", f"echo {word} {colour} {sure} >> written"])
+print("as", colour, sure)
+```
+
+### Go wrong
+```python
+command(["sh", "-c", "cat written; exit 3"])
+```
+
+## Validation
+
+### Look
+```python
+command(["cat", "written"], changes=False)
+```
+
+## Rollback
+
+### Take it back
+```python
+if done("Write it"):
+    command(["rm", "written"])
+```
+"""
+
+
+@pytest.fixture
+def past(project: Project) -> Project:
+    """A project in which a run went wrong and was rolled back; nothing but its record is left."""
+    project.page(PAGE, "incident", "rollback: automatic\n")
+    run = ("run", "incident", "-e", "dev", "-p", "word=two", "--answer", "colour=red", "--answer", "sure=yes")
+    done = project.opsbook(*run)
+    assert done.code == 1, done.out + done.err
+    assert not (project.root / "written").exists()
+    return project
+
+
+def test_a_rolled_back_run_with_its_questions(past: Project, chromium: Any) -> None:
+    with opened(past, "incident", "--replay", "last") as lab, notebook(chromium, lab) as book:
+        assert "which ended rolled-back" in book.page.locator(".jp-MarkdownCell").first.inner_text()
+        for text in ("# Parameters", "from opsbook import ask"):
+            book.run(text)
+            book.wait()
+        book.run("colour = ask")
+        for text in ("green", "yes"):
+            book.page.wait_for_timeout(700)
+            book.answer(text)
+        book.wait()
+        asked = book.output("colour = ask")
+        assert "then, otherwise: red, by" in asked
+        assert "then, the same: yes, by" in asked
+        assert len(re.findall(r"at \d\d:\d\d:\d\dZ, took [\d.]+ s", asked)) == 2
+        book.run('print("as"')
+        book.wait()
+        written = book.output('print("as"')
+        assert "as red True" in written, "it goes on with what was answered then"
+        assert re.search(r"at \d\d:\d\d:\d\dZ, took", written)
+        assert not (past.root / "written").exists()
+        book.run("cat written; exit 3")
+        book.wait()
+        assert "exit code 3" in book.output("cat written; exit 3")
+        book.run('["cat", "written"]')
+        book.wait()
+        assert "is not in the recording" in book.output('["cat", "written"]')
+        book.rewrite("roll_back = False", "roll_back = True")
+        book.run("roll_back = True")
+        book.run("if done(")
+        book.wait()
+        assert "rm written -> 0" in book.output("if done(")
+        # Once more, as a trainee does: the same answer.
+        book.run('print("as"')
+        book.wait()
+        assert "as red True" in book.output('print("as"')
+
+
+def test_a_recording_is_walked_through_too(past: Project, chromium: Any) -> None:
+    assert past.opsbook("records", "export", "last", "--recording", "bad").code == 0
+    path = past.root / "runbooks/recordings/incident.bad.json"
+    with opened(past, "incident", "--replay", str(path)) as lab, notebook(chromium, lab) as book:
+        for text in ("# Parameters", "from opsbook import ask"):
+            book.run(text)
+            book.wait()
+        book.run("colour = ask")
+        for text in ("red", "yes"):
+            book.page.wait_for_timeout(700)
+            book.answer(text)
+        book.wait()
+        assert "then, the same: red, by" in book.output("colour = ask")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("incident", "--replay", "nothing"), "nothing"),
+        (("incident", "--replay", "last", "-p", "word=x"), "A replay has its environment and its values."),
+        (("incident", "--replay", "nowhere.json"), "nowhere.json cannot be read"),
+        (("other", "--replay", "last"), "is of incident, not of other"),
+    ],
+)
+def test_what_cannot_be_replayed(past: Project, arguments: tuple[str, ...], says: str) -> None:
+    past.page(PAGE, "other")
+    done = past.opsbook("lab", *arguments, "--no-browser")
+    assert done.code == 2
+    assert says in done.err
+    assert list(Path("/dev/shm").glob("opsbook-lab-*")) == []
