@@ -35,6 +35,7 @@ COMMANDS = {
     "locks": "what is locked, and by which run",
     "unlock": "take a lock from a run that will never finish",
     "diagnose": "a decision tree: looks where it can, asks the rest, says what to do",
+    "training": "who has passed what: status, sign-off, certificate",
     "site": "the docs site: build, serve",
     "drill": "a fault to find and mend, with a clock: list, start, status, hint, stop",
     "lab": "open a page in JupyterLab, to practise",

@@ -10,6 +10,7 @@ from opsbook.flow.anchoring import Anchored, Compared, against_anchor, anchor
 from opsbook.flow.approving import Shown, decide, planned_again, request, waiting_plans, waits
 from opsbook.flow.approving import show as show_request
 from opsbook.flow.archives import Chosen, export_records, import_records
+from opsbook.flow.certificates import certificate, write_certificate
 from opsbook.flow.context import ansible_bin, operator
 from opsbook.flow.control import send, unlock
 from opsbook.flow.diagnosing import load as tree
@@ -34,9 +35,12 @@ from opsbook.flow.scanning import Scanned, restore, scan
 from opsbook.flow.scanning import redactor as secrets_of
 from opsbook.flow.scanning import references as secrets_in
 from opsbook.flow.sessions import replay_session, session
+from opsbook.flow.sign_offs import sign_off
 from opsbook.flow.signing import Verified, verified
 from opsbook.flow.site_place import check_place, mark_place
 from opsbook.flow.site_tree import write_tree
+from opsbook.flow.standings import PLAN as TRAINING_PLAN
+from opsbook.flow.standings import training
 from opsbook.flow.testing import Tested
 from opsbook.flow.testing import every as test_recordings
 from opsbook.flow.watching import EVERY, Watched, under_way, watch
@@ -48,6 +52,7 @@ __all__ = [
     "ACCEPT",
     "EVERY",
     "TRAINEE",
+    "TRAINING_PLAN",
     "Anchored",
     "Check",
     "Chosen",
@@ -71,6 +76,7 @@ __all__ = [
     "against_anchor",
     "anchor",
     "ansible_bin",
+    "certificate",
     "check_place",
     "decide",
     "diagnose",
@@ -113,10 +119,12 @@ __all__ = [
     "send",
     "session",
     "show_request",
+    "sign_off",
     "stale",
     "stopped",
     "test_recordings",
     "told",
+    "training",
     "tree",
     "trees",
     "under_way",
@@ -127,5 +135,6 @@ __all__ = [
     "walk",
     "watch",
     "without_recording",
+    "write_certificate",
     "write_tree",
 ]

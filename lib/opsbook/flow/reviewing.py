@@ -69,21 +69,21 @@ def _reviewed(settings: Settings, run: str) -> bool:
         told = json.loads(data)
         known = signers.committed(settings.root, settings.allowed_signers, settings.protected_branch)
         who = sign.signer(known.text, sign.REVIEW, data, signature, datetime.fromisoformat(told["signed"]))
-        same = told["run"] == run and told["seal"] == _sealed(settings, run) and data == canonical(told)
-        return same and not _worked(settings, run, Person(told["by"], who.principal, who.key))
+        same = told["run"] == run and told["seal"] == sealed_as(settings, run) and data == canonical(told)
+        return same and not worked(store.find(settings.records, run), Person(told["by"], who.principal, who.key))
     except (OSError, OpsbookError, sign.BadSignature, sign.Unsigned, *_UNUSABLE):
         return False
 
 
-def _sealed(settings: Settings, run: str) -> str:
+def sealed_as(settings: Settings, run: str) -> str:
     """The digest of the seal that a run has now: one that went on since its review is reviewed again."""
     record = store.exact(settings.records, run)
     return files.sha256(record.folder / store.SEAL) if record and record.state == "sealed" else ""
 
 
-def _worked(settings: Settings, run: str, person: Person) -> bool:
-    """Whether this person ran it, or went on with it."""
-    events = store.find(settings.records, run).events()
+def worked(record: store.Record, person: Person) -> bool:
+    """Whether this person ran it, or went on with it. Raises InputError for a damaged record."""
+    events = record.events()
     people = [Person(**e.data["operator"]) for e in events if e.type == "allowed"]
     people += [Person(e.data["operator"]) for e in events if e.type in ("run-started", "run-resumed")]
     return any(person.is_also(each) for each in people)
@@ -102,13 +102,13 @@ def review(settings: Settings, wanted: str, note: str, *, ask: bool) -> str:
     if not note.strip():
         raise InputError("A review says something.", "Write what you found: --note TEXT.")
     now = datetime.now(UTC)
-    seal = _sealed(settings, record.id)
+    seal = sealed_as(settings, record.id)
     if not seal:
         raise InputError(f"{record.id} has no seal: it is not over.", "Go on with it, or roll it back, first.")
     said = {"kind": "review", "run": record.id, "seal": seal, "note": note, "by": operator()}
     data = canonical({**said, "signed": now.isoformat(timespec="seconds")})
     signature, who = signed_here(settings, sign.REVIEW, data, now, ask=ask)
-    if _worked(settings, record.id, who):
+    if worked(record, who):
         raise Refused("Whoever ran it does not review it.", "Somebody else has to.")
     folder = settings.records / REVIEWS
     files.write_atomic(folder / f"{record.id}.sig", signature.encode())

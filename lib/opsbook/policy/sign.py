@@ -20,6 +20,7 @@ SEAL = "opsbook-seal"
 APPROVAL = "opsbook-approval"
 OPERATOR = "opsbook-operator"
 REVIEW = "opsbook-review"
+TRAINING = "opsbook-training"
 
 _PATIENCE = 30.0
 """Seconds for an agent, or for a finger on a hardware key, where nobody was told to wait for it."""

@@ -1,6 +1,6 @@
 """The page of one record: what a run did, readable without opsbook, a server, a script or the network.
 
-What hosts and people said is text here: every value is escaped, and the page forbids itself scripts and requests.
+What hosts and people said is text here: every value is escaped.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,41 +9,16 @@ from typing import Any
 
 from opsbook.model.text import duration, slug
 from opsbook.publish.html import rows, tag, text
+from opsbook.publish.whole_page import document
 
 LONGEST = 20_000
 """Characters of a step's output that are shown; the record has all of it."""
-
-_STYLE = """
-:root{color-scheme:light dark;--ink:#14202b;--quiet:#57606a;--line:#d5dae1;--panel:#f5f7f9;--good:#14713d;--bad:#b3261e;
---wait:#8a5a00}
-@media (prefers-color-scheme:dark){:root{--ink:#e8edf2;--quiet:#b4bfca;--line:#36454f;--panel:#1b2732;--good:#6fd394;
---bad:#ff9d95;--wait:#f2c463}body{background:#111a22}}
-body{font:16px/1.5 "Ops Text",system-ui,sans-serif;color:var(--ink);max-width:60rem;margin:0 auto;padding:1rem}
-h1{margin-bottom:.2rem}h2{border-bottom:1px solid var(--line);margin-top:2rem}
-table{border-collapse:collapse;width:100%}th{text-align:left;color:var(--quiet);font-weight:400}
-td,th{padding:.3rem .8rem .3rem 0;border-bottom:1px solid var(--line);vertical-align:top;overflow-wrap:anywhere}
-pre,code{font-family:"Ops Mono",ui-monospace,monospace}
-pre{background:var(--panel);padding:.7rem;overflow-x:auto;white-space:pre-wrap;overflow-wrap:anywhere}
-.o{font-weight:700}.succeeded,.checked{color:var(--good)}.failed,.rollback-failed,.lost,.refused,.unknown,
-.interrupted,.timeout,.died{color:var(--bad)}.waiting,.cancelled,.rolled-back,.skipped,.unpredictable{color:var(--wait)}
-.q{color:var(--quiet)}.ob-table{overflow-x:auto}summary{cursor:pointer}
-@media print{details{display:block}}
-"""
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'"
 
 
 def page(told: Mapping[str, Any], outputs: Mapping[str, str]) -> str:
     """A whole HTML document from the summary of a record, and what each step printed."""
     title = f"{told.get('title') or told.get('runbook')} in {told.get('environment')}"
-    head = [
-        '<meta charset="utf-8">',
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
-        '<meta name="viewport" content="width=device-width,initial-scale=1">',
-        tag("title", text(f"{title}: {told.get('outcome')}")),
-        tag("style", _STYLE),
-    ]
-    body = "\n".join(_body(title, told, outputs))
-    return f'<!doctype html>\n<html lang="en"><head>{"".join(head)}</head>\n<body>\n{body}\n</body></html>\n'
+    return document(f"{title}: {told.get('outcome')}", "\n".join(_body(title, told, outputs)))
 
 
 def _body(title: str, told: Mapping[str, Any], outputs: Mapping[str, str]) -> Iterator[str]:

@@ -1,0 +1,72 @@
+"""What a certificate says of a drill that was passed. No IO."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from opsbook.model.sign_off import Verdict
+from opsbook.model.text import duration
+from opsbook.model.training import Drilled
+from opsbook.model.training_points import lost
+
+
+@dataclass(frozen=True)
+class Counts:
+    """For one role: until when the drill counts, or why it does not."""
+
+    role: str
+    until: datetime | None
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A drill that was passed, who signed it off, and what it counts for.
+
+    `title` is that of the drill's page. `record` says what is wrong with the record it stands on; nothing if it is as
+    it was sealed.
+    """
+
+    drilled: Drilled
+    title: str
+    verdict: Verdict
+    counts: tuple[Counts, ...]
+    record: str
+
+    @property
+    def good(self) -> bool:
+        """Whether anybody may rely on it."""
+        return self.verdict.good and not self.record
+
+    def times(self) -> Iterator[tuple[str, str]]:
+        """How long things took, from the moment the fault showed."""
+        yield "par time", duration(self.drilled.par)
+        yield "diagnosed after", _took(self.drilled.diagnosed)
+        yield "mended after", _took(self.drilled.mended)
+
+    def points(self) -> Iterator[tuple[str, str]]:
+        """How the points came about."""
+        yield "mended", "100"
+        for what, points in lost(self.drilled):
+            yield what, f"-{points:.0f}" if points == round(points) else f"-{points:.1f}"
+        yield "points", f"{self.drilled.points}"
+
+    def told(self) -> dict[str, Any]:
+        """For a machine."""
+        drilled = asdict(self.drilled)
+        counts = [{**asdict(each), "until": each.until.isoformat() if each.until else None} for each in self.counts]
+        return {
+            **drilled,
+            "kind": "certificate",
+            "title": self.title,
+            "points": self.drilled.points,
+            "lost": [{"what": what, "points": points} for what, points in lost(self.drilled)],
+            "signed_off": asdict(self.verdict) | {"good": self.verdict.good},
+            "record": self.record or "as it was sealed",
+            "counts": counts,
+        }
+
+
+def _took(seconds: float | None) -> str:
+    return "not at all" if seconds is None else duration(seconds)
