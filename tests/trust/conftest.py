@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -82,10 +81,15 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def team(tmp_path: Path, keys: Path) -> Iterator[Team]:
+def team(tmp_path: Path, keys: Path) -> Team:
+    return make_team(tmp_path / "project", keys)
+
+
+def make_team(root: Path, keys: Path) -> Team:
+    """The project of a team, with everything committed."""
     if shutil.which("git") is None:
         pytest.skip("there is no git")
-    made = Team(tmp_path / "project", {"SSH_AUTH_SOCK": ""}, keys)
+    made = Team(root, {"SSH_AUTH_SOCK": ""}, keys)
     made.write("opsbook.toml", 'records = "records"\n')
     made.write(".gitignore", "records/\n.opsbook/\ncounted\n")
     made.write("playbooks/inventories/dev/hosts.yml", HOSTS)
@@ -98,7 +102,7 @@ def team(tmp_path: Path, keys: Path) -> Iterator[Team]:
     allow(made, "ann", "bob")
     made.git("init", "--quiet", "--initial-branch", "main")
     made.commit("Begin")
-    yield made
+    return made
 
 
 def allow(team: Team, *people: str) -> None:

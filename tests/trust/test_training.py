@@ -1,6 +1,7 @@
 """Who has passed what: sign-offs by real keys over real sealed records, and what undoes them."""
 
 import json
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +12,7 @@ from opsbook import files
 from opsbook.model.training import Drilled, Feedback
 from opsbook.record import trained
 from tests.conftest import Result
-from tests.trust.conftest import PLAIN, Team, allow, ok
+from tests.trust.conftest import PLAIN, Team, allow, make_team, ok
 from tests.trust.test_approvals import refused
 
 pytestmark = pytest.mark.slow
@@ -30,15 +31,23 @@ people:
 DRILL = "drill: {solved_by: [count], hints: [Look.]}\n"
 
 
-@pytest.fixture
-def trainees(team: Team) -> Team:
+@pytest.fixture(scope="module")
+def trained_once(tmp_path_factory: pytest.TempPathFactory, keys: Path) -> Team:
     """ann has done a drill, and its training record lies beside the sealed record."""
+    team = make_team(tmp_path_factory.mktemp("trained") / "project", keys)
     team.page(PLAIN, "training/drills/fix-it", DRILL)
     team.write("training.yml", PLAN)
     team.commit()
     ok(team.by("ann").opsbook("run", "fix-it", "-e", "dev", "--yes"))
     drilled(team)
     return team
+
+
+@pytest.fixture
+def trainees(trained_once: Team, tmp_path: Path) -> Team:
+    """A copy of it for each test: a run takes seconds."""
+    shutil.copytree(trained_once.root, tmp_path / "project")
+    return replace(trained_once, root=tmp_path / "project")
 
 
 def drilled(team: Team, **changes: object) -> Drilled:

@@ -19,6 +19,7 @@ from opsbook.record import seal, store, trained
 from opsbook.settings import Settings
 from opsbook.source import catalog, training_plan
 from opsbook.source.catalog import Entry
+from opsbook.source.required import required
 
 PLAN = training_plan.FILE
 TRAINING = "training"
@@ -131,12 +132,5 @@ def _places(
         else:
             allowed = [name for name in sandboxes if not theirs or name in theirs]
             place = TRAINING if TRAINING in allowed else next(iter(allowed), TRAINING)
-            yield needs.name, place + _asked(settings, needs.name)
-
-
-def _asked(settings: Settings, name: str) -> str:
-    """Parameters that have no default; none where the page is not fit to run, which running it says."""
-    with suppress(InputError):
-        required = (each.name for each in catalog.load(settings, name).parameters if each.required)
-        return "".join(f" -p {each}={each.upper()}" for each in required)
-    return ""
+            values = "".join(f" -p {each}={each.upper()}" for each in required(settings, needs.name))
+            yield needs.name, place + values
