@@ -18,9 +18,10 @@ from mkdocs.utils import get_relative_url
 
 from opsbook import flow, settings
 from opsbook.errors import InputError
+from opsbook.flow import site_nav
 from opsbook.flow.publishing import ASSETS, SCRIPTS, STYLES
 
-WATCHED = ("runbooks", "procedures", "lib", "playbooks", "opsbook.toml")
+WATCHED = ("runbooks", "procedures", "lib", "playbooks", "opsbook.toml", "training.yml")
 """What besides docs/ `mkdocs serve` shows the changes of."""
 
 _SHIM = "https://unpkg.com/iframe-worker/shim"
@@ -50,6 +51,10 @@ class OpsbookPlugin(BasePlugin[Options]):
     def on_config(self, config: MkDocsConfig) -> MkDocsConfig:
         config.extra_css = [*STYLES, *config.extra_css]
         config.extra_javascript = [*SCRIPTS, *config.extra_javascript]
+        with _told():
+            at = site_nav.place(_settings(config), config.nav)
+        if config.nav is not None and at is not None:
+            config.nav = [*config.nav[:at], site_nav.entry(), *config.nav[at:]]
         return config
 
     def on_pre_build(self, *, config: MkDocsConfig) -> None:

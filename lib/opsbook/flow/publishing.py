@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from opsbook.errors import InputError
-from opsbook.flow import site_links, site_names, site_runs
+from opsbook.flow import site_links, site_names, site_runs, standings
 from opsbook.model.environment import Environment
 from opsbook.model.front import span_seconds
 from opsbook.model.runbook import Runbook
@@ -60,7 +60,7 @@ def publish(settings: Settings, name: str) -> Published:
 
 def stale(settings: Settings, names: Collection[str] = ()) -> list[Stale]:
     """Documents that no run has proved lately: the named ones, or any. Raises InputError for a broken project."""
-    sources = gather(settings, "", _runbooks(settings))
+    sources = gather(settings, "", _runbooks(settings), training=False)
     found = ((runbook, sources.known(runbook)) for runbook in sources.runbooks if not names or runbook.name in names)
     return [
         Stale(r.name, r.front.owner or "nobody", known.state, known.good.started.isoformat() if known.good else None)
@@ -69,8 +69,8 @@ def stale(settings: Settings, names: Collection[str] = ()) -> list[Stale]:
     ]
 
 
-def gather(settings: Settings, name: str, runbooks: tuple[Runbook, ...]) -> Sources:
-    """What all pages are made of, as of now."""
+def gather(settings: Settings, name: str, runbooks: tuple[Runbook, ...], *, training: bool = True) -> Sources:
+    """What all pages are made of, as of now. `training`: also where everybody stands, which takes longer."""
     now = datetime.now(UTC)
     environments = _environments(settings)
     shows = {each.name: each.policy.publish_records for each in environments}
@@ -85,6 +85,7 @@ def gather(settings: Settings, name: str, runbooks: tuple[Runbook, ...]) -> Sour
         under_way=site_runs.going_on(settings, shows),
         severities=tuple(Severity(**each) for each in settings.severities),
         trees=tuple(trees.load(settings, name) for name in trees.names(settings)),
+        training=standings.published(settings, runbooks, now) if training else None,
     )
 
 

@@ -9,6 +9,7 @@ from opsbook.model.links import Link, links, prose
 from opsbook.model.text import nearest
 from opsbook.publish.links import DOCS, adapted, anchored, leads, on_site, places
 from opsbook.publish.lists import PAGES, Sources
+from opsbook.publish.site import pages as lists
 
 _INCLUDES = re.compile(r"^(?:--8<--|:::)|\{[%{]", re.MULTILINE)
 """What other tools put in when the page is built: its headings cannot be known before."""
@@ -19,7 +20,7 @@ class Links:
 
     def __init__(self, root: Path, sources: Sources) -> None:
         self._root, self._sources = root, sources
-        self._made = {*PAGES, *(runbook.path.as_posix() for runbook in sources.runbooks)}
+        self._made = {*lists(sources), *(runbook.path.as_posix() for runbook in sources.runbooks)}
         self._places: dict[str, Mapping[str, str]] = {}
         self._unread: list[str] = []
         self.docs = dict(self._read())

@@ -7,6 +7,7 @@ import yaml
 
 from opsbook.errors import InputError
 from opsbook.files import parse_yaml
+from opsbook.flow import site_nav
 from opsbook.flow.publishing import SCRIPTS, STYLES, Published, publish
 from opsbook.flow.site_place import is_taken
 from opsbook.publish.links import DOCS
@@ -38,7 +39,7 @@ def write_tree(settings: Settings, folder: Path) -> int:
     plain = isinstance(name, yaml.ScalarNode) and name.tag == "tag:yaml.org,2002:str"
     found = publish(settings, name.value if isinstance(name, yaml.ScalarNode) and plain else settings.root.name)
     try:
-        return _write(settings, folder, found, _told(config))
+        return _write(settings, folder, found, _told(settings, config))
     except (OSError, shutil.Error) as error:
         shutil.rmtree(folder / DOCS, ignore_errors=True)
         why = getattr(error, "strerror", None) or error
@@ -81,15 +82,34 @@ def _config(settings: Settings) -> dict[str, yaml.Node]:
     return {key.value: value for key, value in root.value if isinstance(key, yaml.ScalarNode)}
 
 
-def _told(config: dict[str, yaml.Node]) -> str:
+def _told(settings: Settings, config: dict[str, yaml.Node]) -> str:
     """What the tree is built with: what the project says, and in the place of the plugin what it would have done."""
     added = {"docs_dir": _text(DOCS), "plugins": _plugins(config.get("plugins"))}
     for key, own in (("extra_css", STYLES), ("extra_javascript", SCRIPTS)):
         theirs = config.get(key)
         items = theirs.value if isinstance(theirs, yaml.SequenceNode) else []
         added[key] = _sequence([*map(_text, own), *items])
+    if (nav := _nav(settings, config.get("nav"))) is not None:
+        added["nav"] = nav
     pairs = [(_text(key), value) for key, value in ({**config, **added}).items()]
     return str(yaml.serialize(_mapping(pairs), Dumper=yaml.SafeDumper, allow_unicode=True))
+
+
+def _nav(settings: Settings, given: yaml.Node | None) -> yaml.Node | None:
+    """The nav with the page of the training; None where it stays as it is."""
+    written = given.value if isinstance(given, yaml.SequenceNode) else None
+    at = site_nav.place(settings, None if written is None else [_plain(each) for each in written])
+    if at is None or written is None:
+        return None
+    added = _mapping([(_text(title), _text(path)) for title, path in site_nav.entry().items()])
+    return _sequence([*written[:at], added, *written[at:]])
+
+
+def _plain(node: yaml.Node) -> object:
+    """What a node says: texts, lists and mappings."""
+    if isinstance(node, yaml.MappingNode):
+        return {str(key.value): _plain(value) for key, value in node.value}
+    return [_plain(each) for each in node.value] if isinstance(node, yaml.SequenceNode) else node.value
 
 
 def _plugins(given: yaml.Node | None) -> yaml.Node:

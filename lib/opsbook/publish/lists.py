@@ -7,6 +7,7 @@ from datetime import datetime
 from opsbook.model.environment import Environment
 from opsbook.model.now import Now
 from opsbook.model.runbook import Runbook
+from opsbook.model.standing import Training
 from opsbook.model.text import one_line
 from opsbook.model.tree import Tree
 from opsbook.publish.facts import Facts, Run
@@ -51,6 +52,7 @@ class Sources:
     under_way: tuple[Now, ...] = ()
     severities: tuple[Severity, ...] = ()
     trees: tuple[Tree, ...] = ()
+    training: Training | None = None
 
     def known(self, runbook: Runbook) -> Facts:
         """What the records say of it."""

@@ -1,11 +1,11 @@
 """The whole site as a tree of files: what any generator of static sites builds from, and MkDocs as the first."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib import resources
 
-from opsbook.publish import lists
-from opsbook.publish.lists import Sources
+from opsbook.publish import lists, training_page
+from opsbook.publish.lists import Page, Sources
 from opsbook.publish.pages import Context, runbook_page
 from opsbook.publish.tree_page import tree_page
 
@@ -26,9 +26,14 @@ def tree(sources: Sources, published: Callable[[str], bool]) -> Iterator[tuple[s
         yield runbook.path.as_posix(), runbook_page(runbook, sources.known(runbook), context)
     for tree_ in sources.trees:
         yield f"trees/{tree_.name}.md", tree_page(tree_)
-    for path, make in lists.PAGES.items():
+    for path, make in pages(sources).items():
         yield path, make(sources)
     yield from lists.record_data(sources)
+
+
+def pages(sources: Sources) -> Mapping[str, Page]:
+    """The pages that lead to others; the one of the training only where there is a plan."""
+    return {**lists.PAGES, **({training_page.PATH: training_page.training} if sources.training else {})}
 
 
 @cache
