@@ -17,6 +17,7 @@ from opsbook.effects import basic
 from opsbook.model.environment import ChoiceRule, Policy
 from opsbook.model.event import Exit, Outcome
 from opsbook.model.front import FrontMatter
+from opsbook.model.training_plan import Member, Role
 from opsbook.source import parameters
 
 ROOT = Path(__file__).parents[2]
@@ -53,7 +54,7 @@ def test_links_lead_somewhere(name: str) -> None:
         assert not anchor or headings.count(f"#{anchor}") == 1, target
 
 
-@pytest.mark.parametrize("model", [FrontMatter, Policy, ChoiceRule, settings._Content])
+@pytest.mark.parametrize("model", [FrontMatter, Policy, ChoiceRule, settings._Content, Role, Member])
 def test_every_key_has_a_description_and_an_example_that_is_right(model: type[BaseModel]) -> None:
     for name, field in _fields(model):
         assert field.description, name

@@ -11,9 +11,9 @@ from opsbook.model.front import Kind
 from opsbook.model.parameter import Parameter
 from opsbook.model.runbook import Runbook
 from opsbook.policy import environment, lock, requests
-from opsbook.record import retention, store
+from opsbook.record import retention, store, trained
 from opsbook.settings import Settings
-from opsbook.source import catalog, names
+from opsbook.source import catalog, names, training_plan
 
 _MOST = 100
 """Runs that are offered: the newest."""
@@ -101,6 +101,18 @@ def _held_runs(typed: Typed) -> Offered:
     return ((hold.run, hold.reason) for hold in retention.holds(typed.settings.records).values())
 
 
+def _drills(typed: Typed) -> Offered:
+    """Drills that are over, the newest first, with who did them."""
+    found = reversed(list(trained.every(typed.settings.records)))
+    mine = ((each.run, f"{each.drill}, {each.person}") for each in found if each.run.startswith(typed.prefix))
+    return [("last", ""), *islice(mine, _MOST)]
+
+
+def _people(typed: Typed) -> Offered:
+    plan = training_plan.load(typed.settings)
+    return ((name, ", ".join(member.roles)) for name, member in plan.people.items()) if plan else ()
+
+
 # -- NAME=VALUE
 
 
@@ -180,6 +192,9 @@ SOURCES: dict[str, Callable[[Typed], Offered]] = {
     "answer run": _open_runs,
     "attach run": _open_runs,
     "resume run": _stopped_runs,
+    "training sign-off run": _drills,
+    "training certificate run": _drills,
+    "training status person": _people,
     "start": _steps,
     "records release run": _held_runs,
     "outcome": _outcomes,

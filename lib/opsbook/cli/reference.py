@@ -29,6 +29,7 @@ PAGES = {
     "front-matter": Page("Front matter", "What a page may say of itself between its first two `---` lines."),
     "parameters": Page("Parameters", "The types of the parameters cell, and what the command line takes for each."),
     "environment": Page("Environments and settings", "Every key of environment.yml and of opsbook.toml."),
+    "training": Page("The training plan", "Every key of training.yml."),
     "effects": Page("Effects", "What cells import from opsbook: what it takes, gives back, raises and changes."),
     "commands": Page("Commands", "Every command with its arguments."),
     "exit-codes": Page(
