@@ -1,14 +1,21 @@
 """The training matrix on the site: only where there is a plan, in the nav by itself, no more than may be shown."""
 
+import contextlib
 import json
 import re
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from opsbook import files
-from opsbook.model.training import Drilled
+from opsbook.model.approval import Person
+from opsbook.model.certificate import Certificate, Counts
+from opsbook.model.sign_off import Verdict
+from opsbook.model.training import Drilled, Feedback
+from opsbook.publish import certificate_page
 from opsbook.record import trained
 from tests.conftest import Project
 from tests.site.conftest import CHECK, SMALL_FRONT, SMALL_STEPS, config
@@ -101,3 +108,24 @@ def test_without_a_plan_there_is_no_page(small: Project) -> None:
     small.opsbook("site", "build", check=True)
     assert "Nobody is in" in text(small.root / "site/training.html")
     assert "Training" not in text(small.root / "site/index.html"), "the author has placed it"
+
+
+EVIL = "<img src=x onerror=window.bad=1><script>window.bad=1</script>"
+
+
+def test_a_certificate_fits_one_sheet_and_a_phone(chromium: Any, tmp_path: Path) -> None:
+    run = "20261120T181203Z-instance-down-7f3k"
+    times = ("2026-11-20T18:12:10+00:00", "2026-11-20T18:14:10+00:00", 120.0, None, 150.5, 2, (run, run))
+    feedback = Feedback(4, f"{EVIL} {'long ' * 400}")
+    drilled = Drilled("training", run, "0" * 64, "instance-down", EVIL, EVIL, "ann@host", *times, feedback)
+    signer = Person("bob@host", "bob@example.org", "SHA256:" + "x" * 43)
+    verdict = Verdict(signer, f"{EVIL} {'note ' * 400}", "2026-11-20T19:00:00+00:00")
+    counts = tuple(Counts(f"Role {number}", datetime(2027, 1, number, tzinfo=UTC)) for number in range(1, 6))
+    file = tmp_path / "c.html"
+    file.write_text(certificate_page.page(Certificate(drilled, EVIL, verdict, counts, "")), encoding="utf-8")
+    with contextlib.closing(chromium.new_page(viewport={"width": 360, "height": 740})) as page:
+        page.goto(file.as_uri())
+        assert page.evaluate("window.bad") is None
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        assert "bob@example.org" in page.inner_text("main")
+        assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(format="A4"))) == 1

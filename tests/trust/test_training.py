@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from opsbook import files
+from opsbook import files, settings
+from opsbook.flow.drills import finish
+from opsbook.model.sign_off import SignOff
 from opsbook.model.training import Drilled, Feedback
-from opsbook.record import trained
+from opsbook.policy import sign
+from opsbook.record import signed_off, trained
 from tests.conftest import Result
-from tests.trust.conftest import PLAIN, Team, allow, make_team, ok
+from tests.trust.conftest import Team, allow, make_team, ok
 from tests.trust.test_approvals import refused
 
 pytestmark = pytest.mark.slow
@@ -29,13 +32,41 @@ people:
   bob: {roles: [on-call]}
 """
 DRILL = "drill: {solved_by: [count], hints: [Look.]}\n"
+PAGE = """
+    ## Parameters
+
+    ```python tags=["parameters"]
+    from opsbook.params import Duration
+
+    par: Duration = "2m"  # Par time
+    ```
+
+    ## Steps
+
+    ### Break it
+    ```python
+    from opsbook import command
+    ```
+
+    ## Validation
+
+    ### The fault shows
+    ```python
+    command(["true"], changes=False)
+    ```
+
+    ### It is mended
+    ```python
+    command(["true"], changes=False)
+    ```
+"""
 
 
 @pytest.fixture(scope="module")
 def trained_once(tmp_path_factory: pytest.TempPathFactory, keys: Path) -> Team:
     """ann has done a drill, and its training record lies beside the sealed record."""
     team = make_team(tmp_path_factory.mktemp("trained") / "project", keys)
-    team.page(PLAIN, "training/drills/fix-it", DRILL)
+    team.page(PAGE, "training/drills/fix-it", DRILL)
     team.write("training.yml", PLAN)
     team.commit()
     ok(team.by("ann").opsbook("run", "fix-it", "-e", "dev", "--yes"))
@@ -51,29 +82,21 @@ def trainees(trained_once: Team, tmp_path: Path) -> Team:
 
 
 def drilled(team: Team, **changes: object) -> Drilled:
-    """Write the training record of the newest run."""
-    folder = team.records()[-1]
-    told = json.loads((folder / "record.json").read_text())
-    made = Drilled(
-        kind="training",
-        run=folder.name,
-        seal=files.sha256(folder / "seal.json"),
-        drill=told["runbook"],
-        environment="dev",
-        person="ann",
-        operator=told["operator"],
-        started=told["started"],
-        ended=told["ended"],
-        par=120.0,
-        diagnosed=30.0,
-        mended=150.0,
-        hints=1,
-        wrong=(),
-        feedback=Feedback(5, "<b>Good.</b>"),
-    )
+    """Write the training record of the newest run as it is derived, with changes."""
+    project = settings.load(team.root, given=True)
+    made = finish(project, team.records()[-1].name, Feedback(5, "<b>Good.</b>"))
     made = replace(made, **changes)  # type: ignore[arg-type]
-    trained.write(team.root / "records", made)
+    trained.write(project.records, made)
     return made
+
+
+def signed_directly(team: Team, who: str, drilled: Drilled) -> None:
+    """A good signature of a training record that nobody could derive, such as one of another day."""
+    file = trained.path(team.root / "records", drilled.run)
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    told = {"training": files.sha256(file), "note": "x", "by": f"{who}@host", "signed": now}
+    said = SignOff(run=drilled.run, seal=drilled.seal, person=drilled.person, **told)
+    signed_off.write(file, said, sign.sign(team.key(who), sign.TRAINING, said.statement()))
 
 
 def signs(team: Team, who: str, note: str = "Saw it.") -> Result:
@@ -94,7 +117,7 @@ def test_signed_off_by_somebody_else(trainees: Team) -> None:
     assert before["state"] == "unsigned"
     assert before["next"] == f"opsbook training sign-off {before['unsigned']} --note TEXT"
     done = ok(signs(trainees, "bob"))
-    assert "ann passed fix-it with 85 points" in done.out and "On call: counts until" in done.out
+    assert "ann passed fix-it with 90 points" in done.out and "On call: counts until" in done.out
     after = state(trainees)
     assert (after["state"], after["run"], after["next"]) == ("passed", before["unsigned"], "")
     until = datetime.fromisoformat(str(after["until"]))
@@ -108,8 +131,8 @@ def test_signed_off_by_somebody_else(trainees: Team) -> None:
 def test_passed_again_a_day_later_it_holds_for_longer(trainees: Team) -> None:
     ok(signs(trainees, "bob"))
     ok(trainees.by("ann").opsbook("run", "fix-it", "-e", "dev", "--yes"))
-    drilled(trainees, ended=(datetime.now(UTC) + timedelta(days=-2)).isoformat())
-    ok(signs(trainees, "bob"))
+    earlier = (datetime.now(UTC) + timedelta(days=-2)).isoformat()
+    signed_directly(trainees, "bob", drilled(trainees, ended=earlier))
     until = datetime.fromisoformat(str(state(trainees)["until"]))
     assert until - datetime.now(UTC) > timedelta(days=170)
 
@@ -138,7 +161,8 @@ def test_nobody_signs_off_what_he_took_part_in(trainees: Team) -> None:
 
 def test_whose_key_sealed_the_run_does_not_sign_it_off(trainees: Team) -> None:
     """Whatever the training record says of who it was."""
-    drilled(trainees, person="joe")
+    ok(trainees.by("ann").opsbook("run", "fix-it", "-e", "dev", "--yes", "--label", "trainee=joe"))
+    drilled(trainees)
     allow(trainees, "eve", "bob")
     signers = trainees.root / "allowed_signers"
     signers.write_text(signers.read_text() + f"zoe@example.org {trainees.key('ann').with_suffix('.pub').read_text()}")
@@ -160,12 +184,25 @@ def test_a_key_that_nobody_knows(trainees: Team) -> None:
 
 def test_a_changed_training_record_is_unsigned_again(trainees: Team) -> None:
     ok(signs(trainees, "bob"))
-    drilled(trainees, hints=0)
+    drilled(trainees, hints=3)
     assert state(trainees)["state"] == "unsigned"
     shown = trainees.opsbook("training", "certificate", "last")
     assert shown.code == 0 and "NOT SIGNED OFF: the training record is not the one" in shown.out
-    ok(signs(trainees, "bob"))
-    assert state(trainees)["state"] == "passed"
+    refused(signs(trainees, "bob"), "its record does not say what the training record says")
+    drilled(trainees)
+    assert state(trainees)["state"] == "passed", "it is again what was signed"
+
+
+@pytest.mark.parametrize("changes", [{"mended": 0.001}, {"diagnosed": 0.0}, {"par": 900.0}, {"person": "joe"}])
+def test_what_cannot_be_derived_is_not_signed_off(trainees: Team, changes: dict[str, object]) -> None:
+    drilled(trainees, **changes)
+    refused(signs(trainees, "bob"), "its record does not say what the training record says")
+
+
+def test_a_page_that_is_no_drill_any_more(trainees: Team) -> None:
+    (trainees.root / "runbooks/training/drills/fix-it.md").unlink()
+    (trainees.root / "training.yml").unlink()
+    refused(signs(trainees, "bob"), "nobody can say what its record says of it: There is no drill fix-it")
 
 
 @pytest.mark.parametrize("part", ["note", "person", "by", "signed"])
@@ -202,7 +239,10 @@ def test_a_record_with_another_seal_or_none(trainees: Team) -> None:
     assert state(trainees)["state"] == "passed"
     record.rename(trainees.root / "gone")
     assert state(trainees)["state"] == "passed", "a record that was pruned takes nothing back"
-    assert "RECORD: its record is not here any more" in trainees.opsbook("training", "certificate", "last").out
+    assert (
+        "RECORD: it is not here any more; its seal was signed"
+        in trainees.opsbook("training", "certificate", "last").out
+    )
     statement(trainees).unlink()
     refused(signs(trainees, "bob"), "its record is not here any more")
 
@@ -220,11 +260,11 @@ def test_a_drill_that_was_not_passed(trainees: Team) -> None:
 
 
 def test_too_few_points(trainees: Team) -> None:
-    drilled(trainees, hints=4)
+    trainees.write("training.yml", PLAN.replace("points: 60", "points: 95"))
     done = ok(signs(trainees, "bob"))
-    assert "On call: does not count: 55 points; it needs 60" in done.out
+    assert "On call: does not count: 90 points; it needs 95" in done.out
     assert state(trainees)["state"] == "missing"
-    assert "55 points; it needs 60" in trainees.opsbook("training", "status", "ann").out
+    assert "90 points; it needs 95" in trainees.opsbook("training", "status", "ann").out
 
 
 def test_mistakes(trainees: Team) -> None:
@@ -303,10 +343,9 @@ def test_a_certificate(trainees: Team) -> None:
     shown = ok(trainees.opsbook("training", "certificate", "last")).out
     run = trainees.records()[-1]
     for said in (
-        "ann passed A page (fix-it) with 85 points",
-        "1 hint",
-        "30 s over par",
-        "2m 30s",
+        "ann passed A page (fix-it) with 90 points",
+        "no right diagnosis before it was mended",
+        "2m 00s",
         "feedback: 5 of 5. <b>Good.</b>",
         run.name,
         files.sha256(run / "seal.json"),
@@ -316,7 +355,7 @@ def test_a_certificate(trainees: Team) -> None:
     ):
         assert said in shown, shown
     told = json.loads(ok(trainees.opsbook("training", "certificate", "last", "--json")).out)
-    assert (told["points"], told["signed_off"]["good"], told["record"]) == (85, True, "as it was sealed")
+    assert (told["points"], told["signed_off"]["good"], told["record"]) == (90, True, "as it was sealed")
     page = trainees.root / "mine.html"
     ok(trainees.opsbook("training", "certificate", "last", "--to", str(page)))
     html = page.read_text()

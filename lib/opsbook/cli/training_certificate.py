@@ -47,8 +47,8 @@ def _lines(found: Certificate) -> Iterator[str]:
     yield ""
     yield f"  run   {drilled.run}"
     yield f"  seal  SHA-256 {drilled.seal}"
-    if found.record:
-        yield f"  RECORD: {found.record}"
+    if found.record or found.gone:
+        yield f"  RECORD: {found.record or 'it is not here any more; its seal was signed'}"
     yield from _verdict(found)
     for each in found.counts:
         yield f"  {each.role}: " + (

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from opsbook import files
 from opsbook.errors import InputError
-from opsbook.flow.sign_offs import known_signers, record_problem, verdict
+from opsbook.flow.sign_offs import GONE, known_signers, record_problem, verdict
 from opsbook.flow.standings import drilled as passes_of
 from opsbook.model.certificate import Certificate, Counts
 from opsbook.model.standing import holds
@@ -26,7 +26,9 @@ def certificate(settings: Settings, wanted: str) -> Certificate:
     found = verdict(settings, file, drilled, known_signers(settings))
     plan = training_plan.load(settings, entries.values())
     counts = tuple(_counts(settings, plan, drilled)) if plan else ()
-    return Certificate(drilled, title, found, counts, record_problem(settings, drilled))
+    problem = record_problem(settings, drilled)
+    gone = problem == GONE
+    return Certificate(drilled, title, found, counts, "" if gone else problem, gone)
 
 
 def _counts(settings: Settings, plan: TrainingPlan, drilled: Drilled) -> Iterator[Counts]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from opsbook import files
 from opsbook.errors import InputError, Refused
+from opsbook.flow import drills
 from opsbook.flow.context import operator
 from opsbook.flow.reviewing import sealed_as, worked
 from opsbook.flow.signing import signed_here
@@ -15,6 +16,9 @@ from opsbook.policy import sign, signers
 from opsbook.policy.signers import Signers
 from opsbook.record import seal, signed_off, store, trained
 from opsbook.settings import Settings
+
+GONE = "its record is not here any more"
+"""What is wrong with a record that was pruned: what was signed of it before still counts."""
 
 
 def known_signers(settings: Settings) -> Signers | None:
@@ -73,7 +77,7 @@ def record_problem(settings: Settings, drilled: Drilled) -> str:
     """What is wrong with the record of a drill, in a sentence; nothing if the training record rests on it."""
     record = store.exact(settings.records, drilled.run)
     if record is None:
-        return "its record is not here any more"
+        return GONE
     if sealed_as(settings, drilled.run) != drilled.seal:
         return "its record has another seal than the training record names"
     if flaws := seal.verify(record.folder):
@@ -83,6 +87,23 @@ def record_problem(settings: Settings, drilled: Drilled) -> str:
     if not same or drilled.operator not in (told.get("operators") or ()):
         return "its record is of another drill, environment or operator"
     return ""
+
+
+def _derived_problem(settings: Settings, drilled: Drilled) -> str:
+    """Why the record does not say what the training record says; nothing if both say the same.
+
+    Asked before it is signed, and not later: the drill's page may change, and what counts then is what was signed.
+    """
+    record = store.find(settings.records, drilled.run)
+    try:
+        now = drills.standing(settings, record, datetime.now(UTC))
+        ended = record.summary()["ended"]
+    except (InputError, LookupError, TypeError, ValueError) as error:
+        return f"nobody can say what its record says of it: {str(error).rstrip('.')}"
+    told = (drilled.person, drilled.started, drilled.ended, drilled.par, drilled.diagnosed, drilled.mended)
+    found = (now.person, now.started, ended, now.par, now.diagnosed, now.mended)
+    same = told == found and (drilled.hints, drilled.wrong) == (now.hints, now.wrong)
+    return "" if same else "its record does not say what the training record says"
 
 
 def sign_off(settings: Settings, wanted: str, note: str, *, ask: bool) -> Drilled:
@@ -95,7 +116,7 @@ def sign_off(settings: Settings, wanted: str, note: str, *, ask: bool) -> Drille
         raise InputError(f"{drilled.run} was signed off already, by {found.signer.principal} on {found.signed[:10]}.")
     if not drilled.passed:
         raise Refused(f"{drilled.run} was not passed: there is nothing to sign off.", _again(drilled))
-    if problem := record_problem(settings, drilled):
+    if problem := record_problem(settings, drilled) or _derived_problem(settings, drilled):
         raise Refused(f"{drilled.run} cannot be signed off: {problem}.", "Nobody could prove what was signed.")
     now = datetime.now(UTC)
     said = SignOff(

@@ -25,7 +25,7 @@ class Certificate:
     """A drill that was passed, who signed it off, and what it counts for.
 
     `title` is that of the drill's page. `record` says what is wrong with the record it stands on; nothing if it is as
-    it was sealed.
+    it was sealed, or was pruned (`gone`): what was signed counts all the same.
     """
 
     drilled: Drilled
@@ -33,6 +33,7 @@ class Certificate:
     verdict: Verdict
     counts: tuple[Counts, ...]
     record: str
+    gone: bool = False
 
     @property
     def good(self) -> bool:
@@ -63,7 +64,7 @@ class Certificate:
             "points": self.drilled.points,
             "lost": [{"what": what, "points": points} for what, points in lost(self.drilled)],
             "signed_off": asdict(self.verdict) | {"good": self.verdict.good},
-            "record": self.record or "as it was sealed",
+            "record": "gone" if self.gone else self.record or "as it was sealed",
             "counts": counts,
         }
 

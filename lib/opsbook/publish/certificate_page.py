@@ -71,6 +71,8 @@ def _proof(found: Certificate) -> Iterator[str]:
     yield tag("p", f"SHA-256 of its seal <code>{text(found.drilled.seal)}</code>")
     if found.record:
         yield tag("p", text(f"Do not rely on it: {found.record}."), class_="o failed")
+    if found.gone:
+        yield tag("p", "The record is not here any more; what was signed of it still counts.")
     yield tag("p", f"<code>opsbook training certificate {run}</code> looks at all of it again.", class_="q")
 
 
