@@ -343,7 +343,7 @@ def test_a_certificate(trainees: Team) -> None:
     shown = ok(trainees.opsbook("training", "certificate", "last")).out
     run = trainees.records()[-1]
     for said in (
-        "ann passed A page (fix-it) with 90 points",
+        "ann passed fix-it (A page) with 90 points",
         "no right diagnosis before it was mended",
         "2m 00s",
         "feedback: 5 of 5. <b>Good.</b>",

@@ -35,7 +35,7 @@ def execute(options: argparse.Namespace) -> int:
 
 def _lines(found: Certificate) -> Iterator[str]:
     drilled = found.drilled
-    yield f"{drilled.person} passed {found.title} ({drilled.drill}) with {drilled.points} points"
+    yield f"{drilled.person} passed {drilled.drill} ({found.title}) with {drilled.points} points"
     yield f"  on {common.local(drilled.ended)}, in {drilled.environment}; operator {drilled.operator}"
     yield ""
     for name, value in (*found.times(), *found.points()):

@@ -13,7 +13,7 @@ _LONGEST = 500
 
 _STYLE = """
 main{border:2px solid var(--line);padding:1.2rem 1.6rem;border-radius:.4rem}
-.c{font-size:1.15rem}.c td:last-child{text-align:right}.n{font-weight:700;font-size:1.3rem}
+.c{font-size:1.15rem}.t td:last-child{text-align:right}.n{font-weight:700;font-size:1.3rem}
 .pair{display:flex;flex-wrap:wrap;gap:0 2.5rem}.pair>section{flex:1 1 16rem}
 h2{font-size:1rem;margin:1.1rem 0 .2rem}p{margin:.3rem 0}th{display:none}
 code{font-size:.8rem;overflow-wrap:anywhere}
@@ -25,14 +25,14 @@ body{background:none;max-width:none;padding:0;font-size:10.5pt}main{break-inside
 
 def page(found: Certificate) -> str:
     """A whole HTML document."""
-    title = f"{found.drilled.person} passed {found.title}"
+    title = f"{found.drilled.person} passed: {found.title}"
     return document(title, tag("main", "\n".join(_body(found))), _STYLE)
 
 
 def _body(found: Certificate) -> Iterator[str]:
     drilled = found.drilled
     yield tag("p", "Certificate of a drill", class_="q")
-    yield tag("h1", f"{text(drilled.person)} passed {text(found.title)}")
+    yield tag("h1", f"{text(drilled.person)} passed: {text(found.title)}")
     where = f"{_time(drilled.ended)}, in {text(drilled.environment)}, operator {text(drilled.operator)}"
     yield tag("p", f'<span class="n">{drilled.points} points</span> · {where}', class_="c")
     pair = _part("Times", _table(found.times())), _part("How the points came about", _table(found.points()))
@@ -53,7 +53,7 @@ def _part(title: str, content: str) -> str:
 
 
 def _table(pairs: Iterable[tuple[str, str]]) -> str:
-    return rows(("what", "how much"), ((text(name), text(value)) for name, value in pairs), "c")
+    return rows(("what", "how much"), ((text(name), text(value)) for name, value in pairs), "t")
 
 
 def _until(until: object, why: str) -> str:
