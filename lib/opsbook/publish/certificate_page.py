@@ -12,7 +12,7 @@ _LONGEST = 500
 """Characters of a note or of feedback: all of it has to stay on one sheet."""
 
 _STYLE = """
-main{border:2px solid var(--line);padding:1.2rem 1.6rem;border-radius:.4rem}
+main{overflow-wrap:anywhere;border:2px solid var(--line);padding:1.2rem 1.6rem;border-radius:.4rem}
 .c{font-size:1.15rem}.t td:last-child{text-align:right}.n{font-weight:700;font-size:1.3rem}
 .pair{display:flex;flex-wrap:wrap;gap:0 2.5rem}.pair>section{flex:1 1 16rem}
 h2{font-size:1rem;margin:1.1rem 0 .2rem}p{margin:.3rem 0}th{display:none}
