@@ -117,7 +117,7 @@ def test_a_certificate_fits_one_sheet_and_a_phone(chromium: Any, tmp_path: Path)
     run = "20261120T181203Z-instance-down-7f3k"
     times = ("2026-11-20T18:12:10+00:00", "2026-11-20T18:14:10+00:00", 120.0, None, 150.5, 2, (run, run))
     feedback = Feedback(4, f"{EVIL} {'long ' * 400}")
-    drilled = Drilled("training", run, "0" * 64, "instance-down", EVIL, EVIL, "ann@host", *times, feedback)
+    drilled = Drilled("training", run, "0" * 64, "instance-down", EVIL, "ann", "ann@host", *times, feedback)
     signer = Person("bob@host", "bob@example.org", "SHA256:" + "x" * 43)
     verdict = Verdict(signer, f"{EVIL} {'note ' * 400}", "2026-11-20T19:00:00+00:00")
     counts = tuple(Counts(f"Role {number}", datetime(2027, 1, number, tzinfo=UTC)) for number in range(1, 6))

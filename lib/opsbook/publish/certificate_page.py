@@ -8,18 +8,21 @@ from opsbook.model.text import one_line
 from opsbook.publish.html import moment, rows, tag, text
 from opsbook.publish.whole_page import document
 
-_LONGEST = 500
+_LONGEST = 280
 """Characters of a note or of feedback: all of it has to stay on one sheet."""
 
 _STYLE = """
 main{overflow-wrap:anywhere;border:2px solid var(--line);padding:1.2rem 1.6rem;border-radius:.4rem}
-.c{font-size:1.15rem}.t td:last-child{text-align:right}.n{font-weight:700;font-size:1.3rem}
+.c{font-size:1.15rem}.t td:last-child{text-align:right}.t td{overflow-wrap:break-word}
+.n{font-weight:700;font-size:1.3rem}
 .pair{display:flex;flex-wrap:wrap;gap:0 2.5rem}.pair>section{flex:1 1 16rem}
 h2{font-size:1rem;margin:1.1rem 0 .2rem}p{margin:.3rem 0}th{display:none}
 code{font-size:.8rem;overflow-wrap:anywhere}
 @page{size:A4;margin:14mm}
 @media print{:root{color-scheme:light;--ink:#000;--quiet:#444;--line:#999;--good:#000;--bad:#000;--wait:#000}
-body{background:none;max-width:none;padding:0;font-size:10.5pt}main{break-inside:avoid}}
+body{background:none;max-width:none;padding:0;font-size:9.5pt}
+main{padding:.6rem 1rem}h1{font-size:15pt}.c{font-size:11pt}
+td{padding:.1rem .8rem .1rem 0}h2{margin-top:.7rem}p{margin:.1rem 0}}
 """
 
 
