@@ -7,7 +7,6 @@ if TYPE_CHECKING:
     from opsbook.effects.basic import ask, attach, confirm, done, here, note, secret, value, wait_until
     from opsbook.effects.http import Response, http
     from opsbook.effects.playbook import playbook
-    from opsbook.effects.session import replay
     from opsbook.effects.shell import command
     from opsbook.effects.team import effect
     from opsbook.errors import EffectFailed
@@ -20,7 +19,7 @@ _HOMES = {
     "playbook": ("playbook",),
     "basic": ("ask", "attach", "confirm", "done", "here", "note", "secret", "value", "wait_until"),
     "http": ("http", "Response"),
-    "session": ("replay",),
+    "session": ("replay",),  # no effect: what an exported notebook begins with
     "shell": ("command",),
     "team": ("effect",),
 }
@@ -41,7 +40,6 @@ __all__ = [
     "http",
     "note",
     "playbook",
-    "replay",
     "secret",
     "value",
     "wait_until",

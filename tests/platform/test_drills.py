@@ -1,5 +1,6 @@
 """Drills on the real platform: each fault shows, is mended by its runbook, and can be taken back whatever happened."""
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -60,11 +61,18 @@ def front(drill: str) -> dict[str, dict[str, list[str]]]:
 
 
 def begin(platform: Platform, drill: str, par: str) -> str:
-    """Start a drill that goes on by itself: its run. When its time is over it ends, and asks nobody what now."""
-    started = platform.run(drill, "-p", f"par={par}", "--detach", "--answer", "failed=stop", check=True)
-    found = re.search(rf"\S+-{drill}-\w{{4}}\b", started.out + started.err)
-    assert found, started.out + started.err
-    return found[0]
+    """Start a drill: its run. It returns when the fault shows."""
+    started = platform.opsbook("drill", "start", drill, "--par", par, "--json", check=True)
+    told = json.loads(started.out)
+    assert told["symptoms"]
+    return str(told["run"])
+
+
+def stop(platform: Platform, run: str, code: int) -> dict[str, object]:
+    """End a drill: what it was worth."""
+    stopped = platform.opsbook("drill", "stop", run, "--json")
+    assert stopped.code == code, stopped.out + stopped.err
+    return dict(json.loads(stopped.out))
 
 
 def waiting(platform: Platform, run: str) -> str:
@@ -86,9 +94,14 @@ def test_a_drill_is_mended(training: Platform, drill: str) -> None:
     run = begin(training, drill, par="60s")
     assert case.shows in waiting(training, run)
     assert f"running   {front(drill)['title']}" in training.opsbook("status").out
+    training.opsbook("drill", "diagnose", runbook, check=True)
     training.run(runbook, *case.given, check=True)
     attached = training.opsbook("attach", run)
     assert attached.code == 0, attached.out
+    worth = stop(training, run, 0)
+    assert (worth["passed"], worth["wrong"], worth["drill"]) == (True, [], drill)
+    assert int(str(worth["points"])) >= 60
+    assert "passed" in training.opsbook("training", "certificate", run, check=True).out
     assert training.opsbook("locks").out == "Nothing is locked.\n"
     assert problems(training) == []
     assert training.versions() == {VERSION}
@@ -115,14 +128,13 @@ def all_to_the_canary(platform: Platform) -> None:
     ],
 )
 def test_a_drill_that_nobody_mends(training: Platform, drill: str, attempt: Callable[[Platform], None]) -> None:
-    """It is over after three times its par, and its rollback puts everything right, also what the trainee did."""
+    """It is over after three times its par, and stopping it puts everything right, also what the trainee did."""
     run = begin(training, drill, par="1s")
     attached = training.opsbook("attach", run)
     assert attached.code == 3, attached.out
     assert "the service is mended did not come true within 3 s" in attached.out
     attempt(training)
-    undone = training.opsbook("rollback", run)
-    assert undone.code == 0, undone.out
+    assert stop(training, run, 1)["points"] == 0
     assert problems(training) == []
     assert training.versions() == {VERSION}
     left = [training.root / ".opsbook/env/training" / name for name in ("drill", "secrets/leaked")]

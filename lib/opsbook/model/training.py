@@ -53,7 +53,7 @@ class Drilled:
         """0 to 100; a drill that was not mended has none."""
         if self.mended is None:
             return 0
-        late = max(0.0, self.mended - self.par) / (self.par * (LIMIT - 1))
+        late = max(0.0, self.mended - self.par) / max(self.par * (LIMIT - 1), 0.001)
         named = self.diagnosed is not None and self.diagnosed <= self.mended
         lost = HINT * self.hints + WRONG * len(self.wrong) + (0 if named else UNDIAGNOSED) + LATE * min(1.0, late)
         return max(0, round(100 - lost))
