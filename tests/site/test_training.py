@@ -62,7 +62,7 @@ def text(path: Path) -> str:
 def test_the_matrix(planned: Project, tmp_path: Path) -> None:
     planned.opsbook("site", "build", check=True)
     site = planned.root / "site"
-    shown = (site / "training.html").read_text()
+    shown = (site / "training-status.html").read_text()
     body = shown[shown.index("<article") : shown.index("</article")]
     run = planned.records()[-1].name
     assert re.search(r'<td data-label="down"><span class="ob-state ob-waiting">unsigned</span></td>', body)
@@ -74,12 +74,12 @@ def test_the_matrix(planned: Project, tmp_path: Path) -> None:
     assert "Training" in text(site / "index.html"), "it is in the nav"
     # The tree has it too, and a nav of its own.
     planned.opsbook("site", "build", "--tree", str(tmp_path / "tree"), check=True)
-    assert (tmp_path / "tree/docs/training.md").is_file()
+    assert (tmp_path / "tree/docs/training-status.md").is_file()
     nav = yaml.safe_load((tmp_path / "tree/mkdocs.yml").read_text())["nav"]
     assert nav == [
         {"Home": "index.md"},
         {"Freshness": "freshness.md"},
-        {"Training": "training.md"},
+        {"Training": "training-status.md"},
         {"More": ["runbooks/index.md"]},
     ]
 
@@ -88,7 +88,7 @@ def test_where_records_are_not_published_only_the_state_is(planned: Project) -> 
     policy = planned.root / "playbooks/inventories/dev/environment.yml"
     policy.write_text(policy.read_text() + "publish_records: none\n")
     planned.opsbook("site", "build", check=True)
-    shown = (planned.root / "site/training.html").read_text()
+    shown = (planned.root / "site/training-status.html").read_text()
     assert '<td data-label="check-it"><span class="ob-state ob-fresh">passed</span></td>' in shown
     assert planned.records()[-1].name not in shown
 
@@ -102,11 +102,11 @@ def test_a_plan_that_is_wrong_ends_the_build(planned: Project) -> None:
 def test_without_a_plan_there_is_no_page(small: Project) -> None:
     small.write("mkdocs.yml", config() + NAV)
     small.opsbook("site", "build", check=True)
-    assert not (small.root / "site/training.html").exists()
+    assert not (small.root / "site/training-status.html").exists()
     small.write("training.yml", "roles: {idle: {}}\n")
-    small.write("mkdocs.yml", config() + NAV + "  - Who: training.md\n")
+    small.write("mkdocs.yml", config() + NAV + "  - Who: training-status.md\n")
     small.opsbook("site", "build", check=True)
-    assert "Nobody is in" in text(small.root / "site/training.html")
+    assert "Nobody is in" in text(small.root / "site/training-status.html")
     assert "Training" not in text(small.root / "site/index.html"), "the author has placed it"
 
 

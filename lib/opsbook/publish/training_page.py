@@ -6,7 +6,7 @@ from opsbook.model.standing import Standing, State, Training
 from opsbook.publish.html import plain_text, rows, tag, text
 from opsbook.publish.lists import Sources, address, page
 
-PATH = "training.md"
+PATH = "training-status.md"
 
 _LOOKS = {
     State.PASSED: "ob-fresh",
