@@ -4,6 +4,7 @@ import argparse
 
 from opsbook.cli import common
 from opsbook.cli.text import say
+from opsbook.model.front import FrontMatter
 from opsbook.source import catalog
 
 
@@ -17,7 +18,7 @@ def execute(options: argparse.Namespace) -> int:
     entries = [
         entry
         for entry in catalog.entries(common.project(options))
-        if options.kind in (None, entry.front.kind) and (options.alert is None or options.alert in entry.front.alerts)
+        if options.kind in (None, entry.front.kind) and (options.alert is None or _is_for(entry.front, options))
     ]
     if options.json:
         rows = [
@@ -38,3 +39,9 @@ def execute(options: argparse.Namespace) -> int:
     else:
         say("No runbook fits. Write one as runbooks/NAME.md; opsbook list without options shows all.")
     return 0
+
+
+def _is_for(front: FrontMatter, options: argparse.Namespace) -> bool:
+    """Whether a page helps with the alert. At night nobody wants the drill that practises it."""
+    practises = front.kind == "training" and options.kind is None
+    return options.alert in front.alerts and not practises

@@ -66,7 +66,27 @@ RULES = (
         good=_GOOD,
         fix="The blank lines are removed.",
     ),
+    Rule(
+        code="F006",
+        name="drill-without-runbook",
+        text="A drill is mended by what is no document.",
+        why="Whoever practises could not do it, and nothing that mends it would count as right.",
+        bad=_GOOD.replace("reviewed:", "drill: {solved_by: [restart-cahce]}\nreviewed:"),
+        good={
+            "runbooks/cache-down.md": _GOOD.replace("reviewed:", "drill: {solved_by: [restart-cache]}\nreviewed:"),
+            "runbooks/restart-cache.md": _GOOD,
+        },
+    ),
 )
+
+
+def _solvers(runbook: Runbook, known: Known) -> Found:
+    """F006: a drill names the runbooks that mend it."""
+    drill = runbook.front.drill
+    for name in drill.solved_by if drill else ():
+        if name not in known.documents:
+            text = f"the drill is mended by {name}, which is no document. {nearest(name, known.documents)}".rstrip()
+            yield at(runbook, front_line(runbook, "drill"), "F006", text)
 
 
 def _locks(runbook: Runbook, _: Known) -> Found:
@@ -88,4 +108,4 @@ def _placeholders(target: str) -> list[str]:
     return [f"{name}{f'!{how}' if how else ''}{f':{form}' if form else ''}" for _, name, form, how in found]
 
 
-CHECKS = (_locks,)
+CHECKS = (_locks, _solvers)
