@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo clean-demo test fast lint lock bench soak
+.PHONY: help demo clean-demo test fast lint lock bench soak recordings
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -48,6 +48,9 @@ lock: $(VENV)/installed  ## renew requirements.lock from pyproject.toml
 soak: $(VENV)/installed  ## kill 150 runs at every kind of moment and resume them; stop each runbook after each effect
 	$(BIN)/python -m tests.soak
 	$(BIN)/pytest -v tests/platform/soak_runbooks.py
+
+recordings: $(VENV)/installed  ## run every runbook for real, once well and once not, and record it for opsbook test
+	$(BIN)/python -m tests.platform.make_recordings
 
 bench: $(VENV)/installed  ## measure against papermill, nbclient and Ansible; writes docs/benchmarks.md
 	$(BIN)/python -m tests.bench

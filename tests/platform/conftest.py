@@ -33,10 +33,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Platform"]:
 @contextmanager
 def brought_up(root: Path, place: str = "dev") -> Iterator["Platform"]:
     """A copy of this project in `root`, with one of its environments up."""
-    root.mkdir()
-    for name in COPIED:
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        copy(ROOT / name, root / name)
+    copy_project(root)
     made = Platform(root, free_base(), place)
     made.move_ports()
     try:
@@ -45,6 +42,14 @@ def brought_up(root: Path, place: str = "dev") -> Iterator["Platform"]:
     finally:
         give_back(made)
         made.run("platform-down", "-p", "purge=true", check=True)
+
+
+def copy_project(root: Path) -> None:
+    """What of this project a platform needs, in a new folder."""
+    root.mkdir()
+    for name in COPIED:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, root / name)
 
 
 def give_back(project: Project) -> None:

@@ -21,6 +21,9 @@ from opsbook.record.store import Record
 LARGEST = 512 * 1024
 """Bytes. A larger one is nothing that anybody reviews."""
 
+OPERATOR = "operator@example"
+"""Stands in the file of a recording for whoever ran it, who is nobody else's business."""
+
 _RECORDING = TypeAdapter(Recording)
 
 
@@ -85,6 +88,7 @@ def _between(begin: str, end: str) -> float:
 
 def render(recording: Recording) -> str:
     """The one form in which a recording is written: two of the same run are the same text."""
+    recording = _moved(recording, str(recording.context["operator"]), OPERATOR)
     return json.dumps(asdict(recording), indent=1, ensure_ascii=False) + "\n"
 
 
@@ -106,7 +110,7 @@ def parsed(text: str | bytes, root: Path) -> Recording:
 
 
 def _moved(recording: Recording, before: str, after: str) -> Recording:
-    """The recording with another folder for the project, wherever it stands in a text."""
+    """The recording with another text in place of one, wherever it stands."""
     return _RECORDING.validate_python(_replaced(asdict(recording), before, after))
 
 

@@ -1,0 +1,252 @@
+"""Make the recordings of every runbook here, of real runs on platforms of their own.
+
+    make recordings
+
+Each runbook runs well and runs into something, in an order in which a run prepares the next. The recordings are made
+in a copy of the project and come into this one at the end, if everything went as it should. With the names of
+environments as arguments, only what runs in these is made.
+"""
+
+import json
+import shutil
+import socketserver
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+
+from tests.platform.conftest import PORTS, ROOT, Platform, copy_project, free, free_base, give_back
+from tests.platform.test_drills import CASES, begin, front, waiting
+from tests.platform.test_fleet import Fleet
+
+BASES = {"dev": 18100, "training": 18200}
+SSH = 18122
+GOOD, NEXT, FAULTY, SLOW, DAMAGED = "1.0.0", "1.1.0", "1.2.0", "1.3.0", "0.9.0"
+WATCH = ("-p", "canary_percent=50", "-p", "watch_for=8s")
+"""Enough for a verdict with nobody there but the watch itself."""
+
+
+class Recorder:
+    """Runs runbooks in one environment and records how they end."""
+
+    def __init__(self, project: Platform | Fleet, place: str) -> None:
+        self.project = project
+        self.place = place
+
+    def run(self, runbook: str, *arguments: str, code: int = 0) -> str:
+        """Its run, which ended with this code."""
+        done = self.project.opsbook("run", runbook, "-e", self.place, *arguments)
+        assert done.code == code, f"{runbook}: {done.code}, not {code}\n{done.out}\n{done.err}"
+        return self.project.records()[-1].name
+
+    def record(self, name: str, runbook: str, *arguments: str, code: int = 0) -> None:
+        run = self.run(runbook, *arguments, code=code)
+        self.export(run, runbook, name)
+        # One that left changes behind keeps its locks, and the next run needs them.
+        for lock in json.loads(self.project.opsbook("locks", "--json").out):
+            if lock["run"] == run:
+                self.project.opsbook("unlock", lock["target"], "--reason", "it is recorded", check=True)
+
+    def export(self, run: str, runbook: str, name: str) -> None:
+        self.project.opsbook("records", "export", run, "--recording", name, check=True)
+        print(f"{runbook} {name}", flush=True)
+
+
+# -- what runs into something needs something that is wrong
+
+
+class _Stranger(socketserver.TCPServer):
+    allow_reuse_address = True
+
+
+class _Web(BaseHTTPRequestHandler):
+    server_version, sys_version = "stranger", ""
+
+    def do_GET(self) -> None:
+        self.send_error(404)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def taken(
+    port: int, address: str = "127.0.0.1", handler: type[socketserver.BaseRequestHandler] = socketserver.BaseRequestHandler
+) -> Iterator[None]:
+    """Somebody else has the port: hangs up on whoever connects, unless there is another handler."""
+    with _Stranger((address, port), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+
+
+def broken_source(root: Path) -> str:
+    """A source with a handler that does not compile."""
+    target = root / ".opsbook/sources/broken"
+    shutil.copytree(root / "services/arcade", target, ignore=shutil.ignore_patterns("__pycache__"))
+    handler = target / "handlers/score.lua"
+    handler.write_text(handler.read_text(encoding="utf-8") + "\nfunction (\n", encoding="utf-8")
+    return str(target.relative_to(root))
+
+
+def damaged_release(root: Path) -> None:
+    """A release of which half got lost on its way."""
+    folder = root / ".opsbook/releases/arcade"
+    whole = (folder / f"{GOOD}.tar.gz").read_bytes()
+    (folder / f"{DAMAGED}.tar.gz").write_bytes(whole[: len(whole) // 2])
+
+
+# -- the environments
+
+
+def dev(made: Platform) -> None:
+    """Builds, deploys in every way, and the platform itself."""
+    recorder = Recorder(made, "dev")
+    recorder.record("good", "platform-up")
+    recorder.record("good", "build-release", "-p", f"version={GOOD}")
+    recorder.record("failed", "build-release", "-p", "version=1.4.0", "-p", f"source={broken_source(made.root)}", code=1)
+    made.build(NEXT, "stock")
+    made.build(FAULTY, "faulty")
+    made.build(SLOW, "slow")
+    recorder.record("first", "deploy-service", "-p", f"version={GOOD}")
+    recorder.record("good", "deploy-service", "-p", f"version={NEXT}")
+    recorder.record("rolled-back", "deploy-service", "-p", f"version={FAULTY}", code=1)
+    recorder.record("blue-green", "deploy-service", "-p", f"version={GOOD}", "-p", "strategy=blue-green")
+    canary = ("-p", "strategy=canary", *WATCH)
+    recorder.record("canary", "deploy-service", "-p", f"version={NEXT}", *canary)
+    recorder.record("canary-rolled-back", "deploy-service", "-p", f"version={SLOW}", *canary, code=1)
+    recorder.record("good", "service-health")
+    recorder.record("good", "platform-down")
+    recorder.record("failed", "deploy-service", "-p", f"version={GOOD}", code=1)
+    with taken(made.base + 2):
+        recorder.record("failed", "platform-up", code=3)
+    recorder.run("platform-down")
+    with taken(made.base, handler=_Web):
+        recorder.record("failed", "platform-down", code=3)
+
+
+def training(made: Platform) -> None:
+    """Each drill, mended and not, and the runbooks that mend them."""
+    recorder = Recorder(made, "training")
+    recorder.run("platform-up")
+    if not (made.root / f".opsbook/releases/arcade/{GOOD}.tar.gz").exists():
+        made.build(GOOD)
+    damaged_release(made.root)
+    recorder.run("deploy-service", "-p", f"version={GOOD}")
+    for drill, case in CASES.items():
+        (runbook,) = front(drill)["drill"]["solved_by"]
+        given = [each.replace("1.0.0", GOOD) for each in case.given]
+        run = begin(made, drill, par="120s")
+        waiting(made, run)
+        in_vain(recorder, drill)
+        mend = recorder.run(runbook, *given)
+        assert made.opsbook("attach", run).code == 0, made.opsbook("records", "show", run).out
+        recorder.export(run, drill, "good")
+        if drill != "slow-handler":
+            recorder.export(mend, runbook, "good")
+        recorder.record("rolled-back", drill, "-p", "par=1s", "--answer", "failed=roll-back", code=1)
+    recorder.run("platform-down")
+    recorder.record("failed", "restore-configuration", code=1)
+
+
+def in_vain(recorder: Recorder, drill: str) -> None:
+    """What somebody tries in a drill that cannot work."""
+    if drill == "instance-down":
+        recorder.record("failed", "restart-instance", "-p", "host=arcade-3", code=3)
+    elif drill == "bad-release":
+        recorder.record("failed", "rollback-service", "-p", f"version={DAMAGED}", code=3)
+    elif drill == "wrong-weight":
+        recorder.record("failed", "set-traffic", "-p", "colour=green", code=3)
+    elif drill == "database-down":
+        recorder.record("failed", "service-health", code=1)
+        recorder.record("failed", "rotate-credential", code=1)
+        recorder.record("failed", "free-disk", code=3)
+        with taken(recorder.project.base + 2):
+            recorder.record("failed", "start-database", code=3)
+
+
+def fleet(made: Fleet, port: int) -> None:
+    """Three hosts over SSH."""
+    recorder = Recorder(made, "fleet")
+    with taken(port, "127.0.0.3"):
+        recorder.record("failed", "fleet-up", code=3)
+    recorder.run("fleet-down", "-p", "purge=true")
+    recorder.record("good", "fleet-up")
+    recorder.record("good", "publish-notice", "-p", "text=We are back at 14:00.")
+    # A folder stands where a host would keep the notice of before.
+    folder = made.file("edge-2", "notice.previous")
+    folder.unlink(missing_ok=True)
+    folder.mkdir()
+    answer = ("--answer", "failed=roll-back")
+    recorder.record("rolled-back", "publish-notice", "-p", "text=We are back at 15:00.", *answer, code=1)
+    folder.rmdir()
+    made.crash("edge-3")
+    recorder.record("failed", "publish-notice", "-p", "text=We are back at 15:00.", code=1)
+    made.repair()
+    recorder.record("good", "fleet-down")
+    # A folder stands where supervisord's socket was.
+    folder = made.root / ".opsbook/env/fleet/run/supervisor.sock"
+    folder.mkdir(parents=True)
+    recorder.record("failed", "fleet-down", code=3)
+    folder.rmdir()
+
+
+# -- all of it
+
+
+@contextmanager
+def up(root: Path, place: str) -> Iterator[Platform]:
+    """An environment of the copy that may be brought up; taken down and removed at the end, whatever happened."""
+    base = BASES[place]
+    made = Platform(root, base if all(free(base + n) for n in PORTS) else free_base(), place)
+    if made.base != base:
+        made.move_ports()
+    try:
+        yield made
+    finally:
+        give_back(made)
+        made.run("platform-down", "-p", "purge=true", check=True)
+
+
+@contextmanager
+def fleet_up(root: Path) -> Iterator[Fleet]:
+    """The same of the three hosts."""
+    assert all(free(SSH, f"127.0.0.{n}") for n in (2, 3, 4)), f"port {SSH} is taken: opsbook run fleet-down -e fleet"
+    made = Fleet(root)
+    try:
+        yield made
+    finally:
+        made.resume()
+        give_back(made)
+        made.opsbook("run", "fleet-down", "-e", "fleet", "-p", "purge=true", check=True)
+
+
+def main(places: list[str]) -> None:
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="opsbook-recordings-") as folder, ExitStack() as stack:
+        root = Path(folder) / "project"
+        copy_project(root)
+        for old in root.glob("runbooks/**/recordings"):
+            shutil.rmtree(old)
+        for place, work in (("dev", dev), ("training", training)):
+            if place in places:
+                with up(root, place) as made:
+                    work(made)
+        if "fleet" in places:
+            fleet(stack.enter_context(fleet_up(root)), SSH)
+        stack.close()
+        for path in sorted(root.glob("runbooks/**/recordings/*.json")):
+            target = ROOT / path.relative_to(root)
+            target.parent.mkdir(exist_ok=True)
+            shutil.copy(path, target)
+    print(f"done in {time.monotonic() - started:.0f} s")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:] or [*BASES, "fleet"])
