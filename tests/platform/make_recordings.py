@@ -179,14 +179,13 @@ def fleet(made: Fleet, port: int) -> None:
     recorder.run("fleet-down", "-p", "purge=true")
     recorder.record("good", "fleet-up")
     recorder.record("good", "publish-notice", "-p", "text=We are back at 14:00.")
-    # A folder stands where a host would keep the notice of before.
-    folder = made.file("edge-2", "notice.previous")
-    folder.unlink(missing_ok=True)
-    folder.mkdir()
+    # The folder that one host publishes is gone.
+    lost = made.file("edge-3", "notice.txt").parent.rename(made.root / "lost")
     answer = ("--answer", "failed=roll-back")
     recorder.record("rolled-back", "publish-notice", "-p", "text=We are back at 15:00.", *answer, code=1)
-    folder.rmdir()
-    made.crash("edge-3")
+    lost.rename(made.file("edge-3", ""))
+    # Not another host: one that answered before fleet-down may be reached over the connection from then.
+    made.crash("edge-2")
     recorder.record("failed", "publish-notice", "-p", "text=We are back at 15:00.", code=1)
     made.repair()
     recorder.record("good", "fleet-down")
