@@ -15,17 +15,17 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 from tests.platform.conftest import PORTS, ROOT, Platform, copy_project, free, free_base, give_back
-from tests.platform.test_drills import CASES, begin, front, waiting
+from tests.platform.test_drills import CASES, VERSION, begin, front, waiting
 from tests.platform.test_fleet import Fleet
 
 BASES = {"dev": 18100, "training": 18200}
 SSH = 18122
-GOOD, NEXT, FAULTY, SLOW, DAMAGED = "1.0.0", "1.1.0", "1.2.0", "1.3.0", "0.9.0"
+GOOD, NEXT, FAULTY, DAMAGED = VERSION, "1.1.0", "1.2.0", "0.9.0"
 WATCH = ("-p", "canary_percent=50", "-p", "watch_for=8s")
 """Enough for a verdict with nobody there but the watch itself."""
 
@@ -75,7 +75,9 @@ class _Web(BaseHTTPRequestHandler):
 
 @contextmanager
 def taken(
-    port: int, address: str = "127.0.0.1", handler: type[socketserver.BaseRequestHandler] = socketserver.BaseRequestHandler
+    port: int,
+    address: str = "127.0.0.1",
+    handler: type[socketserver.BaseRequestHandler] = socketserver.BaseRequestHandler,
 ) -> Iterator[None]:
     """Somebody else has the port: hangs up on whoever connects, unless there is another handler."""
     with _Stranger((address, port), handler) as server:
@@ -110,17 +112,15 @@ def dev(made: Platform) -> None:
     recorder = Recorder(made, "dev")
     recorder.record("good", "platform-up")
     recorder.record("good", "build-release", "-p", f"version={GOOD}")
-    recorder.record("failed", "build-release", "-p", "version=1.4.0", "-p", f"source={broken_source(made.root)}", code=1)
+    broken = f"source={broken_source(made.root)}"
+    recorder.record("failed", "build-release", "-p", "version=1.4.0", "-p", broken, code=1)
     made.build(NEXT, "stock")
     made.build(FAULTY, "faulty")
-    made.build(SLOW, "slow")
     recorder.record("first", "deploy-service", "-p", f"version={GOOD}")
     recorder.record("good", "deploy-service", "-p", f"version={NEXT}")
     recorder.record("rolled-back", "deploy-service", "-p", f"version={FAULTY}", code=1)
     recorder.record("blue-green", "deploy-service", "-p", f"version={GOOD}", "-p", "strategy=blue-green")
-    canary = ("-p", "strategy=canary", *WATCH)
-    recorder.record("canary", "deploy-service", "-p", f"version={NEXT}", *canary)
-    recorder.record("canary-rolled-back", "deploy-service", "-p", f"version={SLOW}", *canary, code=1)
+    recorder.record("canary", "deploy-service", "-p", f"version={NEXT}", "-p", "strategy=canary", *WATCH)
     recorder.record("good", "service-health")
     recorder.record("good", "platform-down")
     recorder.record("failed", "deploy-service", "-p", f"version={GOOD}", code=1)
@@ -141,11 +141,10 @@ def training(made: Platform) -> None:
     recorder.run("deploy-service", "-p", f"version={GOOD}")
     for drill, case in CASES.items():
         (runbook,) = front(drill)["drill"]["solved_by"]
-        given = [each.replace("1.0.0", GOOD) for each in case.given]
         run = begin(made, drill, par="120s")
         waiting(made, run)
         in_vain(recorder, drill)
-        mend = recorder.run(runbook, *given)
+        mend = recorder.run(runbook, *case.given)
         assert made.opsbook("attach", run).code == 0, made.opsbook("records", "show", run).out
         recorder.export(run, drill, "good")
         if drill != "slow-handler":
@@ -215,7 +214,7 @@ def up(root: Path, place: str) -> Iterator[Platform]:
 
 @contextmanager
 def fleet_up(root: Path) -> Iterator[Fleet]:
-    """The same of the three hosts."""
+    """The same of the three hosts, whose port is not moved."""
     assert all(free(SSH, f"127.0.0.{n}") for n in (2, 3, 4)), f"port {SSH} is taken: opsbook run fleet-down -e fleet"
     made = Fleet(root)
     try:
@@ -228,7 +227,7 @@ def fleet_up(root: Path) -> Iterator[Fleet]:
 
 def main(places: list[str]) -> None:
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="opsbook-recordings-") as folder, ExitStack() as stack:
+    with tempfile.TemporaryDirectory(prefix="opsbook-recordings-") as folder:
         root = Path(folder) / "project"
         copy_project(root)
         for old in root.glob("runbooks/**/recordings"):
@@ -238,8 +237,8 @@ def main(places: list[str]) -> None:
                 with up(root, place) as made:
                     work(made)
         if "fleet" in places:
-            fleet(stack.enter_context(fleet_up(root)), SSH)
-        stack.close()
+            with fleet_up(root) as hosts:
+                fleet(hosts, SSH)
         for path in sorted(root.glob("runbooks/**/recordings/*.json")):
             target = ROOT / path.relative_to(root)
             target.parent.mkdir(exist_ok=True)
