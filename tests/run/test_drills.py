@@ -178,7 +178,19 @@ def test_a_fault_that_does_not_show(made: Project) -> None:
     path.write_text(path.read_text().replace("echo bad > file", "true"))
     done = ok(made.opsbook("drill", "start", "broken"), 2)
     assert "The fault did not show" in done.err
-    assert "leaves no training record" in ok(made.opsbook("drill", "stop"), 2).err
+    assert "its fault never showed, so it was no drill" in ok(made.opsbook("drill", "stop"), 1).out
+    assert "No drill goes on." in ok(made.opsbook("drill", "status"), 2).err
+
+
+def test_going_on_with_a_drill_does_not_turn_its_clock_back(made: Project) -> None:
+    run = told(made, "start", "broken", "--par", "1s")["run"]
+    state(made, "failed")
+    (made.root / "file").write_text("good\n")
+    ok(made.opsbook("resume", run, "--accept-changes"))
+    first = told(made, "stop", code=1)
+    assert (first["passed"], first["points"]) == (False, 0)
+    # Stopped once more, with something else to say: what was written stays.
+    assert told(made, "stop", run, "--feedback", "5 Mended!", code=1) == first
 
 
 @pytest.mark.parametrize(
@@ -206,7 +218,7 @@ def test_there_are_no_more_hints(made: Project) -> None:
     told(made, "start", "broken")
     for count in (1, 2):
         told(made, "hint")
-        until(lambda wanted=count: told(made, "status")["hints"] == wanted, "the hint in the journal", 10)
+        assert told(made, "status")["hints"] == count
     assert "You have had all 2 hints of broken." in ok(made.opsbook("drill", "hint"), 2).err
     told(made, "stop", code=1)
 

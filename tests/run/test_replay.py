@@ -9,6 +9,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from opsbook import settings
+from opsbook.flow.made_of import made_of
+from opsbook.record import recording
 from tests.conftest import HOSTS, POLICY, Project, Result
 
 pytestmark = pytest.mark.slow
@@ -202,6 +205,43 @@ def test_a_recording_of_surroundings_that_are_gone(made: Project) -> None:
     done = ok(made.opsbook("records", "export", "last", "--recording"), 2)
     assert "leave.yml was changed" in done.err
     assert "Run it again, and record that." in done.err
+
+
+def test_a_recording_that_lacks_something_fails_alone(made: Project) -> None:
+    path = made.root / "runbooks/recordings/leave.good.json"
+    content = json.loads(path.read_text())
+    del content["context"]["groups"]
+    path.write_text(json.dumps(content))
+    told = {str(each["name"]): each for each in results(made, code=1)}
+    assert "groups" in str(told["good"]["problems"])
+    assert told["rolled-back"]["status"] == "passed"
+
+
+def test_a_recording_whose_page_was_renamed_is_not_forgotten(made: Project) -> None:
+    (made.root / "runbooks/leave.md").rename(made.root / "runbooks/go.md")
+    assert "There is no runbook or procedure named leave." in ok(made.opsbook("test"), 1).out
+
+
+def test_the_folder_of_the_project_is_a_path_and_no_part_of_one(tmp_path: Path) -> None:
+    before = recording._folder(Path("/app"))
+    texts = {"/app": "⟦project⟧", "cat /app/x": "cat ⟦project⟧/x", "'/app'": "'⟦project⟧'"}
+    same = ("http://h:1/app/health", "/app2/x", "/srv/app/x", "/app.old")
+    for text, wanted in {**texts, **dict(zip(same, same, strict=True))}.items():
+        assert recording._replaced(text, before, "⟦project⟧") == wanted
+
+
+def test_a_template_and_variables_that_nobody_names_count(made: Project) -> None:
+    for name in ("group_vars/all.yml", "templates/line.conf.j2", "filter_plugins/own.py", "templates/other.conf.j2"):
+        made.write(f"playbooks/{name}", "")
+    made.write("playbooks/leave.yml", PLAYBOOK + "  vars: {text: templates/line.conf.j2}\n")
+    found = made_of(settings.load(made.root, given=True), ["leave.yml"])
+    assert set(found) == {
+        "leave.yml",
+        "roles/leave/tasks/main.yml",
+        "group_vars/all.yml",
+        "templates/line.conf.j2",
+        "filter_plugins/own.py",
+    }
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"format": 2}', "[" * 9000, '{"format": 1, "runbook": 7}'])

@@ -8,6 +8,7 @@ import re
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 
 from opsbook import flow
@@ -42,8 +43,10 @@ def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
     feedback = _feedback(options.feedback) if options.feedback is not None else None
     now = _ended(settings, flow.drill_standing(settings, options.run))
-    if now.mended is None and now.changed and now.outcome != "rolled-back":
+    if now.broken:
         _undo(settings, now.run, quiet=options.json)
+    if now.started is None:
+        return _never_began(now, as_json=options.json)
     if feedback is None and carry.on_terminal(options):
         feedback = _asked()
     drilled = flow.finish_drill(settings, now.run, feedback)
@@ -52,6 +55,15 @@ def execute(options: argparse.Namespace) -> int:
     else:
         _show(drilled, flow.told(flow.drill(settings, drilled.drill), "Fault"))
     return 0 if drilled.passed else 1
+
+
+def _never_began(now: flow.DrillStanding, *, as_json: bool) -> int:
+    """A drill whose fault never showed was none: nobody is judged by it."""
+    if as_json:
+        common.print_json({"run": now.run, "passed": False, "points": 0, "began": False})
+    else:
+        say(f"{now.drill}: its fault never showed, so it was no drill. opsbook records show {now.run} says why.")
+    return 1
 
 
 def _feedback(text: str) -> Feedback:
@@ -75,7 +87,9 @@ def _asked() -> Feedback | None:
 def _ended(settings: Settings, now: flow.DrillStanding) -> flow.DrillStanding:
     """The drill, once its run is over: it is asked to stop."""
     for _ in range(_URGENTLY if now.goes_on else 0):
-        flow.send(settings, now.run, {"kind": "cancel"})
+        # It may end by itself meanwhile.
+        with suppress(InputError):
+            flow.send(settings, now.run, {"kind": "cancel"})
         time.sleep(_LOOK)
     deadline = time.monotonic() + _PATIENCE
     while now.goes_on:

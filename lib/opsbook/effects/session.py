@@ -49,6 +49,9 @@ def replay(recording: str) -> None:
 
     Cells run where those of a run do: in the project's folder, with lib/ on the path. Raises FileNotFoundError.
     """
+    if Path(os.environ.get(_REPLAY, "")).name == recording:
+        # The cell is run once more; it has left the folder of the notebook since.
+        return
     path = Path(recording).resolve(strict=True)
     root = next((folder for folder in path.parents if (folder / "runbooks").is_dir()), Path.cwd())
     os.environ[_REPLAY] = str(path)

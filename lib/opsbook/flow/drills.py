@@ -4,6 +4,7 @@ A drill is a page, and its run is a run: the first step of its Validation shows 
 the clock; the last one waits until the service is mended. Hints and diagnoses are notes in the run's journal.
 """
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,6 +26,9 @@ PAR = "par"
 
 TRAINEE = "trainee"
 """Label of a drill's run: who practises, where that is not who started it."""
+
+_TRIES, _PAUSE = 50, 0.1
+"""How often, and seconds between, it is looked whether a note has reached the journal."""
 
 _HINT, _DIAGNOSIS = "hint ", "diagnosis "
 """How the notes begin that a drill leaves in its journal."""
@@ -64,6 +68,11 @@ class Standing:
     goes_on: bool
     changed: bool
     outcome: str
+
+    @property
+    def broken(self) -> bool:
+        """Whether the fault may still be there, and nobody mended it."""
+        return self.mended is None and self.changed and self.outcome not in (Outcome.ROLLED_BACK, Outcome.REFUSED)
 
 
 def drills(settings: Settings) -> Iterator[Listed]:
@@ -112,8 +121,7 @@ def current(settings: Settings, wanted: str | None) -> store.Record:
     known = {entry.name for entry in catalog.entries(settings) if entry.front.drill is not None}
     for folder in store.newest(settings.records):
         record = store.exact(settings.records, folder.name) if store.runbook_of(folder.name) in known else None
-        over = record is None or trained.path(settings.records, record.id).exists()
-        if record is not None and not over and record.glance()["outcome"] != Outcome.REFUSED:
+        if record is not None and _stands(settings, record):
             return record
     raise InputError("No drill goes on.", "Start one: opsbook drill start NAME; opsbook drill list names them.")
 
@@ -121,6 +129,16 @@ def current(settings: Settings, wanted: str | None) -> store.Record:
 def named(settings: Settings, wanted: str | None) -> Standing:
     """How far a drill is by now: the one of this run, or the newest that nobody has ended. Raises InputError."""
     return standing(settings, current(settings, wanted), datetime.now(UTC))
+
+
+def _stands(settings: Settings, record: store.Record) -> bool:
+    """Whether there is anything left to do about the drill of a record: it goes on, can be judged, or left a fault."""
+    if trained.path(settings.records, record.id).exists() or record.glance().get("mode") != "live":
+        return False
+    if record.state == "running":
+        return True
+    now = standing(settings, record, datetime.now(UTC))
+    return now.started is not None or now.broken
 
 
 def standing(settings: Settings, record: store.Record, now: datetime) -> Standing:
@@ -152,7 +170,7 @@ def standing(settings: Settings, record: store.Record, now: datetime) -> Standin
         seconds=max(0.0, round((until - since).total_seconds(), 3)),
         diagnosed=_between(showed, min(named)) if named and showed else None,
         mended=_between(showed, mended) if mended else None,
-        hints=sum(text.startswith(_HINT) for _, text in notes),
+        hints=len({text for _, text in notes if text.startswith(_HINT)}),
         wrong=tuple(str(run["run"]) for run in runs if run["runbook"] not in solvers and _changed(run)),
         goes_on=record.state == "running",
         changed=_changed(told),
@@ -165,7 +183,13 @@ def _times(runbook: Runbook, events: list[Event]) -> tuple[str | None, str | Non
     checks = [step.id for step in runbook.forward() if step.role is Role.READ and not step.prerequisite]
     if len(checks) < 2:
         raise InputError(f"{runbook.name} does not show its fault first.", "Its Validation needs two steps.")
-    done = {e.data["step"]: e.time for e in events if e.type == "step-finished" and e.data["status"] == "succeeded"}
+    done: dict[str, str] = {}
+    for event in events:
+        if event.type == "run-finished":
+            # Whoever goes on with it later does not turn the clock back.
+            break
+        if event.type == "step-finished" and event.data["status"] == "succeeded":
+            done.setdefault(event.data["step"], event.time)
     return done.get(checks[0]), done.get(checks[-1])
 
 
@@ -212,7 +236,11 @@ def hint(settings: Settings, now: Standing) -> str:
     if now.hints >= len(hints):
         raise InputError(f"You have had all {len(hints)} hints of {now.drill}.", "opsbook drill stop ends it.")
     send(settings, now.run, {"kind": "note", "text": f"{_HINT}{now.hints + 1}"})
-    return hints[now.hints]
+    for _ in range(_TRIES):
+        if named(settings, now.run).hints > now.hints:
+            return hints[now.hints]
+        time.sleep(_PAUSE)
+    raise InputError("The hint was not noted, and is not shown.", "opsbook drill status says whether it goes on.")
 
 
 def diagnose(settings: Settings, now: Standing, runbook: str) -> None:
@@ -222,8 +250,13 @@ def diagnose(settings: Settings, now: Standing, runbook: str) -> None:
 
 
 def finish(settings: Settings, run: str, feedback: Feedback | None) -> Drilled:
-    """Write the training record of a drill that is over and sealed. Raises InputError if it is not."""
+    """Write the training record of a drill that is over and sealed. Raises InputError if it is not.
+
+    One that is there already stays as it is: somebody may have signed it.
+    """
     record = store.find(settings.records, run)
+    if (there := trained.path(settings.records, record.id)).exists():
+        return trained.read(there)
     now = standing(settings, record, datetime.now(UTC))
     if record.state != "sealed" or now.started is None:
         why = "it goes on" if record.state != "sealed" else "its fault never showed"

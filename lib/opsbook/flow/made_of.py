@@ -13,13 +13,13 @@ _WORD = re.compile(r"[\w-]+")
 def made_of(settings: Settings, names: Iterable[str]) -> dict[str, str]:
     """The playbooks and what they name, directly or not (roles, task files, modules), with their SHA-256.
 
-    A file counts where its name, or its role's, stands as a word in one that counts: rather one too many than one
-    that changes unseen. Inventories do not count.
+    A file counts where its name, or its role's, stands as a word in one that counts, and where Ansible takes it by
+    itself: rather one too many than one that changes unseen. Inventories do not count.
     """
     known = playbook_files(settings)
     words = {path: _words(settings, path) for path in known}
     open_ = [name for name in names if name in known]
-    found = set(open_)
+    found = {*open_, *filter(_always, known)}
     while open_:
         said = words[open_.pop()]
         more = [path for path in known if path not in found and _called(path) in said]
@@ -36,4 +36,11 @@ def _words(settings: Settings, path: str) -> frozenset[str]:
 def _called(path: str) -> str:
     """The word by which other files name this one."""
     parts = PurePath(path).parts
-    return parts[1] if parts[0] == "roles" and len(parts) > 2 else PurePath(path).stem
+    if "roles" in parts[:-2]:
+        return parts[parts.index("roles") + 1]
+    return parts[-1].partition(".")[0]
+
+
+def _always(path: str) -> bool:
+    """Variables and plugins beside the playbooks, which nobody has to name."""
+    return any(part in ("group_vars", "host_vars") or part.endswith("_plugins") for part in PurePath(path).parts[:-1])

@@ -14,11 +14,12 @@ from opsbook.flow.resuming import Stopped, stopped
 from opsbook.flow.sameness import changes_since, relied_on_then
 from opsbook.flow.scanning import redactor
 from opsbook.model.recording import Recording
+from opsbook.model.redact import Redactor
 from opsbook.model.runbook import Runbook
 from opsbook.record import notebook, recording, seal
 from opsbook.settings import Settings
 from opsbook.source import catalog
-from opsbook.source.documents import usable
+from opsbook.source.documents import FOLDERS, usable
 
 FOLDER = "recordings"
 """Beside each page: its recordings, RUNBOOK.NAME.json."""
@@ -41,10 +42,14 @@ class Found:
 
 def find(settings: Settings, runbooks: Iterable[str] = ()) -> Iterator[Found]:
     """Recordings of these runbooks, or of all, by name. Raises InputError for a runbook that does not exist."""
-    pages = [catalog.find(settings, name) for name in runbooks] or catalog.paths(settings)
-    for page in sorted(pages, key=lambda path: path.stem):
-        for path in sorted((page.parent / FOLDER).glob(f"{page.stem}.*.json")):
-            yield Found(page.stem, path.name.removeprefix(f"{page.stem}.").removesuffix(".json"), path)
+    wanted = [catalog.find(settings, name).stem for name in runbooks]
+    folders = (folder for place in FOLDERS for folder in (settings.root / place).rglob(FOLDER))
+    paths = sorted(path for folder in folders for path in folder.glob("*.*.json"))
+    for path in sorted(paths, key=lambda path: path.name):
+        # One whose page is gone is found, too: somebody renamed it, and nothing tests the page any more.
+        runbook, _, name = path.name.removesuffix(".json").partition(".")
+        if not wanted or runbook in wanted:
+            yield Found(runbook, name, path)
 
 
 def without(settings: Settings) -> list[str]:
@@ -103,18 +108,29 @@ def record(settings: Settings, wanted: str, name: str | None, *, book: bool = Fa
     if len(text.encode()) > recording.LARGEST:
         said = f"The recording would have {len(text.encode()):,} bytes, and nobody reviews more than "
         raise InputError(f"{said}{recording.LARGEST:,}.", "Record a run that prints and fetches less.")
-    if redactor(settings, [made.plan.environment]).holds(text):
+    known = redactor(settings, [made.plan.environment])
+    if known.holds(text):
         raise InputError("A secret of today stands in what would be written.", "opsbook records scan says where.")
     played = replay(settings, found.runbook, recording.parsed(text, settings.root))
     if played.problems:
         raise InputError([f"{found.record.id} does not replay:", *played.problems], "Nothing was written.")
-    executed = found.record.text("runbook.ipynb") if book else None
+    content = _notebook(settings, found, target.name, known) if book else None
     target.parent.mkdir(exist_ok=True)
     files.write_atomic(target, text.encode())
-    if executed is not None:
-        content = notebook.replaying(executed, found.runbook, target.name)
+    if content is not None:
         files.write_atomic(target.with_suffix(".ipynb"), content)
     return target, played
+
+
+def _notebook(settings: Settings, found: Stopped, name: str, known: Redactor) -> bytes:
+    content = notebook.replaying(found.record.text("runbook.ipynb"), found.runbook, name)
+    text = content.decode()
+    if len(content) > recording.LARGEST or known.holds(text):
+        raise InputError("The notebook holds a secret, or too much.", "Record without --notebook.")
+    if str(settings.root) in text:
+        said = "A cell printed the folder of the project, which is another one elsewhere."
+        raise InputError(said, "Let it print less, or record without --notebook.")
+    return content
 
 
 def _check_straight(settings: Settings, found: Stopped) -> None:

@@ -121,6 +121,7 @@ def _job(settings: Settings, runbook: Runbook, recording: Recording, inbox: Path
         hold=hold,
         acquire=lambda: None,
         past=Past(),
+        keep_environment=settings.keep_environment,
         wishes=Wishes(pause_on_failure=any(reply.name == FAILED for reply in recording.replies)),
         tape=tape,
     )

@@ -36,12 +36,15 @@ def test(settings: Settings, found: Found, *, accept_stale: bool = False) -> Tes
     """Replay one recording, in this process. Never raises for what is wrong with it."""
     try:
         made = recording.read(found.path, settings.root)
-        if made.runbook != found.runbook:
-            raise InputError(f"{found.path.name} is a recording of {made.runbook}.")
         played = replay(settings, catalog.load(settings, found.runbook), made)
         changed = [] if accept_stale else stale(settings, made)
     except OpsbookError as error:
         return Tested(found.runbook, found.name, "failed", tuple(error.message.split("\n")), 0.0)
+    except Exception as error:
+        # One bad file must not keep the others from being tested.
+        return Tested(found.runbook, found.name, "failed", (f"{type(error).__name__}: {error}",), 0.0)
+    if made.runbook != found.runbook:
+        return Tested(found.runbook, found.name, "failed", (f"It is a recording of {made.runbook}.",), played.seconds)
     status = "failed" if played.problems else "stale" if changed else "passed"
     return Tested(found.runbook, found.name, status, (*played.problems, *changed), played.seconds)
 

@@ -1,13 +1,14 @@
 """Recordings as files: made from the events of a record, written beside the runbook, read back."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from opsbook.errors import InputError
 from opsbook.model.effect import Status
@@ -47,7 +48,12 @@ def of(record: Record, plan: Plan, context: Mapping[str, Any], playbooks: Mappin
         takes=tuple(_takes(record, events)),
         playbooks=dict(playbooks),
     )
-    return _moved(recording, str(root), PROJECT)
+    return _moved(recording, _folder(root), PROJECT)
+
+
+def _folder(root: Path) -> re.Pattern[str]:
+    """The folder of the project where it is a path of its own, and no part of another one."""
+    return re.compile(rf"(?<![\w.\-/]){re.escape(str(root))}(?=/|$|[^\w.\-])")
 
 
 def _replies(events: list[Event]) -> Iterator[Reply]:
@@ -98,25 +104,46 @@ def read(path: Path, root: Path) -> Recording:
         return parsed(path.read_bytes(), root)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.", "Name a recording.") from error
-    except (ValidationError, RecursionError) as error:
-        first = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": "nested too deeply"}
+    except (ValueError, RecursionError) as error:
+        first = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": str(error)}
         said = ": ".join(filter(None, (".".join(map(str, first["loc"])), str(first["msg"]))))
         raise InputError(f"{path} is no recording: {said}.", "Record the run again.") from error
 
 
 def parsed(text: str | bytes, root: Path) -> Recording:
-    """The recording that a text is, in this project. Raises ValidationError and RecursionError."""
-    return _moved(_RECORDING.validate_json(text), PROJECT, str(root))
+    """The recording that a text is, in this project. Raises ValueError and RecursionError."""
+    found = _RECORDING.validate_json(text)
+    seen, asked = found.context, [take.request for take in found.takes if take.kind == "playbook"]
+    if not (_Seen.model_validate(seen) and all(_Asked.model_validate(request) for request in asked)):
+        raise ValueError("it is incomplete")
+    return _moved(found, PROJECT, str(root))
 
 
-def _moved(recording: Recording, before: str, after: str) -> Recording:
+class _Seen(BaseModel):
+    """What of `here` a replay relies on."""
+
+    operator: str
+    inventory: str
+    hosts: list[str]
+    groups: dict[str, list[str]]
+
+
+class _Asked(BaseModel):
+    """What of a playbook's request is relied on."""
+
+    playbook: str
+    inventory: str
+    vars: dict[str, Any]
+
+
+def _moved(recording: Recording, before: str | re.Pattern[str], after: str) -> Recording:
     """The recording with another text in place of one, wherever it stands."""
     return _RECORDING.validate_python(_replaced(asdict(recording), before, after))
 
 
-def _replaced(value: Any, before: str, after: str) -> Any:
+def _replaced(value: Any, before: str | re.Pattern[str], after: str) -> Any:
     if isinstance(value, str):
-        return value.replace(before, after)
+        return value.replace(before, after) if isinstance(before, str) else before.sub(lambda _: after, value)
     if isinstance(value, Mapping):
         return {_replaced(key, before, after): _replaced(item, before, after) for key, item in value.items()}
     return [_replaced(item, before, after) for item in value] if isinstance(value, list | tuple) else value

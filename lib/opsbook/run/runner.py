@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from opsbook.errors import NotYet, Refused
+from opsbook.errors import InputError, NotYet, Refused
 from opsbook.model.effect import MARK, Mode
 from opsbook.model.environment import Environment
 from opsbook.model.event import Ending, Outcome, Sink
@@ -117,10 +117,15 @@ async def _begun(job: Job, sink: Sink, cancel: Cancel, person: Person, vault: Va
         return ending
     with job.queue() if job.wait else contextlib.nullcontext():
         waits = _Waits("waiting-for-lock", LOCK_EVERY, job.wait)
-        ending = await _obtained(lock, waits, job, sink, cancel) or _still_allowed(job, sink)
-    if ending is None and time.monotonic() - began > STALE:
-        vault.renew()
-    return ending
+        if ending := await _obtained(lock, waits, job, sink, cancel):
+            return ending
+    try:
+        if time.monotonic() - began > STALE:
+            # Before an approval is spent; and a program may take its time.
+            await asyncio.to_thread(vault.renew)
+    except InputError as error:
+        return _not_begun(job, Outcome.REFUSED, f"{error.message} {error.hint}".strip())
+    return _still_allowed(job, sink)
 
 
 def _still_allowed(job: Job, sink: Sink) -> Ending | None:

@@ -83,7 +83,8 @@ RULES = (
 def _solvers(runbook: Runbook, known: Known) -> Found:
     """F006: a drill names the runbooks that mend it."""
     drill = runbook.front.drill
-    for name in drill.solved_by if drill else ():
+    # Where nobody looked which documents there are, there is nothing to compare with.
+    for name in drill.solved_by if drill and known.documents else ():
         if name not in known.documents:
             text = f"the drill is mended by {name}, which is no document. {nearest(name, known.documents)}".rstrip()
             yield at(runbook, front_line(runbook, "drill"), "F006", text)
