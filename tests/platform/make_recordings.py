@@ -68,7 +68,8 @@ class _Web(BaseHTTPRequestHandler):
     server_version, sys_version = "stranger", ""
 
     def do_GET(self) -> None:
-        self.send_error(404)
+        self.send_response(200)
+        self.end_headers()
 
     def log_message(self, *_: object) -> None:
         pass
