@@ -7,13 +7,16 @@ from pathlib import PurePath
 from opsbook.flow.drafts import playbook_files
 from opsbook.settings import Settings
 
-_WORD = re.compile(r"[\w-]+")
+_WORD = re.compile(r"[\w.-]+")
+
+_BY_STEM = frozenset({"library", "module_utils"})
+"""Folders of what is named without its ending."""
 
 
 def made_of(settings: Settings, names: Iterable[str]) -> dict[str, str]:
-    """The playbooks and what they name, directly or not (roles, task files, modules), with their SHA-256.
+    """The playbooks and what they name, directly or not (roles, task files, templates, modules), with their SHA-256.
 
-    A file counts where its name, or its role's, stands as a word in one that counts, and where Ansible takes it by
+    A file counts where its name (its role's, its module's) stands in one that counts, and where Ansible takes it by
     itself: rather one too many than one that changes unseen. Inventories do not count.
     """
     known = playbook_files(settings)
@@ -30,7 +33,9 @@ def made_of(settings: Settings, names: Iterable[str]) -> dict[str, str]:
 
 def _words(settings: Settings, path: str) -> frozenset[str]:
     text = (settings.playbooks / path).read_text(encoding="utf-8", errors="replace")
-    return frozenset(_WORD.findall(text))
+    found = set(_WORD.findall(text))
+    # ansible.module_utils.caddy_files names caddy_files.
+    return frozenset(found.union(*(word.split(".") for word in found)))
 
 
 def _called(path: str) -> str:
@@ -38,7 +43,7 @@ def _called(path: str) -> str:
     parts = PurePath(path).parts
     if "roles" in parts[:-2]:
         return parts[parts.index("roles") + 1]
-    return parts[-1].partition(".")[0]
+    return PurePath(path).stem if _BY_STEM & set(parts[:-1]) else parts[-1]
 
 
 def _always(path: str) -> bool:
