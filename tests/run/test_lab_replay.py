@@ -1,6 +1,7 @@
 """A past run, walked through in JupyterLab: nothing behind it, its questions asked again, its times shown."""
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from tests.conftest import Project
 
 chromium = browser.chromium
 pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).resolve().parents[2]
 
 PAGE = """\
 ## Parameters
@@ -142,3 +145,25 @@ def test_what_cannot_be_replayed(past: Project, arguments: tuple[str, ...], says
     assert done.code == 2
     assert says in done.err
     assert list(Path("/dev/shm").glob("opsbook-lab-*")) == []
+
+
+def test_the_deploy_of_this_project_that_was_rolled_back(tmp_path: Path, chromium: Any) -> None:
+    for name in ("runbooks", "playbooks", "lib/arcade_ops"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    shutil.copy(ROOT / "opsbook.toml", tmp_path)
+    recording = tmp_path / "runbooks/recordings/deploy-service.rolled-back.json"
+    with (
+        opened(Project(tmp_path), "deploy-service", "--replay", str(recording)) as lab,
+        notebook(chromium, lab) as book,
+    ):
+        book.run_all()
+        book.wait()
+        assert "playbook switch.yml: changed" in book.output("switch.yml")
+        assert "answered 500, expected 200" in book.output("Leaderboard")
+        assert book.output("retire.yml") == "", "Run All stops where the deploy went wrong"
+        book.rewrite("roll_back = False", "roll_back = True")
+        for text in ("roll_back = True", "revert.yml", "def serves"):
+            book.run(text)
+            book.wait()
+        assert "playbook revert.yml: changed" in book.output("revert.yml")
+    assert not any((tmp_path / name).exists() for name in (".opsbook/env", "records"))
