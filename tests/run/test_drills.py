@@ -237,3 +237,11 @@ def test_feedback_is_one_key_and_a_sentence(made: Project) -> None:
 
 def test_without_drills(project: Project) -> None:
     assert "There is no drill." in ok(project.opsbook("drill", "list")).out
+
+
+def test_a_drill_without_a_par_time(made: Project) -> None:
+    path = made.root / "runbooks/broken.md"
+    text = path.read_text().replace("par: Duration", "limit: Duration").replace("3 * par", "3 * limit")
+    path.write_text(text)
+    assert "broken has no par time." in ok(made.opsbook("drill", "start", "broken"), 2).err
+    assert made.opsbook("cancel", "last").code == 0

@@ -165,7 +165,7 @@ def standing(settings: Settings, record: store.Record, now: datetime) -> Standin
         environment=environment,
         person=str((told.get("labels") or {}).get(TRAINEE) or str(told["operator"]).partition("@")[0]),
         state=outcome,
-        par=span_seconds(str(told["parameters"][PAR])),
+        par=_seconds(runbook, told["parameters"] or {}),
         started=showed,
         seconds=max(0.0, round((until - since).total_seconds(), 3)),
         diagnosed=_between(showed, min(named)) if named and showed else None,
@@ -176,6 +176,13 @@ def standing(settings: Settings, record: store.Record, now: datetime) -> Standin
         changed=_changed(told),
         outcome=str(told["outcome"]),
     )
+
+
+def _seconds(runbook: Runbook, parameters: dict[str, object]) -> float:
+    """The par time of a run."""
+    if PAR not in parameters:
+        raise InputError(f"{runbook.name} has no par time.", f'Give it a parameter: {PAR}: Duration = "5m".')
+    return span_seconds(str(parameters[PAR]))
 
 
 def _times(runbook: Runbook, events: list[Event]) -> tuple[str | None, str | None]:
