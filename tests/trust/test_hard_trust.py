@@ -136,7 +136,7 @@ def test_a_line_of_allowed_signers_for_several_people(team: Team) -> None:
 
 def test_a_branch_of_the_clone_alone_counts_for_nothing(team: Team, tmp_path: Path) -> None:
     team.git("remote", "add", "origin", str(tmp_path / "nowhere.git"))
-    refused(team.by("bob").opsbook("approve", asked(team), "--yes"), "there is no branch main")
+    refused(team.by("bob").opsbook("approve", asked(team), "--yes"), "there is no branch origin/main")
 
 
 def test_a_page_that_may_not_run_there(team: Team) -> None:

@@ -60,10 +60,10 @@ cancelled · 70 a fault in opsbook."""
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns its exit code. Every error becomes a sentence here and nowhere else."""
-    if "_ARGCOMPLETE" in os.environ:
-        return importlib.import_module("opsbook.cli.complete").answer(COMMANDS)  # type: ignore[no-any-return]
     # jsonschema, below nbformat, wants it for a format that no notebook uses, and its import takes a second.
     sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
+    if "_ARGCOMPLETE" in os.environ:
+        return importlib.import_module("opsbook.cli.complete").answer(COMMANDS)  # type: ignore[no-any-return]
     arguments = sys.argv[1:] if argv is None else argv
     verbose = "--verbose" in arguments
     arguments = [argument for argument in arguments if argument != "--verbose"]
