@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from opsbook.policy import lock
-from opsbook.record import seal
+from opsbook.record import seal, store
 from tests.conftest import Project, assert_all_gone, until
 
 CONFIG = """\
@@ -184,6 +184,8 @@ def ended(project: Project, outcome: str = "succeeded") -> dict[str, Any]:
     """The summary of the newest run, once it is over as it should be: sealed, whole, and nothing of it is left."""
     record = project.records()[-1]
     until((record / "seal.json").is_file, "the seal")
+    # Its locks are given back after that, and its journal last of all.
+    until(lambda: not store.alive(record / "journal.jsonl"), "the end of the run")
     assert_all_gone(record.name)
     found: dict[str, Any] = json.loads((record / "record.json").read_text(encoding="utf-8"))
     assert found["outcome"] == outcome, found["reason"]

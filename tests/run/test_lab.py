@@ -268,7 +268,8 @@ def test_a_killed_lab_leaves_nothing_either(busy: tuple[Opened, Notebook]) -> No
     lab, _ = busy
     processes = lab.processes()
     lab.process.kill()
-    until(lambda: not any(map(alive, processes)) and not lab.folder.exists(), "the end of everything")
+    until(lambda: not any(map(alive, processes)), "the end of all processes")
+    until(lambda: not lab.folder.exists(), "the end of its folder")
 
 
 def test_what_a_dead_kernel_started_ends_with_it(busy: tuple[Opened, Notebook]) -> None:

@@ -7,11 +7,11 @@ nothing of the internet, and ends when its standard input does: whoever started 
 import contextlib
 import json
 import os
-import shutil
 import signal
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +41,16 @@ _SETTINGS = {
 }
 
 
+_STOP_LIMIT = 15.0
+"""Seconds in which it has to end by itself once nobody is there any more: JupyterLab gives a kernel 5 of them."""
+
+
 def main() -> None:
     """Serve until somebody ends it."""
     order = json.loads(sys.stdin.readline())
     private = Path(order["private"])
-    threading.Thread(target=_watch, args=(private,), daemon=True).start()
+    alone = threading.Event()
+    threading.Thread(target=_watch, args=(private, alone), daemon=True).start()
     tempfile.tempdir = str(private)  # Jupyter makes an empty folder for settings in here, and reads no other
     _write_settings()
     from jupyterlab.labapp import LabApp
@@ -55,6 +60,8 @@ def main() -> None:
         LabApp.initialize_server(argv=[], config=_config(order, private)).start()
     finally:
         _end_all(os.environ[spare.MARK])
+        if alone.is_set():
+            spare.remove(private)
 
 
 def _end_all(lab: str) -> None:
@@ -67,11 +74,18 @@ def _end_all(lab: str) -> None:
         tree.end(os.getpid(), mark)
 
 
-def _watch(private: Path) -> None:
-    """End together with whoever started this, and leave nothing behind."""
+def _watch(private: Path, alone: threading.Event) -> None:
+    """End together with whoever started this, and leave nothing behind.
+
+    The folder goes last: while a kernel or JupyterLab itself still writes there, it could not be removed whole.
+    """
     sys.stdin.read()
+    alone.set()
     os.kill(os.getpid(), signal.SIGTERM)
-    shutil.rmtree(private, ignore_errors=True)
+    time.sleep(_STOP_LIMIT)
+    _end_all(os.environ[spare.MARK])
+    spare.remove(private)
+    os._exit(1)
 
 
 def _write_settings() -> None:
