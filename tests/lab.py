@@ -95,8 +95,19 @@ class Notebook:
 
     def answer(self, text: str) -> None:
         """Type an answer where a cell asks."""
-        self.page.locator(".jp-Stdin-input").fill(text)
-        self.page.keyboard.press("Enter")
+        field = self.page.wait_for_selector(".jp-Stdin-input")
+        field.fill(text)
+        field.press("Enter")
+        # It stays for a moment, and the next question would be answered in it.
+        field.wait_for_element_state("hidden")
+
+    def answer_all(self, cell: str, *answers: str) -> str:
+        """Run a cell that asks, and answer its questions one after the other; what stands below it then."""
+        self.run(cell)
+        for answer in answers:
+            self.answer(answer)
+        self.wait()
+        return self.output(cell)
 
     def output(self, text: str) -> str:
         """What stands below the cell that holds this text."""

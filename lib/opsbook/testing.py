@@ -48,7 +48,7 @@ class Page(pytest.File):
         assert settings is not None
         found = list(recordings.find(settings, [self.path.stem]))
         for each in found:
-            yield Replay.from_parent(self, name=each.name, settings=settings, found=each)
+            yield Replay.from_parent(self, name=each.name, settings=settings, found=[each])
         if found:
             yield Playbooks.from_parent(self, name="playbooks", settings=settings, found=found)
 
@@ -58,7 +58,12 @@ class Unlike(Exception):
 
 
 class _Item(pytest.Item):
-    """Fails with sentences alone."""
+    """Recordings of a page. Fails with sentences alone."""
+
+    def __init__(self, *, settings: "Settings", found: "list[Found]", **given: Any) -> None:
+        super().__init__(**given)
+        self._settings = settings
+        self._found = found
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         return str(excinfo.value) if isinstance(excinfo.value, Unlike) else super().repr_failure(excinfo, style)
@@ -70,26 +75,17 @@ class _Item(pytest.Item):
 class Replay(_Item):
     """A page against one recording."""
 
-    def __init__(self, *, settings: "Settings", found: "Found", **given: Any) -> None:
-        super().__init__(**given)
-        self._settings = settings
-        self._found = found
-
     def runtest(self) -> None:
         from opsbook.flow import testing
 
-        tested = testing.test(self._settings, self._found)
+        (found,) = self._found
+        tested = testing.test(self._settings, found)
         if tested.status != "passed":
             raise Unlike("\n".join([f"{tested.status}:", *tested.problems]))
 
 
 class Playbooks(_Item):
     """Every playbook that the recordings of a page name parses, with the variables of then."""
-
-    def __init__(self, *, settings: "Settings", found: "list[Found]", **given: Any) -> None:
-        super().__init__(**given)
-        self._settings = settings
-        self._found = found
 
     def runtest(self) -> None:
         from opsbook.flow import testing

@@ -243,5 +243,5 @@ def test_a_drill_without_a_par_time(made: Project) -> None:
     path = made.root / "runbooks/broken.md"
     text = path.read_text().replace("par: Duration", "limit: Duration").replace("3 * par", "3 * limit")
     path.write_text(text)
-    assert "broken has no par time." in ok(made.opsbook("drill", "start", "broken"), 2).err
-    assert made.opsbook("cancel", "last").code == 0
+    assert "F007 the drill cannot be started: it has no par time" in ok(made.opsbook("drill", "start", "broken"), 2).err
+    assert made.records() == []

@@ -173,12 +173,7 @@ def test_questions_are_asked_in_the_notebook(project: Project, chromium: Any) ->
         """
     )
     with opened(project, "page") as lab, notebook(chromium, lab) as book:
-        book.run("confirm")
-        for text in ("nobody", "you", "yes", "nothing"):
-            book.page.wait_for_timeout(700)
-            book.answer(text)
-        book.wait()
-        assert "you True nothing" in book.output("confirm")
+        assert "you True nothing" in book.answer_all("confirm", "nobody", "you", "yes", "nothing")
 
 
 def test_a_secret_parameter_reaches_the_cell_and_not_its_environment(project: Project, chromium: Any) -> None:

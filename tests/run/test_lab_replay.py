@@ -83,12 +83,7 @@ def test_a_rolled_back_run_with_its_questions(past: Project, chromium: Any) -> N
         for text in ("# Parameters", "from opsbook import ask"):
             book.run(text)
             book.wait()
-        book.run("colour = ask")
-        for text in ("green", "yes"):
-            book.page.wait_for_timeout(700)
-            book.answer(text)
-        book.wait()
-        asked = book.output("colour = ask")
+        asked = book.answer_all("colour = ask", "green", "yes")
         assert "then, otherwise: red, by" in asked
         assert "then, the same: yes, by" in asked
         assert len(re.findall(r"at \d\d:\d\d:\d\dZ, took [\d.]+ s", asked)) == 2
@@ -122,12 +117,7 @@ def test_a_recording_is_walked_through_too(past: Project, chromium: Any) -> None
         for text in ("# Parameters", "from opsbook import ask"):
             book.run(text)
             book.wait()
-        book.run("colour = ask")
-        for text in ("red", "yes"):
-            book.page.wait_for_timeout(700)
-            book.answer(text)
-        book.wait()
-        assert "then, the same: red, by" in book.output("colour = ask")
+        assert "then, the same: red, by" in book.answer_all("colour = ask", "red", "yes")
 
 
 @pytest.mark.parametrize(

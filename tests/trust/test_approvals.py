@@ -1,8 +1,6 @@
 """Who may run what in a protected environment: by signatures over the plan, without a server."""
 
 import json
-import shutil
-import subprocess
 import textwrap
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -260,21 +258,6 @@ def test_a_change_while_it_waits_for_its_lock(team: Team) -> None:
     assert team.counted() == []
 
 
-def test_a_dirty_tree(team: Team) -> None:
-    approved(team)
-    team.write("lib/team/new.py", "")
-    refused(run(team), "prod is protected, and not everything is committed: lib/team/new.py")
-
-
-def test_a_file_that_git_was_told_not_to_look_at(team: Team) -> None:
-    team.write("lib/team/__init__.py", "z = 3\n")
-    team.git("update-index", "--assume-unchanged", "lib/team/__init__.py")
-    team.write(".git/info/exclude", "lib/team/hidden.py\n")
-    team.write("lib/team/hidden.py", "")
-    assert team.git("status", "--porcelain") == ""
-    refused(run(team), "not everything is committed: lib/team/__init__.py, lib/team/hidden.py")
-
-
 def test_a_run_that_is_refused_by_a_lock_spends_nothing(team: Team) -> None:
     team.page(PLAIN, "count", 'rollback: ask\nlock: ["{environment}/it"]\n')
     team.commit()
@@ -301,32 +284,6 @@ def test_a_choice_that_was_withdrawn_since(team: Team) -> None:
     team.by("bob").opsbook("approve", plan, "--yes", check=True)
     (team.root / "releases/1.txt").unlink()
     refused(team.by("ann").opsbook("run", "--plan", plan, "--yes"), "there is no release '1' in prod")
-
-
-def test_allowed_signers_edited_in_the_work_tree(team: Team) -> None:
-    allow(team, "ann", "bob", "eve")
-    refused(team.by("eve").opsbook("approve", asked(team), "--yes"), "is not in allowed_signers")
-
-
-def test_allowed_signers_of_the_remote_count_where_there_is_one(team: Team, tmp_path: Path) -> None:
-    remote = tmp_path / "remote.git"
-    subprocess.run(["git", "clone", "--quiet", "--bare", str(team.root), str(remote)], check=True)
-    team.git("remote", "add", "origin", str(remote))
-    team.git("fetch", "--quiet", "origin")
-    allow(team, "ann", "bob", "eve")
-    team.commit("Take eve in, here only")
-    refused(team.by("eve").opsbook("approve", asked(team), "--yes"), "is not in allowed_signers")
-
-
-def test_without_allowed_signers_nothing_runs(team: Team) -> None:
-    team.git("rm", "--quiet", "allowed_signers")
-    team.commit()
-    refused(run(team), "allowed_signers is not committed on main")
-
-
-def test_without_a_repository_nothing_runs(team: Team) -> None:
-    shutil.rmtree(team.root / ".git")
-    refused(run(team), "Nobody can say what is committed")
 
 
 def test_without_a_key_nobody_runs_anything_protected(team: Team) -> None:

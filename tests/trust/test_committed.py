@@ -1,5 +1,6 @@
 """What is committed decides who may run what; what only the work tree, the clone or the caller says does not."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,6 +11,58 @@ from tests.trust.conftest import PLAIN, Team, allow, ok
 from tests.trust.test_approvals import PROD, RUN, approved, asked, refused, run
 
 pytestmark = pytest.mark.slow
+
+
+def with_remote(team: Team, folder: Path) -> None:
+    """A remote `origin`, with what is committed by now."""
+    remote = folder / "remote.git"
+    subprocess.run(["git", "clone", "--quiet", "--bare", str(team.root), str(remote)], check=True)
+    team.git("remote", "add", "origin", str(remote))
+    team.git("fetch", "--quiet", "origin")
+
+
+# -- what is not committed
+
+
+def test_a_dirty_tree(team: Team) -> None:
+    approved(team)
+    team.write("lib/team/new.py", "")
+    refused(run(team), "prod is protected, and not everything is committed: lib/team/new.py")
+
+
+def test_a_file_that_git_was_told_not_to_look_at(team: Team) -> None:
+    team.write("lib/team/__init__.py", "z = 3\n")
+    team.git("update-index", "--assume-unchanged", "lib/team/__init__.py")
+    team.write(".git/info/exclude", "lib/team/hidden.py\n")
+    team.write("lib/team/hidden.py", "")
+    assert team.git("status", "--porcelain") == ""
+    refused(run(team), "not everything is committed: lib/team/__init__.py, lib/team/hidden.py")
+
+
+def test_allowed_signers_edited_in_the_work_tree(team: Team) -> None:
+    allow(team, "ann", "bob", "eve")
+    refused(team.by("eve").opsbook("approve", asked(team), "--yes"), "is not in allowed_signers")
+
+
+def test_allowed_signers_of_the_remote_count_where_there_is_one(team: Team, tmp_path: Path) -> None:
+    with_remote(team, tmp_path)
+    allow(team, "ann", "bob", "eve")
+    team.commit("Take eve in, here only")
+    refused(team.by("eve").opsbook("approve", asked(team), "--yes"), "is not in allowed_signers")
+
+
+def test_without_allowed_signers_nothing_runs(team: Team) -> None:
+    team.git("rm", "--quiet", "allowed_signers")
+    team.commit()
+    refused(run(team), "allowed_signers is not committed on main")
+
+
+def test_without_a_repository_nothing_runs(team: Team) -> None:
+    shutil.rmtree(team.root / ".git")
+    refused(run(team), "Nobody can say what is committed")
+
+
+# -- what is committed elsewhere, or behind a link
 
 
 @pytest.mark.parametrize("policy", ["title: Production\n", "title: Production\nsandbox: true\n", None])
@@ -25,10 +78,7 @@ def test_a_policy_that_is_loosened_in_the_work_tree(team: Team, policy: str | No
 
 
 def test_another_branch_does_not_count_because_this_clone_names_it(team: Team, tmp_path: Path) -> None:
-    remote = tmp_path / "remote.git"
-    subprocess.run(["git", "clone", "--quiet", "--bare", str(team.root), str(remote)], check=True)
-    team.git("remote", "add", "origin", str(remote))
-    team.git("fetch", "--quiet", "origin")
+    with_remote(team, tmp_path)
     team.git("remote", "set-head", "origin", "main")
     team.git("checkout", "--quiet", "-b", "mine")
     team.write("opsbook.toml", 'protected_branch = "mine"\n')

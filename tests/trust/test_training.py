@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from opsbook import files, settings
-from opsbook.flow.drills import finish
+from opsbook.flow.drilling import finish
 from opsbook.model.sign_off import SignOff
 from opsbook.model.training import Drilled, Feedback
 from opsbook.policy import sign

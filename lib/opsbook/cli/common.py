@@ -2,9 +2,10 @@
 
 import argparse
 import contextlib
+import importlib
 import socket
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,16 @@ def project(options: argparse.Namespace) -> Settings:
     except OSError as error:
         raise InputError("The folder you are in is not there any more.", "Go into your project.") from error
     return settings.load(start, given=given is not None)
+
+
+def add_commands(parser: argparse.ArgumentParser, group: str, known: Mapping[str, str]) -> None:
+    """Sub-commands with what each is for; each is a module GROUP_NAME beside this one."""
+    commands = parser.add_subparsers(dest="what", required=True, metavar="|".join(known))
+    for name, text in known.items():
+        module = importlib.import_module(f"opsbook.cli.{group}_{name.replace('-', '_')}")
+        command = commands.add_parser(name, help=text, description=module.__doc__)
+        module.configure(command)
+        command.set_defaults(execute=module.execute)
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

@@ -1,7 +1,8 @@
 """Drills: bring a fault in where nobody is hurt, and see how long it takes to find and to mend it."""
 
 import argparse
-import importlib
+
+from opsbook.cli import common
 
 COMMANDS = {
     "list": "what drills there are",
@@ -15,12 +16,7 @@ COMMANDS = {
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    commands = parser.add_subparsers(dest="what", required=True, metavar="|".join(COMMANDS))
-    for name, text in COMMANDS.items():
-        module = importlib.import_module(f"opsbook.cli.drill_{name}")
-        command = commands.add_parser(name, help=text, description=module.__doc__)
-        module.configure(command)
-        command.set_defaults(execute=module.execute)
+    common.add_commands(parser, "drill", COMMANDS)
 
 
 def execute(options: argparse.Namespace) -> int:

@@ -15,7 +15,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
-    now = flow.drill_standing(settings, options.run)
+    now = flow.drill_progress(settings, options.run)
     flow.diagnose(settings, now, options.runbook)
     if options.json:
         common.print_json({"run": now.run, "diagnosis": options.runbook})

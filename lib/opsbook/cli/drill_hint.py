@@ -14,7 +14,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
-    now = flow.drill_standing(settings, options.run)
+    now = flow.drill_progress(settings, options.run)
     text = flow.hint(settings, now)
     if options.json:
         common.print_json({"run": now.run, "hint": text, "number": now.hints + 1})

@@ -62,10 +62,10 @@ def execute(options: argparse.Namespace) -> int:
     return 0
 
 
-def _shown(settings: Settings, run: str) -> flow.DrillStanding:
+def _shown(settings: Settings, run: str) -> flow.DrillProgress:
     """The drill, once its fault shows. Raises InputError if its run ended before."""
     while True:
-        now = flow.drill_standing(settings, run)
+        now = flow.drill_progress(settings, run)
         if now.started is not None:
             return now
         if not now.goes_on:

@@ -42,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
     feedback = _feedback(options.feedback) if options.feedback is not None else None
-    now = _ended(settings, flow.drill_standing(settings, options.run))
+    now = _ended(settings, flow.drill_progress(settings, options.run))
     if now.broken:
         _undo(settings, now.run, quiet=options.json)
     if now.started is None:
@@ -57,7 +57,7 @@ def execute(options: argparse.Namespace) -> int:
     return 0 if drilled.passed else 1
 
 
-def _never_began(now: flow.DrillStanding, *, as_json: bool) -> int:
+def _never_began(now: flow.DrillProgress, *, as_json: bool) -> int:
     """A drill whose fault never showed was none: nobody is judged by it."""
     if as_json:
         common.print_json({"run": now.run, "passed": False, "points": 0, "began": False})
@@ -84,7 +84,7 @@ def _asked() -> Feedback | None:
         return _asked()
 
 
-def _ended(settings: Settings, now: flow.DrillStanding) -> flow.DrillStanding:
+def _ended(settings: Settings, now: flow.DrillProgress) -> flow.DrillProgress:
     """The drill, once its run is over: it is asked to stop."""
     for _ in range(_URGENTLY if now.goes_on else 0):
         # It may end by itself meanwhile.
@@ -96,7 +96,7 @@ def _ended(settings: Settings, now: flow.DrillStanding) -> flow.DrillStanding:
         if time.monotonic() > deadline:
             raise Fault(f"{now.run} does not end.", f"Watch it: opsbook attach {now.run}; then stop the drill again.")
         time.sleep(_LOOK)
-        now = flow.drill_standing(settings, now.run)
+        now = flow.drill_progress(settings, now.run)
     return now
 
 

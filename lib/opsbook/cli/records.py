@@ -1,7 +1,8 @@
 """What runs left behind: list, show and compare records, verify, anchor, move, keep and remove them."""
 
 import argparse
-import importlib
+
+from opsbook.cli import common
 
 COMMANDS = {
     "list": "newest first",
@@ -21,12 +22,7 @@ COMMANDS = {
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    commands = parser.add_subparsers(dest="what", required=True, metavar="|".join(COMMANDS))
-    for name, text in COMMANDS.items():
-        module = importlib.import_module(f"opsbook.cli.records_{name}")
-        command = commands.add_parser(name, help=text, description=module.__doc__)
-        module.configure(command)
-        command.set_defaults(execute=module.execute)
+    common.add_commands(parser, "records", COMMANDS)
 
 
 def execute(options: argparse.Namespace) -> int:

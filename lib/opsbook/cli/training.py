@@ -1,7 +1,8 @@
 """The training plan: who has passed what, what somebody else signed off, and what can be shown for it."""
 
 import argparse
-import importlib
+
+from opsbook.cli import common
 
 COMMANDS = {
     "status": "who has passed what, what is due, and what to do next",
@@ -12,12 +13,7 @@ COMMANDS = {
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    commands = parser.add_subparsers(dest="what", required=True, metavar="|".join(COMMANDS))
-    for name, text in COMMANDS.items():
-        module = importlib.import_module(f"opsbook.cli.training_{name.replace('-', '_')}")
-        command = commands.add_parser(name, help=text, description=module.__doc__)
-        module.configure(command)
-        command.set_defaults(execute=module.execute)
+    common.add_commands(parser, "training", COMMANDS)
 
 
 def execute(options: argparse.Namespace) -> int:

@@ -51,9 +51,7 @@ def _lines(found: Certificate) -> Iterator[str]:
         yield f"  RECORD: {found.record or 'it is not here any more; its seal was signed'}"
     yield from _verdict(found)
     for each in found.counts:
-        yield f"  {each.role}: " + (
-            f"counts until {each.until:%Y-%m-%d}" if each.until else f"does not count: {each.why}"
-        )
+        yield f"  {each}"
     if not found.counts:
         yield f"  No role of {flow.TRAINING_PLAN} asks {drilled.person} for it."
 

@@ -22,8 +22,5 @@ def execute(options: argparse.Namespace) -> int:
         return 0
     say(f"{drilled.run} is signed off: {drilled.person} passed {drilled.drill} with {drilled.points} points.")
     for each in flow.certificate(settings, drilled.run).counts:
-        say(
-            f"  {each.role}: "
-            + (f"counts until {each.until:%Y-%m-%d}" if each.until else f"does not count: {each.why}")
-        )
+        say(f"  {each}")
     return 0

@@ -19,7 +19,7 @@ _EXAMPLE = """\
 roles:
   on-call:
     title: On call
-    drills: [NAME]          # pages in runbooks/training/drills
+    drills: [NAME]          # names from opsbook drill list
     runbooks: [NAME]        # run with success in a sandbox
     valid: 180d             # how long it counts; the first time 30d
 people:

@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from opsbook.effects.show import Shown
-from opsbook.effects.watch import Watcher
+from opsbook.effects.show import Shown, html_table
+from opsbook.effects.watch import Watcher, when
 from opsbook.errors import EffectFailed
 from opsbook.model.text import duration, one_line
 
@@ -64,6 +64,9 @@ class Progress(Watcher):
             first, rest = f"{summary} · {duration(time.monotonic() - self._started)}", ""
         self._show(status, one_line(first, 300), _rest(rest) + _table(result), folded=not names)
 
+    def was(self, then: dict[str, Any]) -> None:
+        print(when(then))
+
     def _body(self) -> str:
         rows = list(self._hosts.items())[-_HOSTS:]
         cells = "".join(f"<tr>{_left(host)}{_left(now)}</tr>" for host, now in rows)
@@ -109,12 +112,7 @@ def _rest(text: str) -> str:
 
 def _table(result: Shown) -> str:
     """The result's table as HTML; empty if it has none."""
-    names, rows = result.table()
-    if not names:
-        return ""
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in names)
-    body = "".join("<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table style='{_FONT}; margin-left: 1.4em'><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return html_table(result, f"{_FONT}; margin-left: 1.4em")
 
 
 def _answer(result: Any) -> str:

@@ -36,10 +36,15 @@ class Shown:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        names, rows = self.table()
-        text = f"<p>{html.escape(self.headline())}</p>"
-        if not names:
-            return text
-        head = "".join(f"<th>{html.escape(name)}</th>" for name in names)
-        body = "".join("<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
-        return f"{text}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        return f"<p>{html.escape(self.headline())}</p>{html_table(self)}"
+
+
+def html_table(result: Shown, style: str = "") -> str:
+    """The table of a result as HTML; empty if it has none. `style` is its CSS."""
+    names, rows = result.table()
+    if not names:
+        return ""
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in names)
+    body = "".join("<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
+    styled = f" style='{style}'" if style else ""
+    return f"<table{styled}><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

@@ -17,10 +17,12 @@ from opsbook.flow.diagnosing import load as tree
 from opsbook.flow.diagnosing import walk
 from opsbook.flow.doctor import Check, project_checks, runbook_checks
 from opsbook.flow.drafts import Draft, Request, draft, plan
-from opsbook.flow.drills import TRAINEE, diagnose, drill, drills, hint, told
-from opsbook.flow.drills import Standing as DrillStanding
-from opsbook.flow.drills import finish as finish_drill
-from opsbook.flow.drills import named as drill_standing
+from opsbook.flow.drill_clock import TRAINEE
+from opsbook.flow.drill_clock import Progress as DrillProgress
+from opsbook.flow.drill_clock import progress_of as drill_progress
+from opsbook.flow.drilling import diagnose, hint
+from opsbook.flow.drilling import finish as finish_drill
+from opsbook.flow.drills import drill, drills, told
 from opsbook.flow.lab import Lab, Lesson, lesson, opened_lab
 from opsbook.flow.notebooks import run_notebook
 from opsbook.flow.publishing import publish, stale
@@ -58,7 +60,7 @@ __all__ = [
     "Chosen",
     "Compared",
     "Draft",
-    "DrillStanding",
+    "DrillProgress",
     "Finished",
     "FollowUp",
     "Lab",
@@ -82,7 +84,7 @@ __all__ = [
     "diagnose",
     "draft",
     "drill",
-    "drill_standing",
+    "drill_progress",
     "drills",
     "export_records",
     "find_recordings",

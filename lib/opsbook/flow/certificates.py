@@ -5,21 +5,22 @@ from pathlib import Path
 
 from opsbook import files
 from opsbook.errors import InputError
-from opsbook.flow.sign_offs import GONE, known_signers, record_problem, verdict
+from opsbook.flow.sign_offs import GONE, record_problem, verdict
+from opsbook.flow.signing import known_signers
 from opsbook.flow.standings import drilled as passes_of
 from opsbook.model.certificate import Certificate, Counts
 from opsbook.model.standing import holds
 from opsbook.model.training import Drilled
 from opsbook.model.training_plan import Requirement, TrainingPlan
 from opsbook.publish import certificate_page
-from opsbook.record import signed_off, trained
+from opsbook.record import trained
 from opsbook.settings import Settings
 from opsbook.source import catalog, training_plan
 
 
 def certificate(settings: Settings, wanted: str) -> Certificate:
     """What can be said of a drill, passed or not. Raises InputError where there is no training record."""
-    file = signed_off.find(settings.records, wanted)
+    file = trained.find(settings.records, wanted)
     drilled = trained.read(file)
     entries = {entry.name: entry for entry in catalog.entries(settings)}
     title = entries[drilled.drill].title if drilled.drill in entries else drilled.drill

@@ -13,7 +13,17 @@ from opsbook.source import catalog
 COMMITTED = ("runbooks", "procedures", "playbooks", "lib", "ansible.cfg", CONFIG)
 """What has to be as it is committed before it may run in a protected environment."""
 
-_GUARDS = ("sandbox", "protected", "approvals", "approvers", "approval_valid", "windows", "time_zone", "labels")
+_GUARDS = (
+    "sandbox",
+    "protected",
+    "approvals",
+    "approvers",
+    "approval_valid",
+    "windows",
+    "time_zone",
+    "labels",
+    "review_within",
+)
 """Keys of environment.yml that say who may run something, and when."""
 
 
@@ -23,7 +33,7 @@ def check_policy(settings: Settings, environment: Environment) -> None:
     if there is None or not is_guarded(there):
         return
     policy = environment.policy
-    differs = [key for key in (*_GUARDS, "review_within") if getattr(policy, key) != getattr(there, key)]
+    differs = [key for key in _GUARDS if getattr(policy, key) != getattr(there, key)]
     if differs:
         said = f"{environment.name} is guarded, and its environment.yml is not as the protected branch has it: "
         raise Refused(f"{said}{', '.join(differs)}.", "Put it back, or have the change committed there.")

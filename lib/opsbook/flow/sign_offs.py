@@ -5,28 +5,20 @@ from pathlib import Path
 
 from opsbook import files
 from opsbook.errors import InputError, Refused
-from opsbook.flow import drills
 from opsbook.flow.context import operator
+from opsbook.flow.drill_clock import progress
 from opsbook.flow.reviewing import sealed_as, worked
-from opsbook.flow.signing import signed_here
+from opsbook.flow.signing import known_signers, signed_here
 from opsbook.model.approval import Person
 from opsbook.model.sign_off import SignOff, Verdict, took_part
 from opsbook.model.training import Drilled
-from opsbook.policy import sign, signers
+from opsbook.policy import sign
 from opsbook.policy.signers import Signers
 from opsbook.record import seal, signed_off, store, trained
 from opsbook.settings import Settings
 
 GONE = "its record is not here any more"
 """What is wrong with a record that was pruned: what was signed of it before still counts."""
-
-
-def known_signers(settings: Settings) -> Signers | None:
-    """Whose keys count; None where nobody can say."""
-    try:
-        return signers.committed(settings.root, settings.allowed_signers, settings.protected_branch)
-    except Refused:
-        return None
 
 
 def verdict(settings: Settings, file: Path, drilled: Drilled, known: Signers | None) -> Verdict:
@@ -96,7 +88,7 @@ def _derived_problem(settings: Settings, drilled: Drilled) -> str:
     """
     record = store.find(settings.records, drilled.run)
     try:
-        now = drills.standing(settings, record, datetime.now(UTC))
+        now = progress(settings, record, datetime.now(UTC))
         ended = record.summary()["ended"]
     except (InputError, LookupError, TypeError, ValueError) as error:
         return f"nobody can say what its record says of it: {str(error).rstrip('.')}"
@@ -108,7 +100,7 @@ def _derived_problem(settings: Settings, drilled: Drilled) -> str:
 
 def sign_off(settings: Settings, wanted: str, note: str, *, ask: bool) -> Drilled:
     """Sign that somebody else passed a drill. Raises InputError where there is nothing to sign, and Refused."""
-    file = signed_off.find(settings.records, wanted)
+    file = trained.find(settings.records, wanted)
     drilled = trained.read(file)
     if not note.strip():
         raise InputError("A sign-off says something.", "Write what you saw: --note TEXT.")

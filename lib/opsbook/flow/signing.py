@@ -41,12 +41,17 @@ def sealer(settings: Settings) -> seal.Sign:
     return made
 
 
+def known_signers(settings: Settings) -> Signers | None:
+    """Whose keys count; None where nobody can say."""
+    try:
+        return signers.committed(settings.root, settings.allowed_signers, settings.protected_branch)
+    except Refused:
+        return None
+
+
 def verified(settings: Settings, records: Iterable[store.Record]) -> Iterator[Verified]:
     """Each of these records beside its seal, in their order."""
-    try:
-        known: Signers | None = signers.committed(settings.root, settings.allowed_signers, settings.protected_branch)
-    except Refused:
-        known = None
+    known = known_signers(settings)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         yield from pool.map(lambda record: _verified(record, known), records)
 

@@ -6,7 +6,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from opsbook.errors import InputError
-from opsbook.flow.sign_offs import known_signers, verdict
+from opsbook.flow.sign_offs import verdict
+from opsbook.flow.signing import known_signers
 from opsbook.model.environment import Environment
 from opsbook.model.event import Outcome
 from opsbook.model.front import FrontMatter

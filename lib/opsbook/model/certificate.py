@@ -8,7 +8,6 @@ from typing import Any
 from opsbook.model.sign_off import Verdict
 from opsbook.model.text import duration
 from opsbook.model.training import Drilled
-from opsbook.model.training_points import lost
 
 
 @dataclass(frozen=True)
@@ -18,6 +17,10 @@ class Counts:
     role: str
     until: datetime | None
     why: str = ""
+
+    def __str__(self) -> str:
+        told = f"counts until {self.until:%Y-%m-%d}" if self.until else f"does not count: {self.why}"
+        return f"{self.role}: {told}"
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Certificate:
     def points(self) -> Iterator[tuple[str, str]]:
         """How the points came about."""
         yield "mended", "100"
-        for what, points in lost(self.drilled):
+        for what, points in self.drilled.lost():
             yield what, f"-{points:.0f}" if points == round(points) else f"-{points:.1f}"
         yield "points", f"{self.drilled.points}"
 
@@ -62,7 +65,7 @@ class Certificate:
             "kind": "certificate",
             "title": self.title,
             "points": self.drilled.points,
-            "lost": [{"what": what, "points": points} for what, points in lost(self.drilled)],
+            "lost": [{"what": what, "points": points} for what, points in self.drilled.lost()],
             "signed_off": asdict(self.verdict) | {"good": self.verdict.good},
             "record": "gone" if self.gone else self.record or "as it was sealed",
             "counts": counts,

@@ -16,7 +16,6 @@ from opsbook.model.plan import Plan
 PROJECT = "⟦project⟧"
 """Stands in a recording for the folder of the project, which is another one on every machine."""
 
-
 NOWHERE = "session"
 """Stands for the cell where a notebook does not say which one runs."""
 
@@ -40,16 +39,6 @@ class Take:
     @property
     def digest(self) -> str:
         return Effect(self.kind, self.key, self.summary, self.changes, request=self.request).digest
-
-    def reply(self, *, asks: bool) -> dict[str, Any]:
-        """What the gate sends for it. With `asks`, the question is put once more; the answer of then comes along."""
-        then = {"at": self.at, "seconds": self.seconds}
-        if asks and self.status is Status.SUCCEEDED:
-            nothing = {"folder": "", "without": [], "check": False}
-            return {"do": "run", **nothing, "then": {**self.result, **then}}
-        if self.status is Status.SUCCEEDED:
-            return {"do": "value", "value": self.result, "then": then}
-        return {"do": "fail", "why": self.why, "result": self.result, "then": then}
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,10 @@
 """A drill that is over, and what it was worth. Rules alone: no clock, no IO (ADR 19)."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
+
+from opsbook.model.text import duration, number_of
 
 LIMIT = 3
 """A drill fails when it is not mended within so many times its par time."""
@@ -51,9 +54,18 @@ class Drilled:
     @property
     def points(self) -> int:
         """0 to 100; a drill that was not mended has none."""
+        return max(0, round(100 - sum(points for _, points in self.lost()))) if self.passed else 0
+
+    def lost(self) -> Iterator[tuple[str, float]]:
+        """What took points of the hundred, and how many; nothing for a drill without a mistake, or not mended."""
         if self.mended is None:
-            return 0
-        late = max(0.0, self.mended - self.par) / max(self.par * (LIMIT - 1), 0.001)
-        named = self.diagnosed is not None and self.diagnosed <= self.mended
-        lost = HINT * self.hints + WRONG * len(self.wrong) + (0 if named else UNDIAGNOSED) + LATE * min(1.0, late)
-        return max(0, round(100 - lost))
+            return
+        if self.hints:
+            yield number_of(self.hints, "hint"), HINT * self.hints
+        if self.wrong:
+            yield number_of(len(self.wrong), "wrong change"), WRONG * len(self.wrong)
+        if self.diagnosed is None or self.diagnosed > self.mended:
+            yield "no right diagnosis before it was mended", UNDIAGNOSED
+        over = self.mended - self.par
+        if over > 0:
+            yield f"{duration(over)} over par", LATE * min(1.0, over / max(self.par * (LIMIT - 1), 0.001))

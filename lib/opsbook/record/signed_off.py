@@ -6,10 +6,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from opsbook import files
-from opsbook.errors import InputError
 from opsbook.model.sign_off import SignOff
-from opsbook.model.text import nearest
-from opsbook.record import trained
 
 _SUFFIX = ".sign-off"
 """Not .json: what is signed of a training record is none."""
@@ -22,20 +19,6 @@ class Given:
     said: SignOff
     data: bytes
     signature: str
-
-
-def find(records: Path, wanted: str) -> Path:
-    """The training record of this run, by its id, the beginning of it, or `last`. Raises InputError."""
-    known = sorted(path.stem for path in (records / trained.FOLDER).glob("*.json"))
-    if wanted == "last" and known:
-        return trained.path(records, known[-1])
-    matches = [run for run in known if run == wanted] or [run for run in known if run.startswith(wanted)]
-    if len(matches) > 1:
-        raise InputError(f"{wanted} fits {len(matches)} drills: {', '.join(matches[:5])}.", "Write more of it.")
-    if not matches:
-        hint = nearest(wanted, known[-50:]) if known else "No drill has left one yet: opsbook drill start NAME."
-        raise InputError(f"There is no training record of {wanted}.", hint)
-    return trained.path(records, matches[0])
 
 
 def read(file: Path) -> Given | None:

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from opsbook import files
 from opsbook.errors import InputError
 from opsbook.model.effect import canonical
+from opsbook.model.text import nearest
 from opsbook.model.training import Drilled
 
 FOLDER = "training"
@@ -19,6 +20,20 @@ _DRILLED = TypeAdapter(Drilled)
 
 def path(records: Path, run: str) -> Path:
     return records / FOLDER / f"{run}.json"
+
+
+def find(records: Path, wanted: str) -> Path:
+    """The training record of this run, by its id, the beginning of it, or `last`. Raises InputError."""
+    known = sorted(path.stem for path in (records / FOLDER).glob("*.json"))
+    if wanted == "last" and known:
+        return path(records, known[-1])
+    matches = [run for run in known if run == wanted] or [run for run in known if run.startswith(wanted)]
+    if len(matches) > 1:
+        raise InputError(f"{wanted} fits {len(matches)} drills: {', '.join(matches[:5])}.", "Write more of it.")
+    if not matches:
+        hint = nearest(wanted, known[-50:]) if known else "No drill has left one yet: opsbook drill start NAME."
+        raise InputError(f"There is no training record of {wanted}.", hint)
+    return path(records, matches[0])
 
 
 def write(records: Path, drilled: Drilled) -> Path:

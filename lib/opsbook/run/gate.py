@@ -28,7 +28,7 @@ from opsbook.run.desk import ASKED, KINDS, Desk
 from opsbook.run.ledger import Ledger
 from opsbook.run.look import REMEMBERED
 from opsbook.run.marks import Marks
-from opsbook.run.place import AGAIN, MARKED, Place, asked, clash, other, what_became
+from opsbook.run.place import AGAIN, MARKED, Place, asked, clash, other, played, what_became
 from opsbook.run.questions import Unanswered
 from opsbook.run.wire import Wire
 
@@ -261,7 +261,7 @@ class Gate:
             self._refuse(number, effect.summary, why)
             return
         self.ledger.begin(number, effect, place.step, place.cell, keyed=keyed, anew=False)
-        reply = take.reply(asks=tape.asks and effect.kind in ASKED)
+        reply = played(take, asks=tape.asks and effect.kind in ASKED)
         if reply["do"] != "run":
             self.ledger.end(number, take.status, take.result, take.why)
         if take.status is Status.INTERRUPTED:

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from opsbook.model.differ import changes_of
-from opsbook.model.effect import Effect
+from opsbook.model.effect import Effect, Status
 from opsbook.model.past import LOOK, Before, Known
 from opsbook.model.person import Question
+from opsbook.model.recording import Take
 from opsbook.model.redact import Redactor
 from opsbook.model.runbook import Role
 from opsbook.run.look import Look
@@ -56,6 +57,17 @@ def clash(effect: Effect, place: Place, others: Iterable[Effect], *, keyed: bool
         return f"{effect.summary}: this cell used the key {effect.key} before; give each effect its own"
     place.keys.add(effect.key)
     return ""
+
+
+def played(take: Take, *, asks: bool) -> dict[str, Any]:
+    """The gate's answer from a recording. With `asks`, a question is put once more; its answer of then comes along."""
+    then = {"at": take.at, "seconds": take.seconds}
+    if asks and take.status is Status.SUCCEEDED:
+        nothing = {"folder": "", "without": [], "check": False}
+        return {"do": "run", **nothing, "then": {**take.result, **then}}
+    if take.status is Status.SUCCEEDED:
+        return {"do": "value", "value": take.result, "then": then}
+    return {"do": "fail", "why": take.why, "result": take.result, "then": then}
 
 
 def other(known: Known, effect: Effect) -> str:

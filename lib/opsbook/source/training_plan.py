@@ -1,7 +1,6 @@
 """training.yml: the training plan of a project, validated against its pages."""
 
 from collections.abc import Collection, Iterator, Mapping
-from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
 import yaml
@@ -16,8 +15,6 @@ from opsbook.source import catalog
 from opsbook.source.catalog import Entry
 
 FILE = "training.yml"
-DRILLS = PurePosixPath("runbooks/training/drills")
-"""Pages in here are drills, and so is any other whose front matter says so."""
 
 _HINT = f"Correct {FILE}; docs/training-plan.md shows one."
 _PARTS = {"roles": Role, "people": Member}
@@ -47,11 +44,6 @@ def load(settings: Settings, entries: Collection[Entry] | None = None) -> Traini
     if problems:
         raise InputError([f"{FILE}: {problem}" for problem in problems], _HINT)
     return TrainingPlan(roles, people)
-
-
-def is_drill(entry: Entry) -> bool:
-    """Whether a page is a drill."""
-    return entry.front.drill is not None or PurePosixPath(entry.path.as_posix()).is_relative_to(DRILLS)
 
 
 def _content(settings: Settings) -> Any:
@@ -116,7 +108,7 @@ def _strange(where: str, what: str, names: Collection[str], known: Collection[st
 
 
 def _pages(roles: Mapping[str, Role], entries: Collection[Entry]) -> Iterator[str]:
-    drills = {entry.name for entry in entries if is_drill(entry)}
+    drills = {entry.name for entry in entries if entry.front.drill is not None}
     others = {entry.name for entry in entries} - drills
     for name, role in roles.items():
         for drill in role.drills:

@@ -2,6 +2,7 @@
 
 import string
 
+from opsbook.model.drill import lacks
 from opsbook.model.runbook import Runbook
 from opsbook.model.text import nearest
 from opsbook.source.rules.base import Found, Known, Rule, at, front_line
@@ -21,6 +22,72 @@ reviewed: 2026-11-20
 ### Restart it
 Restart the cache on every host, one after the other.
 """
+
+_DRILL = """\
+---
+title: The cache is down
+kind: training
+owner: platform
+rollback: automatic
+drill: {solved_by: [restart-cache]}
+reviewed: 2026-11-20
+---
+
+# The cache is down
+
+## Symptoms
+Every page takes seconds.
+
+## Fault
+The cache does not run.
+
+## Parameters
+
+```python tags=["parameters"]
+from opsbook.params import Duration
+
+par: Duration = "5m"  # Par time
+```
+
+## Prerequisites
+
+### The cache runs
+```python
+from opsbook import command, http, wait_until
+
+def runs():
+    return http("GET", "http://127.0.0.1:6081/", expect=(200, 503)).status == 200
+
+assert runs()
+```
+
+## Steps
+
+### Stop it
+```python
+command(["systemctl", "stop", "cache"], idempotent=True)
+```
+
+## Validation
+
+### The fault shows
+```python
+wait_until("the cache is down", lambda: not runs(), timeout=60)
+```
+
+### It is mended
+```python
+wait_until("the cache runs", runs, timeout=3 * par)
+```
+
+## Rollback
+
+### Start it
+```python
+command(["systemctl", "start", "cache"], idempotent=True)
+```
+"""
+_PAGES = {"runbooks/cache-down.md": _DRILL, "runbooks/restart-cache.md": _GOOD}
 
 RULES = (
     Rule(
@@ -71,11 +138,16 @@ RULES = (
         name="drill-without-runbook",
         text="A drill is mended by what is no document.",
         why="Whoever practises could not do it, and nothing that mends it would count as right.",
-        bad=_GOOD.replace("reviewed:", "drill: {solved_by: [restart-cahce]}\nreviewed:"),
-        good={
-            "runbooks/cache-down.md": _GOOD.replace("reviewed:", "drill: {solved_by: [restart-cache]}\nreviewed:"),
-            "runbooks/restart-cache.md": _GOOD,
-        },
+        bad=_DRILL.replace("solved_by: [restart-cache]", "solved_by: [restart-cahce]"),
+        good=_PAGES,
+    ),
+    Rule(
+        code="F007",
+        name="drill-without-clock",
+        text="A drill has no par time, or its Validation does not show the fault before it waits for its end.",
+        why="The clock of a drill runs from when its fault shows to when it is mended, and is compared with par.",
+        bad=_DRILL.replace("par: Duration", "limit: Duration"),
+        good=_PAGES,
     ),
 )
 
@@ -88,6 +160,12 @@ def _solvers(runbook: Runbook, known: Known) -> Found:
         if name not in known.documents:
             text = f"the drill is mended by {name}, which is no document. {nearest(name, known.documents)}".rstrip()
             yield at(runbook, front_line(runbook, "drill"), "F006", text)
+
+
+def _clock(runbook: Runbook, _: Known) -> Found:
+    """F007: a drill has what its clock needs."""
+    if runbook.front.drill is not None and (lacking := lacks(runbook)):
+        yield at(runbook, front_line(runbook, "drill"), "F007", f"the drill cannot be started: {lacking}")
 
 
 def _locks(runbook: Runbook, _: Known) -> Found:
@@ -109,4 +187,4 @@ def _placeholders(target: str) -> list[str]:
     return [f"{name}{f'!{how}' if how else ''}{f':{form}' if form else ''}" for _, name, form, how in found]
 
 
-CHECKS = (_locks, _solvers)
+CHECKS = (_locks, _solvers, _clock)
