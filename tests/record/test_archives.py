@@ -65,6 +65,27 @@ def test_records_arrive_as_they_left(project: Project, other: Project) -> None:
     assert {path.name for path in (other.root / "kept").iterdir() if not path.name.isdigit()} == {".import-guard"}
 
 
+def test_what_is_said_of_a_record_comes_along(project: Project, other: Project) -> None:
+    run, strange, known = (make(project, days).name for days in (4, 3, 2))
+    said = {f"reviews/{run}.json", f"reviews/{run}.sig", f"training/{run}.json", f"training/{known}.json"}
+    for name in (*said, f"training/{strange}.json"):
+        project.write(f"records/{name}", name)
+    take(other, export(project, "first", known))
+    assert (other.root / f"kept/training/{known}.json").read_text() == f"training/{known}.json"
+    project.write(f"records/training/{known}.json", "another")
+    project.write(f"records/training/{known}.sign-off", "of another")
+    archive = export(project, without=[strange])
+    assert all(strange not in each.name for each in members(archive))
+    assert set(take(other, archive).values()) == {"imported", "there already"}
+    found = {
+        f"{folder}/{path.name}"
+        for folder in ("reviews", "training")
+        for path in (other.root / "kept" / folder).iterdir()
+    }
+    assert found == said, "what is here stays, and gets no signature of something else"
+    assert (other.root / f"kept/training/{known}.json").read_text() == f"training/{known}.json"
+
+
 def test_an_archive_says_nothing_of_this_machine_but_who_made_it(project: Project) -> None:
     folder = make(project, 2)
     found = members(export(project))
@@ -171,12 +192,14 @@ def test_what_is_there_already_is_not_touched(project: Project, other: Project) 
     (here / "seal.json").unlink()
     seal.seal(here, json.loads((differs / "seal.json").read_text())["journal_head"])
     before = content(here)
+    project.write(f"records/reviews/{differs.name}.json", "{}")
     assert take(other, export(project, "second.tar.gz")) == {
         same.name: "there already",
         differs.name: "refused it is here with another seal",
         new.name: "imported",
     }
     assert content(here) == before
+    assert not (other.root / "kept/reviews").exists(), "nothing is said of a record that is refused"
     (here / "seal.json").unlink()
     assert take(other, project.root / "second.tar.gz")[differs.name] == "refused it is here, and it is lost"
     (other.root / "kept/quarantine").mkdir()

@@ -1,10 +1,11 @@
 """What does not wait for an approval: emergencies, which are reviewed later; and when a run may begin at all."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
-from tests.trust.conftest import PLAIN, Team
+from tests.trust.conftest import PLAIN, Team, make_team
 from tests.trust.test_approvals import PROD, approved, refused, run
 
 pytestmark = pytest.mark.slow
@@ -49,6 +50,21 @@ def test_a_review_without_a_good_signature_closes_nothing(team: Team) -> None:
     path = team.root / f"records/reviews/{record}.json"
     path.write_bytes(path.read_bytes().replace(b'"ok"', b'"no"'))
     assert record in team.opsbook("review", check=True).out
+
+
+def test_a_review_goes_along_to_another_host(team: Team, keys: Path, tmp_path: Path) -> None:
+    assert run(team, "--emergency", "it burns").code == 0
+    record = team.records()[-1].name
+    team.by("bob").opsbook("review", record, "--note", "ok", check=True)
+    archive = str(tmp_path / "out.tar.gz")
+    team.opsbook("records", "export", "--to", archive, check=True)
+    there = make_team(tmp_path / "there", keys)
+    there.opsbook("records", "import", archive, check=True)
+    assert "No emergency waits" in there.opsbook("review", check=True).out
+    (there.root / f"records/reviews/{record}.sig").unlink()
+    assert record in there.opsbook("review", check=True).out, "it was an emergency there, too"
+    there.opsbook("records", "import", archive, check=True)
+    assert "No emergency waits" in there.opsbook("review", check=True).out
 
 
 def test_an_emergency_still_wants_everything_committed(team: Team) -> None:

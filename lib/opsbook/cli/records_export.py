@@ -1,7 +1,8 @@
 """Write sealed records into one archive, for another machine or a safe place; or the recording of one run.
 
 Without RUN all of them, except what is in quarantine. A record that is not as it was sealed is refused by its name, and
-then nothing is written. The archive holds the records as they lie in the folder, and export.json with their seals.
+then nothing is written. The archive holds the records as they lie in the folder, export.json with their seals, and what
+was said of them later: reviews, training records, sign-offs.
 
 With --recording, what one run asked and got is written beside its page, for opsbook test: small, without secrets, and
 only if it replays. Read it before you commit it.

@@ -9,7 +9,7 @@ from pathlib import Path
 from opsbook.errors import InputError
 from opsbook.files import guarded, is_plain
 from opsbook.flow.context import operator
-from opsbook.record import adopt, export, journal, manifest, store, unpack
+from opsbook.record import adopt, beside, export, journal, manifest, store, unpack
 from opsbook.settings import Settings
 
 _GUARD = ".import-guard"
@@ -33,7 +33,7 @@ def export_records(settings: Settings, chosen: Chosen, path: Path, tell: export.
     seals = {record.id: _sealed(record) for record in records}
     export.check(records, tell)
     told = manifest.Manifest(exported=_now(), by=operator(), records=seals)
-    export.write(path, records, told, tell, force=force)
+    export.write(path, settings.records, records, told, tell, force=force)
     return [record.id for record in records]
 
 
@@ -108,7 +108,11 @@ def import_records(settings: Settings, archive: Path, tell: Callable[[int, int],
             # One by one, thousands of small files would take minutes.
             os.sync()
             runs = sorted({*unpacking.runs, *told.records})
-            return [adopt.adopt(settings.records, staged, told, run) for run in runs]
+            found = [adopt.adopt(settings.records, staged, told, run) for run in runs]
+            for each in found:
+                if each.result != "refused":
+                    beside.take_in(settings.records, staged, each.run)
+            return found
     except OSError as error:
         said = f"Nothing can be imported into {settings.records}: {error.strerror or error}."
         raise InputError(said, "Correct that folder, or records in opsbook.toml.") from error

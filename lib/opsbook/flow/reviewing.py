@@ -14,13 +14,11 @@ from opsbook.model.effect import canonical
 from opsbook.model.front import span_seconds
 from opsbook.policy import sign, signers
 from opsbook.record import store
+from opsbook.record.beside import REVIEWS
 from opsbook.settings import Settings
 
 _UNUSABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 """What a file of another shape raises."""
-
-REVIEWS = "reviews"
-"""Folder beside the records: a sealed record does not change, so what is said of it lies here."""
 
 
 @dataclass(frozen=True)

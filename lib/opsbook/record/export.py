@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from opsbook import files
 from opsbook.errors import InputError
-from opsbook.record import manifest, seal, store
+from opsbook.record import beside, manifest, seal, store
 from opsbook.record.manifest import Manifest
 
 Tell = Callable[[int, int], None]
@@ -32,18 +32,21 @@ def check(records: Sequence[store.Record], tell: Tell) -> None:
         raise InputError(problems, hint)
 
 
-def write(path: Path, records: Sequence[store.Record], told: Manifest, tell: Tell, *, force: bool) -> None:
-    """Write the archive. Raises InputError, and leaves nothing, if that fails or a record changed meanwhile."""
+def write(path: Path, root: Path, records: Sequence[store.Record], told: Manifest, tell: Tell, *, force: bool) -> None:
+    """Write the archive of records below `root`.
+
+    Raises InputError, and leaves nothing, if that fails or a record changed meanwhile.
+    """
     try:
         with files.replacing(path, anew=not force) as out, gzip.GzipFile("", "wb", fileobj=out, mtime=0) as packed:
-            _pack(packed, records, told, tell)
+            _pack(packed, root, records, told, tell)
     except FileExistsError as error:
         raise InputError(f"{path} is there already.", "Name another file, or write over it with --force.") from error
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror or error}.", "No file was left behind.") from error
 
 
-def _pack(packed: gzip.GzipFile, records: Sequence[store.Record], told: Manifest, tell: Tell) -> None:
+def _pack(packed: gzip.GzipFile, root: Path, records: Sequence[store.Record], told: Manifest, tell: Tell) -> None:
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive:
         content = told.text()
         newest = max((_sealed_at(record.folder) for record in records), default=0)
@@ -51,16 +54,22 @@ def _pack(packed: gzip.GzipFile, records: Sequence[store.Record], told: Manifest
         for number, record in enumerate(records):
             tell(len(records) + number, 2 * len(records))
             _add(archive, record, told.records[record.id])
+            for path in beside.there(root, record.id):
+                _copy(archive, path, str(path.relative_to(root)), newest)
             # It keeps every header that it wrote: a record may have very many files.
             archive.members = []  # type: ignore[attr-defined]
 
 
 def _add(archive: tarfile.TarFile, record: store.Record, told: manifest.Sealed) -> None:
     """All files of the record, each compared with what was verified: somebody may go on with the run meanwhile."""
+    place = manifest.place(record.id)
     try:
         time = _sealed_at(record.folder)
         expected = _expected(record.folder, told)
-        written = {name: _copy(archive, record, path, time) for name, path in _files(record.folder)}
+        written = {
+            name: _copy(archive, path, f"{place}/{path.relative_to(record.folder)}", time)
+            for name, path in _files(record.folder)
+        }
     except (OSError, ValueError, KeyError) as error:
         raise _changed(record) from error
     if written != expected:
@@ -89,9 +98,8 @@ def _sealed_at(folder: Path) -> int:
     return int(datetime.fromisoformat(told).timestamp())
 
 
-def _copy(archive: tarfile.TarFile, record: store.Record, path: Path, time: int) -> str:
+def _copy(archive: tarfile.TarFile, path: Path, name: str, time: int) -> str:
     """Add one file; returns the SHA-256 of what was written."""
-    name = f"{manifest.place(record.id)}/{path.relative_to(record.folder)}"
     with open(path, "rb", opener=_no_link) as source:
         digesting = _Digesting(source)
         archive.addfile(_header(name, os.fstat(source.fileno()).st_size, time), digesting)

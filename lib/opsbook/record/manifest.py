@@ -1,4 +1,4 @@
-"""What an export holds: export.json, and below YYYY/MM/RUN/ the files of each record."""
+"""What an export holds: export.json, below YYYY/MM/RUN/ the files of each record, and what is said beside it."""
 
 import re
 from pathlib import Path

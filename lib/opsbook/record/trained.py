@@ -11,20 +11,18 @@ from opsbook.errors import InputError
 from opsbook.model.effect import canonical
 from opsbook.model.text import nearest
 from opsbook.model.training import Drilled
-
-FOLDER = "training"
-"""Below the records: a sealed record does not change, so what a drill was worth lies beside it."""
+from opsbook.record.beside import TRAINING
 
 _DRILLED = TypeAdapter(Drilled)
 
 
 def path(records: Path, run: str) -> Path:
-    return records / FOLDER / f"{run}.json"
+    return records / TRAINING / f"{run}.json"
 
 
 def find(records: Path, wanted: str) -> Path:
     """The training record of this run, by its id, the beginning of it, or `last`. Raises InputError."""
-    known = sorted(path.stem for path in (records / FOLDER).glob("*.json"))
+    known = sorted(path.stem for path in (records / TRAINING).glob("*.json"))
     if wanted == "last" and known:
         return path(records, known[-1])
     matches = [run for run in known if run == wanted] or [run for run in known if run.startswith(wanted)]
@@ -60,7 +58,7 @@ def read(file: Path) -> Drilled:
 
 def every(records: Path) -> Iterator[Drilled]:
     """Every training record that can be read, oldest first."""
-    for file in sorted((records / FOLDER).glob("*.json")):
+    for file in sorted((records / TRAINING).glob("*.json")):
         try:
             yield read(file)
         except InputError:

@@ -1,6 +1,6 @@
 """Read an export that anybody may have made: nothing in it is believed, and nothing of it leaves the staging folder.
 
-- Only regular files, once each, with plain names below YYYY/MM/RUN/.
+- Only regular files, once each, with plain names below YYYY/MM/RUN/, and what is said beside the record of a run.
 - tarfile reads no more for a header than a header needs, and never back: sizes in headers are lies until they are read.
 - What would not fit on the disk is refused by what its headers say, before it is written.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from opsbook.errors import InputError
 from opsbook.model.text import size_of
-from opsbook.record import manifest
+from opsbook.record import beside, manifest
 from opsbook.record.export import Tell
 from opsbook.record.manifest import Manifest
 
@@ -105,25 +105,28 @@ class Unpacking:
             raise self._refused(f"has an {manifest.NAME} that cannot be read") from error
 
     def _unpack(self, member: tarfile.TarInfo, source: "_Source") -> None:
-        run, name = self._parted(member)
-        self._files[run] += 1
-        if self._files[run] > MOST:
-            raise self._refused(f"has more than {MOST} files of {run}")
-        path = self._staging / run / name
+        path = self._staging / self._place(member)
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("xb") as out:
             for piece in source.pieces(member):
                 out.write(piece)
 
-    def _parted(self, member: tarfile.TarInfo) -> tuple[str, str]:
-        """The run and the name in its record. Raises InputError for a name that is not below a record's folder."""
+    def _place(self, member: tarfile.TarInfo) -> str:
+        """Where it is staged: below RUN/, or as it lies beside the records. Raises InputError for any other name."""
         parts = member.name.split("/")
         if "\0" in member.name or len(parts) > _DEEPEST or any(part in ("", ".", "..") for part in parts):
             raise self._hostile(member, "has a name that no file of a record has")
+        if manifest.is_run(beside.run_of(parts)):
+            if member.size > beside.LARGEST:
+                raise self._hostile(member, "is larger than anything that is said of a run")
+            return member.name
         run = parts[2] if len(parts) > 3 else ""
         if not manifest.is_run(run) or "/".join(parts[:3]) != manifest.place(run):
             raise self._hostile(member, "does not lie in the folder of a record")
-        return run, "/".join(parts[3:])
+        self._files[run] += 1
+        if self._files[run] > MOST:
+            raise self._refused(f"has more than {MOST} files of {run}")
+        return "/".join(parts[2:])
 
     def _hostile(self, member: tarfile.TarInfo, what: str) -> InputError:
         return self._refused(f"is no export of opsbook: {member.name[:200]} {what}")
