@@ -109,7 +109,7 @@ def _drills(typed: Typed) -> Offered:
 
 
 def _people(typed: Typed) -> Offered:
-    plan = training_plan.load(typed.settings)
+    plan = training_plan.load(typed.settings, catalog.entries(typed.settings))
     return ((name, ", ".join(member.roles)) for name, member in plan.people.items()) if plan else ()
 
 

@@ -2,7 +2,7 @@
 
 A rule is documented in a family's RULES and done in its CHECKS (generators of problems); some are found where the
 text is read. Codes: F front matter, D document form, P parameters cell, S sections, M ownership, C cells,
-R rollback, L links and alerts.
+R rollback, L links and alerts, T the training plan.
 """
 
 from collections.abc import Iterable
@@ -10,12 +10,12 @@ from dataclasses import replace
 
 from opsbook.model.runbook import Runbook
 from opsbook.source.problem import Problem
-from opsbook.source.rules import alerts, code, effects, form, front, links, rollback, sections
+from opsbook.source.rules import alerts, code, effects, form, front, links, rollback, sections, training
 from opsbook.source.rules.base import Alert, Check, Known, Rule
 
 __all__ = ["CHECKS", "RULES", "Alert", "Known", "Rule", "document", "problems"]
 
-_FAMILIES = {"F": 0, "D": 1, "P": 2, "S": 3, "M": 4, "C": 5, "R": 6, "L": 7}
+_FAMILIES = {"F": 0, "D": 1, "P": 2, "S": 3, "M": 4, "C": 5, "R": 6, "L": 7, "T": 8}
 
 RULES: tuple[Rule, ...] = tuple(
     sorted(
@@ -26,7 +26,8 @@ RULES: tuple[Rule, ...] = tuple(
         + effects.RULES
         + rollback.RULES
         + links.RULES
-        + alerts.RULES,
+        + alerts.RULES
+        + training.RULES,
         key=lambda rule: (_FAMILIES[rule.code[0]], rule.code),
     )
 )

@@ -1,7 +1,7 @@
 """training.yml: the training plan of a project, validated against its pages."""
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -11,8 +11,10 @@ from opsbook.files import parse_yaml
 from opsbook.model.text import nearest, one_line
 from opsbook.model.training_plan import Member, Role, TrainingPlan
 from opsbook.settings import Settings
-from opsbook.source import catalog
-from opsbook.source.catalog import Entry
+from opsbook.source.problem import Problem
+
+if TYPE_CHECKING:
+    from opsbook.source.catalog import Entry
 
 FILE = "training.yml"
 
@@ -27,22 +29,28 @@ def exists(settings: Settings) -> bool:
     return (settings.root / FILE).is_file()
 
 
-def load(settings: Settings, entries: Collection[Entry] | None = None) -> TrainingPlan | None:
-    """The plan of the project; None without one. Raises InputError with everything that is wrong with it.
+def problems(settings: Settings, entries: Collection["Entry"]) -> list[Problem]:
+    """T001: everything that is wrong with the plan of the project."""
+    try:
+        load(settings, entries)
+    except InputError as error:
+        return [Problem(FILE, 1, 1, "T001", each.removeprefix(f"{FILE}: ").rstrip(".")) for each in error.problems]
+    return []
 
-    `entries` are the project's pages, where they are known already.
-    """
+
+def load(settings: Settings, entries: Collection["Entry"]) -> TrainingPlan | None:
+    """The plan of the project, whose pages these are; None without one. Raises InputError with all that is wrong."""
     if not exists(settings):
         return None
-    written, problems = _mappings(_content(settings))
-    roles, wrong = _each(Role, "roles", written["roles"])
-    people, wrong_too = _each(Member, "people", written["people"])
-    problems += [*wrong, *wrong_too, *map(_nobody, filter(_is_no_name, people))]
+    written, wrong = _mappings(_content(settings))
+    roles, bad_roles = _each(Role, "roles", written["roles"])
+    people, bad_people = _each(Member, "people", written["people"])
+    wrong += [*bad_roles, *bad_people, *map(_nobody, filter(_is_no_name, people))]
     for person, member in people.items():
-        problems += list(_strange(f"people.{person}.roles", "role", member.roles, written["roles"]))
-    problems += list(_pages(roles, catalog.entries(settings) if entries is None else entries))
-    if problems:
-        raise InputError([f"{FILE}: {problem}" for problem in problems], _HINT)
+        wrong += list(_strange(f"people.{person}.roles", "role", member.roles, written["roles"]))
+    wrong += list(_pages(roles, entries))
+    if wrong:
+        raise InputError([f"{FILE}: {problem}" for problem in wrong], _HINT)
     return TrainingPlan(roles, people)
 
 
@@ -107,7 +115,7 @@ def _strange(where: str, what: str, names: Collection[str], known: Collection[st
             yield f"{where}: there is no {what} {name}. {nearest(name, known)}"
 
 
-def _pages(roles: Mapping[str, Role], entries: Collection[Entry]) -> Iterator[str]:
+def _pages(roles: Mapping[str, Role], entries: Collection["Entry"]) -> Iterator[str]:
     drills = {entry.name for entry in entries if entry.front.drill is not None}
     others = {entry.name for entry in entries} - drills
     for name, role in roles.items():
