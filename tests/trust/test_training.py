@@ -1,6 +1,7 @@
 """Who has passed what: sign-offs by real keys over real sealed records, and what undoes them."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ from opsbook.model.training import Drilled, Feedback
 from opsbook.policy import sign
 from opsbook.record import signed_off, trained
 from tests.conftest import Result
+from tests.site.conftest import config
 from tests.trust.conftest import Team, allow, make_team, ok
 from tests.trust.test_approvals import refused
 
@@ -370,3 +372,22 @@ def test_without_a_plan_there_are_certificates_all_the_same(trainees: Team) -> N
     (trainees.root / "training.yml").unlink()
     ok(signs(trainees, "bob"))
     assert "No role of training.yml asks ann for it." in ok(trainees.opsbook("training", "certificate", "last")).out
+
+
+# -- on the docs site
+
+
+def test_the_card_of_a_page_says_when_it_was_last_drilled(trainees: Team) -> None:
+    trainees.write("mkdocs.yml", config())
+    (trainees.root / "docs").mkdir()
+
+    def last_drill(name: str) -> list[str]:
+        ok(trainees.opsbook("site", "build"))
+        page = (trainees.root / f"site/runbooks/{name}.html").read_text()
+        return re.findall(r"<dt>last drill</dt><dd>(.*?)</dd>", page)
+
+    (shown,) = last_drill("count")
+    assert re.match(r"mended in [\d.]+ s, par 2m 00s, .*2\d{3}-.* in dev$", shown), shown
+    assert last_drill("training/drills/fix-it") == [shown]
+    drilled(trainees, mended=1.0, seal="0" * 64)
+    assert last_drill("count") == [], "its record does not bear it out"

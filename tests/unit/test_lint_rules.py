@@ -11,7 +11,7 @@ import pytest
 from opsbook.cli import main
 from opsbook.settings import Settings
 from opsbook.source import catalog, reference
-from opsbook.source.lint import RULES, Rule
+from opsbook.source.lint import FAMILIES, RULES, Rule
 from opsbook.source.problem import Problem
 from opsbook.source.rules.base import Example
 
@@ -103,7 +103,7 @@ def _emitted() -> Iterator[tuple[str, str]]:
         }
         for node in ast.walk(tree):
             said = node.value if isinstance(node, ast.Constant) and id(node) not in documented else None
-            if isinstance(said, str) and re.fullmatch("[FDPSMCRLT][0-9]{3}", said):
+            if isinstance(said, str) and re.fullmatch(f"[{''.join(FAMILIES)}][0-9]{{3}}", said):
                 yield said, path.name
 
 

@@ -1,7 +1,7 @@
 """Gather what the docs site shows: documents, summaries of records, environments, and what goes on. Nothing runs."""
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -10,6 +10,7 @@ from opsbook.flow import site_links, site_names, site_runs, standings
 from opsbook.model.environment import Environment
 from opsbook.model.front import span_seconds
 from opsbook.model.runbook import Runbook
+from opsbook.model.training import Drilled
 from opsbook.policy import environment
 from opsbook.publish import facts, site
 from opsbook.publish.facts import Facts, Run
@@ -70,7 +71,7 @@ def stale(settings: Settings, names: Collection[str] = ()) -> list[Stale]:
 
 
 def gather(settings: Settings, name: str, runbooks: tuple[Runbook, ...], *, training: bool = True) -> Sources:
-    """What all pages are made of, as of now. `training`: also where everybody stands, which takes longer."""
+    """What all pages are made of, as of now. `training`: also who learned what, which takes longer."""
     now = datetime.now(UTC)
     environments = _environments(settings)
     shows = {each.name: each.policy.publish_records for each in environments}
@@ -79,7 +80,7 @@ def gather(settings: Settings, name: str, runbooks: tuple[Runbook, ...], *, trai
         now=now,
         name=name,
         runbooks=runbooks,
-        facts=_facts(runbooks, runs, now),
+        facts=_facts(runbooks, runs, site_runs.drills(settings, runbooks, shows) if training else {}, now),
         runs=tuple(run for run in runs if run.shown),
         environments=environments,
         under_way=site_runs.going_on(settings, shows),
@@ -97,11 +98,13 @@ def _runbooks(settings: Settings) -> tuple[Runbook, ...]:
     return tuple(found)
 
 
-def _facts(runbooks: tuple[Runbook, ...], runs: tuple[Run, ...], now: datetime) -> dict[str, Facts]:
+def _facts(
+    runbooks: tuple[Runbook, ...], runs: tuple[Run, ...], drills: Mapping[str, Drilled], now: datetime
+) -> dict[str, Facts]:
     grouped: dict[str, list[Run]] = defaultdict(list)
     for run in runs:
         grouped[run.runbook].append(run)
-    return {runbook.name: facts.facts(grouped[runbook.name], _lasts(runbook), now) for runbook in runbooks}
+    return {each.name: facts.facts(grouped[each.name], _lasts(each), now, drills.get(each.name)) for each in runbooks}
 
 
 def _lasts(runbook: Runbook) -> timedelta | None:

@@ -1,16 +1,19 @@
 """Runs as the docs site has them: all of them count, and each is shown as far as its environment allows."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from opsbook.errors import InputError
+from opsbook.flow.sign_offs import record_problem
 from opsbook.flow.watching import under_way
 from opsbook.model.now import Now
+from opsbook.model.runbook import Runbook
+from opsbook.model.training import Drilled
 from opsbook.publish import facts
 from opsbook.publish.facts import Run
-from opsbook.record import store
+from opsbook.record import store, trained
 from opsbook.settings import Settings
 
 _BROKEN = (InputError, OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
@@ -37,6 +40,17 @@ def _run(record: store.Record, told: Mapping[str, Any], shows: Mapping[str, str]
     show = shows.get(told["environment"], "summary")
     whole = show == "full" and record.state == "sealed"
     return facts.run(told, page=whole, shown=show != "none")
+
+
+def drills(settings: Settings, runbooks: Iterable[Runbook], shows: Mapping[str, str]) -> dict[str, Drilled]:
+    """The last drill of each page: its own, or one that it mends. One that its record does not bear out is none."""
+    mended = {each.name: (each.name, *each.front.drill.solved_by) for each in runbooks if each.front.drill}
+    last: dict[str, Drilled] = {}
+    for each in sorted(trained.every(settings.records), key=lambda drilled: drilled.run, reverse=True):
+        new = [name for name in mended.get(each.drill, ()) if name not in last]
+        if new and shows.get(each.environment, "summary") != "none" and not record_problem(settings, each):
+            last.update(dict.fromkeys(new, each))
+    return last
 
 
 def pages(settings: Settings, found: tuple[Run, ...]) -> tuple[tuple[Run, ...], dict[str, str]]:

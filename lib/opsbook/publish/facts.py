@@ -8,6 +8,7 @@ from statistics import median
 from typing import Any
 
 from opsbook.model.event import Outcome
+from opsbook.model.training import Drilled
 
 PROOF_LASTS = timedelta(days=90)
 """How long a run proves a page whose front matter says nothing of it (`review_every`)."""
@@ -101,7 +102,7 @@ class Facts:
 
     `last` is the last run that says something of the page, `good` the last that succeeded; either may not be `shown`.
     `rate` is the share of the last `counted` runs that succeeded, `slow` the 95th percentile of their times,
-    which a few runs do not have.
+    which a few runs do not have. `drill` is the last one of this page, or that it mends.
     """
 
     last: Run | None = None
@@ -114,6 +115,7 @@ class Facts:
     steps: Mapping[str, float] = field(default_factory=dict)
     fresh: bool = False
     ran: bool = False
+    drill: Drilled | None = None
 
     @property
     def state(self) -> str:
@@ -121,7 +123,7 @@ class Facts:
         return "fresh" if self.fresh else "stale" if self.ran else "never"
 
 
-def facts(runs: Iterable[Run], lasts: timedelta | None, now: datetime) -> Facts:
+def facts(runs: Iterable[Run], lasts: timedelta | None, now: datetime, drill: Drilled | None = None) -> Facts:
     """From the runs of one runbook, newest first."""
     found = tuple(runs)
     verdicts = [each for each in found if each.outcome in _VERDICTS][:RUNS]
@@ -140,6 +142,7 @@ def facts(runs: Iterable[Run], lasts: timedelta | None, now: datetime) -> Facts:
         slow=took[math.ceil(0.95 * len(took)) - 1] if len(took) >= _ENOUGH else None,
         steps=_steps(went_well),
         fresh=good is not None and now - good.started <= (lasts or PROOF_LASTS),
+        drill=drill,
     )
 
 

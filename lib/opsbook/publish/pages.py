@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from opsbook.model import standing
 from opsbook.model.environment import Environment
 from opsbook.model.front import split
 from opsbook.model.links import anchor, prose
 from opsbook.model.runbook import Cell, Role, Runbook, Section, Step
 from opsbook.model.text import duration, slug
+from opsbook.model.training import Drilled
 from opsbook.publish.facts import Facts, Run
 from opsbook.publish.fences import plain
 from opsbook.publish.form import form
@@ -203,6 +205,7 @@ def card(runbook: Runbook, facts: Facts, context: Context) -> str:
         "locks": text(", ".join(front.lock) or "nothing"),
         "rollback": text(front.rollback),
         "last run": _last(facts.last),
+        "last drill": _drilled(facts.drill),
         "succeeds": f"{facts.rate:.0%} of the last {_count(facts.counted, 'run')}" if facts.rate is not None else "",
         "alerts": ", ".join(f"<code>{text(alert)}</code>" for alert in front.alerts),
         "reviewed": text(front.reviewed) if front.reviewed else "",
@@ -239,6 +242,14 @@ def _last(run: Run | None) -> str:
     if not run.shown:
         return "not shown here"
     return f"{outcome(run)} {moment(run.started)} in {text(run.environment)}"
+
+
+def _drilled(drill: Drilled | None) -> str:
+    when = standing.moment(drill.started) if drill else None
+    if drill is None or when is None:
+        return ""
+    ended = f"mended in {duration(drill.mended)}" if drill.mended is not None else "not mended"
+    return f"{ended}, par {duration(drill.par)}, {moment(when)} in {text(drill.environment)}"
 
 
 def outcome(run: Run) -> str:

@@ -1,8 +1,7 @@
 """Every rule about documents, in order. Pure: what exists in the project comes in as `Known`.
 
 A rule is documented in a family's RULES and done in its CHECKS (generators of problems); some are found where the
-text is read. Codes: F front matter, D document form, P parameters cell, S sections, M ownership, C cells,
-R rollback, L links and alerts, T the training plan.
+text is read.
 """
 
 from collections.abc import Iterable
@@ -13,9 +12,20 @@ from opsbook.source.problem import Problem
 from opsbook.source.rules import alerts, code, effects, form, front, links, rollback, sections, training
 from opsbook.source.rules.base import Alert, Check, Known, Rule
 
-__all__ = ["CHECKS", "RULES", "Alert", "Known", "Rule", "document", "problems"]
+__all__ = ["CHECKS", "FAMILIES", "RULES", "Alert", "Known", "Rule", "document", "problems"]
 
-_FAMILIES = {"F": 0, "D": 1, "P": 2, "S": 3, "M": 4, "C": 5, "R": 6, "L": 7, "T": 8}
+FAMILIES = {
+    "F": "Front matter",
+    "D": "Form of a document",
+    "P": "Parameters",
+    "S": "Sections",
+    "M": "Ownership",
+    "C": "Cells",
+    "R": "Rollback",
+    "L": "Links and alerts",
+    "T": "Training plan",
+}
+"""What the first letter of a code stands for, in the order of the reference."""
 
 RULES: tuple[Rule, ...] = tuple(
     sorted(
@@ -28,7 +38,7 @@ RULES: tuple[Rule, ...] = tuple(
         + links.RULES
         + alerts.RULES
         + training.RULES,
-        key=lambda rule: (_FAMILIES[rule.code[0]], rule.code),
+        key=lambda rule: ([*FAMILIES].index(rule.code[0]), rule.code),
     )
 )
 

@@ -2,22 +2,12 @@
 
 from collections.abc import Iterator
 
-from opsbook.source.lint import RULES, Rule
+from opsbook.source.lint import FAMILIES, RULES, Rule
 from opsbook.source.rules.base import Example
 
 RENEW = "opsbook check --explain all > docs/lint.md"
 """The command that writes docs/lint.md."""
 
-_FAMILIES = {
-    "F": "Front matter",
-    "D": "Form of a document",
-    "P": "Parameters",
-    "S": "Sections",
-    "M": "Ownership",
-    "C": "Cells",
-    "R": "Rollback",
-    "L": "Links and alerts",
-}
 
 _HEAD = f"""\
 # What `opsbook check` finds
@@ -25,7 +15,7 @@ _HEAD = f"""\
 Made from the rules themselves: `{RENEW}` renews this page.
 
 ```console
-opsbook check                      # every document, and the alert rules below alerts/
+opsbook check                      # every document, the alert rules below alerts/, and training.yml
 opsbook check deploy-service       # one, by its name or its path
 opsbook check --fix                # correct what is marked as fixable below, and say what was done
 opsbook check --explain C005       # one rule of this page
@@ -62,7 +52,7 @@ def _table() -> str:
 
 def _details() -> str:
     parts = []
-    for letter, title in _FAMILIES.items():
+    for letter, title in FAMILIES.items():
         parts += [f"## {title}\n", *(one(rule) for rule in RULES if rule.code[0] == letter)]
     return "\n".join(parts)
 
