@@ -1,6 +1,8 @@
 """A site that was really built, of a project with records, and a real browser without a network."""
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,6 +11,10 @@ from tests.conftest import HOSTS, POLICY, Project
 
 ROOT = Path(__file__).resolve().parents[2]
 chromium = browser.chromium
+Open = Callable[..., Any]
+RUNBOOK = "runbooks/clear-cache.html"
+LISTS = ("index.html", "runbooks/index.html", "records/index.html", "freshness.html")
+PAGES = (RUNBOOK, *LISTS, "trees/cache.html")
 EVIL = "<img src=x onerror=window.bad=1><script>window.bad=1</script><a href='javascript:window.bad=1'>x</a>"
 
 PAGE = """\
@@ -125,3 +131,29 @@ def site(published: Project) -> Path:
     """The folder of the built site."""
     published.opsbook("site", "build", check=True)
     return published.root / "site"
+
+
+@pytest.fixture
+def opened(site: Path, chromium: Any) -> Iterator[Open]:
+    """Open a page of the site. In the end nothing has failed, and nothing was asked of the network."""
+    contexts, asked, wrong = [], [], []
+
+    def new(path: str, width: int = 1280, **options: Any) -> Any:
+        context = chromium.new_context(viewport={"width": width, "height": 900}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+        page.goto((site / path.partition("?")[0]).as_uri() + path[len(path.partition("?")[0]) :])
+        return page
+
+    yield new
+    for context in contexts:
+        context.close()
+    assert not wrong
+    assert [url for url in asked if not url.startswith(("file:", "blob:", "data:"))] == []
+
+
+def line(page: Any) -> str:
+    return str(page.locator(".ob-line code").inner_text())
