@@ -37,7 +37,7 @@ def replacing(path: Path, *, anew: bool = False) -> Iterator[BinaryIO]:
             # mkstemp makes 0600; a team shares records through its umask.
             os.fchmod(out.fileno(), 0o666 & ~umask())
             os.fsync(out.fileno())
-        _name_anew(Path(name), path) if anew else Path(name).replace(path)
+        name_anew(Path(name), path) if anew else Path(name).replace(path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             Path(name).unlink()
@@ -45,8 +45,9 @@ def replacing(path: Path, *, anew: bool = False) -> Iterator[BinaryIO]:
     sync_folder(path.parent)
 
 
-def _name_anew(temporary: Path, path: Path) -> None:
-    """A second name, unlike a rename, never takes the place of a file that is there."""
+def name_anew(temporary: Path, path: Path) -> None:
+    """Move a file, but never, unlike a rename, to the place of one that is there. Raises FileExistsError."""
+    # A second name is given only where there is none.
     try:
         path.hardlink_to(temporary)
     except FileExistsError:

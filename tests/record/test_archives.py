@@ -7,15 +7,17 @@ import shutil
 import signal
 import tarfile
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from tests.sealed import make
+from tests.unit.test_training import GOOD
 
 from opsbook import files, flow, settings
 from opsbook.errors import InputError
-from opsbook.record import manifest, seal, store
+from opsbook.record import manifest, seal, store, trained
 from tests.conftest import Project, Terminal, until
 
 
@@ -65,25 +67,75 @@ def test_records_arrive_as_they_left(project: Project, other: Project) -> None:
     assert {path.name for path in (other.root / "kept").iterdir() if not path.name.isdigit()} == {".import-guard"}
 
 
+def reviewed(project: Project, folder: Path, note: str = "Fine.") -> None:
+    """Say something of a record; the signature is one of nobody."""
+    told = {"run": folder.name, "seal": files.sha256(folder / "seal.json"), "note": note}
+    project.write(f"records/reviews/{folder.name}.json", json.dumps(told))
+    project.write(f"records/reviews/{folder.name}.sig", f"of {note}")
+
+
+def drilled(project: Project, folder: Path) -> None:
+    seal = files.sha256(folder / "seal.json")
+    trained.write(project.root / "records", replace(GOOD, run=folder.name, seal=seal))
+
+
+def said(project: Project) -> dict[str, str]:
+    """What the other project has beside its records."""
+    folders = [project.root / "kept" / folder for folder in ("reviews", "training")]
+    return {f"{path.parent.name}/{path.name}": path.read_text() for folder in folders for path in folder.glob("*")}
+
+
 def test_what_is_said_of_a_record_comes_along(project: Project, other: Project) -> None:
-    run, strange, known = (make(project, days).name for days in (4, 3, 2))
-    said = {f"reviews/{run}.json", f"reviews/{run}.sig", f"training/{run}.json", f"training/{known}.json"}
-    for name in (*said, f"training/{strange}.json"):
-        project.write(f"records/{name}", name)
-    take(other, export(project, "first", known))
-    assert (other.root / f"kept/training/{known}.json").read_text() == f"training/{known}.json"
-    project.write(f"records/training/{known}.json", "another")
-    project.write(f"records/training/{known}.sign-off", "of another")
-    archive = export(project, without=[strange])
-    assert all(strange not in each.name for each in members(archive))
-    assert set(take(other, archive).values()) == {"imported", "there already"}
-    found = {
-        f"{folder}/{path.name}"
-        for folder in ("reviews", "training")
-        for path in (other.root / "kept" / folder).iterdir()
-    }
-    assert found == said, "what is here stays, and gets no signature of something else"
-    assert (other.root / f"kept/training/{known}.json").read_text() == f"training/{known}.json"
+    first, left = (make(project, days) for days in (4, 2))
+    for folder in (first, left):
+        reviewed(project, folder)
+        drilled(project, folder)
+    archive = export(project, without=[left.name])
+    assert all(left.name not in each.name for each in members(archive))
+    assert set(take(other, archive).values()) == {"imported"}
+    run = first.name
+    assert set(said(other)) == {f"reviews/{run}.json", f"reviews/{run}.sig", f"training/{run}.json"}
+    assert said(other)[f"reviews/{run}.sig"] == "of Fine."
+    # What comes later, and what a crash left out, comes with the next import.
+    project.write(f"records/training/{run}.sign-off", "signed")
+    (other.root / f"kept/reviews/{run}.sig").unlink()
+    assert set(take(other, export(project, "second", run)).values()) == {"there already"}
+    assert len(said(other)) == 4
+
+
+def test_what_is_here_stays_and_is_said(project: Project, other: Project) -> None:
+    folder = make(project, 4)
+    run = folder.name
+    reviewed(project, folder)
+    take(other, export(project))
+    before = said(other)
+    reviewed(project, folder, "Not at all.")
+    drilled(project, folder)
+    (other.root / "kept/training").write_text("in the way")
+    second = export(project, "second")
+    differs = f"reviews/{run}.json is here already, and is another one"
+    assert take(other, second)[run] == f"there already {differs}; training/ cannot take anything in: File exists"
+    assert said(other) == before
+    (other.root / "kept/training").unlink()
+    (other.root / f"kept/reviews/{run}.json").unlink()
+    os.mkfifo(other.root / f"kept/reviews/{run}.json")
+    assert "is another one" in take(other, second)[run], "nobody waits for what is no file"
+
+
+def test_what_says_nothing_of_the_record_stays_out(project: Project, other: Project) -> None:
+    one, two, three = (make(project, days) for days in (4, 3, 2))
+    drilled(project, one)
+    path = trained.path(project.root / "records", one.name)
+    path.write_text(path.read_text().replace('"par":120.0', '"par":NaN'))
+    reviewed(project, two)
+    of_another = (project.root / f"records/reviews/{two.name}.json").read_text()
+    project.write(f"records/reviews/{three.name}.json", of_another)
+    project.write(f"records/training/{two.name}.json", "[" * 100_000)
+    found = take(other, export(project))
+    assert found[one.name] == f"imported training/{one.name}.json says nothing of this record"
+    assert found[two.name] == f"imported training/{two.name}.json says nothing of this record"
+    assert found[three.name] == f"imported reviews/{three.name}.json says nothing of this record"
+    assert set(said(other)) == {f"reviews/{two.name}.json", f"reviews/{two.name}.sig"}
 
 
 def test_an_archive_says_nothing_of_this_machine_but_who_made_it(project: Project) -> None:

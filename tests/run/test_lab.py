@@ -2,6 +2,7 @@
 
 import signal
 import stat
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -265,6 +266,16 @@ def test_a_killed_lab_leaves_nothing_either(busy: tuple[Opened, Notebook]) -> No
     lab.process.kill()
     until(lambda: not any(map(alive, processes)), "the end of all processes")
     until(lambda: not lab.folder.exists(), "the end of its folder")
+
+
+def test_one_that_is_killed_while_it_starts_leaves_nothing(project: Project, page: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="ob") as place:
+        there = Project(project.root, {"XDG_RUNTIME_DIR": place})
+        lab = there.start("lab", "page", "--json")
+        until(lambda: psutil.Process(lab.pid).children(), "JupyterLab's process")
+        lab.kill()
+        lab.communicate(timeout=60)
+        until(lambda: not list(Path(place).iterdir()), "the end of its folder")
 
 
 def test_what_a_dead_kernel_started_ends_with_it(busy: tuple[Opened, Notebook]) -> None:

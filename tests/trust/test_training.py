@@ -389,5 +389,5 @@ def test_the_card_of_a_page_says_when_it_was_last_drilled(trainees: Team) -> Non
     (shown,) = last_drill("count")
     assert re.match(r"mended in [\d.]+ s, par 2m 00s, .*2\d{3}-.* in dev$", shown), shown
     assert last_drill("training/drills/fix-it") == [shown]
-    drilled(trainees, mended=1.0, seal="0" * 64)
-    assert last_drill("count") == [], "its record does not bear it out"
+    drilled(trainees, mended=1.0)
+    assert last_drill("count") == [], "its record says otherwise"

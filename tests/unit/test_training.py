@@ -1,14 +1,17 @@
 """What a drill was worth, and training records that were changed."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from opsbook.errors import InputError
+from opsbook.model.drill import lacks
 from opsbook.model.training import Drilled, Feedback
 from opsbook.record import trained
+from opsbook.source import notebook
 
 GOOD = Drilled(
     kind="training",
@@ -52,10 +55,68 @@ def test_a_training_record_that_was_changed_is_none(tmp_path: Path) -> None:
     assert trained.read(file) == GOOD
     assert list(trained.every(tmp_path)) == [GOOD]
     text = file.read_text()
-    for changed in (text.replace('"hints":0', '"hints": 0'), text[:-1], "{}", json.dumps({"kind": "training"})):
+    wrong = ('"hints":-1', '"par":NaN', '"par":-1.0', '"mended":Infinity', '"mended":1e300', '"key":6')
+    changes = [re.sub(rf'"{each.split(chr(34))[1]}":[^,}}]+', each, text) for each in wrong]
+    assert text not in changes
+    changes += [text.replace('"hints":0', '"hints": 0'), text[:-1], "{}", json.dumps({"kind": "training"})]
+    for changed in changes:
         file.write_text(changed)
         with pytest.raises(InputError):
             trained.read(file)
     file.write_text(text)
     file.rename(file.with_name("20261120T181203Z-instance-down-aaaa.json"))
     assert list(trained.every(tmp_path)) == []
+
+
+# -- what makes a page a drill
+
+DRILL = """\
+---
+title: Down
+kind: training
+drill: {solved_by: [mend]}
+---
+
+# Down
+
+## Parameters
+
+```python tags=["parameters"]
+from opsbook.params import Duration, Secret
+
+par: Duration = "5m"  # Par time
+```
+
+## Validation
+
+### The fault shows
+```python
+1
+```
+
+### It is mended
+```python
+2
+```
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        ("par:", "par:", ""),
+        ("par: Duration", "limit: Duration", "no par time"),
+        ('par: Duration = "5m"', "par: Duration", "no par time"),
+        ('par: Duration = "5m"', "par: Duration | None = None", "no par time"),
+        ("5m", "0s", "no par time"),
+        ('Duration = "5m"', 'str = "soon"', "no par time"),
+        ('Duration = "5m"', "int = 5", "no par time"),
+        ('Duration = "5m"', "Secret", "no par time"),
+        ("## Validation\n", "## Diagnosis\n", "does not show its fault"),
+        ("\n### It is mended", "\n## Diagnosis\n\n### It is mended", "does not show its fault"),
+    ],
+)
+def test_what_a_drill_lacks(before: str, after: str, says: str) -> None:
+    page, _ = notebook.parse(DRILL.replace(before, after), "runbooks/down.md")
+    assert page is not None
+    assert says in lacks(page) if says else lacks(page) == ""

@@ -127,12 +127,18 @@ def test_a_statement_is_of_one_training_record_only() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes",
-    [{}, {"hints": 2}, {"wrong": ("a", "b")}, {"diagnosed": None}, {"mended": 247.0, "hints": 1}, {"mended": 900.0}],
+    ("changes", "lost"),
+    [
+        ({}, []),
+        ({"hints": 2}, [("2 hints", 20)]),
+        ({"wrong": ("a", "b")}, [("2 wrong changes", 30)]),
+        ({"diagnosed": None}, [("no right diagnosis before it was mended", 10)]),
+        ({"mended": 180.0, "hints": 1}, [("1 hint", 10), ("1m 00s over par", 10)]),
+        ({"mended": 9000.0}, [("2h 28m over par", 40)]),
+    ],
 )
-def test_what_took_points_adds_up(changes: dict[str, object]) -> None:
-    drilled = replace(GOOD, **changes)  # type: ignore[arg-type]
-    assert round(100 - sum(points for _, points in drilled.lost())) == drilled.points
+def test_what_took_points(changes: dict[str, object], lost: list[tuple[str, float]]) -> None:
+    assert list(replace(GOOD, **changes).lost()) == lost  # type: ignore[arg-type]
 
 
 def test_a_drill_that_was_not_mended_lost_nothing_there_is_to_tell() -> None:

@@ -1,7 +1,8 @@
 """Take the records of an export into this project's folder.
 
 Each comes in whole, after it was compared with its seal and with export.json. A run that is here already is left as it
-is; one that is here with another seal is refused. Exit code 1 if any was refused.
+is; one that is here with another seal is refused. What was said of a record (a review, a training record, a sign-off)
+comes along, unless something else is here. Exit code 1 if any was refused.
 """
 
 import argparse
@@ -28,7 +29,7 @@ def execute(options: argparse.Namespace) -> int:
         common.print_json([asdict(one) for one in found])
         return 1 if count["refused"] else 0
     for one in found:
-        if one.result != "imported":
+        if one.result != "imported" or one.why:
             say(f"{one.run}: {one.result}{': ' if one.why else ''}{one.why}")
     say(f"{count['imported']} imported, {count['there already']} there already, {count['refused']} refused")
     return 1 if count["refused"] else 0

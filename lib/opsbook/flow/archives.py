@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -108,11 +108,13 @@ def import_records(settings: Settings, archive: Path, tell: Callable[[int, int],
             # One by one, thousands of small files would take minutes.
             os.sync()
             runs = sorted({*unpacking.runs, *told.records})
-            found = [adopt.adopt(settings.records, staged, told, run) for run in runs]
-            for each in found:
-                if each.result != "refused":
-                    beside.take_in(settings.records, staged, each.run)
-            return found
+            return [_taken_in(settings, staged, adopt.adopt(settings.records, staged, told, run)) for run in runs]
     except OSError as error:
         said = f"Nothing can be imported into {settings.records}: {error.strerror or error}."
         raise InputError(said, "Correct that folder, or records in opsbook.toml.") from error
+
+
+def _taken_in(settings: Settings, staged: Path, found: adopt.Imported) -> adopt.Imported:
+    """The same with what is said of the run, which comes in behind its record."""
+    record = store.exact(settings.records, found.run) if found.result != "refused" else None
+    return replace(found, why=beside.take_in(settings.records, staged, record)) if record else found

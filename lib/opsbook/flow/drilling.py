@@ -45,8 +45,9 @@ def finish(settings: Settings, run: str, feedback: Feedback | None) -> Drilled:
     if (there := trained.path(settings.records, record.id)).exists():
         return trained.read(there)
     now = progress(settings, record, datetime.now(UTC))
-    if record.state != "sealed" or now.started is None:
-        why = "it goes on" if record.state != "sealed" else "its fault never showed"
+    if record.state != "sealed" or now.started is None or not now.par:
+        lacks = "its fault never showed" if now.started is None else "it had no par time"
+        why = lacks if record.state == "sealed" else "it goes on"
         raise InputError(f"{run} leaves no training record: {why}.", "opsbook records show says more.")
     drilled = Drilled(
         kind="training",

@@ -81,6 +81,14 @@ def record_problem(settings: Settings, drilled: Drilled) -> str:
     return ""
 
 
+def proved(settings: Settings, drilled: Drilled, known: Signers | None) -> bool:
+    """Whether its record bears a drill out, and either says the same itself or somebody signed that it did."""
+    if record_problem(settings, drilled):
+        return False
+    signed = verdict(settings, trained.path(settings.records, drilled.run), drilled, known).good
+    return signed or not _derived_problem(settings, drilled)
+
+
 def _derived_problem(settings: Settings, drilled: Drilled) -> str:
     """Why the record does not say what the training record says; nothing if both say the same.
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from opsbook.errors import InputError
-from opsbook.flow.sign_offs import record_problem
+from opsbook.flow.sign_offs import proved
+from opsbook.flow.signing import known_signers
 from opsbook.flow.watching import under_way
 from opsbook.model.now import Now
 from opsbook.model.runbook import Runbook
@@ -43,13 +44,15 @@ def _run(record: store.Record, told: Mapping[str, Any], shows: Mapping[str, str]
 
 
 def drills(settings: Settings, runbooks: Iterable[Runbook], shows: Mapping[str, str]) -> dict[str, Drilled]:
-    """The last drill of each page: its own, or one that it mends. One that its record does not bear out is none."""
+    """The last drill of each page: its own, or one that it mends. One that nothing proves is none."""
+    known = known_signers(settings)
     mended = {each.name: (each.name, *each.front.drill.solved_by) for each in runbooks if each.front.drill}
     last: dict[str, Drilled] = {}
     for each in sorted(trained.every(settings.records), key=lambda drilled: drilled.run, reverse=True):
         new = [name for name in mended.get(each.drill, ()) if name not in last]
-        if new and shows.get(each.environment, "summary") != "none" and not record_problem(settings, each):
-            last.update(dict.fromkeys(new, each))
+        if new and shows.get(each.environment, "summary") != "none":
+            with suppress(*_BROKEN):
+                last.update(dict.fromkeys(new, each) if proved(settings, each, known) else {})
     return last
 
 

@@ -1,6 +1,8 @@
 """What makes a page a drill: a par time, and a Validation that shows the fault and then waits until it is mended."""
 
-from opsbook.model.runbook import Role, Runbook, Step
+from opsbook.model.front import span_seconds
+from opsbook.model.parameter import Parameter
+from opsbook.model.runbook import Runbook, Step
 
 PAR = "par"
 """Parameter of a drill: its par time."""
@@ -8,18 +10,27 @@ PAR = "par"
 
 def checks(runbook: Runbook) -> list[Step]:
     """The steps of its Validation: the first shows the fault, the last waits until it is mended."""
-    return [step for step in runbook.forward() if step.role is Role.READ and not step.prerequisite]
+    return [step for step in runbook.forward() if step.section.lower() == "validation"]
 
 
 def par(runbook: Runbook) -> str:
     """The par time as it is written; nothing without one."""
-    return next((str(each.default) for each in runbook.parameters if each.name == PAR), "")
+    known = {each.name: each for each in runbook.parameters}
+    found = known.get(PAR)
+    return "" if found is None or found.default is None else str(found.default)
 
 
 def lacks(runbook: Runbook) -> str:
     """What keeps a drill from being one, in a sentence; nothing if nothing does."""
-    if not par(runbook):
+    if not any(_is_par(each) for each in runbook.parameters):
         return f'it has no par time; give it a parameter {PAR}: Duration = "5m"'
     if len(checks(runbook)) < 2:
         return "it does not show its fault first; its Validation needs two steps, one that shows it and one that waits"
     return ""
+
+
+def _is_par(parameter: Parameter) -> bool:
+    """Whether it is a time that whoever starts the drill need not give."""
+    if (parameter.name, parameter.base) != (PAR, "duration") or parameter.many or parameter.default is None:
+        return False
+    return span_seconds(str(parameter.default)) > 0

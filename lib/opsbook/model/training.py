@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from opsbook.model.text import duration, number_of
 
@@ -14,11 +16,14 @@ HINT, WRONG, UNDIAGNOSED, LATE = 10, 15, 10, 40
 mended, and, growing from par time to the end, for being late."""
 
 
+_Seconds = Annotated[float, Field(ge=0, lt=1e9, allow_inf_nan=False)]
+
+
 @dataclass(frozen=True)
 class Feedback:
     """What the trainee says at the end: one key, 1 (bad) to 5 (good), and a sentence."""
 
-    key: int
+    key: Annotated[int, Field(ge=1, le=5)]
     text: str
 
 
@@ -40,10 +45,10 @@ class Drilled:
     operator: str
     started: str
     ended: str
-    par: float
-    diagnosed: float | None
-    mended: float | None
-    hints: int
+    par: _Seconds
+    diagnosed: _Seconds | None
+    mended: _Seconds | None
+    hints: Annotated[int, Field(ge=0)]
     wrong: tuple[str, ...]
     feedback: Feedback | None = None
 

@@ -20,7 +20,7 @@ _LEVELS = "archive/records"
 
 @dataclass(frozen=True)
 class Imported:
-    """What became of a run: imported, there already, or refused and why."""
+    """What became of a run: imported, there already, or refused; `why`, or why not all that was said of it came in."""
 
     run: str
     result: str

@@ -3,18 +3,22 @@
 Each lies in a folder of the records by what it is, and is named by the run. Who reads one looks at its signature anew.
 """
 
-import os
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from opsbook import files
+from opsbook.errors import InputError
+from opsbook.record import store, trained
+from opsbook.record.trained import TRAINING
 
-REVIEWS, TRAINING = "reviews", "training"
+REVIEWS = "reviews"
 
 LARGEST = 1024 * 1024
 """Bytes. Nobody writes more about a run."""
 
-_SUFFIXES = {REVIEWS: (".sig", ".json"), TRAINING: (".json", ".sign-off.sig", ".sign-off")}
+_SAID = ".json"
+_SUFFIXES = {REVIEWS: (".sig", _SAID), TRAINING: (_SAID, ".sign-off.sig", ".sign-off")}
 """Of each folder, in the order in which they are written: a signature before what it signs."""
 
 
@@ -34,17 +38,50 @@ def _of(folder: Path, run: str) -> list[Path]:
     return [path for path in paths if files.is_plain(path) and path.stat().st_size <= LARGEST]
 
 
-def take_in(records: Path, staged: Path, run: str) -> None:
-    """Move what is said of a run from a staging folder to its place. Raises OSError.
+def take_in(records: Path, staged: Path, record: store.Record) -> str:
+    """Move what is said of a record from a staging folder to its place; why not all of it, empty if it is.
 
     What is here stays: where it is something else than what comes, nothing of that folder comes in.
     """
-    for folder in _SUFFIXES:
-        coming = {records / folder / path.name: path for path in _of(staged / folder, run)}
-        new = {target: path for target, path in coming.items() if not os.path.lexists(target)}
-        if any(target not in new and target.read_bytes() != path.read_bytes() for target, path in coming.items()):
-            continue
-        for target, path in new.items():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            path.rename(target)
-            files.sync_folder(target.parent)
+    return "; ".join(filter(None, (_folder(records / name, staged / name, record) for name in _SUFFIXES)))
+
+
+def _folder(here: Path, staged: Path, record: store.Record) -> str:
+    """One kind of what is said."""
+    coming = _of(staged, record.id)
+    try:
+        return _moved(here, staged, record, coming) if coming else ""
+    except OSError as error:
+        return f"{here.name}/ cannot take anything in: {error.strerror or error}"
+
+
+def _moved(here: Path, staged: Path, record: store.Record, coming: list[Path]) -> str:
+    """Raises OSError."""
+    run, seal = record.id, files.sha256(record.folder / store.SEAL)
+    if not _is_of(staged / f"{run}{_SAID}", run, seal):
+        return f"{here.name}/{run}{_SAID} says nothing of this record"
+    here.mkdir(exist_ok=True)
+    present = [path for path in coming if (here / path.name).is_symlink() or (here / path.name).exists()]
+    if any(not _same(path, here / path.name) for path in present):
+        return f"{here.name}/{run}{_SAID} is here already, and is another one"
+    for path in coming:
+        if path not in present:
+            files.name_anew(path, here / path.name)
+    files.sync_folder(here)
+    return ""
+
+
+def _same(first: Path, second: Path) -> bool:
+    return files.is_plain(second) and files.sha256(first) == files.sha256(second)
+
+
+def _is_of(path: Path, run: str, seal: str) -> bool:
+    """Whether a file says something of this run, as it is sealed now."""
+    try:
+        if path.parent.name == TRAINING:
+            found = trained.read(path)
+            return (found.run, found.seal) == (run, seal)
+        told = json.loads(path.read_bytes())
+        return isinstance(told, dict) and (told.get("run"), told.get("seal")) == (run, seal)
+    except (OSError, InputError, ValueError, RecursionError):
+        return False

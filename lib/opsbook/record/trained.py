@@ -11,7 +11,9 @@ from opsbook.errors import InputError
 from opsbook.model.effect import canonical
 from opsbook.model.text import nearest
 from opsbook.model.training import Drilled
-from opsbook.record.beside import TRAINING
+
+TRAINING = "training"
+"""Folder below the records: a sealed record does not change, so what a drill was worth lies beside it."""
 
 _DRILLED = TypeAdapter(Drilled)
 

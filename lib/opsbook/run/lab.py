@@ -82,7 +82,7 @@ class Lab:
                 stderr=said,
                 start_new_session=True,
             )
-        order = {"private": str(self.private), "port": self._wanted.port, "token": self.token}
+        order = {"port": self._wanted.port, "token": self.token}
         assert self._server.stdin is not None
         with contextlib.suppress(OSError):
             self._server.stdin.write((json.dumps(order) + "\n").encode())

@@ -47,21 +47,32 @@ _STOP_LIMIT = 15.0
 
 def main() -> None:
     """Serve until somebody ends it."""
-    order = json.loads(sys.stdin.readline())
-    private = Path(order["private"])
+    private = Path(os.environ["JUPYTER_DATA_DIR"]).parent
     alone = threading.Event()
+    # JupyterLab puts a handler of its own in its place, once it is ready for it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    try:
+        _serve(private, alone)
+    finally:
+        _end_all(os.environ[spare.MARK])
+        if alone.is_set():
+            spare.remove(private)
+
+
+def _serve(private: Path, alone: threading.Event) -> None:
+    """Take the order, and serve until the end."""
+    line = sys.stdin.readline()
+    if not line:
+        alone.set()
+        return
+    order = json.loads(line)
     threading.Thread(target=_watch, args=(private, alone), daemon=True).start()
     tempfile.tempdir = str(private)  # Jupyter makes an empty folder for settings in here, and reads no other
     _write_settings()
     from jupyterlab.labapp import LabApp
 
     adopt_orphans()
-    try:
-        LabApp.initialize_server(argv=[], config=_config(order, private)).start()
-    finally:
-        _end_all(os.environ[spare.MARK])
-        if alone.is_set():
-            spare.remove(private)
+    LabApp.initialize_server(argv=[], config=_config(order, private)).start()
 
 
 def _end_all(lab: str) -> None:

@@ -55,7 +55,9 @@ def check(settings: Settings, names: Sequence[str]) -> list[Problem]:
     A name may also be a path. Raises InputError.
     """
     problems = checks.check(settings, names)
-    return problems if names else [*problems, *training_plan.problems(settings, entries(settings))]
+    if names or not training_plan.exists(settings):
+        return problems
+    return sorted([*problems, *training_plan.problems(settings, entries(settings))])
 
 
 def find(settings: Settings, name: str) -> Path:

@@ -164,7 +164,9 @@ def _solvers(runbook: Runbook, known: Known) -> Found:
 
 def _clock(runbook: Runbook, _: Known) -> Found:
     """F007: a drill has what its clock needs."""
-    if runbook.front.drill is not None and (lacking := lacks(runbook)):
+    # Where nobody could read the parameters, that is said already.
+    unread = runbook.parameters_cell is not None and not runbook.parameters
+    if runbook.front.drill is not None and not unread and (lacking := lacks(runbook)):
         yield at(runbook, front_line(runbook, "drill"), "F007", f"the drill cannot be started: {lacking}")
 
 
