@@ -4,7 +4,7 @@ import json
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,7 @@ class Notebook:
 
     def __init__(self, page: Any, lab: Opened) -> None:
         self.page = page
+        self._runs: Callable[[], bool] = lambda: True
         self.asked: list[str] = []
         self.wrong: list[str] = []
         page.on("request", lambda request: self.asked.append(request.url))
@@ -74,11 +75,19 @@ class Notebook:
 
     def run(self, text: str) -> None:
         """Run one cell, and leave it going on."""
+        self._started(self.cell(text))
         self.cell(text).locator(".jp-InputArea-editor").click()
         self.page.keyboard.press("Control+Enter")
 
     def run_all(self) -> None:
+        self._started(self.page.locator(".jp-CodeCell").first)
         self.menu("Run", "Run All Cells")
+
+    def _started(self, cell: Any) -> None:
+        """A cell is about to run: its prompt is another one as soon as it does."""
+        prompt = cell.locator(".jp-InputArea-prompt").first
+        before = prompt.inner_text()
+        self._runs = lambda: prompt.inner_text() != before
 
     def menu(self, name: str, entry: str) -> None:
         self.page.get_by_role("menuitem", name=name, exact=True).click()
@@ -115,7 +124,7 @@ class Notebook:
 
     def wait(self, seconds: float = 120.0) -> None:
         """Until no cell runs or waits to run."""
-        self.page.wait_for_timeout(500)
+        until(lambda: self.page.wait_for_timeout(20) or self._runs(), "the start of the cell")
         going = self.page.locator(".jp-InputArea-prompt", has_text="*")
         until(lambda: self.page.wait_for_timeout(50) or going.count() == 0, "the end of all cells", seconds)
 

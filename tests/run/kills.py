@@ -23,7 +23,7 @@ from tests.soak.target import LOCK, NAMES, PLAYED, PLAYED_ON, TOGETHER, Target
 from opsbook.cli.main import main as command_line
 from opsbook.model.event import Event
 from opsbook.record import journal
-from tests.conftest import processes_of, until
+from tests.conftest import left_of, processes_of, until
 
 GONE = 5.0
 """Seconds after a kill in which every process of the run has to be gone."""
@@ -147,7 +147,7 @@ class Trial:
         """Seconds until no process of the run was left, and none of its private folders."""
         started = time.monotonic()
         private = Path(self._project.env["XDG_RUNTIME_DIR"])
-        while left := [*_left(self._run), *private.iterdir()]:
+        while left := [*left_of(self._run), *private.iterdir()]:
             assert time.monotonic() - started < GONE, f"left behind {GONE:g} s after the kill: {left}"
             time.sleep(0.02)
         return time.monotonic() - started
@@ -375,13 +375,3 @@ def _named(text: str) -> str:
 
 def _plays(process: psutil.Process) -> bool:
     return any(Path(word).name == "ansible-playbook" for word in process.cmdline()[:2])
-
-
-def _left(run: str) -> list[psutil.Process]:
-    """Living processes of a run: those with its mark, and its keeper, which has its id as an argument."""
-    keepers = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if "opsbook.run.keeper" in process.cmdline() and run in process.cmdline():
-                keepers.append(process)
-    return [*processes_of(run), *keepers]

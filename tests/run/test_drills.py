@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from opsbook.record import store
 from tests.conftest import POLICY, Project, Result, Terminal, until
 
 pytestmark = pytest.mark.slow
@@ -185,6 +186,7 @@ def test_a_fault_that_does_not_show(made: Project) -> None:
 def test_going_on_with_a_drill_does_not_turn_its_clock_back(made: Project) -> None:
     run = told(made, "start", "broken", "--par", "1s")["run"]
     state(made, "failed")
+    until(lambda: store.find(made.root / "records", run).state == "sealed", "the end of its run")
     (made.root / "file").write_text("good\n")
     ok(made.opsbook("resume", run, "--accept-changes"))
     first = told(made, "stop", code=1)

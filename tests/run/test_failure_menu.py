@@ -304,6 +304,8 @@ def test_three_end_every_process_and_the_next_ends_the_question(project: Project
     run = project.records()[-1].name
     kernel = told(project, "kernel-started")[0]["pid"]
     pane.key("C-c")
+    # Two signals at once would be one.
+    until(lambda: len(told(project, "cancel-requested")) == 2, "the second")
     pane.key("C-c")
     pane.wait_for("Roll back what was changed?")
     assert kernel not in [process.pid for process in processes_of(run)]

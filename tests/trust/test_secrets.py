@@ -2,6 +2,7 @@
 
 import json
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -48,13 +49,21 @@ def test_a_program_gives_the_secret_and_again_on_resume(project: Project) -> Non
 
 def test_a_program_is_asked_again_where_a_run_waited_for_its_lock(project: Project) -> None:
     provider(project, 'echo $(($(cat count 2>/dev/null || echo 0) + 1)) > count; echo short-lived-$(cat count) "$2"')
-    project.page(PAGE.replace("cat >> used", "cat >> used; sleep 7"), "first", 'lock: ["{environment}"]\n')
+    project.page(
+        PAGE.replace("cat >> used", "cat >> used; until test -e go; do sleep 0.05; done"),
+        "first",
+        'lock: ["{environment}"]\n',
+    )
     project.page(PAGE, "second", 'lock: ["{environment}"]\n')
     first = project.start("run", "first", "-e", "dev")
     project.wait_for_event("locked")
-    ok = project.opsbook("run", "second", "-e", "dev", "--wait")
-    assert ok.code == 0, ok.out + ok.err
+    second = project.start("run", "second", "-e", "dev", "--wait")
+    project.wait_for_event("waiting-for-lock")
+    time.sleep(6)  # what was fetched less than 5 s ago is used
+    project.write("go", "")
     first.communicate(timeout=60)
+    said = second.communicate(timeout=60)[0]
+    assert second.returncode == 0, said
     used = (project.root / "used").read_text().split("\n")
     assert used[:2] == ["short-lived-1 the cache", "short-lived-3 the cache"]
 

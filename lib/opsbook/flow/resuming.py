@@ -50,6 +50,8 @@ class Stopped:
 def stopped(settings: Settings, wanted: str) -> Stopped:
     """A run that stopped, read from its record. Raises InputError, or Refused if it goes on."""
     record = store.find(settings.records, wanted)
+    if record.state == "running" and store.let_go(record.folder):
+        record = store.find(settings.records, record.id)
     if record.state == "running":
         raise Refused(f"{record.id} still runs.", f"Watch it: opsbook attach {record.id}")
     if record.folder.parent.name == store.QUARANTINE:

@@ -131,6 +131,8 @@ class Watched:
     def finished(self) -> Finished:
         """How the run ended; lost if it did not."""
         record = self._found()
+        # Its locks are given back after its seal: whoever goes on now may want them.
+        store.let_go(record.folder)
         told = record.glance()
         if self.end is None:
             return Finished(record.id, record.folder, self._lost(told), sealed=False, told=told)

@@ -2,7 +2,9 @@
 
 import contextlib
 import fcntl
+import json
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,13 @@ PAGE = "index.html"
 QUARANTINE = "quarantine"
 PARTS = ("effects", "outputs", "inbox", "approvals")
 """Folders that every record has."""
+
+_SECOND = len("20261120T181203Z")
+_LINE = 1024 * 1024
+"""Bytes that are read of a journal's first line."""
+
+_TRIES, _PAUSE = 100, 0.02
+"""How often, and seconds between, it is looked whether the last process of a run has ended."""
 
 DAMAGED = "damaged"
 """Outcome of a record that cannot be read."""
@@ -151,7 +160,8 @@ def find(root: Path, wanted: str) -> Record:
     """The record with this id, unique prefix, or `last`. Raises InputError."""
     known = list(records(root))
     if wanted == "last" and known:
-        return known[0]
+        # An id has the second alone, and short runs may begin in one.
+        return max((each for each in known if each.id[:_SECOND] == known[0].id[:_SECOND]), key=_begun)
     matches = [r for r in known if r.id == wanted] or [r for r in known if r.id.startswith(wanted)]
     if len(matches) == 1:
         return matches[0]
@@ -160,6 +170,15 @@ def find(root: Path, wanted: str) -> Record:
             f"{wanted} fits {len(matches)} runs: {', '.join(m.id for m in matches[:5])}.", "Write more of it."
         )
     raise InputError(f"There is no run {wanted}.", _absent(root, wanted, known))
+
+
+def _begun(record: Record) -> str:
+    """The time of its first event, as it is written there."""
+    try:
+        with (record.folder / journal.NAME).open("rb") as lines:
+            return str(json.loads(lines.readline(_LINE))["time"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return ""
 
 
 def _absent(root: Path, wanted: str, known: list[Record]) -> str:
@@ -175,6 +194,15 @@ def _state(folder: Path) -> str:
     if os.path.lexists(folder / SEAL):
         return "sealed"
     return "running" if alive(folder / journal.NAME) else "lost"
+
+
+def let_go(folder: Path) -> bool:
+    """Whether nobody carries out the run of this record any more; its last process gets a moment to end."""
+    for _ in range(_TRIES):
+        if not alive(folder / journal.NAME):
+            return True
+        time.sleep(_PAUSE)
+    return False
 
 
 def alive(path: Path) -> bool:
