@@ -15,9 +15,8 @@ def checks(runbook: Runbook) -> list[Step]:
 
 def par(runbook: Runbook) -> str:
     """The par time as it is written; nothing without one."""
-    known = {each.name: each for each in runbook.parameters}
-    found = known.get(PAR)
-    return "" if found is None or found.default is None else str(found.default)
+    found = (each.default for each in runbook.parameters if each.name == PAR and each.default is not None)
+    return str(next(found, ""))
 
 
 def lacks(runbook: Runbook) -> str:

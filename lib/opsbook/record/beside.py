@@ -4,6 +4,7 @@ Each lies in a folder of the records by what it is, and is named by the run. Who
 """
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -61,7 +62,7 @@ def _moved(here: Path, staged: Path, record: store.Record, coming: list[Path]) -
     if not _is_of(staged / f"{run}{_SAID}", run, seal):
         return f"{here.name}/{run}{_SAID} says nothing of this record"
     here.mkdir(exist_ok=True)
-    present = [path for path in coming if (here / path.name).is_symlink() or (here / path.name).exists()]
+    present = [path for path in coming if os.path.lexists(here / path.name)]
     if any(not _same(path, here / path.name) for path in present):
         return f"{here.name}/{run}{_SAID} is here already, and is another one"
     for path in coming:

@@ -174,10 +174,13 @@ def find(root: Path, wanted: str) -> Record:
 
 def _begun(record: Record) -> str:
     """The time of its first event, as it is written there."""
+    path = record.folder / journal.NAME
+    if not is_plain(path):
+        return ""
     try:
-        with (record.folder / journal.NAME).open("rb") as lines:
+        with path.open("rb") as lines:
             return str(json.loads(lines.readline(_LINE))["time"])
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return ""
 
 

@@ -41,6 +41,24 @@ Example = str | Mapping[str, str]
 """Part of a page, from its first H2 on; or a whole page, from its front matter on; or several files by path."""
 
 
+PAGE = """\
+---
+title: Restart the cache
+kind: maintenance
+owner: platform
+reviewed: 2026-11-20
+---
+
+# Restart the cache
+
+## Steps
+
+### Restart it
+Restart the cache on every host, one after the other.
+"""
+"""A whole page in which nothing is wrong, for examples."""
+
+
 @dataclass(frozen=True)
 class Rule:
     """One rule as the reference shows it.

@@ -1,6 +1,6 @@
 """D: the form of a document; P: its parameters cell. Found while it is read (catalog, notebook, parameters)."""
 
-from opsbook.source.rules.base import Rule
+from opsbook.source.rules.base import PAGE, Rule
 
 _PARAMETERS = """\
 ## Parameters
@@ -17,22 +17,6 @@ _PYTHON = """\
 ```python timeout=60
 print(1 + 1)
 ```
-"""
-
-_PAGE = """\
----
-title: Restart the cache
-kind: maintenance
-owner: platform
-reviewed: 2026-11-20
----
-
-# Restart the cache
-
-## Steps
-
-### Restart it
-Restart the cache on every host.
 """
 
 RULES = (
@@ -82,8 +66,8 @@ RULES = (
         name="name-taken",
         text="Two documents have the same name.",
         why="A document is called by its file's name, whatever folder it is in; so it would be luck which one runs.",
-        bad={"runbooks/restart.md": _PAGE, "runbooks/cache/restart.md": _PAGE},
-        good={"runbooks/restart.md": _PAGE, "runbooks/cache/restart-cache.md": _PAGE},
+        bad={"runbooks/restart.md": PAGE, "runbooks/cache/restart.md": PAGE},
+        good={"runbooks/restart.md": PAGE, "runbooks/cache/restart-cache.md": PAGE},
     ),
     Rule(
         code="D006",
@@ -91,23 +75,23 @@ RULES = (
         text="The document cannot be read: it is no file, nobody may read it, or its code is nested too deeply.",
         why="What cannot be read cannot be checked, and will not run.",
         bad={"runbooks/restart.md/notes.txt": "A folder has the name of a page.\n"},
-        good={"runbooks/restart.md": _PAGE},
+        good={"runbooks/restart.md": PAGE},
     ),
     Rule(
         code="D007",
         name="bad-name",
         text="The file's name is not made of letters, digits, `-` and `_`, or has more than 80 of them.",
         why="It becomes part of commands to copy, of a run's id and of the names of folders.",
-        bad={"runbooks/restart the cache.md": _PAGE},
-        good={"runbooks/restart-the-cache.md": _PAGE},
+        bad={"runbooks/restart the cache.md": PAGE},
+        good={"runbooks/restart-the-cache.md": PAGE},
     ),
     Rule(
         code="D008",
         name="not-utf-8",
         text="The file is not UTF-8.",
         why="Another encoding cannot be told for sure; a guess would change what a command says.",
-        bad={"runbooks/restart.md": _PAGE.replace("on every host", "in Z\udcfcrich")},
-        good={"runbooks/restart.md": _PAGE.replace("on every host", "in Zürich")},
+        bad={"runbooks/restart.md": PAGE.replace("on every host", "in Z\udcfcrich")},
+        good={"runbooks/restart.md": PAGE.replace("on every host", "in Zürich")},
     ),
     Rule(
         code="D009",

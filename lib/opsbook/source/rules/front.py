@@ -5,23 +5,7 @@ import string
 from opsbook.model.drill import lacks
 from opsbook.model.runbook import Runbook
 from opsbook.model.text import nearest
-from opsbook.source.rules.base import Found, Known, Rule, at, front_line
-
-_GOOD = """\
----
-title: Restart the cache
-kind: maintenance
-owner: platform
-reviewed: 2026-11-20
----
-
-# Restart the cache
-
-## Steps
-
-### Restart it
-Restart the cache on every host, one after the other.
-"""
+from opsbook.source.rules.base import PAGE, Found, Known, Rule, at, front_line
 
 _DRILL = """\
 ---
@@ -87,7 +71,7 @@ wait_until("the cache runs", runs, timeout=3 * par)
 command(["systemctl", "start", "cache"], idempotent=True)
 ```
 """
-_PAGES = {"runbooks/cache-down.md": _DRILL, "runbooks/restart-cache.md": _GOOD}
+_PAGES = {"runbooks/cache-down.md": _DRILL, "runbooks/restart-cache.md": PAGE}
 
 RULES = (
     Rule(
@@ -95,16 +79,16 @@ RULES = (
         name="front-matter-unreadable",
         text="The front matter is not YAML, is no list of keys, or has no closing `---`.",
         why="Nothing of it would count: no owner, no lock, no rollback.",
-        bad=_GOOD.replace("kind: maintenance", "kind: [maintenance"),
-        good=_GOOD,
+        bad=PAGE.replace("kind: maintenance", "kind: [maintenance"),
+        good=PAGE,
     ),
     Rule(
         code="F002",
         name="unknown-key",
         text="A key of the front matter is neither opsbook's nor one of MkDocs.",
         why="A key with a slip in it does nothing, and nobody notices: `rolback: automatic` rolls nothing back.",
-        bad=_GOOD.replace("owner:", "Owner:"),
-        good=_GOOD,
+        bad=PAGE.replace("owner:", "Owner:"),
+        good=PAGE,
         fix="A known key in other case, or with hyphens for underscores, is written as it should be.",
     ),
     Rule(
@@ -112,8 +96,8 @@ RULES = (
         name="bad-value",
         text="A key of the front matter has a value that it cannot take.",
         why="The whole key would be ignored.",
-        bad=_GOOD.replace("kind: maintenance", "kind: Maintenance"),
-        good=_GOOD,
+        bad=PAGE.replace("kind: maintenance", "kind: Maintenance"),
+        good=PAGE,
         fix="A `kind` or `rollback` in other case is written in lower case.",
     ),
     Rule(
@@ -121,16 +105,16 @@ RULES = (
         name="lock-name",
         text="A lock names, in braces, what is no parameter of the page, or a secret one.",
         why="A lock's name is made before the run from `{environment}` and the parameters; it is shown to everybody.",
-        bad=_GOOD.replace("reviewed:", 'lock: ["{environment}/{cache}"]\nreviewed:'),
-        good=_GOOD.replace("reviewed:", 'lock: ["{environment}/cache"]\nreviewed:'),
+        bad=PAGE.replace("reviewed:", 'lock: ["{environment}/{cache}"]\nreviewed:'),
+        good=PAGE.replace("reviewed:", 'lock: ["{environment}/cache"]\nreviewed:'),
     ),
     Rule(
         code="F005",
         name="late-front-matter",
         text="Blank lines stand before the front matter.",
         why="Front matter begins on the first line, or it is text like any other.",
-        bad="\n" + _GOOD,
-        good=_GOOD,
+        bad="\n" + PAGE,
+        good=PAGE,
         fix="The blank lines are removed.",
     ),
     Rule(

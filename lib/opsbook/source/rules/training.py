@@ -1,22 +1,6 @@
 """T: the training plan. It is read, and compared with the pages, in source/training_plan.py."""
 
-from opsbook.source.rules.base import Rule
-
-_PAGE = """\
----
-title: Restart the cache
-kind: maintenance
-owner: platform
-reviewed: 2026-11-20
----
-
-# Restart the cache
-
-## Steps
-
-### Restart it
-Restart the cache on every host, one after the other.
-"""
+from opsbook.source.rules.base import PAGE, Rule
 
 _PLAN = """\
 roles:
@@ -25,7 +9,7 @@ people:
   ann: {roles: [on-call]}
 """
 
-_GOOD = {"runbooks/restart-cache.md": _PAGE, "training.yml": _PLAN}
+_GOOD = {"runbooks/restart-cache.md": PAGE, "training.yml": _PLAN}
 
 RULES = (
     Rule(
