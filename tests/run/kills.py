@@ -111,7 +111,7 @@ class Trial:
 
     def _kill_from_outside(self, kill: Kill, runner: int) -> None:
         """Wait for the moment, then kill."""
-        until(lambda: self._reached(kill), str(kill))
+        until(lambda: self._reached(kill), str(kill), 120)
         time.sleep(kill.jitter)
         pid = until(lambda: self._victim(kill.victim, runner), kill.victim)
         psutil.Process(pid).kill()

@@ -329,5 +329,5 @@ def test_a_terminal_sees_that_it_goes_on_and_ctrl_c_ends_it(page: Project) -> No
         begun = time.monotonic()
         terminal.process.send_signal(signal.SIGINT)
         assert terminal.wait() == 130, terminal.screen
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 20
     assert "Traceback" not in terminal.screen

@@ -186,14 +186,22 @@ def test_a_skipped_rollback_is_no_rollback(project: Project) -> None:
 
 
 def test_a_thread_refused_behind_the_last_cell_fails_the_run(project: Project) -> None:
-    body = "threading.Thread(target=lambda: (time.sleep(1), note('late'))).start()"
-    page(project, body)
+    body = """
+        def late():
+            while not os.path.exists("go"):
+                time.sleep(0.05)
+            note("late")
+
+        threading.Thread(target=late).start()
+    """
+    page(project, textwrap.dedent(body))
     path = project.root / "runbooks/page.md"
     path.write_text(
         path.read_text().replace("## Rollback", "### Third\n\n```python\n0\n```\n\n### Wait\nA moment.\n\n## Rollback")
     )
     terminal = Terminal(project.command("run", "page", "-e", "dev", "--yes"), project)
     terminal.wait_for("done/skip/problem")
+    (project.root / "go").touch()
     project.wait_for_event("effect-refused")
     terminal.type("done\n")
     assert terminal.wait() == 1, terminal.screen

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -86,8 +85,9 @@ def test_sigterm_to_a_resumed_run_leaves_it_resumable(project: Project) -> None:
     run = stopped(project, "command(['sleep', '2'])\ncommand(['sleep', '1'])\n" + STOP)
     process = project.start("resume", run, "--from", "second")
     project.wait_for_event("run-resumed")
-    until(lambda: [e for e in project.events() if e["type"] == "run-resumed"], "the event")
-    time.sleep(1.5)
+    # Until it listens again, the signal would be lost.
+    intents = lambda: [e["data"]["summary"] for e in project.events() if e["type"] == "effect-intent"]  # noqa: E731
+    until(lambda: intents().count("sleep 2") == 2, "the effect, once more")
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
     assert process.returncode in (3, 5)

@@ -70,9 +70,9 @@ def test_a_keeper_that_was_killed_is_replaced_and_leaves_nothing(private: Path) 
     keeper.kill()
     keeper.wait(10)
     taken = spare.take(run)
+    assert not kernel.is_running() or kernel.status() == psutil.STATUS_ZOMBIE
     assert not folder.exists()
     assert taken.private != folder
-    until(lambda: not kernel.is_running() or kernel.status() == psutil.STATUS_ZOMBIE, "the end of its kernel", 10)
     taken.control.close()
     taken.keeper.wait(10)
     os.close(taken.raw)

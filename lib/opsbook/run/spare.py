@@ -90,8 +90,16 @@ def abandon() -> None:
         assert found.keeper.stdout is not None
         found.keeper.stdout.close()
         if found.keeper.poll() is not None:
-            remove(found.private)
+            _clear(found)
         found.keeper.returncode = 0  # or Python would complain of a child that nobody waited for
+
+
+def _clear(left: Spare) -> None:
+    """What is left of one whose keeper was killed. Its kernel is nobody's child now, and may still write."""
+    from opsbook.run import tree
+
+    tree.end(1, left.run)
+    remove(left.private)
 
 
 def start(run: str) -> Spare:
