@@ -183,7 +183,10 @@ class Result:
 
 def _begun(record: Path) -> tuple[str, str, str]:
     """When a run began: its id has the second alone, and two short ones may begin in one."""
-    first = (record / "journal.jsonl").read_text(encoding="utf-8", errors="replace").partition("\n")[0]
+    first = ""
+    # It may be moved away meanwhile.
+    with contextlib.suppress(OSError), (record / "journal.jsonl").open(encoding="utf-8", errors="replace") as lines:
+        first = lines.readline()
     found = re.search(r'"time":\s*"([^"]+)"', first)
     return record.name[:16], found[1] if found else "", record.name
 

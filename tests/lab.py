@@ -125,6 +125,7 @@ class Notebook:
     def wait(self, seconds: float = 120.0) -> None:
         """Until no cell runs or waits to run."""
         until(lambda: self.page.wait_for_timeout(20) or self._runs(), "the start of the cell")
+        self._runs = lambda: True
         going = self.page.locator(".jp-InputArea-prompt", has_text="*")
         until(lambda: self.page.wait_for_timeout(50) or going.count() == 0, "the end of all cells", seconds)
 

@@ -202,6 +202,8 @@ def test_going_on_with_a_drill_does_not_turn_its_clock_back(made: Project) -> No
         (("start", "mend"), "There is no drill mend."),
         (("start", "broken", "-e", "prod"), "There is no environment prod."),
         (("start", "broken", "--par", "soon"), "par"),
+        (("start", "broken", "--par", "0s"), "0s is no par time"),
+        (("start", "broken", "--par", "20000d"), "20000d is no par time"),
         (("hint",), "No drill goes on."),
         (("stop", "--feedback", "good"), "does not begin with a number from 1 to 5"),
     ],

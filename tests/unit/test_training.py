@@ -109,6 +109,8 @@ par: Duration = "5m"  # Par time
         ('par: Duration = "5m"', "par: Duration", "no par time"),
         ('par: Duration = "5m"', "par: Duration | None = None", "no par time"),
         ("5m", "0s", "no par time"),
+        ("5m", "20000d", "no par time"),
+        ('par: Duration = "5m"  # Par time', "", "no par time"),
         ('Duration = "5m"', 'str = "soon"', "no par time"),
         ('Duration = "5m"', "int = 5", "no par time"),
         ('Duration = "5m"', "Secret", "no par time"),

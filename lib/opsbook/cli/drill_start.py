@@ -37,6 +37,7 @@ def execute(options: argparse.Namespace) -> int:
         raise InputError(f"Where is {page.name} to be?", "Name the environment: -e ENV.")
     wanted = flow.Request(page.name, where, {"par": options.par} if options.par else {})
     drafted = flow.draft(settings, wanted)
+    flow.check_par(page, drafted.bound.complete(page.name).values)
     if not drafted.environment.policy.sandbox:
         said = f"{where} is no sandbox, and a drill breaks things."
         raise InputError(said, "Name an environment marked sandbox: true.")

@@ -22,7 +22,7 @@ from opsbook.flow.drill_clock import Progress as DrillProgress
 from opsbook.flow.drill_clock import progress_of as drill_progress
 from opsbook.flow.drilling import diagnose, hint
 from opsbook.flow.drilling import finish as finish_drill
-from opsbook.flow.drills import drill, drills, told
+from opsbook.flow.drills import check_par, drill, drills, told
 from opsbook.flow.lab import Lab, Lesson, lesson, opened_lab
 from opsbook.flow.notebooks import run_notebook
 from opsbook.flow.publishing import publish, stale
@@ -79,6 +79,7 @@ __all__ = [
     "anchor",
     "ansible_bin",
     "certificate",
+    "check_par",
     "check_place",
     "decide",
     "diagnose",

@@ -77,7 +77,7 @@ def _stands(settings: Settings, record: store.Record) -> bool:
     if record.state == "running":
         return True
     now = progress(settings, record, datetime.now(UTC))
-    return now.started is not None or now.broken
+    return (now.started is not None and now.par > 0) or now.broken
 
 
 def progress(settings: Settings, record: store.Record, now: datetime) -> Progress:
@@ -151,9 +151,12 @@ def _since(
 ) -> Iterator[dict[str, object]]:
     """Real runs of other pages in the environment between these times, oldest first."""
     found = []
+    behind = f"{until.astimezone(UTC):%Y%m%dT%H%M%SZ}"
     for folder in store.newest(settings.records):
         if folder.name < drill_run:
             break
+        if folder.name[: len(behind)] > behind:
+            continue
         record = store.exact(settings.records, folder.name)
         told = record.glance() if record and record.id != drill_run else {}
         begun = datetime.fromisoformat(told["started"]) if told.get("started") else None

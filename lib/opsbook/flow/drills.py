@@ -1,7 +1,8 @@
 """The pages that are drills."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from opsbook.errors import InputError
 from opsbook.model import drill as rules
@@ -44,6 +45,14 @@ def drill(settings: Settings, name: str) -> Runbook:
     if name not in (known := names(settings)):
         raise InputError(f"There is no drill {name}. {nearest(name, known)}", _NAMES)
     return catalog.load(settings, name)
+
+
+def check_par(page: Runbook, parameters: Mapping[str, Any]) -> None:
+    """Raises InputError where a run of this drill with these parameters could never be judged."""
+    par = parameters.get(rules.PAR)
+    if par is None or not rules.is_time(str(par)):
+        said = f"{page.name} has no par time" if par is None else f"{par} is no par time"
+        raise InputError(f"{said}.", "A drill takes between a moment and seven days: --par 5m.")
 
 
 def about(page: Runbook) -> Drill:

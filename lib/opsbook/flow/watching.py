@@ -130,9 +130,9 @@ class Watched:
 
     def finished(self) -> Finished:
         """How the run ended; lost if it did not."""
+        # After its seal its locks are given back, and a record with a secret in it is moved away.
+        store.let_go(self._found().folder)
         record = self._found()
-        # Its locks are given back after its seal: whoever goes on now may want them.
-        store.let_go(record.folder)
         told = record.glance()
         if self.end is None:
             return Finished(record.id, record.folder, self._lost(told), sealed=False, told=told)

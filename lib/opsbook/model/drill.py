@@ -7,6 +7,9 @@ from opsbook.model.runbook import Runbook, Step
 PAR = "par"
 """Parameter of a drill: its par time."""
 
+_LONGEST = 7 * 86400
+"""Seconds. Nobody practises for longer."""
+
 
 def checks(runbook: Runbook) -> list[Step]:
     """The steps of its Validation: the first shows the fault, the last waits until it is mended."""
@@ -17,6 +20,11 @@ def par(runbook: Runbook) -> str:
     """The par time as it is written; nothing without one."""
     found = (each.default for each in runbook.parameters if each.name == PAR and each.default is not None)
     return str(next(found, ""))
+
+
+def is_time(text: str) -> bool:
+    """Whether a drill can have this par time. Raises ValueError for what is no time."""
+    return 0 < span_seconds(text) <= _LONGEST
 
 
 def lacks(runbook: Runbook) -> str:
@@ -32,4 +40,4 @@ def _is_par(parameter: Parameter) -> bool:
     """Whether it is a time that whoever starts the drill need not give."""
     if (parameter.name, parameter.base) != (PAR, "duration") or parameter.many or parameter.default is None:
         return False
-    return span_seconds(str(parameter.default)) > 0
+    return is_time(str(parameter.default))

@@ -47,7 +47,7 @@ _STOP_LIMIT = 15.0
 
 def main() -> None:
     """Serve until somebody ends it."""
-    private = Path(os.environ["JUPYTER_DATA_DIR"]).parent
+    private = Path(os.environ["OPSBOOK_LAB"]).parent
     alone = threading.Event()
     # JupyterLab puts a handler of its own in its place, once it is ready for it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))

@@ -1,5 +1,6 @@
 """F: the front matter. All but F004 are found while it is read (source/front.py)."""
 
+import re
 import string
 
 from opsbook.model.drill import lacks
@@ -149,7 +150,7 @@ def _solvers(runbook: Runbook, known: Known) -> Found:
 def _clock(runbook: Runbook, _: Known) -> Found:
     """F007: a drill has what its clock needs."""
     # Where nobody could read the parameters, that is said already.
-    unread = runbook.parameters_cell is not None and not runbook.parameters
+    unread = not runbook.parameters and re.search(r"(?m)^par\s*:", runbook.source)
     if runbook.front.drill is not None and not unread and (lacking := lacks(runbook)):
         yield at(runbook, front_line(runbook, "drill"), "F007", f"the drill cannot be started: {lacking}")
 
