@@ -26,7 +26,7 @@ class Outcome(StrEnum):
     """A person stopped it before its end, or did not want to go on with it."""
 
     REFUSED = "refused"
-    """Somebody else held the lock; nothing ran."""
+    """A lock, an approval, a window or a signature was missing; nothing ran."""
 
     CHECKED = "checked"
     """A run with --check came to its end; nothing was changed."""
@@ -54,7 +54,7 @@ class Exit(IntEnum):
     """Failed, not rolled back: changes are left behind, and the lock is kept."""
 
     REFUSED = 4
-    """Refused: somebody else holds the lock, or what was planned has changed."""
+    """Refused: a lock, an approval, a window or a signature is missing; or what was planned has changed."""
 
     STOPPED = 5
     """Stopped half-way, cancelled, or no room on the disk: opsbook resume goes on."""
