@@ -7,6 +7,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -113,13 +114,21 @@ class Another(Platform):
 
 
 @pytest.fixture
-def others_python(tmp_path: Path) -> Iterator[Path]:
+def place() -> Iterator[Path]:
+    """A folder that anybody can pass. Those of pytest are closed for others, and every session of it sees to that."""
+    with tempfile.TemporaryDirectory(prefix="opsbook-users-") as made:
+        Path(made).chmod(0o755)
+        yield Path(made)
+
+
+@pytest.fixture
+def others_python(place: Path) -> Path:
     """An interpreter that anybody can run, with everything that is installed here."""
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     base = Path("/usr/bin") / version
     if not base.exists():
         pytest.skip(f"there is no /usr/bin/{version} that another user could run")
-    home = tmp_path / "interpreter"
+    home = place / "interpreter"
     subprocess.run([str(base), "-m", "venv", "--without-pip", str(home)], check=True)
     here = Path(sys.executable).parent
     packages = home / "lib" / version / "site-packages"
@@ -133,19 +142,12 @@ def others_python(tmp_path: Path) -> Iterator[Path]:
         (home / "bin" / name).write_text(f"#!{home}/bin/python\n{script}", encoding="utf-8")
         (home / "bin" / name).chmod(0o755)
     shutil.copy(here / "caddy", home / "bin/caddy")
-    # pytest's folders are closed for others.
-    opened = [p for p in (tmp_path, *tmp_path.parents) if p.stat().st_uid == os.geteuid() and p.is_relative_to("/tmp")]
-    before = {p: stat.S_IMODE(p.stat().st_mode) for p in opened}
-    for folder in opened:
-        folder.chmod(before[folder] | 0o755)
-    yield home / "bin/python"
-    for folder, mode in before.items():
-        folder.chmod(mode)
+    return home / "bin/python"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else; others are tested as themselves")
-def test_as_an_ordinary_user(tmp_path: Path, others_python: Path) -> None:
-    home = tmp_path / "home"
+def test_as_an_ordinary_user(place: Path, others_python: Path) -> None:
+    home = place / "home"
     root = copied(home)
     platform = Another(root, free_base(), others_python)
     platform.move_ports()
@@ -200,8 +202,8 @@ class Shared(Another):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two other people")
-def test_one_goes_on_with_what_another_began(tmp_path: Path, others_python: Path) -> None:
-    root, team = tmp_path / "clone", tmp_path / "team"
+def test_one_goes_on_with_what_another_began(place: Path, others_python: Path) -> None:
+    root, team = place / "clone", place / "team"
     ada, grace = (Shared(root, others_python, uid, name) for uid, name in ((60001, "ada"), (60002, "grace")))
     for folder in (team, team / "records", team / "state", team / "work"):
         folder.mkdir()

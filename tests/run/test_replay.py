@@ -207,6 +207,14 @@ def test_a_recording_of_surroundings_that_are_gone(made: Project) -> None:
     assert "Run it again, and record that." in done.err
 
 
+def test_what_the_page_of_now_does_not_replay_is_no_recording(made: Project) -> None:
+    ok(made.opsbook(*RUN))
+    made.page(PAGE.replace("    ### By hand\n    Look at it.\n", ""), "leave", "rollback: automatic\n")
+    done = ok(made.opsbook("records", "export", "last", "--recording", "new"), 2)
+    assert "step by-hand: succeeded in the recording, not reached now" in done.err
+    assert not (made.root / "runbooks/recordings/leave.new.json").exists()
+
+
 def test_a_recording_that_lacks_something_fails_alone(made: Project) -> None:
     path = made.root / "runbooks/recordings/leave.good.json"
     content = json.loads(path.read_text())

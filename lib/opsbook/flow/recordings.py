@@ -111,7 +111,8 @@ def record(settings: Settings, wanted: str, name: str | None, *, book: bool = Fa
     known = redactor(settings, [made.plan.environment])
     if known.holds(text):
         raise InputError("A secret of today stands in what would be written.", "opsbook records scan says where.")
-    played = replay(settings, found.runbook, recording.parsed(text, settings.root))
+    # With the page as it is now, which is what opsbook test will meet.
+    played = replay(settings, catalog.load(settings, made.runbook), recording.parsed(text, settings.root))
     if played.problems:
         raise InputError([f"{found.record.id} does not replay:", *played.problems], "Nothing was written.")
     content = _notebook(settings, found, target.name, known) if book else None
