@@ -94,11 +94,7 @@ def test_a_step_that_breaks_fails_the_run(project: Project, body: str, said: str
     project.write("playbooks/nowhere.yml", "- name: None\n  hosts: no_such_group\n  gather_facts: false\n  tasks: []\n")
     # Lint would refuse these two by their names: here they come by another way, as in a helper module.
     body = body.replace("sys.exit", "getattr(sys, 'exit')").replace("os._exit", "getattr(os, '_exit')")
-    page(
-        project,
-        body,
-        timeout=2 if "sleep" in body else 20,
-    )
+    page(project, body, timeout=2 if "sleep" in body else 20)
     code, told = run(project)
     assert code == 1
     assert told["outcome"] == "failed"
