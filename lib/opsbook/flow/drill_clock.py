@@ -53,7 +53,7 @@ class Progress:
         return self.mended is None and self.changed and self.outcome not in (Outcome.ROLLED_BACK, Outcome.REFUSED)
 
 
-def current(settings: Settings, wanted: str | None) -> store.Record:
+def _current(settings: Settings, wanted: str | None) -> store.Record:
     """The record of a drill: the one named, or the newest that nobody has ended. Raises InputError."""
     if wanted is not None:
         return store.find(settings.records, wanted)
@@ -67,7 +67,7 @@ def current(settings: Settings, wanted: str | None) -> store.Record:
 
 def progress_of(settings: Settings, wanted: str | None) -> Progress:
     """How far a drill is by now: the one of this run, or the newest that nobody has ended. Raises InputError."""
-    return progress(settings, current(settings, wanted), datetime.now(UTC))
+    return progress(settings, _current(settings, wanted), datetime.now(UTC))
 
 
 def _stands(settings: Settings, record: store.Record) -> bool:
