@@ -10,7 +10,7 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,7 @@ class Project:
 
     root: Path
     env: dict[str, str] = field(default_factory=dict)
+    started: "list[subprocess.Popen[str]]" = field(default_factory=list)
 
     def write(self, name: str, text: str) -> Path:
         path = self.root / name
@@ -90,7 +91,7 @@ class Project:
 
     def start(self, *arguments: str, **options: Any) -> "subprocess.Popen[str]":
         """The command line in the background."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             self.command(*arguments),
             cwd=self.root,
             env=self.environment(),
@@ -100,6 +101,16 @@ class Project:
             text=True,
             **options,
         )
+        self.started.append(process)
+        return process
+
+    def end(self) -> None:
+        """Ends what was started and not waited for, and tells what it said: why a test failed."""
+        for process in self.started:
+            if process.returncode is None:
+                process.kill()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    print(process.args, process.communicate(timeout=10)[0])
 
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "opsbook.cli.main", *arguments]
@@ -240,10 +251,11 @@ def assert_all_gone(run: str, seconds: float = 30.0) -> None:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
+def project(tmp_path: Path) -> Iterator[Project]:
     made = Project(tmp_path / "project")
     made.write("opsbook.toml", 'records = "records"\n')
     made.write("playbooks/inventories/dev/hosts.yml", HOSTS)
     made.write("playbooks/inventories/dev/environment.yml", POLICY)
     (made.root / "runbooks").mkdir()
-    return made
+    yield made
+    made.end()

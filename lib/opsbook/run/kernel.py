@@ -13,16 +13,17 @@ import os
 import subprocess
 import termios
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from opsbook.errors import Fault, OpsbookError
 from opsbook.model.effect import IN_FLIGHT
 from opsbook.run import spare, tree
 
 Message = dict[str, Any]
+Result = TypeVar("Result")
 
 _START_LIMIT = 60.0
 _DRAIN = 1.0
@@ -64,6 +65,7 @@ class Kernel:
         self.code: int | None = None
         self.pid: int | None = None
         self.died = asyncio.Event()
+        self._welcome = asyncio.Event()
         self._spare = started
         self._client: Any = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -111,24 +113,29 @@ class Kernel:
         self._tasks += [asyncio.create_task(self._guarded(watch())) for watch in (self._watch_iopub, self._watch_shell)]
 
     async def _ready(self) -> None:
-        """Both channels answer: the reply alone does not prove that output is already subscribed to."""
-        while True:
-            request = self._client.kernel_info()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._answered(request), 1.0)
-                return
+        """Both channels answer.
+
+        Nothing is asked before the kernel has said that output is subscribed to, so the answer cannot be missed
+        and one question is enough. More than one would be a risk: jupyter_client sends past the event loop, and
+        a reply that arrives in that moment would wake nobody.
+        """
+        await self._while_it_lives(self._welcome.wait())
+        await self._answered(self._client.kernel_info())
 
     async def _answered(self, request: str) -> Message:
         """The reply to a request, once all output of it has arrived. Raises KernelDied."""
-        work = asyncio.create_task(self._both(request))
+        return await self._while_it_lives(self._both(request))
+
+    async def _while_it_lives(self, waiting: Coroutine[Any, Any, Result]) -> Result:
+        """What is waited for. Raises KernelDied if the kernel ends before."""
+        work = asyncio.create_task(waiting)
         died = asyncio.create_task(self.died.wait())
         try:
             await asyncio.wait({work, died}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
                 await self._last_words(work)
                 raise self.fault or KernelDied(self.code)
-            answer: Message = await work
-            return answer
+            return await work
         finally:
             died.cancel()
             work.cancel()
@@ -209,7 +216,7 @@ class Kernel:
         while self._raw is not None and _waiting(self._raw) and time.monotonic() < deadline:
             await asyncio.sleep(0.005)
 
-    async def _last_words(self, work: "asyncio.Task[Message]") -> None:
+    async def _last_words(self, work: "asyncio.Task[Any]") -> None:
         """A kernel that died may have said something before: read it until nothing more comes."""
         deadline = time.monotonic() + _DRAIN
         count = -1
@@ -244,7 +251,9 @@ class Kernel:
         async for message in _messages(self._client.iopub_channel):
             self._check_count(message)
             self._handled(self.on_message, message)
-            if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
+            if message["msg_type"] == "iopub_welcome":
+                self._welcome.set()
+            elif message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
                 event = self._idle.get(message["parent_header"].get("msg_id", ""))
                 if event is not None:
                     event.set()
