@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo clean-demo test fast lint lock bench soak recordings
+.PHONY: help demo clean-demo test fast coverage lint lock bench soak recordings
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -25,12 +25,15 @@ clean-demo: $(VENV)/installed  ## stop and remove everything the demo made
 	@$(BIN)/python services/demo.py --clean
 
 test: lint fast  ## set everything up, then run all checks and all tests
-	# The platform first, and without coverage, which every Ansible module would pay for.
+	# The platform first: its few files take longest.
 	$(BIN)/pytest -m slow -n 2 --dist loadfile --no-loadscope-reorder --durations=10 tests/platform
-	$(BIN)/pytest -m slow -n 2 --dist loadfile --ignore tests/platform --cov --cov-append --cov-report=term
+	$(BIN)/pytest -m slow -n 2 --dist loadfile --durations=10 --ignore tests/platform
 
 fast: $(VENV)/installed  ## the tests that take less than a minute
-	$(BIN)/pytest -m "not slow" -n 2 --dist loadfile --cov --cov-report=
+	$(BIN)/pytest -m "not slow" -n 2 --dist loadfile
+
+coverage: $(VENV)/installed  ## what the tests reach; every process of a test pays for it, so make test does without
+	$(BIN)/pytest -n 2 --dist loadfile --ignore tests/platform --cov --cov-report=term
 
 lint: $(VENV)/installed  ## style, types, layers, playbooks, runbooks
 	$(BIN)/ruff check .

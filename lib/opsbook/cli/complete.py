@@ -8,7 +8,6 @@ import argparse
 import contextlib
 import importlib
 import os
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,8 +27,6 @@ _FILES = {"params_file": False, "project": True, "to": False, "archive": False}
 def answer(commands: Mapping[str, str]) -> int:
     """Answer the shell. Returns 1 if there is nothing to say; otherwise the process ends here."""
     with contextlib.suppress(Exception):
-        # jupytext does without its server, whose import takes longer than all the rest: somebody waits for a key.
-        sys.modules["tornado.web"] = None  # type: ignore[assignment]
         words = split_line(os.environ["COMP_LINE"], int(os.environ["COMP_POINT"]))[3]
         command = _command(words[1:])
         if command and not commands.get(command):
