@@ -60,7 +60,7 @@ class Project:
 
     root: Path
     env: dict[str, str] = field(default_factory=dict)
-    started: "list[subprocess.Popen[str]]" = field(default_factory=list)
+    started: "list[subprocess.Popen[str]]" = field(default_factory=list, init=False)
 
     def write(self, name: str, text: str) -> Path:
         path = self.root / name
