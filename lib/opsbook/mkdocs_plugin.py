@@ -16,9 +16,9 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 from mkdocs.utils import get_relative_url
 
-from opsbook import flow, settings
+from opsbook import settings
 from opsbook.errors import InputError
-from opsbook.flow import site_nav
+from opsbook.flow import publishing, site_nav, site_place
 from opsbook.flow.publishing import ASSETS, SCRIPTS, STYLES
 
 WATCHED = ("runbooks", "procedures", "lib", "playbooks", "opsbook.toml", "training.yml")
@@ -59,12 +59,12 @@ class OpsbookPlugin(BasePlugin[Options]):
 
     def on_pre_build(self, *, config: MkDocsConfig) -> None:
         with _told():
-            flow.check_place(_settings(config), Path(config.site_dir))
+            site_place.check_place(_settings(config), Path(config.site_dir))
 
     def on_files(self, files: Files, /, *, config: MkDocsConfig) -> Files:
         with _told():
-            site = flow.publish(_settings(config), config.site_name)
-            flow.mark_place(Path(config.site_dir))
+            site = publishing.publish(_settings(config), config.site_name)
+            site_place.mark_place(Path(config.site_dir))
         contents: dict[str, str | bytes] = {**site.pages, **site.assets}
         for path, content in contents.items():
             if written := files.get_file_from_path(path):

@@ -17,8 +17,9 @@ from papermill.exceptions import PapermillException
 from papermill.iorw import write_ipynb
 from papermill.log import logger
 
-from opsbook import flow, settings
+from opsbook import settings
 from opsbook.errors import OpsbookError
+from opsbook.flow import notebooks
 from opsbook.model.event import Event, Exit
 from opsbook.model.person import Answer, Question
 from opsbook.model.plan import Plan
@@ -40,7 +41,7 @@ class OpsbookEngine(Engine):  # type: ignore[misc]
             name = slug(Path(str(input_path or "notebook")).stem)
             given = nb.metadata.get("papermill", {}).get("parameters", {})
             chosen = os.environ.get("OPSBOOK_ENVIRONMENT")
-            finished = flow.run_notebook(project, nb, name, given, chosen, _Nobody(), _logged)
+            finished = notebooks.run_notebook(project, nb, name, given, chosen, _Nobody(), _logged)
         except OpsbookError as error:
             raise PapermillException(f"{error.message} {error.hint}".strip()) from error
         nb.metadata.setdefault("papermill", {}).update(

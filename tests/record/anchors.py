@@ -5,7 +5,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from opsbook import flow, settings
+from opsbook import settings
+from opsbook.flow import anchoring
 from opsbook.model.redact import Redactor
 from opsbook.record import journal, seal
 from tests.conftest import Project
@@ -14,8 +15,8 @@ REMOVED = "the record was removed after it was anchored on "
 ANEW = "was sealed anew after it was anchored on "
 
 
-def anchor(project: Project, place: str | None) -> flow.Anchored:
-    return flow.anchor(settings.load(project.root, given=True), place)
+def anchor(project: Project, place: str | None) -> anchoring.Anchored:
+    return anchoring.anchor(settings.load(project.root, given=True), place)
 
 
 def lines(place: str) -> list[dict[str, Any]]:
@@ -27,8 +28,8 @@ def lines(place: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def compared(project: Project, place: str) -> flow.Compared:
-    found = flow.against_anchor(settings.load(project.root, given=True), place)
+def compared(project: Project, place: str) -> anchoring.Compared:
+    found = anchoring.against_anchor(settings.load(project.root, given=True), place)
     assert found is not None
     return found
 

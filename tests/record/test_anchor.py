@@ -9,8 +9,9 @@ import pytest
 from tests.record.anchors import ANEW, REMOVED, anchor, compared, go_on, lines, reseal, said
 from tests.sealed import make
 
-from opsbook import files, flow, settings
+from opsbook import files, settings
 from opsbook.errors import InputError
+from opsbook.flow import context, retention
 from opsbook.record import journal, logbook, seal
 from tests.conftest import Project
 
@@ -97,14 +98,14 @@ def test_what_was_pruned_is_not_missed(project: Project, file: str) -> None:
     again = older.with_name("copy")
     shutil.copytree(older, again)
     found = settings.load(project.root, given=True)
-    flow.prune(found, remove=True)
+    retention.prune(found, remove=True)
     shutil.move(again, project.root / "back")
     make(project, 1)
     assert said(project, file) == {}
     done = anchor(project, file)
     assert sorted(done.pruned) == sorted([old.name, older.name])
     told = lines(file)[-1]["pruned"][old.name]
-    assert (told["rule"], told["by"]) == ("keep = 30d", flow.operator())
+    assert (told["rule"], told["by"]) == ("keep = 30d", context.operator())
     # The anchor has it now: the list beside the records is no longer needed.
     (found.records / logbook.PRUNED).unlink()
     assert said(project, file) == {}

@@ -13,8 +13,9 @@ import pytest
 from tests.record.anchors import ANEW, REMOVED, anchor, compared, lines, reseal, said
 from tests.sealed import make
 
-from opsbook import flow, settings
+from opsbook import settings
 from opsbook.errors import InputError, Refused
+from opsbook.flow import anchoring, context
 from tests.conftest import Project
 
 
@@ -76,7 +77,7 @@ def test_the_anchor_of_another_folder_is_refused(project: Project, place: str, t
 
 def test_user_and_host_stand_in_a_place(project: Project, tmp_path: Path) -> None:
     make(project, 1)
-    user, _, host = flow.operator().partition("@")
+    user, _, host = context.operator().partition("@")
     anchor(project, str(tmp_path / "{host}-{user}"))
     assert (tmp_path / f"{host}-{user}").exists()
 
@@ -107,8 +108,8 @@ def test_a_branch_of_something_else_is_left_alone(project: Project, tmp_path: Pa
     shown = subprocess.run(
         [*git, "log", "--format=%an <%ae> %s", "opsbook-anchor"], capture_output=True, text=True, check=True
     ).stdout.splitlines()
-    user = flow.operator().partition("@")[0]
-    ours = f"{user} <{flow.operator()}> Anchor what is sealed"
+    user = context.operator().partition("@")[0]
+    ours = f"{user} <{context.operator()}> Anchor what is sealed"
     assert shown == [ours, "a <a@b> Say what this is", ours]
     tree = subprocess.run(
         [*git, "ls-tree", "--name-only", "opsbook-anchor"], capture_output=True, text=True, check=True
@@ -259,7 +260,7 @@ def test_verify_says_what_the_anchor_says(project: Project, tmp_path: Path) -> N
 def test_without_an_anchor_verify_says_nothing_of_one(project: Project) -> None:
     make(project, 1)
     assert "anchor" not in project.opsbook("records", "verify", "--all", check=True).out
-    assert flow.against_anchor(settings.load(project.root, given=True), None) is None
+    assert anchoring.against_anchor(settings.load(project.root, given=True), None) is None
 
 
 def test_clocks_do_not_matter_for_the_chain(project: Project, file: str) -> None:

@@ -15,8 +15,9 @@ import pytest
 from tests.sealed import make
 from tests.unit.test_training import GOOD
 
-from opsbook import files, flow, settings
+from opsbook import files, settings
 from opsbook.errors import InputError
+from opsbook.flow import archives, context
 from opsbook.record import manifest, seal, store, trained
 from tests.conftest import Project, Terminal, until
 
@@ -35,14 +36,14 @@ def other(project: Project, tmp_path: Path) -> Project:
 
 def export(project: Project, name: str = "out.tar.gz", *runs: str, force: bool = False, **chosen: object) -> Path:
     path = project.root / name
-    choice = flow.Chosen(runs, **chosen)  # type: ignore[arg-type]
-    flow.export_records(settings.load(project.root, given=True), choice, path, quiet, force=force)
+    choice = archives.Chosen(runs, **chosen)  # type: ignore[arg-type]
+    archives.export_records(settings.load(project.root, given=True), choice, path, quiet, force=force)
     return path
 
 
 def take(project: Project, archive: Path) -> dict[str, str]:
     """Import; what became of each run."""
-    found = flow.import_records(settings.load(project.root, given=True), archive, quiet)
+    found = archives.import_records(settings.load(project.root, given=True), archive, quiet)
     return {one.run: f"{one.result} {one.why}".strip() for one in found}
 
 
@@ -147,7 +148,7 @@ def test_an_archive_says_nothing_of_this_machine_but_who_made_it(project: Projec
     assert {member.mtime for member in found} == {int(datetime.fromisoformat(sealed).timestamp())}
     with tarfile.open(project.root / "out.tar.gz") as archive:
         told = json.load(archive.extractfile("export.json"))  # type: ignore[arg-type]
-    assert told["by"] == flow.operator()
+    assert told["by"] == context.operator()
     assert told["records"] == {folder.name: {"seal": files.sha256(folder / "seal.json"), "signature": None}}
 
 
@@ -208,8 +209,8 @@ def test_a_record_that_changes_meanwhile_leaves_no_archive(project: Project) -> 
             (folder / "record.json").write_text("{}")
 
     with pytest.raises(InputError, match="was changed while it was exported"):
-        flow.export_records(
-            settings.load(project.root, given=True), flow.Chosen(), project.root / "out", change, force=False
+        archives.export_records(
+            settings.load(project.root, given=True), archives.Chosen(), project.root / "out", change, force=False
         )
     assert not list(project.root.glob("*out*"))
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from tests.sealed import make
 
-from opsbook import flow, settings
+from opsbook import settings
 from opsbook.errors import InputError
+from opsbook.flow import archives
 from opsbook.record import manifest, unpack
 from tests.conftest import Project
 
@@ -146,7 +147,7 @@ def refused(project: Project, path: Path) -> str:
     """The sentence; and nothing came in, nor stayed."""
     before = sorted(str(p) for p in project.root.parent.rglob("*"))
     with pytest.raises(InputError) as error:
-        flow.import_records(settings.load(project.root, given=True), path, lambda _a, _b: None)
+        archives.import_records(settings.load(project.root, given=True), path, lambda _a, _b: None)
     left = {str(p) for p in project.root.parent.rglob("*")} - set(before)
     assert left <= {str(project.root / "records"), str(project.root / "records/.import-guard")}
     assert len(error.value.message) < 500
@@ -227,7 +228,7 @@ def test_records_that_do_not_agree_are_refused_one_by_one(project: Project, tmp_
                 out.addfile(*member(name, path.read_bytes()))
 
     path = archive(tmp_path / "mixed", write, named=False)
-    found = flow.import_records(settings.load(project.root, given=True), path, lambda _a, _b: None)
+    found = archives.import_records(settings.load(project.root, given=True), path, lambda _a, _b: None)
     assert {one.run: (one.result, one.why) for one in found} == {
         good.name: ("imported", ""),
         changed.name: ("refused", "it is not as it was sealed: record.json: was changed after the seal"),

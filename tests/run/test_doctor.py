@@ -181,14 +181,15 @@ def test_a_folder_that_cannot_be_written(page: Project) -> None:
 
 
 def test_a_check_that_fails_hides_no_other(page: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    from opsbook import flow, settings
+    from opsbook import settings
     from opsbook.flow import doctor_machine
+    from opsbook.flow.doctor import project_checks
 
     def fail(*_: object) -> None:
         raise ZeroDivisionError("oops")
 
     monkeypatch.setattr(doctor_machine, "disk", fail)
-    checks = flow.project_checks(settings.load(page.root))
+    checks = project_checks(settings.load(page.root))
     found = {check.name: list(check.findings()) for check in checks}
     assert [finding.text for finding in found["disk"]] == ["this check could not be made: ZeroDivisionError: oops"]
     assert len(found) == 12

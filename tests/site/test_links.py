@@ -2,8 +2,9 @@
 
 import pytest
 
-from opsbook import flow, settings
+from opsbook import settings
 from opsbook.errors import InputError
+from opsbook.flow import publishing
 from opsbook.publish.links import adapted, anchored, places
 from tests.conftest import Project
 from tests.site.conftest import SMALL_FRONT as FRONT
@@ -82,7 +83,7 @@ def test_anchors_of_forges_become_those_of_the_site() -> None:
 
 def dead(project: Project) -> list[str]:
     try:
-        flow.publish(settings.load(project.root, given=True), "x")
+        publishing.publish(settings.load(project.root, given=True), "x")
     except InputError as error:
         return list(error.problems)
     return []

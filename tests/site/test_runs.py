@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from opsbook import flow, settings
+from opsbook import settings
 from opsbook.flow import publishing
+from opsbook.flow.publishing import publish, stale
 from opsbook.model.redact import Redactor
 from opsbook.publish import record_page
 from opsbook.publish.lists import Sources
@@ -86,7 +87,7 @@ def test_a_damaged_record_is_left_out_and_hides_no_other(small: Project, damage:
         (damaged / "record.json").write_text(json.dumps(told))
     record(small, "20261120T110000Z-one-bbbb")
     assert [run.id for run in gathered(small).runs] == ["20261120T110000Z-one-bbbb"]
-    assert flow.publish(settings.load(small.root, given=True), "x").pages
+    assert publish(settings.load(small.root, given=True), "x").pages
 
 
 @pytest.mark.slow
@@ -103,7 +104,7 @@ def test_a_record_page_that_cannot_be_read_is_no_page(small: Project, tmp_path: 
     record(small, missing, environment="open")
     (tmp_path / "secret").write_text("a secret")
     (record(small, linked, environment="open") / "index.html").symlink_to(tmp_path / "secret")
-    pages = flow.publish(settings.load(small.root, given=True), "x").pages
+    pages = publish(settings.load(small.root, given=True), "x").pages
     assert [path for path in pages if path.endswith(".html")] == [f"records/{whole}/index.html"]
     data = json.loads(next(text for path, text in pages.items() if path.startswith("assets/")).partition(",")[2][:-3])
     assert {row[0]: row[-1] for row in data} == {whole: 1, missing: 0, linked: 0}
@@ -115,15 +116,15 @@ def test_what_an_environment_does_not_publish_counts_and_is_not_shown(small: Pro
     found = gathered(small)
     assert not found.runs and not found.under_way
     assert found.facts is not None and found.facts["one"].fresh and found.facts["one"].counted == 2
-    everything = "".join(flow.publish(settings.load(small.root, given=True), "x").pages.values())
+    everything = "".join(publish(settings.load(small.root, given=True), "x").pages.values())
     assert "proved by a run" in everything
     assert not any(word in everything for word in ("quiet-ann", "a quiet reason", RUN, "-one-bbbb"))
-    assert flow.stale(settings.load(small.root, given=True)) == []
+    assert stale(settings.load(small.root, given=True)) == []
 
 
 def test_a_record_from_the_future_proves_nothing(small: Project) -> None:
     record(small, started=(datetime.now(UTC) + timedelta(days=300)).isoformat())
-    assert [each.state for each in flow.stale(settings.load(small.root, given=True))] == ["stale"]
+    assert [each.state for each in stale(settings.load(small.root, given=True))] == ["stale"]
 
 
 def test_lost_runs_are_runs(small: Project) -> None:

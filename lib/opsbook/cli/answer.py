@@ -2,9 +2,9 @@
 
 import argparse
 
-from opsbook import flow
 from opsbook.cli import common
 from opsbook.cli.text import say
+from opsbook.flow import control
 from opsbook.plan import bind
 
 
@@ -18,7 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace) -> int:
     ((name, values),) = bind.pairs([options.answer]).items()
     request = {"kind": "answer", "name": name, "value": values[-1], "note": options.note}
-    run = flow.send(common.project(options), options.run, request)
+    run = control.send(common.project(options), options.run, request)
     if options.json:
         common.print_json({"run": run, "request": "answer", "name": name})
     else:

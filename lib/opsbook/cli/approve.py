@@ -5,10 +5,11 @@ import shlex
 import sys
 from typing import Any
 
-from opsbook import flow
 from opsbook.cli import common, plan, story
 from opsbook.cli.text import say
 from opsbook.errors import InputError
+from opsbook.flow import approving
+from opsbook.policy import requests
 from opsbook.settings import Settings
 
 
@@ -23,7 +24,7 @@ def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
     if options.plan is None:
         return _waiting(settings, as_json=options.json)
-    shown = flow.show_request(settings, options.plan)
+    shown = approving.show(settings, options.plan)
     if not options.json:
         show(shown)
     if not options.yes:
@@ -31,9 +32,9 @@ def execute(options: argparse.Namespace) -> int:
     return signed(settings, options, shown, "approve", options.note)
 
 
-def signed(settings: Settings, options: argparse.Namespace, shown: flow.Shown, decision: str, note: str) -> int:
+def signed(settings: Settings, options: argparse.Namespace, shown: approving.Shown, decision: str, note: str) -> int:
     """Sign the decision and say what follows."""
-    approval = flow.decide(settings, shown, decision, note, ask=sys.stdin.isatty())
+    approval = approving.decide(settings, shown, decision, note, ask=sys.stdin.isatty())
     if options.json:
         common.print_json(approval.model_dump())
         return 0
@@ -42,12 +43,12 @@ def signed(settings: Settings, options: argparse.Namespace, shown: flow.Shown, d
         say(f"{planned} is rejected: {note}")
         return 0
     say(f"{planned} is approved until {common.local(approval.expires)}, for one run.")
-    if not flow.waits(settings, shown.request):
+    if not approving.waits(settings, shown.request):
         say(f"  opsbook run --plan {planned}")
     return 0
 
 
-def show(shown: flow.Shown) -> None:
+def show(shown: approving.Shown) -> None:
     """What an approver has to know: what it is, what it could do, what a check found, and what has changed since."""
     asked, planned = shown.request.asked, shown.request.plan
     plan.show(planned)
@@ -77,7 +78,7 @@ def _agreed(question: str) -> None:
 
 
 def _waiting(settings: Settings, *, as_json: bool) -> int:
-    found = list(flow.waiting_plans(settings))
+    found = list(approving.waiting_plans(settings))
     if as_json:
         common.print_json([told(request) for request in found])
     elif found:
@@ -88,12 +89,12 @@ def _waiting(settings: Settings, *, as_json: bool) -> int:
     return 0
 
 
-def _row(request: flow.WaitingPlan) -> tuple[str, ...]:
+def _row(request: requests.Request) -> tuple[str, ...]:
     planned, asked = request.plan, request.asked
     return planned.id, planned.title, planned.environment, asked.by, common.local(asked.time)
 
 
-def told(request: flow.WaitingPlan) -> dict[str, Any]:
+def told(request: requests.Request) -> dict[str, Any]:
     """A request as JSON."""
     asked = request.asked
     return {**request.plan.to_json(), "asked_by": asked.by, "asked": asked.time, "run": asked.run}

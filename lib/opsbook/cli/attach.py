@@ -8,11 +8,11 @@ import sys
 
 from pydantic import TypeAdapter, ValidationError
 
-from opsbook import flow
 from opsbook.cli import carry, common, view
 from opsbook.cli.person import TerminalPerson, answered
 from opsbook.cli.text import say
 from opsbook.errors import InputError
+from opsbook.flow import context, control, watching
 from opsbook.flow.watching import Standing
 from opsbook.model.event import Event
 from opsbook.model.person import Gone
@@ -28,10 +28,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
-    watched = flow.watch(settings, options.run)
+    watched = watching.watch(settings, options.run)
     run, planned = watched.record.id, _plan(watched)
     shown = view.choose(terminal=sys.stdout.isatty(), as_json=options.json)
-    person = TerminalPerson(shown, flow.operator()) if carry.on_terminal(options) else None
+    person = TerminalPerson(shown, context.operator()) if carry.on_terminal(options) else None
     try:
         shown.start(run, planned, usual.seconds(settings.records, planned.runbook, planned.environment))
         asyncio.run(_Follower(settings, watched, shown, person).follow())
@@ -46,7 +46,7 @@ def execute(options: argparse.Namespace) -> int:
     return int(finished.ending.exit_code)
 
 
-def _plan(watched: flow.Watched) -> Plan:
+def _plan(watched: watching.Watched) -> Plan:
     try:
         return TypeAdapter(Plan).validate_json(watched.record.text("plan.json"))
     except ValidationError as error:
@@ -57,7 +57,7 @@ class _Follower:
     """Shows what comes, and puts each question to the person who watches, until the run is over."""
 
     def __init__(
-        self, settings: Settings, watched: flow.Watched, shown: view.View, person: TerminalPerson | None
+        self, settings: Settings, watched: watching.Watched, shown: view.View, person: TerminalPerson | None
     ) -> None:
         self._settings = settings
         self._watched = watched
@@ -81,7 +81,7 @@ class _Follower:
                 if state != "running":
                     return
                 self._put()
-                await asyncio.sleep(flow.EVERY)
+                await asyncio.sleep(watching.EVERY)
         finally:
             await self._withdraw()
 
@@ -104,7 +104,7 @@ class _Follower:
         given: dict[str, str | int] = {"name": question.name, "value": answer.value, "note": answer.note}
         request = {"kind": "answer", **given, "asked": standing.number, "sender": os.getpid()}
         try:
-            flow.send(self._settings, run, request)
+            control.send(self._settings, run, request)
             self._pending = True
         except InputError as error:
             say(f"  {error.message}")

@@ -2,9 +2,9 @@
 
 import argparse
 
-from opsbook import flow
 from opsbook.cli import common
 from opsbook.cli.text import say
+from opsbook.flow import control
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -13,7 +13,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(options: argparse.Namespace) -> int:
-    run = flow.send(common.project(options), options.run, {"kind": "cancel"})
+    run = control.send(common.project(options), options.run, {"kind": "cancel"})
     if options.json:
         common.print_json({"run": run, "request": "cancel"})
     else:

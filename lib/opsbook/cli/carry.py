@@ -8,11 +8,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TextIO
 
-from opsbook import flow
 from opsbook.cli import common, view
 from opsbook.cli.person import Elsewhere, Nobody, TerminalPerson
 from opsbook.cli.text import say
 from opsbook.errors import Fault, InputError, OpsbookError
+from opsbook.flow import context, running
 from opsbook.model.event import Event
 from opsbook.model.person import Person
 from opsbook.model.plan import Plan
@@ -20,7 +20,7 @@ from opsbook.model.runbook import Runbook
 from opsbook.record import usual
 from opsbook.settings import Settings
 
-Work = Callable[[Person, flow.OnStart], flow.Finished]
+Work = Callable[[Person, running.OnStart], running.Finished]
 Tell = Callable[[dict[str, Any]], None]
 
 _BEGUN = frozenset({"locked", "waiting-for-lock", "waiting-for-approval", "kernel-started", "run-finished"})
@@ -69,7 +69,7 @@ def carry(options: argparse.Namespace, settings: Settings, work: Work) -> int:
             raise InputError("--edit needs this terminal, and --detach leaves it.", "Leave one of them out.")
         return _say_started(options, detached(settings, work))
     shown = view.choose(terminal=sys.stdout.isatty(), as_json=options.json)
-    person = TerminalPerson(shown, flow.operator()) if on_terminal(options) else Nobody()
+    person = TerminalPerson(shown, context.operator()) if on_terminal(options) else Nobody()
     return _carried(settings, work, shown, person, lambda _: None)
 
 

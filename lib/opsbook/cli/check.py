@@ -49,9 +49,9 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def _freshness(settings: Settings, names: set[str], *, as_json: bool) -> int:
-    from opsbook import flow
+    from opsbook.flow import publishing
 
-    found = sorted(flow.stale(settings, names), key=lambda each: (each.owner, each.name))
+    found = sorted(publishing.stale(settings, names), key=lambda each: (each.owner, each.name))
     if as_json:
         common.print_json([asdict(each) for each in found])
     elif found:

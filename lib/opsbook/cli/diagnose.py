@@ -5,11 +5,12 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from opsbook import flow
 from opsbook.cli import common
 from opsbook.cli.text import say
 from opsbook.errors import InputError
+from opsbook.flow import diagnosing
 from opsbook.model.tree import Node
+from opsbook.source import trees
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -21,14 +22,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
     if options.tree is None:
-        return _list(flow.trees(settings), options.json)
+        return _list(trees.names(settings), options.json)
     if options.environment is None:
         raise InputError("A tree looks at an environment.", f"opsbook diagnose {options.tree} -e ENVIRONMENT")
-    tree, place = flow.tree(settings, options.tree, options.environment)
+    tree, place = diagnosing.load(settings, options.tree, options.environment)
     if not options.json:
         say(f"{tree.title}  ({place.name})")
     steps: list[dict[str, Any]] = []
-    for found in flow.walk(tree, place, _ask):
+    for found in diagnosing.walk(tree, place, _ask):
         if isinstance(found, Node):
             _over(found, place.name, steps, options.json)
         else:

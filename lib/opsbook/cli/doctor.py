@@ -10,10 +10,10 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from opsbook import flow
 from opsbook.cli import common, inputs
 from opsbook.cli.text import say
 from opsbook.errors import InputError
+from opsbook.flow import doctor
 from opsbook.settings import Settings
 
 _MARKS = {"fine": "✓", "warning": "!", "wrong": "✗"}
@@ -41,16 +41,16 @@ def execute(options: argparse.Namespace) -> int:
     return 1 if any(row["level"] == "wrong" for row in rows) else 0
 
 
-def _checks(settings: Settings, options: argparse.Namespace) -> "list[flow.Check]":
+def _checks(settings: Settings, options: argparse.Namespace) -> "list[doctor.Check]":
     if options.runbook is None and not (options.environment or options.parameter or options.params_file):
-        return flow.project_checks(settings)
+        return doctor.project_checks(settings)
     if options.runbook is None or options.environment is None:
         raise InputError("To look at one run, the doctor needs both.", "opsbook doctor RUNBOOK -e ENV.")
-    return flow.runbook_checks(settings, inputs.request(options))
+    return doctor.runbook_checks(settings, inputs.request(options))
 
 
 @contextlib.contextmanager
-def _going_on(check: "flow.Check", *, quiet: bool) -> Iterator[None]:
+def _going_on(check: "doctor.Check", *, quiet: bool) -> Iterator[None]:
     """Say that a slow check goes on: moving on a terminal, one line elsewhere."""
     if quiet or not check.slow:
         yield

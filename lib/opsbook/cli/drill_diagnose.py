@@ -2,9 +2,9 @@
 
 import argparse
 
-from opsbook import flow
 from opsbook.cli import common
 from opsbook.cli.text import say
+from opsbook.flow import drill_clock, drilling
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -15,8 +15,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
-    now = flow.drill_progress(settings, options.run)
-    flow.diagnose(settings, now, options.runbook)
+    now = drill_clock.progress_of(settings, options.run)
+    drilling.diagnose(settings, now, options.runbook)
     if options.json:
         common.print_json({"run": now.run, "diagnosis": options.runbook})
     else:

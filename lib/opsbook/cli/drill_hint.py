@@ -2,9 +2,9 @@
 
 import argparse
 
-from opsbook import flow
 from opsbook.cli import common
 from opsbook.cli.text import say
+from opsbook.flow import drill_clock, drilling
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -14,8 +14,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
-    now = flow.drill_progress(settings, options.run)
-    text = flow.hint(settings, now)
+    now = drill_clock.progress_of(settings, options.run)
+    text = drilling.hint(settings, now)
     if options.json:
         common.print_json({"run": now.run, "hint": text, "number": now.hints + 1})
     else:

@@ -3,9 +3,9 @@
 import argparse
 from dataclasses import asdict
 
-from opsbook import flow
 from opsbook.cli import common
 from opsbook.cli.text import say
+from opsbook.flow import drills
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -13,7 +13,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(options: argparse.Namespace) -> int:
-    found = list(flow.drills(common.project(options)))
+    found = list(drills.drills(common.project(options)))
     if options.json:
         common.print_json([asdict(each) for each in found])
     elif not found:

@@ -7,11 +7,11 @@ its par time.
 import argparse
 import time
 
-from opsbook import flow
 from opsbook.cli import carry, common
 from opsbook.cli.drill_status import show
 from opsbook.cli.text import say
 from opsbook.errors import InputError
+from opsbook.flow import drafts, drill_clock, drills, running
 from opsbook.model.person import Person
 from opsbook.settings import Settings
 
@@ -31,27 +31,27 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
-    page = flow.drill(settings, options.drill)
+    page = drills.drill(settings, options.drill)
     where = options.environment or next(iter(page.front.environments), "")
     if not where:
         raise InputError(f"Where is {page.name} to be?", "Name the environment: -e ENV.")
-    wanted = flow.Request(page.name, where, {"par": options.par} if options.par else {})
-    drafted = flow.draft(settings, wanted)
-    flow.check_par(page, drafted.bound.complete(page.name).values)
+    wanted = drafts.Request(page.name, where, {"par": options.par} if options.par else {})
+    drafted = drafts.draft(settings, wanted)
+    drills.check_par(page, drafted.bound.complete(page.name).values)
     if not drafted.environment.policy.sandbox:
         said = f"{where} is no sandbox, and a drill breaks things."
         raise InputError(said, "Name an environment marked sandbox: true.")
-    labels = {flow.TRAINEE: options.person} if options.person else {}
-    manner = flow.Manner(labels=labels, answers=_NOBODY_ASKED)
+    labels = {drill_clock.TRAINEE: options.person} if options.person else {}
+    manner = running.Manner(labels=labels, answers=_NOBODY_ASKED)
 
-    def work(person: Person, on_start: flow.OnStart) -> flow.Finished:
-        return flow.run(settings, wanted, drafted, manner, person, on_start)
+    def work(person: Person, on_start: running.OnStart) -> running.Finished:
+        return running.run(settings, wanted, drafted, manner, person, on_start)
 
     told = carry.detached(settings, work)
     if not options.json:
         say(f"{told['run']}: the fault is brought in …")
     now = _shown(settings, str(told["run"]))
-    symptoms = flow.told(page, "Symptoms")
+    symptoms = drills.told(page, "Symptoms")
     if options.json:
         common.print_json({"run": now.run, "started": now.started, "par": now.par, "symptoms": symptoms})
         return 0
@@ -63,10 +63,10 @@ def execute(options: argparse.Namespace) -> int:
     return 0
 
 
-def _shown(settings: Settings, run: str) -> flow.DrillProgress:
+def _shown(settings: Settings, run: str) -> drill_clock.Progress:
     """The drill, once its fault shows. Raises InputError if its run ended before."""
     while True:
-        now = flow.drill_progress(settings, run)
+        now = drill_clock.progress_of(settings, run)
         if now.started is not None:
             return now
         if not now.goes_on:

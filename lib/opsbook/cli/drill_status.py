@@ -3,9 +3,9 @@
 import argparse
 from dataclasses import asdict
 
-from opsbook import flow
 from opsbook.cli import common
 from opsbook.cli.text import say
+from opsbook.flow import drill_clock
 from opsbook.model.text import duration, number_of
 
 _SAYS = {
@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(options: argparse.Namespace) -> int:
-    now = flow.drill_progress(common.project(options), options.run)
+    now = drill_clock.progress_of(common.project(options), options.run)
     if options.json:
         common.print_json(asdict(now))
         return 0
@@ -32,7 +32,7 @@ def execute(options: argparse.Namespace) -> int:
     return 0
 
 
-def show(now: flow.DrillProgress) -> None:
+def show(now: drill_clock.Progress) -> None:
     """One line on where a drill stands."""
     cost = [number_of(now.hints, "hint")] if now.hints else []
     cost += [number_of(len(now.wrong), "wrong change")] if now.wrong else []

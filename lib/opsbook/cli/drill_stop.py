@@ -11,17 +11,18 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 
-from opsbook import flow
 from opsbook.cli import carry, common
 from opsbook.cli.person import Nobody
 from opsbook.cli.text import say
 from opsbook.errors import Fault, InputError
+from opsbook.flow import control, drill_clock, drilling, drills, resuming, running
 from opsbook.model.event import Event
 from opsbook.model.person import Person
 from opsbook.model.plan import Plan
 from opsbook.model.runbook import Runbook
 from opsbook.model.text import duration, number_of
 from opsbook.model.training import Drilled, Feedback
+from opsbook.run import engine
 from opsbook.settings import Settings
 
 _LOOK, _PATIENCE = 0.2, 120.0
@@ -42,22 +43,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
     feedback = _feedback(options.feedback) if options.feedback is not None else None
-    now = _ended(settings, flow.drill_progress(settings, options.run))
+    now = _ended(settings, drill_clock.progress_of(settings, options.run))
     if now.broken:
         _undo(settings, now.run, quiet=options.json)
     if now.started is None:
         return _never_began(now, as_json=options.json)
     if feedback is None and carry.on_terminal(options):
         feedback = _asked()
-    drilled = flow.finish_drill(settings, now.run, feedback)
+    drilled = drilling.finish(settings, now.run, feedback)
     if options.json:
         common.print_json({**asdict(drilled), "passed": drilled.passed, "points": drilled.points})
     else:
-        _show(drilled, flow.told(flow.drill(settings, drilled.drill), "Fault"))
+        _show(drilled, drills.told(drills.drill(settings, drilled.drill), "Fault"))
     return 0 if drilled.passed else 1
 
 
-def _never_began(now: flow.DrillProgress, *, as_json: bool) -> int:
+def _never_began(now: drill_clock.Progress, *, as_json: bool) -> int:
     """A drill whose fault never showed was none: nobody is judged by it."""
     if as_json:
         common.print_json({"run": now.run, "passed": False, "points": 0, "began": False})
@@ -84,28 +85,28 @@ def _asked() -> Feedback | None:
         return _asked()
 
 
-def _ended(settings: Settings, now: flow.DrillProgress) -> flow.DrillProgress:
+def _ended(settings: Settings, now: drill_clock.Progress) -> drill_clock.Progress:
     """The drill, once its run is over: it is asked to stop."""
     for _ in range(_URGENTLY if now.goes_on else 0):
         # It may end by itself meanwhile.
         with suppress(InputError):
-            flow.send(settings, now.run, {"kind": "cancel"})
+            control.send(settings, now.run, {"kind": "cancel"})
         time.sleep(_LOOK)
     deadline = time.monotonic() + _PATIENCE
     while now.goes_on:
         if time.monotonic() > deadline:
             raise Fault(f"{now.run} does not end.", f"Watch it: opsbook attach {now.run}; then stop the drill again.")
         time.sleep(_LOOK)
-        now = flow.drill_progress(settings, now.run)
+        now = drill_clock.progress_of(settings, now.run)
     return now
 
 
 def _undo(settings: Settings, run: str, *, quiet: bool) -> None:
-    found = flow.stopped(settings, run)
-    manner = flow.Manner(answers={flow.ACCEPT: "yes"})
+    found = resuming.stopped(settings, run)
+    manner = running.Manner(answers={engine.ACCEPT: "yes"})
 
-    def work(person: Person, on_start: flow.OnStart) -> flow.Finished:
-        return flow.rollback(settings, found, manner, {}, person, on_start)
+    def work(person: Person, on_start: running.OnStart) -> running.Finished:
+        return resuming.rollback(settings, found, manner, {}, person, on_start)
 
     if quiet:
         code = int(work(Nobody(), _unheard).ending.exit_code)

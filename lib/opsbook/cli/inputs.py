@@ -10,10 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from opsbook import flow
 from opsbook.cli.text import plain, say
 from opsbook.errors import InputError
 from opsbook.files import parse_yaml
+from opsbook.flow import drafts
 from opsbook.model.parameter import Parameter
 from opsbook.plan import bind
 from opsbook.settings import Settings
@@ -34,11 +34,11 @@ def configure_values(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--params-file", type=Path, metavar="FILE", help="YAML or JSON with values; -p wins over it")
 
 
-def request(options: argparse.Namespace) -> flow.Request:
+def request(options: argparse.Namespace) -> drafts.Request:
     """The request as typed. Raises InputError for arguments that are no pairs, and for a file that is none."""
     given: dict[str, Any] = _file(options.params_file) if options.params_file else {}
     given |= {name: _once(values) for name, values in bind.pairs(options.parameter).items()}
-    return flow.Request(options.runbook, options.environment, given, answers(options))
+    return drafts.Request(options.runbook, options.environment, given, answers(options))
 
 
 def answers(options: argparse.Namespace) -> dict[str, str]:
@@ -106,9 +106,9 @@ def _usable(value: object) -> bool:
     return isinstance(value, str) or (isinstance(value, list) and all(isinstance(item, str) for item in value))
 
 
-def complete(settings: Settings, wanted: flow.Request) -> tuple[flow.Request, flow.Draft]:
+def complete(settings: Settings, wanted: drafts.Request) -> tuple[drafts.Request, drafts.Draft]:
     """The request with what a person at the terminal adds: missing values, secrets unseen."""
-    drafted = flow.draft(settings, wanted)
+    drafted = drafts.draft(settings, wanted)
     if drafted.bound.problems or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return wanted, drafted
     given, typed = dict(wanted.given), {}
@@ -119,10 +119,10 @@ def complete(settings: Settings, wanted: flow.Request) -> tuple[flow.Request, fl
         else:
             given[parameter.name] = _prompt(parameter, drafted)
     wanted = replace(wanted, given=given, typed_secrets=typed)
-    return wanted, flow.draft(settings, wanted)
+    return wanted, drafts.draft(settings, wanted)
 
 
-def _prompt(parameter: Parameter, drafted: flow.Draft) -> str:
+def _prompt(parameter: Parameter, drafted: drafts.Draft) -> str:
     choices = drafted.environment.choices.get(parameter.choice_of or "", ())
     about = parameter.description or parameter.name
     among = f" ({', '.join(choices)})" if choices else f" ({parameter.kind})"

@@ -12,9 +12,9 @@ import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from opsbook import flow
 from opsbook.cli import common, inputs
 from opsbook.cli.text import json_text, plain, say
+from opsbook.flow.lab import Lab, Lesson, lesson, opened_lab
 
 _LOOK = 0.1
 
@@ -31,10 +31,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(options: argparse.Namespace) -> int:
-    found = flow.lesson(common.project(options), inputs.request(options), options.replay)
+    found = lesson(common.project(options), inputs.request(options), options.replay)
     if options.port:
         common.check_free(options.port)
-    with _told_to_end() as ends, flow.opened_lab(found, options.port) as lab:
+    with _told_to_end() as ends, opened_lab(found, options.port) as lab:
         for _ in lab.start():
             if ends:
                 return 0
@@ -60,7 +60,7 @@ def _told_to_end() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _tell(found: flow.Lesson, lab: flow.Lab, *, as_json: bool) -> None:
+def _tell(found: Lesson, lab: Lab, *, as_json: bool) -> None:
     if as_json:
         told = {
             "address": lab.address,
@@ -83,7 +83,7 @@ def _tell(found: flow.Lesson, lab: flow.Lab, *, as_json: bool) -> None:
     say("Saving reaches only the copy. Ctrl-C ends the lab and removes it.")
 
 
-def _browse(lab: flow.Lab) -> None:
+def _browse(lab: Lab) -> None:
     """Open a browser, where there is a screen. The address with its token stands in no process's arguments."""
     if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         return

@@ -3,9 +3,9 @@
 import argparse
 from datetime import UTC, datetime
 
-from opsbook import flow
 from opsbook.cli import common, inputs
 from opsbook.cli.text import say
+from opsbook.flow import allowing, approving, drafts
 from opsbook.model.plan import Plan
 
 
@@ -18,8 +18,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
     _, drafted = inputs.complete(settings, inputs.request(options))
-    needs = flow.needed(drafted, datetime.now(UTC))
-    plan = flow.request(settings, drafted) if options.request else flow.plan(settings, drafted)
+    needs = allowing.needed(drafted, datetime.now(UTC))
+    plan = approving.request(settings, drafted) if options.request else drafts.plan(settings, drafted)
     if options.json:
         common.print_json({**plan.to_json(), "needs": needs})
         return 0

@@ -8,9 +8,9 @@ needs a place of its own.
 import argparse
 from dataclasses import asdict
 
-from opsbook import flow
 from opsbook.cli import common
 from opsbook.cli.text import say
+from opsbook.flow import anchoring
 from opsbook.model.text import number_of
 
 
@@ -20,7 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(options: argparse.Namespace) -> int:
-    done = flow.anchor(common.project(options), options.to)
+    done = anchoring.anchor(common.project(options), options.to)
     if options.json:
         common.print_json(asdict(done))
         return 0

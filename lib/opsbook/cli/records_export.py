@@ -12,10 +12,10 @@ import argparse
 from datetime import date
 from pathlib import Path
 
-from opsbook import flow
 from opsbook.cli import common
 from opsbook.cli.text import say
 from opsbook.errors import InputError
+from opsbook.flow import archives, recordings
 from opsbook.model.text import number_of, size_of
 
 
@@ -38,9 +38,9 @@ def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
     if options.recording is not None:
         return _recording(options)
-    chosen = flow.Chosen(options.runs, _day(options.since), options.without)
+    chosen = archives.Chosen(options.runs, _day(options.since), options.without)
     with common.progress("exporting", quiet=options.json) as tell:
-        runs = flow.export_records(settings, chosen, options.to, tell, force=options.force)
+        runs = archives.export_records(settings, chosen, options.to, tell, force=options.force)
     size = options.to.stat().st_size
     if options.json:
         common.print_json({"file": str(options.to), "bytes": size, "records": runs})
@@ -53,7 +53,7 @@ def _recording(options: argparse.Namespace) -> int:
     settings = common.project(options)
     if len(options.runs) != 1 or options.since or options.without or options.force:
         raise InputError("A recording is of one run.", "Name it: opsbook records export RUN --recording NAME")
-    path, played = flow.make_recording(settings, options.runs[0], options.recording, book=options.notebook)
+    path, played = recordings.record(settings, options.runs[0], options.recording, book=options.notebook)
     size, shown = path.stat().st_size, path.relative_to(settings.root)
     if options.json:
         common.print_json({"file": str(path), "bytes": size, "outcome": played.outcome, "seconds": played.seconds})

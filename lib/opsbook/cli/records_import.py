@@ -10,9 +10,9 @@ from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
-from opsbook import flow
 from opsbook.cli import common
 from opsbook.cli.text import say
+from opsbook.flow import archives
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
     with common.progress("importing", quiet=options.json) as tell:
-        found = flow.import_records(settings, options.archive, tell)
+        found = archives.import_records(settings, options.archive, tell)
     count = Counter(one.result for one in found)
     if options.json:
         common.print_json([asdict(one) for one in found])

@@ -7,9 +7,9 @@ records/pruned.jsonl keeps the id, the outcome and the digest of its seal.
 import argparse
 from dataclasses import asdict
 
-from opsbook import flow
 from opsbook.cli import common
 from opsbook.cli.text import say
+from opsbook.flow import retention
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(options: argparse.Namespace) -> int:
-    pruned = flow.prune(common.project(options), remove=options.yes)
+    pruned = retention.prune(common.project(options), remove=options.yes)
     if options.json:
         common.print_json({"removed": pruned.removed, "records": [asdict(one) for one in pruned.old]})
         return 0

@@ -2,9 +2,9 @@
 
 import argparse
 
-from opsbook import flow
 from opsbook.cli import common
 from opsbook.cli.text import say
+from opsbook.flow import retention
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -14,7 +14,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(options: argparse.Namespace) -> int:
-    held = flow.release(common.project(options), options.run, options.reason)
+    held = retention.release(common.project(options), options.run, options.reason)
     if options.json:
         common.print_json({"run": held.run, "action": "release"})
     else:

@@ -2,10 +2,10 @@
 
 import argparse
 
-from opsbook import flow
 from opsbook.cli import common, inputs, records_scan
 from opsbook.cli.text import say
 from opsbook.errors import InputError
+from opsbook.flow import scanning
 from opsbook.plan import bind
 from opsbook.policy import environment
 from opsbook.record import store
@@ -23,12 +23,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
     record = store.find(settings.records, options.run)
-    prompted = [name for name, reference in flow.secrets_in(record).items() if reference == bind.PROMPT]
+    prompted = [name for name, reference in scanning.references(record).items() if reference == bind.PROMPT]
     typed = inputs.unseen(prompted)
     if absent := [name for name in prompted if name not in typed]:
         raise InputError([f"Somebody typed the secret {name}: it has to be typed again." for name in absent], _HINT)
     names = options.environment or environment.names(settings)
-    run = flow.restore(settings, record, names, typed, options.reason)
+    run = scanning.restore(settings, record, names, typed, options.reason)
     if options.json:
         common.print_json({"run": run, "restored": True})
     else:

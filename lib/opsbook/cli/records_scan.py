@@ -3,9 +3,9 @@
 import argparse
 from dataclasses import asdict
 
-from opsbook import flow
 from opsbook.cli import common
 from opsbook.cli.text import say
+from opsbook.flow import scanning
 from opsbook.policy import environment
 from opsbook.record import store
 
@@ -27,8 +27,8 @@ def add_environments(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
     chosen = [store.find(settings.records, options.run)] if options.run else list(store.records(settings.records))
-    known = flow.secrets_of(settings, options.environment or environment.names(settings))
-    found = list(flow.scan(settings, chosen, known, move=options.quarantine))
+    known = scanning.redactor(settings, options.environment or environment.names(settings))
+    found = list(scanning.scan(settings, chosen, known, move=options.quarantine))
     if options.json:
         common.print_json([asdict(each) for each in found])
         return 1 if found else 0

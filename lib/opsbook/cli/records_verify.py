@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 
-from opsbook import flow
 from opsbook.cli import common
 from opsbook.cli.text import say
 from opsbook.errors import InputError
+from opsbook.flow import anchoring, signing
 from opsbook.record import store
 from opsbook.settings import Settings
 
@@ -26,7 +26,7 @@ def execute(options: argparse.Namespace) -> int:
     if not options.all and options.run is None:
         raise InputError("Which record?", "opsbook records verify RUN, or --all.")
     chosen, anchored = _chosen(settings, options)
-    read = flow.verified(settings, [record for record in chosen if record.state != "running"])
+    read = signing.verified(settings, [record for record in chosen if record.state != "running"])
     found = list(_joined(read, anchored))
     if options.json:
         own = {"anchor": list(anchored.own)} if anchored else {}
@@ -43,15 +43,15 @@ def execute(options: argparse.Namespace) -> int:
     return 1 if failed or any(each.flaws for each in found) else 0
 
 
-def _joined(found: Iterator[flow.Verified], anchored: flow.Compared | None) -> Iterator[flow.Verified]:
+def _joined(found: Iterator[signing.Verified], anchored: anchoring.Compared | None) -> Iterator[signing.Verified]:
     """What the seal says of each record, with what the anchor says of it; also of those that are not here any more."""
     left = dict(anchored.flaws) if anchored else {}
     for each in found:
         yield replace(each, flaws=(*each.flaws, *left.pop(each.run, ())))
-    yield from (flow.Verified(run, tuple(flaws)) for run, flaws in left.items())
+    yield from (signing.Verified(run, tuple(flaws)) for run, flaws in left.items())
 
 
-def _show(found: Sequence[flow.Verified]) -> None:
+def _show(found: Sequence[signing.Verified]) -> None:
     for each in found:
         for flaw in each.flaws:
             event = f", event {flaw.event}" if flaw.event else ""
@@ -64,15 +64,15 @@ def _show(found: Sequence[flow.Verified]) -> None:
         say(f"  {count} not signed: {why}")
 
 
-def _chosen(settings: Settings, options: argparse.Namespace) -> tuple[list[store.Record], flow.Compared | None]:
+def _chosen(settings: Settings, options: argparse.Namespace) -> tuple[list[store.Record], anchoring.Compared | None]:
     """The records, and what an anchor says of them; it may also know a run that is not here any more."""
     if options.all:
-        return list(store.records(settings.records)), flow.against_anchor(settings, options.anchor)
+        return list(store.records(settings.records)), anchoring.against_anchor(settings, options.anchor)
     try:
         record = store.find(settings.records, options.run)
     except InputError:
-        anchored = flow.against_anchor(settings, options.anchor, options.run)
+        anchored = anchoring.against_anchor(settings, options.anchor, options.run)
         if anchored is None or options.run not in anchored.flaws:
             raise
         return [], anchored
-    return [record], flow.against_anchor(settings, options.anchor, record.id)
+    return [record], anchoring.against_anchor(settings, options.anchor, record.id)

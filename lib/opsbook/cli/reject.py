@@ -2,9 +2,9 @@
 
 import argparse
 
-from opsbook import flow
 from opsbook.cli import approve, common
 from opsbook.errors import InputError
+from opsbook.flow import approving
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -17,4 +17,4 @@ def execute(options: argparse.Namespace) -> int:
     if not options.reason.strip():
         raise InputError("The reason is empty.", "Say what has to change: --reason WHY.")
     settings = common.project(options)
-    return approve.signed(settings, options, flow.show_request(settings, options.plan), "reject", options.reason)
+    return approve.signed(settings, options, approving.show(settings, options.plan), "reject", options.reason)

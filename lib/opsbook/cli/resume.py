@@ -12,10 +12,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from opsbook import flow
 from opsbook.cli import carry, common, inputs
 from opsbook.errors import InputError
+from opsbook.flow import resuming, running
 from opsbook.model.person import Person
+from opsbook.run import engine
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -39,26 +40,28 @@ def add_accept(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
-    found = flow.stopped(settings, options.run)
-    wishes = flow.Wishes(
+    found = resuming.stopped(settings, options.run)
+    wishes = engine.Wishes(
         start=options.start,
         by_hand=options.manual,
         pause_on_failure=options.pause_on_failure,
         retry_unknown=options.retry_unknown,
     )
-    typed = inputs.unseen(flow.missing_secrets(found))
-    manner = flow.Manner(answers=answers(options), wait=options.wait, wishes=wishes, emergency=carry.emergency(options))
+    typed = inputs.unseen(resuming.missing_secrets(found))
+    manner = running.Manner(
+        answers=answers(options), wait=options.wait, wishes=wishes, emergency=carry.emergency(options)
+    )
 
-    def work(person: Person, on_start: flow.OnStart) -> flow.Finished:
+    def work(person: Person, on_start: running.OnStart) -> running.Finished:
         edit = _in_editor if options.edit else None
-        return flow.resume(settings, found, manner, typed, person, on_start, edit)
+        return resuming.resume(settings, found, manner, typed, person, on_start, edit)
 
     return carry.carry(options, settings, work)
 
 
 def answers(options: argparse.Namespace) -> dict[str, str]:
     """Answers given ahead."""
-    return inputs.answers(options) | ({flow.ACCEPT: "yes"} if options.accept_changes else {})
+    return inputs.answers(options) | ({engine.ACCEPT: "yes"} if options.accept_changes else {})
 
 
 def _in_editor(text: str) -> str:

@@ -4,9 +4,9 @@ import argparse
 import sys
 from dataclasses import asdict
 
-from opsbook import flow
 from opsbook.cli import common
 from opsbook.cli.text import say
+from opsbook.flow import reviewing
 from opsbook.settings import Settings
 
 
@@ -20,7 +20,7 @@ def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
     if options.run is None:
         return _open(settings, as_json=options.json)
-    run = flow.review(settings, options.run, options.note, ask=sys.stdin.isatty())
+    run = reviewing.review(settings, options.run, options.note, ask=sys.stdin.isatty())
     if options.json:
         common.print_json({"run": run, "reviewed": True})
     else:
@@ -29,7 +29,7 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def _open(settings: Settings, *, as_json: bool) -> int:
-    found = list(flow.follow_ups(settings))
+    found = list(reviewing.follow_ups(settings))
     if as_json:
         common.print_json([asdict(each) for each in found])
     elif not found:
@@ -39,7 +39,7 @@ def _open(settings: Settings, *, as_json: bool) -> int:
     return 0
 
 
-def show(each: flow.FollowUp) -> None:
+def show(each: reviewing.FollowUp) -> None:
     """An open review, for opsbook status too."""
     due = f"{'OVERDUE since' if each.late else 'due'} {common.local(each.due)}"
     say(f"review    {each.title}  {each.environment}  {due}")

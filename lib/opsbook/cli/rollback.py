@@ -2,8 +2,8 @@
 
 import argparse
 
-from opsbook import flow
 from opsbook.cli import carry, common, inputs, resume
+from opsbook.flow import resuming, running
 from opsbook.model.person import Person
 
 
@@ -15,11 +15,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
-    found = flow.stopped(settings, options.run)
-    typed = inputs.unseen(flow.missing_secrets(found))
-    manner = flow.Manner(answers=resume.answers(options), wait=options.wait)
+    found = resuming.stopped(settings, options.run)
+    typed = inputs.unseen(resuming.missing_secrets(found))
+    manner = running.Manner(answers=resume.answers(options), wait=options.wait)
 
-    def work(person: Person, on_start: flow.OnStart) -> flow.Finished:
-        return flow.rollback(settings, found, manner, typed, person, on_start)
+    def work(person: Person, on_start: running.OnStart) -> running.Finished:
+        return resuming.rollback(settings, found, manner, typed, person, on_start)
 
     return carry.carry(options, settings, work)

@@ -3,14 +3,15 @@
 import argparse
 import sys
 
-from opsbook import flow
 from opsbook.cli import carry, common, inputs, plan
 from opsbook.cli.text import say
 from opsbook.errors import InputError
+from opsbook.flow import approving, drafts, running
 from opsbook.model.effect import Mode
 from opsbook.model.person import Person
 from opsbook.model.plan import Plan
 from opsbook.plan import bind
+from opsbook.run import engine
 from opsbook.settings import Settings
 
 
@@ -30,18 +31,18 @@ def execute(options: argparse.Namespace) -> int:
     wanted, drafted = _drafted(settings, options)
     labels = _labels(options, drafted)
     if carry.on_terminal(options) and not options.yes and not options.check:
-        _agreed(flow.plan(settings, drafted))
-    wishes = flow.Wishes(pause_on_failure=options.pause_on_failure)
+        _agreed(drafts.plan(settings, drafted))
+    wishes = engine.Wishes(pause_on_failure=options.pause_on_failure)
     mode = Mode.CHECK if options.check else Mode.LIVE
-    manner = flow.Manner(mode, wanted.answers, options.wait, wishes, carry.emergency(options), labels)
+    manner = running.Manner(mode, wanted.answers, options.wait, wishes, carry.emergency(options), labels)
 
-    def work(person: Person, on_start: flow.OnStart) -> flow.Finished:
-        return flow.run(settings, wanted, drafted, manner, person, on_start)
+    def work(person: Person, on_start: running.OnStart) -> running.Finished:
+        return running.run(settings, wanted, drafted, manner, person, on_start)
 
     return carry.carry(options, settings, work)
 
 
-def _drafted(settings: Settings, options: argparse.Namespace) -> tuple[flow.Request, flow.Draft]:
+def _drafted(settings: Settings, options: argparse.Namespace) -> tuple[drafts.Request, drafts.Draft]:
     """What is to run: as it is named, or as it was planned. Raises InputError for both, or neither."""
     named = (options.runbook, options.environment, options.parameter, options.params_file)
     if options.plan and any(named):
@@ -51,9 +52,9 @@ def _drafted(settings: Settings, options: argparse.Namespace) -> tuple[flow.Requ
         if missing:
             raise InputError(f"What to run? {' and '.join(missing)} is missing.", "Or --plan ID, of what was planned.")
         return inputs.complete(settings, inputs.request(options))
-    drafted = flow.planned_again(settings, options.plan)
+    drafted = approving.planned_again(settings, options.plan)
     prompted = [name for name, reference in drafted.bound.secrets.items() if reference == bind.PROMPT]
-    wanted = flow.Request(
+    wanted = drafts.Request(
         drafted.runbook.name,
         drafted.environment.name,
         answers=inputs.answers(options),
@@ -62,7 +63,7 @@ def _drafted(settings: Settings, options: argparse.Namespace) -> tuple[flow.Requ
     return wanted, drafted
 
 
-def _labels(options: argparse.Namespace, drafted: flow.Draft) -> dict[str, str]:
+def _labels(options: argparse.Namespace, drafted: drafts.Draft) -> dict[str, str]:
     """Labels of the run. Raises InputError if one is missing that the environment wants."""
     given = {name: values[-1] for name, values in bind.pairs(options.label).items()}
     missing = [name for name in drafted.environment.policy.labels if not given.get(name, "").strip()]

@@ -2,8 +2,8 @@
 
 import argparse
 
-from opsbook import flow
 from opsbook.cli import common
+from opsbook.flow import sessions
 from opsbook.plan import bind
 
 
@@ -21,7 +21,7 @@ def execute(options: argparse.Namespace) -> int:
     secrets = {name: given[-1] for name, given in bind.pairs(options.secret).items()}
     settings = common.project(options)
     if options.replay:
-        flow.replay_session(settings, options.socket, options.replay, asks=options.asks)
+        sessions.replay_session(settings, options.socket, options.replay, asks=options.asks)
     else:
-        flow.session(settings, options.socket, options.environment, secrets)
+        sessions.session(settings, options.socket, options.environment, secrets)
     return 0

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from opsbook import flow
 from opsbook.cli import common
 from opsbook.cli.text import say
 from opsbook.errors import InputError
+from opsbook.flow import site_place, site_tree
 from opsbook.settings import Settings
 
 CONFIG = "mkdocs.yml"
@@ -39,7 +39,7 @@ def execute(options: argparse.Namespace) -> int:
         return 0
     if options.tree:
         folder = options.tree.resolve()
-        told = {"tree": str(folder), "files": flow.write_tree(settings, folder)}
+        told = {"tree": str(folder), "files": site_tree.write_tree(settings, folder)}
     else:
         folder = _build(settings, options.out)
         told = {"site": str(folder), "files": sum(1 for path in folder.rglob("*") if path.is_file())}
@@ -56,7 +56,7 @@ def _build(settings: Settings, out: Path | None) -> Path:
         from mkdocs.commands.build import build
 
         config = config_of(settings, **({"site_dir": str(out.resolve())} if out else {}))
-        flow.check_place(settings, Path(config.site_dir))
+        site_place.check_place(settings, Path(config.site_dir))
         config.plugins.on_startup(command="build", dirty=False)
         try:
             build(config)

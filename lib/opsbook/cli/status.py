@@ -3,11 +3,12 @@
 import argparse
 from dataclasses import asdict
 
-from opsbook import flow
 from opsbook.cli import approve, common, locks, review
 from opsbook.cli.text import say
+from opsbook.flow import approving, reviewing, watching
 from opsbook.model.event import Outcome
 from opsbook.model.now import Now
+from opsbook.policy import requests
 from opsbook.record.store import DAMAGED
 
 _NEXT = {
@@ -23,9 +24,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
-    found = flow.under_way(settings)
+    found = watching.under_way(settings)
     held = locks.held(settings)
-    plans, reviews = list(flow.waiting_plans(settings)), list(flow.follow_ups(settings))
+    plans, reviews = list(approving.waiting_plans(settings)), list(reviewing.follow_ups(settings))
     if options.json:
         told = {"plans": [approve.told(each) for each in plans], "reviews": [asdict(each) for each in reviews]}
         common.print_json({"runs": [asdict(now) for now in found], **told, "locks": held})
@@ -51,7 +52,7 @@ def _show(now: Now) -> None:
         say("          " + line.replace("\n", "\n          "))
 
 
-def _show_plan(request: flow.WaitingPlan) -> None:
+def _show_plan(request: requests.Request) -> None:
     planned, asked = request.plan, request.asked
     say(f"approval  {planned.title}  {planned.environment}")
     say(f"          {planned.id}, {asked.by}, since {common.local(asked.time)}")

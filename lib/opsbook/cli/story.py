@@ -2,15 +2,17 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from opsbook import flow
 from opsbook.cli.text import plain
 from opsbook.model.event import Event, Exit, Outcome
 from opsbook.model.plan import Plan
 from opsbook.model.runbook import Role
 from opsbook.model.text import duration, one_line
 from opsbook.settings import Settings
+
+if TYPE_CHECKING:
+    from opsbook.flow.running import Finished
 
 _WORTH_SAYING = 1.0
 """Seconds of a step below which nobody waits for it."""
@@ -40,7 +42,7 @@ class Story:
         """`(usually 25 s)`: what the step took in earlier runs that went well; empty if that is nothing to wait for."""
         return f"(usually {duration(self._usual[step])})" if self._usual.get(step, 0) >= _WORTH_SAYING else ""
 
-    def ending(self, finished: flow.Finished, settings: Settings) -> Iterator[str]:
+    def ending(self, finished: "Finished", settings: Settings) -> Iterator[str]:
         """The closing lines: what changed, what is unknown, where the record is, what to do next."""
         ending, told = finished.ending, finished.told
         yield from would(told.get("check") or {})
@@ -59,7 +61,7 @@ class Story:
         yield from listed("Its page was edited", [f"git apply {shown(patch, settings)}" for patch in patches])
         yield from listed("Next", list(self._next(finished)))
 
-    def _next(self, finished: flow.Finished) -> Iterator[str]:
+    def _next(self, finished: "Finished") -> Iterator[str]:
         ending, run = finished.ending, finished.run
         if ending.outcome in GOOD:
             return

@@ -8,10 +8,10 @@ Every playbook that a recording names is parsed, too, with the variables of then
 import argparse
 from dataclasses import asdict
 
-from opsbook import flow
 from opsbook.cli import common
 from opsbook.cli.text import say
 from opsbook.errors import InputError
+from opsbook.flow import recordings, testing
 from opsbook.model.text import number_of
 
 
@@ -23,20 +23,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
-    chosen = list(flow.find_recordings(settings, options.runbook))
+    chosen = list(recordings.find(settings, options.runbook))
     if not chosen:
         what = ", ".join(options.runbook) or "any runbook"
         hint = "Make one of a run: opsbook records export last --recording good"
         raise InputError(f"There is no recording of {what}.", hint)
-    told: list[flow.Tested] = []
+    told: list[testing.Tested] = []
 
-    def tell(tested: flow.Tested) -> None:
+    def tell(tested: testing.Tested) -> None:
         told.append(tested)
         if not options.json and (tested.status != "passed" or tested.seconds):
             _say(tested)
 
-    good = flow.test_recordings(settings, chosen, tell, accept_stale=options.accept_stale)
-    without = [] if options.runbook else flow.without_recording(settings)
+    good = testing.every(settings, chosen, tell, accept_stale=options.accept_stale)
+    without = [] if options.runbook else recordings.without(settings)
     if options.json:
         common.print_json({"passed": good, "tests": [asdict(each) for each in told], "without": without})
         return 0 if good else 1
@@ -50,7 +50,7 @@ def execute(options: argparse.Namespace) -> int:
     return 0 if good else 1
 
 
-def _say(tested: flow.Tested) -> None:
+def _say(tested: testing.Tested) -> None:
     say(f"{tested.status:<7} {tested.runbook} {tested.name}  {tested.seconds:.1f} s")
     for problem in tested.problems:
         for line in problem.split("\n"):

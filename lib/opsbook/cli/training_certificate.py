@@ -4,9 +4,9 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from opsbook import flow
 from opsbook.cli import common
 from opsbook.cli.text import say
+from opsbook.flow import certificates, standings
 from opsbook.model.certificate import Certificate
 
 
@@ -18,7 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
-    found = flow.certificate(settings, options.run)
+    found = certificates.certificate(settings, options.run)
     if options.json:
         common.print_json(found.told())
     elif not found.drilled.passed:
@@ -27,7 +27,7 @@ def execute(options: argparse.Namespace) -> int:
         for line in _lines(found):
             say(line)
     if options.to is not None and found.drilled.passed:
-        flow.write_certificate(found, options.to)
+        certificates.write_certificate(found, options.to)
         if not options.json:
             say(f"The certificate is in {options.to}. It opens in any browser, and prints on one sheet.")
     return 0 if found.drilled.passed else 1
@@ -53,7 +53,7 @@ def _lines(found: Certificate) -> Iterator[str]:
     for each in found.counts:
         yield f"  {each}"
     if not found.counts:
-        yield f"  No role of {flow.TRAINING_PLAN} asks {drilled.person} for it."
+        yield f"  No role of {standings.PLAN} asks {drilled.person} for it."
 
 
 def _verdict(found: Certificate) -> Iterator[str]:

@@ -3,9 +3,9 @@
 import argparse
 import sys
 
-from opsbook import flow
 from opsbook.cli import common
 from opsbook.cli.text import say
+from opsbook.flow import certificates, sign_offs
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -16,11 +16,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
-    drilled = flow.sign_off(settings, options.run, options.note, ask=sys.stdin.isatty())
+    drilled = sign_offs.sign_off(settings, options.run, options.note, ask=sys.stdin.isatty())
     if options.json:
         common.print_json({"run": drilled.run, "drill": drilled.drill, "person": drilled.person, "signed_off": True})
         return 0
     say(f"{drilled.run} is signed off: {drilled.person} passed {drilled.drill} with {drilled.points} points.")
-    for each in flow.certificate(settings, drilled.run).counts:
+    for each in certificates.certificate(settings, drilled.run).counts:
         say(f"  {each}")
     return 0

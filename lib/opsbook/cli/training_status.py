@@ -4,10 +4,10 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
-from opsbook import flow
 from opsbook.cli import common
 from opsbook.cli.text import say
 from opsbook.errors import InputError
+from opsbook.flow import standings
 from opsbook.model.standing import Standing, State, Training
 from opsbook.model.text import nearest
 from opsbook.settings import Settings
@@ -35,11 +35,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
-    found = flow.training(settings)
+    found = standings.training(settings)
     if options.json:
         _json(found, options.person)
     elif found is None:
-        say(f"There is no {flow.TRAINING_PLAN} in {settings.root}. Write one:\n\n{_EXAMPLE}")
+        say(f"There is no {standings.PLAN} in {settings.root}. Write one:\n\n{_EXAMPLE}")
     elif options.person is None:
         _everybody(found)
     else:
@@ -72,7 +72,7 @@ def _everybody(found: Training) -> None:
     plan = found.plan
     if not plan.people:
         role = next(iter(plan.roles), "ROLE")
-        say(f"Nobody is in {flow.TRAINING_PLAN} yet. Write below people: NAME: {{roles: [{role}]}}")
+        say(f"Nobody is in {standings.PLAN} yet. Write below people: NAME: {{roles: [{role}]}}")
         return
     for role in plan.roles:
         members = plan.members(role)
@@ -104,7 +104,7 @@ def _cell(each: Standing) -> str:
 
 def _check(found: Training, person: str) -> None:
     if person not in found.plan.people:
-        said = f"{person} is not in {flow.TRAINING_PLAN}. {nearest(person, found.plan.people)}"
+        said = f"{person} is not in {standings.PLAN}. {nearest(person, found.plan.people)}"
         raise InputError(said, f"Write {person} below people, with roles.")
 
 

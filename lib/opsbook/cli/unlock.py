@@ -2,9 +2,9 @@
 
 import argparse
 
-from opsbook import flow
 from opsbook.cli import common
 from opsbook.cli.text import say
+from opsbook.flow import control
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -14,7 +14,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(options: argparse.Namespace) -> int:
-    taken = flow.unlock(common.project(options), options.target, options.reason)
+    taken = control.unlock(common.project(options), options.target, options.reason)
     if options.json:
         common.print_json({"target": taken.target, "run": taken.run})
     else:

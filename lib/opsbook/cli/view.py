@@ -11,15 +11,17 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from opsbook import flow
 from opsbook.cli.story import GOOD, Story, said, shown, values
 from opsbook.cli.text import json_text, plain, say
 from opsbook.model.event import Event, Outcome
 from opsbook.model.plan import Plan
 from opsbook.model.text import duration, one_line
 from opsbook.settings import Settings
+
+if TYPE_CHECKING:
+    from opsbook.flow.running import Finished
 
 Listener = Callable[[Event], None]
 
@@ -46,7 +48,7 @@ class View(Protocol):
     def event(self, event: Event) -> None: ...
     def paused(self) -> contextlib.AbstractContextManager[None]: ...
     def close(self) -> None: ...
-    def finish(self, finished: flow.Finished, settings: Settings) -> None: ...
+    def finish(self, finished: "Finished", settings: Settings) -> None: ...
 
 
 def choose(*, terminal: bool, as_json: bool) -> View:
@@ -74,7 +76,7 @@ class JsonView:
     def close(self) -> None:
         """Nothing is open."""
 
-    def finish(self, finished: flow.Finished, settings: Settings) -> None:
+    def finish(self, finished: "Finished", settings: Settings) -> None:
         ending = finished.ending
         content = {
             "type": "record",
@@ -136,7 +138,7 @@ class PlainView:
     def close(self) -> None:
         """Nothing is open."""
 
-    def finish(self, finished: flow.Finished, settings: Settings) -> None:
+    def finish(self, finished: "Finished", settings: Settings) -> None:
         ending = finished.ending
         self._line(f"{str(ending.outcome).upper()} in {duration(ending.seconds)}: {ending.reason}")
         for line in self._story.ending(finished, settings):
@@ -291,7 +293,7 @@ class LiveView:
     def close(self) -> None:
         self._live.stop()
 
-    def finish(self, finished: flow.Finished, settings: Settings) -> None:
+    def finish(self, finished: "Finished", settings: Settings) -> None:
         ending = finished.ending
         good = ending.outcome in GOOD
         style = "bold green" if good else "bold yellow" if ending.outcome is Outcome.ROLLED_BACK else "bold red"
