@@ -141,7 +141,7 @@ def test_a_damaged_lock_of_a_long_target_still_holds_it(tmp_path: Path) -> None:
     for wanted in (target, "dev"):
         with pytest.raises(Refused, match="damaged"):
             lock.acquire(tmp_path, [_lock(wanted, "r2")])
-    lock.unlock(tmp_path, lock.holders(tmp_path)[0].target)
+    lock.unlock(tmp_path, lock.holders(tmp_path)[0].target, lambda _: None)
     lock.acquire(tmp_path, [_lock(target, "r2")])
 
 

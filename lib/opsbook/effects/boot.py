@@ -47,14 +47,22 @@ class CountedIOPub(IOPubThread):  # type: ignore[misc]
     """Adds the message's number as a last buffer, so that the runner sees a gap."""
 
     def __init__(self, socket: Any, **options: Any) -> None:
-        socket.setsockopt(zmq.XPUB_NODROP, 1)
-        socket.setsockopt(zmq.SNDHWM, IN_FLIGHT)
         super().__init__(socket, **options)
         self._sent = 0
 
     def _really_send(self, message: list[Any], *args: Any, **options: Any) -> None:
         self._sent += 1
         super()._really_send([*message, self._sent.to_bytes(8, "big")], *args, **options)
+
+
+class App(kernelapp.IPKernelApp):  # type: ignore[misc]
+    """Its iopub waits for a slow reader. A limit that is set after a socket is bound says nothing."""
+
+    def _bind_socket(self, s: Any, port: int) -> Any:
+        if s.type == zmq.XPUB:
+            s.setsockopt(zmq.XPUB_NODROP, 1)
+            s.setsockopt(zmq.SNDHWM, IN_FLIGHT)
+        return super()._bind_socket(s, port)
 
 
 def pack(message: Any) -> bytes:
@@ -75,7 +83,7 @@ def main() -> None:
     config.Session.packer = "opsbook.effects.boot.pack"
     config.InteractiveShellApp.ignore_cwd = True  # a queue.py in the project must not stand for Python's
     config.InteractiveShellApp.exec_PYTHONSTARTUP = False
-    app = kernelapp.IPKernelApp.instance(config=config, connection_file=sys.argv[1], log_level=logging.CRITICAL)
+    app = App.instance(config=config, connection_file=sys.argv[1], log_level=logging.CRITICAL)
     app.initialize([])
     _obey()
     app.start()

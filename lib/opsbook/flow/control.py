@@ -14,30 +14,40 @@ from opsbook.settings import Settings
 
 def send(settings: Settings, run_id: str, request: Mapping[str, str | int]) -> str:
     """Put a request into the inbox of a run that goes on; returns the run's id. Raises InputError otherwise."""
-    record = store.find(settings.records, run_id)
+    record = _running(store.find(settings.records, run_id))
+    name = f"{journal.now().replace(':', '')}-{os.getpid()}.json"
+    with store.inbox(record.folder) as ours:
+        # It may have been sealed since, and a file more would make its record one that was changed.
+        _running(store.exact(settings.records, record.id) or record)
+        if not ours:
+            raise Refused(f"{record.id} is being sealed.", "In a moment: opsbook records show says how it ended.")
+        files.write_atomic(record.folder / "inbox" / name, json.dumps({**request, "by": operator()}).encode())
+    return record.id
+
+
+def _running(record: store.Record) -> store.Record:
     if record.state != "running":
         raise InputError(
             f"{record.id} does not run any more: it is {record.summary()['outcome']}.",
             "opsbook records show says more.",
         )
-    name = f"{journal.now().replace(':', '')}-{os.getpid()}.json"
-    files.write_atomic(record.folder / "inbox" / name, json.dumps({**request, "by": operator()}).encode())
-    return record.id
+    return record
 
 
 def unlock(settings: Settings, target: str, reason: str) -> lock.Lock:
     """Take a lock from a run that does not go on any more, and keep who did it and why."""
     if not reason.strip():
         raise InputError("The reason is empty.", "Say why it is safe: --reason WHY.")
-    for held in lock.holders(settings.state):
-        if held.target == target and any(
-            r.id == held.run and r.state == "running" for r in store.records(settings.records)
-        ):
-            raise Refused(f"{held.run} holds {target} and still runs.", f"Stop it first: opsbook cancel {held.run}.")
-    owner = next((held.run for held in lock.holders(settings.state) if held.target == target), None)
-    if owner is not None:
-        _keep(settings, {"time": journal.now(), "target": target, "run": owner, "by": operator(), "reason": reason})
-    return lock.unlock(settings.state, target)
+    entry = {"time": journal.now(), "target": target, "by": operator(), "reason": reason}
+    return lock.unlock(settings.state, target, lambda held: _lost(settings, held, entry))
+
+
+def _lost(settings: Settings, held: lock.Lock, entry: dict[str, str]) -> None:
+    """Keeps who takes the lock, and why. Raises Refused if its run goes on."""
+    record = store.exact(settings.records, held.run)
+    if record is not None and record.state == "running":
+        raise Refused(f"{held.run} holds {held.target} and still runs.", f"Stop it first: opsbook cancel {held.run}.")
+    _keep(settings, entry | {"run": held.run})
 
 
 def _keep(settings: Settings, entry: dict[str, str]) -> None:

@@ -33,7 +33,8 @@ from opsbook.policy import lock, queue
 from opsbook.policy.targets import conflict
 from opsbook.publish import record_page
 from opsbook.record import forecast, journal, notebook, seal, side, store, summary
-from opsbook.run import runner, secrets, spare
+from opsbook.record.room import FULL
+from opsbook.run import cancel, runner, secrets, spare
 from opsbook.run.choice import Choice
 from opsbook.run.engine import ACCEPT, Wishes
 from opsbook.run.place import AGAIN, LOOK_FIRST, MARKED, UNKNOWN
@@ -165,7 +166,7 @@ def write_json(path: Path, content: Any) -> None:
 @contextlib.contextmanager
 def undisturbed() -> Iterator[None]:
     """From the first file of a record to its seal, a signal may only cancel what runs, never leave half a record."""
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, cancel.remember) for number in (signal.SIGINT, signal.SIGTERM)}
     # A lost terminal ends no run; whoever is asked then is not there any more. Not SIG_IGN: children would have it too.
     before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: None)
     try:
@@ -255,10 +256,14 @@ def carry_out(
         book.write("run-finished", _finished(ending), durable=True)
         book.close()
         told = _told(settings, job, folder)
-        _close(job.runbook, folder, told, held.redactor)
-        seal.seal(folder, book.head, sealer(settings))
+        # A request that came now would be in no seal.
+        with store.inbox(folder):
+            _close(job.runbook, folder, told, held.redactor)
+            seal.seal(folder, book.head, sealer(settings))
     except (NoRoom, OSError) as error:
-        why = getattr(error, "message", None) or f"There is no room for the record: {error}."
+        full = isinstance(error, OSError) and error.errno in FULL
+        what = "There is no room for the record" if full else "The record cannot be closed"
+        why = getattr(error, "message", None) or f"{what}: {error}."
         ending, sealed = replace(ending, outcome=Outcome.WAITING, reason=f"{ending.reason}. {why}"), False
     if sealed and not ending.keeps_lock:
         lock.release(settings.state, folder.name)

@@ -8,6 +8,7 @@ that cannot be read is still a lock: whose, nobody knows, so nobody else may hav
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -80,11 +81,15 @@ def release(state: Path, run: str) -> None:
                 path.unlink(missing_ok=True)
 
 
-def unlock(state: Path, target: str) -> Lock:
-    """Take a lock away from the run that holds it. Raises InputError if nobody holds it."""
+def unlock(state: Path, target: str, allow: Callable[[Lock], None]) -> Lock:
+    """Take a lock away from the run that holds it. Raises InputError if nobody holds it, and whatever `allow` raises.
+
+    A run that goes on does so before it takes its locks again: what `allow` sees of it stays so until the lock is gone.
+    """
     with guarded(state / "locks" / ".guard"):
         for path, lock in _held(state):
             if lock.target == target:
+                allow(lock)
                 _remove(path)
                 return lock
     raise InputError(f"Nobody holds {target}.", "opsbook locks shows what is held.")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from opsbook.errors import InputError
-from opsbook.files import is_plain
+from opsbook.files import hold, is_plain
 from opsbook.model.event import Event, Outcome
 from opsbook.model.text import nearest
 from opsbook.record import journal, logbook, summary
@@ -206,6 +206,26 @@ def let_go(folder: Path) -> bool:
             return True
         time.sleep(_PAUSE)
     return False
+
+
+@contextlib.contextmanager
+def inbox(folder: Path) -> Iterator[bool]:
+    """Whether nobody else sends this run a request, or seals it, meanwhile.
+
+    Somebody who is stopped in here holds up nobody for long.
+    """
+    held = None
+    with contextlib.suppress(OSError):
+        (folder / "inbox").mkdir(exist_ok=True)
+        for _ in range(_TRIES):
+            if (held := hold(folder / "inbox")) is not None:
+                break
+            time.sleep(_PAUSE)
+    try:
+        yield held is not None
+    finally:
+        if held is not None:
+            os.close(held)
 
 
 def alive(path: Path) -> bool:

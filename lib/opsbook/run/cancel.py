@@ -3,6 +3,14 @@
 import asyncio
 import signal
 from collections.abc import Callable
+from typing import Any
+
+_early: list[signal.Signals] = []
+
+
+def remember(number: int, _: Any) -> None:
+    """Handler of a signal that comes before a run listens: `Cancel.listen` hands it on."""
+    _early.append(signal.Signals(number))
 
 
 class Cancel:
@@ -26,6 +34,11 @@ class Cancel:
         self.level = 0
         self.changed.clear()
 
+    def _hand_on(self, by: str) -> None:
+        """What came before anybody listened."""
+        while _early:
+            self.request(f"{by} ({_early.pop(0).name})")
+
     def listen(self, by: str) -> Callable[[], None]:
         """Take SIGINT and SIGTERM as requests; returns what ends that: from then on they are ignored.
 
@@ -35,6 +48,8 @@ class Cancel:
         numbers = (signal.SIGINT, signal.SIGTERM)
         for number in numbers:
             loop.add_signal_handler(number, self.request, f"{by} ({number.name})")
+        # Soon, not now: whoever journals requests is not there yet.
+        loop.call_soon(self._hand_on, by)
 
         def undo() -> None:
             for number in numbers:

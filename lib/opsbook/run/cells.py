@@ -133,24 +133,29 @@ class Cells:
         return reply, why or _judge(reply, self._outputs.redactor)
 
     async def _until_over(self, work: "asyncio.Task[dict[str, Any]]", limit: float) -> Ended | None:
-        """Wait for the cell; None if it ended by itself. The clock stands while a person is asked."""
-        started, waited = time.monotonic(), self._gate.waited
+        """Wait for the cell; None if it ended by itself. The clock stands while a person is asked.
+
+        So it does while this process is stopped or cannot write: the end of the cell may wait to be read.
+        """
+        started, waited, stalled = time.monotonic(), self._gate.waited, 0.0
         while not work.done():
-            spent = time.monotonic() - started - (self._gate.waited - waited)
+            spent = time.monotonic() - started - (self._gate.waited - waited) - stalled
             if spent >= limit:
                 return Ended("timeout", f"the cell took longer than its {limit:g} s")
             if self._cancel.level >= 2:
                 return Ended("cancelled", f"cancelled by {self._cancel.by}")
-            await self._either(work, min(limit - spent, 1.0))
+            stalled += await self._either(work, min(limit - spent, 1.0))
         return None
 
-    async def _either(self, work: "asyncio.Task[dict[str, Any]]", seconds: float) -> None:
-        """Until the cell is over, the cancel level changes, or the seconds are over."""
+    async def _either(self, work: "asyncio.Task[dict[str, Any]]", seconds: float) -> float:
+        """Until the cell is over, the cancel level changes, or the seconds are over; returns how much more it took."""
+        began = time.monotonic()
         changed = asyncio.create_task(self._cancel.changed.wait())
         await asyncio.wait({work, changed}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         changed.cancel()
         if self._cancel.changed.is_set():
             self._cancel.changed.clear()
+        return max(0.0, time.monotonic() - began - seconds)
 
     async def _stop(self, kernel: Kernel, work: "asyncio.Task[dict[str, Any]]", *, force: bool) -> None:
         """Interrupt, and if that does not help, end the kernel with everything below it."""

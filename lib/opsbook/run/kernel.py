@@ -217,12 +217,14 @@ class Kernel:
             await asyncio.sleep(0.005)
 
     async def _last_words(self, work: "asyncio.Task[Any]") -> None:
-        """A kernel that died may have said something before: read it until nothing more comes."""
-        deadline = time.monotonic() + _DRAIN
-        count = -1
-        while self._count != count and not work.done() and time.monotonic() < deadline:
-            count = self._count
+        """A kernel that died may have said something before: read it until nothing more comes.
+
+        One quiet look is not enough: this process may have been stopped while it slept.
+        """
+        count, quiet = self._count, 0
+        while quiet < 2 and not work.done() and self.fault is None:
             await asyncio.sleep(0.1)
+            count, quiet = self._count, quiet + 1 if self._count == count else 0
 
     def _handled(self, handler: Callable[[Any], None], argument: Any) -> None:
         """Call a handler. What it raises ends the run: output that cannot be recorded must not be lost quietly."""

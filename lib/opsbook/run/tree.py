@@ -36,17 +36,17 @@ def end(
 
     `adopted`: this process adopted them and has no other children, so it collects them too.
     """
-    started = time.monotonic()
-    killed = False
+    started, killed = time.monotonic(), None
     for process in members(root, run, kernel, seen):
         with contextlib.suppress(psutil.Error):
             process.terminate()
     while left := members(root, run, kernel, seen):
-        waited = time.monotonic() - started
-        if waited > DEADLINE:
+        now = time.monotonic()
+        # From the first kill on: this process may have been stopped for longer than that before it.
+        if killed is not None and now - killed > DEADLINE:
             return len(left)
-        if waited > GRACE or killed:
-            killed = True
+        if now - started > GRACE:
+            killed = killed or now
             for process in left:
                 with contextlib.suppress(psutil.Error):
                     process.kill()
