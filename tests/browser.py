@@ -6,6 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+PATIENCE = 120_000
+"""Milliseconds a page may take for anything."""
+
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[object]:
@@ -17,6 +20,6 @@ def chromium() -> Iterator[object]:
     if program is None:
         pytest.skip("needs chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"], timeout=180_000)
         with contextlib.closing(browser):
             yield browser

@@ -61,6 +61,7 @@ class Project:
     root: Path
     env: dict[str, str] = field(default_factory=dict)
     started: "list[subprocess.Popen[str]]" = field(default_factory=list, init=False)
+    terminals: "list[Terminal]" = field(default_factory=list, init=False)
 
     def write(self, name: str, text: str) -> Path:
         path = self.root / name
@@ -80,7 +81,7 @@ class Project:
             input=stdin if stdin is not None else "",
             capture_output=True,
             text=True,
-            timeout=180,
+            timeout=1200,
             check=False,
         )
         result = Result(done.returncode, done.stdout, done.stderr)
@@ -107,10 +108,14 @@ class Project:
     def end(self) -> None:
         """Ends what was started and not waited for, and tells what it said: why a test failed."""
         for process in self.started:
-            if process.returncode is None:
+            if process.poll() is None:
                 process.kill()
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    print(process.args, process.communicate(timeout=10)[0])
+                with contextlib.suppress(subprocess.TimeoutExpired, ValueError):
+                    print(process.args, process.communicate(timeout=60)[0])
+            if process.stdout is not None:
+                process.stdout.close()
+        for terminal in self.terminals:
+            terminal.end()
 
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "opsbook.cli.main", *arguments]
@@ -160,8 +165,10 @@ class Terminal:
             start_new_session=True,
         )
         os.close(slave)
-        self._reader = threading.Thread(target=self._read)
+        # Whatever keeps the terminal open must not keep the tests from ending.
+        self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+        project.terminals.append(self)
 
     def _read(self) -> None:
         # Reading a terminal whose other end is closed gives EIO: that is its end.
@@ -177,10 +184,16 @@ class Terminal:
 
     def wait(self) -> int:
         """The exit code, when the command has ended."""
-        code = self.process.wait(timeout=60)
-        self._reader.join()
+        code = self.process.wait(timeout=180)
+        self._reader.join(timeout=180)
         os.close(self._master)
         return code
+
+    def end(self) -> None:
+        """Ends the command if nobody waited for it."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(timeout=180)
 
 
 @dataclass(frozen=True)
@@ -202,7 +215,7 @@ def _begun(record: Path) -> tuple[str, str, str]:
     return record.name[:16], found[1] if found else "", record.name
 
 
-def until(look: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
+def until(look: Callable[[], Any], what: str, seconds: float = 180.0) -> Any:
     """The first true thing `look` gives. Fails after the seconds."""
     deadline = time.monotonic() + seconds
     while not (found := look()):
@@ -242,7 +255,7 @@ def names_of(run: str) -> set[str]:
     return found
 
 
-def assert_all_gone(run: str, seconds: float = 30.0) -> None:
+def assert_all_gone(run: str, seconds: float = 180.0) -> None:
     """No process of the run is left within the time."""
     deadline = time.monotonic() + seconds
     while left := left_of(run):

@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 
+from tests import browser
 from tests.conftest import Project, until
 
 
@@ -37,7 +38,7 @@ class Opened:
     def end(self, number: int = signal.SIGINT) -> int:
         """The exit code, after this signal."""
         self.process.send_signal(number)
-        self.process.communicate(timeout=60)
+        self.process.communicate(timeout=180)
         return self.process.returncode
 
 
@@ -50,7 +51,7 @@ def opened(project: Project, *arguments: str) -> Iterator[Opened]:
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+        process.communicate(timeout=180)
 
 
 class Notebook:
@@ -66,8 +67,8 @@ class Notebook:
         page.on("console", lambda message: self.wrong.append(message.text) if message.type == "error" else None)
         self.lab = lab
         page.goto(lab.address)
-        page.wait_for_selector(".jp-NotebookPanel .jp-CodeCell", timeout=60_000)
-        page.get_by_text(re.compile(r"\| Idle$")).wait_for(timeout=60_000)
+        page.wait_for_selector(".jp-NotebookPanel .jp-CodeCell")
+        page.get_by_text(re.compile(r"\| Idle$")).wait_for()
 
     def cell(self, text: str) -> Any:
         """The code cell that holds this text."""
@@ -122,7 +123,7 @@ class Notebook:
         """What stands below the cell that holds this text."""
         return "\n".join(self.cell(text).locator(".jp-OutputArea-output").all_inner_texts())
 
-    def wait(self, seconds: float = 120.0) -> None:
+    def wait(self, seconds: float = 180.0) -> None:
         """Until no cell runs or waits to run."""
         until(lambda: self.page.wait_for_timeout(20) or self._runs(), "the start of the cell")
         self._runs = lambda: True
@@ -137,6 +138,7 @@ class Notebook:
 @contextmanager
 def notebook(chromium: Any, lab: Opened, width: int = 1440, height: int = 1000) -> Iterator[Notebook]:
     context = chromium.new_context(viewport={"width": width, "height": height})
+    context.set_default_timeout(browser.PATIENCE)
     try:
         book = Notebook(context.new_page(), lab)
         yield book

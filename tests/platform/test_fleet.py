@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,7 +31,7 @@ SLOW = """\
     - name: Work
       ansible.builtin.wait_for:
         path: "{{ playbook_dir }}/go-on"
-        timeout: 30
+        timeout: 300
     - name: End
       ansible.builtin.copy:
         content: ended
@@ -168,10 +167,10 @@ def test_a_host_that_stops_mid_run_harms_no_other(fleet: Fleet, rollback: str, o
     process = fleet.start("run", "page", "-e", "fleet")
     try:
         until(lambda: all(fleet.file(f"edge-{n}", "begun").exists() for n in (1, 2, 3)), "the hosts at work")
-        time.sleep(1)
+        fleet.wait_for_event("effect-progress", lambda data: data["text"] == "Work")
         fleet.crash("edge-2")
         go_on.touch()
-        out, _ = process.communicate(timeout=120)
+        out, _ = process.communicate(timeout=600)
         assert process.returncode == code, out
         told = fleet.summary()
         assert told["outcome"] == outcome

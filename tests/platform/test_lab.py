@@ -24,9 +24,9 @@ def test_a_trainee_deploys_and_takes_it_back(platform: Platform, chromium: Any) 
     with opened(platform, "deploy-service", "-p", "version=6.1.0") as lab, notebook(chromium, lab) as book:
         book.run_all()
         going = book.cell("switch.yml").locator(".jp-OutputArea-output", has_text="arcade-")
-        going.wait_for(timeout=300_000)
+        going.wait_for(timeout=600_000)
         look(book, "going", "switch.yml")
-        book.wait(300)
+        book.wait(600)
         look(book, "all", "switch.yml")
         assert "arcade in dev: 6.0.0 -> 6.1.0, rolling" in book.output("answer.json")
         assert "playbook release.yml: changed" in book.output("release.yml")
@@ -37,7 +37,7 @@ def test_a_trainee_deploys_and_takes_it_back(platform: Platform, chromium: Any) 
         book.run("roll_back = True")
         for cell in ("revert.yml", "def serves"):
             book.run(cell)
-        book.wait(120)
+        book.wait(600)
         look(book, "back", "revert.yml")
         assert book.page.locator(".jp-OutputArea-output[data-mime-type*='error']").count() == 0
     assert len(platform.records()) == runs, "a lab leaves no record"

@@ -25,7 +25,7 @@ from opsbook.model.event import Event
 from opsbook.record import journal
 from tests.conftest import left_of, processes_of, until
 
-GONE = 5.0
+GONE = 60.0
 """Seconds after a kill in which every process of the run has to be gone."""
 
 _MOST = 6
@@ -81,7 +81,7 @@ class Trial:
             if kill.boundary not in LINES:
                 self._kill_from_outside(kill, process.pid)
                 struck.touch()
-            code = process.wait(timeout=60)
+            code = process.wait(timeout=180)
         finally:
             process.kill()
             process.wait()
@@ -111,7 +111,7 @@ class Trial:
 
     def _kill_from_outside(self, kill: Kill, runner: int) -> None:
         """Wait for the moment, then kill."""
-        until(lambda: self._reached(kill), str(kill), 120)
+        until(lambda: self._reached(kill), str(kill), 600)
         time.sleep(kill.jitter)
         pid = until(lambda: self._victim(kill.victim, runner), kill.victim)
         psutil.Process(pid).kill()

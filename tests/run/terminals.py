@@ -43,7 +43,7 @@ class Tmux:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=180,
             check=True,
         )
         return done.stdout

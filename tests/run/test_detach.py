@@ -351,7 +351,7 @@ def test_attach_ends_as_the_run_ends(project: Project) -> None:
     project.opsbook("answer", run, "agree=yes", check=True)
     project.wait_for_event("question-asked", lambda data: data["name"] == "failed")
     project.opsbook("answer", run, "failed=stop", check=True)
-    said = watching.communicate(timeout=60)[0]
+    said = watching.communicate(timeout=180)[0]
     assert watching.returncode == 3
     after = project.opsbook("attach", run)
     assert after.code == 3

@@ -112,7 +112,7 @@ def state(project: Project, wanted: str) -> dict[str, Any]:
         now = dict(told(project, "status"))
         return now if now["state"] == wanted else None
 
-    return dict(until(reached, wanted, 30))
+    return dict(until(reached, wanted))
 
 
 def test_a_drill_that_is_mended(made: Project) -> None:
@@ -125,7 +125,7 @@ def test_a_drill_that_is_mended(made: Project) -> None:
     ok(made.opsbook("run", "meddle", "-e", "dev", "--yes"))
     assert ok(made.opsbook("drill", "diagnose", "meddle")).out == "Noted: meddle.\n"
     assert ok(made.opsbook("drill", "diagnose", "mend")).out == "Noted: mend.\n"
-    until(lambda: told(made, "status")["diagnosed"], "the diagnosis", 10)
+    until(lambda: told(made, "status")["diagnosed"], "the diagnosis")
     ok(made.opsbook("run", "mend", "-e", "dev", "--yes"))
     state(made, "mended")
     done = ok(made.opsbook("drill", "stop", "--feedback", "4 Good, but the alert said little."))
@@ -146,7 +146,7 @@ def test_a_drill_that_nobody_mends_fails_at_three_times_par(made: Project) -> No
     began = time.monotonic()
     run = told(made, "start", "broken", "--par", "1s", "--for", "tim")["run"]
     now = state(made, "failed")
-    assert 2.5 < now["seconds"] < 20
+    assert 2.5 < now["seconds"] < 120
     assert time.monotonic() - began > 3
     assert (made.root / "file").read_text() == "bad\n"
     done = ok(made.opsbook("drill", "stop"), 1)

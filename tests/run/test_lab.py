@@ -274,7 +274,7 @@ def test_one_that_is_killed_while_it_starts_leaves_nothing(project: Project, pag
         lab = there.start("lab", "page", "--json")
         until(lambda: psutil.Process(lab.pid).children(), "JupyterLab's process")
         lab.kill()
-        lab.communicate(timeout=60)
+        lab.communicate(timeout=180)
         until(lambda: not list(Path(place).iterdir()), "the end of its folder")
 
 
@@ -307,11 +307,13 @@ def test_other_signals_end_it_too(project: Project, page: Path, number: int) -> 
 
 def test_only_who_has_the_token_gets_in(project: Project, page: Path) -> None:
     with opened(project, "page") as lab:
-        assert httpx.get(f"{lab.base}/api/contents", trust_env=False).status_code == 403
+        assert httpx.get(f"{lab.base}/api/contents", timeout=60, trust_env=False).status_code == 403
         headers = {"Authorization": f"token {lab.told['token']}"}
-        listed = httpx.get(f"{lab.base}/api/contents", headers=headers, trust_env=False).json()["content"]
+        listed = httpx.get(f"{lab.base}/api/contents", headers=headers, timeout=60, trust_env=False).json()["content"]
         assert [entry["name"] for entry in listed] == ["page.md"]
-        kernels = httpx.get(f"{lab.base}/api/kernelspecs", headers=headers, trust_env=False).json()["kernelspecs"]
+        kernels = httpx.get(f"{lab.base}/api/kernelspecs", headers=headers, timeout=60, trust_env=False).json()[
+            "kernelspecs"
+        ]
         assert set(kernels) == {"opsbook"}
         assert all(lab.told["token"] not in word for process in lab.processes() for word in process.cmdline())
         listening = {

@@ -89,7 +89,7 @@ def test_sigterm_to_a_resumed_run_leaves_it_resumable(project: Project) -> None:
     intents = lambda: [e["data"]["summary"] for e in project.events() if e["type"] == "effect-intent"]  # noqa: E731
     until(lambda: intents().count("sleep 2") == 2, "the effect, once more")
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
+    process.communicate(timeout=180)
     assert process.returncode in (3, 5)
     project.opsbook("resume", run, check=True)
     assert_whole(project, run)

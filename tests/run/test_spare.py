@@ -46,7 +46,7 @@ def test_its_run_takes_it_and_no_other_does(private: Path) -> None:
     assert again.keeper.pid != taken.keeper.pid
     for one in (taken, again):
         one.control.close()
-        assert one.keeper.wait(10) == 0
+        assert one.keeper.wait(180) == 0
         assert not one.private.exists()
         os.close(one.raw)
         assert one.keeper.stdout
@@ -58,7 +58,7 @@ def test_nothing_is_left_of_one_that_nobody_took(private: Path) -> None:
     run = spare.new_run("page")
     until(lambda: kernels(run), "the kernel")
     spare.abandon()
-    until(lambda: not kernels(run), "its end", 10)
+    until(lambda: not kernels(run), "its end")
 
 
 def test_a_keeper_that_was_killed_is_replaced_and_leaves_nothing(private: Path) -> None:
@@ -68,13 +68,13 @@ def test_a_keeper_that_was_killed_is_replaced_and_leaves_nothing(private: Path) 
     keeper = psutil.Process(kernel.ppid())
     folder = Path(kernel.cmdline()[-1]).parent
     keeper.kill()
-    keeper.wait(10)
+    keeper.wait(180)
     taken = spare.take(run)
     assert not kernel.is_running() or kernel.status() == psutil.STATUS_ZOMBIE
     assert not folder.exists()
     assert taken.private != folder
     taken.control.close()
-    taken.keeper.wait(10)
+    taken.keeper.wait(180)
     os.close(taken.raw)
     assert taken.keeper.stdout
     taken.keeper.stdout.close()

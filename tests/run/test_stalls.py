@@ -26,19 +26,19 @@ STEP = """\
 ## Steps
 
 ### Only
-```python timeout=3
+```python timeout={limit}
 {cell}
 ```
 """
 
 
 def test_a_cell_that_ended_while_its_runner_was_stopped_has_not_run_too_long(project: Project) -> None:
-    project.page(STEP.format(cell="import os, time\ntime.sleep(1)\nos.mkdir('done')"))
+    project.page(STEP.format(limit=10, cell="import os, time\ntime.sleep(1)\nos.mkdir('done')"))
     process = project.start("run", "page", "-e", "dev")
     project.wait_for_event("cell-started")
     process.send_signal(signal.SIGSTOP)
     until((project.root / "done").exists, "the cell's end")
-    time.sleep(5)
+    time.sleep(12)
     process.send_signal(signal.SIGCONT)
     said = process.communicate(timeout=180)[0]
     assert process.returncode == 0, said
@@ -46,7 +46,7 @@ def test_a_cell_that_ended_while_its_runner_was_stopped_has_not_run_too_long(pro
 
 
 def test_a_request_that_meets_the_seal_is_refused_and_spoils_no_record(project: Project) -> None:
-    project.page(STEP.format(cell="pass"))
+    project.page(STEP.format(limit=600, cell="pass"))
     project.opsbook("run", "page", "-e", "dev", check=True)
     (folder,) = project.records()
     settings = load(project.root)
@@ -73,7 +73,7 @@ def test_a_request_that_meets_the_seal_is_refused_and_spoils_no_record(project: 
 
 
 def test_a_lock_is_not_taken_from_a_run_that_went_on_meanwhile(project: Project) -> None:
-    project.page(STEP.format(cell="import time\ntime.sleep(600)"), front='lock: ["{environment}/a"]\n')
+    project.page(STEP.format(limit=600, cell="import time\ntime.sleep(600)"), front='lock: ["{environment}/a"]\n')
     process = project.start("run", "page", "-e", "dev")
     project.wait_for_event("cell-started")
     refused = project.opsbook("unlock", "dev/a", "--reason", "a test")
@@ -129,7 +129,7 @@ def test_the_limit_of_what_waits_to_be_read_is_there(project: Project) -> None:
     count = "import os\nfor n in range(400):\n    print('x' * 300_000)\n    os.mkdir(f'printed/{n}')"
     printed = project.root / "printed"
     printed.mkdir()
-    project.page(STEP.format(cell=count).replace("timeout=3", "timeout=600"))
+    project.page(STEP.format(limit=600, cell=count))
     process = project.start("run", "page", "-e", "dev")
     until(lambda: list(printed.iterdir()), "the first line")
     process.send_signal(signal.SIGSTOP)

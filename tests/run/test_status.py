@@ -214,4 +214,4 @@ def test_several_at_once(project: Project) -> None:
     (project.root / "go").touch()
     project.opsbook("answer", runs["two"], "colour=red", check=True)
     for run in runs.values():
-        assert_all_gone(run, 20)
+        assert_all_gone(run)

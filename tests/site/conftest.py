@@ -140,6 +140,7 @@ def opened(site: Path, chromium: Any) -> Iterator[Open]:
 
     def new(path: str, width: int = 1280, **options: Any) -> Any:
         context = chromium.new_context(viewport={"width": width, "height": 900}, **options)
+        context.set_default_timeout(browser.PATIENCE)
         contexts.append(context)
         page = context.new_page()
         page.on("request", lambda request: asked.append(request.url))

@@ -112,7 +112,7 @@ def test_search_finds_a_runbook(opened: Open, words: str) -> None:
     page = opened("index.html")
     page.keyboard.press("/")
     page.keyboard.type(words)
-    page.locator(".md-search-result__link", has_text="Clear the cache").first.wait_for(timeout=10_000)
+    page.locator(".md-search-result__link", has_text="Clear the cache").first.wait_for()
 
 
 def test_home_leads_to_a_runbook_in_one_click(opened: Open) -> None:

@@ -197,17 +197,17 @@ def test_serve_shows_what_is_written(small: Project) -> None:
     url = f"http://127.0.0.1:{port}/runbooks/one.html"
     server = small.start("site", "serve", "--port", str(port))
     try:
-        until(lambda: "Turn the key" in got(url), "the page", 30)
+        until(lambda: "Turn the key" in got(url), "the page")
         small.write("runbooks/one.md", FRONT.format(title="One") + "## Steps\n\n### Do it\nPush the button.\n")
-        until(lambda: "Push the button" in got(url), "the new page", 30)
+        until(lambda: "Push the button" in got(url), "the new page")
         severity = '[[severity]]\nname = "SEV1"\nmeans = "All is lost"\nrespond = "now"\n'
         small.write("opsbook.toml", f'records = "records"\n{severity}')
-        until(lambda: "All is lost" in got(f"http://127.0.0.1:{port}/index.html"), "the new settings", 30)
+        until(lambda: "All is lost" in got(f"http://127.0.0.1:{port}/index.html"), "the new settings")
         listens = [each.laddr.ip for each in psutil.Process(server.pid).net_connections() if each.status == "LISTEN"]
         assert listens == ["127.0.0.1"]
     finally:
         server.send_signal(signal.SIGINT)
-        server.communicate(timeout=20)
+        server.communicate(timeout=180)
 
 
 def got(url: str) -> str:

@@ -20,6 +20,7 @@ from opsbook.plan import bind
 from opsbook.publish import site
 from opsbook.publish.form import form
 from opsbook.source import notebook
+from tests import browser
 from tests.site.form_values import DEV, DOUBTED, ONLY_PYTHON, VALUES
 
 pytestmark = pytest.mark.slow
@@ -40,6 +41,7 @@ def names(table: dict[str, tuple[str, ...]]) -> dict[str, Parameter]:
 def page(tmp_path: Path, chromium: Any) -> Any:
     """Make a page of a form with these parameters, and open it."""
     context = chromium.new_context()
+    context.set_default_timeout(browser.PATIENCE)
     wrong: list[str] = []
 
     def opened(parameters: list[Parameter], query: str = "", content: str = "") -> Any:

@@ -4,6 +4,7 @@ OPSBOOK_SEED repeats one round, SOAK_WORKERS says how many trials go on at once.
 """
 
 import os
+import random
 import statistics
 import sys
 import tempfile
@@ -12,12 +13,13 @@ from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
-from tests.run.kill_plans import COMBINATIONS, SEED, plan
+from tests.run.kill_plans import COMBINATIONS, plan
 from tests.run.kills import Figures, Trial
 from tests.soak import target
 
 KILLS = 150
 WORKERS = int(os.environ.get("SOAK_WORKERS", "2"))
+SEED = int(os.environ.get("OPSBOOK_SEED") or random.SystemRandom().randrange(10**6))
 
 
 def trial(number: int, seed: int) -> tuple[Figures, str]:
@@ -41,7 +43,7 @@ def main() -> int:
             found, problem = done.result()
             figures.append(found)
             wrong += bool(problem)
-            print(f"{plan(running[done])}: {problem or f'as it has to be, {found.seconds:.1f} s'}", flush=True)
+            print(f"{plan(running[done], SEED)}: {problem or f'as it has to be, {found.seconds:.1f} s'}", flush=True)
     print(table(figures, wrong, time.monotonic() - started))
     return 1 if wrong else 0
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,7 +63,9 @@ class Team(Project):
     def by(self, who: str) -> Project:
         """The project as this person works in it. Tests run as one user of the system; `USER` tells them apart."""
         environment = {**self.env, "OPSBOOK_SIGNING_KEY": str(self.key(who)), "LOGNAME": who, "USER": who}
-        return Project(self.root, environment)
+        made = Project(self.root, environment)
+        made.started, made.terminals = self.started, self.terminals
+        return made
 
     def counted(self) -> list[str]:
         path = self.root / "counted"
@@ -81,8 +84,10 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def team(tmp_path: Path, keys: Path) -> Team:
-    return make_team(tmp_path / "project", keys)
+def team(tmp_path: Path, keys: Path) -> Iterator[Team]:
+    made = make_team(tmp_path / "project", keys)
+    yield made
+    made.end()
 
 
 def make_team(root: Path, keys: Path) -> Team:

@@ -250,10 +250,10 @@ def test_a_change_while_it_waits_for_its_lock(team: Team) -> None:
     team.wait_for_event("waiting-for-lock")
     team.write("lib/team/__init__.py", "y = 2\n")
     team.write("records/free", "")
-    said = waiting.communicate(timeout=60)[0]
+    said = waiting.communicate(timeout=180)[0]
     assert waiting.returncode == 4
     assert "has changed since" in said
-    holding.communicate(timeout=60)
+    holding.communicate(timeout=180)
     assert holding.returncode == 0
     assert team.counted() == []
 

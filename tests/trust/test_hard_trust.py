@@ -45,7 +45,7 @@ def test_a_resume_that_is_refused_behind_its_locks_leaves_the_run_half_way(team:
     team.wait_for_event("waiting-for-lock")
     team.write("lib/team/new.py", "")
     lock.unlink()
-    said = waiting.communicate(timeout=60)[0]
+    said = waiting.communicate(timeout=180)[0]
     assert waiting.returncode == 4, said
     assert "it is as it was: it did not go on" in said
     assert team.summary()["outcome"] == "failed"
@@ -109,11 +109,11 @@ def test_two_runs_wait_for_the_same_plan(team: Team) -> None:
     until(lambda: json.loads(team.opsbook("approve", "--json", check=True).out), "the request")
     plan = json.loads(team.opsbook("approve", "--json", check=True).out)[0]["id"]
     team.by("bob").opsbook("approve", plan, "--yes", check=True)
-    until(lambda: 0 in [each.poll() for each in waiting], "the end of one of them", 60)
+    until(lambda: 0 in [each.poll() for each in waiting], "the end of one of them")
     for each in waiting:
         if each.poll() is None:
             each.terminate()
-        each.communicate(timeout=60)
+        each.communicate(timeout=180)
     assert sorted(each.returncode for each in waiting) in ([0, 4], [0, 5])
     assert team.counted() == ["run"]
 

@@ -144,7 +144,7 @@ def test_without_allowed_signers_the_key_is_named(team: Team) -> None:
 def test_a_passphrase_and_no_agent_no_terminal(team: Team) -> None:
     began = time.monotonic()
     folder = signed(team, "locked")
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 120
     told = json.loads((folder / "seal.json").read_text())
     assert told["signed"] is False
     assert "needs a passphrase, and no agent holds it" in told["unsigned"]

@@ -61,8 +61,8 @@ def test_a_program_is_asked_again_where_a_run_waited_for_its_lock(project: Proje
     project.wait_for_event("waiting-for-lock")
     time.sleep(6)  # what was fetched less than 5 s ago is used
     project.write("go", "")
-    first.communicate(timeout=60)
-    said = second.communicate(timeout=60)[0]
+    first.communicate(timeout=180)
+    said = second.communicate(timeout=180)[0]
     assert second.returncode == 0, said
     used = (project.root / "used").read_text().split("\n")
     assert used[:2] == ["short-lived-1 the cache", "short-lived-3 the cache"]

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arcade_ops.verdict import Limits, Reading, Side, Track, Verdict, follow, judge, limits, quantile_ms, read, together
@@ -87,6 +87,7 @@ def test_the_95th_percentile(buckets: dict[float, int], expected: float | None) 
     assert quantile_ms(buckets, 0.95) == expected
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from([0.001, 0.01, 0.1, 1.0]), min_size=1), st.floats(0.01, 1.0))
 def test_a_quantile_lies_in_its_bucket(times: list[float], share: float) -> None:
     bounds = [0.001, 0.01, 0.1, 1.0]

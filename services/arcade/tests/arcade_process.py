@@ -26,7 +26,7 @@ def run_arcade(
         cwd="/",
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
 
@@ -44,7 +44,7 @@ class ArcadeProcess:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = log
-        self.client = httpx.Client(base_url=self.url, timeout=15, trust_env=False)
+        self.client = httpx.Client(base_url=self.url, timeout=60, trust_env=False)
         with log.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-B", "-m", "arcade", "serve"],
@@ -53,9 +53,13 @@ class ArcadeProcess:
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
-        self.wait_for_status("/healthz", 200)
+        try:
+            self.wait_for_status("/healthz", 200)
+        except BaseException:
+            self.close()
+            raise
 
-    def wait_for_status(self, path: str, status: int, seconds: float = 10) -> httpx.Response:
+    def wait_for_status(self, path: str, status: int, seconds: float = 60) -> httpx.Response:
         """The first answer with `status`; fails after `seconds`."""
         until = time.monotonic() + seconds
         last: object = None
@@ -92,7 +96,7 @@ class ArcadeProcess:
         if self.process.poll() is None:
             self.terminate()
         try:
-            return self.process.wait(timeout=15)
+            return self.process.wait(timeout=60)
         finally:
             self.process.kill()
             self.process.wait()
@@ -110,6 +114,6 @@ class LoadProcess:
 
     def result(self) -> dict[str, Any]:
         """Wait for the end and return the printed JSON."""
-        output, _ = self.process.communicate(timeout=30)
+        output, _ = self.process.communicate(timeout=180)
         result: dict[str, Any] = json.loads(output)
         return result

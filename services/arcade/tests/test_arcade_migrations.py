@@ -37,7 +37,7 @@ def test_several_at_once_apply_each_migration_once(database_env: Env) -> None:
         subprocess.Popen(command, env=environment(SOURCE, database_env), stdout=subprocess.PIPE, text=True)
         for _ in range(4)
     ]
-    reports = [json.loads(process.communicate(timeout=30)[0]) for process in processes]
+    reports = [json.loads(process.communicate(timeout=180)[0]) for process in processes]
     assert sorted(name for report in reports for name in report["applied"]) == ALL
     assert {report["version"] for report in reports} == {2}
 
