@@ -1,6 +1,7 @@
 """Processes that are stopped for a while, and requests that come at an odd moment: nothing is lost by it."""
 
 import asyncio
+import fcntl
 import json
 import os
 import shutil
@@ -11,7 +12,7 @@ import time
 import pytest
 from tests.run.terminals import ended
 
-from opsbook.errors import InputError, Refused
+from opsbook.errors import InputError
 from opsbook.flow import control
 from opsbook.flow.running import undisturbed
 from opsbook.record import seal, store
@@ -56,7 +57,11 @@ def test_a_request_that_meets_the_seal_is_refused_and_spoils_no_record(project: 
     holder = subprocess.Popen(["flock", str(folder / "journal.jsonl"), "sleep", "600"], start_new_session=True)
     try:
         until(lambda: store.alive(folder / "journal.jsonl"), "the run that goes on")
-        with store.inbox(folder), pytest.raises(Refused, match="is being sealed"):
+        with store.inbox(folder, fcntl.LOCK_SH):
+            control.send(settings, folder.name, {"kind": "note"})
+        (noted,) = (folder / "inbox").iterdir()
+        noted.unlink()
+        with store.inbox(folder, fcntl.LOCK_EX), pytest.raises(InputError, match="is being sealed"):
             control.send(settings, folder.name, {"kind": "cancel"})
         assert list((folder / "inbox").iterdir()) == []
         control.send(settings, folder.name, {"kind": "cancel"})

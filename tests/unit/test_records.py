@@ -108,9 +108,9 @@ def test_locks_exclude_prefixes_and_extensions(tmp_path: Path) -> None:
     assert [held.target for held in holders(tmp_path)] == ["dev/arcade", "dev/arcade-2"]
     release(tmp_path, "r1")
     assert [held.run for held in holders(tmp_path)] == ["r2"]
-    assert unlock(tmp_path, "dev/arcade-2").run == "r2"
+    assert unlock(tmp_path, "dev/arcade-2", lambda _: None).run == "r2"
     with pytest.raises(InputError, match="Nobody holds"):
-        unlock(tmp_path, "dev/arcade-2")
+        unlock(tmp_path, "dev/arcade-2", lambda _: None)
 
 
 def test_a_lock_file_is_json(tmp_path: Path) -> None:

@@ -30,6 +30,9 @@ PIECE = 256 * 1024
 class BoundedStream(OutStream):  # type: ignore[misc]
     """A cell that prints faster than the runner can write waits for it, instead of filling the memory."""
 
+    flush_timeout = None
+    """It waits as long as the reader does, instead of complaining of it in the output."""
+
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._waiting = 0

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import fcntl
 import json
 import os
 import signal
@@ -166,6 +167,7 @@ def write_json(path: Path, content: Any) -> None:
 @contextlib.contextmanager
 def undisturbed() -> Iterator[None]:
     """From the first file of a record to its seal, a signal may only cancel what runs, never leave half a record."""
+    cancel.forget()
     before = {number: signal.signal(number, cancel.remember) for number in (signal.SIGINT, signal.SIGTERM)}
     # A lost terminal ends no run; whoever is asked then is not there any more. Not SIG_IGN: children would have it too.
     before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: None)
@@ -257,7 +259,7 @@ def carry_out(
         book.close()
         told = _told(settings, job, folder)
         # A request that came now would be in no seal.
-        with store.inbox(folder):
+        with store.inbox(folder, fcntl.LOCK_EX):
             _close(job.runbook, folder, told, held.redactor)
             seal.seal(folder, book.head, sealer(settings))
     except (NoRoom, OSError) as error:

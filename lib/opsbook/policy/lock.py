@@ -86,12 +86,17 @@ def unlock(state: Path, target: str, allow: Callable[[Lock], None]) -> Lock:
 
     A run that goes on does so before it takes its locks again: what `allow` sees of it stays so until the lock is gone.
     """
-    with guarded(state / "locks" / ".guard"):
-        for path, lock in _held(state):
-            if lock.target == target:
-                allow(lock)
-                _remove(path)
-                return lock
+    try:
+        with guarded(state / "locks" / ".guard"):
+            for path, lock in _held(state):
+                if lock.target == target:
+                    allow(lock)
+                    _remove(path)
+                    return lock
+    except OSError as error:
+        raise InputError(
+            f"{error.filename} cannot be written: {error.strerror}.", "The lock was not taken away."
+        ) from error
     raise InputError(f"Nobody holds {target}.", "opsbook locks shows what is held.")
 
 

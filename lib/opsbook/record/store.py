@@ -209,8 +209,8 @@ def let_go(folder: Path) -> bool:
 
 
 @contextlib.contextmanager
-def inbox(folder: Path) -> Iterator[bool]:
-    """Whether nobody else sends this run a request, or seals it, meanwhile.
+def inbox(folder: Path, how: int) -> Iterator[bool]:
+    """Whether nobody holds the run's inbox against this: LOCK_SH who sends a request, LOCK_EX who seals the record.
 
     Somebody who is stopped in here holds up nobody for long.
     """
@@ -218,7 +218,7 @@ def inbox(folder: Path) -> Iterator[bool]:
     with contextlib.suppress(OSError):
         (folder / "inbox").mkdir(exist_ok=True)
         for _ in range(_TRIES):
-            if (held := hold(folder / "inbox")) is not None:
+            if (held := hold(folder / "inbox", how)) is not None:
                 break
             time.sleep(_PAUSE)
     try:

@@ -13,6 +13,11 @@ def remember(number: int, _: Any) -> None:
     _early.append(signal.Signals(number))
 
 
+def forget() -> None:
+    """Signals that a run before this one left."""
+    _early.clear()
+
+
 class Cancel:
     """How urgently somebody wants the run to stop: 0 not, 1 before the next effect, 2 now, 3 and more at any price."""
 

@@ -144,7 +144,9 @@ class Cells:
                 return Ended("timeout", f"the cell took longer than its {limit:g} s")
             if self._cancel.level >= 2:
                 return Ended("cancelled", f"cancelled by {self._cancel.by}")
-            stalled += await self._either(work, min(limit - spent, 1.0))
+            asked = self._gate.waited
+            more = await self._either(work, min(limit - spent, 1.0))
+            stalled += max(0.0, more - (self._gate.waited - asked))
         return None
 
     async def _either(self, work: "asyncio.Task[dict[str, Any]]", seconds: float) -> float:
