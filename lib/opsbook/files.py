@@ -148,14 +148,14 @@ def _check_depth(text: str, loader: Any) -> None:
             raise yaml.YAMLError("it is nested too deeply")
 
 
-def hold(path: Path, how: int = fcntl.LOCK_EX) -> int | None:
-    """Lock `path` and return the descriptor that holds it; None if another process holds it against that.
+def hold(path: Path, *, shared: bool = False) -> int | None:
+    """Lock `path`, alone or with others who share it, and return the descriptor that holds it; None if that cannot be.
 
     The lock belongs to the open file: it lasts as long as any process keeps the descriptor.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
         return None

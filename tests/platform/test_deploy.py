@@ -49,6 +49,7 @@ def test_a_broken_release_rolls_back(deployed: Platform) -> None:
     assert "leaderboard.lua" in told["reason"]
     rollback = [step for step in told["steps"] if step["section"] == "Rollback"]
     assert [step["status"] for step in rollback] == ["succeeded", "succeeded"]
+    assert sum(step["seconds"] for step in rollback) < 120
     changed = [effect["summary"] for effect in told["effects"] if effect["changes"] and effect["changed"]]
     assert changed == ["playbook release.yml", "playbook switch.yml", "playbook revert.yml"]
     assert "Changed\n    Unpack the release: playbook release.yml" in result.out

@@ -1,6 +1,5 @@
 """Rolling, blue-green and canary under load: what is lost, who gets how much, and how each of them goes back."""
 
-import re
 import threading
 import time
 from collections.abc import Iterator
@@ -23,11 +22,6 @@ OTHER = {"blue": "green", "green": "blue"}
 @pytest.fixture(scope="module")
 def deployed(platform: Platform) -> Platform:
     """Two good releases and the broken ones built, the first good one deployed."""
-    path = platform.root / "playbooks/inventories/dev/environment.yml"
-    text, found = re.subn(r"\bslack_ms: \d+", "slack_ms: 5000", path.read_text(encoding="utf-8"))
-    assert found == 1
-    # Which instance a busy machine keeps waiting says nothing of the release on it.
-    path.write_text(text, encoding="utf-8")
     platform.build(GOOD[0])
     platform.build(GOOD[1], "stock")
     for version, variant in BROKEN.items():
@@ -166,7 +160,7 @@ def _a_tenth_of_a_thousand_is_counted_where_it_arrives(platform: Platform) -> No
             time.sleep(0.05)
         platform.playbook("share", percent=0)
     assert sum(counts) >= 1000
-    assert 0.06 <= counts[-1] / sum(counts) <= 0.15, counts
+    assert 0.08 <= counts[-1] / sum(counts) <= 0.12, counts
     assert seen["failed"] == 0, seen
 
 

@@ -262,7 +262,7 @@ def test_it_costs_little_more_than_to_start(typed: Project) -> None:
     # By turns: a machine that is slower for a while is so for both.
     pairs = [(_cpu(typed, answer, **asked), _cpu(typed, plan)) for _ in range(5)]
     answered, planned = map(min, zip(*pairs, strict=True))
-    assert answered < 2 * planned, pairs
+    assert answered < 1.3 * planned, pairs
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -313,8 +313,7 @@ def test_three_end_every_process_and_the_next_ends_the_question(project: Project
     assert pane.wait() == 5, pane.screen
     ended_cancelled(project)
     assert answers(project) == []
-    levels = [each["level"] for each in told(project, "cancel-requested")]
-    assert levels == list(range(1, len(levels) + 1)) and len(levels) >= 3
+    assert [each["level"] for each in told(project, "cancel-requested")] == [1, 2, 3, 4]
     assert did(project) == ["one", "begun"]
 
 

@@ -49,7 +49,6 @@ while True:
         except OSError:
             pass
         os.close(number)
-    Path("looked").touch()
     list(store.records(Path("records")))
 """
 
@@ -235,11 +234,10 @@ def test_a_run_that_went_on_while_its_page_was_edited(project: Project) -> None:
 
 def test_a_run_is_not_taken_for_lost_because_somebody_looked(project: Project) -> None:
     page(project, 'command(["sh", "-c", "echo begun >> done.txt; until test -e go; do sleep 0.05; done"])')
-    runs = []
+    runs, in_time = [], project.root / "in-time"
     with subprocess.Popen([sys.executable, "-c", READER], cwd=project.root, env=project.environment()) as reader:
         try:
-            # Whether it looks in the moment in question is chance: the more runs, the likelier.
-            while len(runs) < 5 or (len(runs) < 20 and not (project.root / "in-time").exists()):
+            while len(runs) < 5 or (len(runs) < 20 and not in_time.exists()):
                 runs.append(project.start(*RUN))
                 until(lambda: len(did(project)) == len(runs), "the next run")
             found = json.loads(project.opsbook("status", "--json", check=True).out)
@@ -249,7 +247,7 @@ def test_a_run_is_not_taken_for_lost_because_somebody_looked(project: Project) -
         finally:
             reader.kill()
     assert [run.returncode for run in runs] == [0] * len(runs), said
-    assert lives and (project.root / "looked").exists(), "nobody looked"
+    assert lives and in_time.exists(), "nobody looked at the moment in question"
     assert [each["state"] for each in found["runs"]] == ["running"] * len(runs)
 
 

@@ -17,8 +17,7 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("runbooks", "procedures", "playbooks", "lib/arcade_ops", "opsbook.toml", "ansible.cfg")
-LIMIT = 1200
-"""Seconds for the whole library: the machine does other things at the same time."""
+MINUTES_OF_A_LOADED_MACHINE = 2
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +35,7 @@ def recordings(root: Path) -> list[Path]:
     return sorted(root.glob("runbooks/**/recordings/*.json"))
 
 
-def test_every_runbook_passes(library: Project) -> None:
+def test_every_runbook_passes_in_a_minute(library: Project) -> None:
     started = time.monotonic()
     # No limit but the one below: a machine that does other things takes its time.
     done = subprocess.run(
@@ -54,7 +53,7 @@ def test_every_runbook_passes(library: Project) -> None:
     print(f"{len(recordings(library.root))} recordings in {seconds:.0f} s")
     assert done.returncode == 0 and told["passed"], bad
     assert told["without"] == []
-    assert seconds < LIMIT
+    assert seconds < 60 * MINUTES_OF_A_LOADED_MACHINE
     assert not any((library.root / name).exists() for name in (".opsbook/env", ".opsbook/releases", "records"))
 
 

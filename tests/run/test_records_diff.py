@@ -30,7 +30,7 @@ playbook("write.yml", vars={"version": version})
 ### Look at it
 ```python
 if version == "1.10":
-    time.sleep(10)
+    time.sleep(5)
 seen = command(["cat", "made-web-1"], changes=False)
 for number in range(4000):
     print("line", number, time.time())
@@ -102,17 +102,14 @@ def test_two_runs_that_differ_in_a_parameter(project: Project) -> None:
         "result.stdout",
     ]
     assert (rest["output"], rest["effects"]) == ([], [])
-    # A step that took a second more or less is worth a word too, and which one does is up to the machine.
-    alike = [step["step"] for step in found["steps"] if not (step["ratio"] or step["output"] or step["effects"])]
-    assert set(alike) <= {"rest"}
 
     said = project.opsbook("records", "diff", "last", check=True).out
     assert f"{third} against {again}, the last good run before it\n  version: 1.0.0 → 1.10\n" in said
     assert re.search(r"Steps / Look at it: succeeded, \d+(\.\d)? s → \d+(\.\d)? s \(\d+(\.\d)? ×\)", said)
     assert "    web-1: changed 0 → 1\n" in said
     assert "\n      -19999\n" not in said
-    assert f"{len(alike)} of 3 steps did the same." in said
-    assert ("Rest" in said) == (not alike)
+    assert "1 of 3 steps did the same." in said
+    assert "Rest" not in said
     assert project.opsbook("records", "diff", third, third).out.endswith("names that always differ.\n")
 
 

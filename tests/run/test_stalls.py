@@ -1,7 +1,6 @@
 """Processes that are stopped for a while, and requests that come at an odd moment: nothing is lost by it."""
 
 import asyncio
-import fcntl
 import json
 import os
 import shutil
@@ -14,10 +13,9 @@ from tests.run.terminals import ended
 
 from opsbook.errors import InputError
 from opsbook.flow import control
-from opsbook.flow.running import undisturbed
 from opsbook.record import seal, store
 from opsbook.run import spare, tree
-from opsbook.run.cancel import Cancel
+from opsbook.run.cancel import Cancel, undisturbed
 from opsbook.settings import load
 from tests.conftest import Project, assert_all_gone, until
 
@@ -57,11 +55,11 @@ def test_a_request_that_meets_the_seal_is_refused_and_spoils_no_record(project: 
     holder = subprocess.Popen(["flock", str(folder / "journal.jsonl"), "sleep", "600"], start_new_session=True)
     try:
         until(lambda: store.alive(folder / "journal.jsonl"), "the run that goes on")
-        with store.inbox(folder, fcntl.LOCK_SH):
+        with store.inbox(folder, closing=False):
             control.send(settings, folder.name, {"kind": "note"})
         (noted,) = (folder / "inbox").iterdir()
         noted.unlink()
-        with store.inbox(folder, fcntl.LOCK_EX), pytest.raises(InputError, match="is being sealed"):
+        with store.inbox(folder, closing=True), pytest.raises(InputError, match="is being sealed"):
             control.send(settings, folder.name, {"kind": "cancel"})
         assert list((folder / "inbox").iterdir()) == []
         control.send(settings, folder.name, {"kind": "cancel"})
@@ -77,7 +75,7 @@ def test_a_request_that_meets_the_seal_is_refused_and_spoils_no_record(project: 
     assert seal.verify(folder) == []
 
 
-def test_a_lock_is_not_taken_from_a_run_that_went_on_meanwhile(project: Project) -> None:
+def test_the_lock_of_a_run_that_goes_on_stays_and_nothing_is_said_of_it(project: Project) -> None:
     project.page(STEP.format(limit=600, cell="import time\ntime.sleep(600)"), front='lock: ["{environment}/a"]\n')
     process = project.start("run", "page", "-e", "dev")
     project.wait_for_event("cell-started")

@@ -1,6 +1,5 @@
 """What other processes may ask of a run that goes on, or of the lock it left."""
 
-import fcntl
 import json
 import os
 from collections.abc import Mapping
@@ -17,7 +16,7 @@ def send(settings: Settings, run_id: str, request: Mapping[str, str | int]) -> s
     """Put a request into the inbox of a run that goes on; returns the run's id. Raises InputError otherwise."""
     record = _running(store.find(settings.records, run_id))
     name = f"{journal.now().replace(':', '')}-{os.getpid()}.json"
-    with store.inbox(record.folder, fcntl.LOCK_SH) as is_open:
+    with store.inbox(record.folder, closing=False) as is_open:
         # It may have been sealed since, and a file more would make its record one that was changed.
         _running(store.exact(settings.records, record.id) or record)
         if not is_open:

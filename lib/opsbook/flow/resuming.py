@@ -14,7 +14,7 @@ from opsbook.flow.context import operator, vault
 from opsbook.flow.drafts import Draft, plan, planned_draft
 from opsbook.flow.edits import Edit, apply, edited
 from opsbook.flow.locking import acquire, worked_since
-from opsbook.flow.running import Finished, Manner, OnStart, carry_out, check_answers, make_job, taken, undisturbed
+from opsbook.flow.running import Finished, Manner, OnStart, carry_out, check_answers, make_job, taken
 from opsbook.flow.sameness import changes_since, page_changes, relied_on_then
 from opsbook.model.effect import Mode
 from opsbook.model.event import Event, Outcome
@@ -27,6 +27,7 @@ from opsbook.model.text import nearest
 from opsbook.plan import bind
 from opsbook.policy import lock
 from opsbook.record import journal, seal, side, store
+from opsbook.run.cancel import undisturbed
 from opsbook.run.secrets import Vault
 from opsbook.settings import Settings
 from opsbook.source import notebook as pages

@@ -1,13 +1,10 @@
 """Run a runbook to its end, and leave a sealed record of it."""
 
 import asyncio
-import contextlib
-import fcntl
 import json
 import os
-import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -35,7 +32,8 @@ from opsbook.policy.targets import conflict
 from opsbook.publish import record_page
 from opsbook.record import forecast, journal, notebook, seal, side, store, summary
 from opsbook.record.room import FULL
-from opsbook.run import cancel, runner, secrets, spare
+from opsbook.run import runner, secrets, spare
+from opsbook.run.cancel import undisturbed
 from opsbook.run.choice import Choice
 from opsbook.run.engine import ACCEPT, Wishes
 from opsbook.run.place import AGAIN, LOOK_FIRST, MARKED, UNKNOWN
@@ -164,20 +162,6 @@ def write_json(path: Path, content: Any) -> None:
     files.write_atomic(path, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
 
 
-@contextlib.contextmanager
-def undisturbed() -> Iterator[None]:
-    """From the first file of a record to its seal, a signal may only cancel what runs, never leave half a record."""
-    cancel.forget()
-    before = {number: signal.signal(number, cancel.remember) for number in (signal.SIGINT, signal.SIGTERM)}
-    # A lost terminal ends no run; whoever is asked then is not there any more. Not SIG_IGN: children would have it too.
-    before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: None)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def make_job(
     settings: Settings,
     drafted: Draft,
@@ -259,7 +243,7 @@ def carry_out(
         book.close()
         told = _told(settings, job, folder)
         # A request that came now would be in no seal.
-        with store.inbox(folder, fcntl.LOCK_EX):
+        with store.inbox(folder, closing=True):
             _close(job.runbook, folder, told, held.redactor)
             seal.seal(folder, book.head, sealer(settings))
     except (NoRoom, OSError) as error:

@@ -209,8 +209,8 @@ def let_go(folder: Path) -> bool:
 
 
 @contextlib.contextmanager
-def inbox(folder: Path, how: int) -> Iterator[bool]:
-    """Whether nobody holds the run's inbox against this: LOCK_SH who sends a request, LOCK_EX who seals the record.
+def inbox(folder: Path, *, closing: bool) -> Iterator[bool]:
+    """Whether the inbox of a run is open to who sends a request, or closed by who seals the record (`closing`).
 
     Somebody who is stopped in here holds up nobody for long.
     """
@@ -218,7 +218,7 @@ def inbox(folder: Path, how: int) -> Iterator[bool]:
     with contextlib.suppress(OSError):
         (folder / "inbox").mkdir(exist_ok=True)
         for _ in range(_TRIES):
-            if (held := hold(folder / "inbox", how)) is not None:
+            if (held := hold(folder / "inbox", shared=not closing)) is not None:
                 break
             time.sleep(_PAUSE)
     try:

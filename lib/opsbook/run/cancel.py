@@ -1,21 +1,31 @@
 """The cancel ladder: first stop before the next effect, then interrupt, then end the whole tree."""
 
 import asyncio
+import contextlib
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 _early: list[signal.Signals] = []
+"""Signals that came before the run listens: `Cancel.listen` hands them on."""
 
 
-def remember(number: int, _: Any) -> None:
-    """Handler of a signal that comes before a run listens: `Cancel.listen` hands it on."""
-    _early.append(signal.Signals(number))
-
-
-def forget() -> None:
-    """Signals that a run before this one left."""
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """From the first file of a record to its seal, a signal may only cancel what runs, never leave half a record."""
     _early.clear()
+    before = {number: signal.signal(number, _remember) for number in (signal.SIGINT, signal.SIGTERM)}
+    # A lost terminal ends no run; whoever is asked then is not there any more. Not SIG_IGN: children would have it too.
+    before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: None)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _remember(number: int, _: Any) -> None:
+    _early.append(signal.Signals(number))
 
 
 class Cancel:
