@@ -4,24 +4,27 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo clean-demo test fast coverage lint lock bench soak recordings
+.PHONY: help install demo clean-demo test fast coverage lint lock upgrade wheel bench soak recordings
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
-$(VENV)/installed: requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "opsbook needs Python 3.11 or newer; name it: make PYTHON=python3.12 …" >&2; exit 1; }
-	@echo "Installing into $(VENV), about a minute the first time …"
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --editable .
+# What the demo needs, and no more.
+$(VENV)/ready-for-demo: requirements.lock pyproject.toml tools/install.py
+	@$(PYTHON) tools/install.py $(VENV) requirements.lock $$(test ! -e $(VENV)/ready || echo requirements-dev.lock)
 	@touch $@
 
-demo: $(VENV)/installed  ## set everything up, then deploy three releases, the last of them broken
+$(VENV)/ready: requirements.lock requirements-dev.lock pyproject.toml tools/install.py
+	@$(PYTHON) tools/install.py $(VENV) requirements.lock requirements-dev.lock
+	@touch $@ $(VENV)/ready-for-demo
+
+install: $(VENV)/ready  ## set everything up: opsbook, the docs site, JupyterLab, and what the tests need
+
+demo: $(VENV)/ready-for-demo  ## set everything up, then deploy three releases, the last of them broken
 	@$(BIN)/python services/demo.py
 
-clean-demo: $(VENV)/installed  ## stop and remove everything the demo made
+clean-demo: $(VENV)/ready-for-demo  ## stop and remove everything the demo made
 	@$(BIN)/python services/demo.py --clean
 
 test: lint fast  ## set everything up, then run all checks and all tests
@@ -29,13 +32,13 @@ test: lint fast  ## set everything up, then run all checks and all tests
 	$(BIN)/pytest -m slow -n 2 --dist loadfile --no-loadscope-reorder --durations=10 tests/platform
 	$(BIN)/pytest -m slow -n 2 --dist loadfile --durations=10 --ignore tests/platform
 
-fast: $(VENV)/installed  ## the tests that take less than a minute
+fast: $(VENV)/ready  ## the tests that take less than a minute
 	$(BIN)/pytest -m "not slow" -n 2 --dist loadfile
 
-coverage: $(VENV)/installed  ## what the tests reach; every process of a test pays for it, so make test does without
+coverage: $(VENV)/ready  ## what the tests reach; every process of a test pays for it, so make test does without
 	$(BIN)/pytest -n 2 --dist loadfile --ignore tests/platform --cov --cov-report=term
 
-lint: $(VENV)/installed  ## style, types, layers, playbooks, runbooks
+lint: $(VENV)/ready  ## style, types, layers, playbooks, runbooks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -43,17 +46,21 @@ lint: $(VENV)/installed  ## style, types, layers, playbooks, runbooks
 	PATH="$(CURDIR)/$(BIN):$$PATH" ansible-lint --offline -q --profile production playbooks
 	$(BIN)/opsbook check
 
-lock: $(VENV)/installed  ## renew requirements.lock from pyproject.toml
-	$(PYTHON) -m venv .cache/uv && .cache/uv/bin/pip install --quiet uv
-	.cache/uv/bin/uv pip compile --upgrade --quiet --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --no-header --extra platform --extra papermill --extra site --extra training --extra dev pyproject.toml --output-file requirements.lock
+lock: $(VENV)/ready  ## renew the lock files after a change of pyproject.toml; versions that still fit stay
+	$(BIN)/python tools/lock.py
 
-soak: $(VENV)/installed  ## kill 150 runs at every kind of moment and resume them; stop each runbook after each effect
+upgrade: $(VENV)/ready  ## renew the lock files with the newest version of everything
+	$(BIN)/python tools/lock.py --upgrade
+
+wheel: $(VENV)/ready-for-demo  ## build dist/opsbook-VERSION.whl, and constraints.txt with the versions that were tested
+	@$(BIN)/python tools/wheel.py
+
+soak: $(VENV)/ready  ## kill 150 runs at every kind of moment and resume them; stop each runbook after each effect
 	$(BIN)/python -m tests.soak
 	$(BIN)/pytest -v tests/platform/soak_runbooks.py
 
-recordings: $(VENV)/installed  ## run every runbook for real, once well and once not, and record it for opsbook test
+recordings: $(VENV)/ready  ## run every runbook for real, once well and once not, and record it for opsbook test
 	$(BIN)/python -m tests.platform.make_recordings
 
-bench: $(VENV)/installed  ## measure against papermill, nbclient and Ansible; writes docs/benchmarks.md
+bench: $(VENV)/ready  ## measure against papermill, nbclient and Ansible; writes docs/benchmarks.md
 	$(BIN)/python -m tests.bench

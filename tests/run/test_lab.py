@@ -346,7 +346,8 @@ def test_without_jupyterlab_it_says_what_to_install(project: Project, page: Path
     project.env["PYTHONPATH"] = str(project.root / "missing")
     done = project.opsbook("lab", "page")
     assert done.code == 2
-    assert done.err == "opsbook: A lab needs JupyterLab.\n  Install it with: pip install 'opsbook[training]'\n"
+    hint = "Install it: pip install 'opsbook[training]', or make install in a clone of opsbook."
+    assert done.err == f"opsbook: A lab needs JupyterLab.\n  {hint}\n"
 
 
 def test_it_says_what_it_is_and_what_is_missing(project: Project, page: Path) -> None:

@@ -93,7 +93,8 @@ def _mkdocs() -> Iterator[Any]:
         from mkdocs.config import load_config
         from mkdocs.exceptions import Abort, MkDocsException
     except ImportError as error:
-        raise InputError("The docs site needs MkDocs.", "Install opsbook[site].") from error
+        hint = "Install it: pip install 'opsbook[site]', or make install in a clone of opsbook."
+        raise InputError("The docs site needs MkDocs.", hint) from error
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("  %(message)s"))
     logger = logging.getLogger("mkdocs")

@@ -40,7 +40,7 @@ def versions() -> Iterator[Finding]:
     for one in needed:
         if one.name in bad:
             text = f"{one.name} {bad[one.name] or 'is missing'}: opsbook needs {one.specifier}"
-            yield wrong(text, "Install again: make .venv/installed, or pip install opsbook.")
+            yield wrong(text, "Install again: make install in a clone, or as the README says.")
     if not bad:
         yield fine(f"Python {python}, ansible-core {metadata.version('ansible-core')}")
 

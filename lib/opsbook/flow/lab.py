@@ -54,7 +54,8 @@ def lesson(settings: Settings, wanted: Request, replay: str = "") -> Lesson:
     A value that is missing is not.
     """
     if importlib.util.find_spec("jupyterlab") is None:
-        raise InputError("A lab needs JupyterLab.", "Install it with: pip install 'opsbook[training]'")
+        hint = "Install it: pip install 'opsbook[training]', or make install in a clone of opsbook."
+        raise InputError("A lab needs JupyterLab.", hint)
     if replay:
         return _replayed(settings, wanted, replay)
     name = wanted.environment or environment(settings, None).name
