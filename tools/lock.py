@@ -46,9 +46,17 @@ def main(arguments: list[str]) -> int:
 
 def compiled(file: Path, *what: str) -> dict[str, str]:
     """What uv resolves, for every system and Python: each package's lines by its name."""
-    uv = [Path(sys.executable).with_name("uv"), "pip", "compile", "--quiet", "--universal", "--python-version", "3.11"]
+    uv = [
+        str(Path(sys.executable).with_name("uv")),
+        "pip",
+        "compile",
+        "--quiet",
+        "--universal",
+        "--python-version",
+        "3.11",
+    ]
     shape = ["--generate-hashes", "--no-emit-index-url", "--no-header", "pyproject.toml"]
-    subprocess.run([*uv, *shape, *what, "--output-file", str(file)], cwd=ROOT, check=True)
+    subprocess.run([*uv, *shape, "pyproject.toml", *what, "--output-file", str(file)], cwd=ROOT, check=True)
     found: dict[str, str] = {}
     for block in re.split(r"^(?=\S)", file.read_text(encoding="utf-8"), flags=re.MULTILINE):
         # A package may stand twice, for different Pythons.

@@ -2,12 +2,14 @@
 
 Papermill reads, injects and writes. What runs goes through the gate, with the rules of a session (changes only
 in an environment marked sandbox: true, no secrets), leaves a record, and is marked with what really happened
-to each cell. OPSBOOK_ENVIRONMENT names the environment; without it, the first sandbox is taken.
+to each cell. OPSBOOK_ENVIRONMENT names the environment; without it, the first sandbox is taken. OPSBOOK_LABELS
+gives the run its labels: ticket=OPS-1.
 """
 
 import asyncio
 import contextlib
 import os
+import shlex
 import threading
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from opsbook.model.person import Answer, Question
 from opsbook.model.plan import Plan
 from opsbook.model.runbook import Runbook
 from opsbook.model.text import one_line, slug
+from opsbook.plan.bind import pairs
 
 
 class OpsbookEngine(Engine):  # type: ignore[misc]
@@ -41,7 +44,7 @@ class OpsbookEngine(Engine):  # type: ignore[misc]
             name = slug(Path(str(input_path or "notebook")).stem)
             given = nb.metadata.get("papermill", {}).get("parameters", {})
             chosen = os.environ.get("OPSBOOK_ENVIRONMENT")
-            finished = notebooks.run_notebook(project, nb, name, given, chosen, _Nobody(), _logged)
+            finished = notebooks.run_notebook(project, nb, name, given, chosen, _labels(), _Nobody(), _logged)
         except OpsbookError as error:
             raise PapermillException(f"{error.message} {error.hint}".strip()) from error
         nb.metadata.setdefault("papermill", {}).update(
@@ -54,6 +57,11 @@ class OpsbookEngine(Engine):  # type: ignore[misc]
             write_ipynb(nb, output_path)
             raise PapermillException(f"{finished.ending.outcome}: {finished.ending.reason} (record {finished.run})")
         return nb
+
+
+def _labels() -> dict[str, str]:
+    """What OPSBOOK_LABELS says, as a shell splits words: ticket=OPS-1 team=platform."""
+    return {name: given[-1] for name, given in pairs(shlex.split(os.environ.get("OPSBOOK_LABELS", ""))).items()}
 
 
 def _check_place() -> None:

@@ -50,13 +50,6 @@ def add_emergency(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def emergency(options: argparse.Namespace) -> str:
-    """Why this cannot wait. Raises InputError for a reason that says nothing."""
-    if options.emergency and not options.emergency.strip():
-        raise InputError("The reason is empty.", "Say why it cannot wait: --emergency REASON.")
-    return str(options.emergency)
-
-
 def on_terminal(options: argparse.Namespace) -> bool:
     """Whether a person sits here who can be asked."""
     return sys.stdin.isatty() and sys.stdout.isatty() and not options.json

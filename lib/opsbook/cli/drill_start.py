@@ -7,11 +7,11 @@ its par time.
 import argparse
 import time
 
-from opsbook.cli import carry, common
+from opsbook.cli import carry, common, inputs
 from opsbook.cli.drill_status import show
 from opsbook.cli.text import say
-from opsbook.errors import InputError
-from opsbook.flow import drafts, drill_clock, drills, running
+from opsbook.errors import InputError, Refused
+from opsbook.flow import control, drafts, drill_clock, drills, running
 from opsbook.model.person import Person
 from opsbook.settings import Settings
 
@@ -26,6 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-e", "--environment", metavar="ENV", help="where; the page's own, unless given")
     parser.add_argument("--par", metavar="TIME", help="another par time, such as 5m")
     parser.add_argument("--for", dest="person", default="", metavar="PERSON", help="who practises, if it is not you")
+    inputs.configure_labels(parser)
     common.add_json(parser)
 
 
@@ -38,16 +39,17 @@ def execute(options: argparse.Namespace) -> int:
     wanted = drafts.Request(page.name, where, {"par": options.par} if options.par else {})
     drafted = drafts.draft(settings, wanted)
     drills.check_par(page, drafted.bound.complete(page.name).values)
-    if not drafted.environment.policy.sandbox:
-        said = f"{where} is no sandbox, and a drill breaks things."
-        raise InputError(said, "Name an environment marked sandbox: true.")
-    labels = {drill_clock.TRAINEE: options.person} if options.person else {}
+    labels = inputs.labels(options) | ({drill_clock.TRAINEE: options.person} if options.person else {})
     manner = running.Manner(labels=labels, answers=_NOBODY_ASKED)
 
     def work(person: Person, on_start: running.OnStart) -> running.Finished:
         return running.run(settings, wanted, drafted, manner, person, on_start)
 
     told = carry.detached(settings, work)
+    if "waits" in told:
+        # It would break something when nobody looks any more.
+        control.send(settings, str(told["run"]), {"kind": "cancel"})
+        raise Refused(str(told["waits"]), "Nothing was broken. Start the drill again when it may begin.")
     if not options.json:
         say(f"{told['run']}: the fault is brought in …")
     now = _shown(settings, str(told["run"]))

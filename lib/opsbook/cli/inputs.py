@@ -34,6 +34,18 @@ def configure_values(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--params-file", type=Path, metavar="FILE", help="YAML or JSON with values; -p wins over it")
 
 
+def configure_labels(parser: argparse.ArgumentParser) -> None:
+    """Add the option that gives a run its labels."""
+    parser.add_argument(
+        "--label", action="append", default=[], metavar="NAME=VALUE", help="say what it is for, such as ticket=OPS-1"
+    )
+
+
+def labels(options: argparse.Namespace) -> dict[str, str]:
+    """The labels that were given; of one that was given twice, the last."""
+    return {name: values[-1] for name, values in bind.pairs(options.label).items()}
+
+
 def request(options: argparse.Namespace) -> drafts.Request:
     """The request as typed. Raises InputError for arguments that are no pairs, and for a file that is none."""
     given: dict[str, Any] = _file(options.params_file) if options.params_file else {}

@@ -48,9 +48,7 @@ def execute(options: argparse.Namespace) -> int:
         retry_unknown=options.retry_unknown,
     )
     typed = inputs.unseen(resuming.missing_secrets(found))
-    manner = running.Manner(
-        answers=answers(options), wait=options.wait, wishes=wishes, emergency=carry.emergency(options)
-    )
+    manner = running.Manner(answers=answers(options), wait=options.wait, wishes=wishes, emergency=options.emergency)
 
     def work(person: Person, on_start: running.OnStart) -> running.Finished:
         edit = _in_editor if options.edit else None

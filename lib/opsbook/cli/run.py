@@ -6,7 +6,7 @@ import sys
 from opsbook.cli import carry, common, inputs, plan
 from opsbook.cli.text import say
 from opsbook.errors import InputError
-from opsbook.flow import approving, drafts, running
+from opsbook.flow import allowing, approving, drafts, running
 from opsbook.model.effect import Mode
 from opsbook.model.person import Person
 from opsbook.model.plan import Plan
@@ -20,21 +20,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
     carry.configure(parser)
     carry.add_emergency(parser)
     parser.add_argument("--plan", default="", help="run what was planned and approved, by its id")
-    parser.add_argument(
-        "--label", action="append", default=[], metavar="NAME=VALUE", help="say what it is for, such as ticket=OPS-1"
-    )
+    inputs.configure_labels(parser)
     parser.add_argument("--check", action="store_true", help="say what it would do, and change nothing")
 
 
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
     wanted, drafted = _drafted(settings, options)
-    labels = _labels(options, drafted)
+    wishes = engine.Wishes(pause_on_failure=options.pause_on_failure)
+    mode, labels = Mode.CHECK if options.check else Mode.LIVE, inputs.labels(options)
+    # Before anybody is asked.
+    allowing.check_start(drafted, mode, labels, options.emergency)
     if carry.on_terminal(options) and not options.yes and not options.check:
         _agreed(drafts.plan(settings, drafted))
-    wishes = engine.Wishes(pause_on_failure=options.pause_on_failure)
-    mode = Mode.CHECK if options.check else Mode.LIVE
-    manner = running.Manner(mode, wanted.answers, options.wait, wishes, carry.emergency(options), labels)
+    manner = running.Manner(mode, wanted.answers, options.wait, wishes, options.emergency, labels)
 
     def work(person: Person, on_start: running.OnStart) -> running.Finished:
         return running.run(settings, wanted, drafted, manner, person, on_start)
@@ -61,16 +60,6 @@ def _drafted(settings: Settings, options: argparse.Namespace) -> tuple[drafts.Re
         typed_secrets=inputs.unseen(prompted),
     )
     return wanted, drafted
-
-
-def _labels(options: argparse.Namespace, drafted: drafts.Draft) -> dict[str, str]:
-    """Labels of the run. Raises InputError if one is missing that the environment wants."""
-    given = {name: values[-1] for name, values in bind.pairs(options.label).items()}
-    missing = [name for name in drafted.environment.policy.labels if not given.get(name, "").strip()]
-    if missing and not options.check:
-        said = [f"A run in {drafted.environment.name} needs the label {name}." for name in missing]
-        raise InputError(said, f"Give --label {missing[0]}=…")
-    return given
 
 
 def _agreed(planned: Plan) -> None:

@@ -1,22 +1,26 @@
-"""Whether a run may begin: what is committed, who runs it, who approved it, and what time it is (ADR 16)."""
+"""Whether a run may begin: its labels and its place, what is committed, who runs it, who approved it, and what time it
+is (ADR 16). Every door comes through here: the command line, papermill, drills, and labs.
+"""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from opsbook.errors import NotYet, Refused
+from opsbook.errors import InputError, NotYet, Refused
 from opsbook.flow import committed
 from opsbook.flow.context import operator
-from opsbook.flow.drafts import Draft, relied_on
+from opsbook.flow.drafts import Draft, check_place, relied_on
 from opsbook.model.approval import Judged, Person, Signed, judge
-from opsbook.model.effect import Mode, canonical
+from opsbook.model.effect import Mode, canonical, no_sandbox
+from opsbook.model.environment import Environment
 from opsbook.model.event import Event
 from opsbook.model.plan import Plan
-from opsbook.policy import requests, sign, signers, windows
+from opsbook.policy import lock, requests, sign, signers, windows
 from opsbook.policy.signers import Signers
+from opsbook.policy.targets import conflict
 from opsbook.record import journal, store
 from opsbook.settings import Settings
 
@@ -49,6 +53,53 @@ class Wanted:
     run: str
     emergency: str = ""
     events: Sequence[Event] = ()
+
+
+def check_start(drafted: Draft, mode: Mode, labels: Mapping[str, str], emergency: str) -> None:
+    """Raises InputError where a run may not begin, whoever asks. Nothing has begun then."""
+    check_page(drafted, emergency)
+    missing = [name for name in drafted.environment.policy.labels if not labels.get(name, "").strip()]
+    if missing and mode is not Mode.CHECK:
+        said = [f"A run in {drafted.environment.name} needs the label {name}." for name in missing]
+        raise InputError(said, _label_hint(mode, missing))
+
+
+def check_page(drafted: Draft, emergency: str) -> None:
+    """Raises InputError where this page may not run, or go on: it belongs elsewhere, or the reason says nothing."""
+    runbook, environment = drafted.runbook, drafted.environment
+    check_place(runbook, environment)
+    if runbook.front.drill is not None and not environment.policy.sandbox:
+        said = f"{environment.name} is no sandbox, and a drill breaks things."
+        raise InputError(said, "Name an environment marked sandbox: true.")
+    if emergency and not emergency.strip():
+        raise InputError("The reason is empty.", "Say why it cannot wait: --emergency REASON.")
+
+
+def _label_hint(mode: Mode, missing: Sequence[str]) -> str:
+    given = " ".join(f"{name}=…" for name in missing)
+    return f"Set OPSBOOK_LABELS='{given}'." if mode is Mode.NOTEBOOK else f"Give --label {missing[0]}=…"
+
+
+def closed_to_sessions(settings: Settings, environment: Environment) -> str:
+    """Why a notebook outside a run may not change anything there just now; empty if it may.
+
+    It has no plan, no label and no lock: what a run would need of these, it cannot have.
+    """
+    policy, where = environment.policy, environment.name
+    if not policy.sandbox:
+        return no_sandbox(Mode.SESSION)
+    try:
+        committed.check_policy(settings, environment)
+    except Refused as error:
+        return f"{error.message} {error.hint}"
+    if policy.labels:
+        return f"a run in {where} needs a label ({', '.join(policy.labels)}). Use opsbook run."
+    if opens := windows.opens(policy.windows, policy.time_zone, datetime.now(UTC)):
+        return f"{where} may be changed only in its windows; the next opens {_local(opens)}."
+    for held in lock.holders(settings.state):
+        if conflict(held.target, where):
+            return f"{held.target} is locked by {held.run} ({held.operator}): {held.reason}. Wait until it has ended."
+    return ""
 
 
 def allowing(wanted: Wanted, mode: Mode, *, undo: bool) -> Callable[[], Allowed | None]:

@@ -54,18 +54,19 @@ def draft(settings: Settings, request: Request) -> Draft:
     if problems:
         raise InputError(problems, "Nothing ran.")
     runbook, environment = found
-    _check_place(runbook, environment)
+    check_place(runbook, environment)
     return Draft(runbook, environment, bind.bind(runbook.parameters, request.given, environment, request.typed_secrets))
 
 
 def planned_draft(settings: Settings, runbook: Runbook, planned: Plan) -> Draft:
     """The request of a plan once more, with its values. Raises InputError if the page may not run there any more."""
     found = environments.load(settings, planned.environment)
-    _check_place(runbook, found)
+    check_place(runbook, found)
     return Draft(runbook, found, bind.Bound(dict(planned.parameters), dict(planned.secrets)))
 
 
-def _check_place(runbook: Runbook, environment: Environment) -> None:
+def check_place(runbook: Runbook, environment: Environment) -> None:
+    """Raises InputError if the page names the environments that it may run in, and this is none of them."""
     allowed = runbook.front.environments
     if allowed and environment.name not in allowed:
         raise InputError(f"{runbook.name} may not run in {environment.name}, only in {', '.join(allowed)}.")

@@ -34,6 +34,7 @@ def run_notebook(
     name: str,
     given: Mapping[str, Any],
     environment_name: str | None,
+    labels: Mapping[str, str],
     person: Person,
     on_start: OnStart,
 ) -> Finished:
@@ -50,7 +51,7 @@ def run_notebook(
     drafted = Draft(read.runbook, replace(chosen, policy=open_policy), bound)
     planned = plan(settings, drafted)
     held = vault(settings, drafted.environment, {}, {}, Redactor())
-    finished = recorded(settings, drafted, planned, Manner(Mode.NOTEBOOK), person, held, on_start)
+    finished = recorded(settings, drafted, planned, Manner(Mode.NOTEBOOK, labels=labels), person, held, on_start)
     _fill(book, read, finished.folder)
     return finished
 

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from opsbook.errors import InputError, NotYet, Refused
-from opsbook.flow.allowing import Wanted, allowing
+from opsbook.flow.allowing import Wanted, allowing, check_page
 from opsbook.flow.context import operator, vault
 from opsbook.flow.drafts import Draft, plan, planned_draft
 from opsbook.flow.edits import Edit, apply, edited
@@ -98,6 +98,7 @@ def resume(
     check_answers(runbook, manner, present=True)
     differs = [] if change else page_changes(settings, found.record, found.planned)
     drafted, planned = _drafted(settings, found, change)
+    check_page(drafted, manner.emergency)
     refusing, telling = _changes(settings, found, planned, drafted)
     if problems := [*differs, *refusing]:
         raise Refused(

@@ -13,7 +13,7 @@ from typing import Any
 
 from opsbook import files
 from opsbook.errors import InputError, NoRoom, OpsbookError, Refused
-from opsbook.flow.allowing import Wanted, allowing, needed
+from opsbook.flow.allowing import Wanted, allowing, check_start, needed
 from opsbook.flow.context import context, operator, vault
 from opsbook.flow.drafts import Draft, Request, plan, relied_on
 from opsbook.flow.locking import acquire
@@ -128,7 +128,8 @@ def recorded(
     held: secrets.Vault,
     on_start: OnStart,
 ) -> Finished:
-    """Run what is planned, from the first file of its record to the seal."""
+    """Run what is planned, from the first file of its record to the seal. Raises InputError, and leaves nothing."""
+    check_start(drafted, manner.mode, manner.labels, manner.emergency)
     redactor = held.redactor
     with undisturbed():
         folder = store.create(settings.records, spare.new_run(planned.runbook))

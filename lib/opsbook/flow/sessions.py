@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 
 from opsbook.flow import recordings, replaying
+from opsbook.flow.allowing import closed_to_sessions
 from opsbook.flow.context import context, vault
 from opsbook.flow.drafts import environment
 from opsbook.model.recording import Tape
@@ -21,7 +23,7 @@ def session(settings: Settings, descriptor: int, name: str | None, secrets: Mapp
     redactor = Redactor()
     held = vault(settings, chosen, secrets, {}, redactor)
     seen = context(settings, chosen, "session", "session")
-    asyncio.run(runner.session(descriptor, chosen, seen, held))
+    asyncio.run(runner.session(descriptor, seen, held, partial(closed_to_sessions, settings, chosen)))
 
 
 def replay_session(settings: Settings, descriptor: int, wanted: str, *, asks: bool) -> None:
@@ -33,4 +35,4 @@ def replay_session(settings: Settings, descriptor: int, wanted: str, *, asks: bo
     held = replaying.vault(recording)
     tape = Tape(replaying.restored(recording, held), strict=False, asks=asks)
     seen, past = replaying.context(settings, recording), replaying.past(recording)
-    asyncio.run(runner.session(descriptor, replaying.environment(recording), seen, held, past, tape))
+    asyncio.run(runner.session(descriptor, seen, held, past=past, tape=tape))

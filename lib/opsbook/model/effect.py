@@ -84,12 +84,17 @@ def canonical(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
-def decide(effect: Effect, mode: Mode, role: Role, *, sandbox: bool, simulated: bool = False) -> Decision:
+def no_sandbox(mode: Mode) -> str:
+    """Why a session, or a notebook of another tool, may not change an environment that is no sandbox."""
+    return f"a {mode} may change only an environment marked sandbox: true. Use opsbook run."
+
+
+def decide(effect: Effect, mode: Mode, role: Role, *, closed: str = "", simulated: bool = False) -> Decision:
     """What the gate does with an effect of which the journal knows nothing yet.
 
-    A changing effect in a section that only reads is refused in every mode; a session changes only a sandbox.
-    A check simulates what can be simulated, and skips what else changes; with `simulated` (something was),
-    nobody waits for what cannot come.
+    A changing effect in a section that only reads is refused in every mode; `closed` says why this environment may not
+    be changed by a session, or by a notebook of another tool. A check simulates what can be simulated, and skips what
+    else changes; with `simulated` (something was), nobody waits for what cannot come.
     """
     if effect.changes and role is Role.READ:
         return Decision(
@@ -97,12 +102,8 @@ def decide(effect: Effect, mode: Mode, role: Role, *, sandbox: bool, simulated: 
             f"{effect.summary} changes something, but its section may only read. "
             "Move it to Steps, or say changes=False if it only reads.",
         )
-    if mode in (Mode.SESSION, Mode.NOTEBOOK) and effect.changes and not sandbox:
-        return Decision(
-            Answer.REFUSE,
-            f"{effect.summary} changes something, and a {mode} may change only an environment marked "
-            "sandbox: true. Use opsbook run.",
-        )
+    if closed and effect.changes:
+        return Decision(Answer.REFUSE, f"{effect.summary} changes something, and {closed}")
     if mode is Mode.NOTEBOOK and effect.kind == "secret":
         return Decision(
             Answer.REFUSE, f"{effect.summary} is asked for, and a notebook is kept in clear. Use opsbook run."

@@ -10,7 +10,7 @@ Rules this module keeps:
 import asyncio
 import base64
 import socket
-from collections.abc import Collection, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ class Gate:
         past: Past,
         context: Mapping[str, Any],
         mode: Mode,
-        sandbox: bool,
+        closed: Callable[[], str] = lambda: "",
         steps: Collection[str] = (),
         retry_unknown: bool = False,
         tape: Tape | None = None,
@@ -65,7 +65,7 @@ class Gate:
         self._desk = desk
         self._past = past
         self._context = context
-        self._sandbox = sandbox
+        self._closed = closed
         self._steps = steps
         self._retry_unknown = retry_unknown
         self._tape = tape
@@ -212,7 +212,8 @@ class Gate:
             await self._marks.wait(number)
         effect, keyed = asked(frame, place, self._redactor), frame.get("key") is not None
         why = self._stopped(place) or clash(effect, place, self.ledger.going_on(), keyed=keyed, once=not session)
-        decision = decide(effect, self.mode, place.role, sandbox=self._sandbox, simulated=self.simulated)
+        closed = self._closed() if effect.changes else ""
+        decision = decide(effect, self.mode, place.role, closed=closed, simulated=self.simulated)
         if why or decision.answer is Answer.REFUSE:
             self._refuse(number, effect.summary, why or decision.why)
             return

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from opsbook.errors import InputError, NotYet, Refused
-from opsbook.model.effect import MARK, Mode
+from opsbook.model.effect import MARK, Mode, no_sandbox
 from opsbook.model.environment import Environment
 from opsbook.model.event import Ending, Outcome, Sink
 from opsbook.model.past import Past
@@ -178,6 +178,7 @@ def _not_begun(job: Job, outcome: Outcome, why: str) -> Ending:
 
 def _engine(job: Job, sink: Sink, vault: Vault, questions: Questions, cancel: Cancel) -> Engine:
     context = dict(job.context)
+    closed = no_sandbox(job.mode) if job.mode is Mode.NOTEBOOK and not job.environment.policy.sandbox else ""
     gate = Gate(
         sink=sink,
         redactor=vault.redactor,
@@ -185,7 +186,7 @@ def _engine(job: Job, sink: Sink, vault: Vault, questions: Questions, cancel: Ca
         past=job.past,
         context=context,
         mode=job.mode,
-        sandbox=job.environment.policy.sandbox,
+        closed=lambda: closed,
         steps={step.id for step in job.runbook.steps()},
         retry_unknown=job.wishes.retry_unknown,
         tape=job.tape,
@@ -263,15 +264,16 @@ async def _watch_inbox(job: Job, sink: Sink, questions: Questions, cancel: Cance
 
 async def session(
     descriptor: int,
-    environment: Environment,
     context: Mapping[str, Any],
     vault: Vault,
+    closed: Callable[[], str] = lambda: "",
     past: Past | None = None,
     tape: Tape | None = None,
 ) -> None:
     """Serve one notebook on a connected socket. Nothing is recorded: a session is no run.
 
-    With a `tape` its effects are those of a recording, of a run of which `past` says what it did.
+    `closed` says why nothing may be changed just now, and is asked before each effect that changes. With a `tape` its
+    effects are those of a recording, of a run of which `past` says what it did.
     """
     private = spare.private_folder()
     try:
@@ -283,7 +285,7 @@ async def session(
             past=past or Past(),
             context={**context, "private": str(private)},
             mode=Mode.SESSION,
-            sandbox=environment.policy.sandbox or tape is not None,
+            closed=closed,
             tape=tape,
         )
         gate.place = Place(NOWHERE, NOWHERE, Role.CHANGE)

@@ -6,7 +6,7 @@ import yaml
 from pydantic import ValidationError
 
 from opsbook.files import parse_yaml
-from opsbook.model.front import MKDOCS_KEYS, FrontMatter, split
+from opsbook.model.front import MKDOCS_KEYS, Drill, FrontMatter, split
 from opsbook.model.text import nearest, one_line
 from opsbook.source.problem import Problem
 
@@ -63,10 +63,11 @@ def _validate(values: dict[str, object], block: str, path: str) -> tuple[FrontMa
 def _problem(where: tuple[int | str, ...], kind: str, message: str, block: str, path: str) -> Problem:
     key = str(where[0]) if where else ""
     line = next((n for n, text in enumerate(block.split("\n"), 2) if text.startswith(f"{key}:")), 2)
+    named = ".".join(map(str, where))
     if kind == "extra_forbidden":
-        known = [*FrontMatter.model_fields, *_IGNORED]
-        return Problem(path, line, 1, "F002", f"unknown key {key}. {nearest(key, known)}")
-    return Problem(path, line, 1, "F003", f"{key}: {message[0].lower()}{message[1:]}")
+        known = Drill.model_fields if key == "drill" and len(where) > 1 else [*FrontMatter.model_fields, *_IGNORED]
+        return Problem(path, line, 1, "F002", f"unknown key {named}. {nearest(str(where[-1]), known)}")
+    return Problem(path, line, 1, "F003", f"{named}: {message[0].lower()}{message[1:]}")
 
 
 def meant(key: str) -> str | None:
