@@ -55,6 +55,13 @@ def on_terminal(options: argparse.Namespace) -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty() and not options.json
 
 
+def agreed(question: str) -> None:
+    """Ask whether to start. Raises InputError unless the answer is yes."""
+    say(f"{question} [y/N] ", end="")
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise InputError("Not started.", "Nothing ran.")
+
+
 def carry(options: argparse.Namespace, settings: Settings, work: Work) -> int:
     """Do the work and show it; with --detach, in a process of its own. Returns the exit code."""
     if options.detach:

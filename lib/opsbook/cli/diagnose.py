@@ -5,7 +5,7 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from opsbook.cli import common
+from opsbook.cli import common, inputs
 from opsbook.cli.text import say
 from opsbook.errors import InputError
 from opsbook.flow import diagnosing
@@ -23,6 +23,8 @@ def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
     if options.tree is None:
         return _list(trees.names(settings), options.json)
+    if options.environment is None and inputs.asks():
+        options.environment = inputs.place(settings)
     if options.environment is None:
         raise InputError("A tree looks at an environment.", f"opsbook diagnose {options.tree} -e ENVIRONMENT")
     tree, place = diagnosing.load(settings, options.tree, options.environment)

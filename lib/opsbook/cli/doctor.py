@@ -20,7 +20,7 @@ _MARKS = {"fine": "✓", "warning": "!", "wrong": "✗"}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    inputs.configure(parser, required=False)
+    inputs.configure(parser)
     common.add_json(parser)
 
 

@@ -15,14 +15,16 @@ from opsbook.errors import InputError
 from opsbook.files import parse_yaml
 from opsbook.flow import drafts
 from opsbook.model.parameter import Parameter
+from opsbook.model.text import nearest
 from opsbook.plan import bind
 from opsbook.settings import Settings
+from opsbook.source import catalog
 
 
-def configure(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+def configure(parser: argparse.ArgumentParser) -> None:
     """Add what plan and run have in common."""
-    parser.add_argument("runbook", nargs=None if required else "?", help="a name from opsbook list")
-    parser.add_argument("-e", "--environment", required=required, metavar="ENV", help="a name from opsbook env list")
+    parser.add_argument("runbook", nargs="?", help="a name from opsbook list")
+    parser.add_argument("-e", "--environment", metavar="ENV", help="a name from opsbook env list")
     configure_values(parser)
 
 
@@ -53,6 +55,48 @@ def request(options: argparse.Namespace) -> drafts.Request:
     return drafts.Request(options.runbook, options.environment, given, answers(options))
 
 
+def named(settings: Settings, options: argparse.Namespace, otherwise: str = "") -> drafts.Request:
+    """The request with its runbook and its environment, for which a person at the terminal is asked.
+
+    Raises InputError where nobody can be asked; `otherwise` is what else could be given.
+    """
+    asked = request(options)
+    missing = [name for name, value in (("a RUNBOOK", asked.runbook), ("-e ENV", asked.environment)) if not value]
+    if missing and not asks():
+        hint = f"{otherwise} opsbook list has the runbooks, opsbook env list the environments.".strip()
+        raise InputError(f"What to run? {' and '.join(missing)} is missing.", hint)
+    runbook = asked.runbook or chosen("What to run?", "runbook", [each.name for each in catalog.entries(settings)])
+    return replace(asked, runbook=runbook, environment=asked.environment or place(settings, runbook))
+
+
+def place(settings: Settings, runbook: str = "") -> str:
+    """The environment that a person chooses, of those in which the runbook may run, if there is one."""
+    return chosen("Where?", "environment", drafts.places(settings, runbook))
+
+
+def asks() -> bool:
+    """Whether somebody sits here who can be asked."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def chosen(question: str, name: str, known: Sequence[str]) -> str:
+    """What a person chooses, or types the beginning of where that is enough. Raises InputError if nobody answers."""
+    if not known:
+        raise InputError(f"There is no {name} to choose from.", "opsbook doctor says what the project lacks.")
+    say(f"{question} {', '.join(known)}", to=sys.stderr)
+    while True:
+        say(f"{name}: ", end="", to=sys.stderr)
+        line = sys.stdin.readline()
+        if not line:
+            raise InputError(f"The {name} is missing.", "Nothing ran.")
+        typed = line.strip()
+        fits = [typed] if typed in known else [each for each in known if typed and each.startswith(typed)]
+        if len(fits) == 1:
+            return fits[0]
+        said = f"{typed} may be {', '.join(fits)}." if fits else f"There is no {name} {typed}. {nearest(typed, known)}"
+        say(f"  {said}", to=sys.stderr)
+
+
 def answers(options: argparse.Namespace) -> dict[str, str]:
     """Answers that were given ahead."""
     return {name: values[-1] for name, values in bind.pairs(getattr(options, "answer", [])).items()}
@@ -60,7 +104,7 @@ def answers(options: argparse.Namespace) -> dict[str, str]:
 
 def unseen(names: Sequence[str]) -> dict[str, str]:
     """Secrets that are typed once more, unseen. Without a terminal, none."""
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not asks():
         return {}
     return {name: getpass.getpass(f"{name} (a secret): ", sys.stderr) for name in names}
 
@@ -121,7 +165,7 @@ def _usable(value: object) -> bool:
 def complete(settings: Settings, wanted: drafts.Request) -> tuple[drafts.Request, drafts.Draft]:
     """The request with what a person at the terminal adds: missing values, secrets unseen."""
     drafted = drafts.draft(settings, wanted)
-    if drafted.bound.problems or not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if drafted.bound.problems or not asks():
         return wanted, drafted
     given, typed = dict(wanted.given), {}
     for parameter in drafted.bound.missing:

@@ -17,7 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
-    _, drafted = inputs.complete(settings, inputs.request(options))
+    _, drafted = inputs.complete(settings, inputs.named(settings, options))
     needs = allowing.needed(drafted, datetime.now(UTC))
     plan = approving.request(settings, drafted) if options.request else drafts.plan(settings, drafted)
     if options.json:

@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 from opsbook.cli import carry, common, inputs
+from opsbook.cli.text import say
 from opsbook.errors import InputError
 from opsbook.flow import resuming, running
 from opsbook.model.person import Person
@@ -34,6 +35,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     carry.configure(parser)
 
 
+def say_which(found: resuming.Stopped, options: argparse.Namespace) -> None:
+    """Say which run it is that something is about to happen to: `last` may be another than somebody thinks."""
+    if options.json:
+        return
+    told = found.record.glance()
+    say(f"{found.record.id}: {found.planned.title} in {found.planned.environment}")
+    say(f"  by {told['operator']}, began {common.local(told['started'])}; it is {found.outcome}")
+
+
 def add_accept(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--accept-changes", action="store_true", help="go on although something is different from then")
 
@@ -41,6 +51,7 @@ def add_accept(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
     found = resuming.stopped(settings, options.run)
+    say_which(found, options)
     wishes = engine.Wishes(
         start=options.start,
         by_hand=options.manual,

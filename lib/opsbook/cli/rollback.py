@@ -2,7 +2,8 @@
 
 import argparse
 
-from opsbook.cli import carry, common, inputs, resume
+from opsbook.cli import carry, common, inputs, resume, story
+from opsbook.cli.text import say
 from opsbook.flow import resuming, running
 from opsbook.model.person import Person
 
@@ -16,6 +17,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
     found = resuming.stopped(settings, options.run)
+    resume.say_which(found, options)
+    resuming.check_rollback(found)
+    if carry.on_terminal(options) and not options.yes:
+        _agreed(found)
     typed = inputs.unseen(resuming.missing_secrets(found))
     manner = running.Manner(answers=resume.answers(options), wait=options.wait)
 
@@ -23,3 +28,13 @@ def execute(options: argparse.Namespace) -> int:
         return resuming.rollback(settings, found, manner, typed, person, on_start)
 
     return carry.carry(options, settings, work)
+
+
+def _agreed(found: resuming.Stopped) -> None:
+    """Show what will be undone, and by what; then ask."""
+    changed, _, unknown = story.did(found.record.summary())
+    steps = [step.title for step in found.runbook.undo()]
+    for label, lines in (("It changed", changed), ("Unknown", unknown), ("Undone by", steps)):
+        for line in story.listed(label, lines):
+            say(line)
+    carry.agreed("Roll it back?")

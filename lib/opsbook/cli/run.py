@@ -1,10 +1,8 @@
 """Run a runbook in an environment. Every run leaves a record, whatever its outcome."""
 
 import argparse
-import sys
 
 from opsbook.cli import carry, common, inputs, plan
-from opsbook.cli.text import say
 from opsbook.errors import InputError
 from opsbook.flow import allowing, approving, drafts, running
 from opsbook.model.effect import Mode
@@ -16,7 +14,7 @@ from opsbook.settings import Settings
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    inputs.configure(parser, required=False)
+    inputs.configure(parser)
     carry.configure(parser)
     carry.add_emergency(parser)
     parser.add_argument("--plan", default="", help="run what was planned and approved, by its id")
@@ -47,10 +45,7 @@ def _drafted(settings: Settings, options: argparse.Namespace) -> tuple[drafts.Re
     if options.plan and any(named):
         raise InputError("A plan has its runbook, environment and parameters.", "Give --plan, or the others.")
     if not options.plan:
-        missing = [name for name, value in (("a RUNBOOK", named[0]), ("-e ENV", named[1])) if not value]
-        if missing:
-            raise InputError(f"What to run? {' and '.join(missing)} is missing.", "Or --plan ID, of what was planned.")
-        return inputs.complete(settings, inputs.request(options))
+        return inputs.complete(settings, inputs.named(settings, options, "Or --plan ID, of what was planned."))
     drafted = approving.planned_again(settings, options.plan)
     prompted = [name for name, reference in drafted.bound.secrets.items() if reference == bind.PROMPT]
     wanted = drafts.Request(
@@ -64,6 +59,4 @@ def _drafted(settings: Settings, options: argparse.Namespace) -> tuple[drafts.Re
 
 def _agreed(planned: Plan) -> None:
     plan.show(planned)
-    say("Run it? [y/N] ", end="")
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise InputError("Not started.", "Nothing ran.")
+    carry.agreed("Run it?")

@@ -1,13 +1,15 @@
-"""Runs that are not done with: those that go on, wait for somebody, or were lost; and what is locked."""
+"""Runs that go on, wait for somebody, or were lost; those that ended in the last hour, and how; and what is locked."""
 
 import argparse
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 
-from opsbook.cli import approve, common, locks, review
+from opsbook.cli import approve, common, locks, review, story
 from opsbook.cli.text import say
 from opsbook.flow import approving, reviewing, watching
 from opsbook.model.event import Outcome
-from opsbook.model.now import Now
+from opsbook.model.now import Ended, Now
+from opsbook.model.text import one_line
 from opsbook.policy import requests
 from opsbook.record.store import DAMAGED
 
@@ -18,6 +20,10 @@ _NEXT = {
 }
 
 
+_LATELY = timedelta(hours=1)
+"""How long a run that ended is shown."""
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     common.add_json(parser)
 
@@ -26,10 +32,12 @@ def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
     found = watching.under_way(settings)
     held = locks.held(settings)
+    ended = watching.ended_since(settings, datetime.now(UTC) - _LATELY)
     plans, reviews = list(approving.waiting_plans(settings)), list(reviewing.follow_ups(settings))
     if options.json:
         told = {"plans": [approve.told(each) for each in plans], "reviews": [asdict(each) for each in reviews]}
-        common.print_json({"runs": [asdict(now) for now in found], **told, "locks": held})
+        told |= {"ended": [asdict(each) for each in ended], "locks": held}
+        common.print_json({"runs": [asdict(now) for now in found], **told})
         return 0
     if not (found or plans or reviews):
         say("Nothing runs, and nothing waits for anybody.")
@@ -39,6 +47,8 @@ def execute(options: argparse.Namespace) -> int:
         _show_plan(request)
     for each in reviews:
         review.show(each)
+    for over in ended:
+        _show_ended(over)
     say()
     locks.show(settings)
     return 0
@@ -50,6 +60,13 @@ def _show(now: Now) -> None:
     lines.append(_NEXT.get(now.state, "opsbook resume {run}, or opsbook rollback {run}").format(run=now.run))
     for line in filter(None, lines):
         say("          " + line.replace("\n", "\n          "))
+
+
+def _show_ended(over: Ended) -> None:
+    say(f"{over.outcome}  {over.title}  {over.environment}, ended {common.local(over.ended)}")
+    say(f"          {over.run}, {over.operator}")
+    if over.outcome not in story.GOOD:
+        say(f"          {one_line(over.reason, 160)}")
 
 
 def _show_plan(request: requests.Request) -> None:

@@ -47,7 +47,7 @@ class Story:
         ending, told = finished.ending, finished.told
         yield from would(told.get("check") or {})
         if ending.outcome not in GOOD:
-            changed, undone, unknown = _did(told)
+            changed, undone, unknown = did(told)
             unsure = bool(unknown) or ending.changed
             said = "Nobody knows for sure what was changed." if unsure else "Nothing was changed."
             yield from listed("Changed", changed) if changed else [f"  {said}"]
@@ -106,7 +106,7 @@ def _allowed(data: Mapping[str, Any]) -> Iterator[str]:
         yield f"signed by {data['operator']['principal']}"
 
 
-def _did(told: Mapping[str, Any]) -> tuple[list[str], list[str], list[str]]:
+def did(told: Mapping[str, Any]) -> tuple[list[str], list[str], list[str]]:
     """What a run changed, what undid it, and what nobody knows."""
     steps = {step["step"]: step for step in told.get("steps") or ()}
     changed: list[str] = []

@@ -13,6 +13,7 @@ from opsbook.errors import InputError, NotYet, Refused
 from opsbook.flow import committed
 from opsbook.flow.context import operator
 from opsbook.flow.drafts import Draft, check_place, relied_on
+from opsbook.flow.locking import way_out
 from opsbook.model.approval import Judged, Person, Signed, judge
 from opsbook.model.effect import Mode, canonical, no_sandbox
 from opsbook.model.environment import Environment
@@ -98,7 +99,7 @@ def closed_to_sessions(settings: Settings, environment: Environment) -> str:
         return f"{where} may be changed only in its windows; the next opens {_local(opens)}."
     for held in lock.holders(settings.state):
         if conflict(held.target, where):
-            return f"{held.target} is locked by {held.run} ({held.operator}): {held.reason}. Wait until it has ended."
+            return f"{held.target} is locked by {held.run} ({held.operator}): {held.reason}. {way_out(settings, held)}"
     return ""
 
 

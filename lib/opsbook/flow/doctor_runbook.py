@@ -9,6 +9,7 @@ from opsbook.errors import InputError
 from opsbook.flow.doctor_finding import Finding, fine, refused, warning, wrong
 from opsbook.flow.doctor_project import guarded_file, referenced
 from opsbook.flow.drafts import Draft, Request, plan
+from opsbook.flow.locking import way_out
 from opsbook.model.environment import Environment
 from opsbook.model.redact import Redactor
 from opsbook.model.runbook import Runbook
@@ -176,7 +177,6 @@ def locks(about: Subject) -> Iterator[Finding]:
     targets = plan(about.settings, drafted).locks
     held = [one for one in lock.holders(about.settings.state) if any(conflict(one.target, t) for t in targets)]
     for one in held:
-        hint = f"Wait for that run, or opsbook records show {one.run}."
-        yield wrong(f"{one.target} is locked by {one.run} ({one.operator}): {one.reason}", hint)
+        yield wrong(f"{one.target} is locked by {one.run} ({one.operator}): {one.reason}", way_out(about.settings, one))
     if not held:
         yield fine(f"locks: {', '.join(targets) + ' free' if targets else 'none'}")

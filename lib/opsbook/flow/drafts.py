@@ -72,6 +72,14 @@ def check_place(runbook: Runbook, environment: Environment) -> None:
         raise InputError(f"{runbook.name} may not run in {environment.name}, only in {', '.join(allowed)}.")
 
 
+def places(settings: Settings, runbook: str) -> list[str]:
+    """The environments in their order; of a runbook, those in which it may run. Raises InputError if there is none."""
+    allowed = catalog.load(settings, runbook).front.environments if runbook else ()
+    known = [environments.load(settings, name) for name in environments.names(settings)]
+    found = [each for each in known if not allowed or each.name in allowed]
+    return [each.name for each in sorted(found, key=lambda each: (each.policy.order, each.name))]
+
+
 def environment(settings: Settings, name: str | None) -> Environment:
     """The environment of this name; without a name, the first one that may be played with, else the first."""
     if name is not None:

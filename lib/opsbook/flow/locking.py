@@ -27,11 +27,10 @@ def acquire(
     def take() -> None:
         had = any(held.run == run for held in lock.holders(settings.state))
         try:
-            lock.acquire(settings.state, wanted)
-        except Refused:
-            if not _freed(settings, planned):
-                raise
-            lock.acquire(settings.state, wanted)
+            _take(settings, wanted, planned)
+        except lock.Held as error:
+            ways = dict.fromkeys(way_out(settings, held) for held in error.locks)
+            raise lock.Held(error.locks, "\n".join(ways)) from error
         try:
             check()
         except Refused:
@@ -40,6 +39,30 @@ def acquire(
             raise
 
     return take
+
+
+def _take(settings: Settings, wanted: list[lock.Lock], planned: Plan) -> None:
+    try:
+        lock.acquire(settings.state, wanted)
+    except lock.Held:
+        if not _freed(settings, planned):
+            raise
+        lock.acquire(settings.state, wanted)
+
+
+def way_out(settings: Settings, held: lock.Lock) -> str:
+    """What to do about a lock that is in the way: it depends on what has become of the run that holds it."""
+    by_hand = f"opsbook unlock {held.target} --reason WHY."
+    record = store.exact(settings.records, held.run) if held.run != lock.UNKNOWN else None
+    if record is None:
+        return f"Nobody knows that run here. Look at {held.target}; if nothing works on it: {by_hand}"
+    if record.state == "running":
+        return f"It goes on: wait for it (--wait), or watch it: opsbook attach {held.run}."
+    became = "was lost: its process is gone" if record.state == "lost" else f"is {record.glance()['outcome']}"
+    return (
+        f"{held.run} {became}. Go on with it: opsbook resume {held.run}. Undo it: opsbook rollback {held.run}. "
+        f"If it was put right by hand: {by_hand}"
+    )
 
 
 def _freed(settings: Settings, planned: Plan) -> bool:

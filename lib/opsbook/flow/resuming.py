@@ -114,6 +114,16 @@ def rollback(
     settings: Settings, found: Stopped, manner: Manner, typed: Mapping[str, str], person: Person, on_start: OnStart
 ) -> Finished:
     """Undo what a run did. Raises InputError or Refused, and leaves everything as it was."""
+    check_rollback(found)
+    check_answers(found.runbook, manner, present=True)
+    drafted, planned = _drafted(settings, found, None)
+    refusing, telling = _changes(settings, found, planned, drafted)
+    manner = replace(manner, wishes=replace(manner.wishes, undo=True))
+    return _again(settings, found, drafted, planned, manner, typed, [*refusing, *telling], person, on_start, None)
+
+
+def check_rollback(found: Stopped) -> None:
+    """Raises InputError if there is nothing to roll back, or no way to."""
     run = found.record.id
     if found.past.mode != "live" or found.outcome in (Outcome.ROLLED_BACK, Outcome.REFUSED, Outcome.CHECKED):
         raise InputError(f"{run} is {found.outcome}: there is nothing to roll back.")
@@ -121,11 +131,6 @@ def rollback(
         raise InputError(f"{found.runbook.name} has no rollback.", "Its page says what to do instead.")
     if not found.past.changed:
         raise InputError(f"{run} changed nothing: there is nothing to roll back.")
-    check_answers(found.runbook, manner, present=True)
-    drafted, planned = _drafted(settings, found, None)
-    refusing, telling = _changes(settings, found, planned, drafted)
-    manner = replace(manner, wishes=replace(manner.wishes, undo=True))
-    return _again(settings, found, drafted, planned, manner, typed, [*refusing, *telling], person, on_start, None)
 
 
 def _check_allowed(wanted: Wanted) -> None:

@@ -1,13 +1,15 @@
 """See what goes on: the events of a run as they come, and a glance at all runs that are not done with."""
 
+import itertools
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from opsbook.errors import InputError, OpsbookError
 from opsbook.flow.resuming import stopped
 from opsbook.flow.running import Finished
 from opsbook.model.event import Ending, Event, Outcome
-from opsbook.model.now import Asks, Now
+from opsbook.model.now import Asks, Ended, Now
 from opsbook.model.person import Question
 from opsbook.policy import lock
 from opsbook.record import journal, store
@@ -178,6 +180,32 @@ def under_way(settings: Settings) -> list[Now]:
         if now is not None:
             found.append(now)
     return found
+
+
+def ended_since(settings: Settings, since: datetime) -> list[Ended]:
+    """Runs that ended since then, however, the last to end first; those that are under way still are left out."""
+    holding = {held.run for held in lock.holders(settings.state)}
+    found = []
+    for record in itertools.islice(store.records(settings.records), _LATEST):
+        if record.state == "sealed" and record.id not in holding and _sealed(record) >= since.timestamp():
+            told = record.glance()
+            if told["ended"] and told["outcome"] != Outcome.WAITING:
+                found.append(_ended(record, told))
+    return sorted(found, key=lambda each: each.ended, reverse=True)
+
+
+def _sealed(record: store.Record) -> float:
+    """When its seal was written, as seconds since the epoch; long ago where that cannot be seen."""
+    try:
+        return (record.folder / store.SEAL).stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _ended(record: store.Record, told: dict[str, Any]) -> Ended:
+    title, environment = str(told["title"] or store.runbook_of(record.id)), str(told["environment"] or "")
+    operator = str((told.get("operators") or [told["operator"]])[-1])
+    return Ended(record.id, title, environment, operator, str(told["outcome"]), str(told["ended"]), str(told["reason"]))
 
 
 def _now(record: store.Record, holding: set[str]) -> Now | None:

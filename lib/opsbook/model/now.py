@@ -30,3 +30,16 @@ class Now:
     asks: Asks | None = None
     detached: bool = False
     reason: str = ""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A run that is over: how it ended, when (UTC, ISO 8601), and why."""
+
+    run: str
+    title: str
+    environment: str
+    operator: str
+    outcome: str
+    ended: str
+    reason: str

@@ -38,6 +38,14 @@ class Lock:
     since: str
 
 
+class Held(NotYet):
+    """Other runs hold what is wanted; `locks` says which."""
+
+    def __init__(self, locks: tuple[Lock, ...], hint: str = "") -> None:
+        super().__init__("\n".join(map(_sentence, locks)), hint)
+        self.locks = locks
+
+
 _LOCK = TypeAdapter(Lock)
 
 
@@ -62,7 +70,7 @@ def _take(state: Path, locks: list[Lock]) -> None:
     held = _held(state)
     clashes = [h for lock in locks for path, h in held if h.run != lock.run and _clash(state, path, h, lock)]
     if clashes:
-        raise NotYet("\n".join(map(_sentence, dict.fromkeys(clashes))), _way_out(clashes[0]))
+        raise Held(tuple(dict.fromkeys(clashes)))
     run, mine = locks[0].run, {h.target for _, h in held if h.run == locks[0].run}
     wanted = [lock.target for lock in locks if lock.target not in mine]
     if first := queue.before(state, run, wanted):
@@ -149,12 +157,3 @@ def _clash(state: Path, path: Path, held: Lock, wanted: Lock) -> bool:
 
 def _sentence(lock: Lock) -> str:
     return f"{lock.target} is locked by {lock.run} ({lock.operator}) since {lock.since}: {lock.reason}."
-
-
-def _way_out(lock: Lock) -> str:
-    if lock.run == UNKNOWN:
-        return f"Look at the target; if nothing works on it: opsbook unlock {lock.target} --reason WHY."
-    return (
-        f"Wait for that run, or look at it with opsbook records show {lock.run}; "
-        f"if it will never finish: opsbook unlock {lock.target} --reason WHY."
-    )

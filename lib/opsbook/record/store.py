@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import itertools
 import json
 import os
 import time
@@ -157,11 +158,10 @@ def exact(root: Path, run: str) -> Record | None:
 
 
 def find(root: Path, wanted: str) -> Record:
-    """The record with this id, unique prefix, or `last`. Raises InputError."""
+    """The record with this id, unique prefix, or `last`: of the run that began last. Raises InputError."""
     known = list(records(root))
     if wanted == "last" and known:
-        # An id has the second alone, and short runs may begin in one.
-        return max((each for each in known if each.id[:_SECOND] == known[0].id[:_SECOND]), key=_begun)
+        return _last(known)
     matches = [r for r in known if r.id == wanted] or [r for r in known if r.id.startswith(wanted)]
     if len(matches) == 1:
         return matches[0]
@@ -170,6 +170,17 @@ def find(root: Path, wanted: str) -> Record:
             f"{wanted} fits {len(matches)} runs: {', '.join(m.id for m in matches[:5])}.", "Write more of it."
         )
     raise InputError(f"There is no run {wanted}.", _absent(root, wanted, known))
+
+
+def _last(known: list[Record]) -> Record:
+    """The run that began last, of records newest first. One that was refused never began, unless nothing else did."""
+    ran = (each for each in known if each.state != "sealed" or each.glance()["outcome"] != Outcome.REFUSED)
+    newest = next(ran, None)
+    if newest is None:
+        return known[0]
+    # An id has the second alone, and short runs may begin in one.
+    also = itertools.takewhile(lambda each: each.id[:_SECOND] == newest.id[:_SECOND], ran)
+    return max((newest, *also), key=_begun)
 
 
 def _begun(record: Record) -> str:
