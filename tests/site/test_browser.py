@@ -179,6 +179,26 @@ def test_what_hosts_said_runs_nothing(opened: Open) -> None:
         assert page.locator("a[href^='javascript:']").count() == 0
 
 
+# -- what the theme gives
+
+COMMANDS = """\
+opsbook list --kind check   # what looks
+opsbook run check-it \\
+-e dev"""
+
+
+def test_a_console_is_copied_without_prompts_and_what_it_said(opened: Open) -> None:
+    page = opened("manual.html")
+    page.evaluate("document.querySelector('h1').append(document.createElement('textarea'))")
+    buttons = page.locator(".md-clipboard, .md-code__button[data-md-type=copy]")
+    for number, copied in enumerate((COMMANDS, "Only what it says.")):
+        page.locator(".highlight").nth(number).hover()
+        buttons.nth(number).click()
+        page.locator("h1 textarea").fill("")
+        page.locator("h1 textarea").press("Control+v")
+        assert page.locator("h1 textarea").input_value() == copied
+
+
 # -- many records
 
 
