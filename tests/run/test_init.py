@@ -135,6 +135,7 @@ def test_the_requirement_says_where_opsbook_came_from(direct_url: str | None, ex
     said = origin.line(direct_url, "1.2")
     assert said == (expected if expected.startswith("opsbook==") else f"opsbook @ {expected}")
     assert Requirement(said).name == "opsbook"
+    assert Requirement(origin.line(direct_url, "1.2", "site")).extras == {"site"}
 
 
 def test_a_file_in_the_way_of_a_folder_leaves_nothing(project: Project) -> None:

@@ -16,6 +16,7 @@ from opsbook.cli import common
 from opsbook.cli.text import say
 from opsbook.errors import InputError
 from opsbook.flow import site_place, site_tree
+from opsbook.scaffold.origin import requirement
 from opsbook.settings import Settings
 
 CONFIG = "mkdocs.yml"
@@ -93,7 +94,9 @@ def _mkdocs() -> Iterator[Any]:
         from mkdocs.config import load_config
         from mkdocs.exceptions import Abort, MkDocsException
     except ImportError as error:
-        raise InputError("The docs site needs MkDocs.", "Install opsbook[site].") from error
+        raise InputError(
+            "The docs site needs MkDocs.", f"Install it with: pip install '{requirement('site')}'"
+        ) from error
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("  %(message)s"))
     logger = logging.getLogger("mkdocs")

@@ -12,6 +12,7 @@ from opsbook.flow.drafts import Draft, Request, draft, environment
 from opsbook.model.parameter import Parameter
 from opsbook.plan import bind
 from opsbook.run import lab
+from opsbook.scaffold.origin import requirement
 from opsbook.settings import Settings
 from opsbook.source import lab_page
 
@@ -54,7 +55,7 @@ def lesson(settings: Settings, wanted: Request, replay: str = "") -> Lesson:
     A value that is missing is not.
     """
     if importlib.util.find_spec("jupyterlab") is None:
-        raise InputError("A lab needs JupyterLab.", "Install it with: pip install 'opsbook[training]'")
+        raise InputError("A lab needs JupyterLab.", f"Install it with: pip install '{requirement('training')}'")
     if replay:
         return _replayed(settings, wanted, replay)
     name = wanted.environment or environment(settings, None).name

@@ -10,22 +10,23 @@ import opsbook
 NAME = "opsbook"
 
 
-def requirement() -> str:
-    """A line for requirements.txt that pip can install, as far as anybody can tell here."""
+def requirement(extra: str = "") -> str:
+    """What pip can install, as far as anybody can tell here: a line for requirements.txt, with an extra or without."""
     try:
         told = metadata.distribution(NAME).read_text("direct_url.json")
     except metadata.PackageNotFoundError:
         told = None
-    return line(told, opsbook.__version__)
+    return line(told, opsbook.__version__, extra)
 
 
-def line(direct_url: str | None, version: str) -> str:
+def line(direct_url: str | None, version: str, extra: str = "") -> str:
     """The requirement for what PEP 610's `direct_url.json` says; where there is none, the version."""
+    name = f"{NAME}[{extra}]" if extra else NAME
     try:
         told = json.loads(direct_url or "null")
-        return f"{NAME} @ {_place(told)}" if told else f"{NAME}=={version}"
+        return f"{name} @ {_place(told)}" if told else f"{name}=={version}"
     except (ValueError, LookupError, TypeError, AttributeError):
-        return f"{NAME}=={version}"
+        return f"{name}=={version}"
 
 
 def _place(told: dict[str, Any]) -> str:
