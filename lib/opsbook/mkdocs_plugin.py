@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from mkdocs.config.base import Config
 from mkdocs.config.defaults import MkDocsConfig
@@ -20,6 +21,7 @@ from opsbook import settings
 from opsbook.errors import InputError
 from opsbook.flow import publishing, site_nav, site_place
 from opsbook.flow.publishing import ASSETS, SCRIPTS, STYLES
+from opsbook.publish import lost_page
 
 WATCHED = ("runbooks", "procedures", "lib", "playbooks", "opsbook.toml", "training.yml")
 """What besides docs/ `mkdocs serve` shows the changes of."""
@@ -49,6 +51,8 @@ class OpsbookPlugin(BasePlugin[Options]):
     """Adds pages, data, scripts and styles; asks nothing of the network; shows changes while somebody writes."""
 
     def on_config(self, config: MkDocsConfig) -> MkDocsConfig:
+        # The theme's word for itself leads to another host; whoever wants it sets it.
+        config.extra.setdefault("generator", False)
         config.extra_css = [*STYLES, *config.extra_css]
         config.extra_javascript = [*SCRIPTS, *config.extra_javascript]
         with _told():
@@ -75,6 +79,13 @@ class OpsbookPlugin(BasePlugin[Options]):
 
     def on_post_page(self, output: str, /, *, page: Page, **_: Any) -> str:
         return output.replace(_SHIM, get_relative_url(f"{ASSETS}/iframe-worker.js", page.url))
+
+    def on_post_template(self, output_content: str, /, *, template_name: str, config: MkDocsConfig) -> str:
+        """The page for addresses that are none: a server gives it at any depth, so its paths begin at the root."""
+        if template_name != lost_page.FILE:
+            return output_content
+        root = urlsplit(config.site_url or "").path.rstrip("/")
+        return lost_page.adapted(output_content.replace(_SHIM, f"{root}/{ASSETS}/iframe-worker.js"), root)
 
     def on_serve(self, server: Any, /, *, config: MkDocsConfig, **_: Any) -> Any:
         root = Path(config.config_file_path).parent

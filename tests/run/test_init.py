@@ -10,10 +10,13 @@ import tomllib
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
+from opsbook.scaffold import adding, origin
 from tests.conftest import Project
 
 ROOT = Path(__file__).parents[2]
@@ -47,18 +50,92 @@ def test_it_says_nothing_of_arcade_and_its_files_are_what_they_seem(project: Pro
 
 
 def test_nothing_that_is_there_is_touched(project: Project) -> None:
+    mine = {"README.md": "mine", "runbooks/post-notice.md": "mine", "mine.txt": "mine", "requirements.txt": "flask\n"}
+    for name, text in mine.items():
+        project.write(f"ops/{name}", text)
     folder = project.root / "ops"
-    for name in ("README.md", "runbooks/post-notice.md", "mine.txt"):
-        project.write(f"ops/{name}", "mine")
+    (folder / ".gitignore").symlink_to("nowhere")
+    done = project.opsbook("init", "ops", check=True)
+    assert {name: (folder / name).read_text(encoding="utf-8") for name in mine} == mine
+    assert (folder / ".gitignore").is_symlink() and not (folder / "nowhere").exists()
+    written, left, add = done.out.split("\n\n")[:3]
+    assert left.splitlines()[1:] == [f"  {name}" for name in sorted([".gitignore", *mine]) if name != "mine.txt"]
+    assert "  mkdocs.yml" in written and (folder / "mkdocs.yml").is_file()
+    assert add.splitlines()[0] == "Add to your requirements.txt:" and "  mkdocs-material>=9.7" in add
+    before = {path: path.lstat().st_mtime_ns for path in folder.rglob("*")}
+    assert "Nothing is missing in " in project.opsbook("init", "ops", check=True).out
+    assert {path: path.lstat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+def test_a_folder_in_the_way_of_a_file_leaves_nothing(project: Project) -> None:
+    (project.root / "ops/README.md").mkdir(parents=True)
+    (project.root / "else").mkdir()
+    (project.root / "ops/docs").symlink_to(project.root / "else")
     done = project.opsbook("init", "ops")
     assert done.code == 2
-    assert done.err.count(" is there already.") == 2
-    assert sorted(path.name for path in folder.rglob("*") if path.is_file()) == [
-        "README.md",
-        "mine.txt",
-        "post-notice.md",
-    ]
-    assert {path.read_text() for path in folder.rglob("*") if path.is_file()} == {"mine"}
+    assert "README.md is a folder, and a file is needed there." in done.err
+    assert f"docs leads out of {project.root / 'ops'}; nothing is written elsewhere." in done.err
+    assert sorted(path.name for path in (project.root / "ops").iterdir()) == ["README.md", "docs"]
+    assert list((project.root / "else").iterdir()) == []
+
+
+class Race(dict[str, str]):
+    """Files, of which somebody else writes one before it is our turn."""
+
+    def __init__(self, files: Mapping[str, str], path: Path) -> None:
+        super().__init__(files)
+        self.path = path
+
+    def items(self) -> Any:
+        for name, text in super().items():
+            if name == self.path.name:
+                self.path.write_text("theirs", encoding="utf-8")
+            yield name, text
+
+
+def test_a_file_that_appears_meanwhile_is_left(tmp_path: Path) -> None:
+    added = adding.add(tmp_path, Race({"a": "ours", "b": "ours", "c/d": "ours"}, tmp_path / "b"))
+    assert (added.written, added.left) == (["a", "c/d"], ["b"])
+    assert (tmp_path / "b").read_text(encoding="utf-8") == "theirs"
+
+
+def test_a_disk_without_room_leaves_nothing(project: Project) -> None:
+    # No file can be longer than one block of 1024 bytes; some of these are.
+    project.write("ops/mine.txt", "mine")
+    command_ = ["bash", "-c", 'ulimit -f 1; exec "$@"', "-", *project.command("init", "ops")]
+    done = subprocess.run(
+        command_, cwd=project.root, env=project.environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2 and "No file was left behind." in done.stderr, done.stderr
+    assert [path.name for path in (project.root / "ops").iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize(
+    ("direct_url", "expected"),
+    [
+        (None, "opsbook==1.2"),
+        (
+            '{"url": "file:///w/opsbook-1.2-py3-none-any.whl", "archive_info": {}}',
+            "file:///w/opsbook-1.2-py3-none-any.whl",
+        ),
+        ('{"url": "file:///a%20b", "dir_info": {"editable": true}}', "file:///a%20b"),
+        (
+            '{"url": "https://me:pass@git.example/o.git", "vcs_info": {"vcs": "git", "commit_id": "ab12"}}',
+            "git+https://git.example/o.git@ab12",
+        ),
+        (
+            '{"url": "ssh://git@git.example/o", "vcs_info": {"vcs": "git", "commit_id": "ab12"}, "subdirectory": "py"}',
+            "git+ssh://git@git.example/o@ab12#subdirectory=py",
+        ),
+        ("[1", "opsbook==1.2"),
+        ('{"archive_info": {}}', "opsbook==1.2"),
+    ],
+)
+def test_the_requirement_says_where_opsbook_came_from(direct_url: str | None, expected: str) -> None:
+    said = origin.line(direct_url, "1.2")
+    assert said == (expected if expected.startswith("opsbook==") else f"opsbook @ {expected}")
+    assert Requirement(said).name == "opsbook"
+    assert Requirement(origin.line(direct_url, "1.2", "site")).extras == {"site"}
 
 
 def test_a_file_in_the_way_of_a_folder_leaves_nothing(project: Project) -> None:
@@ -142,6 +219,11 @@ def test_the_wheel_is_enough(tmp_path: Path) -> None:
 
     command(work, environment, opsbook, "init", "ops")
     ops = work / "ops"
+    wanted = (ops / "requirements.txt").read_text(encoding="utf-8")
+    assert f"\nopsbook @ {built.as_uri()}\n" in wanted
+    (ops / "requirements.txt").write_text(wanted.replace("mkdocs-material", "# "), encoding="utf-8")
+    pip = ("-m", "pip", "install", "--dry-run", "--no-deps", "--no-index", "--force-reinstall", "-r")
+    assert "Would install opsbook-" in command(ops, environment, sys.executable, *pip, "requirements.txt")
     assert "post-notice" in command(ops, environment, opsbook, "list")
     assert json.loads(command(ops, environment, opsbook, "check", "--json")) == []
     assert "PATH" in command(ops, environment, opsbook, "run", "post-notice", "-e", "local", "-p", "text=PATH is here")

@@ -12,6 +12,7 @@ import psutil
 import pytest
 from tests.lab import Notebook, Opened, notebook, opened
 
+from opsbook.scaffold import origin
 from tests import browser
 from tests.conftest import HOSTS, POLICY, Project, Terminal, until
 
@@ -346,7 +347,9 @@ def test_without_jupyterlab_it_says_what_to_install(project: Project, page: Path
     project.env["PYTHONPATH"] = str(project.root / "missing")
     done = project.opsbook("lab", "page")
     assert done.code == 2
-    hint = "Install it: pip install 'opsbook[training]', or make install in a clone of opsbook."
+    wanted = origin.requirement("training")
+    assert wanted.startswith("opsbook[training]")
+    hint = f"Install it: pip install '{wanted}', or make install in a clone of opsbook."
     assert done.err == f"opsbook: A lab needs JupyterLab.\n  {hint}\n"
 
 

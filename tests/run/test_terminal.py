@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from opsbook.cli import main, person, view
+from opsbook.cli import common, main, person, view
 from opsbook.cli.outlet import Outlet
 from opsbook.cli.text import json_text, plain
 from opsbook.model.event import Event
@@ -327,6 +327,82 @@ def test_a_view_whose_terminal_is_gone_goes_on(make: type, monkeypatch: pytest.M
             with shown.paused():
                 pass
         shown.close()
+
+
+# -- eighty columns
+
+RUN = "20261120T181203Z-rotate-the-credential-7f3k"
+WHEN = "2026-11-20 18:12:03 +0000"
+TABLES = {
+    "records": (
+        ("RUN", "ENVIRONMENT", "OUTCOME", "TOOK", "STARTED", "BY"),
+        (RUN, "dev", "lost", "3m 05s", WHEN, "ann@host"),
+    ),
+    "locks": (("TARGET", "RUN", "BY", "SINCE", "WHAT FOR"), ("dev/a[b]:x:", RUN, "ann@host", WHEN, "It leaked " * 9)),
+    "list": (
+        ("NAME", "OWNER", "WHAT IT DOES"),
+        ("rotate-the-credential", "team-a", "Give everything another one. " * 9),
+    ),
+}
+
+
+class Wide(io.StringIO):
+    """A terminal of eighty columns, and all that it ever got."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def _wide(monkeypatch: pytest.MonkeyPatch) -> Wide:
+    """Standard output is such a terminal for the rest of the test."""
+    made = Wide()
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stdout", made)
+    return made
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_of_eighty_columns_cuts_no_word(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    wide = _wide(monkeypatch)
+    names, row = TABLES[name]
+    common.table(names, [row, row])
+    said = re.sub(r"\x1b\[[0-9;]*m", "", wide.getvalue())
+    assert "…" not in said
+    assert sorted(said.replace("─", "").split()) == sorted(" ".join((*names, *row, *row)).split())
+    # A text that is wider than the terminal is for the terminal to break, where nothing else would fit beside it.
+    assert all(len(line) <= 80 or name == "locks" for line in said.splitlines())
+
+
+def test_the_live_view_hides_no_cursor_and_breaks_no_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    wide = _wide(monkeypatch)
+    shown = view.LiveView()
+    with contextlib.closing(shown):
+        shown._live.start()
+        for event in _events():
+            shown.event(event)
+            rows = shown._console.render_lines(shown._now(), pad=False)
+            assert len(rows) <= 1 + shown.LINES
+            assert all(sum(part.cell_length for part in row) < 80 for row in rows)
+        with shown.paused():
+            pass
+    said = wide.getvalue()
+    assert "\x1b[?25" not in said and "\x1b[2K" in said
+
+
+def test_a_question_is_not_erased_when_it_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    wide = _wide(monkeypatch)
+    shown = view.LiveView()
+    with contextlib.closing(shown):
+        shown._live.start()
+        for event in list(_events())[:2]:
+            shown.event(event)
+        shown._live.refresh()
+        with shown.paused():
+            sys.stdout.write("Is it well?\n")
+        shown._live.refresh()
+    behind = wide.getvalue().partition("Is it well?")[2]
+    assert "One" in behind and "\x1b[1A" not in behind.partition("One")[0]
 
 
 # -- questions

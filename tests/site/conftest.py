@@ -81,6 +81,22 @@ symptoms: [It is slow]
 CHECK_FRONT = "title: Check it\nsummary: Is it well?\nkind: check\n"
 
 
+CONSOLE = """\
+```console
+$ opsbook list --kind check   # what looks
+NAME      KIND
+check-it  check
+
+$ opsbook run check-it \\
+> -e dev
+```
+
+```console
+Only what it says.
+```
+"""
+
+
 def config() -> str:
     """The configuration of this project, without the pages that only it has."""
     return (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[0] + "\n"
@@ -110,7 +126,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Project:
     made.write("opsbook.toml", 'records = "records"\n')
     made.write("playbooks/inventories/dev/hosts.yml", HOSTS)
     made.write("playbooks/inventories/dev/environment.yml", POLICY + "contacts: ['storage: #storage']\n")
-    made.write("docs/manual.md", "# Manual\n\nHow it is meant.\n")
+    made.write("docs/manual.md", f"# Manual\n\nHow it is meant.\n\n{CONSOLE}")
     for name, front, text in (("clear-cache", FRONT, PAGE), ("check-it", CHECK_FRONT, CHECK)):
         made.write(f"runbooks/{name}.md", f"---\n{front}owner: storage\nreviewed: 2026-11-20\n---\n\n{text}")
     made.write("mkdocs.yml", config())

@@ -1,7 +1,12 @@
 """The site in a real browser, opened from the file system, with nothing but itself to load."""
 
+import contextlib
+import functools
+import http.server
+import re
 import shlex
 import subprocess
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +19,7 @@ from hypothesis import strategies as st
 from opsbook.publish import facts, lists
 from opsbook.publish import site as site_files
 from opsbook.source import notebook
+from tests import browser
 from tests.site.conftest import RUNBOOK, Open, line
 
 pytestmark = pytest.mark.slow
@@ -177,6 +183,73 @@ def test_what_hosts_said_runs_nothing(opened: Open) -> None:
             link.click()
         assert page.evaluate("window.bad") is None
         assert page.locator("a[href^='javascript:']").count() == 0
+
+
+# -- what the theme gives
+
+COMMANDS = """\
+opsbook list --kind check   # what looks
+opsbook run check-it \\
+-e dev"""
+
+
+def test_a_console_is_copied_without_prompts_and_what_it_said(opened: Open) -> None:
+    page = opened("manual.html")
+    page.evaluate("document.querySelector('h1').append(document.createElement('textarea'))")
+    buttons = page.locator(".md-clipboard, .md-code__button[data-md-type=copy]")
+    for number, copied in enumerate((COMMANDS, "Only what it says.")):
+        page.locator(".highlight").nth(number).hover()
+        buttons.nth(number).click()
+        page.locator("h1 textarea").fill("")
+        page.locator("h1 textarea").press("Control+v")
+        assert page.locator("h1 textarea").input_value() == copied
+
+
+class Lost(http.server.SimpleHTTPRequestHandler):
+    """A server that shows 404.html for whatever is not there."""
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        page = Path(self.directory, "404.html").read_bytes()
+        self.send_response(code)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(page)
+
+    def log_message(self, *_: object) -> None:
+        """Nobody reads it."""
+
+
+@pytest.fixture
+def served(site: Path) -> Iterator[str]:
+    handler = functools.partial(Lost, directory=str(site))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+def test_an_address_that_is_none_leads_on_and_asks_nobody_else(served: str, chromium: Any) -> None:
+    with contextlib.closing(chromium.new_page()) as page:
+        page.set_default_timeout(browser.PATIENCE)
+        asked, wrong = [], []
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("response", lambda response: wrong.append(response.url) if response.status >= 400 else None)
+        page.goto(f"{served}runbooks/of/old/nothing.html")
+        page.locator("main label.md-button").click()
+        page.keyboard.type("CacheFull")
+        page.locator(".md-search-result__link", has_text="Clear the cache").first.wait_for()
+        page.keyboard.press("Escape")
+        page.locator("main").get_by_text("home").click()
+        page.wait_for_url(f"{served}index.html")
+    assert [url for url in asked if not url.startswith((served, "data:", "blob:"))] == []
+    assert wrong == [f"{served}runbooks/of/old/nothing.html"]
+
+
+def test_no_page_has_anything_of_another_host(site: Path) -> None:
+    elsewhere = re.compile(r"<(?:script|link|img|iframe|source)\b[^>]*\s(?:src|href)=.?(?:https?:)?//[^>]*")
+    for path in site.rglob("*.html"):
+        assert not elsewhere.search(path.read_text(encoding="utf-8")), path
+    assert not re.search("href=.?https?:", (site / "404.html").read_text(encoding="utf-8"))
 
 
 # -- many records

@@ -7,16 +7,18 @@ from datetime import UTC, datetime, timedelta
 import markdown
 import pytest
 import yaml
+from material.plugins.search.plugin import Parser
 
 from opsbook.model.environment import Environment, Policy
 from opsbook.model.now import Asks, Now
 from opsbook.model.runbook import Runbook
 from opsbook.model.tree import Node, Tree
-from opsbook.publish import facts, fences, lists
+from opsbook.publish import facts, fences, lists, lost_page
 from opsbook.publish.facts import Facts, Run
 from opsbook.publish.html import data, text
-from opsbook.publish.lists import Sources
+from opsbook.publish.lists import Severity, Sources
 from opsbook.publish.pages import Context, runbook_page
+from opsbook.publish.tree_page import tree_page
 from opsbook.source import notebook
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -95,9 +97,9 @@ def page(known: Facts | None = None, source: str = PAGE) -> str:
     return runbook_page(parsed(source), known or Facts(), context("docs/manual.md", "runbooks/other.md"))
 
 
-def rendered(text_: str) -> str:
+def rendered(text_: str, *more: str) -> str:
     body = text_.split("---\n", 2)[2]
-    extensions = ["attr_list", "md_in_html", "tables", "pymdownx.superfences", "opsbook.publish.fences"]
+    extensions = [*more, "attr_list", "md_in_html", "tables", "pymdownx.superfences", "opsbook.publish.fences"]
     return markdown.markdown(body, extensions=extensions)
 
 
@@ -264,7 +266,106 @@ def test_rows_of_the_home_page_lead_to_records_and_say_what_they_are() -> None:
 
 def test_the_card_begins_with_who_to_call_and_says_how_code_unfolds() -> None:
     shown = page()
-    assert "<dl><dt>call</dt>" in shown and "<kbd>c</kbd>" in shown
+    assert re.search("<dl><dt[^>]*>call</dt>", shown) and "<kbd>c</kbd>" in shown
+
+
+DRILL = """\
+---
+title: "Drill: it is slow"
+summary: Practise what annoys everybody.
+kind: training
+owner: platform
+environments: [dev]
+alerts: [ItIsSlow]
+drill:
+  solved_by: [mend-cache]
+  hints: [Look at the cache.]
+---
+
+# Drill: it is slow
+
+## Overview
+Practise what annoys everybody.
+
+## Symptoms
+Alert `ItIsSlow`: players wait.
+
+## Fault
+The cache is full.
+
+## Parameters
+
+```python tags=["parameters"]
+from opsbook.params import Duration
+par: Duration = "5m"   # For who knows the cache
+```
+
+## Steps
+
+### Fill the cache
+Expected: the cache is full.
+
+```python
+playbook("fill-cache.yml")
+```
+
+## Contacts
+Platform team.
+"""
+
+
+def test_a_drill_is_practised_from_its_page_and_not_given_away() -> None:
+    known = facts.facts([run("failed", 1, runbook="deploy-it")], None, NOW)
+    shown = page(known, DRILL)
+    assert "cache" not in shown.lower() and "opsbook run" not in shown
+    for told in ("players wait.", "Platform team.", "$ opsbook drill start deploy-it\n", "opsbook drill stop"):
+        assert told in shown
+    assert "{:" not in rendered(shown) and "Press <kbd>" not in shown
+
+
+def test_runs_of_a_drill_do_not_give_it_away() -> None:
+    made = run("failed", 1, steps=(("fill-the-cache", "failed", 1.0),), reason="Fill the cache: full")
+    going = Now("r1", "Drill: it is slow", "dev", "ann", "running", "2026", "Fill the cache")
+    found = sources(runbooks=(parsed(DRILL),), runs=(made,), under_way=(going,))
+    files = "".join(content for _, content in lists.record_data(found))
+    assert made.id in files
+    assert "cache" not in (files + lists.records(found) + lists.home(found)).lower()
+
+
+# -- what search knows
+
+
+def searched(page_: str) -> dict[str, str]:
+    """What the search of the theme takes from a page: the text of each section by its title."""
+    found = Parser()
+    found.feed(rendered(page_, "toc"))
+    found.close()
+    return {"".join(each.title).strip(): "".join(each.text) for each in found.data if not each.is_excluded()}
+
+
+def test_search_knows_what_a_page_is_looked_for_by_and_no_list() -> None:
+    known = facts.facts([run("succeeded", 1)], None, NOW)
+    found = searched(page(known))
+    assert "Last runs" not in found and found["Deploy it"].split("</p>")[1].split() == [
+        *("owner", "platform", "alerts", "<code>ItIsDown</code>")
+    ]
+    assert "<pre><code>print(version)" in found["Do it"] and "For the API ·" not in found["Parameters"]
+    tree = Tree("t", "Is it?", Node("A?", 1), ("slow", "down"))
+    home = searched(
+        lists.home(sources(runs=(run("succeeded", 1),), trees=(tree,), severities=(Severity("S1", "All", "now"),)))
+    )
+    assert home["How bad is it?"].split() == ["severity", "means", "respond", "within", "call", "S1", "All", "now"]
+    assert home["Who to call"].split() == ["environment", "contacts", "dev", "team:", "#here"]
+    assert "ItIsDown" not in "".join(home.values()) and "What was changed lately" not in home
+    for made in (lists.runbooks(sources()), lists.freshness(sources())):
+        assert "Deploy it" not in "".join(searched(made).values())
+    assert "slow, down" in "".join(searched(tree_page(tree)).values())
+
+
+def test_the_page_for_lost_addresses_leads_on() -> None:
+    made = lost_page.adapted("<main><h1>404 - Not found</h1></main>", "/ops")
+    assert 'for="__search"' in made and 'href="/ops/index.html"' in made and "404" not in made
+    assert lost_page.adapted("<h1>Ours</h1>", "") == "<h1>Ours</h1>"
 
 
 def test_what_is_stale_is_listed_by_owner() -> None:

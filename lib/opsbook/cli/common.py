@@ -5,15 +5,18 @@ import contextlib
 import importlib
 import socket
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from opsbook import settings
-from opsbook.cli.text import json_text, plain, say
+from opsbook.cli import columns
+from opsbook.cli.text import json_text, say
 from opsbook.errors import InputError
 from opsbook.settings import Settings
+
+table = columns.table
 
 
 def project(options: argparse.Namespace) -> Settings:
@@ -78,33 +81,16 @@ def local(time: str | None) -> str:
         return time
 
 
-def table(names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A table that fits the terminal; on a pipe, columns with two spaces between."""
-    cells = [[plain(str(cell)).replace("\n", " ") for cell in row] for row in rows]
-    if sys.stdout.isatty():
-        from rich import box
-        from rich.console import Console
-        from rich.table import Table
-
-        shown = Table(*names, box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-        for row in cells:
-            shown.add_row(*(cell.replace("[", "\\[") for cell in row))
-        Console().print(shown)
-        return
-    widths = [max(len(row[n]) for row in [list(names), *cells]) for n in range(len(names))]
-    for row in [list(names), *cells]:
-        say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
 @contextlib.contextmanager
 def progress(what: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
     """How far long work is, on a terminal: give what is yielded how much of how much is done."""
     if quiet or not sys.stderr.isatty():
         yield lambda _done, _all: None
         return
-    from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    from opsbook.cli.steady import Steady
+
+    with Progress(console=Steady(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

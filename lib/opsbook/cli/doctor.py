@@ -55,9 +55,9 @@ def _going_on(check: "doctor.Check", *, quiet: bool) -> Iterator[None]:
     if quiet or not check.slow:
         yield
     elif sys.stderr.isatty():
-        from rich.console import Console
+        from opsbook.cli.steady import Steady
 
-        with Console(stderr=True).status(f"{check.name} …"):
+        with Steady(stderr=True).status(f"{check.name} …"):
             yield
     else:
         say(f"  looking at {check.name} …", to=sys.stderr)

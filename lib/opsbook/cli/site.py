@@ -16,6 +16,7 @@ from opsbook.cli import common
 from opsbook.cli.text import say
 from opsbook.errors import InputError
 from opsbook.flow import site_place, site_tree
+from opsbook.scaffold.origin import requirement
 from opsbook.settings import Settings
 
 CONFIG = "mkdocs.yml"
@@ -93,7 +94,7 @@ def _mkdocs() -> Iterator[Any]:
         from mkdocs.config import load_config
         from mkdocs.exceptions import Abort, MkDocsException
     except ImportError as error:
-        hint = "Install it: pip install 'opsbook[site]', or make install in a clone of opsbook."
+        hint = f"Install it: pip install '{requirement('site')}', or make install in a clone of opsbook."
         raise InputError("The docs site needs MkDocs.", hint) from error
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("  %(message)s"))

@@ -21,6 +21,9 @@ from opsbook.model.text import duration, one_line
 from opsbook.settings import Settings
 
 if TYPE_CHECKING:
+    from rich.live import Live
+    from rich.text import Text
+
     from opsbook.flow.running import Finished
 
 Listener = Callable[[Event], None]
@@ -28,6 +31,9 @@ Listener = Callable[[Event], None]
 MOST_LINES = 200
 LONGEST_LINE = 2000
 """Of one text. A terminal that scrolls for minutes shows nothing; whoever wants the rest has the record."""
+
+_TURNS = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+"""What turns beside the step that goes on."""
 
 _MARKS = {
     "succeeded": "✓",
@@ -181,13 +187,10 @@ class LiveView:
     LINES = 4
 
     def __init__(self) -> None:
-        from rich.console import Console
-        from rich.live import Live
-        from rich.spinner import Spinner
+        from opsbook.cli.steady import Steady
 
-        self._console = Console(highlight=False)
+        self._console = Steady(highlight=False)
         self._story = Story()
-        self._spinner = Spinner("dots", style="cyan")
         self._section = ""
         self._step = ""
         self._again = False
@@ -196,23 +199,29 @@ class LiveView:
         self._doing = ""
         self._lines: deque[str] = deque(maxlen=self.LINES)
         self._errors: list[str] = []
-        self._live = Live(get_renderable=self._now, console=self._console, transient=True, refresh_per_second=8)
+        self._live = self._new_live()
+
+    def _new_live(self) -> "Live":
+        """For each stretch one of its own: started again, it would erase as many lines as it had shown before."""
+        from rich.live import Live
+
+        return Live(get_renderable=self._now, console=self._console, transient=True, refresh_per_second=8)
 
     def start(self, run: str, plan: Plan, usual: Mapping[str, float]) -> None:
         self._story.begin(plan, usual)
         self._print(f"{plan.title}", "bold", f"  {plan.environment}", "bold magenta")
         self._print(f"  {values(plan)}", "")
-        self._print(f"  {run}", "dim")
+        self._print(f"  {run}", "dim", whole=True)
         self._live.start()
 
-    def _print(self, *parts: str) -> None:
-        """Pairs of text and style. Text of others is never markup."""
+    def _print(self, *parts: str, whole: bool = False) -> None:
+        """Pairs of text and style. Text of others is never markup. `whole`: with no line end in it, to be copied."""
         from rich.text import Text
 
         text = Text()
         for content, style in zip(parts[::2], parts[1::2], strict=True):
             text.append("\n".join(clipped(content)), style=style)
-        self._console.print(text, soft_wrap=False)
+        self._console.print(text, soft_wrap=whole)
 
     def _now(self) -> Any:
         from rich.console import Group
@@ -221,10 +230,19 @@ class LiveView:
         if not self._step:
             return Text("")
         spent = f"{duration(time.monotonic() - self._since)} {self._usual}".rstrip()
-        doing = one_line(plain(self._doing), 80)
-        self._spinner.update(text=Text(f" {self._step}  {spent}  ", "bold").append(doing, "cyan"))
-        lines = [Text(f"      {one_line(line, self._console.width - 8)}", "dim") for line in self._lines]
-        return Group(self._spinner, *lines)
+        step = one_line(self._step, max(self._console.width // 2, 20))
+        now = Text.assemble(
+            (_TURNS[int(time.monotonic() * 12) % len(_TURNS)], "cyan"), (f"  {step}  {spent}  ", "bold")
+        )
+        now.append(one_line(plain(self._doing)), "cyan")
+        lines = [Text(f"      {one_line(line, LONGEST_LINE)}", "dim") for line in self._lines]
+        return Group(*map(self._row, (now, *lines)))
+
+    def _row(self, text: "Text") -> "Text":
+        """One row of the terminal and not more, whatever signs are in it: what is broken anew is not erased whole."""
+        text.truncate(self._console.width - 1, overflow="ellipsis")
+        text.no_wrap = True
+        return text
 
     def event(self, event: Event) -> None:
         data = event.data
@@ -288,6 +306,7 @@ class LiveView:
         try:
             yield
         finally:
+            self._live = self._new_live()
             self._live.start()
 
     def close(self) -> None:
@@ -301,4 +320,4 @@ class LiveView:
         self._print(f"{ending.outcome!s} in {duration(ending.seconds)}", style)
         self._print(f"  {ending.reason}", "dim" if good else "")
         for line in self._story.ending(finished, settings):
-            self._print(line, "")
+            self._print(line, "", whole=True)

@@ -13,6 +13,7 @@ from opsbook.flow.context import ansible_bin
 from opsbook.flow.doctor_finding import Finding, fine, warning, wrong
 from opsbook.record import store
 from opsbook.run import spare
+from opsbook.scaffold.origin import requirement
 from opsbook.settings import Settings
 
 _LITTLE, _TOO_LITTLE = 1024**3, 100 * 1024**2
@@ -40,7 +41,7 @@ def versions() -> Iterator[Finding]:
     for one in needed:
         if one.name in bad:
             text = f"{one.name} {bad[one.name] or 'is missing'}: opsbook needs {one.specifier}"
-            yield wrong(text, "Install again: make install in a clone, or as the README says.")
+            yield wrong(text, f"Install again: make install in a clone of opsbook, or pip install '{requirement()}'.")
     if not bad:
         yield fine(f"Python {python}, ansible-core {metadata.version('ansible-core')}")
 

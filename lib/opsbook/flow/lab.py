@@ -12,6 +12,7 @@ from opsbook.flow.drafts import Draft, Request, draft, environment
 from opsbook.model.parameter import Parameter
 from opsbook.plan import bind
 from opsbook.run import lab
+from opsbook.scaffold.origin import requirement
 from opsbook.settings import Settings
 from opsbook.source import lab_page
 
@@ -54,7 +55,7 @@ def lesson(settings: Settings, wanted: Request, replay: str = "") -> Lesson:
     A value that is missing is not.
     """
     if importlib.util.find_spec("jupyterlab") is None:
-        hint = "Install it: pip install 'opsbook[training]', or make install in a clone of opsbook."
+        hint = f"Install it: pip install '{requirement('training')}', or make install in a clone of opsbook."
         raise InputError("A lab needs JupyterLab.", hint)
     if replay:
         return _replayed(settings, wanted, replay)

@@ -29,6 +29,7 @@ def form(runbook: Runbook, environments: Iterable[Environment]) -> str:
         "form",
         _environment(usable) + fields + _command(runbook, usable) + script,
         class_="ob-form",
+        data_search_exclude=True,
         novalidate=True,
         autocomplete="off",
         aria_label="Parameters",

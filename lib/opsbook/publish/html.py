@@ -3,7 +3,7 @@
 import html
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -40,20 +40,33 @@ def _attribute(key: str, value: object) -> str:
     return f" {name}" if value is True else f' {name}="{text(value)}"'
 
 
-def rows(head: Iterable[str], body: Iterable[Iterable[str]], class_: str) -> str:
-    """A table of cells that are made already; nothing without a row."""
+def rows(head: Iterable[str], body: Iterable[Iterable[str]], class_: str, *, search: bool = False) -> str:
+    """A table of cells that are made already; nothing without a row.
+
+    `search`: its words are found by the site's search. What lists other pages or runs would only hide those.
+    """
     head = list(head)
+    # Search joins the words of two cells that no space is between.
+    between = " " if search else ""
     # On a phone a row is a block, and each cell says itself what its column is.
     lines = [
-        "<tr>" + "".join(tag("td", cell, data_label=label) for label, cell in zip(head, row, strict=True)) + "</tr>"
+        "<tr>"
+        + between.join(tag("td", cell, data_label=label) for label, cell in zip(head, row, strict=True))
+        + "</tr>"
         for row in body
     ]
     if not lines:
         return ""
-    titles = "".join(f'<th scope="col">{title}</th>' for title in head)
+    titles = between.join(f'<th scope="col">{title}</th>' for title in head)
     # With a class of its own the theme leaves its looks alone.
-    table = tag("table", f"<thead><tr>{titles}</tr></thead><tbody>{''.join(lines)}</tbody>", class_="ob-rows")
-    return tag("div", table, class_=f"ob-table {class_}", tabindex="0")
+    body_ = f"<tbody>{between.join(lines)}</tbody>"
+    table = tag("table", f"<thead><tr>{titles}</tr></thead>{between}{body_}", class_="ob-rows")
+    return tag("div", table, class_=f"ob-table {class_}", tabindex="0", **unsearched(not search))
+
+
+def unsearched(hidden: bool = True) -> Mapping[str, bool]:
+    """The attribute that keeps an element out of the site's search."""
+    return {"data_search_exclude": hidden}
 
 
 def data(value: Any) -> str:

@@ -1,7 +1,7 @@
 """Pages that lead to other pages: home, all runbooks, all records, what is stale, the environments."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from opsbook.model.environment import Environment
@@ -11,8 +11,13 @@ from opsbook.model.standing import Training
 from opsbook.model.text import one_line
 from opsbook.model.tree import Tree
 from opsbook.publish.facts import Facts, Run
-from opsbook.publish.html import data, moment, plain_text, rows, tag, text
+from opsbook.publish.html import data, moment, plain_text, rows, tag, text, unsearched
 from opsbook.publish.pages import STATES, outcome
+
+UNSEARCHED = "data-search-exclude"
+"""In the attributes of a heading: what is below it only repeats other pages, and search would find it before them."""
+
+_COLUMNS = ("runbook", "what for", "owner", "proved")
 
 KINDS = {
     "incident": "Something is broken",
@@ -64,7 +69,8 @@ def page(title: str, lines: Iterable[str], sources: Sources, *, search: bool = T
     hidden = [] if search else ["search:", "  exclude: true"]
     head = ["---", "hide:", "  - navigation", "  - toc", *hidden, "---", "", f"# {plain_text(title)}", ""]
     blocks = [part for line in lines for part in (line, "")]
-    return "\n".join([*head, *blocks, tag("p", f"as of {moment(sources.now)}", class_="ob-as-of")]) + "\n"
+    as_of = tag("p", f"as of {moment(sources.now)}", class_="ob-as-of", **unsearched())
+    return "\n".join([*head, *blocks, as_of]) + "\n"
 
 
 # -- home
@@ -72,12 +78,13 @@ def page(title: str, lines: Iterable[str], sources: Sources, *, search: bool = T
 
 def home(sources: Sources) -> str:
     """What is broken, who to call, where things stand: everything else is one click further."""
+    of_the_day = f" {{: {UNSEARCHED} }}"
     blocks: list[tuple[str, list[str]]] = [
         ("What is broken?", _broken(sources)),
         ("How bad is it?", _severities(sources)),
         ("Who to call", _contacts(sources)),
-        ("Not done with", _open(sources)),
-        ("What was changed lately", _changes(sources)),
+        (f"Not done with{of_the_day}", _open(sources)),
+        (f"What was changed lately{of_the_day}", _changes(sources)),
         ("Environments", _environments(sources)),
     ]
     found = [part for title, lines in blocks if lines for part in (f"## {title}", *lines)]
@@ -115,13 +122,15 @@ def _broken(sources: Sources) -> list[str]:
 
 def _severities(sources: Sources) -> list[str]:
     body = [tuple(map(text, (s.name, s.means, s.respond, s.call))) for s in sources.severities]
-    return list(filter(None, [rows(("severity", "means", "respond within", "call"), body, "ob-severities")]))
+    return list(
+        filter(None, [rows(("severity", "means", "respond within", "call"), body, "ob-severities", search=True)])
+    )
 
 
 def _contacts(sources: Sources) -> list[str]:
     known = [e for e in sources.environments if e.policy.contacts]
-    body = [(text(e.name), "<br>".join(map(text, e.policy.contacts))) for e in known]
-    return list(filter(None, [rows(("environment", "contacts"), body, "ob-contacts")]))
+    body = [(text(e.name), "<br> ".join(map(text, e.policy.contacts))) for e in known]
+    return list(filter(None, [rows(("environment", "contacts"), body, "ob-contacts", search=True)]))
 
 
 def _record(run: str, shown: str, listed: Collection[str]) -> str:
@@ -131,13 +140,15 @@ def _record(run: str, shown: str, listed: Collection[str]) -> str:
 
 def _open(sources: Sources) -> list[str]:
     listed = {run.id for run in sources.runs}
+    drills = {runbook.title for runbook in sources.runbooks if runbook.front.drill}
     body = [
         (
             tag("span", text(each.state), class_=f"ob-outcome ob-{text(each.state)}"),
             text(each.title),
             text(each.environment),
             text(each.operator),
-            text(one_line(_doing(each), 90)),
+            # What a drill is at would give its fault away.
+            text(one_line("" if each.title in drills else _doing(each), 90)),
             _record(each.run, f"<code>{text(each.run)}</code>", listed),
         )
         for each in sources.under_way
@@ -166,11 +177,13 @@ def _environments(sources: Sources) -> list[str]:
             f"<b>{text(e.name)}</b>",
             text(e.policy.title),
             text(len(e.hosts)),
-            "<br>".join(f"{text(name)}: <code>{text(url)}</code>" for name, url in e.policy.urls.items()),
+            "<br> ".join(f"{text(name)}: <code>{text(url)}</code>" for name, url in e.policy.urls.items()),
         )
         for e in sources.environments
     ]
-    return list(filter(None, [rows(("environment", "what", "hosts", "answers at"), body, "ob-environments")]))
+    return list(
+        filter(None, [rows(("environment", "what", "hosts", "answers at"), body, "ob-environments", search=True)])
+    )
 
 
 # -- runbooks
@@ -183,7 +196,7 @@ def runbooks(sources: Sources) -> str:
         found = [runbook for runbook in sources.runbooks if runbook.front.kind == kind]
         body = [_row(runbook, sources.known(runbook)) for runbook in found]
         if body:
-            lines += [f"## {title} {{: .ob-kind }}", rows(("runbook", "what for", "owner", "proved"), body, "ob-list")]
+            lines += [f"## {title} {{: .ob-kind {UNSEARCHED} }}", rows(_COLUMNS, body, "ob-list")]
     return page("Runbooks", lines if sources.runbooks else ["None yet: `opsbook new NAME` writes one."], sources)
 
 
@@ -206,7 +219,7 @@ def address(runbook: Runbook) -> str:
 def _filter(what: str, hint: str) -> str:
     label = f"Filter the {what}"
     field = tag("input", type="search", id="ob-filter", data_filters=what, placeholder=hint, aria_label=label)
-    return f"{field}<p class='ob-count' aria-live='polite'></p>"
+    return f"{field}<p class='ob-count' aria-live='polite' data-search-exclude></p>"
 
 
 # -- freshness
@@ -222,7 +235,7 @@ def freshness(sources: Sources) -> str:
     for owner, found in sorted(owners.items()):
         body = [_stale(runbook, sources.known(runbook)) for runbook in found]
         lines += [
-            f"## {plain_text(owner)}",
+            f"## {plain_text(owner)} {{: {UNSEARCHED} }}",
             rows(("runbook", "state", "last run", "last that succeeded"), body, "ob-list"),
         ]
     return page("Freshness", lines if owners else [*lines, "Every page was proved lately."], sources)
@@ -243,7 +256,7 @@ def records(sources: Sources) -> str:
     if not months:
         return page("Records", ["Nothing was run yet."], sources, search=False)
     kinds = {runbook.name: runbook.front.kind for runbook in sources.runbooks}
-    ran = {run.runbook for run in sources.runs}
+    ran = {run.runbook for run in sources.runs} - _drills(sources)
     titles = {r.name: {step.id: step.title for step in r.steps()} for r in sources.runbooks if r.name in ran}
     told = {"months": months, "kinds": kinds, "titles": titles}
     lines = [
@@ -259,8 +272,19 @@ def record_data(sources: Sources) -> Iterator[tuple[str, str]]:
     months: dict[str, list[Run]] = {}
     for run in sources.runs:
         months.setdefault(_month(run), []).append(run)
+    drills = _drills(sources)
     for month, found in months.items():
-        yield f"assets/records/{month}.js", f'opsbook.month("{month}",{data([_told(run) for run in found])});\n'
+        told = [_told(_without_steps(run) if run.runbook in drills else run) for run in found]
+        yield f"assets/records/{month}.js", f'opsbook.month("{month}",{data(told)});\n'
+
+
+def _drills(sources: Sources) -> set[str]:
+    return {runbook.name for runbook in sources.runbooks if runbook.front.drill}
+
+
+def _without_steps(run: Run) -> Run:
+    """The run of a drill for people who may have to do it next: its steps, and why it failed, name its fault."""
+    return replace(run, steps=(), reason="")
 
 
 def _told(run: Run) -> list[object]:

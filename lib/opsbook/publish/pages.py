@@ -16,10 +16,11 @@ from opsbook.model.links import anchor, prose
 from opsbook.model.runbook import Cell, Role, Runbook, Section, Step
 from opsbook.model.text import duration, slug
 from opsbook.model.training import Drilled
+from opsbook.publish import drill_page
 from opsbook.publish.facts import Facts, Run
 from opsbook.publish.fences import plain
 from opsbook.publish.form import form
-from opsbook.publish.html import moment, plain_text, rows, scalar, tag, text
+from opsbook.publish.html import moment, plain_text, rows, scalar, tag, text, unsearched
 from opsbook.publish.links import adapted
 
 ROLES = {Role.READ: "read", Role.CHANGE: "change", Role.UNDO: "undo"}
@@ -69,6 +70,7 @@ class _Body:
         self._cells = {cell.line - 1: cell for cell in _cells(runbook)}
         self._sections = {section.line: section for section in runbook.sections}
         self._steps = {step.line: step for step in runbook.steps()}
+        self._hidden = drill_page.hidden(runbook)
         self._expected = False
         self._card = False
 
@@ -85,7 +87,9 @@ class _Body:
             number += 1
             line = self._lines[number - 1]
             mark = re.match(r"\s*(`{3,}|~{3,})", line)
-            if number in self._cells:
+            if number in self._hidden:
+                yield from self._end()
+            elif number in self._cells:
                 cell = self._cells[number]
                 yield from (*self._end(), *self._code(number, cell))
                 number += len(_body(cell)) + 1
@@ -131,7 +135,9 @@ class _Body:
     def _top(self) -> Iterator[str]:
         self._card = True
         yield from (card(self._runbook, self._facts, self._context), "")
-        if self._runbook.parameters_cell is None:
+        if self._runbook.front.drill:
+            yield from drill_page.start(self._runbook)
+        elif self._runbook.parameters_cell is None:
             yield from (form(self._runbook, self._context.environments), "")
 
     def _section(self, section: Section, heading: re.Match[str]) -> Iterator[str]:
@@ -198,7 +204,7 @@ def card(runbook: Runbook, facts: Facts, context: Context) -> str:
     """Who owns it, what it does to what, how long it takes, and whether anybody may rely on it. One block of HTML."""
     front = runbook.front
     told = {
-        "call": "<br>".join(map(text, _contacts(context.environments))),
+        "call": "<br> ".join(map(text, _contacts(context.environments))),
         "owner": text(front.owner or "nobody"),
         "kind": text(front.kind),
         "takes": _takes(front.duration, facts),
@@ -210,13 +216,23 @@ def card(runbook: Runbook, facts: Facts, context: Context) -> str:
         "alerts": ", ".join(f"<code>{text(alert)}</code>" for alert in front.alerts),
         "reviewed": text(front.reviewed) if front.reviewed else "",
     }
-    lines = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in told.items() if value)
-    state = tag("p", STATES[facts.state], class_=f"ob-state ob-{facts.state}")
+    lines = " ".join(_line(name, value) for name, value in told.items() if value)
+    state = tag("p", STATES[facts.state], class_=f"ob-state ob-{facts.state}", **unsearched())
     summary = tag("p", text(front.summary), class_="ob-summary") if front.summary else ""
-    as_of = tag("p", f"as of {moment(context.now)}", class_="ob-as-of")
-    code = any(step.cells for section in runbook.sections for step in section.steps)
-    keys = tag("p", "Press <kbd>c</kbd> to unfold all code, and again to fold it.", class_="ob-keys") if code else ""
+    as_of = tag("p", f"as of {moment(context.now)}", class_="ob-as-of", **unsearched())
+    code = not front.drill and any(step.cells for section in runbook.sections for step in section.steps)
+    keys = (
+        tag("p", "Press <kbd>c</kbd> to unfold all code, and again to fold it.", class_="ob-keys", **unsearched())
+        if code
+        else ""
+    )
     return tag("div", f"{summary}{state}<dl>{lines}</dl>{keys}{as_of}", class_="ob-card")
+
+
+def _line(name: str, value: str) -> str:
+    """A line of the card. Of these, search knows only what a page is looked for by."""
+    hidden = unsearched(name not in ("owner", "alerts"))
+    return f"{tag('dt', name, **hidden)} {tag('dd', value, **hidden)}"
 
 
 def _contacts(environments: Iterable[Environment]) -> list[str]:
@@ -264,9 +280,9 @@ def _last_runs(path: str, facts: Facts, context: Context) -> Iterator[str]:
             (outcome(r), moment(r.started), text(r.environment), text(r.operator), _seconds(r), _record(r, root))
             for r in facts.runs
         )
-        yield from ("## Last runs {: #last-runs .ob-last }", "")
+        yield from ("## Last runs {: #last-runs .ob-last data-search-exclude }", "")
         yield from (rows(("outcome", "started", "environment", "by", "took", "record"), body, "ob-runs"), "")
-        yield tag("p", f"as of {moment(context.now)}", class_="ob-as-of")
+        yield tag("p", f"as of {moment(context.now)}", class_="ob-as-of", **unsearched())
 
 
 def _seconds(run: Run) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from opsbook.model.text import one_line
 from opsbook.model.tree import Node, Tree
-from opsbook.publish.html import plain_text, scalar, tag, text
+from opsbook.publish.html import plain_text, scalar, tag, text, unsearched
 
 _WIDE, _GAP_X, _GAP_Y, _LINE, _PAD = 124, 30, 26, 16, 8
 """Measures of the picture, in the units of its viewBox: six questions in a row fit beside each other."""
@@ -24,6 +24,8 @@ def tree_page(tree: Tree) -> str:
     body = [
         f"# {plain_text(tree.title)}",
         tree.intro,
+        # Whoever types what they see finds this page; the list of the home page is in no search.
+        tag("p", f"You see: {text(', '.join(tree.symptoms))}.") if tree.symptoms else "",
         f"In a terminal `{command}` looks for itself where it can, and asks the rest.",
         '<div class="ob-walk" aria-live="polite"></div>',
         "## All of it",
@@ -32,7 +34,7 @@ def tree_page(tree: Tree) -> str:
         "</div>",
         "## As a picture",
         _hint(tree),
-        tag("div", picture(tree), class_="ob-picture", tabindex="0"),
+        tag("div", picture(tree), class_="ob-picture", tabindex="0", **unsearched()),
         tree.outro,
     ]
     return "\n".join(head) + "\n\n".join(part for part in body if part) + "\n"

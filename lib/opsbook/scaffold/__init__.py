@@ -1,7 +1,8 @@
 """Files to begin with: a page of each kind (`opsbook new`), and a whole repository (`opsbook init`).
 
 They are real files beside this module. A name that begins with `dot-` becomes one that begins with a dot;
-`__TITLE__`, `__NAME__`, `__KIND__`, `__OWNER__`, `__TODAY__` and `__VERSION__` are filled in.
+`__TITLE__`, `__NAME__`, `__KIND__`, `__OWNER__`, `__TODAY__`, `__REQUIREMENT__` and `__VERSION__` are
+filled in.
 """
 
 import contextlib
@@ -23,6 +24,7 @@ import opsbook
 from opsbook.errors import InputError
 from opsbook.files import parse_yaml
 from opsbook.model.front import Kind, split
+from opsbook.scaffold.origin import requirement
 
 _PLACE = re.compile("__OWNER__|__TITLE__")
 
@@ -109,7 +111,13 @@ def _files(folder: Traversable, place: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _filled(text: str, author: Author, title: str = "") -> str:
-    text = text.replace("__TODAY__", author.today.isoformat()).replace("__VERSION__", opsbook.__version__)
+    known = {
+        "__TODAY__": author.today.isoformat(),
+        "__REQUIREMENT__": requirement(),
+        "__VERSION__": opsbook.__version__,
+    }
+    for place, value in known.items():
+        text = text.replace(place, value)
     # In front matter they are YAML. Each may hold anything, also the other's name.
     block, start = split(text)
     lines = text.split("\n")

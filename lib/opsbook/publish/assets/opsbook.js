@@ -338,6 +338,16 @@
     return found;
   }
 
+  /* ---- what the theme's button copies of a console: its commands, without prompts and without what they said */
+
+  function commands(code) {
+    const signs = first("span[class]:not(:empty)", code);
+    if (!signs?.matches(".gp, .go") || !first(".gp", code)) return;
+    const typed = code.cloneNode(true);
+    all(".gp, .go", typed).forEach((each) => each.remove());
+    code.dataset.copy = typed.textContent.replace(/\n{2,}/g, "\n").trim();
+  }
+
   /* ---- folded code: c opens and closes all of it */
 
   function foldKey(event) {
@@ -592,6 +602,7 @@
   function start() {
     all("form.ob-form").forEach((element) => new Form(element));
     document.addEventListener("keydown", foldKey);
+    all(".highlight code").forEach(commands);
     const filter = first("#ob-filter");
     if (filter?.dataset.filters === "runbooks") filterRows(filter);
     const walk = first(".ob-walk");
