@@ -179,6 +179,10 @@ def test_doctor_tells_what_may_be_asked(tmp_path: Path) -> None:
     (finding,) = doctor_prompts.prompts(doctor_runbook.subject(settings, Request("example", "dev", {})))
     assert finding.level is Level.WARNING
     assert finding.text.startswith("line 15: playbooks/site.yml:3 asks for an answer")
+    more = {"site": "- import_playbook: other.yml\n  when: by_hand\n", "other": WHO.replace("who", "Who")}
+    settings = project(tmp_path, **more)
+    (finding,) = doctor_prompts.prompts(doctor_runbook.subject(settings, Request("example", "dev", {})))
+    assert finding.hint == 'Pass it, vars={"Who": …}.'
     calm = project(tmp_path, site=ASKS.format(tasks="    - ansible.builtin.ping:\n"))
     (finding,) = doctor_prompts.prompts(doctor_runbook.subject(calm, Request("example", "dev", {})))
     assert finding.level is Level.FINE

@@ -90,7 +90,10 @@ def _run(call: Call, request: dict[str, Any], timeout: float | None) -> Playbook
             latest = ansible.run(call, {**request, "limit": limit}, timeout)
         except EffectFailed as error:
             if not isinstance(error.result, PlaybookResult):
-                raise
+                if result is None:
+                    raise
+                # What an earlier attempt did is done, whatever came of this one.
+                raise EffectFailed(str(error), result) from error
             failed, latest = error, error.result
         result = replace(latest.after(result), left_out=tuple(left_out))
         if failed is None or (_worked(result) and not latest.hosts):

@@ -26,8 +26,8 @@ def prompts(about: Subject) -> Iterator[Finding]:
     for call in (call for cell in cells for call in names.calls(cell) if call.name == "playbook"):
         for prompt in unanswered(call, _prompts(about, project, call.literal(0, "name"))):
             found = True
-            say = wrong if prompt.sure else warning
-            yield say(f"line {call.line}: {prompt}, and nobody can answer", f"{way_out(prompt)}.".capitalize())
+            say, way = (wrong if prompt.sure else warning), way_out(prompt)
+            yield say(f"line {call.line}: {prompt}, and nobody can answer", f"{way[:1].upper()}{way[1:]}.")
     if not found:
         yield fine("prompts: no playbook asks for anything that can be seen from here")
 
