@@ -212,6 +212,7 @@ def test_a_run_that_would_go_well(page: Project) -> None:
         "secrets": ["secrets: token"],
         "questions": ["questions: sure (yes/no), tell-them (by hand)"],
         "playbooks": ["playbooks that parse: good.yml"],
+        "prompts": ["prompts: no playbook asks for anything that can be seen from here"],
         "hosts": ["hosts that answer: web-1, web-2"],
         "services": ["services that answer: arcade"],
         "locks": ["locks: dev/1-10 free"],

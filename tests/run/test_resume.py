@@ -171,6 +171,27 @@ def test_what_is_different_from_then_needs_a_yes(project: Project) -> None:
     assert_whole(project, run)
 
 
+def test_a_difference_is_shown_where_it_is_and_not_where_the_page_says_so(project: Project) -> None:
+    reads = {"changes=False).stdout.strip()": 'changes=False, ignore=["served by"]).stdout[-3:].strip()'}
+    page(project, **reads)
+    state = project.root / "state.txt"
+    long = "x" * 5000
+    state.write_text(f"served by web-1\n{long}s1\n")
+    (project.root / "stop").touch()
+    assert project.opsbook("run", "page", "-e", "dev").code == 3
+    (project.root / "stop").unlink()
+    run = project.records()[-1].name
+
+    state.write_text(f"served by web-2\n{long}s2\n")
+    refused = project.opsbook("resume", run)
+    assert refused.code == 5
+    assert "xs1 -> …xx" in refused.out and "xs2" in refused.out and "line 2" in refused.out
+    assert "served by web" not in refused.out and long not in refused.out
+    state.write_text(f"served by web-2\n{long}s1\n")
+    assert project.opsbook("resume", run).code == 0
+    assert_whole(project, run)
+
+
 def test_a_run_that_worked_on_the_target_meanwhile_is_told(project: Project) -> None:
     run = stopped(project)
     project.opsbook("unlock", "dev/web", "--reason", "a test", check=True)

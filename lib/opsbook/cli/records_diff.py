@@ -4,20 +4,24 @@ Times, run ids, temporary paths, durations, digests and uuids in outputs and res
 """
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
-from typing import Any
 
 from opsbook.cli import common
 from opsbook.cli.text import say
 from opsbook.cli.view import clipped
 from opsbook.errors import InputError
-from opsbook.model.differ import Change
+from opsbook.model.differ import Change, narrowed, shown
+from opsbook.model.normal import named, normal
 from opsbook.model.text import duration, one_line
 from opsbook.record import compare, side, store, usual
 from opsbook.settings import Settings
 
 _LONGEST = 60
+"""Characters of a value."""
+
+_WIDEST = 160
+"""Characters of a line."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -63,7 +67,7 @@ def _lines(found: compare.Diff) -> Iterator[str]:
         yield from _indented("  ", _change(change))
     if found.source:
         yield "\nThe page itself"
-        yield from _indented("  ", found.source)
+        yield from _indented("  ", narrowed(found.source, _WIDEST))
     for step in found.steps:
         if step.differs:
             yield from _step(step)
@@ -85,7 +89,7 @@ def _step(step: compare.StepDiff) -> Iterator[str]:
     yield f"\n{step.section} / {step.title}: {', '.join(about)}"
     if step.output:
         yield "  output"
-        yield from _indented("    ", step.output)
+        yield from _indented("    ", narrowed(step.output, _WIDEST))
     for effect in step.effects:
         yield f"  {effect.summary}"
         for change in effect.changes:
@@ -95,19 +99,30 @@ def _step(step: compare.StepDiff) -> Iterator[str]:
 
 
 def _change(change: Change) -> list[str]:
-    lines = compare.unified(change)
+    lines = narrowed(compare.unified(change), _WIDEST)
     if lines:
         return [f"{change.what}:", *(f"  {line}" for line in lines)]
     if change.what in ("hosts", "locks"):
         return [f"{change.what}: {' '.join([f'-{name}' for name in change.before] + [f'+{n}' for n in change.after])}"]
     if _is_digest(change):
         return [f"{change.what}: changed"]
-    return [f"{change.what}: {_shown(change.before)} → {_shown(change.after)}"]
+    return [f"{change.what}: {_shown(change)}"]
 
 
 def _is_digest(change: Change) -> bool:
     return all(isinstance(value, str) and len(value) == 64 for value in (change.before, change.after))
 
 
-def _shown(value: Any) -> str:
-    return "—" if value is None else one_line(str(value), _LONGEST)
+def _shown(change: Change) -> str:
+    """Both values, shortened around the place where they differ."""
+    if change.before is None or change.after is None:
+        return " → ".join(
+            "—" if each is None else one_line(str(each), _LONGEST) for each in (change.before, change.after)
+        )
+    where, before, after = shown(change, _like(change), _LONGEST)
+    return f"{where}: {before} → {after}" if where else f"{before} → {after}"
+
+
+def _like(change: Change) -> Callable[[str], str]:
+    """What made the values alike, where they were compared."""
+    return {"result": normal, "request": named}.get(change.what.partition(".")[0], str)

@@ -28,6 +28,9 @@ How effects work is written in [Effects, in words](../effects.md). What is the s
 - `key` names a call. Two effects at the same time, or in a loop whose length may change, each need one.
 - `idempotent` says that it may run again when nobody knows what became of it.
 - `pretend` is what a check gives the cell instead of a result that nobody knows.
+- `ignore` names what of an answer changes by itself: it is no difference when a run goes on, nor between two records.
+  A name stands for the values under it, wherever it stands in JSON (`"instance"`, `"build.host"`); in any other text,
+  for the lines that contain it.
 
 Besides what stands under *raises*, each of them may end the run, and no cell can catch that:
 

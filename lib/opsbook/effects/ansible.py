@@ -7,7 +7,9 @@ variables are templates; a failing event handler loses events; the command artif
 
 import math
 import os
+import shlex
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -15,7 +17,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from opsbook.effects import foresight
+from opsbook.effects import asked, foresight
 from opsbook.effects.basic import here
 from opsbook.effects.channel import Call, Interrupted
 from opsbook.effects.clean import first_lines, last_lines
@@ -31,6 +33,9 @@ _HOST_EVENTS = {
     "runner_on_unreachable": "unreachable",
     "runner_on_skipped": "skipped",
 }
+
+_ASKED = "asked"
+"""The file of a playbook that asked for something, in its private folder."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +120,8 @@ class _Events:
     messages: list[str] = field(default_factory=list)
     would: list[dict[str, Any]] = field(default_factory=list)
     begun: bool = False
+    touched: bool = False
+    running: set[tuple[str, str]] = field(default_factory=set)
 
     def handle(self, event: dict[str, Any]) -> bool:
         """One event of ansible-runner: hand it on, keep what the result needs. False: write no file."""
@@ -126,6 +133,7 @@ class _Events:
         if kind in ("runner_on_failed", "runner_on_unreachable") and not data.get("ignore_errors"):
             self.failures.append(Failure(str(host), str(task), _reason(result), self._place(data)))
         self.begun = self.begun or kind == "playbook_on_task_start"
+        self._follow(kind, data, result)
         if kind == "playbook_on_stats":
             self.stats = data
         if self.call.check and (would := foresight.would(kind, data, result, event.get("stdout") or "")) is not None:
@@ -134,6 +142,19 @@ class _Events:
             self.messages.append(event["stdout"])
         self.call.sample(self._sample(event, data, result), self._line(kind, host, task, result))
         return False
+
+    def _follow(self, kind: str, data: dict[str, Any], result: dict[str, Any]) -> None:
+        """Which hosts are in the middle of a task, and whether one changed something."""
+        if kind == "runner_on_start" and _bare(data.get("task_action")) != "pause":
+            self.running.add((str(data.get("host")), str(data.get("task_uuid"))))
+        elif kind in _HOST_EVENTS:
+            self.running.discard((str(data.get("host")), str(data.get("task_uuid"))))
+            # Ansible does not count what a task did before it failed.
+            self.touched = self.touched or bool(result.get("changed")) or kind == "runner_on_failed"
+
+    def busy(self) -> bool:
+        """Whether a task began and did not end."""
+        return bool(self.running)
 
     def _place(self, data: dict[str, Any]) -> str:
         path, _, line = str(data.get("task_path", "")).rpartition(":")
@@ -163,6 +184,11 @@ class _Events:
         return max(self.counters, default=0) - len(set(self.counters))
 
 
+def _bare(action: Any) -> str:
+    """`ansible.builtin.pause` -> `pause`."""
+    return str(action).rpartition(".")[2]
+
+
 def unsafe(value: Any) -> Any:
     """The value in the form Ansible never takes for a template."""
     if isinstance(value, Secret):
@@ -190,6 +216,8 @@ def run(call: Call, request: dict[str, Any], timeout: float | None) -> PlaybookR
     started = time.monotonic()
     try:
         ended = _start(call, request, timeout, private, path, events)
+        if (wanted := asked.read(private / _ASKED)) is not None:
+            raise _asked(request, wanted, events)
         return _judge(request, ended, events, time.monotonic() - started)
     finally:
         shutil.rmtree(private, ignore_errors=True)
@@ -203,14 +231,15 @@ def _start(
     return ansible_runner.run(
         private_data_dir=str(private),
         project_dir=str(path.parent),
-        playbook=str(path),
+        # Ansible's own program, which asks nobody.
+        binary=sys.executable,
+        cmdline=shlex.join([str(asked.PROGRAM), str(path), *(["--check", "--diff", "-v"] if call.check else [])]),
         # The file, not its folder: Ansible would read environment.yml beside it as an inventory too.
         inventory=str(Path(here.root) / request["inventory"] / "hosts.yml"),
         extravars=unsafe(request["vars"]),
         limit=request["limit"],
         tags=request["tags"],
-        cmdline="--check --diff -v" if call.check else None,
-        envvars=_environment(),
+        envvars=_environment(request["vars"]) | {asked.VARIABLE: str(private / _ASKED)},
         settings={
             "pexpect_timeout": 1,
             "suppress_ansible_output": True,
@@ -222,7 +251,7 @@ def _start(
     )
 
 
-def _environment() -> dict[str, str]:
+def _environment(given: Mapping[str, Any]) -> dict[str, str]:
     """What ansible-playbook is told by environment: everything else in here was passed on by the runner."""
     tools = Path(here.ansible_bin)
     found = {
@@ -237,7 +266,17 @@ def _environment() -> dict[str, str]:
         found["ANSIBLE_CONFIG"] = str(config)
     if here.vault_password_file:
         found["ANSIBLE_VAULT_PASSWORD_FILE"] = here.vault_password_file
-    return found
+        found |= {"ANSIBLE_ASK_VAULT_PASS": "False"}
+    # What is given is not asked for, whatever ansible.cfg says to the people who use it by hand.
+    return found | {name: "False" for name, variables in asked.PASSWORDS.items() if variables & set(given)}
+
+
+def _asked(request: dict[str, Any], wanted: asked.Asked, events: _Events) -> Exception:
+    """How a playbook ended that asked for something. Nobody knows of tasks that went on beside its question."""
+    said = wanted.sentence(request["playbook"])
+    if events.busy():
+        return Interrupted(f"{said}; it was stopped while tasks went on")
+    return EffectFailed(said, untouched=not events.touched)
 
 
 def _judge(request: dict[str, Any], ended: Any, events: _Events, seconds: float) -> PlaybookResult:
@@ -269,7 +308,8 @@ def _nothing_ran(request: dict[str, Any], events: _Events) -> str:
         line for text in events.messages for line in text.split("\n") if "ERROR" in line or "WARNING" in line
     )
     limit = f" with limit {request['limit']}" if request["limit"] else ""
-    return f"playbook {request['playbook']}: no host was processed{limit}. {said}".rstrip()
+    told = f"playbook {request['playbook']}: no host was processed{limit}. {said}".rstrip()
+    return asked.with_way_out(told, said)
 
 
 def _what_failed(request: dict[str, Any], result: PlaybookResult, events: _Events, rc: int) -> str:
@@ -279,7 +319,7 @@ def _what_failed(request: dict[str, Any], result: PlaybookResult, events: _Event
         if result.hosts.get(failure.host, {}).get("failed") or result.hosts.get(failure.host, {}).get("unreachable")
     ]
     lines = "; ".join(map(str, real)) or last_lines("\n".join(events.messages)) or f"exit code {rc}"
-    return f"playbook {request['playbook']}: {lines}"
+    return asked.with_way_out(f"playbook {request['playbook']}: {lines}", lines)
 
 
 def _result(name: str, events: _Events, seconds: float) -> PlaybookResult:

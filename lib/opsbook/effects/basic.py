@@ -126,12 +126,18 @@ def value(name: str, make: Callable[[], Any]) -> Any:
 
 
 def wait_until(
-    name: str, check: Callable[[], Any], timeout: float = 60.0, every: float = 1.0, *, key: str | None = None
+    name: str,
+    check: Callable[[], Any],
+    timeout: float = 60.0,
+    every: float = 1.0,
+    *,
+    ignore: Sequence[str] = (),
+    key: str | None = None,
 ) -> Any:
     """Call `check` every `every` seconds until it gives something true, and return that in its JSON form.
 
     Reading effects inside `check` belong to this one; an EffectFailed in it counts as not yet. Raises
-    EffectFailed after `timeout` seconds.
+    EffectFailed after `timeout` seconds. `ignore` names what of the value changes by itself.
     """
 
     def work(call: Call) -> tuple[Any, Any]:
@@ -149,6 +155,7 @@ def wait_until(
         idempotent=True,
         key=key,
         decode=lambda v: v["value"],
+        ignore=ignore,
     )
 
 

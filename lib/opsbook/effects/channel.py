@@ -18,7 +18,7 @@ from itertools import count
 from typing import Any
 
 from opsbook.effects import watch
-from opsbook.effects.clean import clean
+from opsbook.effects.clean import clean, names
 from opsbook.effects.unknown import Unknown
 from opsbook.errors import EffectFailed, EffectRefused, RunCancelled
 from opsbook.model.effect import MARK
@@ -115,18 +115,19 @@ class Channel:
         decode: Callable[[Any], Any] = lambda value: value,
         gentle: bool = False,
         pretend: Any = None,
+        ignore: Sequence[str] = (),
     ) -> Any:
         """Send one effect through the gate and return its result, from the world or from a recording.
 
         `work` does it and returns the result for the cell and its JSON; it raises EffectFailed when it
         failed and Interrupted when nobody knows. `pretend` is what a check gives the cell instead of a result
-        that nobody knows.
+        that nobody knows. `ignore` names what of its result changes by itself, and is not compared.
         """
         outer: tuple[Call, bool] | None = getattr(self._local, "outer", None)
         if outer is not None:
             return self._nested(outer, kind, work, summary, changes, gentle)
         begin = {"kind": kind, "summary": summary, "changes": changes, "idempotent": idempotent, "key": key}
-        asked = {"op": "begin", **begin, "request": clean(request)}
+        asked = {"op": "begin", **begin, "ignore": names(ignore), "request": clean(request)}
         call = Call(self, next(self._numbers), gentle)
         # Known before it is asked for: a cancel may arrive together with the go-ahead.
         self._calls[call.number] = call

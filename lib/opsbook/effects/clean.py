@@ -1,6 +1,7 @@
 """What an author passes, in the form a journal keeps it."""
 
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,13 @@ def last_lines(text: str) -> str:
 
 def _whole(lines: str, text: str) -> str:
     return lines or f"({len(text)} characters on one line)"
+
+
+def names(given: Iterable[Any]) -> list[str]:
+    """Names of what of an answer changes by itself. Raises TypeError for one text, which has letters and no names."""
+    if isinstance(given, str):
+        raise TypeError(f"ignore takes a list of names, such as [{given!r}]")
+    return [str(name) for name in given]
 
 
 def clean(value: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 from opsbook.effects.basic import here
 from opsbook.errors import EffectRefused
+from opsbook.model.differ import narrowed
 
 READS = frozenset(
     """
@@ -30,6 +31,9 @@ _TASKS, _ROLES = ("import_tasks", "include_tasks"), ("import_role", "include_rol
 _LONGEST, _MOST = 160, 40
 """Characters of a line, and lines, of a diff that is kept; the event stream has all of it."""
 
+_SIGNS = 3
+"""Characters of such a line that say what is left out, and what the line is."""
+
 
 def would(kind: str, data: Mapping[str, Any], result: Mapping[str, Any], said: str) -> dict[str, Any] | None:
     """What an event of a simulated playbook says; None if it says that nothing would happen.
@@ -49,10 +53,15 @@ def _diff(result: Mapping[str, Any]) -> str:
     """The differences of a task, as text."""
     parts = [result, *(item for item in result.get("results") or () if isinstance(item, Mapping))]
     lines = [line for part in parts for diff in _listed(part.get("diff")) for line in _lines(diff)]
-    more = [f"… {len(lines) - _MOST} more lines"] if len(lines) > _MOST else []
     # Where the project lies, whoever reads this knows.
-    text = "\n".join([*(line[:_LONGEST] for line in lines[:_MOST]), *more])
-    return text.replace(f"{here.root}/", "")
+    return "\n".join(_shortened(lines)).replace(f"{here.root}/", "")
+
+
+def _shortened(lines: list[str]) -> list[str]:
+    """As much of a diff as is kept: its first lines, each around the place where it differs."""
+    more = [f"… {len(lines) - _MOST} more lines"] if len(lines) > _MOST else []
+    kept = narrowed(tuple(lines[:_MOST]), _LONGEST - _SIGNS)
+    return [*(line[:_LONGEST] for line in kept), *more]
 
 
 def _listed(value: Any) -> list[Mapping[str, Any]]:

@@ -1,7 +1,7 @@
 """The http effect. httpx is used here and nowhere else."""
 
 import json as jsonlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
@@ -59,6 +59,7 @@ def http(
     changes: bool | None = None,
     idempotent: bool = False,
     pretend: Any = None,
+    ignore: Sequence[str] = (),
     key: str | None = None,
 ) -> Response:
     """Call a URL. GET, HEAD and OPTIONS read; everything else changes, unless `changes=False` says it does not.
@@ -66,6 +67,7 @@ def http(
     `expect` is the status, or the statuses, that mean success; None takes any below 400. `timeout` is in
     seconds. Raises EffectFailed for another status or no connection. A changing call whose answer was lost
     ends as interrupted: nobody knows whether it was done. A check does not make it, and gives `pretend`.
+    `ignore` names what of the answer changes by itself, such as `["instance"]`.
     """
     method = method.upper()
     request = {
@@ -97,6 +99,7 @@ def http(
         key=key,
         decode=_decode,
         pretend=pretend,
+        ignore=ignore,
     )
 
 

@@ -28,6 +28,7 @@ def playbook(
     timeout: float | None = None,
     changes: bool = True,
     pretend: Any = None,
+    ignore: Sequence[str] = (),
     key: str | None = None,
 ) -> PlaybookResult:
     """Run playbooks/NAME against the run's environment.
@@ -37,7 +38,8 @@ def playbook(
     unreachable; the error's `result` is the PlaybookResult. Where only some hosts failed, an operator who is
     there may retry them, or go on without them, also in the playbooks that follow. A playbook repeats safely,
     so the effect is idempotent. A check runs it with --check --diff, and gives `pretend`, or a value that
-    ends the cell where it is used. Raises ValueError for a name, a limit or tags that begin with - or span lines.
+    ends the cell where it is used. `ignore` names what of its result changes by itself.
+    Raises ValueError for a name, a limit or tags that begin with - or span lines.
     """
     for what, text in (("limit", limit), ("tags", tags), ("playbook", name)):
         if text is not None and not _PLAIN.match(text):
@@ -66,6 +68,7 @@ def playbook(
         decode=_decode,
         gentle=True,
         pretend=pretend,
+        ignore=ignore,
     )
 
 
@@ -87,7 +90,10 @@ def _run(call: Call, request: dict[str, Any], timeout: float | None) -> Playbook
             latest = ansible.run(call, {**request, "limit": limit}, timeout)
         except EffectFailed as error:
             if not isinstance(error.result, PlaybookResult):
-                raise
+                if result is None:
+                    raise
+                # What an earlier attempt did is done, whatever came of this one.
+                raise EffectFailed(str(error), result) from error
             failed, latest = error, error.result
         result = replace(latest.after(result), left_out=tuple(left_out))
         if failed is None or (_worked(result) and not latest.hosts):

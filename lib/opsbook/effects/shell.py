@@ -60,6 +60,7 @@ def command(
     changes: bool = True,
     idempotent: bool = False,
     pretend: Any = None,
+    ignore: Sequence[str] = (),
     key: str | None = None,
 ) -> Done:
     """Run a program on this machine. It changes, unless `changes=False` says it only reads.
@@ -68,10 +69,10 @@ def command(
     TypeError for one text instead of a list, and for a secret in it.
     `expect` is the exit code, or the codes, that mean success; `timeout` is in seconds. Raises EffectFailed
     for another code or a program that is not there; one over its time ends as interrupted.
-    A check does not run it, and gives `pretend`.
+    A check does not run it, and gives `pretend`. `ignore` names what of its output changes by itself.
     """
     words = _words(argv)
-    return _perform(words, " ".join(words), cwd, env, stdin, expect, timeout, changes, idempotent, key, pretend)
+    return _perform(words, " ".join(words), cwd, env, stdin, expect, timeout, changes, idempotent, key, pretend, ignore)
 
 
 def fence(language: str, script: str, values: Mapping[str, Any], *, line: int, changes: bool) -> None:
@@ -127,6 +128,7 @@ def _perform(
     idempotent: bool,
     key: str | None,
     pretend: Any = None,
+    ignore: Sequence[str] = (),
 ) -> Done:
     request = {
         "argv": words,
@@ -158,6 +160,7 @@ def _perform(
         decode=_decode,
         gentle=True,
         pretend=pretend,
+        ignore=ignore,
     )
 
 

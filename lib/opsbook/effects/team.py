@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from opsbook.effects.channel import Call, channel
@@ -16,7 +16,7 @@ _LONGEST = 200
 
 
 def effect(
-    *, changes: bool, idempotent: bool = False, pretend: Any = None
+    *, changes: bool, idempotent: bool = False, pretend: Any = None, ignore: Sequence[str] = ()
 ) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
     """Make a function an effect: asked for at the gate, journaled before and after, replayed from its result.
 
@@ -29,8 +29,8 @@ def effect(
     named, never written); callers get the result in that form, live and from a recording alike. A result
     with `"changed": False` says that nothing was changed. Effects it calls belong to it, and only read
     unless it changes. It fails with whatever it raises; EffectFailed is shown as its sentence alone.
-    Callers may pass `key=`. A check calls none that changes, and gives `pretend`. Raises TypeError for a
-    function that has a parameter `key` already.
+    Callers may pass `key=`. A check calls none that changes, and gives `pretend`. `ignore` names what
+    of its result changes by itself. Raises TypeError for a function that has a parameter `key` already.
     """
 
     def decorate(function: Callable[..., Result]) -> Callable[..., Result]:
@@ -58,6 +58,7 @@ def effect(
                 idempotent=idempotent,
                 key=key,
                 pretend=pretend,
+                ignore=ignore,
             )
 
         return perform

@@ -7,7 +7,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from opsbook.errors import InputError, OpsbookError
-from opsbook.flow import doctor_ansible, doctor_machine, doctor_project, doctor_runbook, doctor_signing
+from opsbook.flow import (
+    doctor_ansible,
+    doctor_machine,
+    doctor_project,
+    doctor_prompts,
+    doctor_runbook,
+    doctor_signing,
+)
 from opsbook.flow.doctor_finding import Finding, refused, wrong
 from opsbook.flow.drafts import Request
 from opsbook.settings import Settings
@@ -55,13 +62,14 @@ def project_checks(settings: Settings) -> list[Check]:
 def runbook_checks(settings: Settings, request: Request) -> list[Check]:
     """What holds for this runbook in this environment. Raises InputError if there is no such runbook or environment."""
     subject = doctor_runbook.subject(settings, request)
-    runbook, ansible = doctor_runbook, doctor_ansible
+    runbook, ansible, prompts = doctor_runbook, doctor_ansible, doctor_prompts
     return [
         Check("runbook and environment", lambda: runbook.loads(subject)),
         Check("parameters", lambda: runbook.parameters(subject)),
         Check("secrets", lambda: runbook.secret_references(subject), slow=True),
         Check("questions", lambda: runbook.questions(subject)),
         Check("playbooks", lambda: ansible.playbooks(subject), slow=True),
+        Check("prompts", lambda: prompts.prompts(subject)),
         Check("hosts", lambda: ansible.hosts(subject), slow=True),
         Check("services", lambda: runbook.urls(subject), slow=True),
         Check("locks", lambda: runbook.locks(subject)),

@@ -8,7 +8,7 @@ from opsbook.errors import InputError
 from opsbook.flow.drafts import relied_on
 from opsbook.flow.edits import original
 from opsbook.flow.running import RELIED_ON
-from opsbook.model.differ import changes_of, lines_of
+from opsbook.model.differ import changes_of, lines_of, narrowed, told
 from opsbook.model.environment import Environment
 from opsbook.model.plan import Plan
 from opsbook.record import store
@@ -17,6 +17,9 @@ from opsbook.source import catalog
 
 _MOST = 60
 """Lines of a diff that are shown."""
+
+_LONGEST = 200
+"""Characters of such a line."""
 
 _RELIED_ON = TypeAdapter(dict[str, dict[str, str]])
 
@@ -35,7 +38,7 @@ def page_changes(settings: Settings, record: store.Record, planned: Plan) -> lis
         # What it was changed to on the way (--edit) may stand in runbooks/ by now.
         return []
     more = [f"… {len(lines) - _MOST} more lines"] if len(lines) > _MOST else []
-    return [f"{planned.path}:", *(f"  {line}" for line in lines[:_MOST]), *more]
+    return [f"{planned.path}:", *(f"  {line}" for line in narrowed(lines[:_MOST], _LONGEST)), *more]
 
 
 def relied_on_then(record: store.Record) -> Mapping[str, Mapping[str, str]]:
@@ -54,9 +57,9 @@ def changes_since(
     `relied`: every file that the earlier one relied on, by its tree.
     """
     refusing = [
-        f"{name} {change.what}: {change.before!r} -> {change.after!r}".replace(" :", ":")
+        f"{name} {line}".replace(" :", ":")
         for name in ("parameters", "secrets", "locks", "hosts")
-        for change in changes_of(_plain(getattr(then, name)), _plain(getattr(now, name)))
+        for line in told(changes_of(_plain(getattr(then, name)), _plain(getattr(now, name))))
     ]
     trees = [name for name in now.trees if name not in _ELSEWHERE and then.trees.get(name) != now.trees[name]]
     refusing += [line for name in trees for line in _files(settings, relied.get(name), environment, name)]

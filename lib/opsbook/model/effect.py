@@ -51,7 +51,10 @@ class Answer(StrEnum):
 
 @dataclass(frozen=True)
 class Effect:
-    """What a cell asks the gate for. `request` is everything that decides what will happen."""
+    """What a cell asks the gate for. `request` is everything that decides what will happen.
+
+    `ignore` names values of its answer that change by themselves: nothing is decided by it.
+    """
 
     kind: str
     key: str
@@ -59,6 +62,7 @@ class Effect:
     changes: bool
     idempotent: bool = False
     request: dict[str, Any] = field(default_factory=dict)
+    ignore: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:

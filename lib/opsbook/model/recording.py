@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from opsbook.model.differ import changes_of
+from opsbook.model.differ import changes_of, told
 from opsbook.model.effect import Effect, Status
 from opsbook.model.plan import Plan
 
@@ -141,7 +141,7 @@ class Tape:
 
 
 def _differs(take: Take, effect: Effect) -> str:
-    lines = [f"{c.what}: {c.before!r} -> {c.after!r}" for c in changes_of(take.request, effect.request)]
+    lines = list(told(changes_of(take.request, effect.request)))
     if take.kind != effect.kind:
         lines = [f"kind of effect: {take.kind} -> {effect.kind}"]
     elif take.changes != effect.changes:

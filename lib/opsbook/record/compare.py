@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from opsbook.model import ignore
 from opsbook.model.differ import Change, changes_of, lines_of
 from opsbook.model.normal import named, normal
 from opsbook.record.side import Did, Side
@@ -138,15 +139,17 @@ def _effect(a: Did | None, b: Did | None) -> tuple[list[Change], dict[str, dict[
     found = [Change("status", a.status, b.status)] if a.status != b.status else []
     found += changes_of(a.request, b.request, "request", named)
     asked = [(change.before, change.after) for change in found]
-    given = changes_of(_plain(a.result), _plain(b.result), "result", normal)
+    names = {*a.ignore, *b.ignore}
+    given = changes_of(_compared(a.result, names), _compared(b.result, names), "result", normal)
     # A result often repeats what was asked for.
     found += [change for change in given if (change.before, change.after) not in asked]
     return found, _hosts(a.result, b.result)
 
 
-def _plain(result: Any) -> Any:
-    """The result without its hosts, which are compared by their counts."""
-    return {name: value for name, value in result.items() if name != "hosts"} if isinstance(result, dict) else result
+def _compared(result: Any, names: set[str]) -> Any:
+    """The result without its hosts, which are compared by their counts, and without what changes by itself."""
+    plain = {name: value for name, value in result.items() if name != "hosts"} if isinstance(result, dict) else result
+    return ignore.without(ignore.opened(plain), names) if names else plain
 
 
 def _hosts(before: Any, after: Any) -> dict[str, dict[str, list[int]]]:

@@ -38,6 +38,7 @@ class Did:
     request: dict[str, Any]
     status: str = "unknown"
     result: Any = None
+    ignore: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,7 @@ def _effects(record: Record, events: list[Event]) -> Iterator[Did]:
             request=request if isinstance(request, dict) else {},
             status=str(ended.get("status", "unknown")),
             result=result_of(record, ended),
+            ignore=tuple(map(str, data["ignore"])) if isinstance(data.get("ignore"), list) else (),
         )
 
 

@@ -70,7 +70,7 @@ class Ledger:
             "idempotent": effect.idempotent,
             "request": effect.request,
             "digest": effect.digest,
-        }
+        } | ({"ignore": list(effect.ignore)} if effect.ignore else {})
         self._sink.reserve(len(self._open) + 1)
         intent = self._sink.write("effect-intent", data, durable=True)
         self._open[number] = _Open(effect, intent.seq)

@@ -1,13 +1,13 @@
 """The look before a run goes on: what its prerequisites find now, beside what they found then."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
-from opsbook.model.differ import changes_of
+from opsbook.model import ignore
+from opsbook.model.differ import changes_of, shown
 from opsbook.model.effect import Effect, Status
 from opsbook.model.normal import normal
 from opsbook.model.past import LOOK, Past
 from opsbook.model.redact import Redactor
-from opsbook.model.text import one_line
 from opsbook.run.desk import KINDS
 
 REMEMBERED = KINDS | {"value", "attach"}
@@ -15,6 +15,9 @@ REMEMBERED = KINDS | {"value", "attach"}
 
 _LONGEST = 60
 """Characters of a value that is shown."""
+
+_MOST = 20
+"""Differences of one effect that are shown."""
 
 _PASSING = frozenset({"headers", "polls", "seconds"})
 """First parts of the names of values that say how an answer came, not what it was."""
@@ -36,8 +39,12 @@ class Look:
         if status is not Status.SUCCEEDED:
             self._note(f"{effect.summary}: {why}")
         # Redacted whole, and then shortened: a secret that is cut in two is not known as one any more.
-        for line in _differ(*map(self._redactor.value, (known.result, result))):
+        then, now = self._redactor.value(known.result), self._redactor.value(result)
+        lines = list(_differ(then, now, effect.ignore))
+        for line in lines[:_MOST]:
             self._note(f"{effect.summary}: {line}")
+        if len(lines) > _MOST:
+            self._note(f"{effect.summary}: {len(lines) - _MOST} more differences")
 
     def failed(self, step: str, why: str) -> None:
         """A cell of the look did not succeed."""
@@ -48,11 +55,10 @@ class Look:
         self.differences.append(self._redactor.text(line))
 
 
-def _differ(before: object, after: object) -> Iterator[str]:
-    for change in changes_of(before, after, "", normal):
+def _differ(before: object, after: object, names: Collection[str]) -> Iterator[str]:
+    """Where two answers differ: by the path, where they are JSON; by the line, where they are other text."""
+    then, now = (ignore.without(ignore.opened(each), names) for each in (before, after))
+    for change in changes_of(then, now, "", normal):
         if change.what.partition(".")[0] not in _PASSING:
-            yield f"{change.what}: {_short(change.before)} -> {_short(change.after)}"
-
-
-def _short(value: object) -> str:
-    return one_line(str(value), _LONGEST)
+            where, *values = shown(change, normal, _LONGEST)
+            yield f"{', '.join(filter(None, (change.what, where)))}: {' -> '.join(values)}"

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from opsbook.model.differ import changes_of
+from opsbook.model.differ import changes_of, told
 from opsbook.model.effect import Effect, Status
 from opsbook.model.past import LOOK, Before, Known
 from opsbook.model.person import Question
@@ -46,6 +46,7 @@ def asked(frame: Mapping[str, Any], place: Place, redactor: Redactor) -> Effect:
         changes=bool(frame["changes"]),
         idempotent=bool(frame.get("idempotent")),
         request=redactor.value(dict(frame["request"])),
+        ignore=tuple(map(str, frame.get("ignore") or ())),
     )
 
 
@@ -72,8 +73,8 @@ def played(take: Take, *, asks: bool) -> dict[str, Any]:
 
 def other(known: Known, effect: Effect) -> str:
     """A cell asks for something else than it did: guessing which is meant is nobody's business."""
-    asked = [f"{c.what}: {c.before!r} -> {c.after!r}" for c in changes_of(known.effect.request, effect.request)]
-    differs = "; ".join(asked) or "the kind of effect, or whether it changes something"
+    asked = "; ".join(told(changes_of(known.effect.request, effect.request)))
+    differs = asked or "the kind of effect, or whether it changes something"
     return f"{effect.summary} asks for something else than in the journal: {differs}"
 
 

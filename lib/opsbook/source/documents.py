@@ -10,7 +10,7 @@ from pathlib import Path
 
 from opsbook.model.runbook import Runbook
 from opsbook.settings import Settings
-from opsbook.source import lint, notebook
+from opsbook.source import lint, notebook, playbook_prompts
 from opsbook.source.problem import Problem
 from opsbook.source.rules.base import Check
 
@@ -97,4 +97,5 @@ def _leave_interrupts() -> None:
 
 def known(settings: Settings) -> lint.Known:
     """What a run relies on. Links and alerts are not looked at: a dead link is no reason not to run a page."""
-    return lint.Known(frozenset(path.name for path in settings.playbooks.glob("*.yml")))
+    asked = playbook_prompts.of_project(settings)
+    return lint.Known(frozenset(path.name for path in settings.playbooks.glob("*.yml")), prompts=asked)

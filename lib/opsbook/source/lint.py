@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from opsbook.model.runbook import Runbook
 from opsbook.source.problem import Problem
-from opsbook.source.rules import alerts, code, effects, form, front, links, rollback, sections, training
+from opsbook.source.rules import alerts, code, effects, form, front, links, prompts, rollback, sections, training
 from opsbook.source.rules.base import Alert, Check, Known, Rule
 
 __all__ = ["CHECKS", "FAMILIES", "RULES", "Alert", "Known", "Rule", "document", "problems"]
@@ -34,6 +34,7 @@ RULES: tuple[Rule, ...] = tuple(
         + sections.RULES
         + code.RULES
         + effects.RULES
+        + prompts.RULES
         + rollback.RULES
         + links.RULES
         + alerts.RULES
@@ -47,6 +48,7 @@ CHECKS: tuple[Check, ...] = (
     *sections.CHECKS,
     *code.CHECKS,
     *effects.CHECKS,
+    *prompts.CHECKS,
     *rollback.CHECKS,
     *links.CHECKS,
     *alerts.CHECKS,

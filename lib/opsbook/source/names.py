@@ -42,6 +42,21 @@ class Call:
                 return given.value.value
         return None
 
+    def keys(self, keyword: str) -> frozenset[str] | None:
+        """The keys of a dict, if it is written as one: none where it is not given, None where it cannot be seen."""
+        if any(given.arg is None for given in self.node.keywords):
+            return None
+        node = next((given.value for given in self.node.keywords if given.arg == keyword), None)
+        if node is None or (isinstance(node, ast.Constant) and node.value is None):
+            return frozenset()
+        if not isinstance(node, ast.Dict) or not all(isinstance(key, ast.Constant) for key in node.keys):
+            return None
+        return frozenset(str(key.value) for key in node.keys if isinstance(key, ast.Constant))
+
+    def given(self, keyword: str) -> bool:
+        """Whether a keyword is written."""
+        return any(each.arg == keyword for each in self.node.keywords)
+
 
 def tree(cell: Cell) -> ast.Module | SyntaxError:
     """The cell's syntax tree, or why it has none. Cells may await at the top, as in Jupyter."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from opsbook.model.runbook import Cell, Runbook, Step
 from opsbook.source import names
 from opsbook.source.problem import Problem
+from opsbook.source.prompts import Prompt
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class Known:
     """What exists besides the document, as far as anybody looked.
 
     `documents` are names; `alerts` is None without alert rules (or with some that nobody can read); `exists`
-    says whether a path below the project is there, and is None where links are not looked at.
+    says whether a path below the project is there, and is None where links are not looked at; `prompts` are those of
+    a playbook, by its name.
     """
 
     playbooks: frozenset[str]
@@ -32,6 +34,7 @@ class Known:
     alerts: frozenset[str] | None = None
     exists: Callable[[str], bool] | None = None
     today: datetime.date | None = None
+    prompts: Callable[[str], tuple[Prompt, ...]] | None = None
 
 
 Found = Iterator[Problem]

@@ -1,4 +1,4 @@
-"""C005, C008 to C010: what effects and shell cells may do, and whether a shell cell was written to be run."""
+"""C005, C008 to C010, C012: what effects and shell cells may do, and whether a shell cell was written to be run."""
 
 import re
 
@@ -9,6 +9,8 @@ from opsbook.source.rules.base import Found, Known, Rule, at, calls, cells
 _PLACEHOLDER = re.compile(r"(?<![<\w])<[A-Za-z](?:[A-Za-z0-9_ .-]*[A-Za-z0-9_])?>")
 _QUOTED = re.compile(r"""\\.|'[^']*'|"(?:\\.|\$\([^()]*\)|[^"\\])*"|(?:^|(?<=\s))\#[^\n]*""", re.MULTILINE | re.DOTALL)
 _PROMPTS = ("$ ", "# ")
+_NEVER = 99
+"""A position at which no argument stands: it is only given by its name."""
 
 _STEPS = "\n## Steps\n\n### Act\nDo it.\n"
 _DELETE = 'from opsbook import http\n\nhttp("DELETE", "http://127.0.0.1:6060/cache", expect=204)'
@@ -17,6 +19,11 @@ _LIST = (
     "## Steps\n\n### List it\n```bash\nls {use}\n```\n"
 )
 _UPTIME = "## Diagnosis\n\n### Look\n```bash{tags}\nuptime\n```\n" + _STEPS
+
+_IGNORE = (
+    "## Steps\n\n### Look at it\n```python\nfrom opsbook import http\n\n"
+    "http('{method}', 'http://127.0.0.1:6060/cache', ignore={ignore})\n```\n"
+)
 
 RULES = (
     Rule(
@@ -66,6 +73,17 @@ RULES = (
         bad=_LIST.format(use="$folder"),
         good=_LIST.format(use='"$folder"'),
         warning=True,
+    ),
+    Rule(
+        code="C012",
+        name="ignores-nothing",
+        text="`ignore=` stands at an effect that changes something, or is no list of names.",
+        why=(
+            "It names what of an answer changes by itself, such as the instance that gave it: when a run goes on, what "
+            "was read is read again, and that is no difference. What changes something is never done again to compare."
+        ),
+        bad=_IGNORE.format(method="POST", ignore="['id']"),
+        good=_IGNORE.format(method="GET", ignore="['id']"),
     ),
 )
 
@@ -143,4 +161,17 @@ def _blanked(script: str) -> str:
     return _QUOTED.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), script)
 
 
-CHECKS = (_changes_where_only_reading, _said_to_read, _not_written_to_run, _unquoted_parameter)
+def _ignores_nothing(runbook: Runbook, _: Known) -> Found:
+    """C012: nothing is compared there."""
+    for _step, call in calls(runbook):
+        if call.name not in ("http", "command", "playbook", "wait_until", "effect") or not call.given("ignore"):
+            continue
+        if call.literal(_NEVER, "ignore") is not None:
+            text = f"{call.name}(): ignore= takes a list of names, such as [{call.literal(_NEVER, 'ignore')!r}]"
+            yield at(runbook, call.line, "C012", text, column=call.column)
+        elif _changes(call):
+            text = f"{call.name}() changes something, and only what is read is compared; take ignore= away"
+            yield at(runbook, call.line, "C012", text, column=call.column)
+
+
+CHECKS = (_changes_where_only_reading, _said_to_read, _not_written_to_run, _unquoted_parameter, _ignores_nothing)
