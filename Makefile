@@ -26,14 +26,14 @@ clean-demo: $(VENV)/installed  ## stop and remove everything the demo made
 
 test: lint fast  ## set everything up, then run all checks and all tests
 	# The platform first: its few files take longest.
-	$(BIN)/pytest -m slow -n 2 --dist loadfile --no-loadscope-reorder --durations=10 tests/platform
-	$(BIN)/pytest -m slow -n 2 --dist loadfile --durations=10 --ignore tests/platform
+	$(BIN)/pytest -m "slow and not soak" -n 2 --dist loadfile --no-loadscope-reorder tests/platform
+	$(BIN)/pytest -m "slow and not soak" -n 2 --dist loadfile --ignore tests/platform
 
 fast: $(VENV)/installed  ## the tests that take less than a minute
 	$(BIN)/pytest -m "not slow" -n 2 --dist loadfile
 
 coverage: $(VENV)/installed  ## what the tests reach; every process of a test pays for it, so make test does without
-	$(BIN)/pytest -n 2 --dist loadfile --ignore tests/platform --cov --cov-report=term
+	$(BIN)/pytest -m "not soak" -n 2 --dist loadfile --ignore tests/platform --cov --cov-report=term
 
 lint: $(VENV)/installed  ## style, types, layers, playbooks, runbooks
 	$(BIN)/ruff check .
@@ -48,8 +48,10 @@ lock: $(VENV)/installed  ## renew requirements.lock from pyproject.toml
 	.cache/uv/bin/uv pip compile --upgrade --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --extra platform --extra papermill --extra site --extra training --extra dev pyproject.toml --output-file requirements.lock
 
-soak: $(VENV)/installed  ## kill 150 runs at every kind of moment and resume them; stop each runbook after each effect
+soak: $(VENV)/installed  ## hunt: kill 150 runs, fuzz, tell long stories, stop each runbook after each effect
 	$(BIN)/python -m tests.soak
+	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-2000} $(BIN)/pytest -n 2 --dist loadfile tests/fuzz
+	$(BIN)/pytest -m soak -n 2 --dist worksteal
 	$(BIN)/pytest -v tests/platform/soak_runbooks.py
 
 recordings: $(VENV)/installed  ## run every runbook for real, once well and once not, and record it for opsbook test
