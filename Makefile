@@ -50,7 +50,7 @@ lock: $(VENV)/installed  ## renew requirements.lock from pyproject.toml
 
 soak: $(VENV)/installed  ## hunt: kill 150 runs, fuzz, tell long stories, stop each runbook after each effect
 	$(BIN)/python -m tests.soak
-	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-2000} $(BIN)/pytest -n 2 --dist loadfile tests/fuzz
+	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-2000} $(BIN)/pytest -n 2 --dist loadfile tests/fuzz tests/site/test_browser.py::test_the_copied_line_gives_a_shell_the_exact_values
 	$(BIN)/pytest -m soak -n 2 --dist worksteal
 	$(BIN)/pytest -v tests/platform/soak_runbooks.py
 

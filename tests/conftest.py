@@ -70,6 +70,16 @@ class Project:
     started: "list[subprocess.Popen[str]]" = field(default_factory=list, init=False)
     terminals: "list[Terminal]" = field(default_factory=list, init=False)
 
+    @classmethod
+    def made(cls, root: Path) -> "Project":
+        """One with an environment, and no page yet."""
+        made = cls(root)
+        made.write("opsbook.toml", 'records = "records"\n')
+        made.write("playbooks/inventories/dev/hosts.yml", HOSTS)
+        made.write("playbooks/inventories/dev/environment.yml", POLICY)
+        (root / "runbooks").mkdir()
+        return made
+
     def write(self, name: str, text: str) -> Path:
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -278,11 +288,7 @@ def assert_all_gone(run: str, seconds: float = 180.0) -> None:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Project]:
-    made = Project(tmp_path / "project")
-    made.write("opsbook.toml", 'records = "records"\n')
-    made.write("playbooks/inventories/dev/hosts.yml", HOSTS)
-    made.write("playbooks/inventories/dev/environment.yml", POLICY)
-    (made.root / "runbooks").mkdir()
+    made = Project.made(tmp_path / "project")
     yield made
     made.end()
 

@@ -14,6 +14,7 @@ import selectors
 import socket
 import sys
 from types import ModuleType
+from typing import Any
 
 _ELSEWHERE = (
     "opsbook.effects",
@@ -27,6 +28,19 @@ _ELSEWHERE = (
 """What runs in other processes than the command's."""
 
 _ALSO = ("jupyter_client.blocking", "jupytext", "nbformat", "rich.console", "rich.table")
+_SITE = (
+    "material.plugins.offline.plugin",
+    "material.plugins.search.plugin",
+    "mkdocs.commands.build",
+    "mkdocs.contrib.search",
+    "opsbook.mkdocs_plugin",
+    "pygments.formatters.html",
+    "pymdownx.inlinehilite",
+    "pymdownx.quotes",
+    "pymdownx.superfences",
+)
+"""What only `opsbook site` needs."""
+
 _ROOM = 65536
 
 
@@ -67,15 +81,27 @@ def _serve(control: socket.socket, command: ModuleType) -> list[str] | None:
             if not fds:
                 control.close()
                 return None
+            request = _read(fds[3])
             pid = os.fork()
             if not pid:
                 living.close()
                 control.close()
-                return _become(fds, command)
-            for fd in fds[:4]:
+                return _become(request, fds, command)
+            for fd in fds[:3]:
                 os.close(fd)
             os.write(fds[4], f"{pid}\n".encode())
             living.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, fds[4]))
+
+
+def _read(asked: int) -> dict[str, Any]:
+    with os.fdopen(asked, "rb") as file:
+        file.seek(0)
+        request: dict[str, Any] = json.load(file)
+    if "site" in request["arguments"]:
+        os.environ["NO_MKDOCS_2_WARNING"] = "1"
+        for name in _SITE:
+            importlib.import_module(name)
+    return request
 
 
 def _ended(pidfd: int, pid: int, status: int) -> None:
@@ -85,11 +111,8 @@ def _ended(pidfd: int, pid: int, status: int) -> None:
     os.close(status)
 
 
-def _become(fds: list[int], command: ModuleType) -> list[str]:
+def _become(request: dict[str, Any], fds: list[int], command: ModuleType) -> list[str]:
     """Everything that a process has from whoever starts it."""
-    with os.fdopen(os.dup(fds[3]), "rb") as asked:
-        asked.seek(0)
-        request = json.load(asked)
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         os.dup2(fds[number], number)
         _renew(name, number)
