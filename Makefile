@@ -29,14 +29,14 @@ clean-demo: $(VENV)/ready-for-demo  ## stop and remove everything the demo made
 
 test: lint fast  ## set everything up, then run all checks and all tests
 	# The platform first: its few files take longest.
-	$(BIN)/pytest -m slow -n 2 --dist loadfile --no-loadscope-reorder --durations=10 tests/platform
-	$(BIN)/pytest -m slow -n 2 --dist loadfile --durations=10 --ignore tests/platform
+	$(BIN)/pytest -m "slow and not soak" -n 2 --dist loadfile --no-loadscope-reorder tests/platform
+	$(BIN)/pytest -m "slow and not soak" -n 2 --dist loadfile --ignore tests/platform
 
 fast: $(VENV)/ready  ## the tests that take less than a minute
 	$(BIN)/pytest -m "not slow" -n 2 --dist loadfile
 
 coverage: $(VENV)/ready  ## what the tests reach; every process of a test pays for it, so make test does without
-	$(BIN)/pytest -n 2 --dist loadfile --ignore tests/platform --cov --cov-report=term
+	$(BIN)/pytest -m "not soak" -n 2 --dist loadfile --ignore tests/platform --cov --cov-report=term
 
 lint: $(VENV)/ready  ## style, types, layers, playbooks, runbooks
 	$(BIN)/ruff check .
@@ -55,8 +55,10 @@ upgrade: $(VENV)/ready  ## renew the lock files with the newest version of every
 wheel: $(VENV)/ready-for-demo  ## build dist/opsbook-VERSION.whl, and constraints.txt with the versions that were tested
 	@$(BIN)/python tools/wheel.py
 
-soak: $(VENV)/ready  ## kill 150 runs at every kind of moment and resume them; stop each runbook after each effect
+soak: $(VENV)/ready  ## hunt: kill 150 runs, fuzz, tell long stories, stop each runbook after each effect
 	$(BIN)/python -m tests.soak
+	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-2000} $(BIN)/pytest -n 2 --dist loadfile tests/fuzz tests/site/test_browser.py::test_the_copied_line_gives_a_shell_the_exact_values
+	$(BIN)/pytest -m soak -n 2 --dist worksteal
 	$(BIN)/pytest -v tests/platform/soak_runbooks.py
 
 recordings: $(VENV)/ready  ## run every runbook for real, once well and once not, and record it for opsbook test

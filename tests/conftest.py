@@ -18,6 +18,13 @@ from typing import Any
 import psutil
 import pytest
 
+from tests import forked
+from tests.hooks import (  # noqa: F401  (pytest finds them by their names)
+    pytest_make_collect_report,
+    pytest_runtest_makereport,
+    pytest_terminal_summary,
+)
+
 HOSTS = """\
 all:
   vars:
@@ -63,6 +70,16 @@ class Project:
     started: "list[subprocess.Popen[str]]" = field(default_factory=list, init=False)
     terminals: "list[Terminal]" = field(default_factory=list, init=False)
 
+    @classmethod
+    def made(cls, root: Path) -> "Project":
+        """One with an environment, and no page yet."""
+        made = cls(root)
+        made.write("opsbook.toml", 'records = "records"\n')
+        made.write("playbooks/inventories/dev/hosts.yml", HOSTS)
+        made.write("playbooks/inventories/dev/environment.yml", POLICY)
+        (root / "runbooks").mkdir()
+        return made
+
     def write(self, name: str, text: str) -> Path:
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,22 +90,28 @@ class Project:
         """A runbook with the usual front matter; `body` starts at its first H2."""
         return self.write(f"runbooks/{name}.md", PAGE.format(front=front) + textwrap.dedent(body))
 
-    def opsbook(self, *arguments: str, stdin: str | None = None, check: bool = False) -> "Result":
+    def opsbook(self, *arguments: str, stdin: str = "", check: bool = False) -> "Result":
+        """A command from its start to its end, in a process of its own that needs no time to start."""
+        told = forked.run(arguments, self.root, self.environment(), stdin, 1200)
+        result = self.real(*arguments, stdin=stdin) if told is None else Result(*told)
+        assert "Traceback (most recent call last)" not in result.err, result.err
+        if check:
+            assert result.code == 0, f"{result.out}\n{result.err}"
+        return result
+
+    def real(self, *arguments: str, stdin: str = "") -> "Result":
+        """The same, as a shell would start it."""
         done = subprocess.run(
             self.command(*arguments),
             cwd=self.root,
             env=self.environment(),
-            input=stdin if stdin is not None else "",
+            input=stdin,
             capture_output=True,
             text=True,
             timeout=1200,
             check=False,
         )
-        result = Result(done.returncode, done.stdout, done.stderr)
-        assert "Traceback (most recent call last)" not in done.stderr, done.stderr
-        if check:
-            assert result.code == 0, f"{result.out}\n{result.err}"
-        return result
+        return Result(done.returncode, done.stdout, done.stderr)
 
     def start(self, *arguments: str, **options: Any) -> "subprocess.Popen[str]":
         """The command line in the background."""
@@ -265,10 +288,10 @@ def assert_all_gone(run: str, seconds: float = 180.0) -> None:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Project]:
-    made = Project(tmp_path / "project")
-    made.write("opsbook.toml", 'records = "records"\n')
-    made.write("playbooks/inventories/dev/hosts.yml", HOSTS)
-    made.write("playbooks/inventories/dev/environment.yml", POLICY)
-    (made.root / "runbooks").mkdir()
+    made = Project.made(tmp_path / "project")
     yield made
     made.end()
+
+
+def pytest_sessionfinish() -> None:
+    forked.end()

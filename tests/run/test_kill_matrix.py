@@ -3,16 +3,19 @@
 from pathlib import Path
 
 import pytest
-from tests.run.kill_plans import SEED, plan
+from tests.run.kill_plans import COMBINATIONS, SEED, plan
 from tests.run.kills import Trial
 from tests.soak import target
 
 pytestmark = pytest.mark.slow
 
-KILLS = 30
+EACH = (1, 9, 10, 16, 24, 28)
+"""Each victim, each state that a resume finds: an unknown effect, a torn line, no end, half the hosts, killed twice."""
+
+OTHERS = [pytest.param(number, marks=pytest.mark.soak) for number in range(len(COMBINATIONS)) if number not in EACH]
 
 
-@pytest.mark.parametrize("number", range(KILLS))
+@pytest.mark.parametrize("number", [*EACH, *OTHERS])
 def test_kill(number: int, tmp_path: Path) -> None:
     planned = plan(number)
     print(f"{planned} (OPSBOOK_SEED={SEED})")

@@ -352,10 +352,10 @@ def test_output_before_an_effect_is_journaled_before_it(project: Project) -> Non
 
 def test_an_interrupt_while_the_gate_waits_for_a_person(project: Project) -> None:
     """Two interrupts end a run that waits for an answer, and the question stays unanswered in the journal."""
-    page(project, "confirm('go', 'Shall we?')", timeout=10)
+    page(project, "confirm('go', 'Shall we?')", timeout=3)
     terminal = Terminal(project.command("run", "page", "-e", "dev", "--yes"), project)
     project.wait_for_event("question-asked")
-    time.sleep(11)  # longer than the cell's time limit: its clock stands while a person is asked
+    time.sleep(4)  # longer than the cell's time limit: its clock stands while a person is asked
     terminal.process.send_signal(signal.SIGINT)
     project.wait_for_event("cancel-requested")
     terminal.process.send_signal(signal.SIGINT)

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from opsbook.publish import facts, lists
 from opsbook.publish import site as site_files
 from opsbook.source import notebook
 from tests import browser
+from tests.fuzz.mutations import FUZZ
 from tests.site.conftest import RUNBOOK, Open, line
 
 pytestmark = pytest.mark.slow
@@ -70,7 +71,7 @@ def test_an_alert_fills_it_by_its_url(opened: Open) -> None:
 def test_the_copied_line_gives_a_shell_the_exact_values(opened: Open) -> None:
     page = opened(RUNBOOK)
 
-    @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @FUZZ
     @given(st.text(alphabet=st.sampled_from("ab '\"\\$`!#&;|<>(){}[]*?~^%\t=-,.:/@ü😀") | st.characters(), min_size=1))
     def exact(value: str) -> None:
         # A field of one line has no line ends, a terminal takes control characters for keys, no file has the rest.

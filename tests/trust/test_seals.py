@@ -115,20 +115,21 @@ def test_a_seal_made_anew_without_a_key_says_that_it_is_not_signed(team: Team) -
     assert "1 not signed: nobody was asked to sign it" in said
 
 
-def test_every_byte_of_a_signed_seal(team: Team) -> None:
+@pytest.mark.parametrize("step", [8, pytest.param(1, marks=pytest.mark.soak)])
+def test_every_byte_of_a_signed_seal(team: Team, step: int) -> None:
     folder = signed(team)
     known = settings.load(team.root, given=True)
     record = store.find(known.records, folder.name)
     found = 0
     for name in ("seal.json", "seal.json.sig"):
         raw = (folder / name).read_bytes()
-        for place in range(len(raw)):
+        for place in range(0, len(raw), step):
             (folder / name).write_bytes(raw[:place] + bytes([raw[place] ^ 1]) + raw[place + 1 :])
             (verified,) = signing.verified(known, [record])
             assert verified.flaws, (name, place, raw[place - 5 : place + 5])
             found += 1
         (folder / name).write_bytes(raw)
-    assert found > 500
+    assert found > 500 / step
     assert verify(team)[0] == 0
 
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 
 import jsonschema
 import pytest
@@ -139,9 +138,6 @@ def test_json_is_the_same_by_both_names(project: Project) -> None:
 
 def test_paths_are_those_of_the_repository(project: Project) -> None:
     project.page("## Steps\n\n### One\n```python\nx = (\n```\n")
-    command = project.command("--project", str(project.root), "check", "--format", "github")
     for folder, prefix in ((project.root.parent, "project/runbooks"), (project.root / "runbooks", "runbooks")):
-        done = subprocess.run(
-            command, cwd=folder, env=project.environment(), capture_output=True, text=True, check=False
-        )
-        assert done.stdout.startswith(f"::error file={prefix}/page.md,line=")
+        done = Project(folder).opsbook("--project", str(project.root), "check", "--format", "github")
+        assert done.out.startswith(f"::error file={prefix}/page.md,line=")

@@ -1,0 +1,52 @@
+"""What pytest does besides: it says which files take long, and in CI lets no test be left out."""
+
+import os
+from collections import Counter
+from collections.abc import Generator, Iterable
+from typing import TypeVar
+
+import pytest
+
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
+_FILES = 10
+
+
+def seconds(reports: Iterable[object]) -> Counter[str]:
+    """How long each file took, with what its tests set up; over all processes."""
+    taken: Counter[str] = Counter()
+    for report in reports:
+        if isinstance(report, pytest.TestReport):
+            # Floats are fine: a counter adds whatever can be added.
+            taken[report.nodeid.partition("::")[0]] += report.duration  # type: ignore[assignment]
+    return taken
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    taken = seconds(report for reports in terminalreporter.stats.values() for report in reports)
+    if len(taken) < 2:
+        return
+    terminalreporter.section(f"{_FILES} slowest files")
+    for name, took in taken.most_common(_FILES):
+        terminalreporter.write_line(f"{took:7.1f} s  {name}")
+    terminalreporter.write_line(f"{sum(taken.values()):7.1f} s  all {len(taken)} files")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    return _demanded((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    return _demanded((yield))
+
+
+def _demanded(report: Report) -> Report:
+    """In CI a test that is skipped has failed: `.ci/run` installs what it needs."""
+    if report.skipped and os.environ.get("CI"):
+        report.outcome = "failed"
+        why = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.longrepr = f"{why}. In CI no test may be skipped; CI= runs the tests as on a laptop."
+    return report
