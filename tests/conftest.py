@@ -165,7 +165,9 @@ class Project:
             if not self.records():
                 return None
             text = (self.records()[-1] / "journal.jsonl").read_text(encoding="utf-8")
-            events = [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+            events: list[dict[str, Any]] = [
+                json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")
+            ]
             return next((e for e in events if e["type"] == kind and where(e["data"])), None)
 
         return until(found, f"event {kind}")

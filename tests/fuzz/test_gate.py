@@ -36,7 +36,7 @@ EVENTS = frozenset(
 )
 OURS = range(FENCE, FENCE + 1000)
 NUMBERS = st.integers(0, 3)
-ODD = st.sampled_from(
+ODD: st.SearchStrategy[Any] = st.sampled_from(
     (
         *(
             None,

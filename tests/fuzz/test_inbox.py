@@ -26,7 +26,9 @@ PATIENCE = 120.0
 LAST = "~~~~.json"
 """Sorts behind every other name here: when it is taken, everything before it was looked at."""
 
-ODD = st.sampled_from((None, 5, "", "x", [], {}, True, 10**400, 1.5, "\ud800", "cancel", "answer", ["answer"]))
+ODD: st.SearchStrategy[Any] = st.sampled_from(
+    (None, 5, "", "x", [], {}, True, 10**400, 1.5, "\ud800", "cancel", "answer", ["answer"])
+)
 REQUESTS = st.fixed_dictionaries(
     {"kind": st.sampled_from(("cancel", "answer", "note", "answer", "reboot")) | ODD, "by": st.just("ann@host") | ODD},
     optional={"name": st.just("go") | ODD, "value": st.just("yes") | ODD, "note": ODD, "asked": st.just(3) | ODD},

@@ -119,9 +119,9 @@ def tree(source: str) -> ast.Module:
 def assert_inert(source: str) -> None:
     """The run executes the cell later: only imports, texts, and assignments of literals may be accepted."""
     for node in tree(source).body:
-        assert isinstance(node, ast.Import | ast.ImportFrom | ast.AnnAssign) or isinstance(
-            ast.literal_eval(node.value), str
-        )
+        if not isinstance(node, ast.Import | ast.ImportFrom | ast.AnnAssign):
+            assert isinstance(node, ast.Expr)
+            assert isinstance(ast.literal_eval(node.value), str)
         calls = [inner for inner in ast.walk(node) if isinstance(inner, ast.Call)]
         assert {ast.unparse(call.func) for call in calls} <= CALLS
         for call in calls:
@@ -167,8 +167,12 @@ def test_a_default_is_what_is_written(source: str) -> None:
 
 
 def _defaults(source: str) -> dict[str, object]:
-    nodes = (node for node in tree(source).body if isinstance(node, ast.AnnAssign) and node.value)
-    return {ast.unparse(node.target): ast.literal_eval(node.value) for node in nodes if _is_literal(node.value)}
+    nodes = (node for node in tree(source).body if isinstance(node, ast.AnnAssign))
+    return {
+        ast.unparse(node.target): ast.literal_eval(node.value)
+        for node in nodes
+        if node.value is not None and _is_literal(node.value)
+    }
 
 
 def _is_literal(node: ast.expr | None) -> bool:

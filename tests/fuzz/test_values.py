@@ -3,6 +3,7 @@
 import argparse
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,7 @@ def test_a_value_is_what_was_typed_or_refused(kind: str, typed: str) -> None:
         assert re.search("[\0\ud800-\udfff]", typed)
 
 
-_CHECKS = {
+_CHECKS: dict[str, Callable[[Any, str], Any]] = {
     "text": lambda value, typed: value == typed,
     "maybe": lambda value, typed: value == (typed or None),
     "whole": lambda value, typed: value == int(typed),

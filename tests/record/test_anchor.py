@@ -1,5 +1,6 @@
 """An anchor notices what a seal cannot: that a record is gone, or that somebody sealed it again."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -26,7 +27,7 @@ def test_a_chain_of_what_is_new(project: Project, place: str) -> None:
     one, two = lines(place)
     assert list(one) == ["seq", "time", "by", "prev", "records"]
     assert one["prev"] == "0" * 64
-    assert two["prev"] == journal.hashlib.sha256((json.dumps(one, separators=(",", ":")) + "\n").encode()).hexdigest()
+    assert two["prev"] == hashlib.sha256((json.dumps(one, separators=(",", ":")) + "\n").encode()).hexdigest()
     assert two["records"] == {third.name: files.sha256(third / "seal.json")}
     assert said(project, place) == {}
     assert f": 3 records ({'git:' if place.startswith('git:') else place}" in compared(project, place).said

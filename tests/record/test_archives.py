@@ -5,11 +5,14 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import tarfile
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.sealed import make
@@ -169,7 +172,7 @@ def test_what_is_chosen(project: Project) -> None:
     (project.root / "records/quarantine").mkdir()
     secret.rename(project.root / "records/quarantine" / secret.name)
 
-    def runs(name: str, *given: str, **chosen: object) -> set[str]:
+    def runs(name: str, *given: str, **chosen: Any) -> set[str]:
         return {m.name.split("/")[2] for m in members(export(project, name, *given, **chosen)) if "/" in m.name}
 
     assert runs("all") == {old.name, new.name}
@@ -314,6 +317,10 @@ def large(project: Project, count: int) -> None:
         seal.seal(folder, head)
 
 
+def _reached(process: "subprocess.Popen[str]", folder: Path, pattern: str) -> bool:
+    return next(folder.glob(pattern), None) is not None or process.poll() is not None
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", ["unpacking", "moving"])
 def test_a_killed_import_leaves_no_half_record(project: Project, other: Project, moment: str) -> None:
@@ -325,7 +332,7 @@ def test_a_killed_import_leaves_no_half_record(project: Project, other: Project,
     for _ in range(5):
         shutil.rmtree(kept, ignore_errors=True)
         process = other.start("records", "import", str(archive))
-        until(lambda p=process: next(kept.glob(marks[moment]), p.poll() is not None), f"the middle of {moment}")
+        until(partial(_reached, process, kept, marks[moment]), f"the middle of {moment}")
         process.send_signal(signal.SIGKILL)
         process.communicate()
         present = list(store.records(kept))

@@ -66,5 +66,5 @@ def plan(number: int, seed: int = SEED) -> Plan:
     jitter = chance.uniform(0, 0.8 if names is PLAYED else 0.1)
     first = Kill(victim, boundary, chance.choice(names), chance.randrange(2, _EVENTS), jitter)
     second = Kill(chance.choice(("runner", "kernel", "keeper")), chance.choice(_INSIDE), chance.choice(NAMES))
-    habits = [chance.random() < share for share in (0.7, 0.2, 0.5)]
-    return Plan(number, first, *habits, again=second if chance.random() < 0.2 else None)
+    asks, hasty, repeats = (chance.random() < share for share in (0.7, 0.2, 0.5))
+    return Plan(number, first, asks, hasty, repeats, again=second if chance.random() < 0.2 else None)

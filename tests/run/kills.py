@@ -257,7 +257,7 @@ class Trial:
             if (code := self._struck(kill, "resume", self._run, *options)) is not None:
                 self.looked_at(kill, code)
                 return False
-            return self._told()["outcome"] == "succeeded"
+            return bool(self._told()["outcome"] == "succeeded")
         done = self._project.opsbook("resume", self._run, *options)
         if done.code == 0:
             return True

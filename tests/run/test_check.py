@@ -1,6 +1,7 @@
 """A check says what a run would do, says what it cannot know, and changes nothing."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -60,7 +61,7 @@ def prepared(project: Project, *steps: str, front: str = "") -> None:
     project.page(LOOK + cells + rest, front=f'rollback: automatic\nlock: ["{{environment}}/web"]\n{front}')
 
 
-def check(project: Project, code: int = 0, *more: str) -> dict[str, object]:
+def check(project: Project, code: int = 0, *more: str) -> dict[str, Any]:
     """Check the page; its record. Nothing outside the record may have changed."""
     before = snapshot(project)
     done = project.opsbook("run", "page", "-e", "dev", "--check", *more)

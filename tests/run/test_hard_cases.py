@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -232,9 +233,14 @@ def test_a_run_that_went_on_while_its_page_was_edited(project: Project) -> None:
     assert_whole(project, run)
 
 
+def _asked(terminal: Terminal, question: str, times: int) -> bool:
+    return terminal.screen.count(question) == times
+
+
 def test_a_run_is_not_taken_for_lost_because_somebody_looked(project: Project) -> None:
     page(project, 'command(["sh", "-c", "echo begun >> done.txt; until test -e go; do sleep 0.05; done"])')
-    runs, in_time = [], project.root / "in-time"
+    runs: list[subprocess.Popen[str]] = []
+    in_time = project.root / "in-time"
     with subprocess.Popen([sys.executable, "-c", READER], cwd=project.root, env=project.environment()) as reader:
         try:
             while len(runs) < 5 or (len(runs) < 20 and not in_time.exists()):
@@ -282,7 +288,7 @@ def test_two_unknown_effects_are_both_asked(project: Project) -> None:
     run = killed(project, words=2)
     terminal = Terminal(project.command("resume", run), project)
     for number in (1, 2):
-        until(lambda number=number: terminal.screen.count("look/again/done") == number, "a question")
+        until(partial(_asked, terminal, "look/again/done", number), "a question")
         terminal.type("again\n")
     assert terminal.wait() == 0, terminal.screen
     assert sorted(did(project)) == ["a", "a", "b", "b"]
@@ -328,7 +334,7 @@ def test_the_rest_by_hand_settles_what_nobody_knows(project: Project) -> None:
     run = killed(project)
     terminal = Terminal(project.command("resume", run, "--manual"), project)
     for number in (1, 2):
-        until(lambda number=number: terminal.screen.count("done/skip/problem") == number, "a question")
+        until(partial(_asked, terminal, "done/skip/problem", number), "a question")
         terminal.type("done\n")
     assert terminal.wait() == 0, terminal.screen
     assert did(project) == ["one"]

@@ -1,6 +1,7 @@
 """A playbook that fails on some hosts and not on others; the hosts are this machine."""
 
 import signal
+from typing import Any
 
 import pytest
 
@@ -74,7 +75,7 @@ def touched(project: Project) -> set[str]:
     return {path.name for path in project.root.glob("playbooks/*-web-*")}
 
 
-def results(project: Project) -> list[dict]:
+def results(project: Project) -> list[dict[str, Any]]:
     return [e["data"]["result"] for e in project.events() if e["type"] == "effect-result"]
 
 

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -120,7 +121,7 @@ def record(project: Project, name: str = "good") -> Path:
     return project.root / f"runbooks/recordings/leave.{name}.json"
 
 
-def results(project: Project, *arguments: str, code: int = 0) -> list[dict[str, object]]:
+def results(project: Project, *arguments: str, code: int = 0) -> list[dict[str, Any]]:
     told = json.loads(ok(project.opsbook("test", "--json", *arguments), code).out)
     assert told["passed"] is (code == 0)
     return list(told["tests"])

@@ -81,13 +81,16 @@ def test_a_lock_is_free_when_its_run_gave_it_back_without_coming_to_it(project: 
     project.opsbook("run", "page", "-e", "dev", check=True)
 
 
+def _intents(project: Project) -> list[str]:
+    return [event["data"]["summary"] for event in project.events() if event["type"] == "effect-intent"]
+
+
 def test_sigterm_to_a_resumed_run_leaves_it_resumable(project: Project) -> None:
     run = stopped(project, "command(['sleep', '2'])\ncommand(['sleep', '1'])\n" + STOP)
     process = project.start("resume", run, "--from", "second")
     project.wait_for_event("run-resumed")
     # Until it listens again, the signal would be lost.
-    intents = lambda: [e["data"]["summary"] for e in project.events() if e["type"] == "effect-intent"]  # noqa: E731
-    until(lambda: intents().count("sleep 2") == 2, "the effect, once more")
+    until(lambda: _intents(project).count("sleep 2") == 2, "the effect, once more")
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=180)
     assert process.returncode in (3, 5)

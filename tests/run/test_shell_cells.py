@@ -2,6 +2,7 @@
 
 import json
 import time
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ PARAMETERS = """
 """
 
 
-def effects(project: Project, kind: str = "command") -> list[dict]:
+def effects(project: Project, kind: str = "command") -> list[dict[str, Any]]:
     intents = {e["seq"]: e["data"] for e in project.events() if e["type"] == "effect-intent"}
     results = [e["data"] for e in project.events() if e["type"] == "effect-result"]
     return [{**intents[r["intent"]], "end": r} for r in results if intents[r["intent"]]["kind"] == kind]
@@ -384,5 +385,5 @@ def test_shapes_of_pages_without_front_matter(project: Project, text: str, steps
     assert [s["status"] for s in project.summary()["steps"]] == ["succeeded"] * len(steps)
 
 
-def _manual(section: dict) -> list[str]:
+def _manual(section: dict[str, Any]) -> list[str]:
     return [step["id"] for step in section["steps"] if step["manual"] and section["role"] == "change"]

@@ -88,6 +88,7 @@ def test_nothing_is_there(project: Project) -> None:
         "runs": [],
         "plans": [],
         "reviews": [],
+        "ended": [],
         "locks": [],
     }
 

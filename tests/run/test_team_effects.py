@@ -1,5 +1,7 @@
 """Effects of a team's own."""
 
+from typing import Any
+
 import pytest
 
 from tests.conftest import Project
@@ -62,7 +64,7 @@ def step(code: str, section: str = "Steps") -> str:
     return f"{before}\n## {section}\n\n### One\n```python\nfrom pumps.effects import *\n{code}\n```\n"
 
 
-def intents(project: Project) -> list[dict]:
+def intents(project: Project) -> list[dict[str, Any]]:
     return [e["data"] for e in project.events() if e["type"] == "effect-intent"]
 
 

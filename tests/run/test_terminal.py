@@ -266,24 +266,21 @@ def _events() -> Iterator[Event]:
     output = {"output_type": "stream", "name": "stdout", "text": f"out{EVIL}put\n"}
     answered = {"name": "go", "value": f"yes{EVIL}", "by": f"ann{EVIL}@host", "note": ""}
     why = f"because{EVIL}\nof" + "x" * 9000
-    yield from (
-        Event(number, "2026-11-20T00:00:00.000Z", kind, data)
-        for number, (kind, data) in enumerate(
-            [
-                ("step-started", step),
-                ("output", {"output": output}),
-                ("output", {"output": output | {"text": "".join(f"{n}\n" for n in range(10_000))}}),
-                ("output", {"output": output | {"text": "y" * 1_000_000}}),
-                ("output", {"output": {"output_type": "error", "traceback": ["z" * 9000] * 900}}),
-                ("effect-intent", {"summary": f"GET{EVIL}" + "s" * 9000, "step": "one", "changes": True}),
-                ("question-answered", answered),
-                ("effect-refused", {"why": why}),
-                ("cancel-requested", {"by": f"eve{EVIL}"}),
-                ("rollback-started", {"reason": why}),
-                ("step-finished", {"step": "one", "status": "failed", "seconds": 1.0, "why": why}),
-            ]
-        )
-    )
+    told: list[tuple[str, dict[str, Any]]] = [
+        ("step-started", step),
+        ("output", {"output": output}),
+        ("output", {"output": output | {"text": "".join(f"{n}\n" for n in range(10_000))}}),
+        ("output", {"output": output | {"text": "y" * 1_000_000}}),
+        ("output", {"output": {"output_type": "error", "traceback": ["z" * 9000] * 900}}),
+        ("effect-intent", {"summary": f"GET{EVIL}" + "s" * 9000, "step": "one", "changes": True}),
+        ("question-answered", answered),
+        ("effect-refused", {"why": why}),
+        ("cancel-requested", {"by": f"eve{EVIL}"}),
+        ("rollback-started", {"reason": why}),
+        ("step-finished", {"step": "one", "status": "failed", "seconds": 1.0, "why": why}),
+    ]
+    for number, (kind, data) in enumerate(told):
+        yield Event(number, "2026-11-20T00:00:00.000Z", kind, data)
 
 
 @pytest.mark.parametrize("make", [view.PlainView, view.LiveView, view.JsonView])
@@ -427,7 +424,7 @@ def test_the_end_of_input_is_a_person_who_left(text: str, monkeypatch: pytest.Mo
 
 def test_a_terminal_that_gives_an_error_is_a_person_who_left(monkeypatch: pytest.MonkeyPatch) -> None:
     class Lost(io.StringIO):
-        def readline(self, size: int = -1, /) -> str:
+        def readline(self, size: int = -1, /) -> str:  # type: ignore[override]
             raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(sys, "stdin", Lost())

@@ -5,7 +5,7 @@ import re
 import shlex
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -33,7 +33,7 @@ def declared(annotation: str, name: str) -> Parameter:
     return replace(read(f"{name}: {kind}{equals}{default}"), line=1)
 
 
-def names(table: dict[str, tuple[str, ...]]) -> dict[str, Parameter]:
+def names(table: Mapping[str, tuple[str, ...]]) -> dict[str, Parameter]:
     return {annotation: declared(annotation, f"p{n}") for n, annotation in enumerate(table)}
 
 
@@ -52,12 +52,12 @@ def page(tmp_path: Path, chromium: Any) -> Any:
         runbook, _ = notebook.parse("---\ntitle: T\nkind: procedure\n---\n\n# T\n", "runbooks/t.md")
         made = form(replace(runbook, parameters=tuple(parameters)), [DEV])
         scripts = f"<script src='{site.ASSETS}/opsbook.js'></script>"
-        path = tmp_path / "t.html"
+        file = tmp_path / "t.html"
         whole = f"<!doctype html><meta charset=utf-8><body><div class=md-content>{made}{content}</div>{scripts}"
-        path.write_text(whole, encoding="utf-8")
+        file.write_text(whole, encoding="utf-8")
         found = context.new_page()
         found.on("pageerror", lambda error: wrong.append(str(error)))
-        found.goto(path.as_uri() + query)
+        found.goto(file.as_uri() + query)
         return found
 
     yield opened
@@ -111,7 +111,7 @@ def test_the_table_is_worth_its_name() -> None:
 def test_form_and_command_line_agree_on_every_value(page: Any) -> None:
     parameters = names(VALUES)
     opened = page(list(parameters.values()))
-    different = []
+    different: list[tuple[Any, ...]] = []
     for annotation, texts in VALUES.items():
         parameter = parameters[annotation]
         for text in texts:

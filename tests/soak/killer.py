@@ -48,7 +48,7 @@ class Killer:
         def write(book: Journal, kind: str, data: dict[str, Any], *, durable: bool = False) -> Event:
             return killer.write(book, kind, data, durable=durable)
 
-        Journal.write = write  # type: ignore[method-assign]
+        Journal.write = write  # type: ignore[method-assign, assignment]
 
     def write(self, book: Journal, kind: str, data: dict[str, Any], *, durable: bool) -> Event:
         hit = kind == self._kind and self._meant(kind, data) and not self._struck.exists()

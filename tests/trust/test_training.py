@@ -6,6 +6,7 @@ import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -99,7 +100,7 @@ def signed_directly(team: Team, who: str, drilled: Drilled) -> None:
     """A good signature of a training record that nobody could derive, such as one of another day."""
     file = trained.path(team.root / "records", drilled.run)
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    told = {"training": files.sha256(file), "note": "x", "by": f"{who}@host", "signed": now}
+    told: dict[str, Any] = {"training": files.sha256(file), "note": "x", "by": f"{who}@host", "signed": now}
     said = SignOff(run=drilled.run, seal=drilled.seal, person=drilled.person, **told)
     signed_off.write(file, said, sign.sign(team.key(who), sign.TRAINING, said.statement()))
 

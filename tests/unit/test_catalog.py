@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from opsbook.errors import InputError
+from opsbook.model.front import split
 from opsbook.settings import Settings
-from opsbook.source import catalog, front
+from opsbook.source import catalog
 
 BODY = "# Good\n\n## Steps\n\n### One\nDo it.\n"
 GOOD = "---\ntitle: Good\nkind: maintenance\nowner: team\nreviewed: 2026-11-20\n---\n\n" + BODY
@@ -77,7 +78,7 @@ def test_a_byte_order_mark_is_no_part_of_the_page(settings: Settings) -> None:
     assert _problems(settings) == {}
     assert catalog.load(settings, "windows").front.owner == "team"
     assert {entry.front.owner for entry in catalog.entries(settings)} == {"team"}
-    assert front.split("\ufeff" + GOOD) == front.split(GOOD)
+    assert split("\ufeff" + GOOD) == split(GOOD)
 
 
 def test_a_byte_order_mark_before_a_page_without_front_matter(settings: Settings) -> None:

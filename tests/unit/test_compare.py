@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from opsbook.model.differ import Change
 from opsbook.model.normal import named, normal
-from opsbook.record.compare import Change, compare, unified
+from opsbook.record.compare import compare, unified
 from opsbook.record.side import Did, Side
 
 
@@ -90,8 +91,8 @@ def test_times_are_told_only_if_they_are_notable() -> None:
         told = [side(summary=side().summary | {"steps": [step("one", seconds=s)]}) for s in (before, after)]
         (one,) = compare(*told).steps
         assert one.ratio == (pytest.approx(ratio) if ratio else None), (before, after)
-    told = side(summary=side().summary | {"steps": [step("one", "unfinished", None)]})
-    assert compare(side(), told).steps[0].seconds == (1.0, None)
+    unfinished = side(summary=side().summary | {"steps": [step("one", "unfinished", None)]})
+    assert compare(side(), unfinished).steps[0].seconds == (1.0, None)
 
 
 def test_steps_that_only_one_run_has() -> None:

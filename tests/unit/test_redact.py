@@ -5,6 +5,7 @@ import html
 import json
 import shlex
 import urllib.parse
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -48,7 +49,7 @@ def test_forms(form: str) -> None:
 
 @pytest.mark.parametrize("before", ["", "a", "ab", "user:"])
 @pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
-def test_base64_at_every_offset(before: str, encode: "type[base64.b64encode]") -> None:
+def test_base64_at_every_offset(before: str, encode: Callable[[bytes], bytes]) -> None:
     text = encode(f"{before}{SECRET}tail".encode()).decode()
     out = redactor().text(text)
     assert "⟦secret:s0⟧" in out
