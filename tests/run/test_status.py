@@ -93,11 +93,15 @@ def test_nothing_is_there(project: Project) -> None:
     }
 
 
-def test_what_is_done_with_is_not_shown(project: Project) -> None:
+def test_what_is_done_with_is_shown_only_as_ended(project: Project) -> None:
     page(project, 'command(["true"])')
     project.opsbook("run", "page", "-e", "dev", "--answer", "by-hand=done", check=True)
     ended(project)
-    assert status(project) == ("Nothing runs, and nothing waits for anybody.\n\nNothing is locked.\n", [])
+    said, runs = status(project)
+    assert runs == []
+    first, over, *_ = said.split("\n")
+    assert first == "Nothing runs, and nothing waits for anybody."
+    assert over.startswith("succeeded  A page  dev, ended ")
 
 
 def test_from_the_first_effect_to_the_last_answer(project: Project) -> None:

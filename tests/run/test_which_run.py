@@ -9,11 +9,17 @@ from tests.conftest import Project, Terminal, until
 pytestmark = pytest.mark.slow
 
 PAGE = """
+    ## Prerequisites
+
+    ### Be here
+    ```python
+    from opsbook import command, wait_until
+    ```
+
     ## Steps
 
     ### Write it
     ```python
-    from opsbook import command
     command(["sh", "-c", "echo written > file"])
     {then}
     ```
@@ -68,7 +74,7 @@ def test_a_run_that_failed_its_lock_and_its_rollback(project: Project) -> None:
 
 
 def test_a_lock_of_a_run_that_goes_on_can_be_waited_for(project: Project) -> None:
-    wait = "from opsbook import wait_until\n    wait_until('go', __import__('pathlib').Path('go').exists, every=0.1)"
+    wait = "wait_until('go', __import__('pathlib').Path('go').exists, every=0.1)"
     project.page(PAGE.format(then=wait), front=FRONT)
     process = project.start("run", "page", "-e", "dev")
     until((project.root / "file").exists, "the step")
