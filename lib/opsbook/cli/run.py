@@ -1,15 +1,21 @@
 """Run a runbook in an environment. Every run leaves a record, whatever its outcome."""
 
 import argparse
+import os
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
+from opsbook import files
 from opsbook.cli import carry, common, inputs, plan
 from opsbook.cli.text import say
 from opsbook.errors import InputError
 from opsbook.flow import approving, drafts, running
 from opsbook.model.effect import Mode
+from opsbook.model.event import Event
 from opsbook.model.person import Person
 from opsbook.model.plan import Plan
+from opsbook.model.runbook import Runbook
 from opsbook.plan import bind
 from opsbook.run import engine
 from opsbook.settings import Settings
@@ -23,11 +29,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--label", action="append", default=[], metavar="NAME=VALUE", help="say what it is for, such as ticket=OPS-1"
     )
+    parser.add_argument("--id-file", type=Path, metavar="FILE", help="write the run's id there as soon as it has one")
     parser.add_argument("--check", action="store_true", help="say what it would do, and change nothing")
 
 
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
+    _check_writable(options.id_file)
     wanted, drafted = _drafted(settings, options)
     labels = _labels(options, drafted)
     if carry.on_terminal(options) and not options.yes and not options.check:
@@ -37,9 +45,25 @@ def execute(options: argparse.Namespace) -> int:
     manner = running.Manner(mode, wanted.answers, options.wait, wishes, carry.emergency(options), labels)
 
     def work(person: Person, on_start: running.OnStart) -> running.Finished:
-        return running.run(settings, wanted, drafted, manner, person, on_start)
+        return running.run(settings, wanted, drafted, manner, person, _naming(options.id_file, on_start))
 
     return carry.carry(options, settings, work)
+
+
+def _check_writable(target: Path | None) -> None:
+    if target is not None and (target.is_dir() or not os.access(target.parent, os.W_OK)):
+        raise InputError(f"{target} cannot be written.", "Name a file in a folder that is there. Nothing ran.")
+
+
+def _naming(target: Path | None, on_start: running.OnStart) -> running.OnStart:
+    """Also write the id of the run, for whoever started it: the newest record may be somebody else's."""
+
+    def named(run: str, planned: Plan, runbook: Runbook) -> Callable[[Event], None]:
+        if target is not None:
+            files.write_atomic(target, f"{run}\n".encode())
+        return on_start(run, planned, runbook)
+
+    return named
 
 
 def _drafted(settings: Settings, options: argparse.Namespace) -> tuple[drafts.Request, drafts.Draft]:
