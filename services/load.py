@@ -1,13 +1,13 @@
 """A bounded load generator for a game service on this machine.
 
     python services/load.py --url http://127.0.0.1:PORT --seconds N
-                            [--workers 8] [--rate N] [--stop-file PATH]
+                            [--workers 8] [--rate N] [--stop-file PATH] [--environment MARK]
 
 Sends GET /version and POST /messages in turns over keep-alive connections, never repeats a request,
 and prints one JSON line at the end: requests, ok, failed, errors (the first few), by_failure (counted by
 status, or by why there was no answer), by_version (of those that are ok), p50_ms, p95_ms, seconds. It
 also ends, in the same way, on SIGTERM, SIGINT, or when the stop file appears; requests under way are
-finished first.
+finished first. With --environment, an answer of anything else than that environment has failed.
 """
 
 import argparse
@@ -30,6 +30,7 @@ MAX_SECONDS, MAX_WORKERS, MAX_RATE = 3600, 64, 2000
 DEFAULT_RATE = 200
 REQUEST_TIMEOUT_SECONDS = 15.0
 KEPT_ERRORS = 5
+HEADER = "arcade-environment"
 STOP_FILE_EVERY_SECONDS = 0.05
 
 # No message depends on an earlier one, and none leaves a score on the leaderboard.
@@ -51,6 +52,7 @@ class Tally:
     by_failure: Counter[str] = field(default_factory=Counter)
     by_version: Counter[str] = field(default_factory=Counter)
     latencies: Counter[int] = field(default_factory=Counter)
+    environment: str = ""
 
     def add(self, response: httpx.Response, seconds: float) -> None:
         """Count one answer; only a 2xx one is ok."""
@@ -58,6 +60,10 @@ class Tally:
         if not response.is_success:
             place, status = f"{response.request.method} {response.url.path}", str(response.status_code)
             self.fail(status, f"{place}: {status} {response.text[:200]}")
+            return
+        said = response.headers.get(HEADER, "")
+        if self.environment and said != self.environment:
+            self.fail("stranger", f"{response.request.url} is answered by {said or 'something else'}")
             return
         fields = response.json()
         self.by_version[str(fields.get("version") or fields.get("Version"))] += 1
@@ -101,7 +107,7 @@ class Load:
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
         self._stop = asyncio.Event()
-        self._tally = Tally()
+        self._tally = Tally(environment=options.environment)
         self._messages = itertools.cycle(MESSAGES)
         self._slots = _slots(options.rate)
 
@@ -192,6 +198,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--workers", type=number_up_to(MAX_WORKERS), default=8)
     parser.add_argument("--rate", type=number_up_to(MAX_RATE), default=DEFAULT_RATE, help="requests per second")
     parser.add_argument("--stop-file", type=Path)
+    parser.add_argument("--environment", default="", help="what every answer has to say where it comes from")
     return parser.parse_args(arguments)
 
 

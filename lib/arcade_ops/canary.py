@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 from arcade_ops import verdict
+from arcade_ops.identity import mark, owner, said_by
 from arcade_ops.verdict import Limits, Reading, Side, Track, Verdict
 from opsbook import EffectFailed, effect
 
@@ -54,9 +55,12 @@ class _Watch:
     def _sides(self, balancer: str) -> tuple[dict[str, Track], dict[str, Track]]:
         """The canary's and the other instances' URLs, with nothing seen yet."""
         try:
-            state = self._client.get(balancer).raise_for_status().json()
+            answer = self._client.get(balancer).raise_for_status()
+            state = answer.json()
         except (httpx.HTTPError, ValueError) as error:
             raise EffectFailed(f"the load balancer does not say who serves: {error}", untouched=True) from error
+        if (said := said_by(answer.headers, state)) != mark():
+            raise EffectFailed(f"the load balancer at {balancer} is one of {owner(said)}", untouched=True)
         pool = [instance for instance in state["instances"] if instance["pool"]]
         stable = {each["url"]: Track() for each in pool if each["colour"] == state["serving"]}
         canary = {each["url"]: Track() for each in pool if each["colour"] != state["serving"]}

@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 
+from arcade_ops.identity import mark, owner, said_by
 from opsbook import EffectFailed, effect
 
 SLOW_SECONDS = 0.2
@@ -20,14 +21,14 @@ _REGISTER = {"Action": "Register", "From": "opsbook", "Data": "opsbook"}
 
 
 @effect(changes=False)
-def problems(url: str, balancer: str) -> list[str]:
+def problems(url: str, balancer: str, canary: bool = False) -> list[str]:
     """What is wrong, a sentence each; nothing where everybody can play.
 
     `url` is where the service answers, `balancer` where the load balancer says who serves. It looks at what
-    players notice, and at each instance that should serve them.
+    players notice, and at each instance that serves them. `canary`: one that is well may have a share.
     """
     with httpx.Client(trust_env=False, timeout=5) as client:
-        return list(look(client, url, balancer))
+        return list(look(client, url, balancer, mark(), canary=canary))
 
 
 class SteadilyWell:
@@ -51,36 +52,53 @@ class SteadilyWell:
         return self._good >= TIMES
 
 
-def look(client: httpx.Client, url: str, balancer: str) -> Iterator[str]:
-    """What `problems` tells, without a run."""
+def look(client: httpx.Client, url: str, balancer: str, own: str, *, canary: bool = False) -> Iterator[str]:
+    """What `problems` tells, without a run. `own` is the mark of the environment."""
     try:
-        state = client.get(balancer).raise_for_status().json()
+        answer = client.get(balancer).raise_for_status()
+        state = answer.json()
     except (httpx.HTTPError, ValueError):
         yield "the load balancer does not say who serves"
         return
-    if state["share"]:
+    if (said := said_by(answer.headers, state)) != own:
+        yield f"the load balancer at {balancer} is one of {owner(said)}, not of {own}"
+        return
+    if state["share"] and not canary:
         yield f"{state['share']} % of the requests go to a canary"
+    serving = [each for each in state["instances"] if each["colour"] == state["serving"]]
+    for instance in serving:
+        yield from _instance(client, instance, own)
+    yield from _players(client, url, 2 * len(state["instances"]), own)
     for instance in state["instances"]:
-        if instance["colour"] == state["serving"]:
-            yield from _instance(client, instance)
-    # Often enough to reach each instance, whichever is next.
-    for _ in range(2 * len(state["instances"])):
-        status = _status(_answer(client, url, _LEADERBOARD))
-        if status != "200":
+        if state["share"] and instance not in serving and instance["pool"]:
+            yield from _instance(client, instance, own)
+
+
+def _players(client: httpx.Client, url: str, times: int, own: str) -> Iterator[str]:
+    """What players get; asked often enough to reach each instance, whichever is next."""
+    for _ in range(times):
+        answer = _answer(client, url, _LEADERBOARD)
+        if (status := _status(answer)) != "200":
             yield f"players get {status}"
+            return
+        if answer is not None and (said := said_by(answer.headers, None)) != own:
+            yield f"players get answers of {owner(said)}"
             return
 
 
-def _instance(client: httpx.Client, instance: dict[str, Any]) -> Iterator[str]:
+def _instance(client: httpx.Client, instance: dict[str, Any], own: str) -> Iterator[str]:
     name, url = instance["name"], instance["url"]
     if not instance["pool"]:
         yield f"{name} is not in the pool"
     try:
-        ready = client.get(f"{url}/readyz").status_code == 200
+        answer = client.get(f"{url}/readyz")
     except httpx.HTTPError:
         yield f"{name} does not answer"
         return
-    if not ready:
+    if (said := said_by(answer.headers, None)) != own:
+        yield f"{name} does not answer: {owner(said)} has its port"
+        return
+    if answer.status_code != 200:
         yield f"{name} is not ready"
         return
     for message in (_REGISTER, _LEADERBOARD):

@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 import json
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.caddy_admin import Refusal, ask, call
 
 DOCUMENTATION = """
 module: caddy_config
@@ -18,7 +17,7 @@ description:
   - In check mode it only asks. A Caddy that does not run yet will be started with the file.
 options:
   file: {description: The configuration file., type: path, required: true}
-  admin_url: {description: The URL of Caddy's admin API., type: str, required: true}
+  admin_socket: {description: The Unix socket of Caddy's admin API., type: path, required: true}
   foreseen: {description: Whether a task that is only simulated would change the file., type: bool, default: false}
 """
 
@@ -26,7 +25,7 @@ EXAMPLES = """
 - name: Have Caddy use its configuration
   caddy_config:
     file: /srv/env/caddy/caddy.json
-    admin_url: http://127.0.0.1:2019
+    admin_socket: /srv/env/run/admin.sock
 """
 
 RETURN = """
@@ -34,9 +33,8 @@ file: {description: The configuration file., returned: always, type: str}
 """
 
 
-def in_use(admin_url: str) -> object:
-    with urllib.request.urlopen(f"{admin_url}/config/", timeout=10) as answer:  # noqa: S310
-        return json.load(answer)
+def in_use(module: AnsibleModule) -> object:
+    return ask(module.params["admin_socket"], "/config/", timeout=10)
 
 
 def written(file: Path) -> object:
@@ -48,19 +46,15 @@ def written(file: Path) -> object:
 
 
 def load(module: AnsibleModule, text: bytes) -> None:
-    request = urllib.request.Request(  # noqa: S310
-        f"{module.params['admin_url']}/load", text, {"Content-Type": "application/json"}, method="POST"
-    )
     try:
-        with urllib.request.urlopen(request, timeout=30):  # noqa: S310
-            return
-    except urllib.error.HTTPError as error:
-        module.fail_json(msg=f"Caddy refuses its configuration: {error.read().decode(errors='replace').strip()}")
+        call(module.params["admin_socket"], "POST", "/load", text, timeout=30)
+    except Refusal as error:
+        module.fail_json(msg=f"Caddy refuses its configuration: {error}")
 
 
 def foresee(module: AnsibleModule, file: Path) -> bool:
     try:
-        used = in_use(module.params["admin_url"])
+        used = in_use(module)
     except OSError:
         return False
     return module.params["foreseen"] or not file.exists() or used != written(file)
@@ -68,11 +62,11 @@ def foresee(module: AnsibleModule, file: Path) -> bool:
 
 def apply(module: AnsibleModule, file: Path) -> bool:
     try:
-        changed = in_use(module.params["admin_url"]) != written(file)
+        changed = in_use(module) != written(file)
         if changed:
             load(module, file.read_bytes())
     except OSError as error:
-        module.fail_json(msg=f"Caddy's admin API at {module.params['admin_url']} does not answer: {error}")
+        module.fail_json(msg=f"Caddy's admin API at {module.params['admin_socket']} does not answer: {error}")
     return changed
 
 
@@ -80,7 +74,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "file": {"type": "path", "required": True},
-            "admin_url": {"type": "str", "required": True},
+            "admin_socket": {"type": "path", "required": True},
             "foreseen": {"type": "bool", "default": False},
         },
         supports_check_mode=True,

@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import json
 import time
-import urllib.request
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.caddy_admin import ask
 from ansible.module_utils.caddy_files import content, replace
 
 DOCUMENTATION = """
@@ -25,7 +24,7 @@ options:
   file: {description: The instance's file in the pool folder., type: path, required: true}
   host: {description: The host the instance listens on., type: str, required: true}
   port: {description: The port the instance listens on., type: int, required: true}
-  admin_url: {description: The URL of Caddy's admin API., type: str, required: true}
+  admin_socket: {description: The Unix socket of Caddy's admin API., type: path, required: true}
   state: {description: In the pool or out of it., choices: [present, absent], required: true, type: str}
   drain_seconds: {description: How long to wait for requests in flight., type: float, default: 10}
 """
@@ -36,7 +35,7 @@ EXAMPLES = """
     file: /srv/env/caddy/pool/arcade-1
     host: 127.0.0.1
     port: 9001
-    admin_url: http://127.0.0.1:2019
+    admin_socket: /srv/env/run/admin.sock
     state: absent
 """
 
@@ -45,10 +44,9 @@ in_flight: {description: Requests still in flight when the time was over., retur
 """
 
 
-def in_flight(admin_url: str, address: str) -> int:
+def in_flight(admin_socket: str, address: str) -> int:
     try:
-        with urllib.request.urlopen(f"{admin_url}/reverse_proxy/upstreams", timeout=5) as answer:  # noqa: S310
-            upstreams = json.load(answer)
+        upstreams = ask(admin_socket, "/reverse_proxy/upstreams", timeout=5)
     except OSError:
         # A Caddy that does not run forwards nothing.
         return 0
@@ -56,12 +54,12 @@ def in_flight(admin_url: str, address: str) -> int:
     return max((each["num_requests"] for each in upstreams if each["address"] == address), default=0)
 
 
-def drain(admin_url: str, address: str, limit: float) -> int:
+def drain(admin_socket: str, address: str, limit: float) -> int:
     """Wait for two empty readings: a request that was just given its instance is not counted yet."""
     deadline = time.monotonic() + limit
     empty = 0
     while True:
-        waiting = in_flight(admin_url, address)
+        waiting = in_flight(admin_socket, address)
         empty = 0 if waiting else empty + 1
         if empty == 2 or time.monotonic() > deadline:
             return waiting
@@ -74,7 +72,7 @@ def main() -> None:
             "file": {"type": "path", "required": True},
             "host": {"type": "str", "required": True},
             "port": {"type": "int", "required": True},
-            "admin_url": {"type": "str", "required": True},
+            "admin_socket": {"type": "path", "required": True},
             "state": {"choices": ["present", "absent"], "required": True},
             "drain_seconds": {"type": "float", "default": 10},
         },
@@ -89,7 +87,7 @@ def main() -> None:
         replace(file, wanted)
         if not wanted:
             address = f"{module.params['host']}:{module.params['port']}"
-            left = drain(module.params["admin_url"], address, module.params["drain_seconds"])
+            left = drain(module.params["admin_socket"], address, module.params["drain_seconds"])
             if left:
                 module.warn(f"{left} requests to {address} were still in flight when the time was over")
     module.exit_json(

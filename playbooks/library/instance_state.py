@@ -10,6 +10,7 @@ import urllib.request
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.caddy_admin import ask
 from ansible.module_utils.supervised import connect
 
 DOCUMENTATION = """
@@ -21,9 +22,13 @@ description:
     task is skipped.
 options:
   url: {description: Where the instance itself answers., type: str, required: true}
+  environment_mark:
+    description: What the instance says which environment it belongs to; whoever says otherwise is somebody else.
+    type: str
+    required: true
   app_folder: {description: The folder with the instance's releases., type: path, required: true}
   pool_file: {description: The instance's file in Caddy's pool folder., type: path, required: true}
-  admin_url: {description: The URL of Caddy's admin API., type: str, required: true}
+  admin_socket: {description: The Unix socket of Caddy's admin API., type: path, required: true}
   name: {description: The instance's name under supervisord., type: str, required: true}
   socket: {description: The unix socket supervisord listens on., type: path, required: true}
   log: {description: The instance's log; its last line is part of a failure., type: path, required: true}
@@ -38,9 +43,10 @@ EXAMPLES = """
 - name: Wait until the instance is ready on the version
   instance_state:
     url: http://127.0.0.1:9001
+    environment_mark: dev/1a2b3c4d5e6f
     app_folder: /srv/env/app/arcade-1
     pool_file: /srv/env/caddy/pool/arcade-1
-    admin_url: http://127.0.0.1:2019
+    admin_socket: /srv/env/run/admin.sock
     name: arcade-1
     socket: /srv/env/run/supervisor.sock
     log: /srv/env/logs/arcade-1.log
@@ -58,40 +64,50 @@ releases: {description: The versions that are unpacked., returned: always, type:
 """
 
 
-def get(url: str) -> tuple[int, str]:
+class StrangerError(OSError):
+    """Somebody else answers."""
+
+
+def get(url: str, mark: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310
-            return answer.status, answer.read().decode(errors="replace")
+        answer = urllib.request.urlopen(url, timeout=5)  # noqa: S310
     except urllib.error.HTTPError as error:
-        return error.code, error.read().decode(errors="replace")
+        answer = error
+    with answer:
+        said = answer.headers.get("Arcade-Environment", "")
+        if said != mark:
+            owner = f"an instance of {said}" if said else "something that is no instance of this platform"
+            raise StrangerError(f"{url} is answered by {owner}, not by this environment's ({mark})")
+        return answer.status, answer.read().decode(errors="replace")
 
 
-def served(url: str) -> dict[str, object]:
+def served(url: str, mark: str) -> dict[str, object]:
     try:
-        _, answer = get(f"{url}/version")
+        _, answer = get(f"{url}/version", mark)
         version = str(json.loads(answer).get("version", ""))
-        status, text = get(f"{url}/readyz")
+        status, text = get(f"{url}/readyz", mark)
     except (OSError, ValueError, AttributeError) as error:
         return {"version": "", "ready": False, "problem": str(error)}
     ready = status == 200
     return {"version": version, "ready": ready, "problem": "" if ready else f"/readyz answers {status}: {text.strip()}"}
 
 
-def in_pool(pool_file: Path, admin_url: str) -> bool:
+def in_pool(pool_file: Path, admin_socket: str) -> bool:
     """Tell a pool that nobody uses from one that Caddy reads."""
     if not pool_file.exists() or not pool_file.read_text():
         return False
     try:
-        return get(f"{admin_url}/reverse_proxy/upstreams")[0] == 200
+        ask(admin_socket, "/reverse_proxy/upstreams")
     except OSError:
         return False
+    return True
 
 
-def wait(module: AnsibleModule, url: str) -> dict[str, object]:
+def wait(module: AnsibleModule) -> dict[str, object]:
     name, wanted, seconds = (module.params[key] for key in ("name", "version", "wait_seconds"))
     deadline = time.monotonic() + seconds
     while True:
-        found = served(url)
+        found = served(module.params["url"], module.params["environment_mark"])
         reached = found["ready"] and found["version"] == wanted
         if module.check_mode and wanted is not None and not reached:
             module.exit_json(skipped=True, msg=f"whether {name} will be ready on {wanted} cannot be said in check mode")
@@ -119,9 +135,10 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "url": {"type": "str", "required": True},
+            "environment_mark": {"type": "str", "required": True},
             "app_folder": {"type": "path", "required": True},
             "pool_file": {"type": "path", "required": True},
-            "admin_url": {"type": "str", "required": True},
+            "admin_socket": {"type": "path", "required": True},
             "name": {"type": "str", "required": True},
             "socket": {"type": "path", "required": True},
             "log": {"type": "path", "required": True},
@@ -135,9 +152,9 @@ def main() -> None:
     module.exit_json(
         changed=False,
         current=link.readlink().name if link.is_symlink() else "",
-        in_pool=in_pool(Path(module.params["pool_file"]), module.params["admin_url"]),
+        in_pool=in_pool(Path(module.params["pool_file"]), module.params["admin_socket"]),
         releases=sorted(path.name for path in folder.glob("releases/[0-9]*")),
-        **wait(module, module.params["url"]),
+        **wait(module),
     )
 
 

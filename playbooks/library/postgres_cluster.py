@@ -18,8 +18,8 @@ DOCUMENTATION = """
 module: postgres_cluster
 short_description: Create a PostgreSQL cluster with one database, its owner and a password
 description:
-  - Creates the cluster once. Only the database's owner can log in, over TCP from this machine, with
-    a password that is made here and written to a file, and is in no argument, log or result.
+  - Creates the cluster once. Only the database's owner can log in, over the server's Unix socket and with
+    a password, which is made here and written to a file, and is in no argument, log or result.
   - Removes the lock file of a server that was killed.
 options:
   environment_folder: {description: The folder that names the environment., type: path, required: true}
@@ -81,13 +81,23 @@ class Cluster:
             os.chown(new, account.pw_uid, account.pw_gid)
         self._run("initdb", "--pgdata", new, "--username=postgres", "--auth=reject", "--encoding=UTF8", "--locale=C")
         self._create_database(new, self._make_password())
-        # Nobody but the owner of the database comes in; an administrator uses `postgres --single`.
-        access = f"host {self.database} {self.database} 127.0.0.1/32 scram-sha-256\n"
-        Path(new, "pg_hba.conf").write_text(access)
+        self.access_file(new).write_text(self.access())
         new.rename(self.data)
         if self.run_as:
             self.link.unlink(missing_ok=True)
             self.link.symlink_to(self.data)
+
+    def access(self) -> str:
+        """Nobody but the owner of the database comes in; an administrator uses `postgres --single`."""
+        return f"local {self.database} {self.database} scram-sha-256\n"
+
+    @staticmethod
+    def access_file(data: Path) -> Path:
+        return data / "pg_hba.conf"
+
+    def opens_otherwise(self) -> bool:
+        """Tell a cluster that was made when the server listened on a port."""
+        return self.access_file(self.data).read_text() != self.access()
 
     def _set_aside_the_lost(self) -> None:
         """Keep the data of an environment whose own folder was removed without `purge`."""
@@ -164,9 +174,13 @@ def main() -> None:
     if not cluster.password_file.exists():
         module.fail_json(msg=f"{cluster.password_file} is missing: bring it back or run platform-down.yml with purge")
     lock = cluster.stale_lock()
+    otherwise = cluster.opens_otherwise()
     if lock is not None and not module.check_mode:
         lock.unlink()
-    module.exit_json(changed=lock is not None, data_folder=str(cluster.data))
+    if otherwise and not module.check_mode:
+        # It is read when the server starts, which its new socket makes it do.
+        cluster.access_file(cluster.data).write_text(cluster.access())
+    module.exit_json(changed=lock is not None or otherwise, data_folder=str(cluster.data))
 
 
 if __name__ == "__main__":

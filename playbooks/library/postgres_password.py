@@ -29,7 +29,7 @@ options:
 EXAMPLES = """
 - name: Give the database a new password
   postgres_password:
-    conninfo: host=127.0.0.1 port=5432 dbname=arcade user=arcade
+    conninfo: host=/srv/env/run port=5432 dbname=arcade user=arcade
     password_file: /srv/env/secrets/db_password
 """
 

@@ -28,8 +28,7 @@ options:
   release: {description: The folder of the unpacked release., type: path, required: true}
   tarball: {description: The release tarball; read in check mode only., type: path, required: true}
   name: {description: The tarball's only top folder., type: str, required: true}
-  host: {description: The host the database listens on., type: str, required: true}
-  port: {description: The port the database listens on., type: int, required: true}
+  socket: {description: The Unix socket the database listens on., type: path, required: true}
   conninfo: {description: How the service finds the database., type: str, required: true}
   password_file: {description: The file with the database's password., type: path, required: true}
 """
@@ -42,9 +41,8 @@ EXAMPLES = """
     release: /srv/env/app/arcade-1/releases/1.2.0
     tarball: /srv/releases/1.2.0.tar.gz
     name: arcade-1.2.0
-    host: 127.0.0.1
-    port: 5432
-    conninfo: host=127.0.0.1 port=5432 dbname=arcade user=arcade
+    socket: /srv/env/run/.s.PGSQL.5432
+    conninfo: host=/srv/env/run port=5432 dbname=arcade user=arcade
     password_file: /srv/env/secrets/db_password
 """
 
@@ -97,8 +95,8 @@ def pending(module: AnsibleModule, release: Path) -> list[str]:
     if not Path(module.params["password_file"]).exists():
         # The password is made together with the database, which will be empty.
         return sorted(path.stem for path in release.glob("migrations/*.sql"))
-    with sockets.socket() as client:
-        if client.connect_ex((module.params["host"], module.params["port"])) != 0:
+    with sockets.socket(sockets.AF_UNIX) as client:
+        if client.connect_ex(module.params["socket"]) != 0:
             unknown(module, "the database does not run")
     return ask(module, release, "--status")["pending"]
 
@@ -108,14 +106,13 @@ def unknown(module: AnsibleModule, reason: str) -> None:
 
 
 def main() -> None:
-    texts = ("service", "name", "host", "conninfo")
-    paths = ("python", "release", "tarball", "password_file")
+    texts = ("service", "name", "conninfo")
+    paths = ("python", "release", "tarball", "socket", "password_file")
     module = AnsibleModule(
         argument_spec={
             **{name: {"type": "str", "required": True} for name in texts},
             # no_log would be wrong: password_file is a file's name, and the password is never a parameter.
             **{name: {"type": "path", "required": True, "no_log": False} for name in paths},
-            "port": {"type": "int", "required": True},
         },
         supports_check_mode=True,
     )

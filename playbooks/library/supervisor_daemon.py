@@ -9,11 +9,14 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from configparser import RawConfigParser
+from contextlib import contextmanager
 from pathlib import Path
 from xmlrpc.client import ServerProxy
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.listening import section, strangers
 from ansible.module_utils.supervised import (
     ALIVE_STATES,
     MARKER,
@@ -29,17 +32,26 @@ short_description: Start, update or stop the supervisord of an environment
 description:
   - C(started) starts supervisord as a daemon, or makes a running one follow its changed
     configuration, and starts the programs with autostart that do not run.
+  - Before, it fails if anybody else listens on one of the environment's ports. From that look until
+    the programs listen, nobody else on this machine takes ports with this module.
+  - C(free) only looks at the ports, and starts nothing.
   - C(stopped) ends supervisord with all its programs, and programs a lost supervisord left behind.
   - In check mode a running supervisord is not even told to read its configuration again.
 options:
   config: {description: The supervisord configuration file., type: path, required: true}
   socket: {description: The unix socket supervisord listens on., type: path, required: true}
   environment_folder: {description: The folder that names the environment., type: path, required: true}
-  state: {description: What to reach., choices: [started, stopped], default: started, type: str}
+  state: {description: What to reach., choices: [started, stopped, free], default: started, type: str}
   ports:
-    description: Ports of this machine that must take connections before O(state=started) is reached.
+    description: Every port of the environment, each as ADDRESS:PORT. None may be somebody else's.
     type: list
-    elements: int
+    elements: str
+    default: []
+  move: {description: What to type when one of the ports is taken., type: str, default: ""}
+  listening:
+    description: Ports, and paths of Unix sockets, that take connections when O(state=started) is reached.
+    type: list
+    elements: str
     default: []
   timeout: {description: Seconds to wait for it., type: int, default: 30}
   foreseen_config:
@@ -53,6 +65,9 @@ EXAMPLES = """
     config: /srv/env/supervisord.conf
     socket: /srv/env/run/supervisor.sock
     environment_folder: /srv/env
+    ports: [127.0.0.1:9000, 127.0.0.1:9001]
+    move: "give it other ports: opsbook env ports dev --free"
+    listening: [127.0.0.1:9000, /srv/env/run/admin.sock]
 """
 
 RETURN = """
@@ -61,6 +76,9 @@ actions: {description: What was done or would be done., returned: always, type: 
 
 # A daemon outlives the run that starts it: nothing of the run's own variables may stay with it.
 KEPT_VARIABLES = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "LOGNAME", "PATH", "TZ", "USER")
+
+
+BUSY_SECONDS = 120
 
 
 def start_daemon(module: AnsibleModule, folder: str, config: str, socket: Path) -> list[str]:
@@ -144,7 +162,45 @@ def start_programs(module: AnsibleModule, server: ServerProxy) -> list[str]:
     return actions
 
 
+@contextmanager
+def taking_ports(module: AnsibleModule) -> Iterator[None]:
+    """Look whether the ports are there to be had, and let nobody else take them until the programs did."""
+    if module.check_mode or not module.params["ports"]:
+        check_ports(module)
+        yield
+        return
+    with section(BUSY_SECONDS) as alone:
+        if not alone:
+            module.fail_json(msg=f"others on this machine have been starting something for {BUSY_SECONDS} s: try again")
+        check_ports(module)
+        yield
+
+
+def check_ports(module: AnsibleModule) -> None:
+    wanted = [place(text) for text in module.params["ports"]]
+    taken = strangers(wanted, module.params["environment_folder"])
+    if taken:
+        move = f": {module.params['move']}" if module.params["move"] else ""
+        others = f" (and {len(taken) - 1} more of its ports are taken)" if len(taken) > 1 else ""
+        module.fail_json(msg=f"{taken[0]}{others}. Nothing was started{move}")
+
+
+def place(text: str) -> tuple[str, int]:
+    address, _, port = text.rpartition(":")
+    return address, int(port)
+
+
+def ensure_free(module: AnsibleModule) -> list[str]:
+    check_ports(module)
+    return []
+
+
 def ensure_started(module: AnsibleModule) -> list[str]:
+    with taking_ports(module):
+        return start(module)
+
+
+def start(module: AnsibleModule) -> list[str]:
     socket = module.params["socket"]
     folder = module.params["environment_folder"]
     server = connect(socket)
@@ -157,22 +213,23 @@ def ensure_started(module: AnsibleModule) -> list[str]:
         actions = foresee_config(module, server) if module.check_mode else follow_config(server)
         actions += start_programs(module, server)
     if not module.check_mode:
-        wait_for_ports(module, server)
+        wait_until_listening(module, server)
     return actions
 
 
-def wait_for_ports(module: AnsibleModule, server: ServerProxy) -> None:
+def wait_until_listening(module: AnsibleModule, server: ServerProxy) -> None:
     deadline = time.monotonic() + module.params["timeout"]
-    for port in module.params["ports"]:
-        while not takes_connections(port):
+    for where in module.params["listening"]:
+        while not takes_connections(where):
             if time.monotonic() > deadline:
-                module.fail_json(msg=f"nothing listens on port {port}; supervisord says: {states(server)}")
+                module.fail_json(msg=f"nothing listens on {where}; supervisord says: {states(server)}")
             time.sleep(0.05)
 
 
-def takes_connections(port: int) -> bool:
-    with sockets.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
+def takes_connections(where: str) -> bool:
+    local = where.startswith("/")
+    with sockets.socket(sockets.AF_UNIX if local else sockets.AF_INET) as client:
+        return client.connect_ex(where if local else place(where)) == 0
 
 
 def states(server: ServerProxy) -> dict[str, str]:
@@ -218,15 +275,17 @@ def main() -> None:
             "config": {"type": "path", "required": True},
             "socket": {"type": "path", "required": True},
             "environment_folder": {"type": "path", "required": True},
-            "state": {"choices": ["started", "stopped"], "default": "started"},
-            "ports": {"type": "list", "elements": "int", "default": []},
+            "state": {"choices": ["started", "stopped", "free"], "default": "started"},
+            "ports": {"type": "list", "elements": "str", "default": []},
+            "move": {"type": "str", "default": ""},
+            "listening": {"type": "list", "elements": "str", "default": []},
             "timeout": {"type": "int", "default": 30},
             "foreseen_config": {"type": "str"},
         },
         supports_check_mode=True,
     )
-    ensure = ensure_started if module.params["state"] == "started" else ensure_stopped
-    actions = ensure(module)
+    ensure = {"started": ensure_started, "stopped": ensure_stopped, "free": ensure_free}
+    actions = ensure[module.params["state"]](module)
     difference = {"before": "", "after": "".join(f"{action}\n" for action in actions)}
     module.exit_json(changed=bool(actions), actions=actions, diff=difference)
 

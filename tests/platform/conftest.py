@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import socket
 import subprocess
@@ -15,11 +14,14 @@ from typing import Any
 
 import pytest
 
+from opsbook import settings
+from opsbook.flow import ports
+from opsbook.flow.context import clone_id
 from tests.conftest import Project
 
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("runbooks", "procedures", "playbooks", "services", "lib/arcade_ops", "opsbook.toml", "ansible.cfg")
-PORTS = (0, 1, 2, 3, *range(11, 17))
+PORTS = (0, 3, *range(11, 17))
 """What the platform listens on, from the first port of its block."""
 
 
@@ -87,9 +89,26 @@ class Platform(Project):
         return f"http://127.0.0.1:{self.base}"
 
     def move_ports(self) -> None:
-        for path in (self.root / "playbooks/inventories" / self.place).rglob("*.yml"):
-            text = path.read_text(encoding="utf-8")
-            path.write_text(re.sub(r"\b18[12](\d\d)\b", lambda m: str(self.base + int(m[1])), text), encoding="utf-8")
+        ports.give(settings.load(self.root, given=True), self.place, self.base)
+
+    @property
+    def mark(self) -> str:
+        """What its services say which environment they belong to."""
+        return f"{self.place}/{clone_id(self.root)}"
+
+    def caddy(self) -> Any:
+        """The configuration that the load balancer uses, as its admin API says it."""
+        import httpx
+
+        written = json.loads((self.root / f".opsbook/env/{self.place}/caddy/caddy.json").read_text(encoding="utf-8"))
+        socket_ = written["admin"]["listen"].removeprefix("unix/").removesuffix("|0600")
+        with httpx.Client(transport=httpx.HTTPTransport(uds=socket_), timeout=60) as client:
+            return client.get("http://127.0.0.1/config/").json()
+
+    @property
+    def database_folder(self) -> Path:
+        """Where the socket of the database is."""
+        return (self.root / f".opsbook/env/{self.place}/database").resolve()
 
     def run(self, runbook: str, *arguments: str, check: bool = False) -> Any:
         return self.opsbook("run", runbook, "-e", self.place, *arguments, check=check)

@@ -9,22 +9,21 @@ environments as arguments, only what runs in these is made.
 
 import json
 import shutil
-import socketserver
+import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 from tests.platform.conftest import PORTS, ROOT, Platform, copy_project, free, free_base, give_back
 from tests.platform.test_drills import CASES, VERSION, begin, front, waiting
-from tests.platform.test_fleet import Fleet
+from tests.platform.test_fleet import SSH, Fleet
 
-BASES = {"dev": 18100, "training": 18200}
-SSH = 18122
+from tests.conftest import until
+
+BASES = {"dev": 18100, "training": 18200, "fleet": 18300}
 GOOD, NEXT, FAULTY, DAMAGED = VERSION, "1.1.0", "1.2.0", "0.9.0"
 WATCH = ("-p", "canary_percent=50", "-p", "watch_for=8s")
 """Enough for a verdict with nobody there but the watch itself."""
@@ -60,34 +59,28 @@ class Recorder:
 # -- what runs into something needs something that is wrong
 
 
-class _Stranger(socketserver.TCPServer):
-    allow_reuse_address = True
-
-
-class _Web(BaseHTTPRequestHandler):
-    server_version, sys_version = "stranger", ""
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        pass
+@contextmanager
+def taken(port: int, address: str = "127.0.0.1") -> Iterator[subprocess.Popen[bytes]]:
+    """Somebody else has the port: a web server, under a name without a path of this machine."""
+    command = ["python3", "-m", "http.server", "--bind", address, str(port)]
+    with tempfile.TemporaryDirectory() as folder:
+        server = subprocess.Popen(command, executable=sys.executable, cwd=folder, stderr=subprocess.DEVNULL)
+        try:
+            until(lambda: not free(port, address), f"port {port} of {address}")
+            yield server
+        finally:
+            server.kill()
+            server.wait()
 
 
 @contextmanager
-def taken(
-    port: int,
-    address: str = "127.0.0.1",
-    handler: type[socketserver.BaseRequestHandler] = socketserver.BaseRequestHandler,
-) -> Iterator[None]:
-    """Somebody else has the port: hangs up on whoever connects, unless there is another handler."""
-    with _Stranger((address, port), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield
-        finally:
-            server.shutdown()
+def in_the_way(path: Path) -> Iterator[None]:
+    """A folder stands where a program wants to make a file."""
+    path.mkdir(parents=True)
+    try:
+        yield
+    finally:
+        path.rmdir()
 
 
 def broken_source(root: Path) -> str:
@@ -124,10 +117,9 @@ def dev(made: Platform) -> None:
     recorder.record("good", "service-health")
     recorder.record("good", "platform-down")
     recorder.record("failed", "deploy-service", "-p", f"version={GOOD}", fails=True)
-    with taken(made.base + 2):
+    with taken(made.base):
         recorder.record("failed", "platform-up", fails=True)
-    recorder.run("platform-down")
-    with taken(made.base, handler=_Web):
+    with in_the_way(made.root / ".opsbook/env/dev/run/supervisor.sock"):
         recorder.record("failed", "platform-down", fails=True)
     recorder.run("platform-up")
     recorder.record("blue-green", "deploy-service", "-p", f"version={GOOD}", "-p", "strategy=blue-green")
@@ -169,7 +161,7 @@ def in_vain(recorder: Recorder, drill: str) -> None:
         recorder.record("failed", "service-health", fails=True)
         recorder.record("failed", "rotate-credential", fails=True)
         recorder.record("failed", "free-disk", fails=True)
-        with taken(recorder.project.base + 2):
+        with in_the_way(recorder.project.root / ".opsbook/env/training/database/.s.PGSQL.5432.lock"):
             recorder.record("failed", "start-database", fails=True)
 
 
@@ -191,11 +183,8 @@ def fleet(made: Fleet, port: int) -> None:
     recorder.record("failed", "publish-notice", "-p", "text=We are back at 15:00.", fails=True)
     made.repair()
     recorder.record("good", "fleet-down")
-    # A folder stands where supervisord's socket was.
-    folder = made.root / ".opsbook/env/fleet/run/supervisor.sock"
-    folder.mkdir(parents=True)
-    recorder.record("failed", "fleet-down", fails=True)
-    folder.rmdir()
+    with in_the_way(made.root / ".opsbook/env/fleet/run/supervisor.sock"):
+        recorder.record("failed", "fleet-down", fails=True)
 
 
 # -- all of it
@@ -218,8 +207,10 @@ def up(root: Path, place: str) -> Iterator[Platform]:
 @contextmanager
 def fleet_up(root: Path) -> Iterator[Fleet]:
     """The same of the three hosts, whose port is not moved."""
-    assert all(free(SSH, f"127.0.0.{n}") for n in (2, 3, 4)), f"port {SSH} is taken: opsbook run fleet-down -e fleet"
+    port = BASES["fleet"] + SSH
+    assert all(free(port, f"127.0.0.{n}") for n in (2, 3, 4)), f"port {port} is taken: opsbook run fleet-down -e fleet"
     made = Fleet(root)
+    made.port = port
     try:
         yield made
     finally:
@@ -241,7 +232,7 @@ def main(places: list[str]) -> None:
                     work(made)
         if "fleet" in places:
             with fleet_up(root) as hosts:
-                fleet(hosts, SSH)
+                fleet(hosts, hosts.port)
         for path in sorted(root.glob("runbooks/**/recordings/*.json")):
             target = ROOT / path.relative_to(root)
             target.parent.mkdir(exist_ok=True)
@@ -250,4 +241,4 @@ def main(places: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or [*BASES, "fleet"])
+    main(sys.argv[1:] or list(BASES))

@@ -117,8 +117,8 @@ def settled(platform: Platform) -> dict[str, Any]:
 
 def exactly(platform: Platform) -> dict[str, Any]:
     """What a rollback has to bring back: who serves, weights, the load balancer's configuration, rows."""
-    config = httpx.get(f"http://127.0.0.1:{platform.base + 1}/config/", timeout=60, trust_env=False).json()
-    return {"traffic": platform.traffic(), "versions": platform.versions(), "caddy": config, "rows": rows(platform)}
+    seen = {"traffic": platform.traffic(), "versions": platform.versions()}
+    return {**seen, "caddy": platform.caddy(), "rows": rows(platform)}
 
 
 def rows(platform: Platform) -> dict[str, Any]:
@@ -126,7 +126,7 @@ def rows(platform: Platform) -> dict[str, Any]:
     import psycopg
 
     password = (platform.root / ".opsbook/env/dev/secrets/db_password").read_text().strip()
-    where = f"host=127.0.0.1 port={platform.base + 2} user=arcade dbname=arcade"
+    where = f"host={platform.database_folder} user=arcade dbname=arcade"
     with psycopg.connect(where, password=password) as connection:
         tables = connection.execute(
             "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1"

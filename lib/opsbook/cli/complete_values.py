@@ -181,6 +181,7 @@ SOURCES: dict[str, Callable[[Typed], Offered]] = {
     "kind": lambda _: _plain(get_args(Kind)),
     "environment": _environments,
     "env show name": _environments,
+    "env ports name": _environments,
     "parameter": _parameters,
     "answer": _answers,
     "answer answer": _open_answers,

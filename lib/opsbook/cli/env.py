@@ -1,8 +1,8 @@
-"""Environments: what there is, and what one of them allows and knows."""
+"""Environments: what there is, what one of them allows and knows, and its ports."""
 
 import argparse
 
-from opsbook.cli import common
+from opsbook.cli import common, env_ports
 from opsbook.cli.text import say
 from opsbook.errors import InputError
 from opsbook.model.environment import Environment
@@ -11,15 +11,19 @@ from opsbook.settings import Settings
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    commands = parser.add_subparsers(dest="what", required=True, metavar="list|show")
+    commands = parser.add_subparsers(dest="what", required=True, metavar="list|show|ports")
     listing = commands.add_parser("list", help="all of them")
     show = commands.add_parser("show", help="policy, hosts and choices of one")
     show.add_argument("name", help="as opsbook env list shows it")
     for command in (listing, show):
         common.add_json(command)
+    ports = commands.add_parser("ports", help="its ports on this machine, or others", description=env_ports.__doc__)
+    env_ports.configure(ports)
 
 
 def execute(options: argparse.Namespace) -> int:
+    if options.what == "ports":
+        return env_ports.execute(options)
     settings = common.project(options)
     if options.what == "show":
         return _show(environment.load(settings, options.name), options.json)

@@ -31,7 +31,7 @@ COMMANDS = {
     "cancel": "ask a run that goes on to stop",
     "answer": "answer a question of a run that goes on",
     "records": "what runs left: list, show, diff, verify, anchor, export, prune",
-    "env": "environments: list, show",
+    "env": "environments: list, show, ports",
     "locks": "what is locked, and by which run",
     "unlock": "take a lock from a run that will never finish",
     "diagnose": "a decision tree: looks where it can, asks the rest, says what to do",

@@ -1,13 +1,19 @@
 """Run a runbook in an environment. Every run leaves a record, whatever its outcome."""
 
 import argparse
+import os
+from collections.abc import Callable
+from pathlib import Path
 
+from opsbook import files
 from opsbook.cli import carry, common, inputs, plan
 from opsbook.errors import InputError
 from opsbook.flow import allowing, approving, drafts, running
 from opsbook.model.effect import Mode
+from opsbook.model.event import Event
 from opsbook.model.person import Person
 from opsbook.model.plan import Plan
+from opsbook.model.runbook import Runbook
 from opsbook.plan import bind
 from opsbook.run import engine
 from opsbook.settings import Settings
@@ -19,11 +25,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     carry.add_emergency(parser)
     parser.add_argument("--plan", default="", help="run what was planned and approved, by its id")
     inputs.configure_labels(parser)
+    parser.add_argument("--id-file", type=Path, metavar="FILE", help="write the run's id there as soon as it has one")
     parser.add_argument("--check", action="store_true", help="say what it would do, and change nothing")
 
 
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
+    _check_writable(options.id_file)
     wanted, drafted = _drafted(settings, options)
     wishes = engine.Wishes(pause_on_failure=options.pause_on_failure)
     mode, labels = Mode.CHECK if options.check else Mode.LIVE, inputs.labels(options)
@@ -34,9 +42,25 @@ def execute(options: argparse.Namespace) -> int:
     manner = running.Manner(mode, wanted.answers, options.wait, wishes, options.emergency, labels)
 
     def work(person: Person, on_start: running.OnStart) -> running.Finished:
-        return running.run(settings, wanted, drafted, manner, person, on_start)
+        return running.run(settings, wanted, drafted, manner, person, _naming(options.id_file, on_start))
 
     return carry.carry(options, settings, work)
+
+
+def _check_writable(target: Path | None) -> None:
+    if target is not None and (target.is_dir() or not os.access(target.parent, os.W_OK)):
+        raise InputError(f"{target} cannot be written.", "Name a file in a folder that is there. Nothing ran.")
+
+
+def _naming(target: Path | None, on_start: running.OnStart) -> running.OnStart:
+    """Also write the id of the run, for whoever started it: the newest record may be somebody else's."""
+
+    def named(run: str, planned: Plan, runbook: Runbook) -> Callable[[Event], None]:
+        if target is not None:
+            files.write_atomic(target, f"{run}\n".encode())
+        return on_start(run, planned, runbook)
+
+    return named
 
 
 def _drafted(settings: Settings, options: argparse.Namespace) -> tuple[drafts.Request, drafts.Draft]:

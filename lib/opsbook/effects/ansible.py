@@ -264,6 +264,8 @@ def _environment(given: Mapping[str, Any]) -> dict[str, str]:
     config = Path(here.root) / "ansible.cfg"
     if config.is_file():
         found["ANSIBLE_CONFIG"] = str(config)
+    if here.ports is not None:
+        found["OPSBOOK_PORTS"] = str(here.ports)
     if here.vault_password_file:
         found["ANSIBLE_VAULT_PASSWORD_FILE"] = here.vault_password_file
         found |= {"ANSIBLE_ASK_VAULT_PASS": "False"}

@@ -48,7 +48,7 @@ class Here:
 
 
 here = Here()
-"""environment, settings, urls, contacts, hosts, groups, operator, run, mode, sandbox."""
+"""environment, settings, urls, ports, contacts, hosts, groups, operator, run, mode, sandbox, clone."""
 
 
 def done(step: str) -> bool:

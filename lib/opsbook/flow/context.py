@@ -1,6 +1,7 @@
 """What a run and a session both stand on: who works, with which tools and secrets, and what cells see of it."""
 
 import getpass
+import hashlib
 import shutil
 import socket
 import sys
@@ -32,6 +33,8 @@ def context(settings: Settings, environment: Environment, run_id: str, mode: str
         "sandbox": policy.sandbox,
         "settings": policy.settings,
         "urls": policy.urls,
+        "ports": policy.ports,
+        "clone": clone_id(settings.root),
         "contacts": list(policy.contacts),
         "hosts": list(environment.hosts),
         "groups": {name: list(hosts) for name, hosts in environment.groups.items()},
@@ -41,6 +44,11 @@ def context(settings: Settings, environment: Environment, run_id: str, mode: str
         "check_reads": list(settings.check_reads),
         "vault_password_file": str(settings.vault_password_file) if settings.vault_password_file else None,
     }
+
+
+def clone_id(root: Path) -> str:
+    """Tells this copy of the project from any other on this machine: what a service may say that belongs to it."""
+    return hashlib.sha256(str(root).encode()).hexdigest()[:12]
 
 
 def operator() -> str:

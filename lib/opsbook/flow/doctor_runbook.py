@@ -1,11 +1,13 @@
 """Checks of one runbook in one environment: what a run of it would need, or be kept from by."""
 
+import ipaddress
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from opsbook.errors import InputError
+from opsbook.flow import listeners
 from opsbook.flow.doctor_finding import Finding, fine, refused, warning, wrong
 from opsbook.flow.doctor_project import guarded_file, referenced
 from opsbook.flow.drafts import Draft, Request, plan
@@ -155,7 +157,9 @@ def urls(about: Subject) -> Iterator[Finding]:
             parts = urlsplit(url)
             port = parts.port or _PORTS[parts.scheme]
             with socket.create_connection((parts.hostname or "", port), _PATIENCE):
-                good.append(name)
+                strangers = list(_strangers(about, name, url, parts.hostname or "", port))
+            yield from strangers
+            good += [] if strangers else [name]
         except (ValueError, KeyError):
             yield warning(f"service {name}: {url} names no host and port", "Correct urls in environment.yml.")
         except OSError as error:
@@ -163,6 +167,28 @@ def urls(about: Subject) -> Iterator[Finding]:
             yield warning(f"service {name} does not answer at {url}: {why}", "Look whether it should be up.")
     if good or not known:
         yield fine(f"services that answer: {', '.join(good) or 'none is named'}")
+
+
+def _strangers(about: Subject, name: str, url: str, host: str, port: int) -> Iterator[Finding]:
+    """A service of another environment, or another clone, that has the port on this machine."""
+    if about.environment is None or not _is_here(host):
+        return
+    of = about.environment.name
+    hint = f"opsbook env ports {of} --free gives this clone other ports." if about.environment.policy.ports else ""
+    found = listeners.on(port)
+    for each in found or ():
+        if each.folder and not each.is_of(about.settings.root, of):
+            said = f"service {name}: at {url} answers process {each.pid} ({each.name}), which belongs to {each.folder}"
+            yield warning(said, hint or "Correct urls in environment.yml.")
+    if found == [] and about.environment.policy.ports:
+        yield warning(f"service {name}: at {url} answers a process that another user started", hint)
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def locks(about: Subject) -> Iterator[Finding]:

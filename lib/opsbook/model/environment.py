@@ -1,5 +1,6 @@
 """An environment as a value: its policy and its hosts, resolved."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
@@ -80,8 +81,16 @@ class Policy(BaseModel):
         "Host and Group come from the inventory, unless they are here",
         examples=[{"Service": ["arcade"], "Release": {"glob": "releases/*.tar.gz"}}],
     )
+    ports: int | None = Field(
+        None,
+        description="The first port of a block of a hundred on the operator's machine. In texts of urls and settings, "
+        "{ports} and {ports+3} stand for ports of it; a clone can be given another block: opsbook env ports",
+        examples=[18100],
+    )
     urls: dict[str, str] = Field(
-        default_factory=dict, description="Where each service answers", examples=[{"arcade": "http://127.0.0.1:18100"}]
+        default_factory=dict,
+        description="Where each service answers",
+        examples=[{"arcade": "http://127.0.0.1:{ports}"}],
     )
     settings: dict[str, Any] = Field(
         default_factory=dict, description="Values for here.settings", examples=[{"restarts": 0}]
@@ -134,12 +143,49 @@ class Policy(BaseModel):
             raise ValueError("a sandbox is open to everybody: it can be neither protected nor want approvals")
         return self
 
+    @field_validator("ports")
+    @classmethod
+    def _block(cls, value: int | None) -> int | None:
+        return value if value is None else checked_block(value)
+
     @field_validator("secrets")
     @classmethod
     def _references(cls, value: dict[str, str]) -> dict[str, str]:
         for name, reference in value.items():
             check_reference(name, reference)
         return value
+
+
+BLOCK = 100
+"""Ports of one environment. A block begins at a multiple of it, so that two of them never overlap."""
+
+_FIRST_BLOCK, _LAST_BLOCK = 1100, 65400
+
+
+def checked_block(first: int) -> int:
+    """The number itself. Raises ValueError if no block of ports can begin there."""
+    if first % BLOCK or not _FIRST_BLOCK <= first <= _LAST_BLOCK:
+        raise ValueError(f"a block of ports begins at a multiple of {BLOCK} from {_FIRST_BLOCK} to {_LAST_BLOCK}")
+    return first
+
+
+_PORT = re.compile(r"\{ports(?:\+([0-9]{1,9}))?\}")
+_PLACEHOLDER = re.compile(r"\{ports(?![A-Za-z0-9_])[^{}]*\}")
+
+
+def with_ports(text: str, first: int) -> str:
+    """The text with the numbers of its ports. Raises ValueError for a port that the block does not have."""
+
+    def number(found: re.Match[str]) -> str:
+        known = _PORT.fullmatch(found[0])
+        offset = int(known[1] or 0) if known else BLOCK
+        if offset >= BLOCK:
+            raise ValueError(
+                f"{found[0]} is no port of the block of {BLOCK}; there is {{ports}}, {{ports+1}} and so on"
+            )
+        return str(first + offset)
+
+    return _PLACEHOLDER.sub(number, text)
 
 
 def check_reference(name: str, reference: str) -> None:

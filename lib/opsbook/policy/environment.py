@@ -16,6 +16,7 @@ from opsbook.errors import InputError
 from opsbook.files import PlainLoader, parse_yaml
 from opsbook.model.environment import ChoiceRule, Environment, Policy
 from opsbook.model.text import nearest
+from opsbook.policy import ports
 from opsbook.settings import Settings
 
 MOST_HOSTS = 100_000
@@ -63,11 +64,9 @@ def names(settings: Settings) -> list[str]:
 
 def load(settings: Settings, name: str) -> Environment:
     """The environment with its hosts and choices. Raises InputError for an unknown or broken one."""
-    known = names(settings)
-    if name not in known:
-        raise InputError(f"There is no environment {name}.", nearest(name, known))
+    written = load_as_written(settings, name)
     folder = settings.inventories / name
-    policy = _policy(folder / "environment.yml")
+    policy = _with_ports(settings, name, written)
     groups = _groups(folder / "hosts.yml")
     hosts = tuple(sorted({host for members in groups.values() for host in members}))
     return Environment(
@@ -78,6 +77,24 @@ def load(settings: Settings, name: str) -> Environment:
         groups=groups,
         choices=_choices(settings.root, folder / "environment.yml", policy, groups),
     )
+
+
+def load_as_written(settings: Settings, name: str) -> Policy:
+    """The policy as environment.yml has it, whatever ports this clone was given. Raises InputError."""
+    known = names(settings)
+    if name not in known:
+        raise InputError(f"There is no environment {name}.", nearest(name, known))
+    return _policy(settings.inventories / name / "environment.yml")
+
+
+def _with_ports(settings: Settings, name: str, policy: Policy) -> Policy:
+    # What guards an environment is committed; a file of this clone alone changes nothing in it.
+    moved = ports.moved(settings, name) if policy.sandbox and policy.ports is not None else None
+    try:
+        return ports.resolved(policy, moved)
+    except ValueError as error:
+        said = f"{name}/environment.yml: {error}."
+        raise InputError(said, "It is resolved in the texts of urls and settings.") from error
 
 
 def _policy(path: Path) -> Policy:

@@ -15,10 +15,12 @@ _HEADERS = [
 
 
 class RequestMiddleware:
-    """Counts requests, adds security headers, and closes connections in an orderly way when stopping."""
+    """Counts requests, says in headers whose it is and what browsers may do, and ends connections when stopping."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, lifecycle: Lifecycle) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, lifecycle: Lifecycle, environment: str) -> None:
         self._app = app
+        # Whoever asks by a port can tell that it is this environment's instance that has it.
+        self._headers = [*_HEADERS, (b"arcade-environment", environment.encode())] if environment else _HEADERS
         self._metrics = metrics
         self._lifecycle = lifecycle
 
@@ -32,7 +34,7 @@ class RequestMiddleware:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 self._metrics.requests.labels(method, str(message["status"])).inc()
-                message["headers"] = [*message["headers"], *_HEADERS, *self._farewell()]
+                message["headers"] = [*message["headers"], *self._headers, *self._farewell()]
             await send(message)
 
         with self._metrics.in_flight.track_inprogress():

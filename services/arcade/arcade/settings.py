@@ -28,6 +28,7 @@ class Settings:
     drain_seconds: float
     messages_folder: Path | None
     messages_quota: int
+    environment: str
     version: str
 
 
@@ -52,6 +53,7 @@ def read_settings(env: Mapping[str, str] = os.environ) -> Settings:
         drain_seconds=_drain_seconds(env),
         messages_folder=Path(folder) if (folder := env.get("ARCADE_MESSAGES_FOLDER", "")) else None,
         messages_quota=_messages_quota(env),
+        environment=_environment(env),
         version=read_version(),
     )
 
@@ -96,6 +98,13 @@ def _messages_quota(env: Mapping[str, str]) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 15 and int(text) >= MIN_MESSAGES_QUOTA):
         raise SettingsError(f"ARCADE_MESSAGES_QUOTA is {text!r}: {MIN_MESSAGES_QUOTA} bytes or more are needed")
     return int(text)
+
+
+def _environment(env: Mapping[str, str]) -> str:
+    text = env.get("ARCADE_ENVIRONMENT", "")
+    if not (text.isascii() and text.isprintable() and len(text) <= 200):
+        raise SettingsError(f"ARCADE_ENVIRONMENT is {text!r}: up to 200 plain characters are possible")
+    return text
 
 
 def _drain_seconds(env: Mapping[str, str]) -> float:

@@ -137,7 +137,7 @@ def make_app(service: Service) -> Starlette:
         ]
     return Starlette(
         routes=routes,
-        middleware=[Middleware(RequestMiddleware, service.metrics, service.lifecycle)],
+        middleware=[Middleware(RequestMiddleware, service.metrics, service.lifecycle, service.settings.environment)],
         exception_handlers={
             ArcadeError: answer_error,
             HTTPException: answer_http_error,

@@ -35,6 +35,13 @@ def test_health_version_and_readiness(arcade: ArcadeProcess) -> None:
     assert (ready.status_code, ready.json()) == (200, {"status": "ready", "checks": checks})
 
 
+def test_every_answer_says_which_environment_it_belongs_to(start: Start, migrated_env: Env) -> None:
+    named = start({**migrated_env, "ARCADE_ENVIRONMENT": "dev/1a2b3c4d5e6f"})
+    for path in ("/version", "/readyz", "/metrics", "/", "/nowhere"):
+        assert named.client.get(path).headers["arcade-environment"] == "dev/1a2b3c4d5e6f", path
+    assert "arcade-environment" not in start(migrated_env).client.get("/version").headers
+
+
 def test_a_message_is_answered_in_the_shape_of_ao(arcade: ArcadeProcess) -> None:
     answer = arcade.send("Ping", "ann", "hello", [{"name": "k", "value": "v"}])
     assert answer.status_code == 200
