@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from tests.sealed import make
-from tests.unit.test_training import GOOD
+from tests.trained import GOOD
 
 from opsbook import files, settings
 from opsbook.errors import InputError

@@ -89,7 +89,7 @@ def _bash(project: Project, *lines: str) -> "subprocess.CompletedProcess[str]":
         env={**project.environment(), "BIN": str(project.root / "bin")},
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=60 + 60 * len(lines),
         check=False,
     )
 

@@ -6,22 +6,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 
 import pytest
-from tests.run import test_resume
+from tests.run import resumed
+from tests.run.hard import LOCK, RUN, STOP, content, echo, failed, hangs, killed, page
+from tests.run.resumed import assert_whole, did
 from tests.run.terminals import end_all_of, ended, hold, told
-from tests.run.test_resume import assert_whole, did
 
-from tests.conftest import Project, Terminal, assert_all_gone, until
+from tests.conftest import Project, Terminal, until
 
 pytestmark = pytest.mark.slow
 
-RUN = ("run", "page", "-e", "dev")
-LOCK = 'lock: ["{environment}/a"]\n'
-STOP = 'if os.path.exists("stop"):\n    raise ValueError("no luck")'
-FREE = "Nothing is locked.\n"
-IMPORTS = "import os\nfrom opsbook import command, confirm, http, secret\n"
 SWALLOWED = """\
 try:
     http("GET", "http://127.0.0.1:9/")
@@ -58,54 +53,6 @@ while True:
 def _nothing_stays(project: Project) -> Iterator[None]:
     yield
     end_all_of(project)
-
-
-def echo(word: str) -> str:
-    """The code of an effect that leaves a word behind."""
-    return f'command(["sh", "-c", "echo {word} >> done.txt"])'
-
-
-def hangs(word: str) -> str:
-    """The code of an effect that leaves a word behind, and hangs where it is told to."""
-    return f'command(["sh", "-c", "echo {word} >> done.txt; test ! -e hang || exec sleep 300"])'
-
-
-def page(project: Project, *cells: str, undo: str = "", front: str = "", name: str = "page") -> None:
-    """A page with a step for each cell: First, Second, …"""
-    titles = ("First", "Second", "Third", "Fourth")
-    text = "## Steps\n\n" + "\n".join(_step(*step) for step in zip(titles, cells, strict=False))
-    project.page(f"{text}\n## Rollback\n\n{_step('Undo', undo)}" if undo else text, name, front)
-
-
-def _step(title: str, cell: str) -> str:
-    return f"### {title}\n\n```python\n{IMPORTS}{cell}\n```\n"
-
-
-def failed(project: Project) -> str:
-    """The id of a run that failed because of a file that is gone then."""
-    (project.root / "stop").touch()
-    done = project.opsbook(*RUN)
-    assert done.code in (1, 3), done.out + done.err
-    (project.root / "stop").unlink()
-    return project.records()[-1].name
-
-
-def killed(project: Project, *command: str, words: int = 1) -> str:
-    """The id of a run whose runner was killed in the middle of its effects, when so many words were left behind."""
-    (project.root / "hang").touch()
-    process = project.start(*(command or RUN))
-    until(lambda: len(did(project)) == words, "the effect")
-    process.kill()
-    process.communicate()
-    run = project.records()[-1].name
-    assert_all_gone(run)
-    (project.root / "hang").unlink()
-    return run
-
-
-def content(project: Project) -> dict[Path, bytes]:
-    """Every file of the newest record."""
-    return {path: path.read_bytes() for path in project.records()[-1].rglob("*") if path.is_file()}
 
 
 def editor(project: Project, change: str) -> None:
@@ -181,7 +128,7 @@ def test_from_holds_for_the_next_resume_too(project: Project) -> None:
 
 
 def test_a_rollback_that_a_lock_refuses_leaves_the_record_alone(project: Project) -> None:
-    test_resume.page(project)
+    resumed.page(project)
     project.opsbook(*RUN, check=True)
     run, before = project.records()[-1].name, content(project)
     give_back = hold(project)
@@ -195,7 +142,7 @@ def test_a_rollback_that_a_lock_refuses_leaves_the_record_alone(project: Project
 
 
 def test_a_rollback_that_nobody_agrees_to_has_not_begun(project: Project) -> None:
-    test_resume.page(project)
+    resumed.page(project)
     project.opsbook(*RUN, check=True)
     run = project.records()[-1].name
     project.write("playbooks/new.yml", "# new\n")

@@ -6,9 +6,9 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from tests.run.hard import FREE, LOCK, RUN, STOP, content, echo, failed, hangs, killed, page
+from tests.run.resumed import assert_whole, did
 from tests.run.terminals import end_all_of, ended, told
-from tests.run.test_hard_cases import FREE, LOCK, RUN, STOP, content, echo, failed, hangs, killed, page
-from tests.run.test_resume import assert_whole, did
 
 from tests.conftest import POLICY, Project, Result, assert_all_gone, until
 

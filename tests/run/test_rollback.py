@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from tests.run.test_resume import STOP, assert_whole, did, page, stopped
+from tests.run.resumed import STOP, assert_whole, did, page, stopped
 
 from tests.conftest import Project, assert_all_gone, until
 

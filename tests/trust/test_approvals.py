@@ -7,39 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from opsbook.model.approval import Approval
-from opsbook.policy import requests, sign
-from tests.conftest import Project, Result, Terminal, until
+from opsbook.policy import sign
+from tests.conftest import Project, Terminal, until
+from tests.trust.approvals import PROD, RUN, approved, asked, forged, refused, run
 from tests.trust.conftest import PLAIN, Team, allow
 
 pytestmark = pytest.mark.slow
-
-RUN = ("run", "count", "-e", "prod", "--yes")
-PROD = "playbooks/inventories/prod/environment.yml"
-
-
-def asked(team: Team) -> str:
-    """Ann asks for the plan; its id."""
-    return str(
-        json.loads(team.by("ann").opsbook("plan", "count", "-e", "prod", "--request", "--json", check=True).out)["id"]
-    )
-
-
-def approved(team: Team, by: str = "bob") -> str:
-    plan = asked(team)
-    team.by(by).opsbook("approve", plan, "--yes", check=True)
-    return plan
-
-
-def run(team: Team, *arguments: str, by: str = "ann") -> Result:
-    return team.by(by).opsbook(*RUN, *arguments)
-
-
-def refused(done: Result, sentence: str) -> None:
-    assert done.code == 4, f"{done.out}\n{done.err}"
-    said = " ".join((done.out + done.err).split())
-    assert sentence in said, said
-
 
 # -- the good one
 
@@ -136,26 +109,6 @@ def test_who_may_approve(team: Team) -> None:
     team.write(PROD, text)
     team.commit()
     refused(team.by("bob").opsbook("approve", asked(team), "--yes"), "Only carol@example.org may decide that")
-
-
-def forged(team: Team, wanted: str, by: str = "bob", **changes: object) -> Approval:
-    """An approval that bob's key really signed, of other content than `opsbook approve` would give it."""
-    found = requests.find(team.root / ".opsbook", wanted)
-    now = datetime.now(UTC)
-    content = {
-        "id": requests.new_id(),
-        "plan": found.plan.digest,
-        "runbook": "count",
-        "environment": "prod",
-        "decision": "approve",
-        "note": "",
-        "by": "bob@elsewhere",
-        "signed": now.isoformat(),
-        "expires": (now + timedelta(hours=1)).isoformat(),
-    }
-    approval = Approval.model_validate(content | changes)
-    requests.keep(found.folder, approval, sign.sign(team.key(by), sign.APPROVAL, approval.statement()))
-    return approval
 
 
 def test_an_expired_one(team: Team) -> None:

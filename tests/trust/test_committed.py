@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Project
+from tests.trust.approvals import PROD, RUN, approved, asked, refused, run
 from tests.trust.conftest import PLAIN, Team, allow, ok
-from tests.trust.test_approvals import PROD, RUN, approved, asked, refused, run
 
 pytestmark = pytest.mark.slow
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.trust.approvals import PROD, approved, refused, run
 from tests.trust.conftest import PLAIN, Team, make_team
-from tests.trust.test_approvals import PROD, approved, refused, run
 
 pytestmark = pytest.mark.slow
 

@@ -7,8 +7,8 @@ import pytest
 
 from opsbook.policy import requests
 from tests.conftest import until
+from tests.trust.approvals import PROD, RUN, approved, asked, forged, refused, run
 from tests.trust.conftest import PLAIN, Team
-from tests.trust.test_approvals import PROD, RUN, approved, asked, forged, refused, run
 
 pytestmark = pytest.mark.slow
 

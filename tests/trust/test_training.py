@@ -18,8 +18,8 @@ from opsbook.policy import sign
 from opsbook.record import signed_off, trained
 from tests.conftest import Result
 from tests.site.conftest import config
+from tests.trust.approvals import refused
 from tests.trust.conftest import Team, allow, make_team, ok
-from tests.trust.test_approvals import refused
 
 pytestmark = pytest.mark.slow
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tests.unit.test_training import GOOD
+from tests.trained import GOOD
 
 from opsbook import settings
 from opsbook.errors import InputError
