@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.platform import quick
 from tests.platform.conftest import COPIED, ROOT, free, give_back
 
 from tests.conftest import Project, Terminal, assert_all_gone, until
@@ -114,6 +115,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     for name in COPIED:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, root / name)
+    quick.quicken(root)
     made = Fleet(root)
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     hosts = root / "playbooks/inventories/fleet/hosts.yml"
