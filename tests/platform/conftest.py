@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.platform import quick
 
 from opsbook import settings
 from opsbook.flow import ports
@@ -23,6 +24,18 @@ ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("runbooks", "procedures", "playbooks", "services", "lib/arcade_ops", "opsbook.toml", "ansible.cfg")
 PORTS = (0, 3, *range(11, 17))
 """What the platform listens on, from the first port of its block."""
+RELEASES = {"1.0.0": None, "1.1.0": "stock", "1.2.0": "faulty", "1.3.0": "flaky", "1.4.0": "dead"}
+"""The releases that all share, each with the variant it is built from: two good ones, and what breaks when."""
+LONGEST = ("drills", "deploy", "strategies", "check_mode")
+"""test_deploy shows the first deploy there is: no other file that shares the platform may come before it."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, so that no worker is left with one at the end."""
+    here = Path(__file__).parent
+    longest = {here / f"test_{name}.py": number for number, name in enumerate(LONGEST)}
+    order = {item: longest.get(item.path, len(longest) if item.path.parent == here else -1) for item in items}
+    items.sort(key=lambda item: order[item])
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +49,8 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Platform"]:
 def brought_up(root: Path, place: str = "dev") -> Iterator["Platform"]:
     """A copy of this project in `root`, with one of its environments up."""
     copy_project(root)
+    quick.quicken(root)
+    quick.without(root, *quick.SPARE)
     made = Platform(root, free_base(), place)
     made.move_ports()
     try:
@@ -123,6 +138,20 @@ class Platform(Project):
             subprocess.run(command, check=True)
         self.run("build-release", "-p", f"version={version}", "-p", f"source={source}", check=True)
 
+    def have(self, *versions: str) -> None:
+        """Have these releases, whoever needed them first."""
+        for version in versions:
+            if not (self.root / f".opsbook/releases/arcade/{version}.tar.gz").exists():
+                self.build(version, RELEASES[version])
+
+    def serve(self, version: str) -> None:
+        """Have this version serve, and nothing else run, whatever was before."""
+        self.have(version)
+        if self.answered() != {version}:
+            target = {"service": "arcade", "version": version}
+            for name in ("release", "migrate", "revert"):
+                self.playbook(name, **target)
+
     def deploy(self, version: str) -> Any:
         return self.run("deploy-service", "-p", f"version={version}")
 
@@ -149,10 +178,17 @@ class Platform(Project):
 
     def versions(self) -> set[str]:
         """What the service answers, asked several times."""
+        answers = self.answered()
+        assert None not in answers, answers
+        return {str(each) for each in answers}
+
+    def answered(self) -> set[str | None]:
+        """The same where nothing may serve: None stands for that."""
         import httpx
 
         with httpx.Client(timeout=60, trust_env=False) as client:
-            return {client.get(f"{self.url}/version").json()["version"] for _ in range(9)}
+            answers = [client.get(f"{self.url}/version") for _ in range(9)]
+        return {each.json()["version"] if each.is_success else None for each in answers}
 
     @contextmanager
     def load(self, rate: int = 200) -> Iterator[dict[str, Any]]:

@@ -21,9 +21,8 @@ from tests.platform.test_fleet import Fleet, fleet  # noqa: F401  (a fixture)
 
 @pytest.fixture(scope="module")
 def deployed(platform: Platform) -> Platform:
-    platform.build(VERSIONS[0])
-    platform.build(VERSIONS[1], "stock")
-    assert platform.deploy(VERSIONS[0]).code == 0
+    platform.have(*VERSIONS)
+    platform.serve(VERSIONS[0])
     return platform
 
 

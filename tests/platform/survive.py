@@ -12,7 +12,7 @@ from tests.platform.conftest import Platform
 
 from tests.conftest import Project, assert_all_gone
 
-VERSIONS = ("6.4.0", "6.5.0")
+VERSIONS = ("1.0.0", "1.1.0")
 """No part of an address: one is put for the other in what is compared."""
 WATCH = ("-p", "canary_percent=50", "-p", "watch_for=8s")
 """Enough for a verdict with nobody there but the watch itself."""

@@ -17,9 +17,7 @@ NASTY = ["{{ lookup('pipe','id') }}", "$(id)", "'; rm -rf /", "two\nlines", '"><
 @pytest.fixture(scope="module")
 def deployed(platform: Platform) -> Platform:
     """Three releases built, the first one deployed."""
-    platform.build("1.0.0")
-    platform.build("1.1.0", "stock")
-    platform.build("1.2.0", "faulty")
+    platform.have("1.0.0", "1.1.0", "1.2.0")
     assert platform.deploy("1.0.0").code == 0
     return platform
 
@@ -29,8 +27,8 @@ def test_the_first_deploy(deployed: Platform) -> None:
 
 
 def test_a_rolling_deploy_loses_no_request(deployed: Platform) -> None:
-    deployed.deploy("1.0.0")
-    with deployed.load() as seen:
+    deployed.serve("1.0.0")
+    with deployed.load(rate=80) as seen:
         result = deployed.deploy("1.1.0")
     assert result.code == 0, result.out
     assert seen["failed"] == 0, seen
@@ -40,7 +38,7 @@ def test_a_rolling_deploy_loses_no_request(deployed: Platform) -> None:
 
 
 def test_a_broken_release_rolls_back(deployed: Platform) -> None:
-    deployed.deploy("1.1.0")
+    deployed.serve("1.1.0")
     result = deployed.deploy("1.2.0")
     told = deployed.summary()
     assert result.code == 1, result.out
@@ -60,7 +58,7 @@ def test_a_broken_release_rolls_back(deployed: Platform) -> None:
 
 
 def test_the_same_deploy_twice_changes_nothing(deployed: Platform) -> None:
-    deployed.deploy("1.1.0")
+    deployed.serve("1.1.0")
     deployed.deploy("1.1.0")
     told = deployed.summary()
     assert told["outcome"] == "succeeded"
@@ -75,7 +73,6 @@ def test_platform_up_twice_changes_nothing(deployed: Platform) -> None:
 
 
 def test_health_reads_only(deployed: Platform) -> None:
-    deployed.deploy("1.0.0")
     deployed.run("service-health", check=True)
     told = deployed.summary()
     assert not any(effect["changes"] for effect in told["effects"])
@@ -84,7 +81,7 @@ def test_health_reads_only(deployed: Platform) -> None:
 
 
 def test_rollback_service(deployed: Platform) -> None:
-    deployed.deploy("1.1.0")
+    deployed.serve("1.1.0")
     deployed.run("rollback-service", "-p", "version=1.0.0", check=True)
     assert deployed.versions() == {"1.0.0"}
 
@@ -122,60 +119,82 @@ def test_a_release_that_does_not_exist(deployed: Platform) -> None:
     assert len(deployed.records()) == before
 
 
-@pytest.mark.parametrize("text", NASTY)
-def test_values_arrive_as_plain_text(deployed: Platform, text: str) -> None:
-    """In a playbook, in a message handler, in the record: what was typed, and nothing of it obeyed."""
-    deployed.write(
-        "playbooks/echo.yml",
-        """\
-        - name: Echo
-          hosts: app[0]
-          gather_facts: false
-          tasks:
-            - name: Write it down
-              ansible.builtin.copy:
-                content: "{{ text }}"
-                dest: "{{ project_root }}/written"
-                mode: "0600"
-            - name: Pass it to a program
-              ansible.builtin.command:
-                argv: [printf, "%s", "{{ text }}"]
-              register: passed
-              changed_when: false
-        """,
-    )
-    deployed.page(
-        """\
-        ## Parameters
+ECHO = """\
+- name: Echo
+  hosts: app[0]
+  gather_facts: false
+  tasks:
+    - name: Write it down
+      ansible.builtin.copy:
+        content: "{{ %(name)s }}"
+        dest: "{{ project_root }}/written-%(name)s"
+        mode: "0600"
+    - name: Pass it to a program
+      ansible.builtin.command:
+        argv: [printf, "%%s", "{{ %(name)s }}"]
+      register: passed
+      changed_when: false
+"""
+TEXTS = """
+    ## Parameters
 
-        ```python tags=["parameters"]
-        text: str
-        ```
+    ```python tags=["parameters"]
+    a: str
+    b: str
+    c: str
+    d: str
+    e: str
+    ```
 
-        ## Steps
+    ## Steps
 
-        ### Everywhere
+    ### Everywhere
 
-        ```python
-        from opsbook import command, here, http, playbook
-        playbook("echo.yml", vars={"text": text})
-        assert command(["printf", "%s", text]).stdout == text
+    ```python
+    from opsbook import command, here, http, playbook
+    given = {"a": a, "b": b, "c": c, "d": d, "e": e}
+    playbook("echo.yml", vars=given)
+    for name, text in given.items():
+        assert command(["printf", "%s", text], key=name).stdout == text
         message = {"Action": "Ping", "From": "test", "Data": text, "Tags": {"Name": text}}
-        answer = http("POST", here.url("arcade") + "/messages", json=message, expect=200)
+        answer = http("POST", here.url("arcade") + "/messages", json=message, expect=200, key=f"ping {name}")
         print(answer.text)
-        ```
-        """
-    )
-    deployed.run("page", "-p", f"text={text}", check=True)
-    assert (deployed.root / "written").read_text() == text
-    record = deployed.records()[-1]
-    (event,) = [e for e in deployed.events() if e["type"] == "run-started"]
-    assert event["data"]["parameters"] == {"text": text}
-    book = json.loads((record / "runbook.ipynb").read_text())
-    assert book["metadata"]["papermill"]["parameters"] == {"text": text}
-    (output,) = [e for e in deployed.events() if e["type"] == "output"]
-    assert json.loads(output["data"]["output"]["text"])["Output"] is not None
-    assert "uid=" not in (record / "journal.jsonl").read_text()
+    ```
+"""
+
+
+@pytest.fixture(scope="module")
+def given(deployed: Platform) -> dict[str, str]:
+    """A run with each of the texts as a parameter, in a playbook, a message handler and the record."""
+    texts = dict(zip("abcde", NASTY, strict=True))
+    deployed.write("playbooks/echo.yml", "".join(ECHO % {"name": name} for name in texts))
+    deployed.page(TEXTS)
+    values = [argument for name, text in texts.items() for argument in ("-p", f"{name}={text}")]
+    deployed.run("page", *values, check=True)
+    return texts
+
+
+@pytest.fixture(scope="module")
+def told(deployed: Platform, given: dict[str, str]) -> Path:
+    """The record of that run."""
+    return deployed.records()[-1]
+
+
+@pytest.mark.parametrize("name", "abcde")
+def test_values_arrive_as_plain_text(deployed: Platform, given: dict[str, str], told: Path, name: str) -> None:
+    """In a playbook, in a message handler, in the record: what was typed, and nothing of it obeyed."""
+    assert (deployed.root / f"written-{name}").read_text() == given[name]
+    journal = (told / "journal.jsonl").read_text()
+    events = [json.loads(line) for line in journal.splitlines()]
+    (event,) = [e for e in events if e["type"] == "run-started"]
+    assert event["data"]["parameters"] == given
+    book = json.loads((told / "runbook.ipynb").read_text())
+    assert book["metadata"]["papermill"]["parameters"] == given
+    said = "".join(e["data"]["output"]["text"] for e in events if e["type"] == "output")
+    answers = [json.loads(line) for line in said.splitlines()]
+    assert len(answers) == len(given)
+    assert answers["abcde".index(name)]["Output"] is not None
+    assert "uid=" not in journal
 
 
 def test_a_session_in_a_notebook(deployed: Platform) -> None:

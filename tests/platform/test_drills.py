@@ -45,10 +45,9 @@ CASES = {
 
 @pytest.fixture(scope="module")
 def training(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """The training platform with a release deployed."""
+    """The training platform with a release that serves."""
     with brought_up(tmp_path_factory.mktemp("training") / "project", "training") as made:
-        made.build(VERSION)
-        made.run("deploy-service", "-p", f"version={VERSION}", check=True)
+        made.serve(VERSION)
         yield made
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.platform import quick
 from tests.platform.conftest import COPIED, ROOT, free, give_back
 
 from opsbook import settings
@@ -118,6 +119,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     for name in COPIED:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, root / name)
+    quick.quicken(root)
     made = Fleet(root)
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     blocks = range(23100 + 1000 * worker, 24100 + 1000 * worker, 100)

@@ -9,10 +9,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
+from tests.platform import quick
 from tests.platform.conftest import COPIED, ROOT, Platform, free_base
 
 from tests.conftest import assert_all_gone, until
@@ -83,6 +85,7 @@ def test_as_whoever_runs_the_tests(tmp_path: Path) -> None:
     home = tmp_path / "home"
     root = copied(home)
     home.chmod(0o700)
+    quick.without(root, *quick.SPARE)
     platform = Platform(root, free_base())
     platform.env["HOME"] = str(home)
     platform.move_ports()
@@ -115,14 +118,27 @@ class Another(Platform):
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """A folder that anybody can pass. Those of pytest are closed for others, and every session of it sees to that."""
+    """A folder that anybody can pass."""
+    with open_place() as made:
+        yield made
+
+
+@contextmanager
+def open_place() -> Iterator[Path]:
+    """The same. Those of pytest are closed for others, and every session of it sees to that."""
     with tempfile.TemporaryDirectory(prefix="opsbook-users-") as made:
         Path(made).chmod(0o755)
         yield Path(made)
 
 
-@pytest.fixture
-def others_python(place: Path) -> Path:
+@pytest.fixture(scope="module")
+def others_python() -> Iterator[Path]:
+    """The same for all tests: to copy everything takes long."""
+    with open_place() as made:
+        yield interpreter(made)
+
+
+def interpreter(place: Path) -> Path:
     """An interpreter that anybody can run, with everything that is installed here."""
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     base = Path("/usr/bin") / version
@@ -149,6 +165,7 @@ def others_python(place: Path) -> Path:
 def test_as_an_ordinary_user(place: Path, others_python: Path) -> None:
     home = place / "home"
     root = copied(home)
+    quick.without(root, *quick.SPARE)
     platform = Another(root, free_base(), others_python)
     platform.move_ports()
     for path in (home, *home.rglob("*")):
