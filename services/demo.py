@@ -3,7 +3,8 @@
     python services/demo.py            run it; exit 0 only if everything ended as it should
     python services/demo.py --clean    stop and remove everything it made
 
-Everything happens through the command line, as a person would do it.
+Everything happens through the command line, as a person would do it. When another clone on this machine has the
+ports of the environment dev, this one is given other ones first.
 """
 
 import hashlib
@@ -15,17 +16,20 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import variants
 
 ROOT = Path(__file__).resolve().parent.parent
-URL = "http://127.0.0.1:18100"
 OPSBOOK = [sys.executable, "-m", "opsbook.cli.main"]
 SOURCES = ROOT / ".opsbook" / "demo"
 RUNS = SOURCES / "runs"
 """Ids of the demo's own runs: only their records are removed by --clean."""
+BEFORE = SOURCES / "ports-before"
+"""What `opsbook env ports` is given by --clean: there only if the demo has taken other ports."""
+MOST_MOVES = 5
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,15 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where the service answers, and what it says which environment it belongs to."""
+
+    first: int
+    url: str
+    mark: str
+
+
+@dataclass(frozen=True)
 class Ran:
     """How it ended. `lost` counts failed requests of the load; None without load."""
 
@@ -46,6 +59,7 @@ class Ran:
     run: str
     outcome: str
     seconds: float
+    reason: str = ""
     requests: int | None = None
     lost: int | None = None
 
@@ -60,14 +74,51 @@ def main(arguments: list[str]) -> int:
         return clean()
     started = time.monotonic()
     versions = sources()
-    ran: list[Ran] = []
-    for step in steps(versions):
-        print(f"\n━━ {step.title}", flush=True)
-        ran.append(run(step))
+    first, *others = steps(versions)
+    place, up = brought_up(first)
+    ran = [up]
+    for step in others:
         if not ran[-1].good:
             break
-    report(ran, versions, time.monotonic() - started)
+        print(f"\n━━ {step.title}", flush=True)
+        ran.append(run(step, place))
+    report(ran, versions, place, time.monotonic() - started)
     return 0 if all(each.good for each in ran) and len(ran) == len(steps(versions)) else 1
+
+
+def brought_up(step: Step) -> tuple[Place, Ran]:
+    """The platform, on ports that nobody else has. Somebody may be faster: then on the next ones that are free."""
+    for _ in range(MOST_MOVES):
+        place = free_place()
+        print(f"\n━━ {step.title}, on the ports from {place.first} on", flush=True)
+        ran = run(step, place)
+        if ran.good or "opsbook env ports" not in ran.reason:
+            break
+        give_back(ran)
+    return place, ran
+
+
+def give_back(ran: Ran) -> None:
+    """Give back what the run has locked, which started nothing: somebody took its ports after it had looked."""
+    command = [*OPSBOOK, "locks", "--json"]
+    locks = json.loads(subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout)
+    for target in (lock["target"] for lock in locks if lock["run"] == ran.run):
+        subprocess.run([*OPSBOOK, "unlock", target, "--reason", "its ports were taken"], cwd=ROOT, check=True)
+
+
+def free_place() -> Place:
+    """The ports of dev if nobody else listens there, otherwise others that this clone is given."""
+    before = block()
+    now = block("--free")
+    if now["first"] != before["first"] and not BEFORE.exists():
+        BEFORE.write_text(str(before["first"]) if before["moved"] else "--reset", encoding="utf-8")
+    return Place(now["first"], now["urls"]["arcade"], f"dev/{now['clone']}")
+
+
+def block(*options: str) -> dict[str, Any]:
+    """What `opsbook env ports dev` says."""
+    command = [*OPSBOOK, "env", "ports", "dev", *options, "--json"]
+    return dict(json.loads(subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout))
 
 
 def sources() -> dict[str, Path]:
@@ -104,41 +155,43 @@ def steps(versions: dict[str, Path]) -> list[Step]:
     ]
 
 
-def run(step: Step) -> Ran:
+def run(step: Step, place: Place | None = None) -> Ran:
     """One run through the command line, shown as it goes on."""
-    command = [*OPSBOOK, "run", *step.arguments, "-e", "dev", "--yes"]
-    if not step.under_load:
-        subprocess.run(command, cwd=ROOT, check=False)
-        return told(step)
-    with load() as result:
-        subprocess.run(command, cwd=ROOT, check=False)
-    ended = told(step)
-    return Ran(step, ended.run, ended.outcome, ended.seconds, result["requests"], result["failed"])
+    if not step.under_load or place is None:
+        return carried_out(step)
+    with load(place) as result:
+        ended = carried_out(step)
+    return replace(ended, requests=result["requests"], lost=result["failed"])
 
 
-def told(step: Step) -> Ran:
-    """What the newest record says."""
-    output = subprocess.run(
-        [*OPSBOOK, "records", "list", "--limit", "1", "--json"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    newest = json.loads(output.stdout)
-    if not newest or newest[0]["runbook"] != step.arguments[0]:
-        return Ran(step, "—", "did not start", 0.0)
+def carried_out(step: Step) -> Ran:
+    """What became of the run that this command started, whatever else goes on here."""
+    with tempfile.TemporaryDirectory() as folder:
+        name = Path(folder) / "run"
+        command = [*OPSBOOK, "run", *step.arguments, "-e", "dev", "--yes", "--id-file", str(name)]
+        subprocess.run(command, cwd=ROOT, check=False)
+        run_id = name.read_text(encoding="utf-8").strip() if name.exists() else ""
+    return told(step, run_id) if run_id else Ran(step, "—", "did not start", 0.0)
+
+
+def told(step: Step, run_id: str) -> Ran:
+    """What the record of a run says."""
     with RUNS.open("a", encoding="utf-8") as known:
-        known.write(f"{newest[0]['run']}\n")
-    return Ran(step, newest[0]["run"], newest[0]["outcome"], newest[0]["seconds"] or 0.0)
+        known.write(f"{run_id}\n")
+    command = [*OPSBOOK, "records", "show", run_id, "--json"]
+    said = json.loads(subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout)
+    return Ran(step, run_id, said["outcome"], said["seconds"] or 0.0, said["reason"] or "")
 
 
 @contextmanager
-def load() -> Iterator[dict[str, int]]:
+def load(place: Place) -> Iterator[dict[str, int]]:
     """Players: requests all the time, eight at once. Their count is there when this is left."""
     result: dict[str, int] = {}
     with tempfile.TemporaryDirectory() as folder:
         stop = Path(folder) / "stop"
-        command = [sys.executable, str(ROOT / "services" / "load.py"), "--url", URL, "--seconds", "120"]
-        players = subprocess.Popen(
-            [*command, "--workers", "8", "--stop-file", str(stop)], stdout=subprocess.PIPE, text=True
-        )
+        command = [sys.executable, str(ROOT / "services" / "load.py"), "--url", place.url, "--seconds", "600"]
+        command += ["--environment", place.mark, "--workers", "8", "--stop-file", str(stop)]
+        players = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         try:
             yield result
         finally:
@@ -147,7 +200,7 @@ def load() -> Iterator[dict[str, int]]:
             result.update(json.loads(output))
 
 
-def report(ran: list[Ran], versions: dict[str, Path], seconds: float) -> None:
+def report(ran: list[Ran], versions: dict[str, Path], place: Place, seconds: float) -> None:
     """What happened, where everything is, what to try next."""
     print(f"\n━━ The demo took {seconds:.0f} s\n")
     for each in ran:
@@ -157,7 +210,7 @@ def report(ran: list[Ran], versions: dict[str, Path], seconds: float) -> None:
         print(f"      {each.run}")
     first = next(iter(versions))
     print(f"""
-  The service answers at   {URL}
+  The service answers at   {place.url}
   The records lie in       records/
 
   Try next:
@@ -177,6 +230,8 @@ def clean() -> int:
     if not ended.good:
         print("The platform could not be taken down; nothing else was removed.", file=sys.stderr)
         return 1
+    if BEFORE.exists():
+        block(BEFORE.read_text(encoding="utf-8"))
     for run_id in RUNS.read_text(encoding="utf-8").split():
         for folder in ROOT.glob(f"records/*/*/{run_id}"):
             shutil.rmtree(folder)

@@ -64,7 +64,8 @@ def taken(port: int, address: str = "127.0.0.1") -> Iterator[subprocess.Popen[by
     """Somebody else has the port: a web server, under a name without a path of this machine."""
     command = ["python3", "-m", "http.server", "--bind", address, str(port)]
     with tempfile.TemporaryDirectory() as folder:
-        server = subprocess.Popen(command, executable=sys.executable, cwd=folder, stderr=subprocess.DEVNULL)
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        server = subprocess.Popen(command, executable=sys.executable, cwd=folder, **quiet)
         try:
             until(lambda: not free(port, address), f"port {port} of {address}")
             yield server
@@ -136,7 +137,8 @@ def training(made: Platform) -> None:
     recorder.run("deploy-service", "-p", f"version={GOOD}")
     for drill, case in CASES.items():
         (runbook,) = front(drill)["drill"]["solved_by"]
-        run = begin(made, drill, par="120s")
+        # Long enough for a slow machine, and for what is tried in vain.
+        run = begin(made, drill, par="20m")
         waiting(made, run)
         in_vain(recorder, drill)
         mend = recorder.run(runbook, *case.given)
