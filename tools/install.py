@@ -21,7 +21,7 @@ ELSEWHERE = ("PIP_CONSTRAINT", "PIP_PREFIX", "PIP_REQUIREMENT", "PIP_TARGET", "P
 """Settings of whoever calls that would install something else, or in another place."""
 
 
-def main(arguments):
+def main(arguments: "list[str]") -> int:
     """Install what the lock files say into the environment; the exit code."""
     problem = missing(sys.version_info[:2])
     if problem:
@@ -43,7 +43,7 @@ def main(arguments):
     return 0
 
 
-def missing(version):
+def missing(version: "tuple[int, int]") -> "str | None":
     """What this Python, of this version, lacks: a sentence on what to type, or nothing."""
     if version < OLDEST:
         wanted, found = (".".join(str(number) for number in each) for each in (OLDEST, version))
@@ -56,7 +56,7 @@ def missing(version):
     return None
 
 
-def run(*command):
+def run(*command: "str | Path") -> int:
     """Run a command without the caller's settings of where packages go; its exit code."""
     environment = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
     environment["PIP_USER"] = "0"
@@ -66,7 +66,7 @@ def run(*command):
     return done.returncode
 
 
-def refuse(sentence):
+def refuse(sentence: str) -> int:
     print(sentence, file=sys.stderr)
     return 1
 

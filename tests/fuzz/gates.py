@@ -123,7 +123,6 @@ async def play(folder: Path, actions: Iterable[Action], last: bytes, mode: Mode,
         past=past,
         context={"environment": "dev"},
         mode=mode,
-        sandbox=True,
         steps={"one"},
         retry_unknown=not present,
     )

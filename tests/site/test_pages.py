@@ -213,7 +213,7 @@ def test_times_are_measured_from_runs_that_went_well() -> None:
     assert "usually 10 s" in page(found)
 
 
-def run(outcome: str, days: int, seconds: float = 5.0, **more: str) -> Run:
+def run(outcome: str, days: int, seconds: float = 5.0, **more: object) -> Run:
     told = {
         **{"run": f"2026-deploy-it-{days}", "runbook": "deploy-it", "title": "Deploy it", "environment": "dev"},
         **{"operator": "ann@host", "outcome": outcome, "reason": "it is so", "seconds": seconds, **more},

@@ -166,10 +166,11 @@ def test_every_door_lets_through_what_no_rule_forbids(team: Team) -> None:
     team.write("playbooks/inventories/dev/environment.yml", "sandbox: true\n")
     team.page(PAGE, "page", f"rollback: none\n{DRILL}lock: ['{{environment}}/app']\n")
     team.commit("A page")
-    for count, (name, door) in enumerate(DOORS.items(), 1):
+    for name, door in DOORS.items():
         done = door(team)
-        until(lambda count=count: len(team.counted()) == count, f"{name}: {done}", 20)
-        until(lambda: not json.loads(team.opsbook("locks", "--json").out), f"{name}: no lock", 20)
+        until(team.counted, f"{name}: {done}")
+        until(lambda: not json.loads(team.opsbook("locks", "--json").out), f"{name} gives its lock back")
+        (team.root / "counted").unlink()
 
 
 def test_labels_of_a_drill_and_of_papermill_are_in_their_records(team: Team) -> None:
