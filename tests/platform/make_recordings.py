@@ -64,8 +64,8 @@ def taken(port: int, address: str = "127.0.0.1") -> Iterator[subprocess.Popen[by
     """Somebody else has the port: a web server, under a name without a path of this machine."""
     command = ["python3", "-m", "http.server", "--bind", address, str(port)]
     with tempfile.TemporaryDirectory() as folder:
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        server = subprocess.Popen(command, executable=sys.executable, cwd=folder, **quiet)
+        null = subprocess.DEVNULL
+        server = subprocess.Popen(command, executable=sys.executable, cwd=folder, stdout=null, stderr=null)
         try:
             until(lambda: not free(port, address), f"port {port} of {address}")
             yield server

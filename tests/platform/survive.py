@@ -103,7 +103,7 @@ def round_trip(platform: Platform, strategy: str) -> None:
 def settled(platform: Platform) -> dict[str, Any]:
     """What a deploy leaves, without which colour it is: versions, pools, what runs, what is current."""
     traffic = platform.traffic()
-    colours = {}
+    colours: dict[str, Any] = {}
     for instance in traffic["instances"]:
         try:
             serves = httpx.get(f"{instance['url']}/version", timeout=60, trust_env=False).json()["version"]

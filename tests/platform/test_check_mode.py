@@ -28,8 +28,8 @@ from opsbook.flow import ports
 pytestmark = pytest.mark.slow
 
 FIRST = ("platform-up", "build", "release", "migrate", "switch")
-OLD: dict[str, object] = {"service": "arcade", "version": "8.0.0"}
-NEW: dict[str, object] = {"service": "arcade", "version": "8.1.0", "source": ".opsbook/sources/next"}
+OLD: dict[str, Any] = {"service": "arcade", "version": "8.0.0"}
+NEW: dict[str, Any] = {"service": "arcade", "version": "8.1.0", "source": ".opsbook/sources/next"}
 """The next version has a migration that the one before does not have."""
 
 WAIT = "Wait until the instance is ready on the version"
@@ -89,7 +89,7 @@ class Checked(Platform):
     _known: dict[str, object] | None = None
     """Its state, until something is done to it."""
 
-    def ask(self, name: str, *options: str, inventory: str = "dev", **values: object) -> Told:
+    def ask(self, name: str, *options: str, inventory: str = "dev", **values: Any) -> Told:
         given = [argument for key, value in values.items() for argument in ("-e", f"{key}={value}")]
         program = str(Path(sys.executable).parent / "ansible-playbook")
         done = subprocess.run(
@@ -115,7 +115,7 @@ class Checked(Platform):
         """A check that succeeds, changes nothing, and shows what would change."""
         return self.foresee_each({name: (name, values)})[name]
 
-    def foresee_each(self, asked: dict[str, tuple[str, dict[str, object]]]) -> dict[str, Told]:
+    def foresee_each(self, asked: dict[str, tuple[str, dict[str, Any]]]) -> dict[str, Told]:
         """Several checks at once: none can disturb another."""
         before = self._known or self.state()
         with ThreadPoolExecutor(3) as executor:
@@ -131,7 +131,7 @@ class Checked(Platform):
         assert self._known == before, list(asked)
         return told
 
-    def do(self, name: str, **values: object) -> Told:
+    def do(self, name: str, **values: Any) -> Told:
         self._known = None
         told = self.ask(name, **values)
         assert told.code == 0, told.text

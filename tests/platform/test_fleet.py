@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from tests.platform.conftest import COPIED, ROOT, free, give_back
 
 from opsbook import settings
 from opsbook.flow import ports
-from tests.conftest import Project, Terminal, assert_all_gone, until
+from tests.conftest import Project, Result, Terminal, assert_all_gone, until
 
 pytestmark = [
     pytest.mark.slow,
@@ -77,8 +76,8 @@ class Fleet(Project):
         """Whether the SSH server of a host listens."""
         return not free(self.port, f"127.0.0.{number + 1}")
 
-    def run(self, runbook: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        return self.opsbook("run", runbook, "-e", "fleet", *arguments)  # type: ignore[return-value]
+    def run(self, runbook: str, *arguments: str) -> Result:
+        return self.opsbook("run", runbook, "-e", "fleet", *arguments)
 
     def file(self, host: str, name: str) -> Path:
         return self.root / ".opsbook/env/fleet/hosts" / host / "www" / name

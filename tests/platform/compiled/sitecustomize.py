@@ -18,10 +18,10 @@ def _compiled(pathname: str, source: bytes) -> CodeType:
     key = hashlib.sha256(source).hexdigest()
     path = f"{_folder}/{sys.implementation.cache_tag}-{key}"
     with contextlib.suppress(OSError), open(path, "rb") as file:  # noqa: PTH123  (pathlib takes longer than this saves)
-        return marshal.loads(file.read())  # type: ignore[no-any-return]
+        return marshal.loads(file.read())
     code = _compile(pathname, source)
     _keep(path, marshal.dumps(code))
-    return code  # type: ignore[no-any-return]
+    return code
 
 
 def _keep(path: str, data: bytes) -> None:
