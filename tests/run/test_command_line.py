@@ -16,6 +16,8 @@ ALONE = """\
 import importlib, os, sys
 import pydantic, yaml
 import opsbook.cli.main
+
+pytestmark = pytest.mark.slow
 failed = []
 for name in sys.argv[1:]:
     pid = os.fork()

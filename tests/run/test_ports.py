@@ -16,6 +16,8 @@ from opsbook.flow import doctor_runbook
 from opsbook.flow.drafts import Request
 from tests.conftest import Project, until
 
+pytestmark = pytest.mark.slow
+
 POLICY = 'title: Development\nsandbox: true\nports: {first}\nurls: {{arcade: "http://127.0.0.1:{{ports}}/"}}\n'
 
 
