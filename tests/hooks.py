@@ -1,6 +1,7 @@
 """What pytest does besides: it says which files take long, and in CI lets no test be left out."""
 
 import os
+import signal
 from collections import Counter
 from collections.abc import Generator, Iterable
 from typing import TypeVar
@@ -22,6 +23,12 @@ def seconds(reports: Iterable[object]) -> Counter[str]:
             # Floats are fine: a counter adds whatever can be added.
             taken[report.nodeid.partition("::")[0]] += report.duration  # type: ignore[assignment]
     return taken
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C reach what tests start, also where pytest runs in the background of a shell, which ignores it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(trylast=True)
