@@ -68,8 +68,7 @@ def test_a_run_that_failed_its_lock_and_its_rollback(project: Project) -> None:
     assert not (project.root / "file").exists()
 
     told = json.loads(project.opsbook("status", "--json").out)
-    assert [(each["run"], each["outcome"]) for each in told["ended"]][:1] == [(failed, "rolled-back")]
-    assert {each["outcome"] for each in told["ended"]} == {"rolled-back", "refused"}
+    assert [(each["run"], each["outcome"]) for each in told["ended"]] == [(failed, "rolled-back")]
     assert f"{failed}, " in project.opsbook("status").out
 
 

@@ -183,13 +183,13 @@ def under_way(settings: Settings) -> list[Now]:
 
 
 def ended_since(settings: Settings, since: datetime) -> list[Ended]:
-    """Runs that ended since then, however, the last to end first; those that are under way still are left out."""
+    """Runs that ended since then, however, the last to end first. One that was refused never began, and is left out."""
     holding = {held.run for held in lock.holders(settings.state)}
     found = []
     for record in itertools.islice(store.records(settings.records), _LATEST):
         if record.state == "sealed" and record.id not in holding and _sealed(record) >= since.timestamp():
             told = record.glance()
-            if told["ended"] and told["outcome"] != Outcome.WAITING:
+            if told["ended"] and told["outcome"] not in (Outcome.WAITING, Outcome.REFUSED):
                 found.append(_ended(record, told))
     return sorted(found, key=lambda each: each.ended, reverse=True)
 
