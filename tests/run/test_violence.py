@@ -1,5 +1,6 @@
 """What happens when things break: the right outcome, a sentence that names the step, nothing left behind."""
 
+import json
 import os
 import signal
 import textwrap
@@ -147,7 +148,8 @@ def test_a_rollback_that_fails_keeps_the_lock(project: Project) -> None:
     refused = project.opsbook("run", "page", "-e", "dev")
     assert refused.code == 4
     assert "dev/web is locked by" in refused.out
-    assert project.summary()["outcome"] == "refused"
+    told = project.opsbook("records", "show", project.records()[-1].name, "--json", check=True)
+    assert json.loads(told.out)["outcome"] == "refused"
     assert project.opsbook("records", "verify", "--all").code == 0
     project.opsbook("unlock", "dev/web", "--reason", "looked at it", check=True)
     assert project.opsbook("locks", check=True).out == "Nothing is locked.\n"
