@@ -385,7 +385,7 @@ def test_the_card_of_a_page_says_when_it_was_last_drilled(trainees: Team) -> Non
     def last_drill(name: str) -> list[str]:
         ok(trainees.opsbook("site", "build"))
         page = (trainees.root / f"site/runbooks/{name}.html").read_text()
-        return re.findall(r"<dt>last drill</dt><dd[^>]*>(.*?)</dd>", page)
+        return re.findall(r"<dt[^>]*>last drill</dt> <dd[^>]*>(.*?)</dd>", page)
 
     (shown,) = last_drill("count")
     assert re.match(r"mended in [\d.]+ s, par 2m 00s, .*2\d{3}-.* in dev$", shown), shown
