@@ -12,12 +12,12 @@ import opsbook
 from opsbook.cli.main import COMMANDS
 from tests.conftest import Project, Result
 
+pytestmark = pytest.mark.slow
+
 ALONE = """\
 import importlib, os, sys
 import pydantic, yaml
 import opsbook.cli.main
-
-pytestmark = pytest.mark.slow
 failed = []
 for name in sys.argv[1:]:
     pid = os.fork()
