@@ -11,8 +11,8 @@ import pytest
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 _FILES = 10
-_ROOT = "only root can be"
-"""Why a test needs root: to act as somebody else."""
+_ROOT = "only root can"
+"""Why a test needs root: to act as somebody else, or to mount a file system."""
 
 
 def seconds(reports: Iterable[object]) -> Counter[str]:
