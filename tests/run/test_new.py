@@ -11,7 +11,7 @@ import pytest
 from opsbook.cli import main
 from opsbook.model.front import Kind
 from opsbook.settings import Settings
-from opsbook.source import catalog
+from opsbook.source import catalog, checks
 from tests.conftest import Project
 
 KINDS = get_args(Kind)
@@ -25,7 +25,7 @@ def test_every_kind_is_good_from_the_start(project: Project) -> None:
     for kind in KINDS:
         for options in ([f"a-{kind}"], [f"by-hand-{kind}", "--procedure"]):
             assert main.main(["--project", str(project.root), "new", *options, "--kind", kind]) == 0
-    assert [str(problem) for problem in catalog.check(settings(project), [])] == []
+    assert [str(problem) for problem in checks.check(settings(project), [])] == []
     found = {entry.name: entry for entry in catalog.entries(settings(project))}
     for kind in KINDS:
         assert found[f"a-{kind}"].front.kind == found[f"by-hand-{kind}"].front.kind == kind
@@ -49,7 +49,7 @@ def test_titles_and_owners_may_hold_anything(project: Project, title: str, owner
     project.opsbook("new", "page", "--title", f"  {title}\n", "--owner", owner, check=True)
     page = catalog.load(settings(project), "page")
     assert (page.front.title, page.front.owner) == (title, owner)
-    assert [str(problem) for problem in catalog.check(settings(project), [])] == []
+    assert [str(problem) for problem in checks.check(settings(project), [])] == []
 
 
 def test_the_owner_is_who_git_says(project: Project) -> None:

@@ -8,7 +8,7 @@ import pytest
 from opsbook.errors import InputError
 from opsbook.model.front import split
 from opsbook.settings import Settings
-from opsbook.source import catalog
+from opsbook.source import catalog, checks
 
 BODY = "# Good\n\n## Steps\n\n### One\nDo it.\n"
 GOOD = "---\ntitle: Good\nkind: maintenance\nowner: team\nreviewed: 2026-11-20\n---\n\n" + BODY
@@ -23,7 +23,7 @@ def settings(tmp_path: Path) -> Settings:
 
 def _problems(settings: Settings) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for problem in catalog.check(settings, []):
+    for problem in checks.check(settings, []):
         if not problem.warning:
             found.setdefault(Path(problem.path).name, []).append(f"{problem.line} {problem.code} {problem.message}")
     return found

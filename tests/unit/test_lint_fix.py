@@ -7,7 +7,7 @@ import pytest
 
 from opsbook.errors import InputError
 from opsbook.settings import Settings
-from opsbook.source import catalog, fix, notebook
+from opsbook.source import checks, fix, notebook
 from tests.conftest import Project
 
 PAGE = """\
@@ -102,18 +102,18 @@ def put(settings: Settings, data: bytes, name: str = "page") -> Path:
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 def test_only_what_it_names_changes(settings: Settings, end: str, mark: str) -> None:
     path = put(settings, (mark + PAGE.replace("\n", end)).encode())
-    done = catalog.correct(settings, [])
+    done = checks.correct(settings, [])
     assert path.read_bytes().decode() == mark + FIXED.replace("\n", end)
     assert sorted(fix.code for fix in done["runbooks/page.md"]) == [
         "D002", "D002", "D003", "F002", "F002", "F003", "F005", "S003",
     ]  # fmt: skip
-    assert catalog.correct(settings, []) == {}
+    assert checks.correct(settings, []) == {}
 
 
 def test_mixed_line_ends_stay_mixed(settings: Settings) -> None:
     text = "---\r\nTitle: A\nkind: Check\r\n---\n\n# A\r\n\n## Steps\r\nDo.\n"
     path = put(settings, text.encode())
-    catalog.correct(settings, [])
+    checks.correct(settings, [])
     assert path.read_bytes().decode() == text.replace("Title", "title").replace("Check", "check")
 
 
@@ -121,7 +121,7 @@ def test_mode_and_links_stay(settings: Settings) -> None:
     path = put(settings, b"---\nTitle: A\n---\n", "real")
     path.chmod(0o600)
     (settings.runbooks / "link.md").symlink_to("real.md")
-    catalog.correct(settings, ["link"])
+    checks.correct(settings, ["link"])
     assert (settings.runbooks / "link.md").is_symlink()
     assert path.read_bytes() == b"---\ntitle: A\n---\n"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -133,9 +133,9 @@ def test_only_the_named_page_is_written(settings: Settings) -> None:
     two = put(settings, b"---\nTitle: A\n---\n", "two")
     good = put(settings, b"---\ntitle: A\n---\n", "good")
     before = good.stat()
-    assert list(catalog.correct(settings, ["one"])) == ["runbooks/one.md"]
+    assert list(checks.correct(settings, ["one"])) == ["runbooks/one.md"]
     assert two.read_bytes() == b"---\nTitle: A\n---\n"
-    catalog.correct(settings, ["good"])
+    checks.correct(settings, ["good"])
     assert good.stat() == before
 
 
@@ -156,21 +156,21 @@ def test_only_the_named_page_is_written(settings: Settings) -> None:
 )
 def test_what_takes_a_person_is_left_to_one(settings: Settings, text: str) -> None:
     path = put(settings, text.encode())
-    assert catalog.correct(settings, []) == {}
+    assert checks.correct(settings, []) == {}
     assert path.read_bytes() == text.encode()
 
 
 def test_what_cannot_be_read_is_left_alone(settings: Settings) -> None:
     put(settings, b"---\nTitle: \xff\n---\n")
     (settings.runbooks / "gone.md").symlink_to("nowhere.md")
-    assert catalog.correct(settings, []) == {}
+    assert checks.correct(settings, []) == {}
 
 
 def test_a_page_that_cannot_be_written(settings: Settings) -> None:
     # No name is left for the file beside it that becomes the new page.
     path = put(settings, b"---\nTitle: A\n---\n", "x" * 250)
     with pytest.raises(InputError, match="cannot be written"):
-        catalog.correct(settings, [])
+        checks.correct(settings, [])
     assert path.read_bytes() == b"---\nTitle: A\n---\n"
     assert [path] == list(settings.runbooks.iterdir())
 

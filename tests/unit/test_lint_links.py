@@ -26,7 +26,7 @@ def settings(tmp_path: Path) -> Settings:
 
 def said(settings: Settings, text: str, front: str = "", body: str = BODY) -> list[str]:
     (settings.root / "runbooks/page.md").write_text(FRONT.format(front) + body + text)
-    return [f"{p.line}:{p.column} {p.code} {p.message}" for p in catalog.check(settings, ["page"])]
+    return [f"{p.line}:{p.column} {p.code} {p.message}" for p in checks.check(settings, ["page"])]
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def alerts(settings: Settings, text: str, name: str = "alerts/team/x.yaml") -> l
     path = settings.root / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
-    return [str(problem) for problem in catalog.check(settings, [])]
+    return [str(problem) for problem in checks.check(settings, [])]
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_a_runbook_url_that_leads_to_a_document(settings: Settings, url: str) ->
 def test_a_runbook_url_that_leads_nowhere(settings: Settings) -> None:
     place = "alerts/team/x.yaml:9:1 L005 the runbook_url of Down leads to othr, which is no document."
     assert alerts(settings, RULES.format("https://x/othr/")) == [f"{place} Did you mean other?"]
-    assert catalog.check(settings, ["other"]) == []
+    assert checks.check(settings, ["other"]) == []
 
 
 def test_rules_of_the_operator_and_of_several_documents(settings: Settings) -> None:
@@ -190,6 +190,6 @@ def test_only_the_named_path_is_checked(settings: Settings, monkeypatch: pytest.
     monkeypatch.chdir(settings.root)
     (settings.root / "runbooks/bad.md").write_text("# B\n\n## Steps\n```python\nx = (\n```\n")
     (settings.root / "procedures/other.md").write_text(FRONT.format("") + BODY)
-    assert catalog.check(settings, ["procedures/by-hand.md"]) == []
-    (found,) = catalog.check(settings, ["runbooks/other.md"])
+    assert checks.check(settings, ["procedures/by-hand.md"]) == []
+    (found,) = checks.check(settings, ["runbooks/other.md"])
     assert (found.code, found.path) == ("D005", "runbooks/other.md")

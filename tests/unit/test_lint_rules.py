@@ -10,7 +10,7 @@ import pytest
 
 from opsbook.cli import main
 from opsbook.settings import Settings
-from opsbook.source import catalog, reference
+from opsbook.source import checks, reference
 from opsbook.source.lint import FAMILIES, RULES, Rule
 from opsbook.source.problem import Problem
 from opsbook.source.rules.base import Example
@@ -52,7 +52,7 @@ def page(name: str, text: str) -> str:
 
 
 def found(root: Path, example: Example) -> list[Problem]:
-    return catalog.check(written(root, example), [])
+    return checks.check(written(root, example), [])
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
@@ -70,14 +70,14 @@ def test_the_good_example_is_all_good(tmp_path: Path, rule: Rule) -> None:
 @pytest.mark.parametrize("rule", [rule for rule in RULES if rule.fix], ids=lambda rule: rule.code)
 def test_what_is_fixable_can_be_fixed(tmp_path: Path, rule: Rule) -> None:
     settings = written(tmp_path, rule.bad)
-    catalog.correct(settings, [])
-    assert [problem for problem in catalog.check(settings, []) if problem.code == rule.code] == []
+    checks.correct(settings, [])
+    assert [problem for problem in checks.check(settings, []) if problem.code == rule.code] == []
 
 
 def test_what_is_not_said_to_be_fixable_stays_as_it_is(tmp_path: Path) -> None:
     for rule in RULES:
         if not rule.fix:
-            assert catalog.correct(written(tmp_path / rule.code, rule.bad), []) == {}, rule.code
+            assert checks.correct(written(tmp_path / rule.code, rule.bad), []) == {}, rule.code
 
 
 @pytest.mark.parametrize("rule", [rule for rule in RULES if isinstance(rule.bad, str)], ids=lambda rule: rule.code)
@@ -87,7 +87,7 @@ def test_without_front_matter_customs_are_warnings(tmp_path: Path, rule: Rule) -
     (tmp_path / "procedures").mkdir()
     (tmp_path / "procedures/bare.md").write_text(bare + "\n", encoding="utf-8")
     firm = {rule.code for rule in RULES if not (rule.soft or rule.warning)}
-    problems = catalog.check(Settings(tmp_path, tmp_path / "records", tmp_path / ".opsbook"), [])
+    problems = checks.check(Settings(tmp_path, tmp_path / "records", tmp_path / ".opsbook"), [])
     assert {problem.code for problem in problems if not problem.warning} <= firm
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from opsbook.settings import Settings
-from opsbook.source import checks, documents, lint
+from opsbook.source import documents, lint, surroundings
 
 pytestmark = pytest.mark.slow
 
@@ -37,7 +37,7 @@ def test_the_same_as_one_by_one(tmp_path: Path) -> None:
 
 def test_every_problem_is_found(tmp_path: Path) -> None:
     settings = project(tmp_path, 260)
-    found, problems = checks.readable(settings)
+    found, problems = surroundings.readable(settings)
     assert [runbook.name for runbook in found] == [f"page-{n:03}" for n in range(260) if n != 100]
     places = [(problem.path, problem.code) for problem in problems]
     dead = [(f"runbooks/page-{n:03}.md", "L002") for n in range(7, 260, 50)]

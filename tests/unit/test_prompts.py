@@ -9,7 +9,7 @@ from opsbook.flow import doctor_prompts, doctor_runbook
 from opsbook.flow.doctor_finding import Level
 from opsbook.flow.drafts import Request
 from opsbook.settings import Settings
-from opsbook.source import catalog
+from opsbook.source import checks
 
 PAGE = """\
 ---
@@ -49,7 +49,7 @@ def project(root: Path, call: str = 'playbook("site.yml")', **files: str) -> Set
 
 def found(settings: Settings) -> list[tuple[str, bool]]:
     """Texts of the rule, each with whether it is a warning."""
-    return [(each.message, each.warning) for each in catalog.check(settings, []) if each.code == "C011"]
+    return [(each.message, each.warning) for each in checks.check(settings, []) if each.code == "C011"]
 
 
 WHO = "- hosts: all\n  vars_prompt:\n    - name: who\n      prompt: Who are you\n"

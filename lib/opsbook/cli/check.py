@@ -11,7 +11,7 @@ from opsbook.cli.text import say
 from opsbook.errors import InputError
 from opsbook.model.text import nearest
 from opsbook.settings import Settings
-from opsbook.source import catalog, checks, reference
+from opsbook.source import checks, reference
 from opsbook.source.lint import RULES
 
 
@@ -36,7 +36,7 @@ def execute(options: argparse.Namespace) -> int:
         return _freshness(settings, {path.stem for path in chosen}, as_json=form == "json")
     if options.fix:
         _fix(settings, options.runbook, sys.stdout if form == "text" else sys.stderr)
-    problems = catalog.check(settings, options.runbook)
+    problems = checks.check(settings, options.runbook)
     errors = sum(not problem.warning for problem in problems)
     if form != "text":
         text = check_formats.FORMATS[form](problems, _prefix(settings.root))
@@ -74,7 +74,7 @@ def _explain(code: str) -> int:
 
 
 def _fix(settings: Settings, names: list[str], to: TextIO) -> None:
-    for path, fixes in catalog.correct(settings, names).items():
+    for path, fixes in checks.correct(settings, names).items():
         for fix in fixes:
             say(f"fixed {path}:{fix.line} {fix.code} {fix.text}", to=to)
 

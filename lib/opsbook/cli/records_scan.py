@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 from opsbook.cli import common
 from opsbook.cli.text import say
-from opsbook.flow import scanning
+from opsbook.flow import known_secrets, scanning
 from opsbook.policy import environment
 from opsbook.record import store
 
@@ -27,7 +27,7 @@ def add_environments(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
     chosen = [store.find(settings.records, options.run)] if options.run else list(store.records(settings.records))
-    known = scanning.redactor(settings, options.environment or environment.names(settings))
+    known = known_secrets.redactor(settings, options.environment or environment.names(settings))
     found = list(scanning.scan(settings, chosen, known, move=options.quarantine))
     if options.json:
         common.print_json([asdict(each) for each in found])

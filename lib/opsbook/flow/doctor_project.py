@@ -10,7 +10,7 @@ from opsbook.policy import environment as policies
 from opsbook.policy import lock
 from opsbook.record import store
 from opsbook.settings import Settings
-from opsbook.source import catalog
+from opsbook.source import catalog, checks
 
 
 def environments(settings: Settings) -> Iterator[Finding]:
@@ -30,7 +30,7 @@ def environments(settings: Settings) -> Iterator[Finding]:
 
 def documents(settings: Settings) -> Iterator[Finding]:
     """Every document lints without errors."""
-    problems = catalog.check(settings, [])
+    problems = checks.check(settings, [])
     errors = sum(not problem.warning for problem in problems)
     pages = _count(len(catalog.paths(settings)), "document")
     if errors:

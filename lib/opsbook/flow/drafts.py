@@ -19,6 +19,9 @@ from opsbook.policy import environment as environments
 from opsbook.settings import Settings
 from opsbook.source import catalog
 
+RELIED_ON = "relied-on.json"
+"""File of a record: every file its plan relied on, with its SHA-256."""
+
 _CFG = "ansible.cfg"
 
 

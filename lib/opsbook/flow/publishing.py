@@ -16,7 +16,7 @@ from opsbook.publish import facts, site
 from opsbook.publish.facts import Facts, Run
 from opsbook.publish.lists import Severity, Sources
 from opsbook.settings import Settings
-from opsbook.source import checks, trees
+from opsbook.source import surroundings, trees
 
 ASSETS = site.ASSETS
 SCRIPTS, STYLES = (tuple(f"{ASSETS}/{name}" for name in names) for names in (site.SCRIPTS, site.STYLES))
@@ -92,7 +92,7 @@ def gather(settings: Settings, name: str, runbooks: tuple[Runbook, ...], *, trai
 
 def _runbooks(settings: Settings) -> tuple[Runbook, ...]:
     """Every document. Raises InputError with file and line for each problem that a reader would stumble over."""
-    found, problems = checks.readable(settings)
+    found, problems = surroundings.readable(settings)
     if wrong := [str(problem) for problem in problems if not problem.warning]:
         raise InputError(wrong, "Correct these, then build again.")
     return tuple(found)

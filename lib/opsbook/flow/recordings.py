@@ -8,11 +8,11 @@ from opsbook import files
 from opsbook.errors import InputError
 from opsbook.flow.context import context
 from opsbook.flow.drafts import plan, planned_draft
+from opsbook.flow.known_secrets import redactor
 from opsbook.flow.made_of import made_of
 from opsbook.flow.replaying import Replayed, replay
 from opsbook.flow.resuming import Stopped, stopped
 from opsbook.flow.sameness import changes_since, relied_on_then
-from opsbook.flow.scanning import redactor
 from opsbook.model.recording import Recording
 from opsbook.model.redact import Redactor
 from opsbook.model.runbook import Runbook

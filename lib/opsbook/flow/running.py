@@ -15,7 +15,7 @@ from opsbook import files
 from opsbook.errors import InputError, NoRoom, OpsbookError, Refused
 from opsbook.flow.allowing import Wanted, allowing, check_start, needed
 from opsbook.flow.context import context, operator, vault
-from opsbook.flow.drafts import Draft, Request, plan, relied_on
+from opsbook.flow.drafts import RELIED_ON, Draft, Request, plan, relied_on
 from opsbook.flow.locking import acquire
 from opsbook.flow.signing import sealer
 from opsbook.model.effect import Mode
@@ -42,9 +42,6 @@ from opsbook.source import names
 
 _TRIES, _PAUSE = 200, 0.01
 """How often, and seconds between, a record is tried to be taken that only readers look at."""
-
-RELIED_ON = "relied-on.json"
-"""File of a record: every file its plan relied on, with its SHA-256."""
 
 DECISIONS = {
     "failed": tuple(Choice),

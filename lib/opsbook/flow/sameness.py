@@ -5,9 +5,8 @@ from collections.abc import Iterator, Mapping
 from pydantic import TypeAdapter
 
 from opsbook.errors import InputError
-from opsbook.flow.drafts import relied_on
+from opsbook.flow.drafts import RELIED_ON, relied_on
 from opsbook.flow.edits import original
-from opsbook.flow.running import RELIED_ON
 from opsbook.model.differ import changes_of, lines_of, narrowed, told
 from opsbook.model.environment import Environment
 from opsbook.model.plan import Plan

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from opsbook import files
 from opsbook.errors import InputError, OpsbookError
-from opsbook.flow.context import operator, vault
+from opsbook.flow.context import operator
+from opsbook.flow.known_secrets import knowing
 from opsbook.model.redact import Redactor
-from opsbook.policy import environment as environments
 from opsbook.record import journal, logbook, seal, store
 from opsbook.settings import Settings
 
@@ -22,26 +22,6 @@ class Scanned:
     run: str
     files: tuple[str, ...]
     quarantined: bool = False
-
-
-def redactor(settings: Settings, names: Iterable[str]) -> Redactor:
-    """Knows every secret of these environments. Raises InputError with everything that cannot be had."""
-    return _knowing(settings, {name: {} for name in names}, {})
-
-
-def _knowing(settings: Settings, wanted: Mapping[str, Mapping[str, str]], typed: Mapping[str, str]) -> Redactor:
-    """Knows the secrets of environments, and of these references in each of them; `typed` are values by name."""
-    found = Redactor()
-    problems: list[str] = []
-    for name, references in wanted.items():
-        try:
-            vault(settings, environments.load(settings, name), references, typed, found)
-        except InputError as error:
-            problems += error.problems
-    if problems:
-        hint = "What is not known is not found. Name the environments whose secrets you can read: -e ENV."
-        raise InputError(problems, hint)
-    return found
 
 
 def references(record: store.Record) -> dict[str, str]:
@@ -88,7 +68,7 @@ def restore(
     if not reason.strip():
         raise InputError("The reason is empty.", "Say why nothing can be done with it any more: --reason WHY.")
     own = str(record.glance()["environment"] or "")
-    known = _knowing(settings, {**{name: {} for name in names}, own: references(record)}, typed)
+    known = knowing(settings, {**{name: {} for name in names}, own: references(record)}, typed)
     if found := seal.scan(record.folder, known):
         said = f"{record.id} still holds a secret as it is today, in {', '.join(found)}."
         raise InputError(said, "Change that secret first: whoever read the record knows it.")

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from opsbook import files
-from opsbook.errors import InputError
-from opsbook.record import store, trained
-from opsbook.record.trained import TRAINING
+from opsbook.model.effect import canonical
+from opsbook.record import store
 
 REVIEWS = "reviews"
+TRAINING = "training"
+"""Folders below the records."""
 
 LARGEST = 1024 * 1024
 """Bytes. Nobody writes more about a run."""
@@ -79,10 +80,8 @@ def _same(first: Path, second: Path) -> bool:
 def _is_of(path: Path, run: str, seal: str) -> bool:
     """Whether a file says something of this run, as it is sealed now."""
     try:
-        if path.parent.name == TRAINING:
-            found = trained.read(path)
-            return (found.run, found.seal) == (run, seal)
-        told = json.loads(path.read_bytes())
-        return isinstance(told, dict) and (told.get("run"), told.get("seal")) == (run, seal)
-    except (OSError, InputError, ValueError, RecursionError):
+        data = path.read_bytes()
+        told = json.loads(data)
+        return isinstance(told, dict) and (told.get("run"), told.get("seal")) == (run, seal) and data == canonical(told)
+    except (OSError, TypeError, ValueError, RecursionError):
         return False

@@ -11,9 +11,7 @@ from opsbook.errors import InputError
 from opsbook.model.effect import canonical
 from opsbook.model.text import nearest
 from opsbook.model.training import Drilled
-
-TRAINING = "training"
-"""Folder below the records: a sealed record does not change, so what a drill was worth lies beside it."""
+from opsbook.record.beside import TRAINING
 
 _DRILLED = TypeAdapter(Drilled)
 

@@ -1,7 +1,6 @@
 """The documents of a project, by name."""
 
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,12 +9,10 @@ from opsbook.model.front import FrontMatter
 from opsbook.model.runbook import Runbook
 from opsbook.model.text import nearest
 from opsbook.settings import Settings
-from opsbook.source import checks, documents, front, training_plan
-from opsbook.source.checks import correct
+from opsbook.source import documents, front
 from opsbook.source.documents import paths, usable
-from opsbook.source.problem import Problem
 
-__all__ = ["Entry", "check", "correct", "entries", "find", "load", "paths", "usable"]
+__all__ = ["Entry", "entries", "find", "load", "paths", "usable"]
 
 
 @dataclass(frozen=True)
@@ -47,17 +44,6 @@ def _entry(path: Path, root: Path) -> Entry | None:
     matter, _ = front.parse(text, str(path))
     heading = next((line[2:].strip() for line in text.split("\n") if line.startswith("# ")), "")
     return Entry(path.stem, path.relative_to(root), matter, matter.title or heading or path.stem)
-
-
-def check(settings: Settings, names: Sequence[str]) -> list[Problem]:
-    """Every problem of the named documents; if none is named, of all, the alert rules and the training plan.
-
-    A name may also be a path. Raises InputError.
-    """
-    problems = checks.check(settings, names)
-    if names or not training_plan.exists(settings):
-        return problems
-    return sorted([*problems, *training_plan.problems(settings, entries(settings))])
 
 
 def find(settings: Settings, name: str) -> Path:

@@ -7,51 +7,37 @@ import contextlib
 import os
 import stat
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from opsbook.errors import InputError
 from opsbook.files import write_atomic
-from opsbook.model.runbook import Runbook
 from opsbook.model.text import nearest
 from opsbook.settings import Settings
-from opsbook.source import alerts, documents, fix, lint
+from opsbook.source import catalog, documents, fix, lint, surroundings, training_plan
 from opsbook.source.fix import Fix
 from opsbook.source.problem import Problem
-from opsbook.source.rules.alerts import urls
 
 _ROUNDS = 5
 """A fix may show what could not be seen before it: keys of front matter that was none."""
 
 
 def check(settings: Settings, names: Sequence[str]) -> list[Problem]:
-    """Every problem of the named documents, sorted by place; if none is named, of all and of the alert rules.
+    """Every problem of the named documents, sorted by place; if none is named, of all, the alert rules and the plan.
 
-    A name may also be a path, from where the caller is or from the project's root. Raises InputError.
+    The plan is that of training. A name may also be a path, from where the caller is or from the project's root.
+    Raises InputError.
     """
     chosen = chosen_by(settings, names)
-    known, broken = _known(settings)
+    known, broken = surroundings.known(settings)
     problems = [] if names else broken
-    problems += _duplicates(settings, chosen)
+    problems += surroundings.duplicates(settings, chosen)
     for _, wrong in documents.every(chosen, settings.root, known):
         problems += wrong
+    if not names and training_plan.exists(settings):
+        problems += training_plan.problems(settings, catalog.entries(settings))
     return sorted(set(problems))
-
-
-def readable(settings: Settings) -> tuple[list[Runbook], list[Problem]]:
-    """Every document that can be read, and what a reader would stumble over: a page need not be fit to run."""
-    known, problems = _known(settings)
-    there = documents.paths(settings)
-    problems += _duplicates(settings, there)
-    found = []
-    for runbook, wrong in documents.every(there, settings.root, known, lint.READERS):
-        problems += wrong
-        found += [runbook] if runbook else []
-    return found, sorted(set(problems))
 
 
 def correct(settings: Settings, names: Sequence[str]) -> dict[str, list[Fix]]:
@@ -59,7 +45,7 @@ def correct(settings: Settings, names: Sequence[str]) -> dict[str, list[Fix]]:
 
     Raises InputError where a document cannot be written.
     """
-    known, _ = _known(settings)
+    known, _ = surroundings.known(settings)
     done: dict[str, list[Fix]] = {}
     for path in chosen_by(settings, names):
         for _ in range(_ROUNDS):
@@ -116,7 +102,7 @@ def _meant(root: Path, name: str, index: _Index) -> list[Path]:
         found = [index.by_place[place] for place in places if place in index.by_place]
         if found or any(_left_out(place, root) for place in places):
             return found[:1]
-        if any(_exists(place) for place in places):
+        if any(surroundings.exists(place) for place in places):
             raise InputError(f"{name} is no document.", "Documents are files NAME.md in runbooks/ and procedures/.")
     stem = Path(name).stem
     if stem not in index.by_name:
@@ -131,43 +117,6 @@ def _place(path: Path) -> Path:
 
 def _left_out(path: Path, root: Path) -> bool:
     inside = path.relative_to(root) if path.is_relative_to(root) else Path()
-    return inside.parts[:1] in (("runbooks",), ("procedures",)) and documents.hidden(inside) and _exists(path)
-
-
-def _duplicates(settings: Settings, chosen: Iterable[Path]) -> list[Problem]:
-    """Every name that two documents have, if one of them is among the chosen."""
-    by_name = defaultdict(list)
-    for path in documents.paths(settings):
-        by_name[path.stem].append(path)
-    problems = []
-    for name in {path.stem for path in chosen}:
-        first, *others = (path.relative_to(settings.root) for path in by_name[name])
-        text = f"the name {name} is already taken by {first}"
-        problems += [Problem(str(other), 1, 1, "D005", text) for other in others]
-    return problems
-
-
-def _known(settings: Settings) -> tuple[lint.Known, list[Problem]]:
-    """Everything a rule may ask for, and what is wrong with the alert rules."""
-    names = frozenset(path.stem for path in documents.paths(settings))
-    rules, broken = alerts.read(settings.root)
-    known = replace(
-        documents.known(settings),
-        documents=names,
-        alerts=None if rules is None or broken else frozenset(alert.name for alert in rules),
-        exists=partial(_below, settings.root),
-        today=datetime.now(UTC).date(),
+    return (
+        inside.parts[:1] in (("runbooks",), ("procedures",)) and documents.hidden(inside) and surroundings.exists(path)
     )
-    return known, broken + list(urls(rules or (), names))
-
-
-def _below(root: Path, path: str) -> bool:
-    return _exists(root / path)
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:
-        # A name longer than any can be.
-        return False
