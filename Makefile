@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help install demo clean-demo test fast coverage lint lock upgrade wheel bench soak recordings
+.PHONY: help install demo clean-demo test fast coverage lint lock upgrade reference wheel bench soak recordings
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -51,6 +51,9 @@ lock: $(VENV)/ready  ## renew the lock files after a change of pyproject.toml; v
 
 upgrade: $(VENV)/ready  ## renew the lock files with the newest version of everything
 	$(BIN)/python tools/lock.py --upgrade
+
+reference: $(VENV)/ready  ## write docs/reference and docs/lint.md anew, from the code
+	@$(BIN)/python -m tools.reference
 
 wheel: $(VENV)/ready-for-demo  ## build dist/opsbook-VERSION.whl, and constraints.txt with the versions that were tested
 	@$(BIN)/python tools/wheel.py

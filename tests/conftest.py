@@ -268,7 +268,7 @@ def left_of(run: str) -> list[psutil.Process]:
     keepers = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if "opsbook.run.keeper" in process.cmdline() and run in process.cmdline():
+            if "opsbook.core.engine.process.keeper" in process.cmdline() and run in process.cmdline():
                 keepers.append(process)
     return [*processes_of(run), *keepers]
 

@@ -17,13 +17,13 @@ from types import ModuleType
 from typing import Any
 
 _ELSEWHERE = (
-    "opsbook.effects",
-    "opsbook.mkdocs_plugin",
-    "opsbook.papermill_engine",
-    "opsbook.run.keeper",
-    "opsbook.run.lab_server",
-    "opsbook.run.vault",
-    "opsbook.testing",
+    "opsbook.core.effects",
+    "opsbook.integrations.mkdocs",
+    "opsbook.integrations.papermill",
+    "opsbook.core.engine.process.keeper",
+    "opsbook.lab.jupyter_server",
+    "opsbook.core.engine.vault",
+    "opsbook.integrations.pytest",
 )
 """What runs in other processes than the command's."""
 
@@ -33,7 +33,7 @@ _SITE = (
     "material.plugins.search.plugin",
     "mkdocs.commands.build",
     "mkdocs.contrib.search",
-    "opsbook.mkdocs_plugin",
+    "opsbook.integrations.mkdocs",
     "pygments.formatters.html",
     "pymdownx.inlinehilite",
     "pymdownx.quotes",

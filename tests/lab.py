@@ -26,7 +26,7 @@ class Opened:
         assert "address" in self.told, line
         self.address = str(self.told["address"])
         self.base = self.address.partition("/lab/")[0]
-        server = next(p for p in self.processes() if "opsbook.run.lab_server" in p.cmdline())
+        server = next(p for p in self.processes() if "opsbook.lab.jupyter_server" in p.cmdline())
         self.server = server
         self.folder = Path(server.environ()["JUPYTER_DATA_DIR"]).parent
 

@@ -5,8 +5,8 @@ import secrets
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from opsbook.model.redact import Redactor
-from opsbook.record import journal, seal, store, summary
+from opsbook.core.model.redact import Redactor
+from opsbook.core.record import journal, seal, store, summary
 from tests.conftest import Project
 
 

@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from opsbook.cli.main import main
-from opsbook.record import journal
+from opsbook.core.record import journal
 
 
 def stop_after(number: int) -> None:

@@ -1,6 +1,6 @@
 """A training record of a drill that went well."""
 
-from opsbook.model.training import Drilled, Feedback
+from opsbook.training.training import Drilled, Feedback
 
 GOOD = Drilled(
     kind="training",

@@ -3,12 +3,12 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from opsbook.effects.ansible import PlaybookResult
-    from opsbook.effects.basic import ask, attach, confirm, done, here, note, secret, value, wait_until
-    from opsbook.effects.http import Response, http
-    from opsbook.effects.playbook import playbook
-    from opsbook.effects.shell import command
-    from opsbook.effects.team import effect
+    from opsbook.core.effects.ansible import PlaybookResult
+    from opsbook.core.effects.basic import ask, attach, confirm, done, here, note, secret, value, wait_until
+    from opsbook.core.effects.http import Response, http
+    from opsbook.core.effects.playbook import playbook
+    from opsbook.core.effects.shell import command
+    from opsbook.core.effects.team import effect
     from opsbook.errors import EffectFailed
 
 __version__ = "0.1.0"
@@ -23,7 +23,7 @@ _HOMES = {
     "shell": ("command",),
     "team": ("effect",),
 }
-_HOME = {name: f"opsbook.effects.{home}" for home, names in _HOMES.items() for name in names}
+_HOME = {name: f"opsbook.core.effects.{home}" for home, names in _HOMES.items() for name in names}
 _HOME["EffectFailed"] = "opsbook.errors"
 
 __all__ = [

@@ -8,8 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from statistics import median
 
-from opsbook.model.redact import Redactor
-from opsbook.record.journal import Journal
+from opsbook.core.model.redact import Redactor
+from opsbook.core.record.journal import Journal
 from tests.bench import measure, pages, project
 from tests.bench.measure import Measured, Pair
 from tests.bench.report import Row

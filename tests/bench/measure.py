@@ -76,7 +76,7 @@ class _Memory(threading.Thread):
         if process.pid == self._root.pid:
             return "runner"
         words = " ".join(process.cmdline())
-        for name, sign in (("kernel", "opsbook.effects.boot"), ("kernel", "ipykernel"), ("keeper", "run.keeper")):
+        for name, sign in (("kernel", "opsbook.core.effects.boot"), ("kernel", "ipykernel"), ("keeper", "run.keeper")):
             if sign in words:
                 return name
         return "others"

@@ -9,20 +9,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from opsbook.model.effect import Mode
-from opsbook.model.event import Data, Event
-from opsbook.model.past import Past
-from opsbook.model.person import Answer, Question
-from opsbook.model.redact import Redactor
-from opsbook.model.runbook import Role
-from opsbook.record import journal
-from opsbook.run import frames, marks
-from opsbook.run.desk import Desk
-from opsbook.run.gate import Gate
-from opsbook.run.memory import Memory
-from opsbook.run.place import Place
-from opsbook.run.questions import Questions
-from opsbook.run.secrets import Vault
+from opsbook.core.engine import marks
+from opsbook.core.engine.desk import Desk
+from opsbook.core.engine.gate import Gate
+from opsbook.core.engine.memory import Memory
+from opsbook.core.engine.place import Place
+from opsbook.core.engine.process import frames
+from opsbook.core.engine.questions import Questions
+from opsbook.core.engine.secrets import Vault
+from opsbook.core.model.effect import Mode
+from opsbook.core.model.event import Data, Event
+from opsbook.core.model.past import Past
+from opsbook.core.model.person import Answer, Question
+from opsbook.core.model.redact import Redactor
+from opsbook.core.model.runbook import Role
+from opsbook.core.record import journal
 
 PATIENCE = 120.0
 """Seconds after which a gate that has not answered hangs."""
@@ -184,7 +185,7 @@ class Kernel:
                     await self.wait()
 
     def _enter(self, role: Role | None) -> None:
-        """As run/cells.py does before a cell."""
+        """As core/engine/cells.py does before a cell."""
         self._cells += 1
         cell = f"step-{self._cells}/1"
         before = self._outcome.past.before(cell)

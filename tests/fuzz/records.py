@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from opsbook.model.redact import Redactor
-from opsbook.record import journal, seal, store, summary
+from opsbook.core.model.redact import Redactor
+from opsbook.core.record import journal, seal, store, summary
 
 RUN = "20261120T181203Z-deploy-service-7f3k"
 LOST = "lost"

@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opsbook.model.effect import Mode
-from opsbook.model.past import Past
-from opsbook.model.runbook import Role
-from opsbook.record import journal, summary
-from opsbook.run import frames, marks
+from opsbook.core.engine import marks
+from opsbook.core.engine.process import frames
+from opsbook.core.model.effect import Mode
+from opsbook.core.model.past import Past
+from opsbook.core.model.runbook import Role
+from opsbook.core.record import journal, summary
 from tests.fuzz.gates import FENCE, SECRET, Action, Enter, Mark, Outcome, Send, Wait, play
 from tests.fuzz.mutations import FUZZ
 

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opsbook.core.engine import inbox
+from opsbook.core.model.redact import Redactor
+from opsbook.core.record import journal
 from opsbook.errors import NoRoom
-from opsbook.model.redact import Redactor
-from opsbook.record import journal
-from opsbook.run import inbox
 from tests.fuzz.mutations import FUZZ, is_sentence
 
 PATIENCE = 120.0

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opsbook.core.model.event import Event
+from opsbook.core.record import journal, seal, store, summary
 from opsbook.errors import InputError
-from opsbook.model.event import Event
-from opsbook.record import journal, seal, store, summary
 from tests.fuzz import records
 from tests.fuzz.mutations import FUZZ, assert_clear
 

@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from opsbook.model.front import FrontMatter, split
-from opsbook.model.runbook import Cell, Runbook
-from opsbook.source import fix, front, lint, notebook
-from opsbook.source.problem import Problem
+from opsbook.core.model.front import FrontMatter, split
+from opsbook.core.model.runbook import Cell, Runbook
+from opsbook.core.rules import lint
+from opsbook.core.source import front, notebook
+from opsbook.core.source.problem import Problem
+from opsbook.lint import fix
 from tests.fuzz.mutations import ANY_TEXT, FUZZ, edited, is_sentence, joined
 
 ROOT = Path(__file__).parents[2]

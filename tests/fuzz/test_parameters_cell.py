@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 
-from opsbook.model.parameter import Parameter, literal
-from opsbook.model.runbook import Cell
-from opsbook.source import notebook, parameters
-from opsbook.source.problem import Problem
+from opsbook.core.model.parameter import Parameter, literal
+from opsbook.core.model.runbook import Cell
+from opsbook.core.source import notebook, parameters
+from opsbook.core.source.problem import Problem
 from tests.fuzz.mutations import ANY_TEXT, FUZZ, edited, is_sentence, joined
 
 CELLS = (

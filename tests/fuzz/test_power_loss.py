@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from opsbook.core.model.event import Event
+from opsbook.core.model.redact import Redactor
+from opsbook.core.record import journal, store, summary
 from opsbook.errors import InputError
-from opsbook.model.event import Event
-from opsbook.model.redact import Redactor
-from opsbook.record import journal, store, summary
 from tests.fuzz import records
 
 LAST = 4096

@@ -12,16 +12,16 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opsbook.cli import inputs
+from opsbook.console import inputs
+from opsbook.core.model.effect import digest
+from opsbook.core.model.environment import Environment, Policy
+from opsbook.core.model.front import span_seconds
+from opsbook.core.model.parameter import Parameter, literal
+from opsbook.core.model.runbook import Cell
+from opsbook.core.planning.bind import bind
+from opsbook.core.source import parameters
 from opsbook.errors import InputError
-from opsbook.model.effect import digest
-from opsbook.model.environment import Environment, Policy
-from opsbook.model.front import span_seconds
-from opsbook.model.parameter import Parameter, literal
-from opsbook.model.runbook import Cell
 from opsbook.params import Duration
-from opsbook.plan.bind import bind
-from opsbook.source import parameters
 from tests.fuzz.mutations import ANY_TEXT, FUZZ, ODD, assert_clear, edited, is_sentence, joined
 
 DEV = Environment("dev", Policy(), "inv", ("h",), {}, {"Release": ("1.0.0", "1.10"), "Service": ()})

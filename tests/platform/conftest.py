@@ -16,8 +16,8 @@ import pytest
 from tests.platform import quick
 
 from opsbook import settings
-from opsbook.flow import ports
-from opsbook.flow.context import clone_id
+from opsbook.core.planning.context import clone_id
+from opsbook.environments import ports
 from tests.conftest import Project
 
 ROOT = Path(__file__).resolve().parents[2]

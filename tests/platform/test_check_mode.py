@@ -23,7 +23,7 @@ from tests.platform import quick
 from tests.platform.conftest import COPIED, ROOT, Platform, free_base
 
 from opsbook import settings
-from opsbook.flow import ports
+from opsbook.environments import ports
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,7 @@ from tests.platform import quick
 from tests.platform.conftest import COPIED, ROOT, free, give_back
 
 from opsbook import settings
-from opsbook.flow import ports
+from opsbook.environments import ports
 from tests.conftest import Project, Result, Terminal, assert_all_gone, until
 
 pytestmark = [

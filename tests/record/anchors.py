@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from opsbook import settings
-from opsbook.flow import anchoring
-from opsbook.model.redact import Redactor
-from opsbook.record import journal, seal
+from opsbook.core.model.redact import Redactor
+from opsbook.core.record import journal, seal
+from opsbook.records import anchoring
 from tests.conftest import Project
 
 REMOVED = "the record was removed after it was anchored on "

@@ -11,9 +11,10 @@ from tests.record.anchors import ANEW, REMOVED, anchor, compared, go_on, lines, 
 from tests.sealed import make
 
 from opsbook import files, settings
+from opsbook.core.planning import context
+from opsbook.core.record import journal, logbook, seal
 from opsbook.errors import InputError
-from opsbook.flow import context, retention
-from opsbook.record import journal, logbook, seal
+from opsbook.records import keeping
 from tests.conftest import Project
 
 
@@ -99,7 +100,7 @@ def test_what_was_pruned_is_not_missed(project: Project, file: str) -> None:
     again = older.with_name("copy")
     shutil.copytree(older, again)
     found = settings.load(project.root, given=True)
-    retention.prune(found, remove=True)
+    keeping.prune(found, remove=True)
     shutil.move(again, project.root / "back")
     make(project, 1)
     assert said(project, file) == {}

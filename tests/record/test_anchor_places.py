@@ -14,8 +14,9 @@ from tests.record.anchors import ANEW, REMOVED, anchor, compared, lines, reseal,
 from tests.sealed import make
 
 from opsbook import settings
+from opsbook.core.planning import context
 from opsbook.errors import InputError, Refused
-from opsbook.flow import anchoring, context
+from opsbook.records import anchoring
 from tests.conftest import Project
 
 

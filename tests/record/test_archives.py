@@ -19,9 +19,11 @@ from tests.sealed import make
 from tests.trained import GOOD
 
 from opsbook import files, settings
+from opsbook.core.planning import context
+from opsbook.core.record import seal, store
 from opsbook.errors import InputError
-from opsbook.flow import archives, context
-from opsbook.record import manifest, seal, store, trained
+from opsbook.records import archives, manifest
+from opsbook.training import trained
 from tests.conftest import Project, Terminal, until
 
 

@@ -14,8 +14,7 @@ from tests.sealed import make
 
 from opsbook import settings
 from opsbook.errors import InputError
-from opsbook.flow import archives
-from opsbook.record import manifest, unpack
+from opsbook.records import archives, manifest, unpack
 from tests.conftest import Project
 
 RUN = "20261120T000000Z-page-abcd"

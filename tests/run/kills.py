@@ -21,8 +21,8 @@ from tests.soak.killer import LINES
 from tests.soak.target import LOCK, NAMES, PLAYED, PLAYED_ON, TOGETHER, Target
 
 from opsbook.cli.main import main as command_line
-from opsbook.model.event import Event
-from opsbook.record import journal
+from opsbook.core.model.event import Event
+from opsbook.core.record import journal
 from tests.conftest import left_of, processes_of, until
 
 GONE = 60.0

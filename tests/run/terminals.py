@@ -14,8 +14,8 @@ from typing import Any
 import psutil
 import pytest
 
-from opsbook.policy import lock
-from opsbook.record import seal, store
+from opsbook.core.locks import lock
+from opsbook.core.record import seal, store
 from tests.conftest import Project, assert_all_gone, until
 
 CONFIG = """\

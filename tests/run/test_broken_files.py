@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from opsbook.core.locks import lock
 from opsbook.errors import Refused
-from opsbook.policy import lock
 from tests.conftest import Project
 
 BY_HAND = "## Steps\n\n### By hand\nDo something.\n"

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from opsbook.core.model.redact import Redactor
+from opsbook.core.record import journal, seal, store, summary
 from opsbook.errors import InputError
-from opsbook.model.redact import Redactor
-from opsbook.record import journal, seal, store, summary
 from tests.conftest import Project
 
 pytestmark = pytest.mark.slow

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from tests.sealed import make
 
-from opsbook.policy import lock
+from opsbook.core.locks import lock
 from tests.conftest import Project, Terminal
 
 pytestmark = pytest.mark.slow
@@ -182,13 +182,13 @@ def test_a_folder_that_cannot_be_written(page: Project) -> None:
 
 def test_a_check_that_fails_hides_no_other(page: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     from opsbook import settings
-    from opsbook.flow import doctor_machine
-    from opsbook.flow.doctor import project_checks
+    from opsbook.doctor import machine
+    from opsbook.doctor.checks import project_checks
 
     def fail(*_: object) -> None:
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr(doctor_machine, "disk", fail)
+    monkeypatch.setattr(machine, "disk", fail)
     checks = project_checks(settings.load(page.root))
     found = {check.name: list(check.findings()) for check in checks}
     assert [finding.text for finding in found["disk"]] == ["this check could not be made: ZeroDivisionError: oops"]

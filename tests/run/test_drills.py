@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from opsbook.record import store
+from opsbook.core.record import store
 from tests.conftest import POLICY, Project, Result, Terminal, until
 
 pytestmark = pytest.mark.slow

@@ -32,7 +32,7 @@ with ThreadPoolExecutor() as pool:
 READER = """\
 import fcntl, os, time
 from pathlib import Path
-from opsbook.record import store
+from opsbook.core.record import store
 seen = set()
 while True:
     for path in set(Path("records").glob("*/*/*/journal.jsonl")) - seen:

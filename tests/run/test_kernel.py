@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from jupyter_client.asynchronous import AsyncKernelClient
 
-from opsbook.run import spare
-from opsbook.run.kernel import Kernel, Launch
+from opsbook.core.engine.process import spare
+from opsbook.core.engine.process.kernel import Kernel, Launch
 
 pytestmark = pytest.mark.slow
 

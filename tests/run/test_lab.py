@@ -282,7 +282,7 @@ def test_one_that_is_killed_while_it_starts_leaves_nothing(project: Project, pag
 def test_what_a_dead_kernel_started_ends_with_it(busy: tuple[Opened, Notebook]) -> None:
     lab, _ = busy
     (program,) = sleeping(lab)
-    next(each for each in lab.processes() if "opsbook.effects.lab" in each.cmdline()).kill()
+    next(each for each in lab.processes() if "opsbook.core.effects.lab" in each.cmdline()).kill()
     until(lambda: not alive(program), "the end of what the kernel started")
 
 

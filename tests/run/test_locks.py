@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from opsbook.core.locks import lock, queue
+from opsbook.core.locks.targets import conflict
 from opsbook.errors import Refused
-from opsbook.policy import lock, queue
-from opsbook.policy.targets import conflict
 from tests.conftest import Project, assert_all_gone, until
 
 PAGE = """\

@@ -9,9 +9,10 @@ from typing import get_args
 import pytest
 
 from opsbook.cli import main
-from opsbook.model.front import Kind
+from opsbook.core.catalog import catalog
+from opsbook.core.model.front import Kind
+from opsbook.lint import checks
 from opsbook.settings import Settings
-from opsbook.source import catalog, checks
 from tests.conftest import Project
 
 KINDS = get_args(Kind)

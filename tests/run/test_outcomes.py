@@ -84,7 +84,7 @@ def effects(project: Project) -> list[str]:
         (f"{BESIDE}\nraise ValueError", 60),
         ("try:\n    command(['sleep', '60'], timeout=0.5)\nexcept BaseException:\n    pass", 20),
         ("attach('a' * 300 + '.txt', 'x')\nraise ValueError", 20),
-        ("from opsbook.effects.channel import channel\nchannel()._socket.shutdown(2)\nnote('x')", 20),
+        ("from opsbook.core.effects.channel import channel\nchannel()._socket.shutdown(2)\nnote('x')", 20),
         ("os.kill(os.getpid(), 9)", 20),
         ("getattr(os, 'close')(1); getattr(os, 'close')(2)\nraise ValueError", 20),
     ],

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from opsbook import settings
-from opsbook.flow import doctor_runbook
-from opsbook.flow.drafts import Request
+from opsbook.core.planning.drafts import Request
+from opsbook.doctor import runbook
 from tests.conftest import Project, until
 
 pytestmark = pytest.mark.slow
@@ -138,8 +138,8 @@ def test_doctor_names_whose_service_it_is(moving: Project, tmp_path: Path) -> No
     first, other = int(str(block(moving)["first"])), tmp_path / "other/.opsbook/env/dev"
 
     def services() -> str:
-        about = doctor_runbook.subject(settings.load(moving.root, given=True), Request("page", "dev"))
-        return "\n".join(finding.text for finding in doctor_runbook.urls(about))
+        about = runbook.subject(settings.load(moving.root, given=True), Request("page", "dev"))
+        return "\n".join(finding.text for finding in runbook.urls(about))
 
     with listening(first, other) as pid:
         assert f"answers process {pid} " in services() and f"belongs to {other}" in services()

@@ -11,8 +11,8 @@ from xml.etree import ElementTree
 import pytest
 
 from opsbook import settings
-from opsbook.flow.made_of import made_of
-from opsbook.record import recording
+from opsbook.replay import recording
+from opsbook.replay.made_of import made_of
 from tests.conftest import HOSTS, POLICY, Project, Result
 
 pytestmark = pytest.mark.slow

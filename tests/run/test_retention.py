@@ -12,8 +12,9 @@ import pytest
 from tests.sealed import make
 
 from opsbook import files
-from opsbook.policy import lock
-from opsbook.record import logbook, retention, usual
+from opsbook.core.locks import lock
+from opsbook.core.record import logbook, usual
+from opsbook.records import retention
 from tests.conftest import Project, Terminal, until
 
 pytestmark = pytest.mark.slow

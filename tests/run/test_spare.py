@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from opsbook.run import spare
+from opsbook.core.engine.process import spare
 from tests.conftest import until
 
 pytestmark = pytest.mark.slow
@@ -28,7 +28,7 @@ def kernels(run: str) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter(["cmdline"]):
         try:
-            ours = "opsbook.effects.boot" in (process.info["cmdline"] or ())
+            ours = "opsbook.core.effects.boot" in (process.info["cmdline"] or ())
             if ours and process.environ().get(spare.MARK) == run and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
         except psutil.Error:

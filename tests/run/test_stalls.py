@@ -11,11 +11,11 @@ import time
 import pytest
 from tests.run.terminals import ended
 
+from opsbook.core.engine.cancel import Cancel, undisturbed
+from opsbook.core.engine.process import spare, tree
+from opsbook.core.record import seal, store
 from opsbook.errors import InputError
-from opsbook.flow import control
-from opsbook.record import seal, store
-from opsbook.run import spare, tree
-from opsbook.run.cancel import Cancel, undisturbed
+from opsbook.operate import control
 from opsbook.settings import load
 from tests.conftest import Project, assert_all_gone, until
 

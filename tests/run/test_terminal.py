@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
-from opsbook.cli import common, main, person, view
-from opsbook.cli.outlet import Outlet
-from opsbook.cli.text import json_text, plain
-from opsbook.model.event import Event
-from opsbook.model.person import Gone, Question
+from opsbook.cli import main
+from opsbook.console import common, person, view
+from opsbook.console.outlet import Outlet
+from opsbook.console.text import json_text, plain
+from opsbook.core.model.event import Event
+from opsbook.core.model.person import Gone, Question
 from tests.conftest import Project, Terminal
 
 pytestmark = pytest.mark.slow

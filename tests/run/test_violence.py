@@ -229,7 +229,7 @@ def test_sigkill_of_the_keeper_leaves_nothing(project: Project) -> None:
     run_id = project.records()[-1].name
     kernel = psutil.Process(project.wait_for_event("kernel-started")["data"]["pid"])
     keeper = kernel.parent()
-    assert keeper is not None and "opsbook.run.keeper" in keeper.cmdline()
+    assert keeper is not None and "opsbook.core.engine.process.keeper" in keeper.cmdline()
     keeper.kill()
     out, _ = process.communicate(timeout=180)
     assert process.returncode == 1, out

@@ -1,6 +1,6 @@
 """Every type of a parameter, and what somebody may type for it."""
 
-from opsbook.model.environment import Environment, Policy
+from opsbook.core.model.environment import Environment, Policy
 
 CHOICES = {"Host": ("app-1", "app-2"), "Group": ("app",), "Service": ("arcade",), "Release": ("1.4.0", "1.5.0")}
 DEV = Environment("dev", Policy(), "", ("app-1", "app-2"), choices=CHOICES)

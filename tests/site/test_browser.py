@@ -16,9 +16,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from opsbook.publish import facts, lists
-from opsbook.publish import site as site_files
-from opsbook.source import notebook
+from opsbook.core.source import notebook
+from opsbook.site import facts, lists
+from opsbook.site import site as site_files
 from tests import browser
 from tests.fuzz.mutations import FUZZ
 from tests.site.conftest import RUNBOOK, Open, line

@@ -13,13 +13,13 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from tools.reference.parameters import read
 
-from opsbook.cli.reference_parameters import read
-from opsbook.model.parameter import Parameter
-from opsbook.plan import bind
-from opsbook.publish import site
-from opsbook.publish.form import form
-from opsbook.source import notebook
+from opsbook.core.model.parameter import Parameter
+from opsbook.core.planning import bind
+from opsbook.core.source import notebook
+from opsbook.site import site
+from opsbook.site.form import form
 from tests import browser
 from tests.site.form_values import DEV, DOUBTED, ONLY_PYTHON, VALUES
 

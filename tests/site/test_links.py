@@ -4,8 +4,8 @@ import pytest
 
 from opsbook import settings
 from opsbook.errors import InputError
-from opsbook.flow import publishing
-from opsbook.publish.links import adapted, anchored, places
+from opsbook.site import publishing
+from opsbook.site.links import adapted, anchored, places
 from tests.conftest import Project
 from tests.site.conftest import SMALL_FRONT as FRONT
 from tests.site.conftest import SMALL_STEPS as STEPS

@@ -9,17 +9,17 @@ import pytest
 import yaml
 from material.plugins.search.plugin import Parser
 
-from opsbook.model.environment import Environment, Policy
-from opsbook.model.now import Asks, Now
-from opsbook.model.runbook import Runbook
-from opsbook.model.tree import Node, Tree
-from opsbook.publish import facts, fences, lists, lost_page
-from opsbook.publish.facts import Facts, Run
-from opsbook.publish.html import data, text
-from opsbook.publish.lists import Severity, Sources
-from opsbook.publish.pages import Context, runbook_page
-from opsbook.publish.tree_page import tree_page
-from opsbook.source import notebook
+from opsbook.core.model.environment import Environment, Policy
+from opsbook.core.model.runbook import Runbook
+from opsbook.core.model.status import Asks, Now
+from opsbook.core.source import notebook
+from opsbook.diagnose.tree import Node, Tree
+from opsbook.html import data, text
+from opsbook.site import facts, fences, lists, lost_page
+from opsbook.site.facts import Facts, Run
+from opsbook.site.lists import Severity, Sources
+from opsbook.site.pages import Context, runbook_page
+from opsbook.site.tree_page import tree_page
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 EVIL = "<script>alert(1)</script>"
@@ -99,7 +99,7 @@ def page(known: Facts | None = None, source: str = PAGE) -> str:
 
 def rendered(text_: str, *more: str) -> str:
     body = text_.split("---\n", 2)[2]
-    extensions = [*more, "attr_list", "md_in_html", "tables", "pymdownx.superfences", "opsbook.publish.fences"]
+    extensions = [*more, "attr_list", "md_in_html", "tables", "pymdownx.superfences", "opsbook.site.fences"]
     return str(markdown.markdown(body, extensions=extensions))
 
 
@@ -431,10 +431,10 @@ def test_a_fence_keeps_what_a_page_understands(line: str, expected: str) -> None
 
 def test_what_stands_in_a_fence_is_left_alone() -> None:
     inside = '````markdown\n```python tags=["x"]\nprint(1)\n```\n````\n'
-    made = markdown.markdown(inside, extensions=["pymdownx.superfences", "opsbook.publish.fences"])
+    made = markdown.markdown(inside, extensions=["pymdownx.superfences", "opsbook.site.fences"])
     assert "tags=" in made
     outside = '```python tags=["x"] timeout=3\nprint(1)\n```\n\nAfter.\n'
-    made = markdown.markdown(outside, extensions=["pymdownx.superfences", "opsbook.publish.fences"])
+    made = markdown.markdown(outside, extensions=["pymdownx.superfences", "opsbook.site.fences"])
     assert "tags=" not in made and "<p>After.</p>" in made
 
 
@@ -447,13 +447,13 @@ def test_what_stands_in_a_fence_is_left_alone() -> None:
     ],
 )
 def test_a_fence_is_found_where_a_reader_sees_one(source: str) -> None:
-    made = markdown.markdown(source, extensions=["pymdownx.superfences", "opsbook.publish.fences"])
+    made = markdown.markdown(source, extensions=["pymdownx.superfences", "opsbook.site.fences"])
     assert '<span class="nb">print</span>' in made and "<p>After.</p>" in made
     assert "timeout" not in made and '["x"]' not in made
 
 
 def test_assets_are_there() -> None:
-    from opsbook.publish import site
+    from opsbook.site import site
 
     found = site.assets()
     assert {f"{site.ASSETS}/{name}" for name in (*site.SCRIPTS, *site.STYLES, "iframe-worker.js")} <= set(found)

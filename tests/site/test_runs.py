@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from opsbook import settings
-from opsbook.flow import publishing
-from opsbook.flow.publishing import publish, stale
-from opsbook.model.redact import Redactor
-from opsbook.publish import record_page
-from opsbook.publish.lists import Sources
-from opsbook.record.journal import Journal
+from opsbook.core.model.redact import Redactor
+from opsbook.core.record import page
+from opsbook.core.record.journal import Journal
+from opsbook.site import publishing
+from opsbook.site.lists import Sources
+from opsbook.site.publishing import publish, stale
 from tests.conftest import HOSTS, POLICY, Project
 from tests.site.conftest import config
 
@@ -152,4 +152,4 @@ def test_a_check_is_no_proof_and_no_last_run(small: Project) -> None:
 )
 def test_the_page_of_a_record_says_times_for_people(started: str, ended: str | None, said: str) -> None:
     told = {"run": RUN, "title": "One", "environment": "dev", "started": started, "ended": ended, "outcome": "failed"}
-    assert said in record_page.page(told, {})
+    assert said in page.page(told, {})

@@ -11,12 +11,11 @@ import pytest
 import yaml
 
 from opsbook import files
-from opsbook.model.approval import Person
-from opsbook.model.certificate import Certificate, Counts
-from opsbook.model.sign_off import Verdict
-from opsbook.model.training import Drilled, Feedback
-from opsbook.publish import certificate_page
-from opsbook.record import trained
+from opsbook.core.model.approval import Person
+from opsbook.training import certificate_page, trained
+from opsbook.training.certificate import Certificate, Counts
+from opsbook.training.sign_off import Verdict
+from opsbook.training.training import Drilled, Feedback
 from tests.conftest import Project
 from tests.site.conftest import CHECK, SMALL_FRONT, SMALL_STEPS, config
 

@@ -9,12 +9,11 @@ from xml.etree import ElementTree
 
 import pytest
 
+from opsbook.core.model.environment import Environment, Policy
+from opsbook.diagnose import diagnosing, trees
+from opsbook.diagnose.tree import Check, Tree
 from opsbook.errors import InputError
-from opsbook.flow import diagnosing
-from opsbook.model.environment import Environment, Policy
-from opsbook.model.tree import Check, Tree
-from opsbook.publish.tree_page import picture, tree_page
-from opsbook.source import trees
+from opsbook.site.tree_page import picture, tree_page
 from tests.conftest import POLICY, Project, Terminal
 from tests.site.conftest import ROOT
 

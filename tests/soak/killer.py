@@ -15,8 +15,8 @@ from typing import Any
 
 import psutil
 
-from opsbook.model.event import Event
-from opsbook.record.journal import Journal
+from opsbook.core.model.event import Event
+from opsbook.core.record.journal import Journal
 
 LINES = {
     "before-intent": ("effect-intent", "before"),

@@ -3,8 +3,8 @@
 import json
 from datetime import UTC, datetime, timedelta
 
-from opsbook.model.approval import Approval
-from opsbook.policy import requests, sign
+from opsbook.core.model.approval import Approval
+from opsbook.core.trust import requests, sign
 from tests.conftest import Result
 from tests.trust.conftest import Team
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from opsbook.policy import sign
+from opsbook.core.trust import sign
 from tests.conftest import Project, Terminal, until
 from tests.trust.approvals import PROD, RUN, approved, asked, forged, refused, run
 from tests.trust.conftest import PLAIN, Team, allow

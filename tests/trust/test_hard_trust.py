@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from opsbook.policy import requests
+from opsbook.core.trust import requests
 from tests.conftest import until
 from tests.trust.approvals import PROD, RUN, approved, asked, forged, refused, run
 from tests.trust.conftest import PLAIN, Team

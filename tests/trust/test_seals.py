@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from opsbook import settings
-from opsbook.flow import signing
-from opsbook.record import seal, store
+from opsbook.core.record import seal, store
+from opsbook.core.trust import signing
 from tests import sealed
 from tests.conftest import Project
 from tests.trust.conftest import Team, allow
@@ -52,8 +52,8 @@ def signed(team: Team, who: str = "ann") -> Path:
     (folder / "seal.json").unlink()
     script = (
         "import sys; from pathlib import Path\n"
-        "from opsbook import settings; from opsbook.flow.signing import sealer\n"
-        "from opsbook.record import seal, store\n"
+        "from opsbook import settings; from opsbook.core.trust.signing import sealer\n"
+        "from opsbook.core.record import seal, store\n"
         "folder = Path(sys.argv[1]); *_, (_, head) = store.chain(folder)\n"
         "seal.seal(folder, head, sealer(settings.load(Path.cwd())))\n"
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from opsbook.record import seal, store
+from opsbook.core.record import seal, store
 from tests import sealed
 from tests.conftest import POLICY, Project
 

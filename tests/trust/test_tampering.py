@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from opsbook import settings
-from opsbook.flow import signing
-from opsbook.record import journal, store
-from opsbook.record.seal import Flaw
+from opsbook.core.record import journal, store
+from opsbook.core.record.seal import Flaw
+from opsbook.core.trust import signing
 from tests.trust.conftest import PLAIN, Team, ok
 
 pytestmark = pytest.mark.slow

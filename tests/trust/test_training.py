@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from opsbook import files, settings
-from opsbook.flow.drilling import finish
-from opsbook.model.sign_off import SignOff
-from opsbook.model.training import Drilled, Feedback
-from opsbook.policy import sign
-from opsbook.record import signed_off, trained
+from opsbook.core.trust import sign
+from opsbook.training import signed_off, trained
+from opsbook.training.drilling import finish
+from opsbook.training.sign_off import SignOff
+from opsbook.training.training import Drilled, Feedback
 from tests.conftest import Result
 from tests.site.conftest import config
 from tests.trust.approvals import refused

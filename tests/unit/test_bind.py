@@ -2,10 +2,10 @@
 
 import pytest
 
+from opsbook.core.model.environment import Environment, Policy
+from opsbook.core.model.parameter import Parameter
+from opsbook.core.planning.bind import bind, pairs
 from opsbook.errors import InputError
-from opsbook.model.environment import Environment, Policy
-from opsbook.model.parameter import Parameter
-from opsbook.plan.bind import bind, pairs
 
 DEV = Environment("dev", Policy(), "inv", ("h",), {}, {"Release": ("1.0.0", "1.10")})
 PARAMETERS = (

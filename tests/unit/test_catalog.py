@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from opsbook.core.catalog import catalog
+from opsbook.core.model.front import split
 from opsbook.errors import InputError
-from opsbook.model.front import split
+from opsbook.lint import checks
 from opsbook.settings import Settings
-from opsbook.source import catalog, checks
 
 BODY = "# Good\n\n## Steps\n\n### One\nDo it.\n"
 GOOD = "---\ntitle: Good\nkind: maintenance\nowner: team\nreviewed: 2026-11-20\n---\n\n" + BODY

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from opsbook.model.differ import Change
-from opsbook.model.normal import named, normal
-from opsbook.record.compare import compare, unified
-from opsbook.record.side import Did, Side
+from opsbook.core.model.differ import Change
+from opsbook.core.model.normal import named, normal
+from opsbook.core.record.side import Did, Side
+from opsbook.records.compare import compare, unified
 
 
 @pytest.mark.parametrize(

@@ -5,17 +5,17 @@ from typing import Any
 
 import pytest
 
-from opsbook.effects import foresight
-from opsbook.model import ignore
-from opsbook.model.differ import Change, around, changes_of, lines_of, narrowed, shown, told
-from opsbook.model.effect import Effect, Status
-from opsbook.model.normal import normal
-from opsbook.model.past import Known, Past
-from opsbook.model.recording import Take, Tape
-from opsbook.model.redact import Redactor
-from opsbook.record import compare
-from opsbook.record.side import Did
-from opsbook.run.look import Look
+from opsbook.core.effects import foresight
+from opsbook.core.engine.look import Look
+from opsbook.core.model import ignore
+from opsbook.core.model.differ import Change, around, changes_of, lines_of, narrowed, shown, told
+from opsbook.core.model.effect import Effect, Status
+from opsbook.core.model.normal import normal
+from opsbook.core.model.past import Known, Past
+from opsbook.core.model.recording import Take, Tape
+from opsbook.core.model.redact import Redactor
+from opsbook.core.record.side import Did
+from opsbook.records import compare
 
 LONG = "word " * 1000
 

@@ -5,8 +5,9 @@ from pathlib import Path
 import jupytext
 import pytest
 
-from opsbook.model.runbook import Role
-from opsbook.source import lint, notebook
+from opsbook.core.model.runbook import Role
+from opsbook.core.rules import lint
+from opsbook.core.source import notebook
 
 KNOWN = lint.Known(frozenset({"release.yml", "switch.yml"}))
 

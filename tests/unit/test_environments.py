@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from opsbook.core.model.environment import Environment
+from opsbook.core.planning import environment
 from opsbook.errors import InputError
-from opsbook.model.environment import Environment
-from opsbook.policy import environment
 from opsbook.settings import Settings
 
 HOSTS = "all:\n  children:\n    app:\n      hosts:\n        web-1:\n        web-2:\n"

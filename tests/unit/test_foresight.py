@@ -5,7 +5,7 @@ from textwrap import indent
 
 import pytest
 
-from opsbook.effects.foresight import _Reader
+from opsbook.core.effects.foresight import _Reader
 
 PLAY = "- hosts: web-1\n"
 REAL = "- name: Touch\n  ansible.builtin.file: {path: x, state: touch}\n  check_mode: false\n"

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from opsbook.core.source import notebook
 from opsbook.errors import InputError
+from opsbook.lint import checks, fix
 from opsbook.settings import Settings
-from opsbook.source import checks, fix, notebook
 from tests.conftest import Project
 
 PAGE = """\

@@ -6,9 +6,9 @@ import os
 import jsonschema
 import pytest
 
-from opsbook.cli import check_formats
-from opsbook.source.lint import RULES
-from opsbook.source.problem import Problem
+from opsbook.core.rules.lint import RULES
+from opsbook.core.source.problem import Problem
+from opsbook.lint.commands import formats
 from tests.conftest import Project
 
 ODD = Problem("runbooks/a,b: 50%.md", 3, 7, "C001", "50% of\r\n,: it::is", warning=True)
@@ -16,9 +16,9 @@ ODD = Problem("runbooks/a,b: 50%.md", 3, 7, "C001", "50% of\r\n,: it::is", warni
 
 def test_github_reads_no_character_as_its_own() -> None:
     place = "file=runbooks/a%2Cb%3A 50%25.md,line=3,col=7,title=C001 not-python"
-    assert check_formats.as_github([ODD], "") == f"::warning {place}::50%25 of%0D%0A,: it::is"
-    assert check_formats.as_github([ODD], "ops/book").startswith("::warning file=ops/book/runbooks/a%2Cb")
-    assert check_formats.as_github([], "") == ""
+    assert formats.as_github([ODD], "") == f"::warning {place}::50%25 of%0D%0A,: it::is"
+    assert formats.as_github([ODD], "ops/book").startswith("::warning file=ops/book/runbooks/a%2Cb")
+    assert formats.as_github([], "") == ""
 
 
 SARIF = {
@@ -96,7 +96,7 @@ SARIF = {
 
 
 def test_sarif_has_what_its_schema_asks_for() -> None:
-    log = json.loads(check_formats.as_sarif([ODD, Problem("runbooks/x.md", 1, 1, "D001", "open")], "sub dir"))
+    log = json.loads(formats.as_sarif([ODD, Problem("runbooks/x.md", 1, 1, "D001", "open")], "sub dir"))
     jsonschema.validate(log, SARIF)
     (run,) = log["runs"]
     first, second = run["results"]
@@ -110,7 +110,7 @@ def test_sarif_has_what_its_schema_asks_for() -> None:
 
 def test_a_file_name_that_is_no_text() -> None:
     name = os.fsdecode(b"runbooks/\xff.md")
-    log = json.loads(check_formats.as_sarif([Problem(name, 1, 1, "D007", "x")], ""))
+    log = json.loads(formats.as_sarif([Problem(name, 1, 1, "D007", "x")], ""))
     place = log["runs"][0]["results"][0]["locations"][0]["physicalLocation"]
     assert place["artifactLocation"]["uri"] == "runbooks/%FF.md"
 

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from opsbook.core.catalog import catalog
+from opsbook.core.rules import lint
+from opsbook.core.source import notebook
 from opsbook.errors import InputError
+from opsbook.lint import checks
 from opsbook.settings import Settings
-from opsbook.source import catalog, checks, lint, notebook
 
 FRONT = (
     f"---\ntitle: A page\nkind: incident\nowner: team\nreviewed: {datetime.now(UTC).date()}\n{{}}---\n\n# A page\n\n"

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from opsbook.cli import main
+from opsbook.core.rules.base import Example
+from opsbook.core.rules.lint import FAMILIES, RULES, Rule
+from opsbook.core.source.problem import Problem
+from opsbook.lint import checks, reference
 from opsbook.settings import Settings
-from opsbook.source import checks, reference
-from opsbook.source.lint import FAMILIES, RULES, Rule
-from opsbook.source.problem import Problem
-from opsbook.source.rules.base import Example
 
 ROOT = Path(__file__).parents[2]
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from opsbook.core.catalog import documents, surroundings
+from opsbook.core.rules import lint
 from opsbook.settings import Settings
-from opsbook.source import documents, lint, surroundings
 
 pytestmark = pytest.mark.slow
 

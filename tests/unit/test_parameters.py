@@ -2,9 +2,9 @@
 
 import pytest
 
-from opsbook.model.parameter import Parameter, literal
-from opsbook.model.runbook import Cell
-from opsbook.source import parameters
+from opsbook.core.model.parameter import Parameter, literal
+from opsbook.core.model.runbook import Cell
+from opsbook.core.source import parameters
 
 
 def parse(source: str) -> tuple[dict[str, Parameter], list[str]]:

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from opsbook.model.effect import Effect
-from opsbook.model.event import Event
-from opsbook.model.past import Meets, Past
+from opsbook.core.model.effect import Effect
+from opsbook.core.model.event import Event
+from opsbook.core.model.past import Meets, Past
 
 
 class Story:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from opsbook.core.model.environment import with_ports
+from opsbook.core.planning import environment, ports
 from opsbook.errors import InputError
-from opsbook.model.environment import with_ports
-from opsbook.policy import environment, ports
 from opsbook.settings import Settings
 
 HOSTS = "all:\n  hosts:\n    here:\n"

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from opsbook.core.locks.lock import Lock, acquire, holders, release, unlock
+from opsbook.core.model.redact import Redactor
+from opsbook.core.record import journal, seal
 from opsbook.errors import InputError, Refused
-from opsbook.model.redact import Redactor
-from opsbook.policy.lock import Lock, acquire, holders, release, unlock
-from opsbook.record import journal, seal
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opsbook.model.redact import Redactor
+from opsbook.core.model.redact import Redactor
 
 SECRET = 'p4ss/wörd+"quo\'te"&<tag> x'
 

@@ -7,29 +7,31 @@ from typing import get_origin
 
 import pytest
 from pydantic import BaseModel
+from tools.reference import commands, pages
+from tools.reference import parameters as reference_parameters
+from tools.reference.keys import _fields
+from tools.reference.text import documented, link, sentence, table
 
 import opsbook
 from opsbook import settings
-from opsbook.cli import main, reference, reference_commands, reference_parameters
-from opsbook.cli.reference_keys import _fields
-from opsbook.cli.reference_text import documented, link, sentence, table
-from opsbook.effects import basic
-from opsbook.model.environment import ChoiceRule, Policy
-from opsbook.model.event import Exit, Outcome
-from opsbook.model.front import FrontMatter
-from opsbook.model.training_plan import Member, Role
-from opsbook.source import parameters
+from opsbook.cli import main
+from opsbook.core.effects import basic
+from opsbook.core.model.environment import ChoiceRule, Policy
+from opsbook.core.model.event import Exit, Outcome
+from opsbook.core.model.front import FrontMatter
+from opsbook.core.source import parameters
+from opsbook.training.training_plan import Member, Role
 
 ROOT = Path(__file__).parents[2]
-FOLDER = ROOT / reference.FOLDER
-FILES = dict(reference.files())
+FOLDER = ROOT / pages.FOLDER
+FILES = dict(pages.files())
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_page_is_what_the_code_says(name: str) -> None:
     path = FOLDER / name
     written = path.read_text(encoding="utf-8") if path.exists() else ""
-    assert written == FILES[name], f"{path} is old; write it anew: .venv/bin/{reference.RENEW}"
+    assert written == FILES[name], f"{path} is old; write it anew: {pages.RENEW}"
 
 
 def test_no_page_is_left_over() -> None:
@@ -40,7 +42,7 @@ def test_no_page_is_left_over() -> None:
 def test_a_page_has_one_title_and_says_how_it_is_renewed(name: str) -> None:
     lines = re.sub(r"^(`{3,}).*?^\1$", "", FILES[name], flags=re.DOTALL | re.MULTILINE).split("\n")
     assert [line for line in lines if line.startswith("# ")] == [lines[0]]
-    assert reference.RENEW in lines[2]
+    assert pages.RENEW in lines[2]
     assert FILES[name].endswith("\n")
     assert not FILES[name].endswith("\n\n")
 
@@ -98,15 +100,15 @@ def test_every_type_of_the_parameters_cell_is_there() -> None:
 def test_every_command_is_there_with_a_text_for_each_argument() -> None:
     text = FILES["commands.md"]
     for name, about in main.COMMANDS.items():
-        assert (f"\n## {name}\n" in text) == bool(about), name
+        assert (f"\n## {name}\n" in text) == bool(about.text), name
     assert "| ." not in text, "an argument has no help"
     assert "\n.\n" not in text, "a command has no text"
 
 
 def test_a_usage_depends_on_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "40")
-    assert reference.page("commands") == FILES["commands.md"]
-    assert max(map(len, re.findall(r"^opsbook .*$", FILES["commands.md"], re.MULTILINE))) <= reference_commands.WIDTH
+    assert pages.page("commands") == FILES["commands.md"]
+    assert max(map(len, re.findall(r"^opsbook .*$", FILES["commands.md"], re.MULTILINE))) <= commands.WIDTH
 
 
 @pytest.mark.parametrize("kind", [Exit, Outcome])
@@ -125,7 +127,7 @@ def test_the_command_lists_prints_and_writes(tmp_path: Path, capsys: pytest.Capt
     assert "Did you mean effects?" in capsys.readouterr().err
     (tmp_path / settings.CONFIG).touch()
     assert main.main(["--project", str(tmp_path), "reference", "--write"]) == 0
-    assert {path.name: path.read_text("utf-8") for path in (tmp_path / reference.FOLDER).iterdir()} == FILES
+    assert {path.name: path.read_text("utf-8") for path in (tmp_path / pages.FOLDER).iterdir()} == FILES
 
 
 def test_the_command_is_not_listed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from tests.trained import GOOD
 
+from opsbook.core.model.drill import lacks
+from opsbook.core.source import notebook
 from opsbook.errors import InputError
-from opsbook.model.drill import lacks
-from opsbook.record import trained
-from opsbook.source import notebook
+from opsbook.training import trained
 
 
 @pytest.mark.parametrize(

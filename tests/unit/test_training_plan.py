@@ -8,12 +8,13 @@ import pytest
 from tests.trained import GOOD
 
 from opsbook import settings
+from opsbook.core.catalog import catalog
+from opsbook.core.model.approval import Person
 from opsbook.errors import InputError
-from opsbook.model.approval import Person
-from opsbook.model.sign_off import SignOff, took_part
-from opsbook.model.standing import Pass, Standing, State, holds, moment, standing, standings
-from opsbook.model.training_plan import Member, Requirement, Role, TrainingPlan
-from opsbook.source import catalog, training_plan
+from opsbook.training import plan_file
+from opsbook.training.sign_off import SignOff, took_part
+from opsbook.training.standing import Pass, Standing, State, holds, moment, standing, standings
+from opsbook.training.training_plan import Member, Requirement, Role, TrainingPlan
 
 DAY = 86400.0
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -166,13 +167,13 @@ def project(tmp_path: Path) -> settings.Settings:
 
 def load(project: settings.Settings, text: str) -> TrainingPlan:
     (project.root / "training.yml").write_text(text)
-    found = training_plan.load(project, catalog.entries(project))
+    found = plan_file.load(project, catalog.entries(project))
     assert found is not None
     return found
 
 
 def test_a_plan(project: settings.Settings) -> None:
-    assert training_plan.load(project, []) is None
+    assert plan_file.load(project, []) is None
     plan = load(
         project,
         "roles:\n  on-call: {title: On call, drills: [down, slow, down], runbooks: [deploy], valid: 20d, points: 60}\n"

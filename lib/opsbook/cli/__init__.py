@@ -1,1 +1,1 @@
-"""The edge for people: reads arguments, calls flow, prints."""
+"""The command line: the table of commands, the error boundary, completion."""

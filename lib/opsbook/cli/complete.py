@@ -6,9 +6,8 @@ nothing: somebody who types must never see a traceback.
 
 import argparse
 import contextlib
-import importlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +18,22 @@ from argcomplete.lexers import split_line
 from opsbook import settings
 from opsbook.cli import complete_values
 from opsbook.cli.complete_values import Typed
+from opsbook.cli.main import COMMANDS, module
+from opsbook.console.common import Command
 
 _FILES = {"params_file": False, "project": True, "to": False, "archive": False}
 """Arguments that name a file, and whether it must be a folder."""
 
 
-def answer(commands: Mapping[str, str]) -> int:
+def answer() -> int:
     """Answer the shell. Returns 1 if there is nothing to say; otherwise the process ends here."""
     with contextlib.suppress(Exception):
         words = split_line(os.environ["COMP_LINE"], int(os.environ["COMP_POINT"]))[3]
         command = _command(words[1:])
-        if command and not commands.get(command):
+        if command and not (command in COMMANDS and COMMANDS[command].text):
             return 1
         finder: Any = _Finder()
-        finder(_parser(commands, command), always_complete_options=False, default_completer=SuppressCompleter())
+        finder(_parser(command, words), always_complete_options=False, default_completer=SuppressCompleter())
     return 1
 
 
@@ -60,28 +61,30 @@ def _command(words: list[str]) -> str:
     return ""
 
 
-def _parser(commands: Mapping[str, str], command: str) -> argparse.ArgumentParser:
-    """Every command by its name, and the arguments of this one."""
+def _parser(command: str, words: list[str]) -> argparse.ArgumentParser:
+    """Every command by its name, and the arguments of this one; of its sub-commands, those among the words."""
     root = argparse.ArgumentParser(prog="opsbook")
     root.add_argument("--project", type=Path, help="work on the project in this folder")
     root.add_argument("--version", action="store_true", help="print the version")
     names = root.add_subparsers()
-    for name, text in commands.items():
-        if text:
-            parser = names.add_parser(name, help=text)
+    for name, about in COMMANDS.items():
+        if about.text:
+            parser = names.add_parser(name, help=about.text)
             if name == command:
-                importlib.import_module(f"opsbook.cli.{name}").configure(parser)
-    for name, action in _actions(root, ""):
+                module(name).configure(parser)
+    for name, action in _actions(root, "", words):
         action.completer = _Values(name, action.dest)  # type: ignore[attr-defined]
     return root
 
 
-def _actions(parser: argparse.ArgumentParser, name: str) -> Iterator[tuple[str, argparse.Action]]:
+def _actions(parser: argparse.ArgumentParser, name: str, words: list[str]) -> Iterator[tuple[str, argparse.Action]]:
     """Every argument that takes a value, with the command it belongs to, such as `records show`."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for inner, parsers in action.choices.items():
-                yield from _actions(parsers, f"{name} {inner}".strip())
+                if isinstance(parsers, Command) and inner in words:
+                    parsers.fill()
+                yield from _actions(parsers, f"{name} {inner}".strip(), words)
         elif action.choices is None and action.nargs != 0:
             yield name, action
 

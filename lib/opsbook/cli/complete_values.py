@@ -6,14 +6,19 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, get_args
 
-from opsbook.model.environment import SCHEMES, Environment
-from opsbook.model.front import Kind
-from opsbook.model.parameter import Parameter
-from opsbook.model.runbook import Runbook
-from opsbook.policy import environment, lock, requests
-from opsbook.record import retention, store, trained
+from opsbook.core.catalog import catalog
+from opsbook.core.locks import lock
+from opsbook.core.model.environment import SCHEMES, Environment
+from opsbook.core.model.front import Kind
+from opsbook.core.model.parameter import Parameter
+from opsbook.core.model.runbook import Runbook
+from opsbook.core.planning import environment
+from opsbook.core.record import store
+from opsbook.core.source import names
+from opsbook.core.trust import requests
+from opsbook.records import retention
 from opsbook.settings import Settings
-from opsbook.source import catalog, names, training_plan
+from opsbook.training import plan_file, trained
 
 _MOST = 100
 """Runs that are offered: the newest."""
@@ -64,7 +69,7 @@ def _locks(typed: Typed) -> Offered:
 
 
 def _outcomes(typed: Typed) -> Offered:
-    from opsbook.cli.records_list import OUTCOMES
+    from opsbook.records.commands.list import OUTCOMES
 
     return _plain(OUTCOMES)
 
@@ -109,7 +114,7 @@ def _drills(typed: Typed) -> Offered:
 
 
 def _people(typed: Typed) -> Offered:
-    plan = training_plan.load(typed.settings, catalog.entries(typed.settings))
+    plan = plan_file.load(typed.settings, catalog.entries(typed.settings))
     return ((name, ", ".join(member.roles)) for name, member in plan.people.items()) if plan else ()
 
 

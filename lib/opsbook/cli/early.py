@@ -17,7 +17,7 @@ def kernel(command: str, arguments: list[str]) -> Iterator[None]:
     if name is None:
         yield
         return
-    from opsbook.run import spare
+    from opsbook.core.engine.process import spare
 
     spare.prepare(name)
     try:

@@ -6,45 +6,63 @@ import os
 import sys
 import traceback
 from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
 
-from opsbook.cli import early, outlet
-from opsbook.cli.text import json_text, say
+from opsbook.cli import early
+from opsbook.console import outlet
+from opsbook.console.text import json_text, say
+from opsbook.core.model.text import nearest
 from opsbook.errors import Fault, InputError, OpsbookError
-from opsbook.model.text import nearest
+
+
+class Command(NamedTuple):
+    """Which feature a command belongs to, and what it is for; without that, it is for opsbook's own use and not listed.
+
+    Its module is `opsbook.FEATURE.commands.NAME`.
+    """
+
+    feature: str
+    text: str
+
 
 COMMANDS = {
-    "init": "make a repository of your own, with one of everything",
-    "new": "write a new page of a kind",
-    "list": "what runbooks and procedures there are",
-    "show": "one runbook: parameters, steps, roles",
-    "check": "every problem of every document",
-    "test": "run runbooks against their recordings; reaches nothing",
-    "plan": "what a run would do, with its digest; runs nothing",
-    "run": "run a runbook",
-    "approve": "sign a plan that somebody else wants to run",
-    "reject": "say no to such a plan",
-    "review": "close what an emergency left open",
-    "status": "what goes on, waits for somebody, or was lost; and what is locked",
-    "attach": "watch a run that goes on elsewhere, and answer it",
-    "resume": "go on with a run that was lost, stopped or failed",
-    "rollback": "undo what a run did",
-    "cancel": "ask a run that goes on to stop",
-    "answer": "answer a question of a run that goes on",
-    "records": "what runs left: list, show, diff, verify, anchor, export, prune",
-    "env": "environments: list, show, ports",
-    "locks": "what is locked, and by which run",
-    "unlock": "take a lock from a run that will never finish",
-    "diagnose": "a decision tree: looks where it can, asks the rest, says what to do",
-    "training": "who has passed what: status, sign-off, certificate",
-    "site": "the docs site: build, serve",
-    "drill": "a fault to find and mend, with a clock: list, start, status, hint, stop",
-    "lab": "open a page in JupyterLab, to practise",
-    "doctor": "what would keep opsbook, or one run, from working",
-    "completion": "what makes bash, zsh or fish complete all this",
-    "session": "",
-    "reference": "",
+    "init": Command("scaffold", "make a repository of your own, with one of everything"),
+    "new": Command("scaffold", "write a new page of a kind"),
+    "list": Command("operate", "what runbooks and procedures there are"),
+    "show": Command("operate", "one runbook: parameters, steps, roles"),
+    "check": Command("lint", "every problem of every document"),
+    "test": Command("replay", "run runbooks against their recordings; reaches nothing"),
+    "plan": Command("operate", "what a run would do, with its digest; runs nothing"),
+    "run": Command("operate", "run a runbook"),
+    "approve": Command("operate", "sign a plan that somebody else wants to run"),
+    "reject": Command("operate", "say no to such a plan"),
+    "review": Command("operate", "close what an emergency left open"),
+    "status": Command("operate", "what goes on, waits for somebody, or was lost; and what is locked"),
+    "attach": Command("operate", "watch a run that goes on elsewhere, and answer it"),
+    "resume": Command("operate", "go on with a run that was lost, stopped or failed"),
+    "rollback": Command("operate", "undo what a run did"),
+    "cancel": Command("operate", "ask a run that goes on to stop"),
+    "answer": Command("operate", "answer a question of a run that goes on"),
+    "records": Command("records", "what runs left: list, show, diff, verify, anchor, export, prune"),
+    "env": Command("environments", "environments: list, show, ports"),
+    "locks": Command("operate", "what is locked, and by which run"),
+    "unlock": Command("operate", "take a lock from a run that will never finish"),
+    "diagnose": Command("diagnose", "a decision tree: looks where it can, asks the rest, says what to do"),
+    "training": Command("training", "who has passed what: status, sign-off, certificate"),
+    "site": Command("site", "the docs site: build, serve"),
+    "drill": Command("training", "a fault to find and mend, with a clock: list, start, status, hint, stop"),
+    "lab": Command("lab", "open a page in JupyterLab, to practise"),
+    "doctor": Command("doctor", "what would keep opsbook, or one run, from working"),
+    "completion": Command("cli", "what makes bash, zsh or fish complete all this"),
+    "session": Command("lab", ""),
 }
-"""Commands and what they are for. One without text is for opsbook's own use and not listed."""
+
+
+def module(name: str) -> ModuleType:
+    """The module of a command, with `configure` and `execute`."""
+    return importlib.import_module(f"opsbook.{COMMANDS[name].feature}.commands.{name}")
+
 
 USAGE = """\
 usage: opsbook [--project DIR] COMMAND …
@@ -67,7 +85,7 @@ def main(argv: list[str] | None = None) -> int:
     for name in _DISPENSABLE:
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]
     if "_ARGCOMPLETE" in os.environ:
-        return importlib.import_module("opsbook.cli.complete").answer(COMMANDS)  # type: ignore[no-any-return]
+        return importlib.import_module("opsbook.cli.complete").answer()  # type: ignore[no-any-return]
     arguments = sys.argv[1:] if argv is None else argv
     verbose = "--verbose" in arguments
     arguments = [argument for argument in arguments if argument != "--verbose"]
@@ -116,7 +134,7 @@ def _told(code: int, out: outlet.Outlet, command: list[str]) -> int:
 def _command(arguments: list[str]) -> int:
     project, arguments = _project(arguments)
     if not arguments or arguments[0] in ("-h", "--help", "help"):
-        lines = (f"  {name:<10} {text}" for name, text in COMMANDS.items() if text)
+        lines = (f"  {name:<10} {command.text}" for name, command in COMMANDS.items() if command.text)
         say(USAGE.format(commands="\n".join(lines)))
         return 0
     if arguments[0] == "--version":
@@ -128,16 +146,16 @@ def _command(arguments: list[str]) -> int:
     if name not in COMMANDS:
         raise InputError(f"There is no command {name}. {nearest(name, COMMANDS)}", "opsbook --help lists them.")
     with early.kernel(name, arguments[1:]):
-        module = importlib.import_module(f"opsbook.cli.{name}")
+        command = module(name)
         parser = argparse.ArgumentParser(
             prog=f"opsbook {name}",
-            description=module.__doc__,
+            description=command.__doc__,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        module.configure(parser)
+        command.configure(parser)
         options = parser.parse_args(arguments[1:])
         options.project = project
-        return int(module.execute(options))
+        return int(command.execute(options))
 
 
 def _project(arguments: list[str]) -> tuple[Path | None, list[str]]:

@@ -1,0 +1,31 @@
+"""Print what makes a shell complete commands, options, runbooks, environments, parameters and runs."""
+
+import argparse
+
+from opsbook.console.text import say
+
+_LOAD = {
+    "bash": """\
+# Completion of opsbook for bash. For every new shell, put this line into ~/.bashrc:
+#   source <(opsbook completion bash)""",
+    "zsh": """\
+# Completion of opsbook for zsh. For every new shell, put these lines into ~/.zshrc:
+#   autoload -Uz compinit && compinit
+#   source <(opsbook completion zsh)""",
+    "fish": """\
+# Completion of opsbook for fish. For every new shell:
+#   opsbook completion fish > ~/.config/fish/completions/opsbook.fish""",
+}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("shell", choices=list(_LOAD), help="the shell that will load it")
+
+
+def execute(options: argparse.Namespace) -> int:
+    from argcomplete.shell_integration import shellcode
+
+    first, _, rest = shellcode(["opsbook"], use_defaults=False, shell=options.shell).partition("\n")
+    # zsh looks at the first line when it loads the script from a folder of functions.
+    say("\n".join((first, _LOAD[options.shell], rest.rstrip())).lstrip("\n"))
+    return 0

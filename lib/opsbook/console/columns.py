@@ -1,0 +1,87 @@
+"""Tables: on a terminal as wide as it is, on a pipe as wide as they are. A word, such as an id, is never cut."""
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+
+from opsbook.console.text import plain, say
+
+_PROSE = 26
+"""Characters from which on a cell with spaces is a text that may be broken; a time with its zone has 25."""
+
+_NARROWEST = 24
+"""Columns that a text needs at least."""
+
+
+def table(names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A table that fits the terminal; on a pipe, columns with two spaces between."""
+    cells = [[plain(str(cell)).replace("\n", " ") for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        _on_terminal(names, cells)
+        return
+    widths = [max(len(row[n]) for row in [list(names), *cells]) for n in range(len(names))]
+    for row in [list(names), *cells]:
+        say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _on_terminal(names: Sequence[str], cells: list[list[str]]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    widths = _widths([list(column) for column in zip(names, *cells, strict=True)], console.width)
+    if widths is None:
+        for row in [list(names), *cells]:
+            for line in _in_lines(row, console.width):
+                say(line)
+        return
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for name, width in zip(names, widths, strict=True):
+        shown.add_column(Text(name), width=width)
+    for row in cells:
+        shown.add_row(*map(Text, row))
+    console.print(shown)
+
+
+def _widths(columns: list[list[str]], room: int) -> list[int] | None:
+    """How wide each column is: texts share what the others leave. None where a word would have to be broken."""
+    from rich.cells import cell_len
+
+    whole = [max(map(cell_len, column)) for column in columns]
+    least = [_least(column) for column in columns]
+    # Between two columns rich puts a space, a line that is not seen, and a space; and one at each edge.
+    spare = room - 3 * (len(columns) - 1) - 2 - sum(least)
+    if spare < 0:
+        return None
+    for number, width in enumerate(whole):
+        more = min(spare, width - least[number])
+        least[number], spare = least[number] + more, spare - more
+    return least
+
+
+def _least(column: list[str]) -> int:
+    """The least width of a column: a text may be broken between its words, anything else stays on one line."""
+    from rich.cells import cell_len
+
+    def least(cell: str) -> int:
+        if " " not in cell.strip() or cell_len(cell) < _PROSE:
+            return cell_len(cell)
+        return max(_NARROWEST, *map(cell_len, cell.split()))
+
+    return max(map(least, column))
+
+
+def _in_lines(row: list[str], room: int) -> Iterator[str]:
+    """A row that is too long for one line: what it is about, and below it the rest, broken between the cells."""
+    from rich.cells import cell_len
+
+    yield row[0]
+    line = ""
+    for cell in filter(None, row[1:]):
+        if line and cell_len(line) + 2 + cell_len(cell) > room:
+            yield line
+            line = ""
+        line += f"  {cell}"
+    if line:
+        yield line

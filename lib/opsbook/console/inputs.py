@@ -1,0 +1,196 @@
+"""Arguments that name a runbook, an environment and values, and prompts for what is missing."""
+
+import argparse
+import contextlib
+import getpass
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from opsbook.console.text import plain, say
+from opsbook.core.catalog import catalog
+from opsbook.core.model.parameter import Parameter
+from opsbook.core.model.text import nearest
+from opsbook.core.planning import bind, drafts
+from opsbook.errors import InputError
+from opsbook.files import parse_yaml
+from opsbook.settings import Settings
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add what plan and run have in common."""
+    parser.add_argument("runbook", nargs="?", help="a name from opsbook list")
+    parser.add_argument("-e", "--environment", metavar="ENV", help="a name from opsbook env list")
+    configure_values(parser)
+
+
+def configure_values(parser: argparse.ArgumentParser) -> None:
+    """Add what gives parameters their values."""
+    parser.add_argument(
+        "-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help="a parameter; may be given often"
+    )
+    parser.add_argument("--params-file", type=Path, metavar="FILE", help="YAML or JSON with values; -p wins over it")
+
+
+def configure_labels(parser: argparse.ArgumentParser) -> None:
+    """Add the option that gives a run its labels."""
+    parser.add_argument(
+        "--label", action="append", default=[], metavar="NAME=VALUE", help="say what it is for, such as ticket=OPS-1"
+    )
+
+
+def labels(options: argparse.Namespace) -> dict[str, str]:
+    """The labels that were given; of one that was given twice, the last."""
+    return {name: values[-1] for name, values in bind.pairs(options.label).items()}
+
+
+def request(options: argparse.Namespace) -> drafts.Request:
+    """The request as typed. Raises InputError for arguments that are no pairs, and for a file that is none."""
+    given: dict[str, Any] = _file(options.params_file) if options.params_file else {}
+    given |= {name: _once(values) for name, values in bind.pairs(options.parameter).items()}
+    return drafts.Request(options.runbook, options.environment, given, answers(options))
+
+
+def named(settings: Settings, options: argparse.Namespace, otherwise: str = "") -> drafts.Request:
+    """The request with its runbook and its environment, for which a person at the terminal is asked.
+
+    Raises InputError where nobody can be asked; `otherwise` is what else could be given.
+    """
+    asked = request(options)
+    missing = [name for name, value in (("a RUNBOOK", asked.runbook), ("-e ENV", asked.environment)) if not value]
+    if missing and not asks():
+        hint = f"{otherwise} opsbook list has the runbooks, opsbook env list the environments.".strip()
+        raise InputError(f"What to run? {' and '.join(missing)} is missing.", hint)
+    runbook = asked.runbook or chosen("What to run?", "runbook", [each.name for each in catalog.entries(settings)])
+    return replace(asked, runbook=runbook, environment=asked.environment or place(settings, runbook))
+
+
+def place(settings: Settings, runbook: str = "") -> str:
+    """The environment that a person chooses, of those in which the runbook may run, if there is one."""
+    return chosen("Where?", "environment", drafts.places(settings, runbook))
+
+
+def asks() -> bool:
+    """Whether somebody sits here who can be asked."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def chosen(question: str, name: str, known: Sequence[str]) -> str:
+    """What a person chooses, or types the beginning of where that is enough. Raises InputError if nobody answers."""
+    if not known:
+        raise InputError(f"There is no {name} to choose from.", "opsbook doctor says what the project lacks.")
+    say(f"{question} {', '.join(known)}", to=sys.stderr)
+    while True:
+        say(f"{name}: ", end="", to=sys.stderr)
+        line = sys.stdin.readline()
+        if not line:
+            raise InputError(f"The {name} is missing.", "Nothing ran.")
+        typed = line.strip()
+        fits = [typed] if typed in known else [each for each in known if typed and each.startswith(typed)]
+        if len(fits) == 1:
+            return fits[0]
+        said = f"{typed} may be {', '.join(fits)}." if fits else f"There is no {name} {typed}. {nearest(typed, known)}"
+        say(f"  {said}", to=sys.stderr)
+
+
+def answers(options: argparse.Namespace) -> dict[str, str]:
+    """Answers that were given ahead."""
+    return {name: values[-1] for name, values in bind.pairs(getattr(options, "answer", [])).items()}
+
+
+def unseen(names: Sequence[str]) -> dict[str, str]:
+    """Secrets that are typed once more, unseen. Without a terminal, none."""
+    if not asks():
+        return {}
+    return {name: getpass.getpass(f"{name} (a secret): ", sys.stderr) for name in names}
+
+
+def _file(path: Path) -> dict[str, str | list[str]]:
+    """Every scalar as the text that was typed: 1.10 stays 1.10."""
+    import yaml
+
+    try:
+        content = _content(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.", "Check the path.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{path} is not YAML: {' '.join(str(error).split())}.", "Write one NAME: VALUE a line."
+        ) from error
+    if content in (None, ""):
+        return {}
+    if not isinstance(content, dict) or any(not _usable(value) for value in content.values()):
+        raise InputError(f"{path} does not map names to values or lists of values.", "Write one NAME: VALUE a line.")
+    return content
+
+
+def _content(text: str) -> Any:
+    """JSON is YAML but for its tabs, its long names and its emoji: what begins like JSON is read as that first."""
+    import yaml
+
+    if text.lstrip().startswith("{"):
+        with contextlib.suppress(ValueError, RecursionError):
+            return json.loads(text, parse_int=str, parse_float=str, parse_constant=str, object_pairs_hook=_mapping)
+    return parse_yaml(text, yaml.BaseLoader)
+
+
+def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON. Raises ValueError for a name that is there twice: YAML says where."""
+    found = {name: _typed(value) for name, value in pairs}
+    if len(found) != len(pairs):
+        raise ValueError("a name is there twice")
+    return found
+
+
+def _typed(value: Any) -> Any:
+    """`true`, `false` and `null` as they stand in the file."""
+    if isinstance(value, list):
+        return [_typed(item) for item in value]
+    return json.dumps(value) if value is None or isinstance(value, bool) else value
+
+
+def _once(values: list[str]) -> str | list[str]:
+    """What was typed once is one text, which may hold a list; `-p hosts=a -p hosts=b` is a list by itself."""
+    return values[0] if len(values) == 1 else values
+
+
+def _usable(value: object) -> bool:
+    return isinstance(value, str) or (isinstance(value, list) and all(isinstance(item, str) for item in value))
+
+
+def complete(settings: Settings, wanted: drafts.Request) -> tuple[drafts.Request, drafts.Draft]:
+    """The request with what a person at the terminal adds: missing values, secrets unseen."""
+    drafted = drafts.draft(settings, wanted)
+    if drafted.bound.problems or not asks():
+        return wanted, drafted
+    given, typed = dict(wanted.given), {}
+    for parameter in drafted.bound.missing:
+        if parameter.secret:
+            about = plain(parameter.description) or "a secret"
+            typed[parameter.name] = getpass.getpass(f"{parameter.name} ({about}): ", sys.stderr)
+        else:
+            given[parameter.name] = _prompt(parameter, drafted)
+    wanted = replace(wanted, given=given, typed_secrets=typed)
+    return wanted, drafts.draft(settings, wanted)
+
+
+def _prompt(parameter: Parameter, drafted: drafts.Draft) -> str:
+    choices = drafted.environment.choices.get(parameter.choice_of or "", ())
+    about = parameter.description or parameter.name
+    among = f" ({', '.join(choices)})" if choices else f" ({parameter.kind})"
+    while True:
+        say(f"{about}{among}", to=sys.stderr)
+        say(f"{parameter.name}: ", end="", to=sys.stderr)
+        line = sys.stdin.readline()
+        if not line:
+            raise InputError(f"Parameter {parameter.name} is missing.", "Nothing ran.")
+        text = line.rstrip("\n")
+        try:
+            bind.check(parameter, text, drafted.environment)
+        except ValueError as error:
+            say(f"  {error}", to=sys.stderr)
+            continue
+        return text

@@ -1,0 +1,172 @@
+"""What plain lines and the live view say alike of a run: what was usual before it, and how it ended."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from opsbook.console.text import plain
+from opsbook.core.model.event import Event, Exit, Outcome
+from opsbook.core.model.plan import Plan
+from opsbook.core.model.runbook import Role
+from opsbook.core.model.text import duration, one_line
+from opsbook.settings import Settings
+
+if TYPE_CHECKING:
+    from opsbook.operate.running import Finished
+
+_WORTH_SAYING = 1.0
+"""Seconds of a step below which nobody waits for it."""
+
+_STOPPING = {
+    1: "stopping before the next effect (cancelled by {by}); once more interrupts it",
+    2: "interrupting what is under way (cancelled by {by}); once more ends every process",
+    3: "ending every process (cancelled by {by})",
+}
+"""What a request to stop does, by how often it came."""
+
+GOOD = (Outcome.SUCCEEDED, Outcome.CHECKED)
+
+
+class Story:
+    """What is told of one run besides its events."""
+
+    def __init__(self) -> None:
+        self._plan: Plan | None = None
+        self._usual: Mapping[str, float] = {}
+
+    def begin(self, plan: Plan, usual: Mapping[str, float]) -> None:
+        self._plan = plan
+        self._usual = usual
+
+    def usual(self, step: str) -> str:
+        """`(usually 25 s)`: what the step took in earlier runs that went well; empty if that is nothing to wait for."""
+        return f"(usually {duration(self._usual[step])})" if self._usual.get(step, 0) >= _WORTH_SAYING else ""
+
+    def ending(self, finished: "Finished", settings: Settings) -> Iterator[str]:
+        """The closing lines: what changed, what is unknown, where the record is, what to do next."""
+        ending, told = finished.ending, finished.told
+        yield from would(told.get("check") or {})
+        if ending.outcome not in GOOD:
+            changed, undone, unknown = did(told)
+            unsure = bool(unknown) or ending.changed
+            said = "Nobody knows for sure what was changed." if unsure else "Nothing was changed."
+            yield from listed("Changed", changed) if changed else [f"  {said}"]
+            yield from listed("Undone by", undone)
+            yield from listed("Unknown: look before you go on", unknown)
+        yield f"  record  {shown(finished.folder, settings)}"
+        if finished.quarantined:
+            yield f"  QUARANTINED: a secret was found in {', '.join(finished.quarantined)}"
+            yield "  Only you can read the record now; change that secret."
+        patches = sorted(finished.folder.glob("edit-*.patch"))
+        yield from listed("Its page was edited", [f"git apply {shown(patch, settings)}" for patch in patches])
+        yield from listed("Next", list(self._next(finished)))
+
+    def _next(self, finished: "Finished") -> Iterator[str]:
+        ending, run = finished.ending, finished.run
+        if ending.outcome in GOOD:
+            return
+        if ending.outcome is not Outcome.REFUSED:
+            yield f"opsbook records show {run}"
+        if ending.exit_code in (Exit.STOPPED, Exit.NOT_ROLLED_BACK):
+            yield f"opsbook resume {run}"
+        if ending.keeps_lock and ending.undoable and ending.outcome is not Outcome.ROLLBACK_FAILED:
+            yield f"opsbook rollback {run}"
+        if ending.keeps_lock and self._plan is not None:
+            for target in self._plan.locks:
+                yield f"opsbook unlock {target} --reason WHY   once you have put it right by hand"
+
+
+def said(event: Event) -> list[str]:
+    """What happened to the run itself, in words; nothing for what happened in it."""
+    data, lines = event.data, []
+    match event.type:
+        case "run-resumed":
+            what = "rolled back" if data["for"] == "rollback" else "gone on with"
+            lines = [f"{what} by {data['operator']}; it was {data['outcome']}"]
+        case "waiting-for-lock" | "waiting-for-approval":
+            lines = [f"waiting: {line}" for line in f"{data['why']}\n{data.get('hint') or ''}".strip().split("\n")]
+        case "allowed":
+            lines = list(_allowed(data))
+        case "look-started":
+            lines = ["looking at what has become of the prerequisites"]
+        case "differences":
+            lines = ["different from then:", *(f"  {line}" for line in data["lines"])]
+        case "detached":
+            lines = [f"going on without this terminal: {data['why']}"]
+        case "cancel-requested":
+            lines = [_STOPPING[min(data.get("level", 1), 3)].format(by=data["by"])]
+    return lines
+
+
+def _allowed(data: Mapping[str, Any]) -> Iterator[str]:
+    if data.get("emergency"):
+        yield f"EMERGENCY: {data['emergency']}; somebody else reviews it within {data['review_within']}"
+    yield from (f"approved by {each['principal']}" for each in data.get("approvals") or ())
+    if data["operator"].get("principal"):
+        yield f"signed by {data['operator']['principal']}"
+
+
+def did(told: Mapping[str, Any]) -> tuple[list[str], list[str], list[str]]:
+    """What a run changed, what undid it, and what nobody knows."""
+    steps = {step["step"]: step for step in told.get("steps") or ()}
+    changed: list[str] = []
+    undone: list[str] = []
+    unknown: list[str] = []
+    for effect in told.get("effects") or ():
+        step = steps.get(effect["step"], {})
+        line = f"{step.get('title', effect['step'])}: {effect['summary']}"
+        if not effect["changes"] or effect["status"] == "simulated":
+            continue
+        if effect["status"] in ("unknown", "interrupted"):
+            unknown.append(line)
+        elif effect["changed"] is not False:
+            lines = undone if step.get("role") == Role.UNDO else changed
+            lines.append(line + ("" if effect["status"] == "succeeded" else " (failed half-way)"))
+    return changed, undone, unknown
+
+
+def would(check: dict[str, Any]) -> Iterator[str]:
+    """What a check found: tasks and hosts, with their differences; what it does not know; what a run would need."""
+    if not check:
+        return
+    changed, unknown = ([task for task in check["tasks"] if task["state"] == state] for state in ("changed", "unknown"))
+    unsaid = [f"{one['title']}: {one['why']}" for one in check["unpredictable"]]
+    yield from listed("Would change", [*_each(changed)] or ["nothing that is known"])
+    yield from listed("Would do", [f"{one['title']}: {one['summary']}" for one in check["skipped"]])
+    yield from listed("Unknown", [*_each(unknown), *unsaid])
+    yield from listed("By hand", check["by_hand"])
+    yield from listed("Would lock", [f"{one['target']}{_holder(one)}" for one in check["locks"]])
+    yield from listed("Would need", check.get("needs") or [])
+    hosts = {task["host"] for task in changed}
+    yield f"  {len(changed)} tasks on {len(hosts)} hosts; {len(unknown) + len(unsaid)} unknown"
+
+
+def _holder(lock: dict[str, Any]) -> str:
+    return f"  (held by {lock['held_by']})" if lock["held_by"] else ""
+
+
+def _each(tasks: list[dict[str, Any]]) -> Iterator[str]:
+    """Each task with its hosts and its difference, once where only the host's own name makes one."""
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for one in tasks:
+        found.setdefault((one["task"], str(one["diff"]).replace(one["host"], "")), []).append(one)
+    for (task, _), same in found.items():
+        yield f"{task}: {', '.join(sorted(one['host'] for one in same))}"
+        yield from (f"    {plain(line)}" for line in str(same[0]["diff"]).splitlines())
+
+
+def values(plan: Plan) -> str:
+    """The parameters of a run on one line."""
+    return " ".join(f"{name}={one_line(plain(str(value)), 40)}" for name, value in plan.parameters.items())
+
+
+def shown(folder: Path, settings: Settings) -> str:
+    """The path of a record as a person would type it."""
+    return str(folder.relative_to(settings.root) if folder.is_relative_to(settings.root) else folder)
+
+
+def listed(label: str, lines: list[str]) -> Iterator[str]:
+    """Lines below a label; nothing without them."""
+    if lines:
+        yield f"  {label}"
+        yield from (f"    {line}" for line in lines)

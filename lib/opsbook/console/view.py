@@ -1,0 +1,323 @@
+"""What a run looks like while it goes on: live on a terminal, plain lines on a pipe, JSON for programs.
+
+Everything shown comes from the journal's events, so nothing is shown that was not redacted before. Each view has
+one function that prints, and that one lets nothing through that a terminal would obey or that would flood it.
+"""
+
+import contextlib
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from opsbook.console.story import GOOD, Story, said, shown, values
+from opsbook.console.text import json_text, plain, say
+from opsbook.core.model.event import Event, Outcome
+from opsbook.core.model.plan import Plan
+from opsbook.core.model.text import duration, one_line
+from opsbook.settings import Settings
+
+if TYPE_CHECKING:
+    from rich.live import Live
+    from rich.text import Text
+
+    from opsbook.operate.running import Finished
+
+Listener = Callable[[Event], None]
+
+MOST_LINES = 200
+LONGEST_LINE = 2000
+"""Of one text. A terminal that scrolls for minutes shows nothing; whoever wants the rest has the record."""
+
+_TURNS = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+"""What turns beside the step that goes on."""
+
+_MARKS = {
+    "succeeded": "✓",
+    "skipped": "–",
+    "failed": "✗",
+    "timeout": "✗",
+    "died": "✗",
+    "cancelled": "■",
+    "waiting": "…",
+    "unpredictable": "~",
+}
+
+
+class View(Protocol):
+    """Shows one run."""
+
+    def start(self, run: str, plan: Plan, usual: Mapping[str, float]) -> None: ...
+    def event(self, event: Event) -> None: ...
+    def paused(self) -> contextlib.AbstractContextManager[None]: ...
+    def close(self) -> None: ...
+    def finish(self, finished: "Finished", settings: Settings) -> None: ...
+
+
+def choose(*, terminal: bool, as_json: bool) -> View:
+    """The view that fits where the output goes."""
+    if as_json:
+        return JsonView()
+    return LiveView() if terminal and os.environ.get("TERM") != "dumb" else PlainView()
+
+
+class JsonView:
+    """One event a line; the last line says where the record lies."""
+
+    def start(self, run: str, plan: Plan, usual: Mapping[str, float]) -> None:
+        """Nothing: the first event says it."""
+
+    def event(self, event: Event) -> None:
+        self._line(asdict(event))
+
+    def _line(self, content: dict[str, Any]) -> None:
+        say(json_text(content))
+
+    def paused(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def finish(self, finished: "Finished", settings: Settings) -> None:
+        ending = finished.ending
+        content = {
+            "type": "record",
+            "run": finished.run,
+            "folder": shown(finished.folder, settings),
+            "outcome": ending.outcome,
+            "exit_code": int(ending.exit_code),
+            "quarantined": list(finished.quarantined),
+        } | ({"check": finished.told["check"]} if "check" in finished.told else {})
+        self._line(content)
+
+
+class PlainView:
+    """Lines with the local time, for logs and pipes."""
+
+    def __init__(self) -> None:
+        self._story = Story()
+
+    def start(self, run: str, plan: Plan, usual: Mapping[str, float]) -> None:
+        self._story.begin(plan, usual)
+        self._line(f"{plan.title} in {plan.environment}: {values(plan)}")
+        self._line(f"run {run}")
+
+    def event(self, event: Event) -> None:
+        data = event.data
+        for line in said(event):
+            self._line(line)
+        match event.type:
+            case "step-started":
+                again = "  (from the record)" if data.get("replay") else self._story.usual(data["step"])
+                self._line(f"{data['section']} / {data['title']} {again}".rstrip())
+            case "step-finished":
+                why = f": {one_line(data['why'], 400)}" if data.get("why") else ""
+                self._line(f"  {data['status']} in {duration(data['seconds'])}{why}")
+            case "effect-intent":
+                self._line(f"  {data['summary']}")
+            case "effect-refused":
+                self._line(f"  refused: {data['why']}")
+            case "question-asked":
+                self._line(f"  ? {data['name']}: {data['text']}")
+            case "question-answered":
+                self._line(f"  {data['name']}: {data['value']} ({data['by']})")
+            case "rollback-started":
+                self._line("ROLLBACK")
+            case "output":
+                self._output(data["output"])
+
+    def _output(self, output: dict[str, Any]) -> None:
+        for line in _text_of(output):
+            say(f"    | {line}")
+
+    def _line(self, text: str) -> None:
+        """The text with the time; further lines of it stand below, further in."""
+        say(f"{datetime.now().astimezone():%H:%M:%S} " + "\n           ".join(clipped(text)))
+
+    def paused(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def finish(self, finished: "Finished", settings: Settings) -> None:
+        ending = finished.ending
+        self._line(f"{str(ending.outcome).upper()} in {duration(ending.seconds)}: {ending.reason}")
+        for line in self._story.ending(finished, settings):
+            say("\n    ".join(clipped(line)))
+
+
+def _text_of(output: dict[str, Any]) -> list[str]:
+    """The lines of an output that a terminal can show."""
+    match output["output_type"]:
+        case "stream":
+            text = output["text"]
+        case "error":
+            text = "\n".join(output["traceback"])
+        case "display_data" | "execute_result":
+            text = str(output["data"].get("text/plain", ""))
+        case _:
+            text = ""
+    return clipped(text.rstrip("\r\n")) if text.strip() else []
+
+
+def clipped(text: str) -> list[str]:
+    """The lines of a text as far as a terminal should show them: its beginning, its end, and what is missing."""
+    lines = plain(text).split("\n")
+    if len(lines) > MOST_LINES:
+        head, tail = MOST_LINES // 2, MOST_LINES // 2 - 1
+        missing = f"… {len(lines) - head - tail} lines are left out here; the record has them …"
+        lines = [*lines[:head], missing, *lines[-tail:]]
+    return [_clipped_line(line) for line in lines]
+
+
+def _clipped_line(line: str) -> str:
+    if len(line) <= LONGEST_LINE:
+        return line
+    return f"{line[:LONGEST_LINE]}… ({len(line) - LONGEST_LINE} characters are left out; the record has them)"
+
+
+class LiveView:
+    """Finished steps above, and below them what goes on now: step, time, task, last lines of output."""
+
+    LINES = 4
+
+    def __init__(self) -> None:
+        from opsbook.console.steady import Steady
+
+        self._console = Steady(highlight=False)
+        self._story = Story()
+        self._section = ""
+        self._step = ""
+        self._again = False
+        self._usual = ""
+        self._since = 0.0
+        self._doing = ""
+        self._lines: deque[str] = deque(maxlen=self.LINES)
+        self._errors: list[str] = []
+        self._live = self._new_live()
+
+    def _new_live(self) -> "Live":
+        """For each stretch one of its own: started again, it would erase as many lines as it had shown before."""
+        from rich.live import Live
+
+        return Live(get_renderable=self._now, console=self._console, transient=True, refresh_per_second=8)
+
+    def start(self, run: str, plan: Plan, usual: Mapping[str, float]) -> None:
+        self._story.begin(plan, usual)
+        self._print(f"{plan.title}", "bold", f"  {plan.environment}", "bold magenta")
+        self._print(f"  {values(plan)}", "")
+        self._print(f"  {run}", "dim", whole=True)
+        self._live.start()
+
+    def _print(self, *parts: str, whole: bool = False) -> None:
+        """Pairs of text and style. Text of others is never markup. `whole`: with no line end in it, to be copied."""
+        from rich.text import Text
+
+        text = Text()
+        for content, style in zip(parts[::2], parts[1::2], strict=True):
+            text.append("\n".join(clipped(content)), style=style)
+        self._console.print(text, soft_wrap=whole)
+
+    def _now(self) -> Any:
+        from rich.console import Group
+        from rich.text import Text
+
+        if not self._step:
+            return Text("")
+        spent = f"{duration(time.monotonic() - self._since)} {self._usual}".rstrip()
+        step = one_line(self._step, max(self._console.width // 2, 20))
+        now = Text.assemble(
+            (_TURNS[int(time.monotonic() * 12) % len(_TURNS)], "cyan"), (f"  {step}  {spent}  ", "bold")
+        )
+        now.append(one_line(plain(self._doing)), "cyan")
+        lines = [Text(f"      {one_line(line, LONGEST_LINE)}", "dim") for line in self._lines]
+        return Group(*map(self._row, (now, *lines)))
+
+    def _row(self, text: "Text") -> "Text":
+        """One row of the terminal and not more, whatever signs are in it: what is broken anew is not erased whole."""
+        text.truncate(self._console.width - 1, overflow="ellipsis")
+        text.no_wrap = True
+        return text
+
+    def event(self, event: Event) -> None:
+        data = event.data
+        for line in said(event):
+            self._print(f"  {line}", "yellow")
+        match event.type:
+            case "step-started":
+                self._begin(data)
+            case "step-finished":
+                self._end(data)
+            case "effect-intent":
+                self._doing = data["summary"]
+            case "effect-progress":
+                self._doing = data["text"]
+            case "effect-result":
+                self._doing = ""
+            case "output":
+                self._output(data["output"])
+            case "rollback-started":
+                self._section = ""
+                self._print("Rolling back", "bold yellow", f"  {one_line(data['reason'], 200)}", "yellow")
+
+    def _begin(self, data: dict[str, Any]) -> None:
+        self._again = bool(data.get("replay"))
+        if data["section"] != self._section:
+            self._section = data["section"]
+            self._print(f"{self._section}", "bold")
+        self._step, self._since, self._doing = one_line(plain(data["title"])), time.monotonic(), ""
+        self._usual = self._story.usual(data["step"])
+        self._lines.clear()
+        self._errors.clear()
+
+    def _end(self, data: dict[str, Any]) -> None:
+        good = data["status"] in ("succeeded", "skipped", "unpredictable")
+        style = "green" if good else "red"
+        self._print(
+            f"  {_MARKS.get(data['status'], '?')} ",
+            style,
+            f"{self._step}",
+            "dim" if self._again else "",
+            "  from the record" if self._again else f"  {duration(data['seconds'])}",
+            "dim",
+        )
+        if data.get("why"):
+            self._print(f"    {data['why']}", "dim" if good else "red")
+        if not good:
+            for line in self._errors[-12:]:
+                self._print(f"    {line}", "dim")
+        self._step = ""
+
+    def _output(self, output: dict[str, Any]) -> None:
+        lines = _text_of(output)
+        self._lines.extend(line for line in lines if line.strip())
+        if output["output_type"] == "error":
+            self._errors = lines
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """While a person is asked, nothing moves."""
+        self._live.stop()
+        try:
+            yield
+        finally:
+            self._live = self._new_live()
+            self._live.start()
+
+    def close(self) -> None:
+        self._live.stop()
+
+    def finish(self, finished: "Finished", settings: Settings) -> None:
+        ending = finished.ending
+        good = ending.outcome in GOOD
+        style = "bold green" if good else "bold yellow" if ending.outcome is Outcome.ROLLED_BACK else "bold red"
+        self._print("", "")
+        self._print(f"{ending.outcome!s} in {duration(ending.seconds)}", style)
+        self._print(f"  {ending.reason}", "dim" if good else "")
+        for line in self._story.ending(finished, settings):
+            self._print(line, "", whole=True)

@@ -1,0 +1,67 @@
+"""What rules may ask for besides a document: the other documents, the alert rules, the files of the project, today."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from opsbook.core.catalog import alerts, documents
+from opsbook.core.model.runbook import Runbook
+from opsbook.core.rules import lint
+from opsbook.core.rules.alerts import urls
+from opsbook.core.source.problem import Problem
+from opsbook.settings import Settings
+
+
+def readable(settings: Settings) -> tuple[list[Runbook], list[Problem]]:
+    """Every document that can be read, and what a reader would stumble over: a page need not be fit to run."""
+    around, problems = known(settings)
+    there = documents.paths(settings)
+    problems += duplicates(settings, there)
+    found = []
+    for runbook, wrong in documents.every(there, settings.root, around, lint.READERS):
+        problems += wrong
+        found += [runbook] if runbook else []
+    return found, sorted(set(problems))
+
+
+def known(settings: Settings) -> tuple[lint.Known, list[Problem]]:
+    """Everything a rule may ask for, and what is wrong with the alert rules."""
+    names = frozenset(path.stem for path in documents.paths(settings))
+    rules, broken = alerts.read(settings.root)
+    found = replace(
+        documents.known(settings),
+        documents=names,
+        alerts=None if rules is None or broken else frozenset(alert.name for alert in rules),
+        exists=partial(_below, settings.root),
+        today=datetime.now(UTC).date(),
+    )
+    return found, broken + list(urls(rules or (), names))
+
+
+def duplicates(settings: Settings, chosen: Iterable[Path]) -> list[Problem]:
+    """Every name that two documents have, if one of them is among the chosen."""
+    by_name = defaultdict(list)
+    for path in documents.paths(settings):
+        by_name[path.stem].append(path)
+    problems = []
+    for name in {path.stem for path in chosen}:
+        first, *others = (path.relative_to(settings.root) for path in by_name[name])
+        text = f"the name {name} is already taken by {first}"
+        problems += [Problem(str(other), 1, 1, "D005", text) for other in others]
+    return problems
+
+
+def _below(root: Path, path: str) -> bool:
+    return exists(root / path)
+
+
+def exists(path: Path) -> bool:
+    """Whether something is there; no for a name that nothing can have."""
+    try:
+        return path.exists()
+    except OSError:
+        # A name longer than any can be.
+        return False

@@ -1,0 +1,344 @@
+"""Run a playbook once. ansible-runner is used here and nowhere else.
+
+What it is guarded against, each seen to happen: a private folder used twice brings back old variables;
+its signal handlers swallow an interrupt, and the next cell runs; no host matched counts as success; extra
+variables are templates; a failing event handler loses events; the command artifact holds the environment.
+"""
+
+import math
+import os
+import shlex
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from opsbook.core.effects import asked, foresight
+from opsbook.core.effects.basic import here
+from opsbook.core.effects.channel import Call, Interrupted
+from opsbook.core.effects.clean import first_lines, last_lines
+from opsbook.core.effects.show import Shown
+from opsbook.errors import EffectFailed
+from opsbook.params import Secret
+
+COUNTS = ("ok", "changed", "failed", "unreachable", "skipped")
+_STATS = {"failed": "failures", "unreachable": "dark"}
+_HOST_EVENTS = {
+    "runner_on_ok": "ok",
+    "runner_on_failed": "failed",
+    "runner_on_unreachable": "unreachable",
+    "runner_on_skipped": "skipped",
+}
+
+_ASKED = "asked"
+"""The file of a playbook that asked for something, in its private folder."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A task that failed on a host. `place` is the line of the playbook or role, as PATH:LINE."""
+
+    host: str
+    task: str
+    message: str
+    place: str
+
+    def __str__(self) -> str:
+        return f"{self.host}: {self.task}: {self.message} ({self.place})"
+
+
+@dataclass(frozen=True, repr=False)
+class PlaybookResult(Shown):
+    """What a playbook did: task counts per host, failures, whether anything changed, seconds it took.
+
+    `left_out` are hosts the operator goes on without. `would` says what a check found: tasks that would change
+    something, and tasks of which Ansible could not say, each with host, task, state and diff. `lost_events` counts
+    messages of Ansible that never arrived.
+    """
+
+    playbook: str
+    hosts: Mapping[str, Mapping[str, int]]
+    failures: tuple[Failure, ...]
+    changed: bool
+    seconds: float
+    lost_events: int = 0
+    left_out: tuple[str, ...] = ()
+    would: tuple[dict[str, Any], ...] = ()
+
+    def bad(self) -> list[str]:
+        """Hosts on which a task failed or that could not be reached, less those that were left out."""
+        return [
+            host
+            for host, counts in self.hosts.items()
+            if (counts["failed"] or counts["unreachable"]) and host not in self.left_out
+        ]
+
+    def after(self, earlier: "PlaybookResult | None") -> "PlaybookResult":
+        """This attempt together with an earlier one: a host's latest counts, everything that was changed."""
+        if earlier is None:
+            return self
+        hosts = {host: dict(counts) for host, counts in earlier.hosts.items()}
+        for host, counts in self.hosts.items():
+            before = hosts.get(host, {}).get("changed", 0)
+            hosts[host] = {**counts, "changed": counts["changed"] + before}
+        kept = tuple(failure for failure in earlier.failures if failure.host not in self.hosts)
+        return replace(
+            self,
+            hosts=dict(sorted(hosts.items())),
+            failures=kept + self.failures,
+            changed=earlier.changed or self.changed,
+            seconds=earlier.seconds + self.seconds,
+            lost_events=earlier.lost_events + self.lost_events,
+        )
+
+    def headline(self) -> str:
+        state = "failed" if self.bad() else "changed" if self.changed else "changed nothing"
+        without = f", without {', '.join(self.left_out)}" if self.left_out else ""
+        return f"playbook {self.playbook}: {state}, {len(self.hosts)} hosts{without}, {self.seconds:.1f} s"
+
+    def table(self) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
+        rows = [(host, *(counts[name] for name in COUNTS)) for host, counts in self.hosts.items()]
+        return (("host", *COUNTS), rows) if rows else ((), [])
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass
+class _Events:
+    """What the event stream said, collected while the playbook runs."""
+
+    call: Call
+    root: Path
+    counters: list[int] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    stats: dict[str, Any] = field(default_factory=dict)
+    messages: list[str] = field(default_factory=list)
+    would: list[dict[str, Any]] = field(default_factory=list)
+    begun: bool = False
+    touched: bool = False
+    running: set[tuple[str, str]] = field(default_factory=set)
+
+    def handle(self, event: dict[str, Any]) -> bool:
+        """One event of ansible-runner: hand it on, keep what the result needs. False: write no file."""
+        self.counters.append(event["counter"])
+        kind, data = event["event"], event.get("event_data") or {}
+        host, task = data.get("host"), data.get("task")
+        found = data.get("res")
+        result: dict[str, Any] = found if isinstance(found, dict) else {}
+        if kind in ("runner_on_failed", "runner_on_unreachable") and not data.get("ignore_errors"):
+            self.failures.append(Failure(str(host), str(task), _reason(result), self._place(data)))
+        self.begun = self.begun or kind == "playbook_on_task_start"
+        self._follow(kind, data, result)
+        if kind == "playbook_on_stats":
+            self.stats = data
+        if self.call.check and (would := foresight.would(kind, data, result, event.get("stdout") or "")) is not None:
+            self.would.append(would)
+        if kind in ("error", "verbose") and event.get("stdout"):
+            self.messages.append(event["stdout"])
+        self.call.sample(self._sample(event, data, result), self._line(kind, host, task, result))
+        return False
+
+    def _follow(self, kind: str, data: dict[str, Any], result: dict[str, Any]) -> None:
+        """Which hosts are in the middle of a task, and whether one changed something."""
+        if kind == "runner_on_start" and _bare(data.get("task_action")) != "pause":
+            self.running.add((str(data.get("host")), str(data.get("task_uuid"))))
+        elif kind in _HOST_EVENTS:
+            self.running.discard((str(data.get("host")), str(data.get("task_uuid"))))
+            # Ansible does not count what a task did before it failed.
+            self.touched = self.touched or bool(result.get("changed")) or kind == "runner_on_failed"
+
+    def busy(self) -> bool:
+        """Whether a task began and did not end."""
+        return bool(self.running)
+
+    def _place(self, data: dict[str, Any]) -> str:
+        path, _, line = str(data.get("task_path", "")).rpartition(":")
+        inside = Path(path).is_relative_to(self.root) if path else False
+        return f"{Path(path).relative_to(self.root) if inside else path}:{line}"
+
+    def _sample(self, event: dict[str, Any], data: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
+        kept = {name: data[name] for name in ("play", "task", "host", "duration") if data.get(name) is not None}
+        if "task_path" in data:
+            kept["place"] = self._place(data)
+        if result:
+            kept["result"] = {name: value for name, value in result.items() if name != "invocation"}
+        if event.get("stdout"):
+            kept["stdout"] = event["stdout"]
+        return {"event": event["event"], "counter": event["counter"], "time": event.get("created"), **kept}
+
+    def _line(self, kind: str, host: Any, task: Any, result: dict[str, Any]) -> str:
+        if kind == "playbook_on_task_start":
+            return str(task)
+        state = _HOST_EVENTS.get(kind)
+        if state == "ok" and result.get("changed"):
+            state = "changed"
+        return f"{task}: {host} {state}" if state else ""
+
+    def lost(self) -> int:
+        """Events that never arrived: gaps in the counters."""
+        return max(self.counters, default=0) - len(set(self.counters))
+
+
+def _bare(action: Any) -> str:
+    """`ansible.builtin.pause` -> `pause`."""
+    return str(action).rpartition(".")[2]
+
+
+def unsafe(value: Any) -> Any:
+    """The value in the form Ansible never takes for a template."""
+    if isinstance(value, Secret):
+        return {"__ansible_unsafe": value.reveal()}
+    if isinstance(value, str):
+        return {"__ansible_unsafe": str(value)}
+    if isinstance(value, Mapping):
+        return {str(name): unsafe(item) for name, item in value.items()}
+    return [unsafe(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def path_of(name: str) -> Path:
+    """Where a playbook lies."""
+    return Path(here.root) / "playbooks" / name
+
+
+def run(call: Call, request: dict[str, Any], timeout: float | None) -> PlaybookResult:
+    """Run a playbook once. Raises EffectFailed, with the result where there is one, and Interrupted."""
+    root = Path(here.root)
+    path = path_of(request["playbook"])
+    if not path.is_file():
+        raise EffectFailed(f"there is no playbook playbooks/{request['playbook']}", untouched=True)
+    private = Path(tempfile.mkdtemp(prefix=f"ansible-{call.folder}-", dir=here.private))
+    events = _Events(call, root)
+    started = time.monotonic()
+    try:
+        ended = _start(call, request, timeout, private, path, events)
+        if (wanted := asked.read(private / _ASKED)) is not None:
+            raise _asked(request, wanted, events)
+        return _judge(request, ended, events, time.monotonic() - started)
+    finally:
+        shutil.rmtree(private, ignore_errors=True)
+
+
+def _start(
+    call: Call, request: dict[str, Any], timeout: float | None, private: Path, path: Path, events: _Events
+) -> Any:
+    import ansible_runner
+
+    return ansible_runner.run(
+        private_data_dir=str(private),
+        project_dir=str(path.parent),
+        # Ansible's own program, which asks nobody.
+        binary=sys.executable,
+        cmdline=shlex.join([str(asked.PROGRAM), str(path), *(["--check", "--diff", "-v"] if call.check else [])]),
+        # The file, not its folder: Ansible would read environment.yml beside it as an inventory too.
+        inventory=str(Path(here.root) / request["inventory"] / "hosts.yml"),
+        extravars=unsafe(request["vars"]),
+        limit=request["limit"],
+        tags=request["tags"],
+        envvars=_environment(request["vars"]) | {asked.VARIABLE: str(private / _ASKED)},
+        settings={
+            "pexpect_timeout": 1,
+            "suppress_ansible_output": True,
+            **({"job_timeout": math.ceil(timeout)} if timeout else {}),
+        },
+        event_handler=events.handle,
+        cancel_callback=call.cancelled.is_set,
+        quiet=True,
+    )
+
+
+def _environment(given: Mapping[str, Any]) -> dict[str, str]:
+    """What ansible-playbook is told by environment: everything else in here was passed on by the runner."""
+    tools = Path(here.ansible_bin)
+    found = {
+        "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        "ANSIBLE_RETRY_FILES_ENABLED": "False",
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_LOCALHOST_WARNING": "False",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    config = Path(here.root) / "ansible.cfg"
+    if config.is_file():
+        found["ANSIBLE_CONFIG"] = str(config)
+    if here.ports is not None:
+        found["OPSBOOK_PORTS"] = str(here.ports)
+    if here.vault_password_file:
+        found["ANSIBLE_VAULT_PASSWORD_FILE"] = here.vault_password_file
+        found |= {"ANSIBLE_ASK_VAULT_PASS": "False"}
+    # What is given is not asked for, whatever ansible.cfg says to the people who use it by hand.
+    return found | {name: "False" for name, variables in asked.PASSWORDS.items() if variables & set(given)}
+
+
+def _asked(request: dict[str, Any], wanted: asked.Asked, events: _Events) -> Exception:
+    """How a playbook ended that asked for something. Nobody knows of tasks that went on beside its question."""
+    said = wanted.sentence(request["playbook"])
+    if events.busy():
+        return Interrupted(f"{said}; it was stopped while tasks went on")
+    return EffectFailed(said, untouched=not events.touched)
+
+
+def _judge(request: dict[str, Any], ended: Any, events: _Events, seconds: float) -> PlaybookResult:
+    """A result only for a playbook that worked; what worked means is decided here and nowhere else."""
+    if ended.status in ("canceled", "timeout"):
+        why = "over its time" if ended.status == "timeout" else "cancelled"
+        raise Interrupted(f"playbook {request['playbook']} was stopped: {why}")
+    if events.begun and not events.stats:
+        how = "was killed" if ended.rc is None else f"ended with exit code {ended.rc}"
+        raise Interrupted(f"playbook {request['playbook']} {how} before it said what became of it")
+    result = _result(request["playbook"], events, seconds)
+    unreachable = [host for host, counts in result.hosts.items() if counts["unreachable"]]
+    if not result.hosts:
+        raise EffectFailed(_nothing_ran(request, events), result, untouched=True)
+    tolerable = (
+        ended.rc == 4
+        and 0 < len(unreachable) <= request["max_unreachable"]
+        and not any(c["failed"] for c in result.hosts.values())
+    )
+    if (ended.status == "successful" and ended.rc == 0) or tolerable:
+        return result
+    # Ansible does not count what a task did before it failed.
+    changed = result.changed or any(counts["failed"] for counts in result.hosts.values())
+    raise EffectFailed(_what_failed(request, result, events, ended.rc), replace(result, changed=changed))
+
+
+def _nothing_ran(request: dict[str, Any], events: _Events) -> str:
+    said = " ".join(
+        line for text in events.messages for line in text.split("\n") if "ERROR" in line or "WARNING" in line
+    )
+    limit = f" with limit {request['limit']}" if request["limit"] else ""
+    told = f"playbook {request['playbook']}: no host was processed{limit}. {said}".rstrip()
+    return asked.with_way_out(told, said)
+
+
+def _what_failed(request: dict[str, Any], result: PlaybookResult, events: _Events, rc: int) -> str:
+    real = [
+        failure
+        for failure in result.failures
+        if result.hosts.get(failure.host, {}).get("failed") or result.hosts.get(failure.host, {}).get("unreachable")
+    ]
+    lines = "; ".join(map(str, real)) or last_lines("\n".join(events.messages)) or f"exit code {rc}"
+    return asked.with_way_out(f"playbook {request['playbook']}: {lines}", lines)
+
+
+def _result(name: str, events: _Events, seconds: float) -> PlaybookResult:
+    stats = events.stats
+    processed = sorted(stats.get("processed", {}))
+    hosts = {
+        host: {count: int(stats.get(_STATS.get(count, count), {}).get(host, 0)) for count in COUNTS}
+        for host in processed
+    }
+    changed = any(counts["changed"] for counts in hosts.values())
+    failures = tuple(events.failures)
+    return PlaybookResult(name, hosts, failures, changed, seconds, events.lost(), would=tuple(events.would))
+
+
+def _reason(result: dict[str, Any]) -> str:
+    """The message of a failed task, with what the program said on stderr."""
+    parts = [str(result[name]).strip() for name in ("msg", "stderr") if result.get(name)]
+    items = [item for item in result.get("results") or () if isinstance(item, dict) and item.get("failed")]
+    parts += [_reason(item) for item in items[:3]]
+    return first_lines("\n".join(parts)) or "no message"

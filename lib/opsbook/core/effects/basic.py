@@ -1,0 +1,202 @@
+"""The small effects: questions, secrets, waiting, values, notes, evidence; and the run's context."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from opsbook.core.effects import session, watch
+from opsbook.core.effects.channel import Call, channel
+from opsbook.core.effects.clean import clean
+from opsbook.core.model.text import slug
+from opsbook.errors import EffectFailed
+from opsbook.params import Secret
+
+ATTACHMENT_LIMIT = 32 * 1024 * 1024
+"""Bytes of one attachment."""
+
+
+class Here:
+    """The read-only context of the run. Asked from the gate once, on first use."""
+
+    _values: dict[str, Any]
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if "_values" not in self.__dict__:
+            self.__dict__["_values"] = channel().query("hello")
+        try:
+            return self.__dict__["_values"][name]
+        except KeyError:
+            known = ", ".join(sorted(self.__dict__["_values"]))
+            raise AttributeError(f"here has no {name}; it has {known}, url()") from None
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError("here is read-only")
+
+    def url(self, service: str) -> str:
+        """Where a service of this environment answers. Raises EffectFailed if its policy names none."""
+        urls: dict[str, str] = self.urls
+        if service not in urls:
+            raise EffectFailed(
+                f"environment {self.environment} has no URL for {service}; add it under urls: in environment.yml"
+            )
+        return urls[service].rstrip("/")
+
+    def __repr__(self) -> str:
+        return f"<here: {self.environment}, run {self.run}, mode {self.mode}>"
+
+
+here = Here()
+"""environment, settings, urls, ports, contacts, hosts, groups, operator, run, mode, sandbox, clone."""
+
+
+def done(step: str) -> bool:
+    """Whether a step of this page, named by its title, was begun in this run: then it may have changed something."""
+    if session.begun is not None:
+        return slug(step) in session.begun
+    return bool(channel().query("done", step=step))
+
+
+def ask(name: str, question: str, choices: Sequence[str] = (), *, key: str | None = None) -> str:
+    """Ask the operator; returns the answer. `--answer NAME=VALUE` answers ahead."""
+    request = {"name": name, "question": question, "choices": list(choices)}
+    answer: dict[str, Any] = _by_runner("ask", request, f"ask {name}", key)
+    return str(answer["value"])
+
+
+def confirm(name: str, question: str, *, key: str | None = None) -> bool:
+    """Ask the operator a question of yes or no; True for yes."""
+    answer: dict[str, Any] = _by_runner("confirm", {"name": name, "question": question}, f"confirm {name}", key)
+    return bool(answer["value"] == "yes")
+
+
+def secret(name: str, *, key: str | None = None) -> Secret:
+    """A secret of the environment, or a secret parameter. It prints as dots; `.reveal()` gives the text."""
+    text = _by_runner("secret", {"name": name}, f"secret {name}", key or name)
+    return Secret(str(text), name)
+
+
+def note(text: str, *, key: str | None = None) -> None:
+    """Write a remark into the journal."""
+    _by_runner("note", {"text": str(text)}, "note", key)
+
+
+def _by_runner(kind: str, request: dict[str, Any], summary: str, key: str | None) -> Any:
+    def work(call: Call) -> tuple[Any, Any]:
+        # A runner answers these itself. Only a session, beside its person, leaves a question to the cell.
+        answer = _answered_here(request)
+        if call.then is not None:
+            answer = _then(answer, call.then)
+        return answer, answer
+
+    return channel().perform(kind, request, work, summary=summary, changes=False, idempotent=True, key=key)
+
+
+def _answered_here(request: dict[str, Any]) -> dict[str, str]:
+    choices = request.get("choices") or (["yes", "no"] if "choices" not in request else [])
+    prompt = f"{request['question']} [{'/'.join(choices)}] " if choices else f"{request['question']} "
+    while (text := input(prompt).strip()) not in choices and choices:
+        pass
+    return {"value": text, "by": str(here.operator), "note": ""}
+
+
+def _then(answer: dict[str, str], then: dict[str, Any]) -> dict[str, str]:
+    """Show what was answered when this was recorded, and go on with it: everything behind it followed from that."""
+    same = "the same" if answer["value"] == then["value"] else "otherwise"
+    note = f": {then['note']}" if then.get("note") else ""
+    print(f"  then, {same}: {then['value']}, by {then['by']}{note}\n{watch.when(then)}")
+    return {name: str(then.get(name) or "") for name in ("value", "by", "note")}
+
+
+def value(name: str, make: Callable[[], Any]) -> Any:
+    """A value that would differ in a replay (a time, a random number): made once, then always the recorded one.
+
+    It must have a JSON form: text, numbers, lists, dicts; dates become text. Raises TypeError if it has none.
+    """
+
+    def work(call: Call) -> tuple[Any, Any]:
+        with channel().inside(call):
+            made = clean(make())
+        return made, made
+
+    return channel().perform(
+        "value", {"name": name}, work, summary=f"value {name}", changes=False, idempotent=True, key=name
+    )
+
+
+def wait_until(
+    name: str,
+    check: Callable[[], Any],
+    timeout: float = 60.0,
+    every: float = 1.0,
+    *,
+    ignore: Sequence[str] = (),
+    key: str | None = None,
+) -> Any:
+    """Call `check` every `every` seconds until it gives something true, and return that in its JSON form.
+
+    Reading effects inside `check` belong to this one; an EffectFailed in it counts as not yet. Raises
+    EffectFailed after `timeout` seconds. `ignore` names what of the value changes by itself.
+    """
+
+    def work(call: Call) -> tuple[Any, Any]:
+        found, polls = _poll(call, name, check, timeout, every)
+        made = _recordable(found)
+        return made, {"value": made, "polls": polls, "changed": False}
+
+    request = {"name": name, "timeout": timeout, "every": every}
+    return channel().perform(
+        "wait_until",
+        request,
+        work,
+        summary=f"wait until {name}",
+        changes=False,
+        idempotent=True,
+        key=key,
+        decode=lambda v: v["value"],
+        ignore=ignore,
+    )
+
+
+def _poll(call: Call, name: str, check: Callable[[], Any], timeout: float, every: float) -> tuple[Any, int]:
+    deadline = time.monotonic() + timeout
+    polls, last = 0, "nothing yet"
+    while True:
+        polls += 1
+        try:
+            with channel().inside(call):
+                made = check()
+        except EffectFailed as failed:
+            made, last = None, str(failed)
+        else:
+            last = repr(made)[:200]
+        call.sample({"poll": polls, "value": last}, f"{name}: {last}")
+        if made:
+            return made, polls
+        if time.monotonic() + every > deadline:
+            raise EffectFailed(f"{name} did not come true within {timeout:g} s; last: {last}")
+        time.sleep(every)
+
+
+def _recordable(made: Any) -> Any:
+    try:
+        return made.to_json() if hasattr(made, "to_json") else clean(made)
+    except TypeError:
+        return True
+
+
+def attach(name: str, data: str | bytes, *, key: str | None = None) -> None:
+    """Keep evidence in the record, as a file of its own, of at most 32 MiB. Raises ValueError for more."""
+    content = data.encode() if isinstance(data, str) else bytes(data)
+    if len(content) > ATTACHMENT_LIMIT:
+        raise ValueError(f"{name} has {len(content)} bytes; a record keeps at most {ATTACHMENT_LIMIT}")
+    request = {"name": name, "bytes": len(content)}
+
+    def work(call: Call) -> tuple[None, Any]:
+        call.attachment = content
+        return None, {"name": name, "changed": False}
+
+    channel().perform(
+        "attach", request, work, summary=f"attach {name}", changes=False, idempotent=True, key=key or name
+    )

@@ -1,0 +1,398 @@
+"""The kernel's side of the gate: ask, wait, act, report, and go on when the result is durable.
+
+One socket for all threads: writes hold a lock, one reader hands each reply to the request with its id.
+"""
+
+import base64
+import contextlib
+import json
+import os
+import queue
+import signal
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from opsbook.core.effects import watch
+from opsbook.core.effects.clean import clean, names
+from opsbook.core.effects.unknown import Unknown
+from opsbook.core.model.effect import MARK
+from opsbook.errors import EffectFailed, EffectRefused, RunCancelled
+
+Frame = dict[str, Any]
+
+_ALONE = frozenset({"ask", "confirm", "secret", "note", "attach"})
+"""Kinds that cannot be part of another effect: the runner performs them, or the record keeps them apart."""
+
+_LENGTH = struct.Struct(">I")
+
+
+@dataclass
+class Call:
+    """An effect that has the go-ahead. `folder` is a name for private files; `cancelled` says: stop soon.
+
+    `without` names hosts that the operator left out of this run. `check` says: only find out what it would do.
+    `then` is what was answered when this was recorded, where it is asked once more.
+    `gentle` work looks at `cancelled` itself; other work is interrupted like any Python code. `touched`: an effect
+    within it may have changed something by now, whatever comes of the whole.
+    """
+
+    channel: "Channel"
+    number: int
+    gentle: bool = False
+    folder: str = ""
+    without: tuple[str, ...] = ()
+    check: bool = False
+    unknown: str = ""
+    touched: bool = False
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    attachment: bytes | None = None
+    then: Frame | None = None
+    watcher: watch.Watcher = field(default_factory=watch.Watcher)
+    _samples: "queue.SimpleQueue[Frame | None]" = field(default_factory=queue.SimpleQueue)
+
+    def sample(self, sample: Any, show: str = "") -> None:
+        """Report something while the effect goes on; `show` is one line for the person who watches."""
+        self._samples.put({"id": self.number, "op": "sample", "sample": sample, "show": show})
+        self.watcher.sample(sample, show)
+
+    def decide(self, text: str, choices: Sequence[str], detail: str) -> str | None:
+        """Put a decision to the operator in the middle of the effect; None if nobody is there, or on a cancel."""
+        return self.channel.decide(self, {"text": text, "choices": list(choices), "detail": detail})
+
+    def pump(self) -> None:
+        """Send samples until the effect ends; in a thread, so that no event handler ever waits."""
+        while (frame := self._samples.get()) is not None:
+            self.channel.send(frame)
+
+    def close(self) -> None:
+        self._samples.put(None)
+
+
+class Interrupted(Exception):
+    """An effect was stopped half-way: what it did is unknown."""
+
+
+class Channel:
+    """The connection to the gate of this process."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+        self._sending = threading.Lock()
+        self._numbers = count(1)
+        self._replies: dict[int, queue.SimpleQueue[Frame]] = {}
+        self._local = threading.local()
+        self._calls: dict[int, Call] = {}
+        threading.Thread(target=self._read, name="opsbook-gate", daemon=True).start()
+
+    def send(self, frame: Frame) -> None:
+        """Write one frame. Raises RunCancelled if the gate is gone."""
+        body = json.dumps(frame, ensure_ascii=False, default=str).encode("utf-8", errors="replace")
+        try:
+            with self._sending, _signals_held():
+                self._socket.sendall(_LENGTH.pack(len(body)) + body)
+        except OSError as error:
+            raise RunCancelled("the runner is gone") from error
+
+    def query(self, op: str, **fields: Any) -> Any:
+        """Ask something that is no effect."""
+        return self._value(self._ask({"op": op, **fields}))
+
+    def perform(
+        self,
+        kind: str,
+        request: Frame,
+        work: Callable[[Call], tuple[Any, Any]],
+        *,
+        summary: str,
+        changes: bool,
+        idempotent: bool = False,
+        key: str | None = None,
+        decode: Callable[[Any], Any] = lambda value: value,
+        gentle: bool = False,
+        pretend: Any = None,
+        ignore: Sequence[str] = (),
+    ) -> Any:
+        """Send one effect through the gate and return its result, from the world or from a recording.
+
+        `work` does it and returns the result for the cell and its JSON; it raises EffectFailed when it
+        failed and Interrupted when nobody knows. `pretend` is what a check gives the cell instead of a result
+        that nobody knows. `ignore` names what of its result changes by itself, and is not compared.
+        """
+        outer: tuple[Call, bool] | None = getattr(self._local, "outer", None)
+        if outer is not None:
+            return self._nested(outer, kind, work, summary, changes, gentle)
+        begin = {"kind": kind, "summary": summary, "changes": changes, "idempotent": idempotent, "key": key}
+        asked = {"op": "begin", **begin, "ignore": names(ignore), "request": clean(request)}
+        call = Call(self, next(self._numbers), gentle)
+        # Known before it is asked for: a cancel may arrive together with the go-ahead.
+        self._calls[call.number] = call
+        try:
+            reply = self._ask(asked, call.number, mark=True)
+            if reply["do"] == "unknown":
+                return Unknown(reply["why"]) if pretend is None else pretend
+            if reply["do"] != "run":
+                return watch.replayed(summary, reply.get("then"), lambda: self._answered(reply, decode))
+            call.then = reply.get("then")
+            call.folder, call.without, call.check = reply["folder"], tuple(reply["without"]), reply["check"]
+            call.watcher = watch.start(summary)
+            value = self._run(call, work)
+            if not call.check:
+                return value
+            return Unknown(f"{summary} was only simulated") if pretend is None else pretend
+        finally:
+            del self._calls[call.number]
+
+    def _answered(self, reply: Frame, decode: Callable[[Any], Any]) -> Any:
+        """What the gate has from earlier: a result, or a failure."""
+        if reply["do"] == "fail":
+            raise EffectFailed(reply["why"], _decoded(decode, reply.get("result")))
+        return decode(self._value(reply))
+
+    def decide(self, call: Call, question: Frame) -> str | None:
+        """The gate's answer to a decision. The gate forgets a question whose effect ends before the answer."""
+        replies: queue.SimpleQueue[Frame] = queue.SimpleQueue()
+        self._replies[call.number] = replies
+        try:
+            self.send({"op": "decide", "id": call.number, **question})
+            while not call.cancelled.is_set():
+                with contextlib.suppress(queue.Empty):
+                    answer: str | None = self._value(replies.get(timeout=0.1))
+                    return answer
+            return None
+        finally:
+            self._replies.pop(call.number, None)
+
+    def _nested(
+        self,
+        outer: tuple[Call, bool],
+        kind: str,
+        work: Callable[[Call], tuple[Any, Any]],
+        summary: str,
+        changes: bool,
+        gentle: bool,
+    ) -> Any:
+        """An effect within another one: part of that one, so it may change something only if that one says so."""
+        call, may_change = outer
+        if kind in _ALONE:
+            raise EffectRefused(f"{summary} cannot be part of another effect; call it before, and pass what it gives.")
+        if changes and not may_change:
+            raise EffectRefused(f"{summary} changes something, and the effect it is part of may only read.")
+        before, call.gentle = call.gentle, gentle
+        try:
+            value, _ = work(call)
+        except EffectFailed as failed:
+            call.touched = call.touched or (changes and not failed.untouched)
+            raise
+        except (Interrupted, KeyboardInterrupt) as stopped:
+            # Whatever the outer effect makes of it: nobody knows what this one did.
+            call.unknown = str(stopped) or f"{summary} was interrupted"
+            raise
+        finally:
+            call.gentle = before
+        call.touched = call.touched or changes
+        return value
+
+    @contextlib.contextmanager
+    def inside(self, call: Call, *, changes: bool = False) -> Iterator[None]:
+        """Effects called in here belong to the effect that is under way, `call`."""
+        before = getattr(self._local, "outer", None)
+        self._local.outer = (call, changes)
+        try:
+            yield
+        finally:
+            self._local.outer = before
+
+    def _run(self, call: Call, work: Callable[[Call], tuple[Any, Any]]) -> Any:
+        error: BaseException | None = None
+        value = None
+        pump = threading.Thread(target=call.pump, daemon=True)
+        pump.start()
+        with _deferred(call) as interrupt:
+            try:
+                with interrupt.allowed():
+                    value, data = work(call)
+                end: Frame = {"status": "succeeded", "result": data}
+            except EffectFailed as failed:
+                result = None if call.touched else _failed(failed)
+                end, error = {"status": "failed", "result": result, "why": str(failed)}, failed
+            except (Interrupted, KeyboardInterrupt) as stopped:
+                why = str(stopped) or "it was interrupted"
+                end, error = {"status": "interrupted", "why": why}, RunCancelled(why)
+            except EffectRefused as refused:
+                result = None if call.touched else {"changed": False}
+                nothing = {"result": result, "why": str(refused), "refused": True}
+                end, error = {"status": "failed", **nothing}, refused
+            except Exception as failed:
+                end, error = {"status": "failed", "why": f"{type(failed).__name__}: {failed}"}, failed
+            if call.unknown and end["status"] != "interrupted":
+                end, error = {"status": "interrupted", "why": call.unknown}, RunCancelled(call.unknown)
+            call.close()
+            pump.join()
+            if call.attachment is not None:
+                end["attachment"] = base64.b64encode(call.attachment).decode()
+            told = {"left_out": list(call.without), "simulated": call.check}
+            self._value(self._ask({"op": "end", **end, **told}, call.number))
+            call.watcher.end(str(end["status"]), error or value)
+        if error is not None:
+            raise error
+        if interrupt.seen:
+            raise RunCancelled("interrupted")
+        return value
+
+    def _ask(self, frame: Frame, number: int | None = None, *, mark: bool = False) -> Frame:
+        number = next(self._numbers) if number is None else number
+        replies: queue.SimpleQueue[Frame] = queue.SimpleQueue()
+        self._replies[number] = replies
+        try:
+            if mark:
+                _publish_mark(number)
+            self.send({**frame, "id": number})
+            return replies.get()
+        except KeyboardInterrupt:
+            self.send({"op": "withdraw", "id": number})
+            raise
+        finally:
+            self._replies.pop(number, None)
+
+    def _value(self, reply: Frame) -> Any:
+        match reply["do"]:
+            case "value":
+                return reply["value"]
+            case "refuse":
+                raise EffectRefused(reply["why"])
+            case "gone":
+                raise RunCancelled("the runner is gone")
+
+    def _read(self) -> None:
+        with contextlib.suppress(OSError, ValueError), self._socket.makefile("rb") as source:
+            while head := source.read(_LENGTH.size):
+                (length,) = _LENGTH.unpack(head)
+                self._deliver(json.loads(source.read(length)))
+        for replies in list(self._replies.values()):
+            replies.put({"do": "gone"})
+
+    def _deliver(self, frame: Frame) -> None:
+        if frame["do"] == "cancel":
+            for call in list(self._calls.values()):
+                call.cancelled.set()
+            return
+        replies = self._replies.get(frame["id"])
+        if replies is not None:
+            replies.put(frame)
+
+
+def _publish_mark(number: int) -> None:
+    """Say on iopub, after all output so far, that request `number` comes now."""
+    from IPython.core.getipython import get_ipython
+
+    if get_ipython() is not None and "OPSBOOK_GATE" in os.environ:
+        from IPython.display import publish_display_data
+
+        publish_display_data({MARK: {"id": number}})
+
+
+class _Interrupt:
+    """SIGINT while an effect is under way: noted, and passed on only while the work itself runs."""
+
+    def __init__(self, call: Call) -> None:
+        self.seen = False
+        self._call = call
+        self._working = False
+
+    def __call__(self, *_: Any) -> None:
+        self.seen = True
+        self._call.cancelled.set()
+        if self._working and not self._call.gentle:
+            self._working = False
+            raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def allowed(self) -> Iterator[None]:
+        self._working = True
+        try:
+            yield
+        finally:
+            self._working = False
+
+
+@contextlib.contextmanager
+def _deferred(call: Call) -> Iterator[_Interrupt]:
+    """From the go-ahead to the acknowledged result, SIGINT ends the work but never loses the report."""
+    interrupt = _Interrupt(call)
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupt
+        return
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield interrupt
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
+def _signals_held() -> Iterator[None]:
+    """No Python signal handler in between: half a frame would break the connection for all threads."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    held: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: held.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if held:
+            signal.raise_signal(signal.SIGINT)
+
+
+def _decoded(decode: Callable[[Any], Any], result: Any) -> Any:
+    """The result of a failure that is answered from the journal, where it had one."""
+    try:
+        return decode(result)
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _failed(error: EffectFailed) -> Any:
+    """What the journal keeps of a failure."""
+    if error.untouched:
+        return {"changed": False}
+    return error.result.to_json() if hasattr(error.result, "to_json") else None
+
+
+_channel: Channel | None = None
+_opening = threading.Lock()
+_forked = False
+
+
+def _in_child() -> None:
+    """A forked process shares the socket: two writers on it would break it for both."""
+    global _forked  # noqa: PLW0603  (a fact about this process)
+    _forked = True
+
+
+os.register_at_fork(after_in_child=_in_child)
+
+
+def channel() -> Channel:
+    """The channel of this process, opened on first use: to the run's gate, or to a session's."""
+    global _channel  # noqa: PLW0603  (one connection a process; a second would be turned away)
+    if _forked:
+        raise EffectRefused("an effect cannot be used in a forked process; use threads, each effect with its key=")
+    with _opening:
+        if _channel is None:
+            path = os.environ.get("OPSBOOK_GATE")
+            if path:
+                connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+                connection.connect(path)
+            else:
+                from opsbook.core.effects import session
+
+                connection = session.connect()
+            _channel = Channel(connection)
+        return _channel

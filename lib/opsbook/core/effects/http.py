@@ -1,0 +1,164 @@
+"""The http effect. httpx is used here and nowhere else."""
+
+import json as jsonlib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+from opsbook.core.effects.channel import Call, Interrupted, channel
+from opsbook.core.effects.clean import first_lines
+from opsbook.core.effects.show import Shown
+from opsbook.errors import EffectFailed
+from opsbook.params import Secret
+
+_READS = frozenset({"GET", "HEAD", "OPTIONS"})
+LIMIT = 8 * 1024 * 1024
+"""Characters of an answer that are kept; whoever needs more fetches it with command()."""
+
+Expected = int | Collection[int] | None
+
+
+@dataclass(frozen=True, repr=False)
+class Response(Shown):
+    """An HTTP answer. `headers` have lower-case names; `seconds` is the time the call took."""
+
+    method: str
+    url: str
+    status: int
+    headers: Mapping[str, str]
+    text: str
+    seconds: float
+
+    @cached_property
+    def json(self) -> Any:
+        """The body as JSON. Raises EffectFailed if it is none."""
+        try:
+            return jsonlib.loads(self.text)
+        except ValueError as error:
+            cut = f"more than {LIMIT} characters" if len(self.text) >= LIMIT else first_lines(self.text)
+            raise EffectFailed(f"{self.method} {self.url} answered no JSON: {cut}", self) from error
+
+    def headline(self) -> str:
+        head = f"{self.method} {self.url} -> {self.status} in {self.seconds * 1000:.0f} ms"
+        return f"{head}\n{first_lines(self.text)}".rstrip()
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def http(
+    method: str,
+    url: str,
+    *,
+    json: Any = None,
+    data: str | bytes | None = None,
+    headers: Mapping[str, str | Secret] | None = None,
+    expect: Expected = None,
+    timeout: float = 30.0,
+    changes: bool | None = None,
+    idempotent: bool = False,
+    pretend: Any = None,
+    ignore: Sequence[str] = (),
+    key: str | None = None,
+) -> Response:
+    """Call a URL. GET, HEAD and OPTIONS read; everything else changes, unless `changes=False` says it does not.
+
+    `expect` is the status, or the statuses, that mean success; None takes any below 400. `timeout` is in
+    seconds. Raises EffectFailed for another status or no connection. A changing call whose answer was lost
+    ends as interrupted: nobody knows whether it was done. A check does not make it, and gives `pretend`.
+    `ignore` names what of the answer changes by itself, such as `["instance"]`.
+    """
+    method = method.upper()
+    request = {
+        "method": method,
+        "url": url,
+        "json": json,
+        "data": _text(data),
+        "headers": headers,
+        "expect": _expected(expect),
+    }
+    changing = method not in _READS if changes is None else changes
+
+    def work(_: Call) -> tuple[Response, Any]:
+        response = _send(method, url, json, data, headers, timeout, changing)
+        if not _fits(response.status, expect):
+            raise EffectFailed(
+                f"{method} {url} answered {response.status}, expected {_words(expect)}: {first_lines(response.text)}",
+                response,
+            )
+        return response, {**response.to_json(), "changed": changing}
+
+    return channel().perform(  # type: ignore[no-any-return]
+        "http",
+        request,
+        work,
+        summary=f"{method} {url}",
+        changes=changing,
+        idempotent=idempotent,
+        key=key,
+        decode=_decode,
+        pretend=pretend,
+        ignore=ignore,
+    )
+
+
+def _decode(value: dict[str, Any]) -> Response:
+    return Response(**{name: value[name] for name in ("method", "url", "status", "headers", "text", "seconds")})
+
+
+def _send(
+    method: str,
+    url: str,
+    json: Any,
+    data: str | bytes | None,
+    headers: Mapping[str, str | Secret] | None,
+    timeout: float,
+    changing: bool,
+) -> Response:
+    import time
+
+    import httpx
+
+    started = time.monotonic()
+    plain = {name: value.reveal() if isinstance(value, Secret) else value for name, value in (headers or {}).items()}
+    try:
+        # trust_env off: a proxy of the operator's shell must not decide what a runbook reaches.
+        with httpx.Client(trust_env=False, timeout=timeout) as client:
+            answer = client.request(method, url, json=_revealed(json), content=data, headers=plain)
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+        raise EffectFailed(f"{method} {url}: no connection: {error}", untouched=True) from error
+    except httpx.HTTPError as error:
+        if changing:
+            raise Interrupted(f"{method} {url}: the answer was lost: {error or type(error).__name__}") from error
+        raise EffectFailed(f"{method} {url}: {error or type(error).__name__}") from error
+    text = answer.text[:LIMIT]
+    return Response(method, url, answer.status_code, dict(answer.headers), text, time.monotonic() - started)
+
+
+def _revealed(value: Any) -> Any:
+    if isinstance(value, Secret):
+        return value.reveal()
+    if isinstance(value, dict):
+        return {name: _revealed(item) for name, item in value.items()}
+    return [_revealed(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _text(data: str | bytes | None) -> str | None:
+    return data.decode("utf-8", errors="replace") if isinstance(data, bytes) else data
+
+
+def _expected(expect: Expected) -> Any:
+    return expect if expect is None or isinstance(expect, int) else sorted(expect)
+
+
+def _fits(status: int, expect: Expected) -> bool:
+    if expect is None:
+        return status < 400
+    return status == expect if isinstance(expect, int) else status in expect
+
+
+def _words(expect: Expected) -> str:
+    if expect is None:
+        return "a status below 400"
+    return str(expect) if isinstance(expect, int) else " or ".join(map(str, sorted(expect)))

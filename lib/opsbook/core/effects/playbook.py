@@ -1,0 +1,151 @@
+"""The playbook effect: one or more attempts, until it succeeds or the operator has decided."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from opsbook.core.effects import ansible, foresight
+from opsbook.core.effects.ansible import Failure, PlaybookResult
+from opsbook.core.effects.basic import here
+from opsbook.core.effects.channel import Call, channel
+from opsbook.errors import EffectFailed
+
+RETRY, WITHOUT, STOP = "retry", "without", "stop"
+CHOICES = (RETRY, WITHOUT, STOP)
+"""What an operator may decide where a playbook failed on some hosts and not on others."""
+
+_PLAIN = re.compile(r"^[^-\n][^\n]*$")
+
+
+def playbook(
+    name: str,
+    *,
+    limit: str | None = None,
+    tags: str | None = None,
+    vars: Mapping[str, Any] | None = None,  # noqa: A002  (Ansible's own word)
+    max_unreachable: int = 0,
+    timeout: float | None = None,
+    changes: bool = True,
+    pretend: Any = None,
+    ignore: Sequence[str] = (),
+    key: str | None = None,
+) -> PlaybookResult:
+    """Run playbooks/NAME against the run's environment.
+
+    `vars` reach it as text that is never a template. `timeout` is in seconds, for each attempt. Raises
+    EffectFailed if a task failed, if no host was processed, or if more than `max_unreachable` hosts were
+    unreachable; the error's `result` is the PlaybookResult. Where only some hosts failed, an operator who is
+    there may retry them, or go on without them, also in the playbooks that follow. A playbook repeats safely,
+    so the effect is idempotent. A check runs it with --check --diff, and gives `pretend`, or a value that
+    ends the cell where it is used. `ignore` names what of its result changes by itself.
+    Raises ValueError for a name, a limit or tags that begin with - or span lines.
+    """
+    for what, text in (("limit", limit), ("tags", tags), ("playbook", name)):
+        if text is not None and not _PLAIN.match(text):
+            raise ValueError(f"{what} may not start with - or span lines: {text!r}")
+    request = {
+        "playbook": name,
+        "inventory": here.inventory,
+        "limit": limit,
+        "tags": tags,
+        "vars": dict(vars or {}),
+        "max_unreachable": max_unreachable,
+    }
+
+    def work(call: Call) -> tuple[PlaybookResult, Any]:
+        result = _run(call, request, timeout)
+        return result, result.to_json()
+
+    return channel().perform(  # type: ignore[no-any-return]
+        "playbook",
+        request,
+        work,
+        summary=f"playbook {name}" + (f" on {limit}" if limit else ""),
+        changes=changes,
+        idempotent=True,
+        key=key,
+        decode=_decode,
+        gentle=True,
+        pretend=pretend,
+        ignore=ignore,
+    )
+
+
+def _decode(value: dict[str, Any]) -> PlaybookResult:
+    failures = tuple(Failure(**failure) for failure in value["failures"])
+    value = {**value, "failures": failures, "left_out": tuple(value["left_out"])}
+    return PlaybookResult(**{**value, "would": tuple(value.get("would") or ())})
+
+
+def _run(call: Call, request: dict[str, Any], timeout: float | None) -> PlaybookResult:
+    """Run it, and if some hosts failed while others did not, as often as the operator wants."""
+    if call.check:
+        foresight.allow(request["playbook"])
+    whole = _pattern(request["limit"], call.without)
+    limit, result, left_out = whole, None, list(call.without)
+    while True:
+        failed = None
+        try:
+            latest = ansible.run(call, {**request, "limit": limit}, timeout)
+        except EffectFailed as error:
+            if not isinstance(error.result, PlaybookResult):
+                if result is None:
+                    raise
+                # What an earlier attempt did is done, whatever came of this one.
+                raise EffectFailed(str(error), result) from error
+            failed, latest = error, error.result
+        result = replace(latest.after(result), left_out=tuple(left_out))
+        if failed is None or (_worked(result) and not latest.hosts):
+            return result
+        one_batch = _one_batch(request["playbook"])
+        choice = _choice(call, result, one_batch=one_batch)
+        if choice == WITHOUT:
+            left_out += result.bad()
+            call.without = tuple(left_out)
+            result = replace(result, left_out=tuple(left_out))
+            if one_batch and _worked(result):
+                return result
+            limit = _pattern(whole, left_out)
+        elif choice == RETRY:
+            limit = ",".join(result.bad()) if one_batch else _pattern(whole, left_out)
+        else:
+            raise EffectFailed(str(failed), result, untouched=failed.untouched and not result.hosts) from failed
+        call.sample({"decided": choice, "limit": limit}, f"once more on {limit}")
+
+
+def _worked(result: PlaybookResult) -> bool:
+    """Every host that was not left out is well, and there is one."""
+    return not result.bad() and bool(set(result.hosts) - set(result.left_out))
+
+
+def _pattern(limit: str | None, without: Sequence[str]) -> str | None:
+    """Ansible's pattern for a limit less some hosts."""
+    return ":".join([limit or "all", *(f"!{host}" for host in without)]) if without else limit
+
+
+def _one_batch(name: str) -> bool:
+    """Whether hosts that did not fail are done with the playbook, whatever became of the others.
+
+    Where a whole batch or play fails, Ansible starts none of those behind it.
+    """
+    import yaml
+
+    try:
+        plays = yaml.safe_load(ansible.path_of(name).read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return False
+    early = {"serial", "any_errors_fatal", "max_fail_percentage", "import_playbook", "ansible.builtin.import_playbook"}
+    return isinstance(plays, list) and len(plays) == 1 and isinstance(plays[0], dict) and not early & set(plays[0])
+
+
+def _choice(call: Call, result: PlaybookResult, *, one_batch: bool) -> str | None:
+    """What the operator decides where some hosts failed and others did not; None where there is no choice."""
+    bad = result.bad()
+    good = [host for host in result.hosts if host not in (*bad, *result.left_out)]
+    waiting = set(here.hosts) - set(result.hosts) - set(result.left_out)
+    if not bad or not (good or (waiting and not one_batch)):
+        return None
+    others = f"{', '.join(good)} did not" if good else "the others had no turn"
+    text = f"playbook {result.playbook}: {', '.join(bad)} failed, {others}. Retry, or go on without?"
+    return call.decide(text, CHOICES, "\n".join(f"- {failure}" for failure in result.failures))

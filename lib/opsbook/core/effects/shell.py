@@ -1,0 +1,196 @@
+"""The command effect: one program, no shell; and a page's shell cells, which run as one command each."""
+
+import math
+import signal
+import sys
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from opsbook.core.effects import process
+from opsbook.core.effects.basic import here
+from opsbook.core.effects.channel import Call, Interrupted, channel
+from opsbook.core.effects.clean import last_lines
+from opsbook.core.effects.show import Shown
+from opsbook.errors import EffectFailed
+from opsbook.params import Secret
+
+_BASH = ("bash", "--noprofile", "--norc", "-Eeuo", "pipefail", "-c")
+_BY_SIGNAL = 128
+"""What shells add to the number of a signal."""
+
+_ENDING = frozenset({signal.SIGHUP, signal.SIGINT, signal.SIGKILL, signal.SIGTERM})
+_SH = ("sh", "-eu", "-c")
+
+
+@dataclass(frozen=True, repr=False)
+class Done(Shown):
+    """A program that ended. `rc` is its exit code, negative for a signal; `seconds` the time it took."""
+
+    argv: tuple[str, ...]
+    rc: int
+    stdout: str
+    stderr: str
+    seconds: float
+
+    @property
+    def ended_by(self) -> str:
+        """The signal that ended it, or, as shells say it, what it ran; empty if none did."""
+        number = -self.rc if self.rc < 0 else self.rc - _BY_SIGNAL
+        if self.rc < 0 or number in _ENDING:
+            return signal.strsignal(number) or f"signal {number}"
+        return ""
+
+    def headline(self) -> str:
+        said = f"{last_lines(self.stdout)}{last_lines(self.stderr)}".rstrip()
+        return f"{' '.join(self.argv)} -> {self.rc} in {self.seconds:.1f} s\n{said}".rstrip()
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def command(
+    argv: Sequence[str],
+    *,
+    cwd: str | None = None,
+    env: Mapping[str, str | Secret] | None = None,
+    stdin: str | Secret | None = None,
+    expect: int | Collection[int] = 0,
+    timeout: float = 600.0,
+    changes: bool = True,
+    idempotent: bool = False,
+    pretend: Any = None,
+    ignore: Sequence[str] = (),
+    key: str | None = None,
+) -> Done:
+    """Run a program on this machine. It changes, unless `changes=False` says it only reads.
+
+    `argv` is a list: nothing is read by a shell. Secrets go in by `env` or `stdin`, never in `argv`. Raises
+    TypeError for one text instead of a list, and for a secret in it.
+    `expect` is the exit code, or the codes, that mean success; `timeout` is in seconds. Raises EffectFailed
+    for another code or a program that is not there; one over its time ends as interrupted.
+    A check does not run it, and gives `pretend`. `ignore` names what of its output changes by itself.
+    """
+    words = _words(argv)
+    return _perform(words, " ".join(words), cwd, env, stdin, expect, timeout, changes, idempotent, key, pretend, ignore)
+
+
+def fence(language: str, script: str, values: Mapping[str, Any], *, line: int, changes: bool) -> None:
+    """Run a shell cell: the first command that fails ends it, and so does a variable that is not set.
+
+    `values` are the parameters, as environment variables: a list has one item a line, true and false are words,
+    nothing is the empty text. `line` is the page's line on which the script begins. Raises EffectFailed.
+    """
+    env = {name: value if isinstance(value, Secret) else _variable(value) for name, value in values.items()}
+    env["OPSBOOK_ENVIRONMENT"] = here.environment
+    summary = f"{language}: {next((text.strip() for text in script.splitlines() if text.strip()), '')}"
+    try:
+        done = _perform(_script(language, script, line), summary, None, env, None, 0, math.inf, changes, False, None)
+    except EffectFailed as failed:
+        if isinstance(failed.result, Done):
+            _print(failed.result)
+        raise
+    if isinstance(done, Done):
+        _print(done)
+
+
+def _script(language: str, script: str, line: int) -> list[str]:
+    """The program that runs the script. What fails says its line in the page; plain sh cannot."""
+    if language == "sh":
+        return [*_SH, script]
+    told = f"""trap 'echo "line $((LINENO + {line - 1})): $BASH_COMMAND" >&2' ERR; """
+    return [*_BASH, told + script]
+
+
+def _variable(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return "\n".join(map(_variable, value))
+    if value is None or isinstance(value, bool):
+        return {True: "true", False: "false", None: ""}[value]
+    return repr(float(value)).removesuffix(".0") if isinstance(value, float) else str(value)
+
+
+def _print(done: "Done") -> None:
+    """What the program said, where a notebook shows it."""
+    sys.stdout.write(done.stdout)
+    sys.stderr.write(done.stderr)
+
+
+def _perform(
+    words: list[str],
+    summary: str,
+    cwd: str | None,
+    env: Mapping[str, str | Secret] | None,
+    stdin: str | Secret | None,
+    expect: int | Collection[int],
+    timeout: float,
+    changes: bool,
+    idempotent: bool,
+    key: str | None,
+    pretend: Any = None,
+    ignore: Sequence[str] = (),
+) -> Done:
+    request = {
+        "argv": words,
+        "cwd": cwd,
+        "env": env,
+        "stdin": stdin,
+        "expect": expect if isinstance(expect, int) else sorted(expect),
+    }
+
+    def work(call: Call) -> tuple[Done, Any]:
+        done = _run(call, words, cwd, env, stdin, timeout)
+        good = done.rc == expect if isinstance(expect, int) else done.rc in expect
+        if not good:
+            said = last_lines(done.stderr or done.stdout).strip()
+            if changes and done.ended_by:
+                # Somebody ended it, in the middle of whatever it did.
+                raise Interrupted(f"{words[0]} was ended by {done.ended_by}: {said}".rstrip(": "))
+            raise EffectFailed(f"{words[0]} ended with exit code {done.rc}: {said}".rstrip(": "), done)
+        return done, {**done.to_json(), "changed": changes}
+
+    return channel().perform(  # type: ignore[no-any-return]
+        "command",
+        request,
+        work,
+        summary=summary,
+        changes=changes,
+        idempotent=idempotent,
+        key=key,
+        decode=_decode,
+        gentle=True,
+        pretend=pretend,
+        ignore=ignore,
+    )
+
+
+def _words(argv: Sequence[str]) -> list[str]:
+    if isinstance(argv, str) or not argv:
+        raise TypeError('command() takes a list, such as ["systemctl", "status", "nginx"]')
+    if any(isinstance(word, Secret) for word in argv):
+        raise TypeError("a secret never goes into an argument, where every user can see it; pass it by env= or stdin=")
+    return [str(word) for word in argv]
+
+
+def _decode(value: dict[str, Any]) -> Done:
+    return Done(tuple(value["argv"]), value["rc"], value["stdout"], value["stderr"], value["seconds"])
+
+
+def _run(
+    call: Call,
+    words: list[str],
+    cwd: str | None,
+    env: Mapping[str, str | Secret] | None,
+    stdin: str | Secret | None,
+    timeout: float,
+) -> Done:
+    extra = {name: _plain(value) for name, value in (env or {}).items()}
+    try:
+        ended = process.run(call, words, cwd, extra, None if stdin is None else _plain(stdin), timeout)
+    except OSError as error:
+        raise EffectFailed(f"{words[0]} cannot be started: {error.strerror}", untouched=True) from error
+    return Done(tuple(words), ended.rc, ended.stdout, ended.stderr, ended.seconds)
+
+
+def _plain(value: str | Secret) -> str:
+    return value.reveal() if isinstance(value, Secret) else str(value)

@@ -1,0 +1,1 @@
+"""Plan -> events: steps, cells, the gate, the ledger. Knows records only as a sink."""

@@ -1,0 +1,73 @@
+"""What a person may do about a step that failed."""
+
+from enum import StrEnum
+
+from opsbook.core.engine.questions import Unanswered
+from opsbook.core.engine.steps import StepFailed, Steps
+from opsbook.core.model.person import Answer, Question
+from opsbook.core.model.runbook import Cell, Step
+from opsbook.core.model.text import one_line
+
+NAME = "failed"
+"""Name of the question."""
+
+_DETAIL = """\
+- `retry`: run it again; what succeeded in it is not done twice
+- `skip`: go on without it; you are asked why
+{prompt}{undo}- `stop`: leave it as it is; the run can be resumed
+"""
+_LINES = "- `prompt`: Python in the kernel of this run, line by line, through the gate and into the journal\n"
+_UNDO = "- `roll-back`: undo what was changed\n"
+
+_LONGEST = 300
+"""Characters of the reason in the question: all of it stands in the journal, and on the terminal above it."""
+
+_PROMPT = "Python, in the kernel of this run, line by line. An empty line ends it."
+
+
+class Choice(StrEnum):
+    RETRY = "retry"
+    SKIP = "skip"
+    PROMPT = "prompt"
+    ROLL_BACK = "roll-back"
+    STOP = "stop"
+
+
+async def after_failure(steps: Steps, failure: StepFailed, *, undoable: bool) -> tuple[Choice | None, Answer | None]:
+    """What the person decides; nothing if the run is cancelled meanwhile, or nobody answers."""
+    without = {Choice.ROLL_BACK: not undoable, Choice.PROMPT: not steps.lines}
+    choices = tuple(choice for choice in Choice if not without.get(choice))
+    detail = _DETAIL.format(undo=_UNDO if undoable else "", prompt=_LINES if steps.lines else "")
+    text = f"{one_line(str(failure), _LONGEST).rstrip('.')}. What now?"
+    question = Question(NAME, "decide", text, choices, detail, (Choice.SKIP,))
+    try:
+        answer = await steps.or_cancelled(question)
+    except Unanswered:
+        return None, None
+    if answer is None:
+        return None, None
+    # Whoever wanted the run to stop before was heard: what follows is what this person decided.
+    steps.cancel.clear()
+    return Choice(answer.value), answer
+
+
+async def prompt(steps: Steps, step: Step) -> None:
+    """Run lines in the kernel until an empty one; each is a cell of the failed step, with what that may do.
+
+    An answer given ahead is one line, not all of them. A line that is cancelled, or a cancel at the prompt, leads
+    back to the question what now: nothing goes on by itself.
+    """
+    number = 0
+    while not steps.cancel.level:
+        try:
+            answer = await steps.or_cancelled(Question("prompt", "decide", step.title, (), _PROMPT))
+        except Unanswered:
+            return
+        if answer is None or not answer.value.strip():
+            return
+        number += 1
+        while steps.past.knows(f"{step.id}/prompt-{number}"):
+            number += 1
+        cell = Cell(f"{step.id}/prompt-{number}", answer.value, step.line)
+        await steps.cells.run(cell, cell.source, step.id, step.role)
+        steps.gate.clear()

@@ -1,0 +1,92 @@
+"""What the runner itself does for a cell: it asks a person, gives a secret, keeps a note.
+
+The clock of a cell stands while a person is asked.
+"""
+
+import asyncio
+import time
+from typing import Any
+
+from opsbook.core.engine.questions import Questions, Unanswered
+from opsbook.core.engine.secrets import Vault
+from opsbook.core.model.effect import Effect
+from opsbook.core.model.person import Answer, Question, QuestionKind
+
+ASKED: dict[str, QuestionKind] = {"ask": "ask", "confirm": "confirm"}
+"""Kinds of effects that are questions. A session leaves them to the cell, before which its person sits."""
+
+KINDS = frozenset({*ASKED, "secret", "note"})
+"""Kinds of effects that the runner performs."""
+
+
+class Desk:
+    """Questions, secrets and notes of one run."""
+
+    def __init__(self, vault: Vault, questions: Questions) -> None:
+        self._vault = vault
+        self._questions = questions
+        self._waited = 0.0
+        self._waiting: dict[int, float] = {}
+        self._withdrawn = asyncio.Event()
+
+    def withdraw(self) -> None:
+        """Take back what is asked, and ask no more: the run is to stop."""
+        self._withdrawn.set()
+
+    def clear(self) -> None:
+        """What follows may ask again."""
+        self._withdrawn.clear()
+
+    @property
+    def present(self) -> bool:
+        return self._questions.present
+
+    @property
+    def waited(self) -> float:
+        """Seconds so far in which the kernel could not go on because a person was asked."""
+        now = time.monotonic()
+        return self._waited + (now - min(self._waiting.values()) if self._waiting else 0.0)
+
+    async def put(self, number: int, question: Question) -> Answer:
+        """Ask for the effect with this number. Raises Unanswered, also where the question is withdrawn."""
+        self._waiting[number] = started = time.monotonic()
+        asking = asyncio.create_task(self._questions.put(question))
+        withdrawn = asyncio.create_task(self._withdrawn.wait())
+        try:
+            await asyncio.wait({asking, withdrawn}, return_when=asyncio.FIRST_COMPLETED)
+            if not asking.done():
+                raise Unanswered(question)
+            return asking.result()
+        finally:
+            for task in (asking, withdrawn):
+                task.cancel()
+            await asyncio.gather(asking, withdrawn, return_exceptions=True)
+            del self._waiting[number]
+            self._waited += 0.0 if self._waiting else time.monotonic() - started
+
+    async def decide(self, number: int, question: Question) -> str | None:
+        """What is decided in the middle of an effect; None if nobody is there."""
+        if not self.present:
+            return None
+        try:
+            return (await self.put(number, question)).value
+        except Unanswered:
+            return None
+
+    async def perform(self, number: int, effect: Effect) -> Any:
+        """The result of an effect of one of the KINDS. Raises Unanswered, and LookupError for an unknown secret."""
+        request = effect.request
+        if effect.kind == "note":
+            return {"text": request["text"]}
+        if effect.kind == "secret":
+            if self._vault.get(str(request["name"])) is None:
+                raise LookupError(f"there is no secret {request['name']}; name it under secrets: in environment.yml")
+            return {"secret": str(request["name"])}
+        choices = ("yes", "no") if effect.kind == "confirm" else tuple(map(str, request.get("choices") or ()))
+        question = Question(str(request["name"]), ASKED[effect.kind], str(request["question"]), choices)
+        answer = await self.put(number, question)
+        return {"value": answer.value, "by": answer.by, "note": answer.note}
+
+    def shown(self, effect: Effect, result: Any) -> Any:
+        """What the cell gets for a result: of a secret, the journal has only the name."""
+        return self._vault.get(result["secret"]) if effect.kind == "secret" else result

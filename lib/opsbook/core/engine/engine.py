@@ -1,0 +1,343 @@
+"""The engine: steps in order, and what follows when one fails. Turns a Plan into events.
+
+Rules this module keeps:
+- a run succeeded only if every step did; every other end names the step and the reason;
+- prerequisites come first, and a failure there ends the run before anything changed;
+- a run that goes on looks first, then replays what is done with (ADR 11), then goes on;
+- a rollback starts only when nothing of the failed step goes on.
+"""
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from opsbook.core.engine.cells import Ended
+from opsbook.core.engine.choice import NAME, Choice, after_failure, prompt
+from opsbook.core.engine.look import Look
+from opsbook.core.engine.place import MARKED, never_met
+from opsbook.core.engine.process.kernel import Kernel
+from opsbook.core.engine.questions import Unanswered
+from opsbook.core.engine.steps import StepFailed, Steps
+from opsbook.core.model.effect import Mode
+from opsbook.core.model.event import Ending, Outcome
+from opsbook.core.model.parameter import literal
+from opsbook.core.model.person import Question
+from opsbook.core.model.plan import Plan
+from opsbook.core.model.redact import Redactor
+from opsbook.core.model.runbook import Cell, Role, Step
+from opsbook.errors import NoRoom, OpsbookError
+
+End = tuple[Outcome, str]
+
+_END = Step("end", "behind the last step", "End", Role.READ, "", 0)
+"""Where what is wrong with a run shows that no step failed for."""
+
+ACCEPT = "accept-changes"
+"""Name of the question whether to go on although something differs from then."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the operator wants of this run beyond its plan.
+
+    `undo`: roll back what the run did. `resumed` is how it ended before, if it goes on; `since` says what has changed
+    on its target, and `start` is the step before which all that is not done with is left out.
+    """
+
+    undo: bool = False
+    resumed: str = ""
+    since: tuple[str, ...] = ()
+    start: str = ""
+    by_hand: bool = False
+    pause_on_failure: bool = False
+    retry_unknown: bool = False
+
+    def as_before(self, ending: Ending) -> Ending:
+        """The ending of a run that did not go on, or whose rollback did not begin.
+
+        It is what it was, and only the command says otherwise.
+        """
+        outcome = Outcome.CANCELLED if self.resumed == Outcome.LOST else Outcome(self.resumed)
+        left = ending.changed and outcome is not Outcome.SUCCEEDED
+        what = "the rollback did not begin" if self.undo else "it did not go on"
+        why = f"it is as it was: {what}, {ending.reason}"
+        return Ending(outcome, why, left, ending.seconds, ending.undoable, says=ending.exit_code)
+
+
+class Engine:
+    """Runs one plan."""
+
+    def __init__(
+        self,
+        steps: Steps,
+        plan: Plan,
+        wishes: Wishes,
+        redactor: Redactor,
+        start_kernel: Callable[[], Awaitable[Kernel]],
+    ) -> None:
+        self._steps = steps
+        self._plan = plan
+        self._wishes = wishes
+        self._redactor = redactor
+        self._start_kernel = start_kernel
+        self._runbook, self._past = steps.runbook, steps.past
+        self._gate, self._cells, self._sink = steps.gate, steps.cells, steps.sink
+        self._skipped: list[str] = []
+        self._began = True
+
+    async def run(self) -> Ending:
+        """Run to the end; the ending is journaled by the caller, with the seal."""
+        started = time.monotonic()
+        try:
+            try:
+                outcome, reason = await self._work()
+            finally:
+                await self._close_kernel()
+        except NoRoom as error:
+            outcome, reason = Outcome.WAITING, f"{error.message} {error.hint}"
+        except OpsbookError as error:
+            outcome, reason = Outcome.FAILED, f"{error.message} {error.hint}".strip()
+        seconds = round(time.monotonic() - started, 3)
+        left = self._past.changed and outcome not in (Outcome.SUCCEEDED, Outcome.ROLLED_BACK)
+        undoable = self._runbook.front.rollback != "none"
+        ending = Ending(outcome, reason, left, seconds, undoable, wanted=self._wishes.undo)
+        return ending if self._began else self._wishes.as_before(ending)
+
+    async def _work(self) -> End:
+        if self._wishes.resumed and (refused := await self._agreed()) is not None:
+            self._began = self._past.undoing or not self._wishes.undo
+            return refused
+        if self._wishes.undo or self._past.undoing:
+            return await self._rollback(f"{self._steps.questions.operator} wants it undone")
+        return await self._forward()
+
+    # -- kernels
+
+    async def _open_kernel(self) -> None:
+        """A kernel that knows the parameters."""
+        self._cells.kernel = await self._start_kernel()
+        for cell in self._parameter_cells():
+            ended = await self._cells.run(cell, cell.source, "parameters", Role.READ)
+            if not ended.ok:
+                raise StepFailed(Step("parameters", "Parameters", "Parameters", Role.PARAMETERS, "", cell.line), ended)
+
+    def _parameter_cells(self) -> list[Cell]:
+        cell = self._runbook.parameters_cell
+        if cell is None:
+            return []
+        values = self._plan.parameters
+        lines = [
+            f"{parameter.name} = {literal(parameter, values.get(parameter.name))}"
+            for parameter in self._runbook.parameters
+            if parameter.name in values or parameter.name in self._plan.secrets
+        ]
+        source = "\n".join(["# Parameters", *lines])
+        self._sink.write("parameters-injected", {"source": source})
+        return [cell, Cell("injected-parameters", source, cell.line)]
+
+    async def _close_kernel(self) -> None:
+        """End the kernel with everything it started; whatever it did not report is unknown."""
+        if self._cells.kernel is not None:
+            await self._cells.kernel.end()
+            self._cells.kernel = None
+        await self._gate.close()
+
+    async def _revived(self, before: tuple[Step, ...]) -> None:
+        """A kernel that lives, and knows what these steps gave. Raises StepFailed."""
+        if self._cells.kernel is not None and not self._cells.kernel.died.is_set() and not self._gate.lost:
+            return
+        await self._close_kernel()
+        self._gate.clear()
+        self._sink.write("kernel-replaced", {})
+        await self._open_kernel()
+        for step in before:
+            ended = await self._steps.automatic(step)
+            if not ended.ok and self._past.steps[step.id].status != "skipped":
+                raise StepFailed(step, ended)
+
+    # -- forward
+
+    async def _forward(self) -> End:
+        try:
+            if not self._wishes.by_hand:
+                await self._open_kernel()
+            for step in self._forward_steps():
+                await self._through(step)
+            await self._settled()
+        except StepFailed as failure:
+            return await self._failed(failure)
+        return self._succeeded()
+
+    def _forward_steps(self) -> list[Step]:
+        """Steps that can run. A check ends where nothing can be known any more."""
+        steps = [step for step in self._runbook.forward() if step.cells or step.manual]
+        if self._steps.mode is Mode.CHECK:
+            return [step for step in steps if step.section.lower() != "validation"]
+        return steps
+
+    def _succeeded(self) -> End:
+        if self._steps.mode is Mode.CHECK:
+            return Outcome.CHECKED, "nothing was changed"
+        told = "every step succeeded"
+        if self._skipped:
+            told += f", except those that were skipped: {', '.join(self._skipped)}"
+        if self._past.without:
+            told += f", without {', '.join(sorted(self._past.without))}"
+        return Outcome.SUCCEEDED, told
+
+    async def _settled(self) -> None:
+        """Nothing is over while a refusal went unnoticed, or while nobody knows what became of an effect."""
+        if self._gate.poison is not None:
+            raise StepFailed(_END, Ended("failed", self._gate.poison))
+        for known in self._past.unsettled():
+            try:
+                answer = await self._steps.or_cancelled(never_met(known))
+            except Unanswered as error:
+                raise StepFailed(_END, Ended("waiting", str(error))) from error
+            if answer is None:
+                raise StepFailed(_END, Ended("cancelled", f"cancelled by {self._steps.cancel.by}"))
+            if answer.value != MARKED:
+                raise StepFailed(_END, Ended("waiting", f"{known.effect.summary} is to be looked at first"))
+            self._gate.ledger.mark_done(known, answer.by)
+
+    async def _through(self, step: Step) -> None:
+        """Run a step, as often as a person wants it. Raises StepFailed."""
+        if self._left_out(step):
+            self._steps.leave_out(step, f"left out: the run went on from {self._wishes.start}")
+            await self._steps.names(step)
+        else:
+            await self._tried(step)
+        if self._past.steps[step.id].status == "skipped":
+            self._skipped.append(step.title)
+
+    async def _tried(self, step: Step) -> None:
+        while True:
+            try:
+                await self._steps.run(step)
+            except StepFailed as failure:
+                if await self._again(failure):
+                    continue
+            return
+
+    def _left_out(self, step: Step) -> bool:
+        """Whether a step lies before the one from which the operator goes on, and never finished."""
+        if not self._wishes.start or self._past.finished(step.id):
+            return False
+        order = [each.id for each in self._runbook.forward()]
+        return order.index(step.id) < order.index(self._wishes.start)
+
+    async def _again(self, failure: StepFailed) -> bool:
+        """What a person decides about a failed step: True to run it again, False to go on without. Raises it again."""
+        if not self._asks(failure):
+            raise failure
+        while True:
+            choice, answer = await after_failure(self._steps, failure, undoable=self._undoable())
+            if choice not in (Choice.RETRY, Choice.PROMPT, Choice.SKIP) or answer is None:
+                failure.decided = choice or Choice.STOP
+                raise failure
+            self._gate.clear()
+            if choice is Choice.SKIP:
+                self._steps.finish(failure.step, Ended("skipped", f"{answer.by}: {answer.note or 'no reason given'}"))
+            await self._revived(self._before(failure.step))
+            if choice is not Choice.PROMPT:
+                return choice is Choice.RETRY
+            await prompt(self._steps, failure.step)
+
+    def _asks(self, failure: StepFailed) -> bool:
+        """Whether a person is asked what to do: not where the page says so already, and nobody wants it otherwise."""
+        by_itself = self._runbook.front.rollback == "automatic" and self._undoable()
+        alive = self._steps.mode in (Mode.LIVE, Mode.REPLAY)
+        asks = alive and self._steps.questions.answered(NAME) and not self._wishes.by_hand
+        failed = failure.ended.status in ("failed", "timeout", "died")
+        return asks and failed and (self._wishes.pause_on_failure or not by_itself)
+
+    def _undoable(self) -> bool:
+        return self._past.changed and bool(self._runbook.undo()) and self._runbook.front.rollback != "none"
+
+    def _before(self, step: Step) -> tuple[Step, ...]:
+        """Steps with cells that are done with, up to this one, which may be skipped."""
+        order = list(self._runbook.forward())
+        return tuple(each for each in order[: order.index(step) + 1] if each.cells and self._past.finished(each.id))
+
+    # -- going on with a run that stopped
+
+    async def _agreed(self) -> End | None:
+        """Nothing differs from when the run stopped, or somebody goes on all the same. Else how the run ends."""
+        differences = [*self._wishes.since, *await self._looked()]
+        if not differences:
+            return None
+        self._sink.write("differences", {"lines": differences}, durable=True)
+        text = "Something is different from when this run stopped. Go on all the same?"
+        question = Question(ACCEPT, "decide", text, ("yes", "no"), "\n".join(f"- {line}" for line in differences))
+        try:
+            answer = await self._steps.or_cancelled(question)
+        except Unanswered:
+            return Outcome.WAITING, f"something is different from then, and nobody said --{ACCEPT}: {differences[0]}"
+        if answer is not None and answer.value == "yes":
+            return None
+        by = answer.by if answer else self._steps.cancel.by
+        return Outcome.CANCELLED, f"{by} did not want to go on: {differences[0]}"
+
+    async def _looked(self) -> list[str]:
+        """What the prerequisites find now and did not find then."""
+        steps = [step for step in self._runbook.prerequisites() if step.cells]
+        finished = all(self._past.finished(step.id) for step in steps)
+        if self._wishes.undo or self._wishes.by_hand or self._past.undoing or not (steps and finished):
+            return []
+        self._sink.write("look-started", {})
+        look = Look(self._past, self._redactor)
+        await self._open_kernel()
+        for step in steps:
+            for cell in step.cells:
+                ended = await self._cells.run(cell, self._runbook.code(cell), step.id, step.role, look)
+                if not ended.ok:
+                    look.failed(step.title, ended.why)
+                    break
+        await self._close_kernel()
+        if not self._steps.cancel.level:
+            self._gate.clear()
+        return look.differences
+
+    # -- failure
+
+    async def _failed(self, failure: StepFailed) -> End:
+        reason = str(failure)
+        stopped = {"waiting": Outcome.WAITING, "cancelled": Outcome.CANCELLED}.get(failure.ended.status)
+        if stopped is Outcome.WAITING or not self._undoable() or failure.decided is Choice.STOP:
+            return stopped or Outcome.FAILED, reason
+        if failure.decided is Choice.ROLL_BACK or await self._wants_rollback(stopped is not None):
+            return await self._rollback(reason)
+        return stopped or Outcome.FAILED, reason
+
+    async def _wants_rollback(self, cancelled: bool) -> bool:
+        """Automatic after a failure; with a person present, who stopped the run is asked."""
+        mode = self._runbook.front.rollback
+        if mode == "automatic" and not cancelled and not self._wishes.pause_on_failure:
+            return True
+        if mode == "manual" or not self._steps.questions.answered("roll-back"):
+            return False
+        question = Question("roll-back", "decide", "Roll back what was changed?", ("yes", "no"))
+        try:
+            answer = await self._steps.or_cancelled(question)
+        except Unanswered:
+            return False
+        return answer is not None and answer.value == "yes"
+
+    async def _rollback(self, reason: str) -> End:
+        self._sink.write("rollback-started", {"reason": reason}, durable=True)
+        self._steps.cancel.clear()
+        self._gate.clear()
+        try:
+            # A new kernel learns by replay what a rollback may use: parameters and prerequisites.
+            await self._revived(tuple(step for step in self._runbook.prerequisites() if self._past.begun(step.id)))
+            for step in self._runbook.undo():
+                if step.cells or step.manual:
+                    await self._steps.run(step)
+            await self._settled()
+        except NoRoom:
+            raise
+        except (StepFailed, OpsbookError) as failure:
+            if isinstance(failure, StepFailed) and failure.ended.status == "waiting":
+                return Outcome.WAITING, f"{reason}; the rollback waits: {failure}"
+            return Outcome.ROLLBACK_FAILED, f"{reason}; the rollback failed: {failure}"
+        return Outcome.ROLLED_BACK, reason

@@ -1,0 +1,64 @@
+"""The look before a run goes on: what its prerequisites find now, beside what they found then."""
+
+from collections.abc import Collection, Iterator
+
+from opsbook.core.engine.desk import KINDS
+from opsbook.core.model import ignore
+from opsbook.core.model.differ import changes_of, shown
+from opsbook.core.model.effect import Effect, Status
+from opsbook.core.model.normal import normal
+from opsbook.core.model.past import LOOK, Past
+from opsbook.core.model.redact import Redactor
+
+REMEMBERED = KINDS | {"value", "attach"}
+"""Kinds that a look takes from the journal: it looks at what is outside."""
+
+_LONGEST = 60
+"""Characters of a value that is shown."""
+
+_MOST = 20
+"""Differences of one effect that are shown."""
+
+_PASSING = frozenset({"headers", "polls", "seconds"})
+"""First parts of the names of values that say how an answer came, not what it was."""
+
+
+class Look:
+    """Collects what is different now."""
+
+    def __init__(self, past: Past, redactor: Redactor) -> None:
+        self.differences: list[str] = []
+        self._past = past
+        self._redactor = redactor
+
+    def saw(self, effect: Effect, status: Status, result: object, why: str) -> None:
+        """An effect of the look has ended."""
+        known = self._past.effects.get(effect.key.removeprefix(LOOK))
+        if known is None or known.marked:
+            return
+        if status is not Status.SUCCEEDED:
+            self._note(f"{effect.summary}: {why}")
+        # Redacted whole, and then shortened: a secret that is cut in two is not known as one any more.
+        then, now = self._redactor.value(known.result), self._redactor.value(result)
+        lines = list(_differ(then, now, effect.ignore))
+        for line in lines[:_MOST]:
+            self._note(f"{effect.summary}: {line}")
+        if len(lines) > _MOST:
+            self._note(f"{effect.summary}: {len(lines) - _MOST} more differences")
+
+    def failed(self, step: str, why: str) -> None:
+        """A cell of the look did not succeed."""
+        if not self.differences:
+            self._note(f"{step}: {why}")
+
+    def _note(self, line: str) -> None:
+        self.differences.append(self._redactor.text(line))
+
+
+def _differ(before: object, after: object, names: Collection[str]) -> Iterator[str]:
+    """Where two answers differ: by the path, where they are JSON; by the line, where they are other text."""
+    then, now = (ignore.without(ignore.opened(each), names) for each in (before, after))
+    for change in changes_of(then, now, "", normal):
+        if change.what.partition(".")[0] not in _PASSING:
+            where, *values = shown(change, normal, _LONGEST)
+            yield f"{', '.join(filter(None, (change.what, where)))}: {' -> '.join(values)}"

@@ -1,0 +1,28 @@
+"""A sink that remembers: every event goes on to the record, and into what the run knows of itself."""
+
+from collections.abc import Callable
+
+from opsbook.core.model.event import Data, Event, Sink, Stream
+
+
+class Memory:
+    """Stands before a sink; `takers` see each event once it is written."""
+
+    def __init__(self, sink: Sink, *takers: Callable[[Event], None]) -> None:
+        self._sink = sink
+        self._takers = takers
+
+    def write(self, kind: str, data: Data, *, durable: bool = False) -> Event:
+        event = self._sink.write(kind, data, durable=durable)
+        for take in self._takers:
+            take(event)
+        return event
+
+    def reserve(self, results: int) -> None:
+        self._sink.reserve(results)
+
+    def blob(self, folder: str, name: str, data: bytes) -> Data:
+        return self._sink.blob(folder, name, data)
+
+    def stream(self, folder: str, name: str) -> Stream:
+        return self._sink.stream(folder, name)

@@ -1,0 +1,162 @@
+"""What cells print: redacted as a stream, journaled up to a limit, spilled to a file beyond it."""
+
+import json
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from opsbook.core.model.event import Data, Sink, Stream
+from opsbook.core.model.redact import RedactedStream, Redactor
+
+HEAD = 64 * 1024
+"""Characters of a cell's streams that go into journal and notebook; what follows goes to a file."""
+
+TAIL = 16 * 1024
+"""Characters of the end that are kept besides."""
+
+RICH = 4 * 1024 * 1024
+"""Characters of all rich output of one cell."""
+
+LINES, LONGEST_LINE = 100, 4000
+"""Of a traceback."""
+
+LARGE = 256 * 1024
+"""A rich output (an image, a table) longer than this is replaced by a remark."""
+
+
+@dataclass
+class _Cell:
+    """The output of the cell that runs."""
+
+    id: str
+    streams: dict[tuple[str, str], RedactedStream] = field(default_factory=dict)
+    written: int = 0
+    spill: Stream | None = None
+    tail: "deque[str]" = field(default_factory=deque)
+    tail_size: int = 0
+    rich: int = 0
+
+
+class Outputs:
+    """Collects the output of one cell after another into the sink."""
+
+    def __init__(self, sink: Sink, redactor: Redactor, on_mark: Callable[[int], None], mark_type: str) -> None:
+        self._sink = sink
+        self.redactor = redactor
+        self._on_mark = on_mark
+        self._mark_type = mark_type
+        self._cell = _Cell("")
+        self._number = 0
+
+    def begin(self, cell: str) -> None:
+        """What comes from now on belongs to this cell; what came since the last one is closed."""
+        between = self.end()
+        if between:
+            self._sink.write("output-between", between)
+        self._cell = _Cell(cell)
+        self._number += 1
+
+    def _flush(self) -> None:
+        """Write out what a redacted stream still holds back."""
+        for (_, name), stream in self._cell.streams.items():
+            self._text(name, stream.flush())
+
+    def end(self) -> Data:
+        """The cell is over; returns what its closing event says of its output."""
+        self._flush()
+        cell, found = self._cell, {}
+        if cell.spill is not None:
+            found = {"tail": "\n…\n" + "".join(cell.tail), "file": cell.spill.close()}
+        self._cell = _Cell("")
+        return found
+
+    def raw(self, text: str) -> None:
+        """What the kernel's process wrote past IPython."""
+        self._stream("raw", "stdout", text)
+
+    def message(self, message: dict[str, Any]) -> None:
+        """One message of the kernel's iopub channel."""
+        content = message["content"]
+        match message["msg_type"]:
+            case "stream":
+                self._stream("iopub", content["name"], content["text"])
+            case "display_data" if self._mark_type in content["data"]:
+                self._mark(content["data"][self._mark_type])
+            case "display_data" | "execute_result" | "update_display_data" | "clear_output" | "error" as kind:
+                self._rich(_output(kind, content))
+
+    def _mark(self, mark: Any) -> None:
+        """Hand a mark on. A cell may print anything of this type: only whole ones count."""
+        if isinstance(mark, dict) and isinstance(mark.get("id"), int):
+            self._on_mark(mark["id"])
+
+    def _stream(self, source: str, name: str, text: str) -> None:
+        """Text from one source: each is redacted by itself, or one could part another's secret in two."""
+        stream = self._cell.streams.setdefault((source, name), self.redactor.stream())
+        self._text(name, stream.feed(text))
+
+    def _text(self, name: str, text: str) -> None:
+        """Redacted text of a stream."""
+        cell = self._cell
+        if not text:
+            return
+        room = max(0, HEAD - cell.written)
+        now, later = (text, "") if len(text) <= room else (text[:room], text[room:])
+        cell.written += len(now)
+        if now:
+            output = {"output_type": "stream", "name": name, "text": now}
+            self._sink.write("output", {"cell": cell.id, "output": output})
+        if later:
+            self._spill(later)
+
+    def _spill(self, text: str) -> None:
+        cell = self._cell
+        if cell.spill is None:
+            cell.spill = self._sink.stream(
+                "outputs", f"{self._number:04d}-{cell.id.replace('/', '-')[:60] or 'between'}.txt"
+            )
+        cell.spill.append(text)
+        cell.tail.append(text[-TAIL:])
+        cell.tail_size += len(cell.tail[-1])
+        while cell.tail_size - len(cell.tail[0]) >= TAIL:
+            cell.tail_size -= len(cell.tail.popleft())
+
+    def _rich(self, output: Data) -> None:
+        size = len(json.dumps(output))
+        if self._cell.rich + size > RICH:
+            output = _stream_note("(more rich output is not kept; use attach() for evidence)\n")
+        self._cell.rich += size
+        self._sink.write("output", {"cell": self._cell.id, "output": output})
+
+
+def _stream_note(text: str) -> Data:
+    return {"output_type": "stream", "name": "stderr", "text": text}
+
+
+def _output(kind: str, content: dict[str, Any]) -> Data:
+    """An nbformat output, with the display's id where it may be updated later."""
+    if kind == "error":
+        lines = [str(line)[:LONGEST_LINE] for line in content["traceback"][-LINES:]]
+        value = str(content["evalue"])[:LONGEST_LINE]
+        return {"output_type": "error", "ename": str(content["ename"]), "evalue": value, "traceback": lines}
+    if kind == "clear_output":
+        return {"output_type": "clear_output"}
+    found = {"output_type": kind, "data": _small(content["data"]), "metadata": content.get("metadata", {})}
+    if kind == "execute_result":
+        found["execution_count"] = content["execution_count"]
+    display = content.get("transient", {}).get("display_id")
+    return found | ({"display_id": display} if display else {})
+
+
+def _small(data: dict[str, Any]) -> dict[str, Any]:
+    """MIME bundle without parts that are too long for a journal."""
+    kept = {str(kind): value if _is_json(str(kind)) else str(value) for kind, value in data.items()}
+    kept = {kind: value for kind, value in kept.items() if not isinstance(value, str) or len(value) <= LARGE}
+    if len(kept) < len(data) and "text/plain" not in kept:
+        kept["text/plain"] = f"(output of more than {LARGE // 1024} KiB left out; use attach() to keep it)"
+    return kept
+
+
+def _is_json(kind: str) -> bool:
+    return kind == "application/json" or kind.endswith("+json")

@@ -1,0 +1,188 @@
+"""A keeper with a kernel that is ready for an order, started before anybody knows what it will be.
+
+A kernel takes longest of all that a run needs, so it starts while the runner still reads the page. Nothing in
+here imports more than it must: that time would be lost again. A spare that gets no order ends by itself, with
+its private folder, when the process that started it ends.
+"""
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from opsbook.errors import Fault
+
+MARK = "OPSBOOK_RUN"
+"""Variable in the environment of every process of a run; its value is the run's id."""
+
+_PASSED = ("PATH", "HOME", "LANG", "LANGUAGE", "TZ", "USER", "LOGNAME", "SHELL", "TMPDIR", "XDG_RUNTIME_DIR")
+_PASSED_ALSO = ("SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR", "VIRTUAL_ENV")
+_PREFIXES = ("LC_", "ANSIBLE_", "COVERAGE_")
+_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
+
+
+@dataclass(frozen=True)
+class Spare:
+    """`control` takes the order and what follows it; `raw` gives what the kernel's process writes past IPython."""
+
+    run: str
+    private: Path
+    connection: dict[str, Any]
+    keeper: "subprocess.Popen[bytes]"
+    control: socket.socket
+    raw: int
+
+    @property
+    def runbook(self) -> str:
+        return self.run.partition("-")[2].rpartition("-")[0]
+
+    def order(self, order: dict[str, Any], keep: int | None) -> None:
+        """Say what the kernel is for; `keep` is a descriptor that stays open as long as anything of the run lives."""
+        line = (json.dumps(order) + "\n").encode()
+        socket.send_fds(self.control, [line], [keep] if keep is not None else [])
+
+
+_waiting: Spare | None = None
+
+
+def new_run(runbook: str) -> str:
+    """The id of a run that begins now; the one that was prepared, if there is one for this runbook."""
+    if _waiting is not None and _waiting.runbook == runbook:
+        return _waiting.run
+    now = datetime.now(UTC)
+    return f"{now:%Y%m%dT%H%M%SZ}-{runbook}-{''.join(secrets.choice(_LETTERS) for _ in range(4))}"
+
+
+def prepare(runbook: str) -> None:
+    """Start one for a run that will probably come."""
+    global _waiting  # noqa: PLW0603  (one command runs one runbook)
+    with contextlib.suppress(Fault, OSError):
+        _waiting = start(new_run(runbook))
+
+
+def take(run: str) -> Spare:
+    """The one for this run; a new one if there is none."""
+    global _waiting
+    if _waiting is not None and _waiting.run == run and _waiting.keeper.poll() is None:
+        found, _waiting = _waiting, None
+        return found
+    abandon()
+    return start(run)
+
+
+def abandon() -> None:
+    """Let go of one that nobody took. It ends by itself, and nobody waits for that."""
+    global _waiting
+    found, _waiting = _waiting, None
+    if found is not None:
+        found.control.close()
+        os.close(found.raw)
+        assert found.keeper.stdout is not None
+        found.keeper.stdout.close()
+        if found.keeper.poll() is not None:
+            _clear(found)
+        found.keeper.returncode = 0  # or Python would complain of a child that nobody waited for
+
+
+def _clear(left: Spare) -> None:
+    """What is left of one whose keeper was killed. Its kernel is nobody's child now, and may still write."""
+    from opsbook.core.engine.process import tree
+
+    tree.end(1, left.run)
+    remove(left.private)
+
+
+def start(run: str) -> Spare:
+    """Start a keeper, which starts a kernel. Raises Fault where there is no place for its sockets."""
+    private = private_folder()
+    connection = _connection(private)
+    ours, theirs = socket.socketpair()
+    reading, writing = os.pipe()
+    try:
+        keeper = subprocess.Popen(
+            [sys.executable, "-P", "-m", "opsbook.core.engine.process.keeper", run, str(private), str(writing)],
+            stdin=theirs.fileno(),
+            stdout=subprocess.PIPE,
+            stderr=writing,
+            pass_fds=[writing],
+            start_new_session=True,
+            env=environment(private),
+        )
+    except OSError:
+        remove(private)
+        ours.close()
+        os.close(reading)
+        raise
+    finally:
+        theirs.close()
+        os.close(writing)
+    return Spare(run, private, connection, keeper, ours, reading)
+
+
+def environment(private: Path, keep: tuple[str, ...] = ()) -> dict[str, str]:
+    """What a kernel sees of the caller's environment: the usual variables, and those named in `keep`."""
+    names = (*_PASSED, *_PASSED_ALSO, *keep)
+    passed = {name: os.environ[name] for name in names if name in os.environ}
+    passed |= {name: value for name, value in os.environ.items() if name.startswith(_PREFIXES)}
+    return passed | {
+        "IPYTHONDIR": str(private / "ipython"),
+        "JUPYTER_PLATFORM_DIRS": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    }
+
+
+def private_folder() -> Path:
+    """A new folder only this user can read, short enough for socket paths, in memory where that is possible."""
+    places = [os.environ.get("XDG_RUNTIME_DIR"), "/dev/shm", tempfile.gettempdir()]  # noqa: S108  (mkdtemp makes it 0700)
+    for place in places:
+        if place and os.access(place, os.W_OK | os.X_OK) and len(place) < 60:
+            return Path(tempfile.mkdtemp(prefix="opsbook-", dir=place))
+    raise Fault("There is no folder for the run's sockets.", "Set TMPDIR to a folder with a short path.")
+
+
+def _connection(private: Path) -> dict[str, Any]:
+    """Jupyter's connection file: sockets in the private folder, which are no ports that others could reach."""
+    ports = {f"{name}_port": n for n, name in enumerate(("shell", "iopub", "stdin", "control", "hb"), 1)}
+    content = {
+        "transport": "ipc",
+        "ip": str(private / "k"),
+        "key": uuid.uuid4().hex,
+        "signature_scheme": "hmac-sha256",
+        **ports,
+    }
+    (private / "ipython").mkdir(mode=0o700)
+    path = private / "connection.json"
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return content
+
+
+def remove(private: Path) -> None:
+    """Remove a private folder with its sockets."""
+    shutil.rmtree(private, ignore_errors=True)
+
+
+def receive(connection: socket.socket) -> tuple[dict[str, Any] | None, list[int], bytes]:
+    """An order with its descriptors, and what came behind it; None if the other side is gone."""
+    data, found = b"", []
+    while b"\n" not in data:
+        piece, descriptors, _, _ = socket.recv_fds(connection, 65536, 4)
+        found += descriptors
+        if not piece:
+            return None, found, b""
+        data += piece
+    for descriptor in found:
+        os.set_inheritable(descriptor, False)
+    line, _, rest = data.partition(b"\n")
+    return json.loads(line), found, rest

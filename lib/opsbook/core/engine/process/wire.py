@@ -1,0 +1,55 @@
+"""The socket between runner and kernel: one connection, frames in both directions."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from opsbook.core.engine.process import frames
+
+
+class Wire:
+    """Hands every frame of the kernel to `take`. `lost` says that the kernel's connection is gone."""
+
+    def __init__(self, take: Callable[[dict[str, Any]], None]) -> None:
+        self.lost = False
+        self._take = take
+        self._writer: asyncio.StreamWriter | None = None
+        self._server: asyncio.Server | None = None
+
+    async def listen(self, path: Path) -> None:
+        """Accept the kernel on this socket. A second connection is turned away."""
+        self.lost = False
+        self._server = await asyncio.start_unix_server(self._serve, str(path))
+
+    async def adopt(self, connection: socket.socket) -> None:
+        """Serve a kernel that is connected already, until it goes away."""
+        await self._serve(*await asyncio.open_connection(sock=connection))
+
+    def refuse_more(self) -> None:
+        """Nobody connects any more."""
+        if self._server is not None:
+            self._server.close()
+
+    def hang_up(self) -> None:
+        """End the connection, if there is one."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def send(self, frame: dict[str, Any]) -> None:
+        """Write one frame, as long as somebody is there to read it."""
+        if self._writer is not None and not self._writer.is_closing():
+            self._writer.write(frames.pack(frame))
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._writer is not None:
+            writer.close()
+            return
+        self._writer = writer
+        while (frame := await frames.receive(reader)) is not None:
+            self._take(frame)
+        # The end of an earlier connection says nothing about the one that followed it.
+        self.lost = self.lost or self._writer is writer
+        writer.close()

@@ -1,0 +1,103 @@
+"""Put a question: known answers first, then a person at the terminal or a request in the inbox."""
+
+import asyncio
+from collections.abc import Mapping
+
+from opsbook.core.model.event import Sink
+from opsbook.core.model.person import Answer, Gone, Person, Question
+
+
+class Unanswered(Exception):
+    """Nobody is there to answer. The run stops here and waits."""
+
+    def __init__(self, question: Question) -> None:
+        super().__init__(f"{question.name} needs an answer and nobody is there: {question.text}")
+        self.question = question
+
+
+class Questions:
+    """Everything a run asks a person goes through here, and every answer into the journal."""
+
+    def __init__(self, sink: Sink, person: Person, known: Mapping[str, str], operator: str) -> None:
+        self.operator = operator
+        self._sink = sink
+        self._person = person
+        self._known = {name: Answer(value, f"{operator} (given ahead)") for name, value in known.items()}
+        self._gone = False
+        self._open: dict[int, tuple[Question, asyncio.Future[Answer]]] = {}
+        self._turn = asyncio.Lock()
+
+    @property
+    def present(self) -> bool:
+        """Whether somebody is there, or was: whoever lost the terminal may come back with attach."""
+        return self._person.present
+
+    def answered(self, name: str) -> bool:
+        """Whether a question of this name would be answered: somebody is there, or did it ahead."""
+        return self.present or name in self._known
+
+    async def put(self, question: Question) -> Answer:
+        """The answer, journaled. Raises Unanswered if nobody can give one."""
+        asked = {
+            "name": question.name,
+            "kind": question.kind,
+            "text": question.text,
+            "choices": list(question.choices),
+            "detail": question.detail,
+            "remarks": list(question.remarks),
+        }
+        number = self._sink.write("question-asked", asked).seq
+        known = self._known.get(question.name)
+        if known is not None and question.accepts(known.value):
+            answer = known
+            if question.kind == "decide":
+                # Given for one decision: the next failure is another one.
+                del self._known[question.name]
+        elif self.present:
+            answer = await self._ask(question, number)
+        else:
+            raise Unanswered(question)
+        content = {"name": question.name, "value": answer.value, "by": answer.by, "note": answer.note}
+        self._sink.write("question-answered", content | {"asked": number}, durable=True)
+        return answer
+
+    async def _ask(self, question: Question, number: int) -> Answer:
+        """First of: the person at the terminal, a request in the inbox. One question at a time on the terminal."""
+        elsewhere: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._open[number] = (question, elsewhere)
+        here = asyncio.create_task(self._in_turn(question))
+        try:
+            await asyncio.wait({here, elsewhere}, return_when=asyncio.FIRST_COMPLETED)
+            return elsewhere.result() if elsewhere.done() else here.result()
+        finally:
+            del self._open[number]
+            here.cancel()
+            await asyncio.gather(here, return_exceptions=True)
+
+    async def _in_turn(self, question: Question) -> Answer:
+        async with self._turn:
+            if not self._gone:
+                try:
+                    return await self._person.ask(question)
+                except Gone as gone:
+                    self._gone = True
+                    self._sink.write("detached", {"why": str(gone)})
+        # From now on answers come through the inbox alone.
+        never: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        return await never
+
+    def offer(self, name: str, answer: Answer, asked: int | None = None) -> None:
+        """An answer that came through the inbox: for the first question of this name that stands, or for one that will.
+
+        With `asked` it is for the question of that number alone. Raises ValueError if it answers nothing.
+        """
+        open_ = {n: (q, f) for n, (q, f) in self._open.items() if q.name == name and not f.done()}
+        question, future = open_.get(asked or min(open_, default=0), (None, None))
+        if asked is not None and future is None:
+            raise ValueError(f"{name} was answered before, or is not asked any more")
+        if question is not None and not question.accepts(answer.value):
+            raise ValueError(f"{answer.value!r} does not answer {name}: it takes {', '.join(question.choices)}")
+        if future is None:
+            self._known[name] = answer
+        else:
+            future.set_result(answer)

@@ -1,0 +1,175 @@
+"""Secrets: references become values here, in the runner, and nowhere else."""
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from opsbook.core.model.environment import Policy
+from opsbook.core.model.redact import Redactor, mark
+from opsbook.core.model.text import one_line
+from opsbook.errors import InputError
+
+_PATIENCE = 30.0
+"""Seconds for a program that gives a secret."""
+
+
+class Vault:
+    """Values of one run, by name. Every one is known to the redactor before anybody can print it."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+        self._values: dict[str, str] = {}
+        self._again: list[Callable[[], None]] = []
+
+    def add(self, name: str, value: str, *, weak: bool = False) -> None:
+        """Keep a value. Raises InputError if it is too short to be kept out of a record, and not said to be weak."""
+        try:
+            self._redactor.add(name, value, weak=weak)
+        except ValueError as error:
+            hint = f"Use a longer one, or name {name} under weak: in environment.yml."
+            raise InputError(f"S{str(error)[1:]}.", hint) from error
+        self._values[name] = value
+
+    def renewed_by(self, fetch: Callable[[], None]) -> None:
+        """`fetch` adds a short-lived value anew."""
+        self._again.append(fetch)
+
+    def renew(self) -> None:
+        """Fetch what may have expired meanwhile. Raises InputError if it cannot be had any more."""
+        for fetch in self._again:
+            fetch()
+
+    @property
+    def redactor(self) -> Redactor:
+        """Knows every value in here."""
+        return self._redactor
+
+    def get(self, name: str) -> str | None:
+        return self._values.get(name)
+
+    def restored(self, value: Any) -> Any:
+        """A JSON value of a journal with the secrets back in it whose place a mark had taken."""
+        if isinstance(value, str):
+            for name, secret in self._values.items():
+                value = value.replace(mark(name), secret)
+            return value
+        if isinstance(value, dict):
+            return {self.restored(key): self.restored(item) for key, item in value.items()}
+        return [self.restored(item) for item in value] if isinstance(value, list) else value
+
+
+def load(
+    policy: Policy,
+    references: Mapping[str, str],
+    typed: Mapping[str, str],
+    root: Path,
+    inventory: Sequence[tuple[str, str]],
+    redactor: Redactor,
+) -> Vault:
+    """Every secret a run may use: the environment's, the parameters', and what its inventory has vaulted.
+
+    `typed` are values a person typed. Raises InputError with everything that cannot be had.
+    """
+    vault = Vault(redactor)
+    problems = []
+    for name, reference in {**policy.secrets, **references}.items():
+        fetch = partial(_fetched, vault, policy, name, reference, root, dict(inventory))
+        try:
+            if name in typed:
+                vault.add(name, typed[name], weak=name in policy.weak)
+            else:
+                fetch()
+        except InputError as error:
+            problems.append(f"{error.message} {error.hint}".strip())
+        if name not in typed and reference.startswith("exec:"):
+            vault.renewed_by(fetch)
+    for name, value in inventory:
+        try:
+            Vault(redactor).add(name, value, weak=name in policy.weak)
+        except InputError as error:
+            problems.append(f"Vaulted in the inventory: {error.message} {error.hint}")
+    if problems:
+        raise InputError(problems, "Nothing ran.")
+    return vault
+
+
+def _fetched(vault: Vault, policy: Policy, name: str, reference: str, root: Path, inventory: Mapping[str, str]) -> None:
+    vault.add(name, resolve(name, reference, root, inventory), weak=name in policy.weak)
+
+
+def resolve(name: str, reference: str, root: Path, inventory: Mapping[str, str]) -> str:
+    """The value behind a reference. Raises InputError without showing anything of it."""
+    scheme, _, rest = reference.partition(":")
+    if scheme == "env":
+        value = os.environ.get(rest)
+        if value is None:
+            raise InputError(
+                f"Secret {name}: the environment variable {rest} is not set.", f"Export {rest} and try again."
+            )
+        return value
+    if scheme == "vault":
+        if rest not in inventory:
+            raise InputError(f"Secret {name}: no vaulted variable {rest} in the inventory.", "Check its group_vars.")
+        return inventory[rest]
+    if scheme == "exec":
+        return _printed(name, rest, root)
+    try:
+        return (root / Path(rest).expanduser()).read_text(encoding="utf-8").rstrip("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise InputError(
+            f"Secret {name}: {rest} cannot be read: {reason}.", "Check the path and its rights."
+        ) from error
+
+
+def _printed(name: str, line: str, root: Path) -> str:
+    """What a program prints: that of any provider of secrets. No shell reads the line; what it says is not shown."""
+    try:
+        words = shlex.split(line) or [line]
+        done = subprocess.run(
+            words, cwd=root, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=_PATIENCE
+        )
+        value = done.stdout.decode().rstrip("\n")
+    except subprocess.TimeoutExpired:
+        why = f"it took more than {_PATIENCE:.0f} seconds"
+    except OSError as error:
+        why = error.strerror or "it cannot be started"
+    except (UnicodeDecodeError, ValueError):
+        why = "that is no command line, or it prints no text"
+    else:
+        if done.returncode == 0 and value:
+            return value
+        why = f"it ended with exit code {done.returncode}" if done.returncode else "it printed nothing"
+    program = line.partition(" ")[0]
+    raise InputError(f"Secret {name}: {program} gave none: {why}.", f"Run it by hand: {one_line(line, 80)}")
+
+
+def vaulted(inventory: Path, password_file: Path | None) -> list[tuple[str, str]]:
+    """Names and decrypted values of the inventory's vaulted variables.
+
+    Ansible decrypts them: a small program of its own process, so that its import costs nothing where
+    no vault is used. Raises InputError if there is something to decrypt and no password that does.
+    """
+    sources = [p for p in sorted(inventory.rglob("*")) if p.is_file() and b"$ANSIBLE_VAULT;" in p.read_bytes()]
+    if not sources:
+        return []
+    if password_file is None or not password_file.is_file():
+        raise InputError(
+            f"{sources[0]} is vaulted, and there is no vault password.",
+            'Name its file in opsbook.toml: vault_password_file = "…".',
+        )
+    from opsbook.core.engine import vault
+
+    command = [sys.executable, "-P", "-m", vault.__name__, str(password_file), *map(str, sources)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise InputError(
+            f"The vaulted values of {inventory.name} cannot be read: {done.stderr.strip()}",
+            "Check the vault password.",
+        )
+    return vault.parse(done.stdout)

@@ -1,0 +1,163 @@
+"""Run one step, by the kernel or by hand; or replay one that is done with."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from opsbook.core.engine.cancel import Cancel
+from opsbook.core.engine.cells import Cells, Ended
+from opsbook.core.engine.gate import Gate
+from opsbook.core.engine.questions import Questions, Unanswered
+from opsbook.core.model.effect import Mode
+from opsbook.core.model.event import Sink
+from opsbook.core.model.past import Past
+from opsbook.core.model.person import DONE, MANUAL_CHOICES, PROBLEM, SKIP, Answer, Question
+from opsbook.core.model.runbook import Role, Runbook, Step
+
+
+class StepFailed(Exception):
+    """A step did not succeed."""
+
+    def __init__(self, step: Step, ended: Ended) -> None:
+        super().__init__(step, ended)
+        self.step = step
+        self.ended = ended
+        self.decided: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.step.section}, {self.step.title}: {self.ended.why}"
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Runs the steps of one run.
+
+    `by_hand`: a person does all of them, since the tool is in the way; `given` tells them the parameters.
+    `lines`: whoever is asked after a failure may type lines of Python; not where only what was committed may run.
+    """
+
+    runbook: Runbook
+    sink: Sink
+    gate: Gate
+    cells: Cells
+    questions: Questions
+    cancel: Cancel
+    past: Past
+    mode: Mode
+    by_hand: bool = False
+    given: str = ""
+    lines: bool = True
+
+    async def run(self, step: Step) -> None:
+        """Run one step. Raises StepFailed if it did not succeed."""
+        if self.cancel.level:
+            raise StepFailed(step, Ended("cancelled", f"cancelled by {self.cancel.by} before this step"))
+        if self.gate.poison is not None:
+            raise StepFailed(step, Ended("failed", f"before this step, {self.gate.poison}"))
+        replay = self.past.finished(step.id)
+        self._announce(step, replay=replay)
+        started = time.monotonic()
+        ended = await (self._replayed(step) if replay else self._done(step))
+        self.finish(step, ended, time.monotonic() - started, replay=replay)
+        if ended.status not in ("succeeded", "skipped", "unpredictable") or (
+            ended.status == "skipped" and step.role is Role.UNDO and not replay
+        ):
+            raise StepFailed(step, ended)
+
+    def _announce(self, step: Step, *, replay: bool = False) -> None:
+        described: dict[str, Any] = {"step": step.id, "title": step.title, "section": step.section, "role": step.role}
+        manual = step.manual or self.by_hand
+        self.sink.write("step-started", {**described, "manual": manual, "expected": step.expected} | _marked(replay))
+
+    def finish(self, step: Step, ended: Ended, seconds: float = 0.0, *, replay: bool = False) -> None:
+        """Write how a step ended."""
+        finished = {"step": step.id, "status": ended.status, "seconds": round(seconds, 3)} | _marked(replay)
+        self.sink.write("step-finished", finished | ({"why": ended.why} if ended.why else {}))
+
+    def leave_out(self, step: Step, why: str) -> None:
+        """Say that a step will not run."""
+        if not self.past.begun(step.id):
+            self._announce(step)
+        self.finish(step, Ended("skipped", why))
+
+    async def _done(self, step: Step) -> Ended:
+        if step.manual or self.by_hand:
+            return await self._manual(step)
+        ended = await self.automatic(step)
+        if ended.ok or self.mode is not Mode.CHECK or self.gate.poison is not None or ended.status == "cancelled":
+            return ended
+        # What a cell looks for cannot be there yet where a change was only simulated.
+        return Ended("unpredictable", ended.why) if self.gate.simulated else ended
+
+    async def _replayed(self, step: Step) -> Ended:
+        """A step that is done with: for its names alone, or not at all where a person did it."""
+        known = self.past.steps[step.id]
+        if not (step.manual or known.manual or self.by_hand):
+            ended = await self.automatic(step)
+            if known.status != "skipped" or ended.status in ("cancelled", "waiting", "died"):
+                return ended
+        return Ended(str(known.status), known.why)
+
+    async def automatic(self, step: Step) -> Ended:
+        """Run the cells of a step until one does not succeed."""
+        ended = Ended("succeeded")
+        for cell in step.cells:
+            ended = await self.cells.run(cell, self.runbook.code(cell), step.id, step.role)
+            if not ended.ok:
+                break
+        if ended.status == "unpredictable" and self.mode is not Mode.CHECK:
+            return Ended("failed", ended.why)
+        return ended
+
+    async def names(self, step: Step) -> None:
+        """Let later steps have the names of one that is left out, as far as they come without its effects."""
+        if step.manual or self.by_hand:
+            return
+        ended = await self.automatic(step)
+        if ended.status in ("cancelled", "waiting", "died"):
+            raise StepFailed(step, ended)
+
+    async def _manual(self, step: Step) -> Ended:
+        if self.mode is Mode.CHECK:
+            return Ended("skipped", "by hand; a check asks nobody")
+        question = Question(step.id, "manual", step.title, MANUAL_CHOICES, self._detail(step), (SKIP, PROBLEM))
+        try:
+            answer = await self.or_cancelled(question)
+        except Unanswered as error:
+            return Ended("waiting", str(error))
+        if answer is None:
+            return Ended("cancelled", f"cancelled by {self.cancel.by}")
+        if answer.value == SKIP:
+            return Ended("skipped", answer.note)
+        if answer.value == DONE:
+            for known in self.past.unsettled({cell.id for cell in step.cells}):
+                self.gate.ledger.mark_done(known, answer.by)
+            return Ended("succeeded", answer.note)
+        return Ended("failed", f"{answer.by} reported a problem: {answer.note}".rstrip(": "))
+
+    def _detail(self, step: Step) -> str:
+        """What a person needs to do the step: its text, and what its cells would have done."""
+        code = [f"```{cell.language}\n{cell.body.strip()}\n```" for cell in step.cells]
+        expected = [f"Expected: {step.expected}"] if step.expected else []
+        given = [f"With {self.given}"] if code and self.given else []
+        return "\n\n".join([step.prose.strip(), *given, *code, *expected]).strip()
+
+    async def or_cancelled(self, question: Question) -> Answer | None:
+        """The answer, or None if somebody wants the run to stop, more urgently than before, while it is asked."""
+        level = self.cancel.level
+        asking = asyncio.create_task(self.questions.put(question))
+        while not asking.done():
+            changed = asyncio.create_task(self.cancel.changed.wait())
+            await asyncio.wait({asking, changed}, return_when=asyncio.FIRST_COMPLETED)
+            changed.cancel()
+            self.cancel.changed.clear()
+            if self.cancel.level > level and not asking.done():
+                asking.cancel()
+                await asyncio.gather(asking, return_exceptions=True)
+                return None
+        return asking.result()
+
+
+def _marked(replay: bool) -> dict[str, Any]:
+    return {"replay": True} if replay else {}

@@ -1,0 +1,70 @@
+"""Decrypt vaulted variables: `python -m opsbook.core.engine.vault PASSWORD_FILE FILE…` prints them as JSON.
+
+Whole vaulted files and single `!vault` values alike. Ansible's vault is used here and nowhere else.
+"""
+
+import datetime
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+HEADER = "$ANSIBLE_VAULT;"
+
+
+def parse(output: str) -> list[tuple[str, str]]:
+    """What main() printed: names, dotted where they are nested, and values. A name may come from several files."""
+    return [(str(name), str(value)) for name, value in json.loads(output)]
+
+
+def main() -> None:
+    """Print [["name", "value"], …] for every vaulted text in the files."""
+    from ansible.errors import AnsibleError
+    from ansible.parsing.vault import VaultLib, VaultSecret
+
+    password = Path(sys.argv[1]).read_bytes().strip()
+    library = VaultLib([("default", VaultSecret(password))])
+    found: list[tuple[str, str]] = []
+    for name in sys.argv[2:]:
+        try:
+            found += _file(Path(name).read_text(encoding="utf-8"), library)
+        except AnsibleError:
+            sys.exit("the vault password does not fit.")
+        except (yaml.YAMLError, ValueError) as error:
+            # Never the error's own text: it may quote the line, and the line is secret.
+            mark = getattr(error, "problem_mark", None)
+            sys.exit(f"{name} is not valid YAML{f', line {mark.line + 1}' if mark else ''}.")
+    print(json.dumps(found))
+
+
+def _file(text: str, library: Any) -> list[tuple[str, str]]:
+    if text.startswith(HEADER):
+        text = library.decrypt(text.encode()).decode()
+        return list(_texts("", yaml.safe_load(text), everything=True))
+    loader: Any = type("Loader", (yaml.SafeLoader,), {})
+    loader.add_constructor("!vault", lambda _, node: _Vaulted(library.decrypt(node.value.encode()).decode()))
+    loader.add_multi_constructor("!", lambda _loader, _suffix, _node: None)
+    return list(_texts("", yaml.load(text, Loader=loader), everything=False))  # noqa: S506  (a SafeLoader)
+
+
+class _Vaulted(str):
+    """A text that was vaulted by itself."""
+
+    __slots__ = ()
+
+
+def _texts(name: str, value: Any, *, everything: bool) -> Iterator[tuple[str, str]]:
+    """Secret values below `value`. Truth values and nothing are no secrets: hiding them would hide every yes."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield from _texts(f"{name}.{key}".lstrip("."), item, everything=everything)
+    plain = everything and isinstance(value, str | int | float | datetime.date) and not isinstance(value, bool)
+    if plain or isinstance(value, _Vaulted):
+        yield name, str(value)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What keeps two runs from one target, and who waits for it."""

@@ -1,0 +1,159 @@
+"""Locks: the exclusive right to change a target, across all runbooks that share a state folder.
+
+A lock conflicts with itself, its prefixes and its extensions: `dev` and `dev/arcade` exclude each other.
+It belongs to a run, not to a process: a run that was lost or left things half-way keeps it. A lock file
+that cannot be read is still a lock: whose, nobody knows, so nobody else may have its target.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from opsbook.core.locks import queue
+from opsbook.core.locks.targets import conflict
+from opsbook.errors import InputError, NotYet, Refused
+from opsbook.files import guarded, is_plain, write_atomic
+
+UNKNOWN = "unknown"
+"""Run and operator of a lock whose file is damaged."""
+
+_READABLE = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
+_LONGEST = 120
+
+
+@dataclass(frozen=True)
+class Lock:
+    """Who holds a target, why, and since when (UTC, ISO 8601)."""
+
+    target: str
+    run: str
+    operator: str
+    reason: str
+    since: str
+
+
+class Held(NotYet):
+    """Other runs hold what is wanted; `locks` says which."""
+
+    def __init__(self, locks: tuple[Lock, ...], hint: str = "") -> None:
+        super().__init__("\n".join(map(_sentence, locks)), hint)
+        self.locks = locks
+
+
+_LOCK = TypeAdapter(Lock)
+
+
+def acquire(state: Path, locks: list[Lock]) -> None:
+    """Take all of them, or none. Raises Refused with who holds what, also if no lock can be written.
+
+    Whoever stands in the queue for one of them comes first.
+    """
+    if not locks:
+        return
+    try:
+        with guarded(state / "locks" / ".guard"):
+            _take(state, locks)
+    except OSError as error:
+        place = state / "locks"
+        raise Refused(
+            f"No lock can be taken in {place}: {error.strerror}.", "Correct that folder, or state in opsbook.toml."
+        ) from error
+
+
+def _take(state: Path, locks: list[Lock]) -> None:
+    held = _held(state)
+    clashes = [h for lock in locks for path, h in held if h.run != lock.run and _clash(state, path, h, lock)]
+    if clashes:
+        raise Held(tuple(dict.fromkeys(clashes)))
+    run, mine = locks[0].run, {h.target for _, h in held if h.run == locks[0].run}
+    wanted = [lock.target for lock in locks if lock.target not in mine]
+    if first := queue.before(state, run, wanted):
+        raise NotYet(f"{first} waits for {', '.join(wanted)} already.", "Wait too: --wait. opsbook status shows both.")
+    for lock in locks:
+        write_atomic(_file(state, lock.target), json.dumps(asdict(lock), indent=2).encode())
+
+
+def release(state: Path, run: str) -> None:
+    """Give back every lock of a run."""
+    if all(lock.run != run for lock in holders(state)):
+        return
+    with guarded(state / "locks" / ".guard"):
+        for path, lock in _held(state):
+            if lock.run == run:
+                path.unlink(missing_ok=True)
+
+
+def unlock(state: Path, target: str, allow: Callable[[Lock], None]) -> Lock:
+    """Take a lock away from the run that holds it. Raises InputError if nobody holds it, and whatever `allow` raises.
+
+    A run that goes on does so before it takes its locks again: what `allow` sees of it stays so until the lock is gone.
+    """
+    try:
+        with guarded(state / "locks" / ".guard"):
+            for path, lock in _held(state):
+                if lock.target == target:
+                    allow(lock)
+                    _remove(path)
+                    return lock
+    except OSError as error:
+        raise InputError(
+            f"{error.filename} cannot be written: {error.strerror}.", "The lock was not taken away."
+        ) from error
+    raise InputError(f"Nobody holds {target}.", "opsbook locks shows what is held.")
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink()
+    except OSError as error:
+        raise InputError(f"{path} cannot be removed: {error.strerror}.", "Remove it by hand.") from error
+
+
+def holders(state: Path) -> list[Lock]:
+    """Every lock that is held, by target."""
+    return [lock for _, lock in _held(state)]
+
+
+def _held(state: Path) -> list[tuple[Path, Lock]]:
+    found = [(path, _read(path)) for path in (state / "locks").glob("*.json")]
+    return sorted(found, key=lambda pair: pair[1].target)
+
+
+def _read(path: Path) -> Lock:
+    try:
+        if is_plain(path):
+            return _LOCK.validate_json(path.read_bytes(), strict=True)
+    except (OSError, ValueError):
+        pass
+    return Lock(path.stem.replace("+", "/"), UNKNOWN, UNKNOWN, f"the lock file {path.name} is damaged", _written(path))
+
+
+def _written(path: Path) -> str:
+    try:
+        return datetime.fromtimestamp(path.lstat().st_mtime, UTC).isoformat(timespec="seconds")
+    except (OSError, ValueError, OverflowError):
+        return ""
+
+
+def _file(state: Path, target: str) -> Path:
+    """A target that is long, or that another would share a name with, gets a name by its digest."""
+    name = target.replace("/", "+")
+    if len(name) > _LONGEST or not _READABLE.fullmatch(target):
+        shown = re.sub(r"[^A-Za-z0-9_.+-]", "_", name)[:_LONGEST]
+        name = f"{shown}~{hashlib.sha256(target.encode('utf-8', errors='surrogateescape')).hexdigest()}"
+    return state / "locks" / f"{name}.json"
+
+
+def _clash(state: Path, path: Path, held: Lock, wanted: Lock) -> bool:
+    """By target; and by file, since a damaged one may not say its whole target."""
+    return conflict(held.target, wanted.target) or path == _file(state, wanted.target)
+
+
+def _sentence(lock: Lock) -> str:
+    return f"{lock.target} is locked by {lock.run} ({lock.operator}) since {lock.since}: {lock.reason}."

@@ -1,0 +1,68 @@
+"""Who waits for a lock, in the order in which they came.
+
+A place in the queue is a file that its run keeps locked: it is gone with the process, whatever ends it.
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from opsbook.core.locks.targets import conflict
+from opsbook.files import guarded, hold, is_plain, write_atomic
+
+FOLDER = "waiting"
+
+
+@contextlib.contextmanager
+def place(state: Path, run: str, targets: Sequence[str]) -> Iterator[None]:
+    """A place at the end of the queue, for as long as this lasts. Without targets there is nothing to wait for."""
+    if not targets:
+        yield
+        return
+    with guarded(state / "locks" / ".guard"):
+        folder = state / "locks" / FOLDER
+        number = 1 + max((_number(path) for path in folder.glob("*.json")), default=0)
+        path = folder / f"{number:08d}-{run}.json"
+        write_atomic(path, json.dumps({"run": run, "targets": list(targets)}).encode())
+        held = hold(path)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        if held is not None:
+            os.close(held)
+
+
+def before(state: Path, run: str, targets: Sequence[str]) -> str | None:
+    """The first run that waits for one of the targets and came before this one; None if it is this one's turn."""
+    for path in sorted((state / "locks" / FOLDER).glob("*.json")):
+        try:
+            waits = json.loads(path.read_bytes()) if is_plain(path) else {}
+            other, wanted = str(waits["run"]), [str(target) for target in waits["targets"]]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        if other == run:
+            return None
+        if any(conflict(one, another) for one in wanted for another in targets) and _alive(path):
+            return other
+    return None
+
+
+def _number(path: Path) -> int:
+    digits = path.name.partition("-")[0]
+    return int(digits) if digits.isdigit() else 0
+
+
+def _alive(path: Path) -> bool:
+    """Whether the run that waits there still lives; a place that was left is cleared away."""
+    try:
+        held = hold(path)
+    except OSError:
+        return False
+    if held is None:
+        return True
+    path.unlink(missing_ok=True)
+    os.close(held)
+    return False

@@ -1,0 +1,140 @@
+"""Statements that people sign, and the rules by which an approval counts. No IO: whoever reads a signature tells whose.
+
+A statement is canonical JSON. The plan's digest in it holds everything that decides what a run will do.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+from opsbook.core.model.effect import canonical
+from opsbook.core.model.environment import Policy
+from opsbook.core.model.front import span_seconds
+
+_FIRST_YEAR, _LAST_YEAR = 2000, 9000
+
+
+def _moment(text: str) -> str:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None or not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+        raise ValueError("a time without a zone is none, and nobody signed anything in such a year")
+    return text
+
+
+Moment = Annotated[str, AfterValidator(_moment)]
+
+
+class Approval(BaseModel):
+    """What an approver signs. `by` is the user of the system, `signed` and `expires` are UTC, ISO 8601."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    kind: Literal["approval"] = "approval"
+    id: str
+    plan: str
+    runbook: str
+    environment: str
+    decision: Literal["approve", "reject"]
+    note: str
+    by: str
+    signed: Moment
+    expires: Moment
+
+    def statement(self) -> bytes:
+        """What the signature is made of."""
+        return canonical(self.model_dump())
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who works on a run: user of the system, and the principal and key of his signature, if he gave one."""
+
+    user: str
+    principal: str = ""
+    key: str = ""
+
+    def is_also(self, other: "Person") -> bool:
+        """Whether the two are one, as far as anything here can tell."""
+        pairs = ((self.user, other.user), (self.principal, other.principal), (self.key, other.key))
+        return any(mine and mine == theirs for mine, theirs in pairs)
+
+
+@dataclass(frozen=True)
+class Signed:
+    """An approval with what its signature proves.
+
+    `problem` is why it proves nothing; `spent` is the run that used it.
+    """
+
+    approval: Approval
+    approver: Person
+    problem: str = ""
+    spent: str = ""
+
+    def told(self) -> dict[str, Any]:
+        """What the journal keeps of it."""
+        return {**self.approval.model_dump(exclude={"kind"}), **asdict(self.approver)}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Approvals that count, each of another person; why others do not; the sentence of a rejection."""
+
+    counted: tuple[Signed, ...] = ()
+    complaints: tuple[str, ...] = ()
+    rejected: str = ""
+
+
+def judge(
+    found: Sequence[Signed], digest: str, run: str, policy: Policy, working: Collection[Person], now: datetime
+) -> Judged:
+    """Which approvals count for this run of this plan. `working` are all who run it, or went on with it.
+
+    Of `found`, oldest first, the last word of each person counts.
+    """
+    latest: dict[str, Signed] = {}
+    complaints = []
+    for each in found:
+        if why := _why_not(each, digest, run, policy, working, now):
+            complaints.append(f"The approval of {each.approver.principal or each.approval.by} does not count: {why}.")
+        else:
+            latest[each.approver.principal] = each
+    counted: list[Signed] = []
+    for each in latest.values():
+        if each.approval.decision == "reject":
+            said = f"{each.approver.principal} rejected it: {each.approval.note}"
+            return Judged((), tuple(complaints), said)
+        if not any(each.approver.is_also(other.approver) for other in counted):
+            counted.append(each)
+    return Judged(tuple(counted), tuple(complaints))
+
+
+def _why_not(
+    each: Signed, digest: str, run: str, policy: Policy, working: Collection[Person], now: datetime
+) -> str | None:
+    """The first reason for which an approval does not count."""
+    return next(_reasons(each, digest, run, policy, working, now), None)
+
+
+def _reasons(
+    each: Signed, digest: str, run: str, policy: Policy, working: Collection[Person], now: datetime
+) -> Iterator[str]:
+    approval, approver = each.approval, each.approver
+    if each.problem:
+        yield each.problem
+    if approval.plan != digest:
+        yield "it is for another plan"
+    if approval.decision == "approve" and any(approver.is_also(person) for person in working):
+        yield "nobody approves his own run"
+    if policy.approvers and approver.principal not in policy.approvers:
+        yield f"only {', '.join(policy.approvers)} may approve here"
+    signed, expires = (datetime.fromisoformat(time) for time in (approval.signed, approval.expires))
+    longest = timedelta(seconds=span_seconds(policy.approval_valid))
+    if now > min(expires, signed + longest):
+        yield f"it expired on {expires:%Y-%m-%d at %H:%M UTC}"
+    if signed > now + timedelta(minutes=5):
+        yield f"it was signed in the future, on {signed:%Y-%m-%d at %H:%M UTC}"
+    if approval.decision == "approve" and each.spent and each.spent != run:
+        yield f"{each.spent} used it already"

@@ -1,0 +1,136 @@
+"""What differs between two values: leaf by leaf, or line by line."""
+
+import difflib
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from opsbook.core.model.normal import normal
+from opsbook.core.model.text import one_line
+
+_MEASURED = frozenset(
+    {"seconds", "elapsed", "duration", "delta", "start", "end", "date", "atime", "mtime", "ctime", "pid"}
+)
+"""Keys of results whose values are never the same twice."""
+
+_CONTEXT = 2
+
+_TOLD = 200
+"""Characters of a value in a message."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A value that differs; None where one side does not have it."""
+
+    what: str
+    before: Any
+    after: Any
+
+
+def changes_of(before: Any, after: Any, where: str = "", like: Callable[[str], str] = str) -> Iterator[Change]:
+    """Every leaf that differs, once `like` has made its text alike; named by its path, such as vars.version."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key in [*after, *(key for key in before if key not in after)]:
+            if like is normal and key.lower() in _MEASURED:
+                continue
+            yield from changes_of(before.get(key), after.get(key), f"{where}.{key}".lstrip("."), like)
+    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        for number, pair in enumerate(zip(before, after, strict=True)):
+            yield from changes_of(*pair, f"{where}.{number}".lstrip("."), like)
+    elif _leaf(before, like) != _leaf(after, like):
+        yield Change(where, before, after)
+
+
+def _leaf(value: Any, like: Callable[[str], str]) -> str:
+    """One text for a value, its texts made alike; as JSON, their line breaks would hide what stands beside them."""
+    if isinstance(value, str):
+        return like(value)
+    if isinstance(value, list | dict):
+        items = sorted(value.items()) if isinstance(value, dict) else enumerate(value)
+        return json.dumps([[key, _leaf(item, like)] for key, item in items])
+    return json.dumps(value)
+
+
+def lines_of(before: str, after: str) -> tuple[str, ...]:
+    """The lines that differ, with some around them; no heading."""
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=_CONTEXT)
+    return tuple(line for number, line in enumerate(lines) if number > 1)
+
+
+def alike(value: Any, like: Callable[[str], str]) -> Any:
+    """The value with its texts made alike, and without what is never the same twice where `like` is normal."""
+    if isinstance(value, dict):
+        measured = _MEASURED if like is normal else frozenset[str]()
+        return {key: alike(item, like) for key, item in value.items() if key.lower() not in measured}
+    if isinstance(value, list):
+        return [alike(item, like) for item in value]
+    return like(value) if isinstance(value, str) else value
+
+
+def narrowed(lines: tuple[str, ...], limit: int) -> tuple[str, ...]:
+    """Lines of a diff, each long one shortened around the place where it differs from the one that took its place."""
+    found = list(lines)
+    gone: list[int] = []
+    for number, line in enumerate(lines):
+        if line.startswith("-"):
+            gone.append(number)
+        elif line.startswith("+") and gone:
+            old = gone.pop(0)
+            pair = around(lines[old][1:], line[1:], limit)
+            found[old], found[number] = f"-{pair[0]}", f"+{pair[1]}"
+        elif not line.startswith("+"):
+            gone = []
+    return tuple(found)
+
+
+def shown(change: Change, like: Callable[[str], str] = str, limit: int = 60) -> tuple[str, str, str]:
+    """The first place at which the two values differ: where it is, if the value has lines, and both, shortened."""
+    before, after = alike(change.before, like), alike(change.after, like)
+    if isinstance(before, str) and isinstance(after, str) and any("\n" in each.strip() for each in (before, after)):
+        return _line(before.splitlines(), after.splitlines(), limit)
+    return "", *_short(before, after, limit)
+
+
+def _line(before: list[str], after: list[str], limit: int) -> tuple[str, str, str]:
+    """The first line that differs, and the one above it."""
+    first = _first(before, after)
+    then, now = (each[first] if first < len(each) else "(no more lines)" for each in (before, after))
+    above = f' after "{one_line(before[first - 1], limit // 2)}"' if first else ""
+    return f"line {first + 1}{above}", *_short(then, now, limit)
+
+
+def _short(before: Any, after: Any, limit: int) -> tuple[str, str]:
+    flat = [" ".join(str(value).split()) for value in (before, after)]
+    # Where only blanks differ, or 1 and "1", these are to be seen.
+    first, second = flat if flat[0] != flat[1] else (repr(before), repr(after))
+    return around(first, second, limit)
+
+
+def around(before: str, after: str, limit: int) -> tuple[str, str]:
+    """Two texts, each shortened around the first place at which they differ."""
+    start = max(0, _first(before, after) - limit // 3)
+    if max(len(before), len(after)) <= limit:
+        return before, after
+    return _window(before, start, limit), _window(after, start, limit)
+
+
+def _first(before: Sequence[str], after: Sequence[str]) -> int:
+    """Where two texts, or two lists of lines, begin to differ."""
+    pairs = enumerate(zip(before, after, strict=False))
+    return next((number for number, (a, b) in pairs if a != b), min(len(before), len(after)))
+
+
+def _window(text: str, start: int, limit: int) -> str:
+    """Up to `limit` characters from there, with a mark where something is left out."""
+    start = min(start, max(0, len(text) - limit))
+    end = start + limit
+    return f"{'…' if start else ''}{text[start:end]}{'…' if end < len(text) else ''}"
+
+
+def told(changes: Iterable[Change]) -> Iterator[str]:
+    """Each change in a line, as Python would write the values."""
+    for change in changes:
+        before, after = around(repr(change.before), repr(change.after), _TOLD)
+        yield f"{change.what}: {before} -> {after}"

@@ -1,0 +1,208 @@
+"""An environment as a value: its policy and its hosts, resolved."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from opsbook.core.model.front import span_seconds
+
+SCHEMES = ("env", "file", "vault", "exec")
+"""Where a secret may be fetched from.
+
+`env:NAME`, `file:PATH`, `vault:NAME` (a vaulted inventory variable), `exec:PROGRAM ARGUMENT …` (what it prints).
+"""
+
+
+class ChoiceRule(BaseModel):
+    """Where a choice list comes from, if it is not written out.
+
+    `glob`: a path pattern below the project root; each value is what its one `*` stands for.
+    `group`: the hosts of an inventory group.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    glob: str | None = Field(
+        None,
+        description="A path pattern below the project root; each value is what its one * stands for",
+        examples=["releases/*.tar.gz"],
+    )
+    group: str | None = Field(None, description="The hosts of an inventory group", examples=["app"])
+
+
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+Clock = Annotated[str, Field(pattern=r"^(?:[01][0-9]|2[0-3]):[0-5][0-9]$")]
+
+
+class Window(BaseModel):
+    """A time of the week in which runs may begin. One that ends before it begins ends on the next day."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    days: tuple[Day, ...] = Field(
+        ("mon", "tue", "wed", "thu", "fri", "sat", "sun"),
+        min_length=1,
+        description="On which days it begins",
+        examples=[["mon"]],
+    )
+    begin: Clock = Field("00:00", description="When it begins, in time_zone", examples=["09:00"])
+    end: Clock = Field("00:00", description="When it ends; 00:00 is midnight", examples=["17:00"])
+
+
+_LONGEST = 3650 * 86400
+"""Seconds. No review is due in more than ten years."""
+
+
+def _span(value: str) -> str:
+    if span_seconds(value) > _LONGEST:
+        raise ValueError(f"{value} is longer than ten years")
+    return value
+
+
+_Span = Annotated[str, AfterValidator(_span)]
+
+
+class Policy(BaseModel):
+    """The content of environment.yml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    title: str = Field("", description="What it is, in a few words", examples=["Development, on this machine"])
+    order: int = Field(0, description="Its place among the environments; the lowest comes first", examples=[1])
+    sandbox: bool = Field(
+        False, description="True: sessions may change it, and faults may be injected", examples=[True]
+    )
+    contacts: tuple[str, ...] = Field(
+        (), description="Who to turn to; cells have them as here.contacts", examples=[["platform team: #platform"]]
+    )
+    choices: dict[str, tuple[str, ...] | ChoiceRule] = Field(
+        default_factory=dict,
+        description="What parameters of the types Service and Release may be: a list, or a rule that makes one. "
+        "Host and Group come from the inventory, unless they are here",
+        examples=[{"Service": ["arcade"], "Release": {"glob": "releases/*.tar.gz"}}],
+    )
+    ports: int | None = Field(
+        None,
+        description="The first port of a block of a hundred on the operator's machine. In texts of urls and settings, "
+        "{ports} and {ports+3} stand for ports of it; a clone can be given another block: opsbook env ports",
+        examples=[18100],
+    )
+    urls: dict[str, str] = Field(
+        default_factory=dict,
+        description="Where each service answers",
+        examples=[{"arcade": "http://127.0.0.1:{ports}"}],
+    )
+    settings: dict[str, Any] = Field(
+        default_factory=dict, description="Values for here.settings", examples=[{"restarts": 0}]
+    )
+    publish_records: Literal["none", "summary", "full"] = Field(
+        "summary",
+        description="What the docs site shows of its runs: nothing, how they went, or all that was said",
+        examples=["full"],
+    )
+    protected: bool = Field(
+        False,
+        description="True: whoever runs something signs it, and nothing runs that is not committed",
+        examples=[True],
+    )
+    approvals: int = Field(
+        0, ge=0, le=9, description="How many other people have to sign a plan before it may run", examples=[1]
+    )
+    approvers: tuple[str, ...] = Field(
+        (),
+        description="Who may approve, as allowed_signers names them; unless given, everybody in it",
+        examples=[["bob@example.org"]],
+    )
+    approval_valid: _Span = Field("24h", description="How long an approval holds", examples=["8h"])
+    windows: tuple[Window, ...] = Field(
+        (),
+        description="When runs may begin; unless given, always. Incident and recovery kinds never wait for it",
+        examples=[[{"days": ["mon", "tue"], "begin": "09:00", "end": "17:00"}]],
+    )
+    time_zone: str = Field("UTC", description="The zone of the windows' times", examples=["Europe/Berlin"])
+    labels: tuple[str, ...] = Field(
+        (), description="Labels that every run needs: opsbook run --label ticket=OPS-1", examples=[["ticket"]]
+    )
+    review_within: _Span = Field(
+        "72h", description="How soon after an emergency somebody else reviews it", examples=["24h"]
+    )
+    weak: tuple[str, ...] = Field(
+        (), description="Secrets that may be short; what equals them is hidden everywhere", examples=[["pin"]]
+    )
+    secrets: dict[str, str] = Field(
+        default_factory=dict,
+        description="Secret names and their references: env:NAME, file:PATH, vault:NAME for a vaulted variable of the "
+        "inventory, or exec:PROGRAM ARGUMENT for what a program prints. Each run fetches them, and each resume again",
+        examples=[{"token": "env:DEPLOY_TOKEN", "pin": "vault:door_pin"}],
+    )
+
+    @model_validator(mode="after")
+    def _guarded(self) -> "Policy":
+        """A sandbox is open to sessions and to other tools, which sign nothing."""
+        if self.sandbox and (self.protected or self.approvals):
+            raise ValueError("a sandbox is open to everybody: it can be neither protected nor want approvals")
+        return self
+
+    @field_validator("ports")
+    @classmethod
+    def _block(cls, value: int | None) -> int | None:
+        return value if value is None else checked_block(value)
+
+    @field_validator("secrets")
+    @classmethod
+    def _references(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, reference in value.items():
+            check_reference(name, reference)
+        return value
+
+
+BLOCK = 100
+"""Ports of one environment. A block begins at a multiple of it, so that two of them never overlap."""
+
+_FIRST_BLOCK, _LAST_BLOCK = 1100, 65400
+
+
+def checked_block(first: int) -> int:
+    """The number itself. Raises ValueError if no block of ports can begin there."""
+    if first % BLOCK or not _FIRST_BLOCK <= first <= _LAST_BLOCK:
+        raise ValueError(f"a block of ports begins at a multiple of {BLOCK} from {_FIRST_BLOCK} to {_LAST_BLOCK}")
+    return first
+
+
+_PORT = re.compile(r"\{ports(?:\+([0-9]{1,9}))?\}")
+_PLACEHOLDER = re.compile(r"\{ports(?![A-Za-z0-9_])[^{}]*\}")
+
+
+def with_ports(text: str, first: int) -> str:
+    """The text with the numbers of its ports. Raises ValueError for a port that the block does not have."""
+
+    def number(found: re.Match[str]) -> str:
+        known = _PORT.fullmatch(found[0])
+        offset = int(known[1] or 0) if known else BLOCK
+        if offset >= BLOCK:
+            raise ValueError(
+                f"{found[0]} is no port of the block of {BLOCK}; there is {{ports}}, {{ports+1}} and so on"
+            )
+        return str(first + offset)
+
+    return _PLACEHOLDER.sub(number, text)
+
+
+def check_reference(name: str, reference: str) -> None:
+    """Raise ValueError unless this is a reference to a secret rather than the secret itself."""
+    scheme, _, rest = reference.partition(":")
+    if scheme not in SCHEMES or not rest:
+        known = ", ".join(f"{scheme}:…" for scheme in SCHEMES)
+        raise ValueError(f"{name} is a secret and needs a reference ({known}), never the value itself")
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A resolved environment. `choices` are lists; `inventory` is relative to the project root."""
+
+    name: str
+    policy: Policy
+    inventory: str
+    hosts: tuple[str, ...]
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -1,0 +1,142 @@
+"""The front matter of a document, validated."""
+
+import datetime
+import math
+import re
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from opsbook.core.model.text import one_line
+
+Kind = Literal[
+    "deploy",
+    "incident",
+    "maintenance",
+    "capacity",
+    "recovery",
+    "security",
+    "environment",
+    "check",
+    "training",
+    "procedure",
+]
+
+MKDOCS_KEYS = frozenset({"template", "hide", "icon", "status", "subtitle", "description", "tags", "search"})
+"""Front matter of MkDocs and Material that a document may carry for its page."""
+
+_SPAN = re.compile(r"^([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h|d)$")
+_NUMBER = re.compile(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?", re.IGNORECASE)
+_UNIT = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def split(text: str) -> tuple[str | None, int]:
+    """The YAML between the first two `---` lines (None if there is none), and the index of the line after it."""
+    lines = text.removeprefix("\ufeff").split("\n")
+    if lines[0].rstrip() != "---":
+        return None, 0
+    for index, line in enumerate(lines[1:], 1):
+        if line.rstrip() == "---":
+            return "\n".join(lines[1:index]), index + 1
+    return None, 0
+
+
+def span_seconds(text: str) -> float:
+    """`90s`, `3m`, `1.5h`, `90d` -> seconds. Raises ValueError with a sentence for anything else."""
+    match = _SPAN.match(text.strip())
+    if not match:
+        shown = one_line(text, 40)
+        raise ValueError(f"{shown!r} is not a duration; write a number and ms, s, m, h or d, such as 90s or 3m")
+    seconds = float(match[1]) * _UNIT[match[2]]
+    if not math.isfinite(seconds):
+        raise ValueError(f"{one_line(text, 40)!r} is longer than any time")
+    return seconds
+
+
+class Drill(BaseModel):
+    """What makes a page a drill: it brings a fault in, and waits until somebody has mended it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    solved_by: tuple[str, ...] = Field(
+        (), description="Runbooks that mend the fault; any one of them is enough", examples=[["restart-cache"]]
+    )
+    hints: tuple[str, ...] = Field(
+        (),
+        description="What whoever is stuck is told, one sentence after the other, from vague to plain",
+        examples=[["Look at the caches.", "Restart the one that does not answer."]],
+    )
+
+
+class FrontMatter(BaseModel):
+    """What a document says of itself. Every key is optional: a page without front matter is a procedure."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title: str | None = Field(
+        None,
+        description="What the page is called; its first heading, or its file's name, unless given",
+        examples=["Restart the cache"],
+    )
+    summary: str = Field(
+        "",
+        description="One sentence on what it does, for opsbook list and opsbook show",
+        examples=["Restart one cache, when it answers slowly."],
+    )
+    kind: Kind = Field(
+        "procedure",
+        description="What sort of page it is; opsbook check asks for the sections that this sort needs",
+        examples=["maintenance"],
+    )
+    owner: str | None = Field(None, description="Who keeps the page right", examples=["platform"])
+    duration: str | None = Field(
+        None, description="Expected time of a whole run: a number and ms, s, m, h or d, such as 3m", examples=["3m"]
+    )
+    reviewed: datetime.date | None = Field(
+        None,
+        description="The day on which somebody last made sure that the page is right",
+        examples=[datetime.date(2026, 11, 20)],
+    )
+    review_every: str | None = Field(
+        None, description="How long a review counts, such as 90d; from then on opsbook check warns", examples=["90d"]
+    )
+    lock: tuple[str, ...] = Field(
+        (),
+        description="Targets this run changes; {environment} and parameters in braces",
+        examples=[["{environment}/cache"]],
+    )
+    rollback: Literal["automatic", "ask", "manual", "none"] = Field(
+        "none",
+        description="What follows where a run failed and left changes behind. automatic: the Rollback section runs; "
+        "ask: a person is asked first; manual: only opsbook rollback runs it; none: there is never anything to undo",
+        examples=["automatic"],
+    )
+    alerts: tuple[str, ...] = Field(
+        (),
+        description="Prometheus alerts that this page is for; opsbook list --alert finds it",
+        examples=[["CacheSlow"]],
+    )
+    environments: tuple[str, ...] = Field(
+        (), description="Where it may run; empty means everywhere", examples=[["dev", "staging"]]
+    )
+
+    drill: Drill | None = Field(
+        None,
+        description="For a page that is a drill: how its fault is mended, and hints for whoever is stuck",
+        examples=[{"solved_by": ["restart-cache"], "hints": ["Look at the caches.", "Which of them answers?"]}],
+    )
+
+    @field_validator("reviewed", mode="before")
+    @classmethod
+    def _is_date(cls, value: object) -> object:
+        """A number would be taken for seconds since 1970."""
+        if isinstance(value, int | float) or (isinstance(value, str) and _NUMBER.fullmatch(value.strip())):
+            raise ValueError(f"{one_line(str(value), 40)} is not a date; write one such as 2026-11-20")
+        return value
+
+    @field_validator("duration", "review_every")
+    @classmethod
+    def _is_span(cls, value: str | None) -> str | None:
+        if value is not None:
+            span_seconds(value)
+        return value

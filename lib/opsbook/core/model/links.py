@@ -1,0 +1,177 @@
+"""Where a page of Markdown links to, and what can be linked to on it: found in the text, without rendering it."""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from opsbook.core.model.front import split
+
+_FENCE = re.compile(r"^\s*(?:>\s*)*(`{3,}(?=[^`]*$)|~{3,})")
+_HOLDS = re.compile(r" {0,3}(?:[-*+]|[0-9]+[.)])(?:\s|$)|!!!|\?\?\?|===|\[\^|:\s")
+"""Begins what goes on with lines that are indented: a list, an admonition, a tab, a footnote, a definition."""
+_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+_CODE = re.compile(r"(?<!`)(`+)(?!`)(?:(?!\n\s*(?:\n|[-*+#>|]|[0-9]+\.)).)*?(?<!`)\1(?!`)", re.DOTALL)
+_INLINE = re.compile(
+    r"\]\(\s*(?P<target><[^<>\n]*>|[^\s()<>]*(?:\([^\s()]*\)[^\s()<>]*)*)"
+    r"(?:\s+(?:\"[^\"]*\"|'[^']*'|\([^()]*\)))?\s*\)"
+)
+_REFERENCE = re.compile(r"^[ \t]*\[(?!\^)(?P<label>[^\]\n]+)\]:[ \t]*(?P<target><[^<>\n]*>|\S+)[^\n]*", re.MULTILINE)
+_HTML = re.compile(r"<(?:a|img|source|video|audio|iframe)\b[^<>]*?\s(?:href|src)\s*=\s*([\"'])(?P<target>[^\"'<>]*)\1")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
+_HEADING = re.compile(r"^ {0,3}#{1,6}\s+(.*?)\s*#*\s*$")
+_UNDERLINE = re.compile(r"^ {0,3}(?:=+|-+)\s*$")
+_NAMED = re.compile(r"""\{[^{}]*#([^\s{}]+)[^{}]*\}|\b(?:id|name)\s*=\s*["']?([^\s"'<>]+)""")
+_LINK_TEXT = re.compile(r"!?\[([^\]]*)\](?:\([^)]*\)|\[[^\]]*\])")
+
+
+@dataclass(frozen=True)
+class Link:
+    """A link to something of this project, or an image. `start` and `end` are those of its target in the text.
+
+    `kind`: inline, reference (the definition of one) or html. The whole of it is from `opening` to `closing`; `text` is
+    what is shown of an inline link, and the label of a reference.
+    """
+
+    kind: str
+    line: int
+    column: int
+    target: str
+    start: int
+    end: int
+    opening: int
+    closing: int
+    text: str = ""
+
+    @property
+    def path(self) -> str:
+        """The file it leads to; empty for a place on the same page."""
+        return unquote(self.target.partition("#")[0].partition("?")[0])
+
+    @property
+    def anchor(self) -> str:
+        return unquote(self.target.partition("#")[2])
+
+
+def prose(source: str) -> str:
+    """The page with spaces for its front matter, fences, indented code and comments: every place stays what it is."""
+    _, start = split(source)
+    lines = source.split("\n")
+    kinds = ["code"] * start + kinds_of(lines[start:])
+    shown = (" " * len(line) if kind else line for line, kind in zip(lines, kinds, strict=True))
+    return _COMMENT.sub(_spaces, "\n".join(shown))
+
+
+def kinds_of(lines: list[str]) -> list[str]:
+    """For each line whether it opens a fence (fence), is code (code), or anything else (empty)."""
+    found: list[str] = []
+    closer, quoted, held, blank = "", False, False, True
+    for line in lines:
+        bare = line.strip(" >\t")
+        if closer and not (quoted and not line.lstrip().startswith(">")):
+            found.append("code")
+            if bare.startswith(closer) and not bare.strip(closer[0]):
+                closer = ""
+            blank = True
+            continue
+        closer = ""
+        indented = line.expandtabs(4).startswith("    ")
+        fence = _FENCE.match(line)
+        if not line.strip():
+            kind = ""
+        elif indented and not held and (blank or found[-1:] == ["code"]):
+            kind = "code"
+        else:
+            kind = "fence" if fence else ""
+            held = bool(_HOLDS.match(line)) or (held and (line[:1] in " \t" or not blank))
+        if fence and kind == "fence":
+            closer, quoted = fence[1], line.lstrip().startswith(">")
+        found.append(kind)
+        blank = not line.strip() or kind == "fence"
+    return found
+
+
+def links(text: str) -> Iterator[Link]:
+    """Every link of a page to something of its project. `text` is its prose."""
+    shown = _CODE.sub(_spaces, text)
+    for match in _INLINE.finditer(shown):
+        opening = _opening(shown, match.start())
+        yield from _link("inline", match, text, opening, text[opening + 1 : match.start()] if opening >= 0 else "")
+    for match in _REFERENCE.finditer(shown):
+        yield from _link("reference", match, text, match.start(), match["label"])
+    for match in _HTML.finditer(shown):
+        yield from _link("html", match, text, match.start())
+
+
+def _link(kind: str, match: re.Match[str], text: str, opening: int, said: str = "") -> Iterator[Link]:
+    start, end = match.span("target")
+    if match["target"].startswith("<"):
+        start, end = start + 1, end - 1
+    target = text[start:end]
+    # {{ … }} and {% … %} are filled in by whatever builds the site.
+    if target and not _SCHEME.match(target) and not target.startswith("{") and "{{" not in target:
+        line = text.count("\n", 0, start) + 1
+        column = start - (text.rfind("\n", 0, start) + 1) + 1
+        column -= match["target"].startswith("<")
+        yield Link(kind, line, column, target, start, end, opening, match.end(), said)
+
+
+def _opening(text: str, closing: int) -> int:
+    """Where the bracket opens that closes here; -1 for none in this paragraph."""
+    depth, first = 0, max(text.rfind("\n\n", 0, closing), 0)
+    for index in range(closing, first - 1, -1):
+        depth += {"]": 1, "[": -1}.get(text[index], 0)
+        if depth == 0:
+            return index
+    return -1
+
+
+def _spaces(match: re.Match[str]) -> str:
+    return re.sub(r"[^\n]", " ", match[0])
+
+
+# -- anchors
+
+
+def anchors(text: str) -> dict[str, str]:
+    """Every anchor that MkDocs or GitHub give the page, or it names itself, with the one that it has on the site.
+
+    `text` is its prose.
+    """
+    found: dict[str, str] = {}
+    aliases: dict[str, str] = {}
+    count: Counter[str] = Counter()
+    lines = text.split("\n")
+    for line, below in zip(lines, [*lines[1:], ""], strict=True):
+        named = [match[1] or match[2] for match in _NAMED.finditer(line)]
+        found |= {name: name for name in named}
+        heading = _HEADING.match(line)
+        title = heading[1] if heading else line if line.strip() and _UNDERLINE.match(below) else ""
+        slugs = list(_slugs(title)) if title else []
+        for slug in slugs:
+            own = named[0] if named else _numbered(slugs[0], count[slugs[0]])
+            for name in {slug, f"{slug}-{count[slug]}", f"{slug}_{count[slug]}"} if count[slug] else {slug}:
+                aliases.setdefault(name, own)
+        count.update(slugs)
+    return {**aliases, **found}
+
+
+def _numbered(slug: str, number: int) -> str:
+    return f"{slug}_{number}" if number else slug
+
+
+def _slugs(title: str) -> Iterator[str]:
+    """The heading's anchor on MkDocs, with the usual setting for other alphabets, and on GitHub."""
+    text = _LINK_TEXT.sub(r"\1", re.sub(r"\{[^{}]*\}\s*$", "", title))
+    kept = re.sub(r"[^\w\s-]", "", text).strip().lower()
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    ascii_only = re.sub(r"[^\w\s-]", "", plain).strip().lower()
+    each = (re.sub(r"[\s-]+", "-", ascii_only), re.sub(r"[\s-]+", "-", kept), re.sub(r"\s", "-", kept))
+    yield from dict.fromkeys(filter(None, each))
+
+
+def anchor(title: str) -> str:
+    """The anchor that MkDocs gives a heading, the first time."""
+    return next(_slugs(title), "")

@@ -1,0 +1,309 @@
+"""What a run did so far, event by event; and what a cell that ran before meets when it runs again.
+
+The same value grows while a run goes on, and is built from the journal when somebody resumes it. ADR 11 gives
+the rules kept here.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from opsbook.core.model.effect import Effect, Mode, Status
+from opsbook.core.model.event import Data, Event
+from opsbook.core.model.runbook import Role
+
+LOOK = "look:"
+"""Beginning of the keys of effects that only look at what has become of the prerequisites."""
+
+_KEPT = frozenset({"value"})
+"""Kinds that are answered from the journal wherever they stand: another value would be another run."""
+
+_FAILED = ("failed", "timeout")
+"""Statuses of a cell that went wrong by itself, and was not lost, cancelled or stopped."""
+
+_BY_RUNNER = frozenset({"ask", "confirm", "secret", "note"})
+"""Kinds that reach nothing outside."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """The latest attempt at one effect. `status` is None where it never reported; `intent` is its event's number.
+
+    `marked` says that it succeeded, and nobody knows what it returned: a person marked it as done, or there was
+    no room for it. `ended` is the number of its result's event.
+    """
+
+    effect: Effect
+    digest: str
+    cell: str
+    keyed: bool
+    intent: int
+    status: Status | None = None
+    result: Any = None
+    why: str = ""
+    marked: bool = False
+    ended: int = 0
+
+    @property
+    def unknown(self) -> bool:
+        """Nobody knows what it did, and it may have changed something."""
+        return self.effect.changes and self.status in (None, Status.INTERRUPTED)
+
+
+class Meets(StrEnum):
+    """What an effect meets at the gate."""
+
+    LIVE = "live"
+    RESULT = "result"
+    FAILURE = "failure"
+    UNKNOWN = "unknown"
+    OTHER = "other"
+    ABSENT = "absent"
+
+
+@dataclass
+class Before:
+    """What the journal has of a cell that is about to run. `status` is how its latest attempt ended, if it did.
+
+    `kept` is a cell of a skipped step: what it did is replayed, with its failures; what it did not do, it never does.
+    """
+
+    effects: dict[str, Known] = field(default_factory=dict)
+    status: str | None = None
+    kept: bool = False
+    anew: bool = False
+
+    def meet(self, effect: Effect, *, keyed: bool) -> tuple[Meets, Known | None]:
+        """What this effect meets. From the first that runs anew, those behind it in the cell do so too."""
+        known = self.effects.get(effect.key)
+        stays = keyed and (effect.changes or effect.kind in _KEPT)
+        if known is not None and self.anew and not (stays or known.unknown):
+            known = None
+        met = self._met(effect, known)
+        if self.kept and met not in (Meets.RESULT, Meets.FAILURE):
+            return Meets.ABSENT, known
+        if met is Meets.LIVE and not self._tried_again(effect):
+            self.anew = True
+        return met, known
+
+    def _met(self, effect: Effect, known: Known | None) -> Meets:
+        if known is None or (known.status is Status.SUCCEEDED and not known.marked and self._tried_again(effect)):
+            return Meets.LIVE
+        if known.unknown or known.status is Status.SUCCEEDED:
+            answered = Meets.UNKNOWN if known.unknown else Meets.RESULT
+            return answered if known.digest == effect.digest else Meets.OTHER
+        return Meets.FAILURE if self.kept or self._went_on(known) else Meets.LIVE
+
+    def _went_on(self, known: Known) -> bool:
+        """Whether the failure of an effect is part of what its cell did. A cell that failed itself is tried again."""
+        if known.status is not Status.FAILED or self.status in _FAILED:
+            return False
+        behind = (other for other in self.effects.values() if not other.keyed and other.intent > known.ended)
+        return self.status == "succeeded" or (not known.keyed and any(behind))
+
+    def _tried_again(self, effect: Effect) -> bool:
+        """In a cell that failed, what only reads is read again; questions and values stay."""
+        failed = self.status in _FAILED and not self.kept
+        return failed and not effect.changes and effect.kind not in _KEPT | _BY_RUNNER
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """A step as far as the journal knows it. `status` is None where it has no end."""
+
+    status: str | None
+    manual: bool
+    role: str
+    why: str = ""
+
+
+class Past:
+    """Effects, cells and steps of a run so far."""
+
+    def __init__(self) -> None:
+        self.effects: dict[str, Known] = {}
+        self.steps: dict[str, Stepped] = {}
+        self.without: set[str] = set()
+        self.undoing = False
+        self.operator = ""
+        self.mode = ""
+        self.last = ""
+        self._cells: dict[str, str | None] = {}
+        self._intents: dict[int, str] = {}
+        self._changed = False
+
+    # -- growing
+
+    def take(self, event: Event) -> None:
+        """The next event of the run."""
+        self.last = event.time
+        handler = _HANDLERS.get(event.type)
+        if handler is not None:
+            handler(self, event.data, event.seq)
+
+    def give(self, intent: int, result: Any) -> None:
+        """The whole result of an effect, where the event has only a part of it, or has it redacted."""
+        key = self._intents.get(intent)
+        if key is not None:
+            self.effects[key] = replace(self.effects[key], result=result)
+
+    def forget(self, steps: set[str]) -> None:
+        """These steps will run as if for the first time; that they began stays known, and what nobody knows of them."""
+        for key in [key for key, known in self.effects.items() if _step(known.cell) in steps]:
+            if not self.effects[key].unknown:
+                self._drop(key)
+        for cell in [cell for cell in self._cells if _step(cell) in steps]:
+            self._cells[cell] = None
+        for step in steps & set(self.steps):
+            self.steps[step] = replace(self.steps[step], status=None)
+
+    def _resumed(self, data: Data, _: int) -> None:
+        anew = data.get("anew")
+        self.forget(set(map(str, anew)) if isinstance(anew, list) else set())
+
+    def _started(self, data: Data, _: int) -> None:
+        self.operator, self.mode = str(data.get("operator") or ""), str(data.get("mode") or "")
+
+    def _intent(self, data: Data, seq: int) -> None:
+        key = str(data["key"])
+        if key.startswith(LOOK):
+            return
+        cell, keyed = str(data.get("cell") or key.rsplit("/", 2)[0]), bool(data.get("keyed"))
+        if data.get("anew") and not keyed:
+            self._drop_behind(cell, key)
+        effect = Effect(
+            kind=str(data["kind"]),
+            key=key,
+            summary=str(data["summary"]),
+            changes=data.get("changes") is True,
+            idempotent=data.get("idempotent") is True,
+            request=data["request"],
+        )
+        if key in self.effects:
+            self._drop(key)
+        self.effects[key] = Known(effect, str(data["digest"]), cell, keyed, seq)
+        self._intents[seq] = key
+
+    def _drop_behind(self, cell: str, key: str) -> None:
+        """An effect that runs anew makes those behind it, of an earlier attempt at its cell, a thing of the past."""
+        names = [name for name, known in self.effects.items() if known.cell == cell and not known.keyed]
+        for name in names[names.index(key) :] if key in names else []:
+            if name == key or not self.effects[name].unknown:
+                self._drop(name)
+
+    def _drop(self, key: str) -> None:
+        """Forget an effect, but not that it may have changed something."""
+        known = self.effects.pop(key)
+        self._changed = self._changed or known.unknown
+
+    def _result(self, data: Data, seq: int) -> None:
+        key = self._intents.get(data["intent"])
+        if key is None or key not in self.effects:
+            return
+        result, known = data.get("result"), self.effects[key]
+        untouched = isinstance(result, dict) and result.get("changed") is False
+        self._changed = self._changed or (known.effect.changes and not untouched)
+        self.effects[key] = replace(
+            known,
+            status=Status(data["status"]),
+            result=result,
+            why=str(data.get("why") or ""),
+            marked=bool(data.get("marked") or data.get("lost")),
+            ended=seq,
+        )
+        if isinstance(data.get("left_out"), list):
+            self.without.update(map(str, data["left_out"]))
+
+    def _cell_began(self, data: Data, _: int) -> None:
+        if not data.get("replay"):
+            self._cells[str(data["cell"])] = None
+
+    def _cell_ended(self, data: Data, _: int) -> None:
+        if not data.get("replay"):
+            self._cells[str(data["cell"])] = str(data["status"])
+
+    def _step_began(self, data: Data, _: int) -> None:
+        if data.get("replay"):
+            return
+        self.steps[str(data["step"])] = Stepped(None, data.get("manual") is True, str(data.get("role")))
+
+    def _step_ended(self, data: Data, _: int) -> None:
+        name = str(data["step"])
+        if name not in self.steps or data.get("replay"):
+            return
+        ended = replace(self.steps[name], status=str(data["status"]), why=str(data.get("why") or ""))
+        self.steps[name] = ended
+        # Only the person knows whether a step by hand changed anything: assume that it did.
+        by_hand = ended.manual and ended.role == Role.CHANGE and ended.status not in ("skipped", "waiting")
+        self._changed = self._changed or by_hand
+
+    def _rolling_back(self, _: Data, __: int) -> None:
+        self.undoing = True
+
+    # -- asking
+
+    @property
+    def changed(self) -> bool:
+        """Whether the run has changed anything, or may have."""
+        if self.mode == Mode.CHECK:
+            return False
+        by_hand = any(s.manual and s.role == Role.CHANGE and s.status is None for s in self.steps.values())
+        return self._changed or by_hand or any(known.unknown for known in self.effects.values())
+
+    def begun(self, step: str) -> bool:
+        """Whether the step was begun."""
+        return step in self.steps
+
+    def finished(self, step: str) -> bool:
+        """Whether the step is done with: it succeeded, or was skipped."""
+        return step in self.steps and self.steps[step].status in ("succeeded", "skipped")
+
+    def unsettled(self, cells: Collection[str] | None = None) -> list[Known]:
+        """Effects whose outcome nobody knows, of these cells or of all, but for those of steps that were skipped.
+
+        A rollback leaves behind what it is there to undo: only its own effects count then.
+        """
+        found = [known for known in self.effects.values() if known.unknown and not self._kept(known.cell)]
+        if cells is not None:
+            return [known for known in found if known.cell in cells]
+        return [known for known in found if not self.undoing or self._undoes(known.cell)]
+
+    def _undoes(self, cell: str) -> bool:
+        step = self.steps.get(_step(cell))
+        return step is not None and step.role == Role.UNDO
+
+    def replays(self, cell: str) -> bool:
+        """Whether a cell is only replayed: it succeeded, or belongs to a step that was skipped."""
+        return self._cells.get(cell) == "succeeded" or self._kept(cell)
+
+    def _kept(self, cell: str) -> bool:
+        step = self.steps.get(_step(cell))
+        return step is not None and step.status == "skipped"
+
+    def knows(self, cell: str) -> bool:
+        """Whether a cell of this name ran."""
+        return cell in self._cells
+
+    def before(self, cell: str) -> Before:
+        """What the journal has of a cell."""
+        effects = {key: known for key, known in self.effects.items() if known.cell == cell}
+        return Before(effects, self._cells.get(cell), self._kept(cell))
+
+
+def _step(cell: str) -> str:
+    """The step a cell belongs to: `unpack/1` -> `unpack`."""
+    return cell.rpartition("/")[0]
+
+
+_HANDLERS = {
+    "run-started": Past._started,
+    "run-resumed": Past._resumed,
+    "effect-intent": Past._intent,
+    "effect-result": Past._result,
+    "cell-started": Past._cell_began,
+    "cell-finished": Past._cell_ended,
+    "step-started": Past._step_began,
+    "step-finished": Past._step_ended,
+    "rollback-started": Past._rolling_back,
+}

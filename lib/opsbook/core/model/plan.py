@@ -1,0 +1,42 @@
+"""A plan: a runbook bound to an environment and parameters, frozen, with a digest."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any
+
+from opsbook.core.model.effect import digest
+from opsbook.core.model.parameter import Value
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is going to happen.
+
+    `secrets` maps a secret parameter to its reference ("prompt" where a person types it); `trees`
+    maps what the run relies on to its SHA-256. The mode is no part of it: a check and its run share it.
+    """
+
+    runbook: str
+    path: str
+    title: str
+    environment: str
+    parameters: Mapping[str, Value]
+    secrets: Mapping[str, str]
+    locks: tuple[str, ...]
+    hosts: tuple[str, ...]
+    trees: Mapping[str, str]
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def digest(self) -> str:
+        """Hex SHA-256 over all of it."""
+        return digest(asdict(self))
+
+    @property
+    def id(self) -> str:
+        return f"{self.runbook}-{self.digest[:12]}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of plan.json."""
+        return {"id": self.id, "digest": self.digest, **asdict(self)}

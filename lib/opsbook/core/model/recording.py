@@ -1,0 +1,149 @@
+"""A recording: what a run asked of the outside and what it got, small enough to review (ADR 18).
+
+A test and a trainee's replay meet it instead of the outside. The same question gets the same answer, in its order;
+a question that was not asked then has no answer, and nothing is guessed.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from opsbook.core.model.differ import changes_of, told
+from opsbook.core.model.effect import Effect, Status
+from opsbook.core.model.plan import Plan
+
+PROJECT = "⟦project⟧"
+"""Stands in a recording for the folder of the project, which is another one on every machine."""
+
+NOWHERE = "session"
+"""Stands for the cell where a notebook does not say which one runs."""
+
+
+@dataclass(frozen=True)
+class Take:
+    """One attempt at an effect. `at` is when it began (UTC, ISO 8601), `seconds` how long it took."""
+
+    key: str
+    kind: str
+    summary: str
+    changes: bool
+    step: str
+    request: dict[str, Any]
+    status: Status
+    at: str
+    seconds: float
+    result: Any = None
+    why: str = ""
+
+    @property
+    def digest(self) -> str:
+        return Effect(self.kind, self.key, self.summary, self.changes, request=self.request).digest
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What somebody answered when opsbook itself asked: about a step by hand, or what to do about a failure."""
+
+    name: str
+    value: str
+    by: str
+    at: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Step:
+    """How a step ended."""
+
+    step: str
+    status: str
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One run. `context` is what its cells saw as `here`; `playbooks` are the files that its playbooks were made of
+    then, with their SHA-256, by their path below playbooks/; `present` says that somebody was there to be asked.
+    """
+
+    format: Literal[1]
+    runbook: str
+    run: str
+    recorded: str
+    opsbook: str
+    plan: Plan
+    context: dict[str, Any]
+    present: bool
+    outcome: str
+    steps: tuple[Step, ...]
+    replies: tuple[Reply, ...]
+    takes: tuple[Take, ...]
+    playbooks: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Names of the secrets that the run used."""
+        asked = {str(take.request.get("name")) for take in self.takes if take.kind == "secret"}
+        return tuple(sorted({*asked, *self.plan.secrets}))
+
+    def missing(self, steps: Mapping[str, str]) -> list[str]:
+        """In sentences, how steps ended otherwise than these: each by its name, with its status."""
+        then = {each.step: each.status for each in self.steps}
+        names = [*then, *(name for name in steps if name not in then)]
+        return [
+            f"step {name}: {then.get(name, 'not reached')} in the recording, {steps.get(name, 'not reached')} now"
+            for name in names
+            if then.get(name) != steps.get(name)
+        ]
+
+
+class Tape:
+    """Plays takes back, by their keys. A run is `strict`: each is played once. In a session cells run in any order and
+    more than once, and where it does not say which cell runs, the request says which take is meant. `asks`: questions
+    are put once more.
+    """
+
+    def __init__(self, takes: Iterable[Take], *, strict: bool, asks: bool = False) -> None:
+        self.asks = asks
+        self._takes = tuple(takes)
+        self._strict = strict
+        self._played: set[int] = set()
+        self._found: dict[str, list[int]] = defaultdict(list)
+        for number, take in enumerate(self._takes):
+            for name in (take.key, take.digest):
+                self._found[name].append(number)
+
+    def play(self, effect: Effect) -> tuple[Take | None, str]:
+        """The take that answers an effect, or why there is none."""
+        numbers = self._found.get(effect.key) or (None if self._strict else self._found.get(effect.digest)) or []
+        open_ = [number for number in numbers if number not in self._played]
+        if not numbers or (self._strict and not open_):
+            return None, self._no(effect, again=bool(numbers))
+        number = open_[0] if open_ else numbers[-1]
+        take = self._takes[number]
+        if take.digest != effect.digest:
+            return None, _differs(take, effect)
+        self._played.add(number)
+        return take, ""
+
+    def left(self) -> list[Take]:
+        """What was recorded and never asked for."""
+        return [take for number, take in enumerate(self._takes) if number not in self._played]
+
+    def _no(self, effect: Effect, *, again: bool) -> str:
+        if again:
+            return f"{effect.summary} is asked for once more than in the recording"
+        nearest = next((take for take in self.left() if take.kind == effect.kind), None)
+        placed = not effect.key.startswith(f"{NOWHERE}/")
+        if self._strict or placed or nearest is None:
+            return f"{effect.summary} is not in the recording"
+        return _differs(nearest, effect)
+
+
+def _differs(take: Take, effect: Effect) -> str:
+    lines = list(told(changes_of(take.request, effect.request)))
+    if take.kind != effect.kind:
+        lines = [f"kind of effect: {take.kind} -> {effect.kind}"]
+    elif take.changes != effect.changes:
+        lines.append(f"changes: {take.changes} -> {effect.changes}")
+    return "\n  ".join([f"{effect.summary} asks for something else than in the recording:", *lines])

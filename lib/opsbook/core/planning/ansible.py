@@ -1,0 +1,77 @@
+"""Ask Ansible's own programs about a project; nothing is run on a host unless they are told to."""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+from opsbook.core.model.text import one_line
+from opsbook.core.planning.context import ansible_bin
+from opsbook.settings import Settings
+
+PATIENCE = 60.0
+"""Seconds for all hosts together, or for one playbook to parse."""
+
+
+def ask(settings: Settings, inventory: str, program: str, *arguments: str) -> tuple[int | None, str, str]:
+    """Run one of Ansible's programs on an inventory: exit code (None: out of time), standard output, errors.
+
+    It has no terminal: nothing it starts may ask for a password.
+    """
+    process = subprocess.Popen(
+        [str(ansible_bin() / program), *arguments, "-i", str(settings.root / inventory / "hosts.yml")],
+        cwd=settings.root,
+        env=_environment(settings),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+    try:
+        return _finished(process)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+
+
+def syntax(settings: Settings, inventory: str, playbook: Path, *more: str) -> str:
+    """What is wrong with a playbook, in Ansible's words; empty if it parses."""
+    code, _, said = ask(settings, inventory, "ansible-playbook", "--syntax-check", str(playbook), *more)
+    return "" if code == 0 else error(said)
+
+
+def error(said: str) -> str:
+    """Ansible's own sentence, on one line."""
+    lines = [line for line in said.splitlines() if line.startswith(("[ERROR]", "ERROR!"))] or said.splitlines()[-1:]
+    text = " ".join(line.partition(" ")[2] if line.startswith(("[", "ERROR!")) else line for line in lines[:1])
+    return one_line(text, 200) or "it does not work, and Ansible does not say why"
+
+
+def _finished(process: "subprocess.Popen[str]") -> tuple[int | None, str, str]:
+    try:
+        out, said = process.communicate(timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        out, said = process.communicate()
+        return None, out, said
+    return process.returncode, out, said
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """What a playbook of a run is told, too."""
+    config = settings.root / "ansible.cfg"
+    found = {
+        "PATH": f"{ansible_bin()}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_LOCALHOST_WARNING": "False",
+        "ANSIBLE_RETRY_FILES_ENABLED": "False",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    if config.is_file():
+        found["ANSIBLE_CONFIG"] = str(config)
+    if settings.vault_password_file:
+        found["ANSIBLE_VAULT_PASSWORD_FILE"] = str(settings.vault_password_file)
+    return {**os.environ, **found}

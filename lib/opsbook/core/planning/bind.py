@@ -1,0 +1,127 @@
+"""Bind what the user gave to a runbook's parameters: all problems at once, nothing guessed."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from opsbook.core.model.environment import Environment, check_reference
+from opsbook.core.model.parameter import Parameter, Value, check_text, quoted
+from opsbook.core.model.text import nearest, one_line
+from opsbook.errors import InputError
+
+Given = Mapping[str, str | Sequence[str]]
+"""Values by name. A list may be one text with commas; in several texts a comma is a character like any other."""
+
+_LONGEST_NAME = 80
+"""Characters of a name that are shown; a longer one is no slip of the hand."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """Converted values, and the references of secret parameters. `missing` has no value and no default."""
+
+    values: dict[str, Value] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict)
+    missing: tuple[Parameter, ...] = ()
+    problems: tuple[str, ...] = ()
+
+    def complete(self, runbook: str) -> "Bound":
+        """Itself, if nothing is wrong or missing. Raises InputError with everything that is."""
+        problems = [*self.problems, *(_absent(parameter) for parameter in self.missing)]
+        if problems:
+            raise InputError(problems, f"opsbook show {runbook} lists its parameters. Nothing ran.")
+        return self
+
+
+def pairs(arguments: Sequence[str]) -> dict[str, list[str]]:
+    """`NAME=VALUE` arguments; a name given twice has two values. Raises InputError for all bad ones."""
+    found: dict[str, list[str]] = {}
+    bad = [text for text in arguments if not text.partition("=")[1] or not text.partition("=")[0].strip()]
+    if bad:
+        raise InputError([f"{text!r} is not NAME=VALUE." for text in bad], "Write for example -p version=1.2.0.")
+    for text in arguments:
+        name, _, value = text.partition("=")
+        found.setdefault(name.strip(), []).append(value)
+    return found
+
+
+PROMPT = "prompt"
+"""The reference of a secret that a person typed unseen."""
+
+
+def bind(
+    parameters: Sequence[Parameter], given: Given, environment: Environment, prompted: Collection[str] = ()
+) -> Bound:
+    """Values from what was typed, defaults where nothing was. `prompted` secrets were typed unseen."""
+    known = {parameter.name: parameter for parameter in parameters}
+    strange = (one_line(name, _LONGEST_NAME) for name in given if name not in known)
+    problems = [f"There is no parameter {name}. {nearest(name, known)}" for name in strange]
+    values: dict[str, Value] = {}
+    secrets: dict[str, str] = {}
+    missing = []
+    for name, parameter in known.items():
+        try:
+            if name in prompted:
+                secrets[name] = PROMPT
+            elif name not in given:
+                missing += _unset(parameter, environment, values)
+            elif parameter.secret:
+                secrets[name] = _reference(name, given[name])
+            else:
+                values[name] = check(parameter, given[name], environment)
+        except ValueError as error:
+            said = str(error)
+            problems.append(f"Parameter {name}: {said}{'' if said.endswith(('.', '?')) else '.'}")
+    return Bound(values, secrets, tuple(missing), tuple(problems))
+
+
+def _unset(parameter: Parameter, environment: Environment, values: dict[str, Value]) -> list[Parameter]:
+    if parameter.required:
+        return [parameter]
+    if parameter.default is not None:
+        _in_choices(parameter, parameter.default, environment)
+    values[parameter.name] = parameter.default
+    return []
+
+
+def check(parameter: Parameter, typed: str | Sequence[str], environment: Environment) -> Value:
+    """The value for what was typed. Raises ValueError with what is wrong."""
+    value = parameter.convert(typed)
+    _in_choices(parameter, value, environment)
+    return value
+
+
+def recheck(parameters: Sequence[Parameter], values: Mapping[str, Value], environment: Environment) -> list[str]:
+    """What of these values, bound earlier, is no choice any more."""
+    problems = []
+    for parameter in parameters:
+        try:
+            _in_choices(parameter, values.get(parameter.name), environment)
+        except ValueError as error:
+            problems.append(f"Parameter {parameter.name}: {error}")
+    return problems
+
+
+def _in_choices(parameter: Parameter, value: Value, environment: Environment) -> None:
+    if parameter.choice_of is None or value is None:
+        return
+    choices = environment.choices.get(parameter.choice_of, ())
+    for item in value if isinstance(value, list) else [value]:
+        if item not in choices:
+            what = parameter.choice_of.lower()
+            hint = nearest(str(item), choices)
+            raise ValueError(f"there is no {what} {quoted(str(item))} in {environment.name}. {hint}")
+
+
+def _reference(name: str, typed: str | Sequence[str]) -> str:
+    values = [typed] if isinstance(typed, str) else typed
+    if len(values) != 1:
+        raise ValueError(f"takes one value, not {len(values)}")
+    check_text(values[0])
+    check_reference(name, values[0])
+    return values[0]
+
+
+def _absent(parameter: Parameter) -> str:
+    if parameter.secret:
+        return f"Parameter {parameter.name} is missing: a secret; give -p {parameter.name}=env:NAME or file:PATH."
+    return f"Parameter {parameter.name} is missing: {parameter.kind}; give -p {parameter.name}=…."

@@ -1,0 +1,43 @@
+"""Build the plan: everything that decides what a run will do, in one digest. No IO: digests come in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from opsbook.core.model.effect import digest
+from opsbook.core.model.environment import Environment
+from opsbook.core.model.plan import Plan
+from opsbook.core.model.runbook import Runbook
+from opsbook.core.model.text import slug
+from opsbook.core.planning.bind import Bound
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What the run stands on: SHA-256 of the trees it reads, and the versions of the tools."""
+
+    trees: Mapping[str, str]
+    versions: Mapping[str, str]
+
+
+def build(runbook: Runbook, environment: Environment, bound: Bound, ground: Ground) -> Plan:
+    """The frozen plan."""
+    names = {name: str(value) for name, value in bound.values.items()} | {"environment": environment.name}
+    policy = environment.policy.model_dump(mode="json")
+    return Plan(
+        runbook=runbook.name,
+        path=str(runbook.path),
+        title=runbook.title,
+        environment=environment.name,
+        parameters=bound.values,
+        secrets=bound.secrets,
+        locks=tuple(sorted({_target(lock, names) for lock in runbook.front.lock})),
+        hosts=environment.hosts,
+        trees={"runbook": digest(runbook.source), "policy": digest(policy), **ground.trees},
+        versions=ground.versions,
+    )
+
+
+def _target(template: str, names: Mapping[str, str]) -> str:
+    """`{environment}/{service}` -> `dev/arcade`; each part is a slug, so targets compare part by part."""
+    parts = (part.format_map(names) for part in template.split("/"))
+    return "/".join(slug(part) for part in parts if part)

@@ -1,0 +1,65 @@
+"""What a run and a session both stand on: who works, with which tools and secrets, and what cells see of it."""
+
+import getpass
+import hashlib
+import shutil
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from opsbook.core.engine import secrets
+from opsbook.core.model.environment import Environment
+from opsbook.core.model.redact import Redactor
+from opsbook.settings import Settings
+
+
+def vault(
+    settings: Settings, environment: Environment, bound: Mapping[str, str], typed: Mapping[str, str], redactor: Redactor
+) -> secrets.Vault:
+    inventory = secrets.vaulted(settings.root / environment.inventory, settings.vault_password_file)
+    return secrets.load(environment.policy, bound, typed, settings.root, inventory, redactor)
+
+
+def context(settings: Settings, environment: Environment, run_id: str, mode: str) -> dict[str, Any]:
+    """What cells see as `here`."""
+    policy = environment.policy
+    return {
+        "run": run_id,
+        "mode": mode,
+        "operator": operator(),
+        "environment": environment.name,
+        "sandbox": policy.sandbox,
+        "settings": policy.settings,
+        "urls": policy.urls,
+        "ports": policy.ports,
+        "clone": clone_id(settings.root),
+        "contacts": list(policy.contacts),
+        "hosts": list(environment.hosts),
+        "groups": {name: list(hosts) for name, hosts in environment.groups.items()},
+        "root": str(settings.root),
+        "inventory": environment.inventory,
+        "ansible_bin": str(ansible_bin()),
+        "check_reads": list(settings.check_reads),
+        "vault_password_file": str(settings.vault_password_file) if settings.vault_password_file else None,
+    }
+
+
+def clone_id(root: Path) -> str:
+    """Tells this copy of the project from any other on this machine: what a service may say that belongs to it."""
+    return hashlib.sha256(str(root).encode()).hexdigest()[:12]
+
+
+def operator() -> str:
+    """Who runs this: user@host of the operating system."""
+    return f"{getpass.getuser()}@{socket.gethostname()}"
+
+
+def ansible_bin() -> Path:
+    """The folder of ansible-playbook: beside this Python, or on the PATH."""
+    beside = Path(sys.executable).parent
+    if (beside / "ansible-playbook").is_file():
+        return beside
+    found = shutil.which("ansible-playbook")
+    return Path(found).parent if found else beside

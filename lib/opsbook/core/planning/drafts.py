@@ -1,0 +1,148 @@
+"""From what a user asks for to a frozen plan. Nothing here leaves anything behind."""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import opsbook
+from opsbook import files
+from opsbook.core.catalog import catalog
+from opsbook.core.model.environment import Environment
+from opsbook.core.model.plan import Plan
+from opsbook.core.model.runbook import Runbook
+from opsbook.core.planning import bind, build
+from opsbook.core.planning import environment as environments
+from opsbook.errors import InputError
+from opsbook.settings import Settings
+
+RELIED_ON = "relied-on.json"
+"""File of a record: every file its plan relied on, with its SHA-256."""
+
+_CFG = "ansible.cfg"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asks for: `given` are parameter values as typed, `typed_secrets` were typed unseen."""
+
+    runbook: str
+    environment: str
+    given: Mapping[str, str | list[str]] = field(default_factory=dict)
+    answers: Mapping[str, str] = field(default_factory=dict)
+    typed_secrets: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A request whose names are known; its parameters may still be missing."""
+
+    runbook: Runbook
+    environment: Environment
+    bound: bind.Bound
+
+
+def draft(settings: Settings, request: Request) -> Draft:
+    """Runbook, environment and what is bound so far. Raises InputError for anything that does not exist."""
+    problems: list[str] = []
+    found: list[Any] = []
+    for load, name in ((catalog.load, request.runbook), (environments.load, request.environment)):
+        try:
+            found.append(load(settings, name))
+        except InputError as error:
+            problems += [*error.problems[:-1], f"{error.problems[-1]} {error.hint}".strip()]
+    if problems:
+        raise InputError(problems, "Nothing ran.")
+    runbook, environment = found
+    check_place(runbook, environment)
+    return Draft(runbook, environment, bind.bind(runbook.parameters, request.given, environment, request.typed_secrets))
+
+
+def planned_draft(settings: Settings, runbook: Runbook, planned: Plan) -> Draft:
+    """The request of a plan once more, with its values. Raises InputError if the page may not run there any more."""
+    found = environments.load(settings, planned.environment)
+    check_place(runbook, found)
+    return Draft(runbook, found, bind.Bound(dict(planned.parameters), dict(planned.secrets)))
+
+
+def check_place(runbook: Runbook, environment: Environment) -> None:
+    """Raises InputError if the page names the environments that it may run in, and this is none of them."""
+    allowed = runbook.front.environments
+    if allowed and environment.name not in allowed:
+        raise InputError(f"{runbook.name} may not run in {environment.name}, only in {', '.join(allowed)}.")
+
+
+def places(settings: Settings, runbook: str) -> list[str]:
+    """The environments in their order; of a runbook, those in which it may run. Raises InputError if there is none."""
+    allowed = catalog.load(settings, runbook).front.environments if runbook else ()
+    known = [environments.load(settings, name) for name in environments.names(settings)]
+    found = [each for each in known if not allowed or each.name in allowed]
+    return [each.name for each in sorted(found, key=lambda each: (each.policy.order, each.name))]
+
+
+def environment(settings: Settings, name: str | None) -> Environment:
+    """The environment of this name; without a name, the first one that may be played with, else the first."""
+    if name is not None:
+        return environments.load(settings, name)
+    known = [environments.load(settings, each) for each in environments.names(settings)]
+    if not known:
+        raise InputError("There is no environment.", "One is a folder playbooks/inventories/NAME with a hosts.yml.")
+    return min(known, key=lambda each: (not each.policy.sandbox, each.policy.order, each.name))
+
+
+def plan(settings: Settings, drafted: Draft) -> Plan:
+    """The frozen plan. Raises InputError with every parameter that is wrong or missing."""
+    bound = drafted.bound.complete(drafted.runbook.name)
+    return build.build(drafted.runbook, drafted.environment, bound, _ground(settings, drafted.environment))
+
+
+def relied_on(settings: Settings, environment: Environment) -> dict[str, dict[str, str]]:
+    """Every file that a run relies on besides its page, with its SHA-256: tree, then path in it."""
+    helpers = settings.helpers
+    return {
+        "playbooks": playbook_files(settings),
+        "inventory": _files(settings.root / environment.inventory),
+        "helpers": _files(helpers, skip=helpers / "opsbook"),
+        "ansible": {_CFG: files.sha256(settings.root / _CFG)} if (settings.root / _CFG).is_file() else {},
+    }
+
+
+def playbook_files(settings: Settings) -> dict[str, str]:
+    """Everything below playbooks/ but the inventories, with its SHA-256."""
+    return _files(settings.playbooks, skip=settings.inventories)
+
+
+def _ground(settings: Settings, environment: Environment) -> build.Ground:
+    trees = {name: _tree(found) for name, found in relied_on(settings, environment).items()}
+    return build.Ground(trees, {"opsbook": opsbook.__version__, "ansible-core": version("ansible-core")})
+
+
+def _tree(found: Mapping[str, str]) -> str:
+    """SHA-256 over names and contents."""
+    return hashlib.sha256("".join(f"{name}\0{sha256}\n" for name, sha256 in found.items()).encode()).hexdigest()
+
+
+def _files(folder: Path, skip: Path | None = None) -> dict[str, str]:
+    """The files below a folder, also behind links, by their path in it; hidden ones and bytecode do not count."""
+    found: dict[str, str] = {}
+    above: dict[str, frozenset[str]] = {str(folder): frozenset()}
+    for place, folders, names in os.walk(folder, followlinks=True):
+        here, seen = Path(place), above.pop(place, frozenset()) | {os.path.realpath(place)}
+        # A link to a folder that holds it would be followed for ever.
+        folders[:] = [
+            name
+            for name in folders
+            if _counts(name) and here / name != skip and os.path.realpath(here / name) not in seen
+        ]
+        above |= {str(here / name): seen for name in folders}
+        for path in (here / name for name in names if _counts(name)):
+            if path.is_file():
+                found[str(path.relative_to(folder))] = files.sha256(path)
+    return dict(sorted(found.items()))
+
+
+def _counts(name: str) -> bool:
+    return not name.startswith(".") and name != "__pycache__"

@@ -1,0 +1,84 @@
+"""What has changed since a run was planned: its page, its parameters, everything it relied on."""
+
+from collections.abc import Iterator, Mapping
+
+from pydantic import TypeAdapter
+
+from opsbook.core.catalog import catalog
+from opsbook.core.model.differ import changes_of, lines_of, narrowed, told
+from opsbook.core.model.environment import Environment
+from opsbook.core.model.plan import Plan
+from opsbook.core.planning.drafts import RELIED_ON, relied_on
+from opsbook.core.planning.edits import original
+from opsbook.core.record import store
+from opsbook.errors import InputError
+from opsbook.settings import Settings
+
+_MOST = 60
+"""Lines of a diff that are shown."""
+
+_LONGEST = 200
+"""Characters of such a line."""
+
+_RELIED_ON = TypeAdapter(dict[str, dict[str, str]])
+
+_ELSEWHERE = frozenset({"runbook", "policy"})
+"""Trees that are compared by what is in them: the page by its text, the policy as a file of the inventory."""
+
+
+def page_changes(settings: Settings, record: store.Record, planned: Plan) -> list[str]:
+    """How the page differs from the one that ran."""
+    try:
+        now = catalog.load(settings, planned.runbook).source
+    except InputError as error:
+        return [error.message]
+    lines = lines_of(original(record), now)
+    if not lines or now == record.text("runbook.md"):
+        # What it was changed to on the way (--edit) may stand in runbooks/ by now.
+        return []
+    more = [f"… {len(lines) - _MOST} more lines"] if len(lines) > _MOST else []
+    return [f"{planned.path}:", *(f"  {line}" for line in narrowed(lines[:_MOST], _LONGEST)), *more]
+
+
+def relied_on_then(record: store.Record) -> Mapping[str, Mapping[str, str]]:
+    """Every file that the plan of a record relied on, with its SHA-256; empty if that cannot be read."""
+    try:
+        return _RELIED_ON.validate_json(record.text(RELIED_ON))
+    except (InputError, ValueError, RecursionError):
+        return {}
+
+
+def changes_since(
+    settings: Settings, then: Plan, now: Plan, environment: Environment, relied: Mapping[str, Mapping[str, str]]
+) -> tuple[list[str], list[str]]:
+    """What differs between two plans of one request: what a run may not go on with, and what it is enough to know.
+
+    `relied`: every file that the earlier one relied on, by its tree.
+    """
+    refusing = [
+        f"{name} {line}".replace(" :", ":")
+        for name in ("parameters", "secrets", "locks", "hosts")
+        for line in told(changes_of(_plain(getattr(then, name)), _plain(getattr(now, name))))
+    ]
+    trees = [name for name in now.trees if name not in _ELSEWHERE and then.trees.get(name) != now.trees[name]]
+    refusing += [line for name in trees for line in _files(settings, relied.get(name), environment, name)]
+    if then.trees.get("policy") != now.trees["policy"] and "inventory" not in trees:
+        refusing.append("policy: the environment's settings")
+    versions = [f"{c.what} {c.before} -> {c.after}" for c in changes_of(dict(then.versions), dict(now.versions))]
+    return refusing, versions
+
+
+def _plain(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _files(settings: Settings, then: Mapping[str, str] | None, environment: Environment, tree: str) -> Iterator[str]:
+    """Which files of a tree are not as they were."""
+    now = relied_on(settings, environment)[tree]
+    if then is None:
+        yield f"{tree}: some file was changed"
+        return
+    for name in sorted({*then, *now}):
+        if then.get(name) != now.get(name):
+            what = "was removed" if name not in now else "is new" if name not in then else "was changed"
+            yield f"{tree}: {name} {what}"

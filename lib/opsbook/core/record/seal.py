@@ -1,0 +1,257 @@
+"""The seal: digests of every file and the journal's head, written last. Its presence means complete."""
+
+import contextlib
+import json
+import os
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from opsbook import files
+from opsbook.core.model.effect import digest
+from opsbook.core.model.redact import Redactor
+from opsbook.core.record import journal, store
+from opsbook.core.record.store import PARTS, QUARANTINE, SEAL, SIGNATURE
+from opsbook.errors import InputError
+
+SEALS = "seals"
+"""Folder of a record's earlier seals: each time it went on, the one it had came here."""
+
+_PIECE = 1024 * 1024
+"""Characters of a file that are looked at together."""
+
+_KINDS = {stat.S_IFLNK: "a link", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+
+
+class _Content(BaseModel):
+    """What a seal says, in the order of its keys."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+    format: int
+    run: str
+    sealed: str
+    signed: bool
+    unsigned: str | None = None
+    journal_head: str
+    files: dict[str, str]
+    digest: str
+
+
+class Unsigned(Exception):
+    """Why a seal has no signature, in a sentence."""
+
+
+Sign = Callable[[bytes], str]
+"""Gives the signature of a seal, or raises Unsigned."""
+
+
+def nobody(_: bytes) -> str:
+    """Signs nothing."""
+    raise Unsigned("nobody was asked to sign it")
+
+
+def seal(folder: Path, head: str, sign: Sign = nobody) -> None:
+    """Seal a finished record. Requests left in the inbox are part of it: somebody sent them."""
+    _clear(folder / "inbox")
+    (folder / SIGNATURE).unlink(missing_ok=True)
+    content: dict[str, Any] = {
+        "format": 1,
+        "run": folder.name,
+        "sealed": journal.now(),
+        "signed": True,
+        "unsigned": None,
+        "journal_head": head,
+        "files": {name: files.sha256(path) for name, path in _files(folder).items()},
+    }
+    try:
+        files.write_atomic(folder / SIGNATURE, sign(_render(content)).encode())
+    except Unsigned as error:
+        content |= {"signed": False, "unsigned": str(error)}
+    files.write_atomic(folder / SEAL, _render(content))
+
+
+def unseal(folder: Path) -> dict[str, Any] | None:
+    """Put the seal of a record that goes on among its earlier ones. Returns its path and digest; None without one."""
+    if not os.path.lexists(folder / SEAL):
+        return None
+    earlier = folder / SEALS
+    earlier.mkdir(exist_ok=True)
+    number = len(list(earlier.glob("*.json"))) + 1
+    told = {"path": f"{SEALS}/{number}.json", "sha256": files.sha256(folder / SEAL)}
+    # Without its seal the record is open again; a signature alone would say nothing.
+    (folder / SEAL).rename(folder / told["path"])
+    with contextlib.suppress(FileNotFoundError):
+        (folder / SIGNATURE).rename(folder / f"{told['path']}.sig")
+    files.sync_folder(earlier)
+    files.sync_folder(folder)
+    return told
+
+
+def _clear(inbox: Path) -> None:
+    """Remove what is no file: it has no content that a seal could hold, and the journal has its name."""
+    for path in sorted(inbox.rglob("*"), reverse=True):
+        with contextlib.suppress(OSError):
+            if path.is_dir() and not path.is_symlink():
+                path.rmdir()
+            elif not files.is_plain(path):
+                path.unlink()
+
+
+def _render(content: dict[str, Any]) -> bytes:
+    """The seal's one form, with a digest of itself: no byte of it can change by accident and go unseen."""
+    body = {name: value for name, value in content.items() if name != "digest" and value is not None}
+    return (json.dumps(body | {"digest": digest(body)}, indent=2) + "\n").encode()
+
+
+def _entries(folder: Path) -> Iterator[tuple[str, Path, int]]:
+    """Everything below the folder but its seal: the name in the record, the path, the kind. Links are not followed."""
+    for path in sorted(folder.rglob("*")):
+        name = os.fsencode(path.relative_to(folder)).decode("utf-8", errors="backslashreplace")
+        if name not in (SEAL, SIGNATURE):
+            yield name, path, stat.S_IFMT(path.lstat().st_mode)
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    return {name: path for name, path, kind in _entries(folder) if kind == stat.S_IFREG}
+
+
+@dataclass(frozen=True)
+class Flaw:
+    """What is wrong with a record: the file, and in the journal the event."""
+
+    file: str
+    message: str
+    event: int | None = None
+
+
+def verify(folder: Path) -> list[Flaw]:
+    """Everything that does not agree with the seal; empty if the record is as it was sealed.
+
+    Whose signature it is says `signature`; only whoever knows whose keys count can tell.
+    """
+    try:
+        content = _content(folder)
+    except _Broken as error:
+        return [Flaw(SEAL, str(error))]
+    if content.signed is not files.is_plain(folder / SIGNATURE) or (
+        not content.signed and os.path.lexists(folder / SIGNATURE)
+    ):
+        return [Flaw(SIGNATURE, "missing" if content.signed else "was added after the seal")]
+    try:
+        return [*_strangers(folder, content.files), *_digests(folder, content.files), *_chain(folder, content)]
+    except OSError as error:
+        return [Flaw(str(error.filename), f"cannot be read: {error.strerror}")]
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What was signed, with what, and when (UTC, ISO 8601); `unsigned` says why there is no signature."""
+
+    data: bytes
+    text: str
+    sealed: str
+    unsigned: str
+
+
+def signature(folder: Path) -> Signature | None:
+    """The signature of a record's seal; None if there is no seal that could be signed."""
+    try:
+        content = _content(folder)
+        text = (folder / SIGNATURE).read_text(encoding="utf-8", errors="replace") if content.signed else ""
+    except (_Broken, OSError):
+        return None
+    return Signature((folder / SEAL).read_bytes(), text, content.sealed, content.unsigned or "")
+
+
+class _Broken(Exception):
+    """What is wrong with a seal, in a sentence."""
+
+
+def _content(folder: Path) -> _Content:
+    path = folder / SEAL
+    if not os.path.lexists(path):
+        raise _Broken("there is no seal: the run never ended, or the seal was removed")
+    try:
+        raw = path.read_bytes() if files.is_plain(path) else b""
+        content = _Content.model_validate_json(raw)
+    except (OSError, ValueError, RecursionError):
+        raise _Broken("the seal cannot be read") from None
+    if raw != _render(content.model_dump()):
+        raise _Broken("was changed after it was written")
+    if content.run != folder.name:
+        raise _Broken(f"this is the seal of {content.run}")
+    return content
+
+
+def _strangers(folder: Path, sealed: dict[str, str]) -> Iterator[Flaw]:
+    """What is neither a file nor a folder that files need."""
+    known = {*PARTS, *(str(parent) for name in sealed for parent in Path(name).parents)}
+    for name, _, kind in _entries(folder):
+        if kind == stat.S_IFDIR and name not in known:
+            yield Flaw(name, "is a folder that the seal does not know")
+        elif kind not in (stat.S_IFDIR, stat.S_IFREG):
+            yield Flaw(name, f"is {_KINDS.get(kind, 'a device')}, which is never part of a record")
+
+
+def _digests(folder: Path, sealed: dict[str, str]) -> Iterator[Flaw]:
+    present = _files(folder)
+    yield from (Flaw(name, "missing") for name in sorted(set(sealed) - set(present)))
+    yield from (Flaw(name, "was added after the seal") for name in sorted(set(present) - set(sealed)))
+    for name in sorted(set(present) & set(sealed)):
+        if files.sha256(present[name]) != sealed[name]:
+            yield Flaw(name, "was changed after the seal")
+
+
+def _chain(folder: Path, content: _Content) -> list[Flaw]:
+    seq, last = 0, journal.START
+    heads = set()
+    try:
+        for event, line in store.chain(folder):
+            seq, last = event.seq, line
+            heads.add(line)
+    except InputError as error:
+        return [Flaw(journal.NAME, error.message, seq + 1)]
+    if last != content.journal_head:
+        return [Flaw(journal.NAME, "does not end with the event that was sealed", seq)]
+    return list(_earlier(folder, heads))
+
+
+def _earlier(folder: Path, heads: set[str]) -> Iterator[Flaw]:
+    """Seals from before the run went on: what they sealed has to be a part of the journal."""
+    for path in sorted((folder / SEALS).glob("*.json")):
+        try:
+            head = _Content.model_validate_json(path.read_bytes()).journal_head
+        except (OSError, ValueError, RecursionError):
+            head = ""
+        if head not in heads:
+            yield Flaw(f"{SEALS}/{path.name}", "what this earlier seal closed is not in the journal any more")
+
+
+def scan(folder: Path, redactor: Redactor) -> list[str]:
+    """Files of the record that hold a known secret in some form, in their text or in their name."""
+    return [name for name, path in _files(folder).items() if redactor.holds(name) or _holds(path, redactor)]
+
+
+def _holds(path: Path, redactor: Redactor) -> bool:
+    """Piece by piece: a record may hold more output than fits into memory."""
+    carried = ""
+    with path.open(encoding="utf-8", errors="replace", newline="") as text:
+        while piece := text.read(_PIECE):
+            if redactor.holds(carried + piece):
+                return True
+            carried = (carried + piece)[-redactor.longest :]
+    return False
+
+
+def quarantine(folder: Path, records: Path) -> Path:
+    """Move a record that holds a secret where only its owner can read it."""
+    target = records / QUARANTINE / folder.name
+    target.parent.mkdir(mode=0o700, exist_ok=True)
+    folder.rename(target)
+    target.chmod(0o700)
+    files.sync_folder(target.parent)
+    return target

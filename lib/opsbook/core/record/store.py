@@ -1,0 +1,254 @@
+"""Where records lie, and how one is made, found and read."""
+
+import contextlib
+import fcntl
+import itertools
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from opsbook.core.model.event import Event, Outcome
+from opsbook.core.model.text import nearest
+from opsbook.core.record import journal, logbook, summary
+from opsbook.errors import InputError
+from opsbook.files import hold, is_plain
+
+SEAL = "seal.json"
+SIGNATURE = "seal.json.sig"
+SUMMARY = "record.json"
+PAGE = "index.html"
+QUARANTINE = "quarantine"
+PARTS = ("effects", "outputs", "inbox", "approvals")
+"""Folders that every record has."""
+
+_SECOND = len("20261120T181203Z")
+_LINE = 1024 * 1024
+"""Bytes that are read of a journal's first line."""
+
+_TRIES, _PAUSE = 100, 0.02
+"""How often, and seconds between, it is looked whether the last process of a run has ended."""
+
+DAMAGED = "damaged"
+"""Outcome of a record that cannot be read."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """A record folder. `state` is sealed, running or lost."""
+
+    id: str
+    folder: Path
+    state: str
+
+    def events(self) -> list[Event]:
+        """Raises InputError if the journal is damaged."""
+        return [event for event, _ in chain(self.folder)]
+
+    def text(self, name: str) -> str:
+        """A file of the record as text. Raises InputError if it is missing, or no file of text."""
+        path = self.folder / name
+        try:
+            if is_plain(path) and path.resolve().is_relative_to(self.folder.resolve()):
+                return path.read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            raise self.damaged(name) from error
+        raise self.damaged(name)
+
+    def damaged(self, name: str) -> InputError:
+        """What to raise for a file of the record that cannot be used."""
+        hint = f"opsbook records verify {self.id} names every file that is not as it was sealed."
+        return InputError(f"{self.folder / name} is missing or damaged.", hint)
+
+    def summary(self) -> dict[str, Any]:
+        """record.json, or for a run without an end what its journal says up to now. Raises InputError if damaged."""
+        if self.state == "sealed":
+            return _summary(self.folder)
+        found = summary.of(self.events())
+        found["outcome"] = "running" if self.state == "running" else str(Outcome.LOST)
+        return found
+
+    def glance(self) -> dict[str, Any]:
+        """The summary for a list: one damaged record must not hide the others."""
+        try:
+            return self.summary()
+        except InputError as error:
+            return summary.of([]) | {"run": self.id, "outcome": DAMAGED, "reason": error.message}
+
+
+def _summary(folder: Path) -> dict[str, Any]:
+    path = folder / SUMMARY
+    hint = f"opsbook records verify {folder.name} names every file that is not as it was sealed."
+    if not is_plain(path):
+        raise InputError(f"{path} is missing, or no file.", hint)
+    try:
+        return summary.read(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} is damaged.", hint) from error
+
+
+def chain(folder: Path) -> Iterator[tuple[Event, str]]:
+    """The events of a record with the digests of their lines. Raises InputError for whatever else is found there."""
+    path = folder / journal.NAME
+    hint = f"opsbook records verify {folder.name} says more."
+    if not is_plain(path):
+        raise InputError(f"{path} is missing, or no file.", hint)
+    try:
+        yield from journal.chain(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.", hint) from error
+
+
+def create(records: Path, run: str) -> Path:
+    """A new record folder for a run, whose id begins with its time. Raises InputError if none can be made."""
+    folder = records / run[:4] / run[4:6] / run
+    try:
+        folder.mkdir(parents=True)
+        for part in PARTS:
+            (folder / part).mkdir()
+    except OSError as error:
+        raise InputError(
+            f"No record can be made in {records}: {error.strerror}.", "Correct that folder, or records in opsbook.toml."
+        ) from error
+    return folder
+
+
+def records(root: Path) -> Iterator[Record]:
+    """Every record, newest first; quarantined ones too. Its journal or its seal makes a folder one."""
+    patterns = (f"{place}/{name}" for place in ("*/*/*", f"{QUARANTINE}/*") for name in (journal.NAME, SEAL))
+    folders = {path.parent for pattern in patterns for path in root.glob(pattern)}
+    for folder in sorted(folders, key=lambda f: (f.name, str(f)), reverse=True):
+        yield Record(folder.name, folder, _state(folder))
+
+
+def newest(root: Path, runbook: str | None = None) -> Iterator[Path]:
+    """Folders of runs (of one runbook), newest first, by their names alone: nothing in them is read.
+
+    Quarantined records are left out. Fast also where there are ten thousands.
+    """
+    for year in filter(str.isdigit, _descending(root)):
+        for month in _descending(root / year):
+            for run in _descending(root / year / month):
+                if runbook_of(run) and runbook in (None, runbook_of(run)):
+                    yield root / year / month / run
+
+
+def runbook_of(run: str) -> str:
+    """The runbook that a run's id names: 20261120T181203Z-deploy-service-7f3k -> deploy-service."""
+    return run.partition("-")[2].rpartition("-")[0]
+
+
+def _descending(folder: Path) -> list[str]:
+    try:
+        with os.scandir(folder) as found:
+            return sorted((entry.name for entry in found), reverse=True)
+    except OSError:
+        return []
+
+
+def exact(root: Path, run: str) -> Record | None:
+    """The record with exactly this id, found by its name."""
+    for folder in (root / run[:4] / run[4:6] / run, root / QUARANTINE / run):
+        if any(os.path.lexists(folder / name) for name in (journal.NAME, SEAL)):
+            return Record(run, folder, _state(folder))
+    return None
+
+
+def find(root: Path, wanted: str) -> Record:
+    """The record with this id, unique prefix, or `last`: of the run that began last. Raises InputError."""
+    known = list(records(root))
+    if wanted == "last" and known:
+        return _last(known)
+    matches = [r for r in known if r.id == wanted] or [r for r in known if r.id.startswith(wanted)]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise InputError(
+            f"{wanted} fits {len(matches)} runs: {', '.join(m.id for m in matches[:5])}.", "Write more of it."
+        )
+    raise InputError(f"There is no run {wanted}.", _absent(root, wanted, known))
+
+
+def _last(known: list[Record]) -> Record:
+    """The run that began last, of records newest first. One that was refused never began, unless nothing else did."""
+    ran = (each for each in known if each.state != "sealed" or each.glance()["outcome"] != Outcome.REFUSED)
+    newest = next(ran, None)
+    if newest is None:
+        return known[0]
+    # An id has the second alone, and short runs may begin in one.
+    also = itertools.takewhile(lambda each: each.id[:_SECOND] == newest.id[:_SECOND], ran)
+    return max((newest, *also), key=_begun)
+
+
+def _begun(record: Record) -> str:
+    """The time of its first event, as it is written there."""
+    path = record.folder / journal.NAME
+    if not is_plain(path):
+        return ""
+    try:
+        with path.open("rb") as lines:
+            return str(json.loads(lines.readline(_LINE))["time"])
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return ""
+
+
+def _absent(root: Path, wanted: str, known: list[Record]) -> str:
+    """Why there is no such run: its record was pruned, or its id is another."""
+    with contextlib.suppress(InputError):
+        for gone in logbook.entries(root / logbook.PRUNED):
+            if gone["run"] == wanted:
+                return f"Its record was pruned on {gone.get('time')} by {gone.get('by')} ({gone.get('rule')})."
+    return nearest(wanted, [r.id for r in known[:50]]) if known else "No run has left a record yet."
+
+
+def _state(folder: Path) -> str:
+    if os.path.lexists(folder / SEAL):
+        return "sealed"
+    return "running" if alive(folder / journal.NAME) else "lost"
+
+
+def let_go(folder: Path) -> bool:
+    """Whether nobody carries out the run of this record any more; its last process gets a moment to end."""
+    for _ in range(_TRIES):
+        if not alive(folder / journal.NAME):
+            return True
+        time.sleep(_PAUSE)
+    return False
+
+
+@contextlib.contextmanager
+def inbox(folder: Path, *, closing: bool) -> Iterator[bool]:
+    """Whether the inbox of a run is open to who sends a request, or closed by who seals the record (`closing`).
+
+    Somebody who is stopped in here holds up nobody for long.
+    """
+    held = None
+    with contextlib.suppress(OSError):
+        (folder / "inbox").mkdir(exist_ok=True)
+        for _ in range(_TRIES):
+            if (held := hold(folder / "inbox", shared=not closing)) is not None:
+                break
+            time.sleep(_PAUSE)
+    try:
+        yield held is not None
+    finally:
+        if held is not None:
+            os.close(held)
+
+
+def alive(path: Path) -> bool:
+    """Does a process of the run still hold its journal?"""
+    if not is_plain(path):
+        return False
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+    return False

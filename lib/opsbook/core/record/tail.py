@@ -1,0 +1,29 @@
+"""Read a journal that somebody else is writing."""
+
+import json
+from pathlib import Path
+
+from opsbook.core.model.event import Event
+from opsbook.core.record import journal
+
+
+class Tail:
+    """Gives the events of a journal as they come. Whether they are a chain, `verify` says."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / journal.NAME
+        self._at = 0
+
+    def new(self) -> list[Event]:
+        """Events that were not given yet. Raises InputError or OSError for a journal that cannot be read."""
+        with self._path.open("rb") as source:
+            source.seek(self._at)
+            data = source.read()
+        whole = data[: data.rfind(b"\n") + 1]
+        self._at += len(whole)
+        return [_event(line) for line in whole.split(b"\n") if line]
+
+
+def _event(line: bytes) -> Event:
+    raw = json.loads(line)
+    return Event(raw["seq"], raw["time"], raw["type"], raw["data"])

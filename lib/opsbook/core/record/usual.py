@@ -1,0 +1,50 @@
+"""Earlier runs of a runbook that went well: what a run is compared with, and how long its steps usually take."""
+
+import math
+from collections import defaultdict
+from itertools import islice
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from opsbook.core.model.event import Outcome
+from opsbook.core.record import store, summary
+from opsbook.files import is_plain
+
+RUNS = 10
+"""Runs that make up what is usual."""
+
+LOOKS = 80
+"""Records that are looked at to find them."""
+
+_LARGEST = 1024 * 1024
+"""Bytes of a record.json that is read while somebody waits for a run to start."""
+
+
+def last_good(root: Path, runbook: str, environment: str, before: str) -> str | None:
+    """The newest run before the run `before` that went well in the environment."""
+    earlier = (folder for folder in store.newest(root, runbook) if folder.name < before)
+    return next((folder.name for folder in earlier if _succeeded(folder, environment)), None)
+
+
+def seconds(root: Path, runbook: str, environment: str) -> dict[str, float]:
+    """The usual time of each step: the median over the last runs that went well. Bounded: it reads few small files."""
+    took: dict[str, list[float]] = defaultdict(list)
+    looked = (_succeeded(folder, environment, _LARGEST) for folder in islice(store.newest(root, runbook), LOOKS))
+    for told in islice(filter(None, looked), RUNS):
+        for step in told["steps"]:
+            if step["status"] == "succeeded" and step["seconds"] is not None:
+                took[step["step"]].append(step["seconds"])
+    return {step: median(times) for step, times in took.items()}
+
+
+def _succeeded(folder: Path, environment: str, largest: float = math.inf) -> dict[str, Any] | None:
+    """The summary of a run that went well in the environment; a damaged one did not, as far as anybody knows."""
+    path = folder / store.SUMMARY
+    try:
+        if not is_plain(path) or path.stat().st_size > largest:
+            return None
+        told = summary.read(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    return told if (told["outcome"], told["environment"]) == (str(Outcome.SUCCEEDED), environment) else None

@@ -1,0 +1,105 @@
+"""What every rule is made of."""
+
+import datetime
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from opsbook.core.model.runbook import Cell, Runbook, Step
+from opsbook.core.source import names
+from opsbook.core.source.problem import Problem
+from opsbook.core.source.prompts import Prompt
+
+
+@dataclass(frozen=True)
+class Alert:
+    """An alert of a Prometheus rule file. `url` is its runbook_url, which stands on `line` of `path`."""
+
+    name: str
+    path: str
+    line: int
+    url: str | None = None
+
+
+@dataclass(frozen=True)
+class Known:
+    """What exists besides the document, as far as anybody looked.
+
+    `documents` are names; `alerts` is None without alert rules (or with some that nobody can read); `exists`
+    says whether a path below the project is there, and is None where links are not looked at; `prompts` are those of
+    a playbook, by its name.
+    """
+
+    playbooks: frozenset[str]
+    documents: frozenset[str] = frozenset()
+    alerts: frozenset[str] | None = None
+    exists: Callable[[str], bool] | None = None
+    today: datetime.date | None = None
+    prompts: Callable[[str], tuple[Prompt, ...]] | None = None
+
+
+Found = Iterator[Problem]
+Check = Callable[[Runbook, Known], Found]
+
+Example = str | Mapping[str, str]
+"""Part of a page, from its first H2 on; or a whole page, from its front matter on; or several files by path."""
+
+
+PAGE = """\
+---
+title: Restart the cache
+kind: maintenance
+owner: platform
+reviewed: 2026-11-20
+---
+
+# Restart the cache
+
+## Steps
+
+### Restart it
+Restart the cache on every host, one after the other.
+"""
+"""A whole page in which nothing is wrong, for examples."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule as the reference shows it.
+
+    `warning`: it never fails a check. `soft`: it is a warning in a page without front matter, which nobody wrote
+    for opsbook. `fix`: what `check --fix` does about it; empty if that takes a person.
+    """
+
+    code: str
+    name: str
+    text: str
+    why: str
+    bad: Example
+    good: Example
+    warning: bool = False
+    soft: bool = False
+    fix: str = ""
+
+
+def at(runbook: Runbook, line: int, code: str, text: str, *, column: int = 1, warning: bool = False) -> Problem:
+    """A problem of this document."""
+    return Problem(str(runbook.path), line, column, code, text, warning)
+
+
+def cells(runbook: Runbook) -> Iterator[tuple[Step, Cell]]:
+    """Every cell with its step, in document order."""
+    for section in runbook.sections:
+        for step in section.steps:
+            yield from ((step, cell) for cell in step.cells)
+
+
+def calls(runbook: Runbook) -> Iterator[tuple[Step, names.Call]]:
+    """Every call of a Python cell with its step."""
+    for step, cell in cells(runbook):
+        yield from ((step, call) for call in names.calls(cell))
+
+
+def front_line(runbook: Runbook, key: str) -> int:
+    """The line of this key of the front matter; 1 if it is not there."""
+    lines = enumerate(runbook.source.split("\n"), 1)
+    return next((number for number, text in lines if text.startswith(f"{key}:")), 1)

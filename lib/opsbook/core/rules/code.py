@@ -1,0 +1,162 @@
+"""C001 to C004, C006, C007: what Python cells say. None of it is asked of a shell's cells."""
+
+import ast
+
+from opsbook.core.model.runbook import Runbook
+from opsbook.core.model.text import nearest
+from opsbook.core.rules.base import Found, Known, Rule, at, calls, cells
+from opsbook.core.source import names
+from opsbook.core.source.names import Call
+
+_ENDS = frozenset({"sys.exit", "exit", "quit", "os._exit", "os.abort"})
+_SIDE = frozenset(
+    {
+        "os.system",
+        "os.popen",
+        "os.remove",
+        "os.unlink",
+        "os.rename",
+        "shutil.rmtree",
+        "shutil.copy",
+        "urllib.request.urlopen",
+    }
+)
+_SIDE_MODULES = frozenset({"subprocess", "requests", "httpx", "socket", "paramiko"})
+_RANDOM = frozenset({"datetime.now", "datetime.utcnow", "datetime.datetime.now", "time.time", "date.today"})
+_RANDOM_MODULES = frozenset({"random", "uuid", "secrets"})
+_WRITE_MODES = frozenset("wax+")
+
+
+def _step(code: str) -> str:
+    return f"## Steps\n\n### Act\n```python\n{code}\n```\n"
+
+
+RULES = (
+    Rule(
+        code="C001",
+        name="not-python",
+        text="A Python cell cannot be parsed.",
+        why="It would fail in the middle of a run, after the steps before it have changed something.",
+        bad=_step("print('restarted'"),
+        good=_step("print('restarted')"),
+    ),
+    Rule(
+        code="C002",
+        name="ends-the-kernel",
+        text="A cell calls `sys.exit()` or another function that ends the kernel.",
+        why="A run is over when its steps are; a kernel that is gone cannot roll anything back.",
+        bad=_step("import sys\n\nsys.exit('the cache is empty')"),
+        good=_step("raise RuntimeError('the cache is empty')"),
+        soft=True,
+    ),
+    Rule(
+        code="C003",
+        name="past-the-gate",
+        text="A cell acts on the world without an effect: `subprocess`, `requests`, a file that it writes.",
+        why="The journal would know nothing of it: no record, no replay, no refusal where only reading is allowed.",
+        bad=_step("import subprocess\n\nsubprocess.run(['true'], check=True)"),
+        good=_step("from opsbook import command\n\ncommand(['true'])"),
+        soft=True,
+    ),
+    Rule(
+        code="C004",
+        name="differs-each-time",
+        text="A cell asks for the time, for chance or for a new id, and the answer is not recorded.",
+        why="A replay would go another way than the run did. `value` writes it down once.",
+        bad=_step("import time\n\nbegan = time.time()"),
+        good=_step("import time\n\nfrom opsbook import value\n\nbegan = value('began', lambda: time.time())"),
+        warning=True,
+    ),
+    Rule(
+        code="C006",
+        name="no-such-playbook",
+        text="A cell names a playbook that is not in `playbooks/`.",
+        why="It would fail in the middle of a run.",
+        bad={
+            "runbooks/restart.md": _step("from opsbook import playbook\n\nplaybook('restrat.yml')"),
+            "playbooks/restart.yml": "- hosts: all\n",
+        },
+        good={
+            "runbooks/restart.md": _step("from opsbook import playbook\n\nplaybook('restart.yml')"),
+            "playbooks/restart.yml": "- hosts: all\n",
+        },
+    ),
+    Rule(
+        code="C007",
+        name="question-name",
+        text="A question has no literal name, or the name of another question.",
+        why="`--answer NAME=VALUE` answers it ahead, and the record knows the answer by its name.",
+        bad=_step("from opsbook import ask\n\nname = 'ha' + 'lf'\nask(name, 'Restart half of them first?')"),
+        good=_step("from opsbook import ask\n\nask('half', 'Restart half of them first?')"),
+        soft=True,
+    ),
+)
+
+
+def _syntax(runbook: Runbook, _: Known) -> Found:
+    """C001: a cell that is not Python."""
+    for _step, cell in cells(runbook):
+        error = names.tree(cell) if cell.language == "python" else None
+        if isinstance(error, SyntaxError):
+            line = cell.line + (error.lineno or 1) - 1
+            yield at(runbook, line, "C001", f"not Python: {error.msg}", column=error.offset or 1)
+
+
+def _forbidden_calls(runbook: Runbook, _: Known) -> Found:
+    """C002, C003: calls that end the kernel, or act behind the gate's back."""
+    for _step, call in calls(runbook):
+        root = call.name.split(".")[0]
+        if call.name in _ENDS:
+            text = f"{call.name}() ends the kernel; raise an error, or let the cell end"
+            yield at(runbook, call.line, "C002", text, column=call.column)
+        elif call.name in _SIDE or (root in _SIDE_MODULES and "." in call.name) or _writes(call):
+            text = (
+                f"{call.name}() acts without the gate: no journal, no replay; use an effect (playbook, http, command)"
+            )
+            yield at(runbook, call.line, "C003", text, column=call.column)
+
+
+def _writes(call: Call) -> bool:
+    if call.name.rpartition(".")[2] in ("write_text", "write_bytes"):
+        return True
+    return call.name == "open" and bool(_WRITE_MODES & set(call.literal(1, "mode") or "r"))
+
+
+def _chance(runbook: Runbook, _: Known) -> Found:
+    """C004: a value that will differ in a replay."""
+    found = [call for _step, call in calls(runbook)]
+    recorded = {inner for call in found if call.name == "value" for inner in ast.walk(call.node)}
+    for call in found:
+        if call.node in recorded:
+            continue
+        if call.name in _RANDOM or (call.name.split(".")[0] in _RANDOM_MODULES and "." in call.name):
+            text = f"{call.name}() gives another value each time; wrap it: value('name', lambda: {call.name}())"
+            yield at(runbook, call.line, "C004", text, column=call.column, warning=True)
+
+
+def _playbooks(runbook: Runbook, known: Known) -> Found:
+    """C006: a playbook that is not there."""
+    for _step, call in calls(runbook):
+        name = call.literal(0, "name") if call.name == "playbook" else None
+        if name is not None and name not in known.playbooks:
+            text = f"there is no playbooks/{name}. {nearest(name, known.playbooks)}"
+            yield at(runbook, call.line, "C006", text, column=call.column)
+
+
+def _question_names(runbook: Runbook, _: Known) -> Found:
+    """C007: a question must have a literal name, used once."""
+    manual = (question for question in names.questions(runbook.steps()) if question.kind == "manual")
+    seen = {question.name for question in manual}
+    for _step, call in calls(runbook):
+        if call.name not in ("ask", "confirm"):
+            continue
+        name = call.literal(0, "name")
+        if name is None:
+            yield at(runbook, call.line, "C007", f"{call.name}() needs a literal name", column=call.column)
+        elif name in seen:
+            text = f"the question {name} is there twice; each needs its own name"
+            yield at(runbook, call.line, "C007", text, column=call.column)
+        seen.add(name or "")
+
+
+CHECKS = (_syntax, _forbidden_calls, _chance, _playbooks, _question_names)

@@ -1,0 +1,177 @@
+"""C005, C008 to C010, C012: what effects and shell cells may do, and whether a shell cell was written to be run."""
+
+import re
+
+from opsbook.core.model.runbook import SHELLS, Cell, Role, Runbook
+from opsbook.core.rules.base import Found, Known, Rule, at, calls, cells
+from opsbook.core.source.names import Call
+
+_PLACEHOLDER = re.compile(r"(?<![<\w])<[A-Za-z](?:[A-Za-z0-9_ .-]*[A-Za-z0-9_])?>")
+_QUOTED = re.compile(r"""\\.|'[^']*'|"(?:\\.|\$\([^()]*\)|[^"\\])*"|(?:^|(?<=\s))\#[^\n]*""", re.MULTILINE | re.DOTALL)
+_PROMPTS = ("$ ", "# ")
+_NEVER = 99
+"""A position at which no argument stands: it is only given by its name."""
+
+_STEPS = "\n## Steps\n\n### Act\nDo it.\n"
+_DELETE = 'from opsbook import http\n\nhttp("DELETE", "http://127.0.0.1:6060/cache", expect=204)'
+_LIST = (
+    '## Parameters\n\n```python tags=["parameters"]\nfolder: str   # What to list\n```\n\n'
+    "## Steps\n\n### List it\n```bash\nls {use}\n```\n"
+)
+_UPTIME = "## Diagnosis\n\n### Look\n```bash{tags}\nuptime\n```\n" + _STEPS
+
+_IGNORE = (
+    "## Steps\n\n### Look at it\n```python\nfrom opsbook import http\n\n"
+    "http('{method}', 'http://127.0.0.1:6060/cache', ignore={ignore})\n```\n"
+)
+
+RULES = (
+    Rule(
+        code="C005",
+        name="changes-where-it-reads",
+        text="A section that only reads (Prerequisites, Diagnosis, Validation) holds an effect that changes something.",
+        why=(
+            "Whoever looks has to be sure that looking is safe; the gate refuses it at run time anyway. "
+            'What only reads says so: `changes=False`, or `tags=["read"]` for a shell cell.'
+        ),
+        bad=f"## Diagnosis\n\n### Look\n```python\n{_DELETE}\n```\n{_STEPS}",
+        good=f"## Steps\n\n### Empty it\n```python\n{_DELETE}\n```\n",
+        soft=True,
+    ),
+    Rule(
+        code="C008",
+        name="said-to-read",
+        text="An author says that an effect, or a shell cell, changes nothing.",
+        why="opsbook believes it, so a reviewer should have seen it. There is nothing to correct if it is true.",
+        bad=_UPTIME.format(tags=' tags=["read"]'),
+        good="## Steps\n\n### Look\n```bash\nuptime\n```\n",
+        warning=True,
+    ),
+    Rule(
+        code="C009",
+        name="not-written-to-run",
+        text="A shell cell has prompts in it, or words in angle brackets that somebody has to replace first.",
+        why=(
+            "It runs as it stands: `$ ` is a command that nobody has, and `<name>` reads a file. What varies is a "
+            "parameter, which the cell finds as a variable; what only shows something is a `console` fence."
+        ),
+        bad="## Steps\n\n### Restart it\n```bash\nsystemctl restart <service>\n```\n",
+        good=(
+            '## Parameters\n\n```python tags=["parameters"]\nservice: str   # What to restart\n```\n\n'
+            '## Steps\n\n### Restart it\n```bash\nsystemctl restart "$service"\n```\n'
+        ),
+        warning=True,
+    ),
+    Rule(
+        code="C010",
+        name="unquoted-parameter",
+        text="A shell cell uses a parameter of text outside of double quotes.",
+        why=(
+            "The shell splits what is not quoted at its blanks, and expands its stars: `$folder` with the value "
+            '`my files` is two words. `"$folder"` is one, whatever is in it.'
+        ),
+        bad=_LIST.format(use="$folder"),
+        good=_LIST.format(use='"$folder"'),
+        warning=True,
+    ),
+    Rule(
+        code="C012",
+        name="ignores-nothing",
+        text="`ignore=` stands at an effect that changes something, or is no list of names.",
+        why=(
+            "It names what of an answer changes by itself, such as the instance that gave it: when a run goes on, what "
+            "was read is read again, and that is no difference. What changes something is never done again to compare."
+        ),
+        bad=_IGNORE.format(method="POST", ignore="['id']"),
+        good=_IGNORE.format(method="GET", ignore="['id']"),
+    ),
+)
+
+
+def _changes_where_only_reading(runbook: Runbook, _: Known) -> Found:
+    """C005: a changing effect in a section that reads."""
+    for step, call in calls(runbook):
+        if step.role is Role.READ and _changes(call):
+            text = f"{call.name}() changes something, and {step.section} may only read; move it, or say changes=False"
+            yield at(runbook, call.line, "C005", text, column=call.column)
+    for step, cell in cells(runbook):
+        if step.role is Role.READ and cell.language in SHELLS and not cell.reads:
+            text = f'a {cell.language} cell changes, and {step.section} may only read; move it, or say tags=["read"]'
+            yield at(runbook, cell.line - 1, "C005", text)
+
+
+def _changes(call: Call) -> bool:
+    if call.flag("changes") is not None:
+        return bool(call.flag("changes"))
+    if call.name == "http":
+        return (call.literal(0, "method") or "GET").upper() not in ("GET", "HEAD")
+    return call.name in ("playbook", "command")
+
+
+def _said_to_read(runbook: Runbook, _: Known) -> Found:
+    """C008: an author's word that something only reads, shown to every reviewer."""
+    for _step, call in calls(runbook):
+        if call.name in ("playbook", "command", "http") and call.flag("changes") is False:
+            text = f"{call.name}() is declared to change nothing; a reviewer should agree"
+            yield at(runbook, call.line, "C008", text, column=call.column, warning=True)
+    for _step, cell in cells(runbook):
+        if cell.reads:
+            text = f"this {cell.language} cell is declared to change nothing; a reviewer should agree"
+            yield at(runbook, cell.line - 1, "C008", text, warning=True)
+
+
+def _not_written_to_run(runbook: Runbook, _: Known) -> Found:
+    """C009: text of a terminal, or a template, in a cell that runs."""
+    for _step, cell in cells(runbook):
+        if cell.language not in SHELLS:
+            continue
+        for line, text in enumerate(cell.body.split("\n"), cell.line):
+            word = _PLACEHOLDER.search(text)
+            if prompt := _prompt(text, cell):
+                said = f"{prompt!r} is a prompt, and this cell runs; remove it, or use a console fence"
+                yield at(runbook, line, "C009", said, warning=True)
+            elif word:
+                said = f"{word[0]} is for a person to replace, and this cell runs; make it a parameter"
+                yield at(runbook, line, "C009", said, column=word.start() + 1, warning=True)
+
+
+def _prompt(text: str, cell: Cell) -> str:
+    """The prompt this line begins with. A # is one only where every line has it: else it is a remark."""
+    lines = [line.lstrip() for line in cell.body.split("\n") if line.strip()]
+    prompt = next((prompt for prompt in _PROMPTS if text.lstrip().startswith(prompt)), "")
+    return prompt if prompt == "$ " or all(line.startswith(_PROMPTS) for line in lines) else ""
+
+
+def _unquoted_parameter(runbook: Runbook, _: Known) -> Found:
+    """C010: a text that the shell would split."""
+    texts = [re.escape(p.name) for p in runbook.parameters if p.base in ("str", "secret") and not p.choices]
+    uses = re.compile(rf"(?<!=)\$(?:({'|'.join(texts)})\b|\{{({'|'.join(texts)})\}})")
+    for _step, cell in cells(runbook) if texts else ():
+        if cell.language not in SHELLS:
+            continue
+        for line, text in enumerate(_blanked(cell.body).split("\n"), cell.line):
+            found = uses.search(text) if "[[" not in text else None
+            if found:
+                said = f'the shell splits {found[0]} at its blanks; write "{found[0]}"'
+                yield at(runbook, line, "C010", said, column=found.start() + 1, warning=True)
+
+
+def _blanked(script: str) -> str:
+    """The script with blanks for what stands in quotes or in a remark."""
+    return _QUOTED.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), script)
+
+
+def _ignores_nothing(runbook: Runbook, _: Known) -> Found:
+    """C012: nothing is compared there."""
+    for _step, call in calls(runbook):
+        if call.name not in ("http", "command", "playbook", "wait_until", "effect") or not call.given("ignore"):
+            continue
+        if call.literal(_NEVER, "ignore") is not None:
+            text = f"{call.name}(): ignore= takes a list of names, such as [{call.literal(_NEVER, 'ignore')!r}]"
+            yield at(runbook, call.line, "C012", text, column=call.column)
+        elif _changes(call):
+            text = f"{call.name}() changes something, and only what is read is compared; take ignore= away"
+            yield at(runbook, call.line, "C012", text, column=call.column)
+
+
+CHECKS = (_changes_where_only_reading, _said_to_read, _not_written_to_run, _unquoted_parameter, _ignores_nothing)

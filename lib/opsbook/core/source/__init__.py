@@ -1,0 +1,1 @@
+"""Text -> Runbook: front matter, roles, cells, parameters."""

@@ -1,0 +1,69 @@
+"""A page without front matter: written for people, and taken as it is.
+
+Nobody said which of its sections only read, so what runs a shell counts as changing something; and a section
+without code is a step that a person does. So a page of a wiki, pasted in, runs as a checklist.
+"""
+
+from collections import Counter
+from dataclasses import replace
+
+from opsbook.core.model.runbook import SHELLS, Cell, Role, Section, Step
+
+_PROSE = frozenset(
+    {
+        "background",
+        "contacts",
+        "contents",
+        "follow-up",
+        "further reading",
+        "impact",
+        "introduction",
+        "license",
+        "links",
+        "meaning",
+        "overview",
+        "references",
+        "related",
+        "see also",
+        "summary",
+        "symptoms",
+        "table of contents",
+    }
+)
+"""Titles (lower case) under which there is nothing to do."""
+
+
+def taken(sections: tuple[Section, ...]) -> tuple[Section, ...]:
+    """The sections with the roles they need in order to run, and a name of its own for every step."""
+    written = any(section.role is not Role.PROSE for section in sections)
+    used: Counter[str] = Counter({"parameters": 1})
+    return tuple(_named(_section(section, written=written), used) for section in sections)
+
+
+def _section(section: Section, *, written: bool) -> Section:
+    """`written`: some sections of the page have titles that say what they are for."""
+    cells = [cell for step in section.steps for cell in step.cells]
+    changes = any(cell.language in SHELLS and not cell.reads for cell in cells)
+    prose = section.role is Role.PROSE and not cells and (written or section.title.lower() in _PROSE)
+    if prose or section.role is Role.UNDO or (section.role is not Role.PROSE and not changes):
+        return section
+    steps = tuple(replace(step, role=Role.CHANGE) for step in section.steps)
+    return replace(section, role=Role.CHANGE, steps=steps)
+
+
+def _named(section: Section, used: "Counter[str]") -> Section:
+    """The second step named `check` is `check-2`."""
+    return replace(section, steps=tuple(_renamed(step, used) for step in section.steps))
+
+
+def _renamed(step: Step, used: "Counter[str]") -> Step:
+    used[step.id] += 1
+    if used[step.id] == 1:
+        return step
+    name = f"{step.id}-{used[step.id]}"
+    cells = tuple(replace(cell, id=_within(name, cell)) for cell in step.cells)
+    return replace(step, id=name, cells=cells)
+
+
+def _within(step: str, cell: Cell) -> str:
+    return f"{step}/{cell.id.rpartition('/')[2]}"

@@ -1,0 +1,76 @@
+"""Front matter: the YAML between the first two `---` lines."""
+
+import re
+
+import yaml
+from pydantic import ValidationError
+
+from opsbook.core.model.front import MKDOCS_KEYS, Drill, FrontMatter, split
+from opsbook.core.model.text import nearest, one_line
+from opsbook.core.source.problem import Problem
+from opsbook.files import parse_yaml
+
+_BOM = "\ufeff"
+_IGNORED = MKDOCS_KEYS | {"jupyter", "jupytext"}
+_KEY = re.compile(r"[A-Za-z_][\w-]*\s*:(\s|$)")
+
+
+def parse(text: str, path: str) -> tuple[FrontMatter, list[Problem]]:
+    """Validated front matter; with problems, whatever of it was valid."""
+    block, _ = split(text)
+    if block is None:
+        return FrontMatter(), _missed(text.removeprefix(_BOM).split("\n"), path)
+    try:
+        values = parse_yaml(block)
+    except yaml.YAMLError as error:
+        return FrontMatter(), [_yaml_problem(error, block, path)]
+    if values is None:
+        return FrontMatter(), []
+    if not isinstance(values, dict):
+        return FrontMatter(), [Problem(path, 2, 1, "F001", "the front matter is not a list of `key: value` lines")]
+    return _validate({k: v for k, v in values.items() if k not in _IGNORED}, block, path)
+
+
+def _missed(lines: list[str], path: str) -> list[Problem]:
+    """What somebody surely meant as front matter, but which is none."""
+    if lines[0].rstrip() == "---":
+        return [Problem(path, 1, 1, "F001", "the front matter has no closing ---")]
+    written = [(number, line) for number, line in enumerate(lines, 1) if line.strip()][:2]
+    if len(written) == 2 and written[0][1].rstrip() == "---" and _KEY.match(written[1][1]):
+        text = "the front matter does not begin on the first line; remove the blank lines before ---"
+        return [Problem(path, written[0][0], 1, "F005", text)]
+    return []
+
+
+def _yaml_problem(error: yaml.YAMLError, block: str, path: str) -> Problem:
+    mark = getattr(error, "problem_mark", None)
+    what = one_line(getattr(error, "problem", None) or str(error))
+    # YAML ends lines also where no editor does, such as at U+2028.
+    line, column = (min(mark.line, block.count("\n")) + 2, mark.column + 1) if mark else (2, 1)
+    return Problem(path, line, column, "F001", f"the front matter is not valid YAML: {what}")
+
+
+def _validate(values: dict[str, object], block: str, path: str) -> tuple[FrontMatter, list[Problem]]:
+    try:
+        return FrontMatter.model_validate(values), []
+    except ValidationError as error:
+        problems = [_problem(e["loc"], e["type"], e["msg"], block, path) for e in error.errors()]
+        bad = {str(e["loc"][0]) for e in error.errors() if e["loc"]}
+    good = {k: v for k, v in values.items() if str(k) not in bad and k in FrontMatter.model_fields}
+    return FrontMatter.model_validate(good), problems
+
+
+def _problem(where: tuple[int | str, ...], kind: str, message: str, block: str, path: str) -> Problem:
+    key = str(where[0]) if where else ""
+    line = next((n for n, text in enumerate(block.split("\n"), 2) if text.startswith(f"{key}:")), 2)
+    named = ".".join(map(str, where))
+    if kind == "extra_forbidden":
+        known = Drill.model_fields if key == "drill" and len(where) > 1 else [*FrontMatter.model_fields, *_IGNORED]
+        return Problem(path, line, 1, "F002", f"unknown key {named}. {nearest(str(where[-1]), known)}")
+    return Problem(path, line, 1, "F003", f"{named}: {message[0].lower()}{message[1:]}")
+
+
+def meant(key: str) -> str | None:
+    """The known key that this one is in other case, or with hyphens for underscores."""
+    plain = key.lower().replace("-", "_")
+    return plain if plain in FrontMatter.model_fields and plain != key else None

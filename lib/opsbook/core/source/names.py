@@ -1,0 +1,152 @@
+"""What a cell's code says, without running it: names, calls, literal arguments."""
+
+import ast
+import builtins
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from opsbook.core.model.person import MANUAL_CHOICES
+from opsbook.core.model.runbook import Cell, Step
+
+BUILTINS = frozenset(dir(builtins))
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call in a cell. `name` is dotted; `line` and `column` are those of the document."""
+
+    name: str
+    node: ast.Call
+    line: int
+    column: int
+
+    def literal(self, position: int, keyword: str) -> str | None:
+        """A text argument, if it is written as a literal."""
+        nodes = [k.value for k in self.node.keywords if k.arg == keyword]
+        nodes += self.node.args[position : position + 1]
+        value = nodes[0].value if nodes and isinstance(nodes[0], ast.Constant) else None
+        return value if isinstance(value, str) else None
+
+    def literals(self, position: int, keyword: str) -> tuple[str, ...]:
+        """A list of texts, if it is written as a literal."""
+        nodes = [k.value for k in self.node.keywords if k.arg == keyword] + self.node.args[position : position + 1]
+        items = nodes[0].elts if nodes and isinstance(nodes[0], ast.List | ast.Tuple) else []
+        values = [item.value for item in items if isinstance(item, ast.Constant)]
+        return tuple(value for value in values if isinstance(value, str)) if len(values) == len(items) else ()
+
+    def flag(self, keyword: str) -> bool | None:
+        """A keyword written as True or False."""
+        for given in self.node.keywords:
+            if given.arg == keyword and isinstance(given.value, ast.Constant) and isinstance(given.value.value, bool):
+                return given.value.value
+        return None
+
+    def keys(self, keyword: str) -> frozenset[str] | None:
+        """The keys of a dict, if it is written as one: none where it is not given, None where it cannot be seen."""
+        if any(given.arg is None for given in self.node.keywords):
+            return None
+        node = next((given.value for given in self.node.keywords if given.arg == keyword), None)
+        if node is None or (isinstance(node, ast.Constant) and node.value is None):
+            return frozenset()
+        if not isinstance(node, ast.Dict) or not all(isinstance(key, ast.Constant) for key in node.keys):
+            return None
+        return frozenset(str(key.value) for key in node.keys if isinstance(key, ast.Constant))
+
+    def given(self, keyword: str) -> bool:
+        """Whether a keyword is written."""
+        return any(each.arg == keyword for each in self.node.keywords)
+
+
+def tree(cell: Cell) -> ast.Module | SyntaxError:
+    """The cell's syntax tree, or why it has none. Cells may await at the top, as in Jupyter."""
+    code = parsed(cell.source, ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    assert isinstance(code, ast.Module | SyntaxError)
+    return code
+
+
+def parsed(source: str, flags: int = 0) -> ast.AST | SyntaxError:
+    """The syntax tree of a text, or why it has none. What Python only warns of is not printed: nothing runs here."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree: ast.AST = compile(source, "<cell>", "exec", ast.PyCF_ONLY_AST | flags, dont_inherit=True)
+    except SyntaxError as error:
+        return error
+    except ValueError as error:
+        # A character that is none, or in older versions a NUL.
+        return SyntaxError(str(error))
+    return tree
+
+
+def calls(cell: Cell) -> Iterator[Call]:
+    """Every call in the cell."""
+    parsed = tree(cell)
+    for node in ast.walk(parsed) if isinstance(parsed, ast.Module) else ():
+        if isinstance(node, ast.Call):
+            yield Call(dotted(node.func), node, cell.line + node.lineno - 1, node.col_offset + 1)
+
+
+def dotted(node: ast.expr) -> str:
+    """`a.b.c` for a chain of names; empty for anything else."""
+    if isinstance(node, ast.Attribute):
+        before = dotted(node.value)
+        return f"{before}.{node.attr}" if before else node.attr
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def bound(cell: Cell) -> set[str]:
+    """Names the cell defines: assignments, imports, functions, loop variables, parameters of functions."""
+    parsed = tree(cell)
+    found: set[str] = set()
+    for node in ast.walk(parsed) if isinstance(parsed, ast.Module) else ():
+        match node:
+            case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
+                found.add(name)
+            case ast.alias(name=name, asname=alias):
+                found.add(alias or name.split(".")[0])
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                found.add(name)
+            case ast.arg(arg=name) | ast.ExceptHandler(name=str() as name):
+                found.add(name)
+    return found
+
+
+def used(cell: Cell) -> Iterator[tuple[str, int, int]]:
+    """Names the cell reads, each with line and column in the document."""
+    parsed = tree(cell)
+    for node in ast.walk(parsed) if isinstance(parsed, ast.Module) else ():
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            yield node.id, cell.line + node.lineno - 1, node.col_offset + 1
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question whose name is known before the run. `choices` is empty for free text, or if they are computed."""
+
+    name: str
+    step: str
+    kind: str
+    text: str
+    choices: tuple[str, ...] = ()
+
+
+def questions(steps: Iterable[Step]) -> list[Question]:
+    """Every question these steps may put to a person, in order; a manual step asks under its own name."""
+    found = []
+    for step in steps:
+        if step.manual:
+            found.append(Question(step.id, step.id, "manual", step.title, MANUAL_CHOICES))
+        for cell in step.cells:
+            found += [_question(call, name, step) for call in calls(cell) if (name := question_name(call))]
+    return found
+
+
+def question_name(call: Call) -> str | None:
+    """The literal name of a question, if the call is one."""
+    return call.literal(0, "name") if call.name in ("ask", "confirm") else None
+
+
+def _question(call: Call, name: str, step: Step) -> Question:
+    choices = ("yes", "no") if call.name == "confirm" else call.literals(2, "choices")
+    return Question(name, step.id, call.name, call.literal(1, "question") or name, choices)

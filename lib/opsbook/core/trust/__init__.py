@@ -1,0 +1,1 @@
+"""Who may: signing, approvals, windows, labels, the protected branch, emergencies and their reviews."""

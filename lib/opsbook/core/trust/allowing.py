@@ -1,0 +1,305 @@
+"""Whether a run may begin: its labels and its place, what is committed, who runs it, who approved it, and what time it
+is (ADR 16). Every door comes through here: the command line, papermill, drills, and labs.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from opsbook.core.locks import lock
+from opsbook.core.locks.locking import way_out
+from opsbook.core.locks.targets import conflict
+from opsbook.core.model.approval import Judged, Person, Signed, judge
+from opsbook.core.model.effect import Mode, canonical, no_sandbox
+from opsbook.core.model.environment import Environment
+from opsbook.core.model.event import Event
+from opsbook.core.model.plan import Plan
+from opsbook.core.planning.context import operator
+from opsbook.core.planning.drafts import Draft, check_place, relied_on
+from opsbook.core.record import journal, store
+from opsbook.core.trust import committed, requests, sign, signers, windows
+from opsbook.core.trust.signers import Signers
+from opsbook.errors import InputError, NotYet, Refused
+from opsbook.settings import Settings
+
+_LONGEST_WAIT = timedelta(days=14)
+"""How long a run may have waited for the approval that it began with."""
+
+_NEVER_WAIT = frozenset({"incident", "recovery"})
+"""Kinds that no window holds up."""
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """Why a run may begin: what the journal says of it, and files for the record, by name, that prove it.
+
+    `spend` uses the approvals up, once the run has its locks. It raises Refused if another run was faster.
+    """
+
+    evidence: dict[str, Any]
+    files: dict[str, bytes] = field(default_factory=dict)
+    spend: Callable[[], None] = lambda: None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A run that is to begin, or to go on. `events` are those of its earlier processes."""
+
+    settings: Settings
+    drafted: Draft
+    planned: Plan
+    run: str
+    emergency: str = ""
+    events: Sequence[Event] = ()
+
+
+def check_start(drafted: Draft, mode: Mode, labels: Mapping[str, str], emergency: str) -> None:
+    """Raises InputError where a run may not begin, whoever asks. Nothing has begun then."""
+    check_page(drafted, emergency)
+    missing = [name for name in drafted.environment.policy.labels if not labels.get(name, "").strip()]
+    if missing and mode is not Mode.CHECK:
+        said = [f"A run in {drafted.environment.name} needs the label {name}." for name in missing]
+        raise InputError(said, _label_hint(mode, missing))
+
+
+def check_page(drafted: Draft, emergency: str) -> None:
+    """Raises InputError where this page may not run, or go on: it belongs elsewhere, or the reason says nothing."""
+    runbook, environment = drafted.runbook, drafted.environment
+    check_place(runbook, environment)
+    if runbook.front.drill is not None and not environment.policy.sandbox:
+        said = f"{environment.name} is no sandbox, and a drill breaks things."
+        raise InputError(said, "Name an environment marked sandbox: true.")
+    if emergency and not emergency.strip():
+        raise InputError("The reason is empty.", "Say why it cannot wait: --emergency REASON.")
+
+
+def _label_hint(mode: Mode, missing: Sequence[str]) -> str:
+    given = " ".join(f"{name}=…" for name in missing)
+    return f"Set OPSBOOK_LABELS='{given}'." if mode is Mode.NOTEBOOK else f"Give --label {missing[0]}=…"
+
+
+def closed_to_sessions(settings: Settings, environment: Environment) -> str:
+    """Why a notebook outside a run may not change anything there just now; empty if it may.
+
+    It has no plan, no label and no lock: what a run would need of these, it cannot have.
+    """
+    policy, where = environment.policy, environment.name
+    if not policy.sandbox:
+        return no_sandbox(Mode.SESSION)
+    try:
+        committed.check_policy(settings, environment)
+    except Refused as error:
+        return f"{error.message} {error.hint}"
+    if policy.labels:
+        return f"a run in {where} needs a label ({', '.join(policy.labels)}). Use opsbook run."
+    if opens := windows.opens(policy.windows, policy.time_zone, datetime.now(UTC)):
+        return f"{where} may be changed only in its windows; the next opens {_local(opens)}."
+    for held in lock.holders(settings.state):
+        if conflict(held.target, where):
+            return f"{held.target} is locked by {held.run} ({held.operator}): {held.reason}. {way_out(settings, held)}"
+    return ""
+
+
+def allowing(wanted: Wanted, mode: Mode, *, undo: bool) -> Callable[[], Allowed | None]:
+    """What says why the run may begin, or raises Refused; NotYet where somebody may still allow it.
+
+    A check changes nothing, and a rollback waits for nothing.
+    """
+    policy = wanted.drafted.environment.policy
+    # A notebook of another tool may change nothing but a sandbox.
+    reads = mode is Mode.CHECK or (mode is Mode.NOTEBOOK and not policy.sandbox)
+    if reads or undo:
+        return lambda: None
+    return lambda: _allowed(wanted)
+
+
+def needed(drafted: Draft, now: datetime) -> list[str]:
+    """What a run of this would need from people and clock, in sentences."""
+    policy, found = drafted.environment.policy, []
+    if policy.approvals:
+        among = ", ".join(policy.approvers) or "anybody in allowed_signers"
+        found.append(f"approvals: {policy.approvals}, by {among}, but not by who runs it")
+    if policy.protected or policy.approvals:
+        found.append("the signature of who runs it" + (", and everything committed" if policy.protected else ""))
+    opens = _opens(drafted, now)
+    if opens:
+        found.append(f"a window, the next one from {opens.astimezone():%Y-%m-%d %H:%M %z}")
+    return found
+
+
+def _allowed(wanted: Wanted) -> Allowed | None:
+    committed.check_policy(wanted.settings, wanted.drafted.environment)
+    if not (committed.is_guarded(wanted.drafted.environment.policy) or wanted.emergency):
+        return None
+    known = _known(wanted)
+    me, files = _operator(wanted, known)
+    evidence: dict[str, Any] = {"plan": wanted.planned.digest, "operator": asdict(me), "approvals": []}
+    if known is not None:
+        files["allowed_signers"] = known.text.encode()
+        evidence["signers"] = {"branch": known.branch, "commit": known.commit, "sha256": known.sha256}
+    if wanted.emergency:
+        within = wanted.drafted.environment.policy.review_within
+        return Allowed(evidence | {"emergency": wanted.emergency, "review_within": within}, files)
+    if earlier := [event.data for event in wanted.events if event.type == "allowed"]:
+        # It began already: only who goes on with it is new.
+        _goes_on(wanted, me, earlier)
+        return Allowed(evidence | {"again": True}, files)
+    counted = _approved(wanted, me, known)
+    if opens := _opens(wanted.drafted, datetime.now(UTC)):
+        said = f"Runs begin in {wanted.planned.environment} only in its windows; the next opens {_local(opens)}."
+        raise NotYet(said, "If it cannot wait: --emergency REASON.")
+    for each, signature in counted:
+        files[f"{each.approval.id}.json"] = each.approval.statement()
+        files[f"{each.approval.id}.sig"] = signature.encode()
+    told = evidence | {"approvals": [each.told() for each, _ in counted]}
+    return Allowed(told, files, lambda: _spend(wanted, [each for each, _ in counted]))
+
+
+def _spend(wanted: Wanted, counted: Iterable[Signed]) -> None:
+    """Raises Refused if another run began with one of them since it was looked at."""
+    taken: list[Signed] = []
+    for each in counted:
+        if requests.spend(_folder(wanted), each.approval, wanted.run):
+            taken.append(each)
+        else:
+            for other in taken:
+                requests.give_back(_folder(wanted), other.approval)
+            raise Refused(f"Another run began with the approval of {each.approver.principal} just now.", "Ask again.")
+
+
+def _known(wanted: Wanted) -> Signers | None:
+    """Whose keys count, where anybody has to sign. Raises Refused, also for what is not committed."""
+    settings, policy = wanted.settings, wanted.drafted.environment.policy
+    if policy.protected:
+        committed.check_tree(settings, wanted.drafted)
+    if not (policy.protected or policy.approvals):
+        return None
+    return signers.committed(settings.root, settings.allowed_signers, settings.protected_branch)
+
+
+def _operator(wanted: Wanted, known: Signers | None) -> tuple[Person, dict[str, bytes]]:
+    """Who runs it, with a signature that proves it where anybody has to sign. Raises Refused."""
+    user = operator()
+    if known is None:
+        return Person(user), {}
+    hint = f"Whoever runs something in {wanted.planned.environment} signs it: opsbook doctor says what is missing."
+    if wanted.settings.signing_key is None:
+        raise Refused("There is no key to sign with: name it in opsbook.toml (signing_key).", hint)
+    try:
+        now, data, signature = _statement(wanted.settings.signing_key, wanted.planned.digest, wanted.run, user)
+        found = sign.signer(known.text, sign.OPERATOR, data, signature, datetime.fromisoformat(now))
+    except (sign.Unsigned, sign.BadSignature) as error:
+        raise Refused(f"This run cannot be signed: {error}.", hint) from error
+    name = f"operator-{now.replace(':', '')}"
+    return Person(user, found.principal, found.key), {f"{name}.json": data, f"{name}.sig": signature.encode()}
+
+
+@lru_cache(maxsize=8)
+def _statement(key: Path, digest: str, run: str, user: str) -> tuple[str, bytes, str]:
+    """When this process signed that it runs this, what it signed, and the signature. Raises Unsigned.
+
+    Once: a key may want a finger each time, and a run may wait for hours.
+    """
+    now = journal.now()
+    data = canonical({"kind": "operator", "plan": digest, "run": run, "by": user, "signed": now})
+    return now, data, sign.sign(key, sign.OPERATOR, data)
+
+
+def _goes_on(wanted: Wanted, me: Person, earlier: Sequence[dict[str, Any]]) -> None:
+    """Raises Refused if somebody goes on with what he approved himself, or with what nobody approved."""
+    for each in (each for data in earlier for each in data.get("approvals") or ()):
+        if me.is_also(Person(each["user"], each["principal"], each["key"])):
+            said = f"{each['principal']} approved this run, and nobody approves his own."
+            raise Refused(said, "Somebody else has to go on with it, or roll it back.")
+    if wanted.drafted.environment.policy.approvals and earlier[0].get("plan") != wanted.planned.digest:
+        said = "What was approved is another plan: the page, a tool or something else it stands on has changed."
+        raise Refused(said, f"Roll it back: opsbook rollback {wanted.run}. If it cannot wait: --emergency REASON.")
+
+
+def _approved(wanted: Wanted, me: Person, known: Signers | None) -> list[tuple[Signed, str]]:
+    """The approvals that count, each with its signature. Raises Refused, or NotYet while there are too few."""
+    policy = wanted.drafted.environment.policy
+    if not policy.approvals or known is None:
+        return []
+    found = list(_signed(wanted, known))
+    working = [me, *(Person(e.data["operator"]) for e in wanted.events if e.type in ("run-started", "run-resumed"))]
+    now = datetime.now(UTC)
+    judged = judge([each for each, _ in found], wanted.planned.digest, wanted.run, policy, working, now)
+    if judged.rejected:
+        raise Refused(f"{wanted.planned.id}: {judged.rejected}.", "Ask whoever rejected it.")
+    if len(judged.counted) < policy.approvals:
+        if not _asked(wanted):
+            ask(wanted, wanted.run)
+        raise NotYet(_missing(wanted, judged), _how(wanted.planned))
+    chosen = judged.counted[: policy.approvals]
+    return [(each, signature) for each, signature in found if each in chosen]
+
+
+def _asked(wanted: Wanted) -> bool:
+    """Whether approvers see the request already, be it for this run or for another that still waits."""
+    run = requests.asking(_folder(wanted))
+    seen = any(each.plan.id == wanted.planned.id for each in requests.waiting(wanted.settings.state))
+    record = store.exact(wanted.settings.records, run) if run and run != wanted.run else None
+    return seen and (run in ("", wanted.run) or (record is not None and record.state == "running"))
+
+
+def _missing(wanted: Wanted, judged: Judged) -> str:
+    count = wanted.drafted.environment.policy.approvals
+    said = f"{wanted.planned.id} needs {count} approval{'' if count == 1 else 's'}, and has {len(judged.counted)}."
+    return "\n".join([said, *judged.complaints])
+
+
+def _how(plan: Plan) -> str:
+    return f"Somebody else approves it: opsbook approve {plan.id}. Then: opsbook run --plan {plan.id}"
+
+
+def ask(wanted: Wanted, run: str = "") -> None:
+    """Put the request for an approval where approvers find it."""
+    asked = requests.Asked(operator(), journal.now(), run)
+    requests.file(wanted.settings.state, wanted.planned, asked, relied_on(wanted.settings, wanted.drafted.environment))
+
+
+def _signed(wanted: Wanted, known: Signers) -> Iterator[tuple[Signed, str]]:
+    """Everything that was signed of the plan, with what the signature proves."""
+    folder = _folder(wanted)
+    for approval, signature in requests.approvals(folder):
+        used = requests.spent(folder, approval) or _used(wanted, approval.id, approval.signed)
+        try:
+            at = datetime.fromisoformat(approval.signed)
+            who = sign.signer(known.text, sign.APPROVAL, approval.statement(), signature, at)
+            # A key that does not count any more does not count by saying an earlier time.
+            sign.signer(known.text, sign.APPROVAL, approval.statement(), signature, datetime.now(UTC))
+            yield Signed(approval, Person(approval.by, who.principal, who.key), spent=used), signature
+        except (sign.BadSignature, sign.Unsigned) as error:
+            yield Signed(approval, Person(approval.by), problem=str(error)), signature
+
+
+def _used(wanted: Wanted, approval: str, signed: str) -> str:
+    """The run whose record says that it began with it: the marker beside the plan may be gone."""
+    # A run is called by the day on which it began to wait.
+    first = f"{datetime.fromisoformat(signed).astimezone(UTC) - _LONGEST_WAIT:%Y%m%d}"
+    for folder in store.newest(wanted.settings.records):
+        if folder.name[:8] < first:
+            break
+        record = store.exact(wanted.settings.records, folder.name)
+        if record and folder.name != wanted.run and approval in (record.glance().get("approvals") or ()):
+            return folder.name
+    return ""
+
+
+def _folder(wanted: Wanted) -> Path:
+    return wanted.settings.state / requests.FOLDER / wanted.planned.id
+
+
+def _opens(drafted: Draft, now: datetime) -> datetime | None:
+    policy = drafted.environment.policy
+    if drafted.runbook.front.kind in _NEVER_WAIT:
+        return None
+    return windows.opens(policy.windows, policy.time_zone, now)
+
+
+def _local(moment: datetime) -> str:
+    return f"{moment.astimezone():%A %Y-%m-%d %H:%M %z}"

@@ -1,0 +1,140 @@
+"""Approve or reject the plan of somebody else, and ask for it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from opsbook.core.catalog import catalog
+from opsbook.core.model.approval import Approval, Person
+from opsbook.core.model.front import span_seconds
+from opsbook.core.model.plan import Plan
+from opsbook.core.planning import environment as environments
+from opsbook.core.planning.bind import recheck
+from opsbook.core.planning.context import operator
+from opsbook.core.planning.drafts import Draft, plan, planned_draft
+from opsbook.core.planning.sameness import changes_since
+from opsbook.core.record import store
+from opsbook.core.trust import allowing, requests, sign
+from opsbook.core.trust.allowing import Wanted
+from opsbook.core.trust.signing import signed_here
+from opsbook.errors import InputError, Refused
+from opsbook.settings import Settings
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What an approver sees before signing: the plan, what it could do, and what a check of it found.
+
+    `changed` names what is not as it was when the approval was asked for; `check` is None where nobody checked it.
+    """
+
+    request: requests.Request
+    summary: str
+    rollback: str
+    needs: tuple[str, ...]
+    changed: tuple[str, ...]
+    check: dict[str, Any] | None
+    checked: str = ""
+
+
+def request(settings: Settings, drafted: Draft) -> Plan:
+    """Ask for the approval of what was drafted. Raises InputError where nobody has to approve it."""
+    if not drafted.environment.policy.approvals:
+        raise InputError(f"Nobody has to approve anything in {drafted.environment.name}.", "Run it: opsbook run.")
+    planned = plan(settings, drafted)
+    allowing.ask(Wanted(settings, drafted, planned, run=""))
+    return planned
+
+
+def planned_again(settings: Settings, wanted: str) -> Draft:
+    """What a plan that waits for a signature was made of, as it is now. Raises Refused if that is another plan now."""
+    found = requests.find(settings.state, wanted)
+    drafted = _drafted(settings, found.plan)
+    if problems := recheck(drafted.runbook.parameters, drafted.bound.values, drafted.environment):
+        raise Refused("\n".join(problems), "Plan it anew with what there is now.")
+    if changed := _changed(settings, found, drafted):
+        said = [f"{found.plan.id} is not what was planned any more: {changed[0]}.", *changed[1:]]
+        raise Refused("\n".join(said), "Put that back, or plan and approve anew.")
+    return drafted
+
+
+def _drafted(settings: Settings, planned: Plan) -> Draft:
+    return planned_draft(settings, catalog.load(settings, planned.runbook), planned)
+
+
+def _changed(settings: Settings, found: requests.Request, drafted: Draft) -> list[str]:
+    """What is not as it was when the plan was made, in words."""
+    then, now = found.plan, plan(settings, drafted)
+    refusing, telling = changes_since(settings, then, now, drafted.environment, found.relied_on)
+    page = [f"{then.path} was changed"] if then.trees.get("runbook") != now.trees["runbook"] else []
+    return [*page, *refusing, *telling]
+
+
+def waiting_plans(settings: Settings) -> Iterator[requests.Request]:
+    """Plans for which somebody wants an approval, newest first."""
+    return requests.waiting(settings.state)
+
+
+def waits(settings: Settings, request: requests.Request) -> bool:
+    """Whether a run stands there that begins by itself as soon as the plan is approved."""
+    record = store.exact(settings.records, request.asked.run) if request.asked.run else None
+    return record is not None and record.state == "running"
+
+
+def show(settings: Settings, wanted: str) -> Shown:
+    """What there is to approve. Raises InputError if there is no such plan."""
+    found = requests.find(settings.state, wanted)
+    drafted = _drafted(settings, found.plan)
+    checked, check = _check(settings, found.plan)
+    front = drafted.runbook.front
+    return Shown(
+        found,
+        front.summary,
+        front.rollback,
+        tuple(allowing.needed(drafted, datetime.now(UTC))),
+        tuple(_changed(settings, found, drafted)),
+        check,
+        checked,
+    )
+
+
+def _check(settings: Settings, planned: Plan) -> tuple[str, dict[str, Any] | None]:
+    """The newest check of exactly this plan."""
+    for folder in store.newest(settings.records):
+        if store.runbook_of(folder.name) != planned.runbook:
+            continue
+        record = store.exact(settings.records, folder.name)
+        told = record.glance() if record else {}
+        if told.get("plan") == planned.digest and told.get("outcome") == "checked":
+            return folder.name, told.get("check")
+    return "", None
+
+
+def decide(settings: Settings, shown: Shown, decision: str, note: str, *, ask: bool) -> Approval:
+    """Sign a decision on a plan. Raises Refused, and leaves nothing, if the signature would not count."""
+    planned, policy = shown.request.plan, environments.load(settings, shown.request.plan.environment).policy
+    if decision == "approve" and shown.changed:
+        said = "\n".join([f"{planned.id} is not what was planned any more.", *shown.changed])
+        raise Refused(said, "Whoever wants it plans it anew.")
+    now = datetime.now(UTC)
+    until = now + timedelta(seconds=span_seconds(policy.approval_valid))
+    approval = Approval(
+        id=requests.new_id(),
+        plan=planned.digest,
+        runbook=planned.runbook,
+        environment=planned.environment,
+        decision="approve" if decision == "approve" else "reject",
+        note=note,
+        by=operator(),
+        signed=now.isoformat(timespec="seconds"),
+        expires=until.isoformat(timespec="seconds"),
+    )
+    signature, who = signed_here(settings, sign.APPROVAL, approval.statement(), now, ask=ask)
+    asked = Person(shown.request.asked.by)
+    if decision == "approve" and (who.is_also(asked) or Person(approval.by).is_also(asked)):
+        raise Refused(f"{asked.user} asked for it, and nobody approves his own run.", "Somebody else has to.")
+    if policy.approvers and who.principal not in policy.approvers:
+        raise Refused(f"Only {', '.join(policy.approvers)} may decide that, and you are {who.principal}.")
+    requests.keep(shown.request.folder, approval, signature)
+    return approval

@@ -1,0 +1,190 @@
+"""Plans that wait for a signature, below the state folder: the plan, who asked, and what was signed of it.
+
+An approval is spent by the first run that begins with it; the marker says which, and never goes away before it does.
+"""
+
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from opsbook import files
+from opsbook.core.model.approval import Approval
+from opsbook.core.model.plan import Plan
+from opsbook.core.model.text import nearest
+from opsbook.errors import InputError, Refused
+
+FOLDER = "plans"
+
+_OPEN_FOR = timedelta(days=14)
+"""How long a request is shown that nobody has answered."""
+
+_PLAN = TypeAdapter(Plan)
+_NAME = re.compile(r"[0-9a-f]{16}")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Who asked for the approval of a plan, when (UTC, ISO 8601), and with which run, if one waits for it."""
+
+    by: str
+    time: str
+    run: str = ""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A plan that somebody wants approved. `relied_on` are the files it stands on, with their digests."""
+
+    folder: Path
+    plan: Plan
+    asked: Asked
+    relied_on: dict[str, dict[str, str]]
+
+
+_ASKED = TypeAdapter(Asked)
+_RELIED_ON = TypeAdapter(dict[str, dict[str, str]])
+
+
+def file(state: Path, plan: Plan, asked: Asked, relied_on: dict[str, dict[str, str]]) -> None:
+    """Put a request where approvers find it; the latest who asks is kept."""
+    folder = state / FOLDER / plan.id
+    with _shared(folder):
+        for name, content in (("relied-on", relied_on), ("asked", asdict(asked)), ("plan", plan.to_json())):
+            text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+            files.write_atomic(folder / f"{name}.json", text.encode())
+
+
+def find(state: Path, wanted: str) -> Request:
+    """The request of a plan, by its id or the beginning of it. Raises InputError."""
+    there = sorted(path.parent.name for path in (state / FOLDER).glob("*/plan.json"))
+    found = [name for name in there if name == wanted] or [name for name in there if name.startswith(wanted)]
+    if len(found) == 1:
+        return _read(state / FOLDER / found[0])
+    if found:
+        raise InputError(f"{wanted} may be {', '.join(found)}.", "Write more of it.")
+    raise InputError(f"There is no plan {wanted} that waits.", nearest(wanted, there) or "opsbook status lists them.")
+
+
+def _read(folder: Path) -> Request:
+    try:
+        parts = [(folder / f"{name}.json").read_bytes() for name in ("plan", "asked", "relied-on")]
+        plan = _PLAN.validate_json(parts[0])
+        asked, relied_on = _ASKED.validate_json(parts[1]), _RELIED_ON.validate_json(parts[2])
+    except (OSError, ValidationError, RecursionError) as error:
+        raise InputError(f"{folder} is damaged.", "Remove it, and ask anew: opsbook plan --request.") from error
+    if plan.id != folder.name:
+        raise InputError(f"{folder} holds another plan, {plan.id}.", "Remove it, and ask anew: opsbook plan --request.")
+    return Request(folder, plan, asked, relied_on)
+
+
+def asking(folder: Path) -> str | None:
+    """The run that waits for this plan; empty if somebody asked without one, None if nobody did."""
+    try:
+        asked = _ASKED.validate_json((folder / "asked.json").read_bytes())
+    except (OSError, ValidationError, RecursionError):
+        return None
+    return asked.run if (folder / "plan.json").exists() else None
+
+
+def waiting(state: Path) -> Iterator[Request]:
+    """Requests of the last two weeks that no run has begun with, and nobody rejected; newest first."""
+    since = (datetime.now(UTC) - _OPEN_FOR).isoformat()
+    found = []
+    for path in (state / FOLDER).glob("*/plan.json"):
+        try:
+            found.append(_read(path.parent))
+        except InputError:
+            continue
+    for request in sorted(found, key=lambda each: each.asked.time, reverse=True):
+        if request.asked.time > since and not _begun(request) and not _rejected(request):
+            yield request
+
+
+def _begun(request: Request) -> bool:
+    """Whether a run began with the plan since it was asked for; earlier runs of the same plan do not count."""
+    try:
+        asked = datetime.fromisoformat(request.asked.time).timestamp()
+        return any(marker.stat().st_mtime > asked for marker in request.folder.glob("spent-*"))
+    except (OSError, ValueError, OverflowError):
+        return False
+
+
+def _rejected(request: Request) -> bool:
+    later = [a for a, _ in approvals(request.folder) if a.decision == "reject" and a.signed > request.asked.time]
+    return bool(later)
+
+
+def approvals(folder: Path) -> Iterator[tuple[Approval, str]]:
+    """Everything that was signed of a plan, with its signature, oldest first. What cannot be read is none."""
+    found = []
+    for path in folder.glob("approval-*.json"):
+        try:
+            approval = Approval.model_validate_json(path.read_bytes())
+            signature = path.with_suffix(".sig").read_text(encoding="utf-8", errors="replace")
+        except (OSError, ValidationError, RecursionError):
+            continue
+        if path.stem == f"approval-{approval.id}" and _NAME.fullmatch(approval.id):
+            found.append((approval, signature))
+    yield from sorted(found, key=lambda pair: (pair[0].signed, pair[0].id))
+
+
+def keep(folder: Path, approval: Approval, signature: str) -> None:
+    """Put what was signed beside the plan: the signature first, for what it belongs to makes it count."""
+    with _shared(folder):
+        files.write_atomic(folder / f"approval-{approval.id}.sig", signature.encode())
+        files.write_atomic(folder / f"approval-{approval.id}.json", approval.statement())
+
+
+def new_id() -> str:
+    return secrets.token_hex(8)
+
+
+def spent(folder: Path, approval: Approval) -> str:
+    """The run that began with it; empty if none did."""
+    try:
+        return (folder / f"spent-{approval.id}").read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError):
+        return "nobody knows which run"
+
+
+def spend(folder: Path, approval: Approval, run: str) -> bool:
+    """Write down that this run begins with it. False if another run did before. Raises Refused."""
+    path = folder / f"spent-{approval.id}"
+    whole = folder / f".spent-{approval.id}-{secrets.token_hex(4)}"
+    with _shared(folder):
+        files.write_atomic(whole, run.encode())
+        try:
+            # A link is there or not, and never without its text.
+            os.link(whole, path)
+        except FileExistsError:
+            return spent(folder, approval) == run
+        finally:
+            whole.unlink()
+        files.sync_folder(folder)
+    return True
+
+
+def give_back(folder: Path, approval: Approval) -> None:
+    """Take the marker away again: the run did not begin with it. Raises Refused."""
+    with _shared(folder):
+        (folder / f"spent-{approval.id}").unlink(missing_ok=True)
+
+
+@contextmanager
+def _shared(folder: Path) -> Iterator[None]:
+    """Raises Refused where this user may not write what another began."""
+    try:
+        yield
+    except OSError as error:
+        hint = "People who approve for each other share the state folder, with its group."
+        raise Refused(f"{folder} cannot be written: {error.strerror}.", hint) from error

@@ -1,0 +1,114 @@
+"""Emergencies that somebody else has to review: which are open, and how one is closed (ADR 16)."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from opsbook import files
+from opsbook.core.model.approval import Person
+from opsbook.core.model.effect import canonical
+from opsbook.core.model.front import span_seconds
+from opsbook.core.planning.context import operator
+from opsbook.core.record import store
+from opsbook.core.record.sidecars import REVIEWS
+from opsbook.core.trust import sign, signers
+from opsbook.core.trust.signing import signed_here
+from opsbook.errors import InputError, OpsbookError, Refused
+from opsbook.settings import Settings
+
+_UNUSABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+"""What a file of another shape raises."""
+
+
+@dataclass(frozen=True)
+class FollowUp:
+    """An emergency that nobody has reviewed yet. `due` is UTC, ISO 8601."""
+
+    run: str
+    title: str
+    environment: str
+    operators: tuple[str, ...]
+    reason: str
+    due: str
+    late: bool
+
+
+def follow_ups(settings: Settings) -> Iterator[FollowUp]:
+    """Emergencies whose review is open, newest first."""
+    now = datetime.now(UTC)
+    for record in store.records(settings.records):
+        told = record.glance()
+        if not told.get("emergency") or _reviewed(settings, record.id):
+            continue
+        try:
+            due = datetime.fromisoformat(told["started"]) + timedelta(seconds=span_seconds(told["review_within"]))
+            late = now > due
+        except (TypeError, ValueError, KeyError, AttributeError, OverflowError):
+            due, late = now, True
+        operators = tuple(told.get("operators") or ())
+        yield FollowUp(
+            record.id,
+            told["title"] or "",
+            told["environment"] or "",
+            operators,
+            told["emergency"],
+            due.isoformat(),
+            late,
+        )
+
+
+def _reviewed(settings: Settings, run: str) -> bool:
+    """Whether somebody else's signature closed it. A file without a good signature closes nothing."""
+    folder = settings.records / REVIEWS
+    try:
+        data = (folder / f"{run}.json").read_bytes()
+        signature = (folder / f"{run}.sig").read_text(encoding="utf-8")
+        told = json.loads(data)
+        known = signers.committed(settings.root, settings.allowed_signers, settings.protected_branch)
+        who = sign.signer(known.text, sign.REVIEW, data, signature, datetime.fromisoformat(told["signed"]))
+        same = told["run"] == run and told["seal"] == sealed_as(settings, run) and data == canonical(told)
+        return same and not worked(store.find(settings.records, run), Person(told["by"], who.principal, who.key))
+    except (OSError, OpsbookError, sign.BadSignature, sign.Unsigned, *_UNUSABLE):
+        return False
+
+
+def sealed_as(settings: Settings, run: str) -> str:
+    """The digest of the seal that a run has now: one that went on since its review is reviewed again."""
+    record = store.exact(settings.records, run)
+    return files.sha256(record.folder / store.SEAL) if record and record.state == "sealed" else ""
+
+
+def worked(record: store.Record, person: Person) -> bool:
+    """Whether this person ran it, or went on with it. Raises InputError for a damaged record."""
+    events = record.events()
+    people = [Person(**e.data["operator"]) for e in events if e.type == "allowed"]
+    people += [Person(e.data["operator"]) for e in events if e.type in ("run-started", "run-resumed")]
+    return any(person.is_also(each) for each in people)
+
+
+def review(settings: Settings, wanted: str, note: str, *, ask: bool) -> str:
+    """Close the follow-up of an emergency; returns the run. Raises InputError where there is none, and Refused."""
+    record = store.find(settings.records, wanted)
+    told = record.glance()
+    if not told.get("emergency"):
+        raise InputError(f"{record.id} was no emergency: there is nothing to review.")
+    if record.state == "running":
+        raise InputError(f"{record.id} still runs.", f"Watch it: opsbook attach {record.id}")
+    if _reviewed(settings, record.id):
+        raise InputError(f"{record.id} was reviewed already.", f"{settings.records / REVIEWS} says by whom.")
+    if not note.strip():
+        raise InputError("A review says something.", "Write what you found: --note TEXT.")
+    now = datetime.now(UTC)
+    seal = sealed_as(settings, record.id)
+    if not seal:
+        raise InputError(f"{record.id} has no seal: it is not over.", "Go on with it, or roll it back, first.")
+    said = {"kind": "review", "run": record.id, "seal": seal, "note": note, "by": operator()}
+    data = canonical({**said, "signed": now.isoformat(timespec="seconds")})
+    signature, who = signed_here(settings, sign.REVIEW, data, now, ask=ask)
+    if worked(record, who):
+        raise Refused("Whoever ran it does not review it.", "Somebody else has to.")
+    folder = settings.records / REVIEWS
+    files.write_atomic(folder / f"{record.id}.sig", signature.encode())
+    files.write_atomic(folder / f"{record.id}.json", data)
+    return record.id

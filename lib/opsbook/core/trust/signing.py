@@ -1,0 +1,92 @@
+"""Who signed what: seals as they are written and as they are read, and what whoever sits here says."""
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+
+from opsbook.core.model.approval import Person
+from opsbook.core.planning.context import operator
+from opsbook.core.record import seal, store
+from opsbook.core.trust import sign, signers
+from opsbook.core.trust.signers import Signers
+from opsbook.errors import Refused
+from opsbook.settings import Settings
+
+_AT_ONCE = 8
+"""Records whose signatures are looked at together: each takes two short processes."""
+
+
+@dataclass(frozen=True)
+class Verified:
+    """A record beside its seal: what does not agree, whose signature it has, and why it has none."""
+
+    run: str
+    flaws: tuple[seal.Flaw, ...] = ()
+    signer: str = ""
+    unsigned: str = ""
+
+
+def sealer(settings: Settings) -> seal.Sign:
+    """Signs seals with the key of the project. Nobody is asked for anything: a run may end with nobody there."""
+
+    def made(data: bytes) -> str:
+        if settings.signing_key is None:
+            raise seal.Unsigned("there is no signing_key in opsbook.toml")
+        try:
+            return sign.sign(settings.signing_key, sign.SEAL, data)
+        except sign.Unsigned as error:
+            raise seal.Unsigned(str(error)) from error
+
+    return made
+
+
+def known_signers(settings: Settings) -> Signers | None:
+    """Whose keys count; None where nobody can say."""
+    try:
+        return signers.committed(settings.root, settings.allowed_signers, settings.protected_branch)
+    except Refused:
+        return None
+
+
+def verified(settings: Settings, records: Iterable[store.Record]) -> Iterator[Verified]:
+    """Each of these records beside its seal, in their order."""
+    known = known_signers(settings)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        yield from pool.map(lambda record: _verified(record, known), records)
+
+
+def _verified(record: store.Record, known: Signers | None) -> Verified:
+    flaws = tuple(seal.verify(record.folder))
+    signature = seal.signature(record.folder)
+    if signature is None or (flaws and not signature.text):
+        return Verified(record.id, flaws)
+    if not signature.text:
+        return Verified(record.id, flaws, unsigned=signature.unsigned or "nobody was asked to sign it")
+    try:
+        return Verified(record.id, flaws, _whose(signature, known))
+    except (sign.BadSignature, sign.Unsigned, ValueError, OverflowError) as error:
+        return Verified(record.id, (*flaws, seal.Flaw(store.SIGNATURE, str(error))))
+
+
+def _whose(signature: seal.Signature, known: Signers | None) -> str:
+    """Raises BadSignature where it proves nothing."""
+    if known is None:
+        key = sign.fingerprint(sign.SEAL, signature.data, signature.text)
+        return f"{key}, whosoever that is: there is no allowed_signers here"
+    at = datetime.fromisoformat(signature.sealed)
+    found = sign.signer(known.text, sign.SEAL, signature.data, signature.text, at)
+    return f"{found.principal} ({found.key})"
+
+
+def signed_here(settings: Settings, namespace: str, data: bytes, now: datetime, *, ask: bool) -> tuple[str, Person]:
+    """The signature of who sits here, and whose it is by what is committed. Raises Refused."""
+    if settings.signing_key is None:
+        raise Refused("There is no key to sign with.", "Name it in opsbook.toml (signing_key), or OPSBOOK_SIGNING_KEY.")
+    known = signers.committed(settings.root, settings.allowed_signers, settings.protected_branch)
+    try:
+        signature = sign.sign(settings.signing_key, namespace, data, ask=ask)
+        found = sign.signer(known.text, namespace, data, signature, now)
+    except (sign.Unsigned, sign.BadSignature) as error:
+        raise Refused(f"You cannot sign that: {error}.", "opsbook doctor says what is missing.") from error
+    return signature, Person(operator(), found.principal, found.key)

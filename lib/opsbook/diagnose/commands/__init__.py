@@ -1,0 +1,1 @@
+"""One command a file: `configure` takes a parser, `execute` returns the exit code."""

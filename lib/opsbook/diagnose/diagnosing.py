@@ -1,0 +1,98 @@
+"""Walk a decision tree: answer what a look can answer, and ask the rest. Nothing is changed, nothing is recorded."""
+
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from opsbook.core.model.environment import Environment
+from opsbook.core.model.text import nearest
+from opsbook.core.planning import environment
+from opsbook.diagnose import trees
+from opsbook.diagnose.tree import Check, Node, Tree
+from opsbook.errors import InputError
+from opsbook.settings import Settings
+
+Ask = Callable[[Node], str]
+"""Gets a question, and gives one of its answers."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A question with its answer; `seen` says what a check saw, and is empty where a person answered."""
+
+    question: str
+    answer: str
+    seen: str = ""
+
+
+def load(settings: Settings, name: str, place: str) -> tuple[Tree, Environment]:
+    """The tree and the environment. Raises InputError."""
+    return trees.load(settings, name), environment.load(settings, place)
+
+
+def walk(tree: Tree, place: Environment, ask: Ask) -> Iterator[Answered | Node]:
+    """Each question with its answer, and at the end what to do."""
+    node = tree.root
+    while node.answers:
+        if node.check:
+            good, seen = look(node.check, place)
+            answer = "yes" if good else "no"
+        else:
+            answer, seen = ask(node), ""
+        yield Answered(node.plain, answer, seen)
+        node = dict(node.answers)[answer]
+    yield node
+
+
+def look(check: Check, place: Environment) -> tuple[bool, str]:
+    """Whether it is so, and what was seen. Raises InputError for a service that the environment does not know."""
+    started = time.monotonic()
+    seen, good = (_port if check.what == "port" else _get)(check, place)
+    took = time.monotonic() - started
+    return good and took <= check.within, f"{seen} in {took * 1000:.0f} ms"
+
+
+def _get(check: Check, place: Environment) -> tuple[str, bool]:
+    service, _, path = check.where.partition("/")
+    known = {**place.policy.urls, **{k: v for k, v in place.policy.settings.items() if _is_url(v)}}
+    if service not in known:
+        raise InputError(
+            f"{place.name} does not say where {service} answers. {nearest(service, known)}",
+            "Name it under urls: in environment.yml.",
+        )
+    url = f"{str(known[service]).rstrip('/')}/{path}"
+    if not _is_url(url):
+        raise InputError(f"{url} is no address of a web service.", "Correct environment.yml.")
+    # No proxy: what is looked at is what an operator's machine sees itself.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Stay)
+    try:
+        with opener.open(url, timeout=check.within) as response:
+            status = int(response.status)
+    except urllib.error.HTTPError as error:
+        status = error.code
+    except (OSError, ValueError) as error:
+        return f"GET {url}: {getattr(error, 'reason', error)}", False
+    return f"GET {url}: {status}", status == check.status if check.status else status < 400
+
+
+class _Stay(urllib.request.HTTPRedirectHandler):
+    """What sends us elsewhere has answered: its status is what is asked for, and another host is none of ours."""
+
+    def redirect_request(self, *_: object, **__: object) -> None:
+        return None
+
+
+def _is_url(value: object) -> bool:
+    return isinstance(value, str) and value.startswith(("http://", "https://"))
+
+
+def _port(check: Check, _: Environment) -> tuple[str, bool]:
+    host, port = check.where.split(":")
+    try:
+        with socket.create_connection((host, int(port)), timeout=check.within):
+            return f"{check.where} takes connections", True
+    except (OSError, OverflowError) as error:
+        return f"{check.where}: {error}", False

@@ -1,0 +1,1 @@
+"""`opsbook doctor`: what would keep opsbook, or one run, from working."""

@@ -1,0 +1,84 @@
+"""Before the shift: what would keep opsbook, or one run of one runbook, from working.
+
+A check is a small function that yields findings. Each runs by itself: one that fails says so and hides no other.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from opsbook.core.planning.drafts import Request
+from opsbook.doctor import (
+    ansible_content,
+    signing,
+)
+from opsbook.doctor import (
+    machine as doctor_machine,
+)
+from opsbook.doctor import (
+    project as doctor_project,
+)
+from opsbook.doctor import (
+    prompts as doctor_prompts,
+)
+from opsbook.doctor import (
+    runbook as doctor_runbook,
+)
+from opsbook.doctor.finding import Finding, refused, wrong
+from opsbook.errors import InputError, OpsbookError
+from opsbook.settings import Settings
+
+
+@dataclass(frozen=True)
+class Check:
+    """A check by the words that say what it is about. One that may take seconds says so first."""
+
+    name: str
+    look: Callable[[], Iterable[Finding]] = field(repr=False)
+    slow: bool = False
+
+    def findings(self) -> Iterator[Finding]:
+        """What the check finds; its own failure is a finding too."""
+        try:
+            yield from self.look()
+        except InputError as error:
+            yield from refused(error)
+        except OpsbookError as error:
+            yield wrong(error.message, error.hint or "Correct it and try again.")
+        except Exception as error:
+            yield wrong(f"this check could not be made: {type(error).__name__}: {error}", "Report this with the line.")
+
+
+def project_checks(settings: Settings) -> list[Check]:
+    """What holds for every run on this machine, in this project."""
+    machine, project = doctor_machine, doctor_project
+    return [
+        Check("versions", machine.versions),
+        Check("tools", machine.tools),
+        Check("private folder", machine.private),
+        Check("records and state", lambda: machine.folders(settings)),
+        Check("disk", lambda: machine.disk(settings)),
+        Check("clock", lambda: machine.clock(settings)),
+        Check("environments", lambda: project.environments(settings)),
+        Check("documents", lambda: project.documents(settings)),
+        Check("secret files", lambda: project.secret_files(settings)),
+        Check("signing", lambda: signing.signing(settings)),
+        Check("locks", lambda: project.locks(settings)),
+        Check("quarantine", lambda: project.quarantine(settings)),
+    ]
+
+
+def runbook_checks(settings: Settings, request: Request) -> list[Check]:
+    """What holds for this runbook in this environment. Raises InputError if there is no such runbook or environment."""
+    subject = doctor_runbook.subject(settings, request)
+    runbook, ansible, prompts = doctor_runbook, ansible_content, doctor_prompts
+    return [
+        Check("runbook and environment", lambda: runbook.loads(subject)),
+        Check("parameters", lambda: runbook.parameters(subject)),
+        Check("secrets", lambda: runbook.secret_references(subject), slow=True),
+        Check("questions", lambda: runbook.questions(subject)),
+        Check("playbooks", lambda: ansible.playbooks(subject), slow=True),
+        Check("prompts", lambda: prompts.prompts(subject)),
+        Check("hosts", lambda: ansible.hosts(subject), slow=True),
+        Check("services", lambda: runbook.urls(subject), slow=True),
+        Check("locks", lambda: runbook.locks(subject)),
+    ]

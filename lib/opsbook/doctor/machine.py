@@ -1,0 +1,159 @@
+"""Checks of the machine: versions, tools, folders, disk, clock."""
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from importlib import metadata
+from pathlib import Path
+
+from opsbook.core.engine.process import spare
+from opsbook.core.planning.context import ansible_bin
+from opsbook.core.record import store
+from opsbook.doctor.finding import Finding, fine, warning, wrong
+from opsbook.scaffold.origin import requirement
+from opsbook.settings import Settings
+
+_LITTLE, _TOO_LITTLE = 1024**3, 100 * 1024**2
+"""Bytes of free disk below which a run may not end well, and below which none should start."""
+
+_REMOTE = ("nfs", "cifs", "smb", "9p", "fuse.", "afs", "ceph", "gluster", "lustre")
+"""Beginnings of the types of file systems whose locks and renames other machines share, or do not."""
+
+_SKEW = timedelta(minutes=2)
+_STAMP = "%Y%m%dT%H%M%SZ"
+
+
+def versions() -> Iterator[Finding]:
+    """Python and every library against what opsbook was packaged for."""
+    from packaging.requirements import Requirement
+    from packaging.specifiers import SpecifierSet
+
+    python = ".".join(map(str, sys.version_info[:3]))
+    asked = metadata.metadata("opsbook")["Requires-Python"] or ""
+    if python not in SpecifierSet(asked):
+        yield wrong(f"Python {python}: opsbook needs {asked}", "Make the virtual environment anew with another Python.")
+    wanted = [Requirement(text) for text in metadata.requires("opsbook") or ()]
+    needed = [one for one in wanted if one.marker is None or one.marker.evaluate({"extra": ""})]
+    bad = {one.name: found for one in needed if (found := _installed(one.name)) not in one.specifier}
+    for one in needed:
+        if one.name in bad:
+            text = f"{one.name} {bad[one.name] or 'is missing'}: opsbook needs {one.specifier}"
+            yield wrong(text, f"Install again: make install in a clone of opsbook, or pip install '{requirement()}'.")
+    if not bad:
+        yield fine(f"Python {python}, ansible-core {metadata.version('ansible-core')}")
+
+
+def _installed(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def tools() -> Iterator[Finding]:
+    """Programs that opsbook calls."""
+    for name in ("ansible-playbook", "ansible"):
+        path = ansible_bin() / name
+        if not os.access(path, os.X_OK):
+            yield wrong(f"{name} is not beside this Python, nor on the PATH", "Install ansible-core again.")
+    for name, what in (("git", "which changes are committed"), ("ssh-keygen", "signatures")):
+        if shutil.which(name) is None:
+            yield warning(f"there is no {name}: {what} cannot be looked at", f"Install {name}.")
+    yield fine(f"programs in {ansible_bin()}")
+
+
+def private() -> Iterator[Finding]:
+    """The folder for sockets and for what Ansible is handed: it should be in memory."""
+    folder = spare.private_folder()
+    folder.rmdir()
+    kind = _file_system(folder.parent)
+    if kind in ("tmpfs", "ramfs", ""):
+        yield fine(f"private folders are made in {folder.parent}")
+    else:
+        hint = "Make /dev/shm usable, or set XDG_RUNTIME_DIR: what Ansible is handed would lie on a disk for a while."
+        yield warning(f"private folders are made in {folder.parent}, which is on {kind}", hint)
+
+
+def _file_system(path: Path) -> str:
+    """The type of the file system that holds the path; empty if the system does not say."""
+    try:
+        mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError):
+        return ""
+    holding = [(mount, kind) for mount, kind in mounts if path.is_relative_to(mount.replace("\\040", " "))]
+    return max(holding, key=lambda pair: len(pair[0]), default=("", ""))[1]
+
+
+def folders(settings: Settings) -> Iterator[Finding]:
+    """Records and state: writable, by nobody else, on a file system whose locks hold."""
+    for name, folder in (("records", settings.records), ("state", settings.state)):
+        present = _present(folder)
+        found = [*_writable(name, present), *_local(name, present), *_guarded(name, folder)]
+        yield from found or [fine(f"{name} in {folder}")]
+
+
+def _present(folder: Path) -> Path:
+    return next(path for path in (folder, *folder.parents) if path.exists())
+
+
+def _writable(name: str, folder: Path) -> Iterator[Finding]:
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        text = f"{name}: nothing can be written in {folder}: {error.strerror}"
+        yield wrong(text, f"Correct the rights of that folder, or {name} in opsbook.toml.")
+
+
+def _local(name: str, folder: Path) -> Iterator[Finding]:
+    kind = _file_system(folder)
+    if kind.startswith(_REMOTE):
+        text = f"{name}: {folder} is on {kind}, where a lock may not hold on every machine"
+        yield warning(text, f"Name a folder on a disk of this machine: {name} in opsbook.toml.")
+
+
+def _guarded(name: str, folder: Path) -> Iterator[Finding]:
+    """Everybody may read a record, which holds no secret; but one in quarantine, and write to none."""
+    if _mode(folder) & 0o002:
+        yield wrong(f"{name}: everybody may write in {folder}", f"chmod o-w {folder}")
+    quarantine = folder / store.QUARANTINE
+    if name == "records" and _mode(quarantine) & 0o077:
+        yield wrong(f"{name}: others can read what is in quarantine", f"chmod 700 {quarantine}")
+
+
+def _mode(path: Path) -> int:
+    try:
+        return path.stat().st_mode
+    except OSError:
+        return 0
+
+
+def disk(settings: Settings) -> Iterator[Finding]:
+    """Room for the next records."""
+    folder = _present(settings.records)
+    free = shutil.disk_usage(folder).free
+    text = f"{free / 1024**3:.1f} GiB free in {folder}"
+    if free < _TOO_LITTLE:
+        yield wrong(text, "Make room: a run that cannot write its journal stops half-way.")
+    elif free < _LITTLE:
+        yield warning(text, "Make room, or let opsbook records prune remove old records.")
+    else:
+        yield fine(text)
+
+
+def clock(settings: Settings) -> Iterator[Finding]:
+    """The newest run did not start in the future."""
+    now = datetime.now(UTC)
+    newest = next(store.newest(settings.records), None)
+    try:
+        started = datetime.strptime(newest.name.partition("-")[0], _STAMP).replace(tzinfo=UTC) if newest else now
+    except ValueError:
+        started = now
+    if started > now + _SKEW:
+        text = f"the clock says {now:%Y-%m-%d %H:%M} UTC, but the newest run started {started:%Y-%m-%d %H:%M}"
+        yield warning(text, "Set the clock: timedatectl shows whether it is kept right.")
+    else:
+        yield fine(f"clock: {now:%Y-%m-%d %H:%M} UTC")

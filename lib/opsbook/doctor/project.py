@@ -1,0 +1,110 @@
+"""Checks of the project: environments, documents, files of secrets, locks, quarantine."""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from opsbook.core.catalog import catalog
+from opsbook.core.locks import lock
+from opsbook.core.planning import environment as policies
+from opsbook.core.record import store
+from opsbook.doctor.finding import Finding, fine, refused, warning, wrong
+from opsbook.errors import InputError
+from opsbook.lint import checks
+from opsbook.settings import Settings
+
+
+def environments(settings: Settings) -> Iterator[Finding]:
+    """Every environment loads."""
+    names = policies.names(settings)
+    if not names:
+        yield warning("there is no environment", "One is a folder playbooks/inventories/NAME with a hosts.yml.")
+    good = []
+    for name in names:
+        try:
+            good.append(policies.load(settings, name).name)
+        except InputError as error:
+            yield from refused(error)
+    if good:
+        yield fine(f"{_count(len(good), 'environment')}: {', '.join(good)}")
+
+
+def documents(settings: Settings) -> Iterator[Finding]:
+    """Every document lints without errors."""
+    problems = checks.check(settings, [])
+    errors = sum(not problem.warning for problem in problems)
+    pages = _count(len(catalog.paths(settings)), "document")
+    if errors:
+        yield wrong(f"{pages}, {_count(errors, 'error')}", "opsbook check shows every one with its line.")
+    else:
+        yield fine(f"{pages}, no errors, {_count(len(problems), 'warning')}")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def secret_files(settings: Settings) -> Iterator[Finding]:
+    """Files that hold secrets: there, and for nobody else to read."""
+    files: dict[Path, str] = {}
+    if settings.vault_password_file is not None:
+        files[settings.vault_password_file] = "vault_password_file"
+    for name in policies.names(settings):
+        try:
+            files |= referenced(settings, policies.load(settings, name).policy.secrets, name)
+        except InputError:
+            # The check of the environments says why.
+            continue
+    found = [finding for path, what in files.items() for finding in guarded_file(path, what)]
+    yield from found or [fine(f"files of secrets: {len(files)}")]
+
+
+def referenced(settings: Settings, references: Mapping[str, str], where: str) -> dict[Path, str]:
+    """The files that `file:` references name, with the words for each."""
+    files = {}
+    for name, reference in references.items():
+        scheme, _, rest = reference.partition(":")
+        if scheme == "file":
+            files[settings.root / Path(rest).expanduser()] = f"secret {name} of {where}"
+    return files
+
+
+def guarded_file(path: Path, what: str) -> Iterator[Finding]:
+    """Readable by this user, and by nobody else."""
+    if not path.is_file() or not os.access(path, os.R_OK):
+        yield wrong(f"{what}: {path} cannot be read", "Put the file there, or correct its path or its rights.")
+    elif path.stat().st_mode & 0o077:
+        yield warning(f"{what}: others can read or change {path}", f"chmod 600 {path}")
+
+
+def locks(settings: Settings) -> Iterator[Finding]:
+    """Locks of runs that will never give them back."""
+    held = lock.holders(settings.state)
+    kept = [finding for one in held for finding in _kept(settings, one)]
+    yield from kept or [fine(f"{_count(len(held), 'lock')} held, each by a run that goes on" if held else "no locks")]
+
+
+def _kept(settings: Settings, held: lock.Lock) -> Iterator[Finding]:
+    record = store.exact(settings.records, held.run)
+    if record is not None and record.state == "running":
+        return
+    if record is None:
+        why, look = f"{held.run}, which has no record here", "Look at the target"
+    else:
+        ended = "was lost" if record.state == "lost" else f"ended as {record.glance()['outcome']}"
+        why, look = f"{held.run}, which {ended}", f"opsbook records show {held.run}"
+    hint = f"{look}; once it is right: opsbook unlock {held.target} --reason WHY."
+    yield warning(f"{held.target} is locked by {why}", hint)
+
+
+def quarantine(settings: Settings) -> Iterator[Finding]:
+    """Records in which a secret was found."""
+    folder = settings.records / store.QUARANTINE
+    runs = sorted(os.listdir(folder)) if folder.is_dir() else []  # noqa: PTH208  (names are all it needs)
+    if runs:
+        shown = ", ".join(runs[:3]) + (", …" if len(runs) > 3 else "")
+        text = f"{_count(len(runs), 'record')} in quarantine, because a secret was found: {shown}"
+        hint = "Change those secrets; then opsbook records restore RUN --reason WHY brings a record back."
+        yield warning(text, hint)
+    else:
+        yield fine("no record in quarantine")

@@ -1,0 +1,1 @@
+"""Environments: what there is, and the ports of each on this machine."""

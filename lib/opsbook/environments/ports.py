@@ -1,0 +1,123 @@
+"""Which ports an environment has on this machine, and another block for this clone."""
+
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from opsbook.core.model.environment import BLOCK, Policy, checked_block
+from opsbook.core.planning import environment as environments
+from opsbook.core.planning import ports
+from opsbook.core.planning.context import clone_id
+from opsbook.environments.listeners import of_environment
+from opsbook.errors import InputError
+from opsbook.settings import Settings
+
+_HIGHEST = 32700
+"""The last block that is looked for: from 32768 on, Linux takes ports for outgoing connections."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """The ports of an environment here. `written` is what environment.yml says, `clone` tells this copy of the
+    project from others on the machine."""
+
+    environment: str
+    clone: str
+    first: int
+    written: int
+    urls: dict[str, str]
+
+    @property
+    def last(self) -> int:
+        return self.first + BLOCK - 1
+
+
+def block(settings: Settings, name: str) -> Block:
+    """The block of an environment. Raises InputError if it has none."""
+    written = _written(settings, name)
+    policy = environments.load(settings, name).policy
+    return Block(name, clone_id(settings.root), policy.ports or written, written, dict(policy.urls))
+
+
+def give(settings: Settings, name: str, first: int) -> Block:
+    """Give this clone another block. Raises InputError for a number that is none, and where that may not be."""
+    _check_movable(settings, name)
+    try:
+        checked_block(first)
+    except ValueError as error:
+        raise InputError(f"{first} cannot be taken: {error}.", f"opsbook env ports {name} --free finds one.") from error
+    if other := next((each for each, taken in _others(settings, name) if taken == first), None):
+        raise InputError(f"{other} has the ports from {first} on.", f"opsbook env ports {name} --free finds others.")
+    ports.keep(settings, name, first)
+    return block(settings, name)
+
+
+def free(settings: Settings, name: str) -> Block:
+    """Stay where nobody else listens; otherwise take the first block that is free. Raises InputError."""
+    _check_movable(settings, name)
+    present = block(settings, name)
+    others = [first for _, first in _others(settings, name)]
+    if _usable(settings, name, present.first) and present.first not in others:
+        return present
+    found = next((first for first in _candidates(present.written) if first not in others and _unused(first)), None)
+    if found is None:
+        raise InputError(f"No block of {BLOCK} ports is free.", "End something that listens, or name a block.")
+    return give(settings, name, found)
+
+
+def reset(settings: Settings, name: str) -> Block:
+    """Go back to what environment.yml says. Raises InputError if it has no ports."""
+    _check_movable(settings, name)
+    ports.forget(settings, name)
+    return block(settings, name)
+
+
+def _written(settings: Settings, name: str) -> int:
+    written = environments.load_as_written(settings, name).ports
+    if written is None:
+        hint = f"Write `ports: 18100` into playbooks/inventories/{name}/environment.yml."
+        raise InputError(f"{name} has no ports of its own.", hint)
+    return written
+
+
+def _check_movable(settings: Settings, name: str) -> None:
+    _written(settings, name)
+    if not environments.load_as_written(settings, name).sandbox:
+        raise InputError(f"{name} is no sandbox: its ports are what environment.yml says.", "Change them there.")
+
+
+def _others(settings: Settings, name: str) -> Iterable[tuple[str, int]]:
+    """Blocks of the other environments here. One that is broken has none."""
+    for other in environments.names(settings):
+        try:
+            policy: Policy = environments.load(settings, other).policy
+        except InputError:
+            continue
+        if other != name and policy.ports is not None:
+            yield other, policy.ports
+
+
+def _candidates(written: int) -> Iterable[int]:
+    yield from range(written, _HIGHEST + 1, BLOCK)
+    yield from range(checked_block(10000), min(written, _HIGHEST), BLOCK)
+
+
+def _usable(settings: Settings, name: str, first: int) -> bool:
+    """Whether everything that listens there belongs to this environment."""
+    taken = [port for port in range(first, first + BLOCK) if _listens(port)]
+    return not taken or of_environment(settings.root, name, taken)
+
+
+def _unused(first: int) -> bool:
+    return not any(map(_listens, range(first, first + BLOCK)))
+
+
+def _listens(port: int) -> bool:
+    """Whether somebody has the port at any address of this machine."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("", port))
+        except OSError:
+            return True
+    return False

@@ -1,0 +1,1 @@
+"""Doors of other programs: papermill, MkDocs, pytest."""

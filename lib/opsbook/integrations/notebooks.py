@@ -1,0 +1,95 @@
+"""Run a notebook that another tool hands over, with the rules of a session and the record of a run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from opsbook.core.model.effect import Mode
+from opsbook.core.model.person import Person
+from opsbook.core.model.redact import Redactor
+from opsbook.core.model.runbook import Runbook
+from opsbook.core.planning import bind
+from opsbook.core.planning.context import vault
+from opsbook.core.planning.drafts import Draft, environment, plan
+from opsbook.core.record import journal, notebook
+from opsbook.core.source import ipynb
+from opsbook.core.source import notebook as source
+from opsbook.errors import InputError
+from opsbook.operate.running import Finished, Manner, OnStart, recorded
+from opsbook.settings import Settings
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A notebook as a runbook, and whether its parameters are declared so that values can be checked."""
+
+    runbook: Runbook
+    declared: bool
+
+
+def run_notebook(
+    settings: Settings,
+    book: Any,
+    name: str,
+    given: Mapping[str, Any],
+    environment_name: str | None,
+    labels: Mapping[str, str],
+    person: Person,
+    on_start: OnStart,
+) -> Finished:
+    """Run the cells of `book` (an nbformat node), which afterwards has their outputs and honest statuses.
+
+    `given` are parameter values as papermill read them. Changes are allowed in a sandbox only, and secrets
+    never: whoever called keeps everything in clear. Raises InputError if nothing was run.
+    """
+    read = _read(book, name)
+    chosen = environment(settings, environment_name)
+    # Whatever is secret there stays out of this run: only what the inventory holds in a vault is still hidden.
+    open_policy = chosen.policy.model_copy(update={"secrets": {}})
+    bound = bind.bind(read.runbook.parameters, _typed(given), chosen) if read.declared else bind.Bound()
+    drafted = Draft(read.runbook, replace(chosen, policy=open_policy), bound)
+    planned = plan(settings, drafted)
+    held = vault(settings, drafted.environment, {}, {}, Redactor())
+    finished = recorded(settings, drafted, planned, Manner(Mode.NOTEBOOK, labels=labels), person, held, on_start)
+    _fill(book, read, finished.folder)
+    return finished
+
+
+def _read(book: Any, name: str) -> _Read:
+    """Raises InputError for a notebook that is no page of opsbook's, and for one that takes a secret."""
+    without = type(book)({**book, "cells": [cell for cell in book.cells if not ipynb.injected(cell)]})
+    runbook, problems = source.parse(ipynb.text(without), f"{name}.md", magics=True)
+    declared = runbook.parameters_cell is not None
+    if not declared:
+        runbook, problems = source.parse(ipynb.text(book), f"{name}.md", magics=True)
+    if problems:
+        raise InputError([str(problem) for problem in problems], "Nothing ran.")
+    secrets = [parameter.name for parameter in runbook.parameters if parameter.secret]
+    if secrets:
+        raise InputError(
+            f"{name} takes a secret ({', '.join(secrets)}), and papermill keeps parameters in clear.",
+            "Run it with opsbook run.",
+        )
+    return _Read(_without_manual(runbook) if runbook.bare else runbook, declared)
+
+
+def _without_manual(runbook: Runbook) -> Runbook:
+    """A notebook that was not written for opsbook has text between its cells, not steps for a person."""
+    sections = (
+        replace(section, steps=tuple(step for step in section.steps if step.cells)) for section in runbook.sections
+    )
+    return replace(runbook, sections=tuple(sections))
+
+
+def _typed(given: Mapping[str, Any]) -> dict[str, str | list[str]]:
+    """Values as somebody would have typed them."""
+    return {name: [str(v) for v in value] if isinstance(value, list) else str(value) for name, value in given.items()}
+
+
+def _fill(book: Any, read: _Read, folder: Path) -> None:
+    events = journal.read(folder / journal.NAME)
+    ids = iter(read.runbook.order)
+    code = [cell for cell in book.cells if cell.cell_type == "code"]
+    names = [notebook.INJECTED if read.declared and ipynb.injected(cell) else next(ids, "") for cell in code]
+    notebook.fill(dict(zip(names, code, strict=True)), events)

@@ -1,0 +1,96 @@
+"""`papermill --engine opsbook in.ipynb out.ipynb -p …`: papermill's command, opsbook's run.
+
+Papermill reads, injects and writes. What runs goes through the gate, with the rules of a session (changes only
+in an environment marked sandbox: true, no secrets), leaves a record, and is marked with what really happened
+to each cell. OPSBOOK_ENVIRONMENT names the environment; without it, the first sandbox is taken. OPSBOOK_LABELS
+gives the run its labels: ticket=OPS-1.
+"""
+
+import asyncio
+import contextlib
+import os
+import shlex
+import threading
+from pathlib import Path
+from typing import Any
+
+from papermill.engines import Engine
+from papermill.exceptions import PapermillException
+from papermill.iorw import write_ipynb
+from papermill.log import logger
+
+from opsbook import settings
+from opsbook.core.model.event import Event, Exit
+from opsbook.core.model.person import Answer, Question
+from opsbook.core.model.plan import Plan
+from opsbook.core.model.runbook import Runbook
+from opsbook.core.model.text import one_line, slug
+from opsbook.core.planning.bind import pairs
+from opsbook.errors import OpsbookError
+from opsbook.integrations import notebooks
+
+
+class OpsbookEngine(Engine):  # type: ignore[misc]
+    """Papermill's engine named opsbook."""
+
+    @classmethod
+    def execute_notebook(
+        cls, nb: Any, kernel_name: str, output_path: str | None = None, input_path: str | None = None, **_: Any
+    ) -> Any:
+        """Run the notebook; returns it with outputs. Raises PapermillException if it did not succeed."""
+        _check_place()
+        try:
+            project = settings.load(Path.cwd())
+            name = slug(Path(str(input_path or "notebook")).stem)
+            given = nb.metadata.get("papermill", {}).get("parameters", {})
+            chosen = os.environ.get("OPSBOOK_ENVIRONMENT")
+            finished = notebooks.run_notebook(project, nb, name, given, chosen, _labels(), _Nobody(), _logged)
+        except OpsbookError as error:
+            raise PapermillException(f"{error.message} {error.hint}".strip()) from error
+        nb.metadata.setdefault("papermill", {}).update(
+            outcome=str(finished.ending.outcome),
+            record=finished.run,
+            exception=finished.ending.exit_code is not Exit.SUCCEEDED,
+            duration=finished.ending.seconds,
+        )
+        if finished.ending.exit_code is not Exit.SUCCEEDED:
+            write_ipynb(nb, output_path)
+            raise PapermillException(f"{finished.ending.outcome}: {finished.ending.reason} (record {finished.run})")
+        return nb
+
+
+def _labels() -> dict[str, str]:
+    """What OPSBOOK_LABELS says, as a shell splits words: ticket=OPS-1 team=platform."""
+    return {name: given[-1] for name, given in pairs(shlex.split(os.environ.get("OPSBOOK_LABELS", ""))).items()}
+
+
+def _check_place() -> None:
+    """A run takes signals and a loop of its own. Raises PapermillException where it cannot have them."""
+    with contextlib.suppress(RuntimeError):
+        asyncio.get_running_loop()
+        raise PapermillException(
+            "the engine opsbook cannot run inside an event loop (as in a cell of Jupyter); use papermill's command"
+        )
+    if threading.current_thread() is not threading.main_thread():
+        raise PapermillException("the engine opsbook runs in the main thread only; start a process for each notebook")
+
+
+class _Nobody:
+    """Papermill has no person."""
+
+    present = False
+
+    async def ask(self, question: Question) -> Answer:
+        raise AssertionError(question)
+
+
+def _logged(run: str, plan: Plan, runbook: Runbook) -> Any:
+    logger.info(f"opsbook run {run} in {plan.environment}")
+
+    def listen(event: Event) -> None:
+        if event.type == "step-started":
+            logger.info(f"{event.data['section']} / {event.data['title']}")
+        elif event.type == "step-finished" and event.data.get("why"):
+            logger.warning(one_line(event.data["why"], 400))
+
+    return listen

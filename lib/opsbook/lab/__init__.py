@@ -1,0 +1,1 @@
+"""A page in JupyterLab, with a gate of its own."""

@@ -1,0 +1,94 @@
+"""Open a page in JupyterLab, to practise: a private copy, in which cells look, and change only a sandbox.
+
+Nothing written there reaches the page, and a lab leaves no record. Ctrl-C ends it and removes the copy.
+"""
+
+import argparse
+import os
+import signal
+import sys
+import time
+import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from opsbook.console import common, inputs
+from opsbook.console.text import json_text, plain, say
+from opsbook.lab.opening import Lab, Lesson, lesson, opened_lab
+
+_LOOK = 0.1
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("runbook", help="a name from opsbook list")
+    parser.add_argument("-e", "--environment", metavar="ENV", help="default: the only sandbox, or the first by order")
+    inputs.configure_values(parser)
+    what = "walk through a run, or the file of a recording; reaches nothing"
+    parser.add_argument("--replay", default="", metavar="RUN", help=what)
+    parser.add_argument("--port", type=common.port, default=0, help="on this port of the machine, not any free one")
+    parser.add_argument("--no-browser", action="store_true", help="only print the address")
+    parser.add_argument("--json", action="store_true", help="print the address and more as one line; open no browser")
+
+
+def execute(options: argparse.Namespace) -> int:
+    found = lesson(common.project(options), inputs.request(options), options.replay)
+    if options.port:
+        common.check_free(options.port)
+    with _told_to_end() as ends, opened_lab(found, options.port) as lab:
+        for _ in lab.start():
+            if ends:
+                return 0
+        _tell(found, lab, as_json=options.json)
+        if not (options.no_browser or options.json):
+            _browse(lab)
+        while lab.alive and not ends:
+            time.sleep(_LOOK)
+    say("The lab has ended, and its copy is removed.", to=sys.stderr)
+    return 0
+
+
+@contextmanager
+def _told_to_end() -> Iterator[list[int]]:
+    """Signals that ask for the end, as they come. However often they come, everything is put away."""
+    came: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(number, lambda received, _: came.append(received)) for number in numbers]
+    try:
+        yield came
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _tell(found: Lesson, lab: Lab, *, as_json: bool) -> None:
+    if as_json:
+        told = {
+            "address": lab.address,
+            "token": lab.token,
+            "page": found.page,
+            "environment": found.environment,
+            "sandbox": found.sandbox,
+            "missing": [parameter.name for parameter in found.missing],
+        }
+        say(json_text(told))
+        return
+    rule = "is a sandbox: changes are made there" if found.sandbox else "is no sandbox: changes are refused"
+    if found.replay:
+        rule = f"is not reached: every effect is answered from {found.replay}, which ended {found.outcome}"
+    say(f"A copy of {found.page}, in JupyterLab. {found.environment} {rule}.")
+    for parameter in found.missing:
+        about = f" ({plain(parameter.description)})" if parameter.description else ""
+        say(f"  {parameter.name} has no value yet{about}: write it in the cell # Parameters, or give -p.")
+    say(f"  {lab.address}")
+    say("Saving reaches only the copy. Ctrl-C ends the lab and removes it.")
+
+
+def _browse(lab: Lab) -> None:
+    """Open a browser, where there is a screen. The address with its token stands in no process's arguments."""
+    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        return
+    page = lab.private / "open.html"
+    page.touch(mode=0o600)
+    page.write_text(f'<meta http-equiv="refresh" content="0; url={lab.address}">', encoding="utf-8")
+    if not webbrowser.open(page.as_uri()):
+        say("No browser could be opened; open that address yourself.", to=sys.stderr)

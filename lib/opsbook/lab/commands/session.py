@@ -1,0 +1,27 @@
+"""Serve the gate of a notebook that was opened outside a run. Started by the notebook's kernel itself."""
+
+import argparse
+
+from opsbook.console import common
+from opsbook.core.planning import bind
+from opsbook.lab import sessions
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--socket", type=int, required=True, help="descriptor of a connected socket")
+    parser.add_argument(
+        "--secret", action="append", default=[], metavar="NAME=REFERENCE", help="where a secret parameter is fetched"
+    )
+    parser.add_argument("--replay", help="a run, or the file of a recording, that answers every effect")
+    parser.add_argument("--asks", action="store_true", help="with --replay: questions are put once more")
+    parser.add_argument("--environment", help="default: the only sandbox, or the first by order")
+
+
+def execute(options: argparse.Namespace) -> int:
+    secrets = {name: given[-1] for name, given in bind.pairs(options.secret).items()}
+    settings = common.project(options)
+    if options.replay:
+        sessions.replay_session(settings, options.socket, options.replay, asks=options.asks)
+    else:
+        sessions.session(settings, options.socket, options.environment, secrets)
+    return 0

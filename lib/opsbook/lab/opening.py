@@ -1,0 +1,125 @@
+"""Open a page in JupyterLab for a trainee: a private copy, the rules of a session, and nothing left afterwards."""
+
+import contextlib
+import importlib.util
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from opsbook.core.model.parameter import Parameter
+from opsbook.core.planning import bind
+from opsbook.core.planning.drafts import Draft, Request, draft, environment
+from opsbook.errors import InputError
+from opsbook.lab import jupyter, page
+from opsbook.replay import recordings, replaying
+from opsbook.scaffold.origin import requirement
+from opsbook.settings import Settings
+
+Lab = jupyter.Lab
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What is to be opened. `missing` parameters are for the trainee to write. `replay` names the run, or the file of a
+    recording, that answers every effect, and `outcome` how that ended.
+    """
+
+    settings: Settings
+    drafted: Draft
+    replay: str = ""
+    outcome: str = ""
+
+    @property
+    def missing(self) -> tuple[Parameter, ...]:
+        return self.drafted.bound.missing
+
+    @property
+    def page(self) -> str:
+        """The source's path below the project."""
+        return self.drafted.runbook.path.as_posix()
+
+    @property
+    def environment(self) -> str:
+        return self.drafted.environment.name
+
+    @property
+    def sandbox(self) -> bool:
+        return self.drafted.environment.policy.sandbox
+
+
+def lesson(settings: Settings, wanted: Request, replay: str = "") -> Lesson:
+    """The page with what was given for it; without an environment, the first sandbox.
+
+    With `replay`, the page, the environment and the values of that. Raises InputError with everything that is wrong.
+    A value that is missing is not.
+    """
+    if importlib.util.find_spec("jupyterlab") is None:
+        hint = f"Install it: pip install '{requirement('training')}', or make install in a clone of opsbook."
+        raise InputError("A lab needs JupyterLab.", hint)
+    if replay:
+        return _replayed(settings, wanted, replay)
+    name = wanted.environment or environment(settings, None).name
+    drafted = draft(settings, Request(wanted.runbook, name, wanted.given))
+    if drafted.bound.problems:
+        hint = f"opsbook show {drafted.runbook.name} lists its parameters. Nothing was started."
+        raise InputError(drafted.bound.problems, hint)
+    return Lesson(settings, drafted)
+
+
+def _replayed(settings: Settings, wanted: Request, replay: str) -> Lesson:
+    if wanted.environment or wanted.given:
+        raise InputError("A replay has its environment and its values.", "Leave out -e and -p.")
+    found = recordings.load(settings, replay)
+    plan = found.recording.plan
+    if plan.runbook != wanted.runbook:
+        raise InputError(f"{replay} is of {plan.runbook}, not of {wanted.runbook}.", "Name its runbook.")
+    bound = bind.Bound(dict(plan.parameters), dict(plan.secrets))
+    drafted = Draft(found.runbook, replaying.environment(found.recording), bound)
+    return Lesson(settings, drafted, replay, found.recording.outcome)
+
+
+@contextlib.contextmanager
+def opened_lab(found: Lesson, port: int) -> Iterator[Lab]:
+    """The lab, not started yet. Whatever happens, nothing of it is left in the end."""
+    drafted, settings = found.drafted, found.settings
+    runbook, bound = drafted.runbook, drafted.bound
+    gate = [sys.executable, "-m", "opsbook.cli.main", "--project", str(settings.root), "session"]
+    if found.replay:
+        gate += ["--replay", found.replay, "--asks"]
+    else:
+        gate += ["--environment", found.environment]
+        gate += [f"--secret={name}={reference}" for name, reference in bound.secrets.items()]
+    wanted = jupyter.Wanted(
+        root=settings.root,
+        page=(runbook.path.name, page.written(runbook, _note(found), bound.values, list(bound.secrets))),
+        kernel={
+            "cells": page.places(runbook),
+            "attribute": page.ATTRIBUTE,
+            "switch": page.SWITCH,
+            "parameters": [parameter.name for parameter in runbook.parameters],
+        },
+        environment=found.environment,
+        gate=gate,
+        about=f"opsbook · {found.environment}",
+        port=port,
+        keep_environment=settings.keep_environment,
+    )
+    with jupyter.opened(wanted) as made:
+        yield made
+
+
+def _note(found: Lesson) -> str:
+    """What the copy says of itself at its beginning."""
+    rule = (
+        f"**{found.environment}** is a sandbox: what changes something really changes it there."
+        if found.sandbox
+        else f"**{found.environment}** is no sandbox: cells may look, and whatever would change something is refused."
+    )
+    if found.replay:
+        rule = f"It replays `{found.replay}`, which ended **{found.outcome}**: nothing is reached, nothing is changed."
+    lines = [f"> A copy of `{found.page}` to practise with. {rule}"]
+    lines += ["> Saving reaches only this copy, which is gone when the lab ends; a lab leaves no record."]
+    if found.missing:
+        names = ", ".join(f"`{parameter.name}`" for parameter in found.missing)
+        lines += [f"> Before you run it, write {names} in the cell `# Parameters`."]
+    return "  \n".join(lines)

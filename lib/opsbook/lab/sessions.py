@@ -1,0 +1,38 @@
+"""Serve a notebook outside a run: JupyterLab has the page open."""
+
+import asyncio
+from collections.abc import Mapping
+from functools import partial
+
+from opsbook.core.engine import runner
+from opsbook.core.model.recording import Tape
+from opsbook.core.model.redact import Redactor
+from opsbook.core.planning.context import context, vault
+from opsbook.core.planning.drafts import environment
+from opsbook.core.trust.allowing import closed_to_sessions
+from opsbook.replay import recordings, replaying
+from opsbook.settings import Settings
+
+
+def session(settings: Settings, descriptor: int, name: str | None, secrets: Mapping[str, str]) -> None:
+    """Serve the gate of a notebook that was opened outside a run, until its kernel goes away.
+
+    `secrets` are the references of the page's own secret parameters.
+    """
+    chosen = environment(settings, name)
+    redactor = Redactor()
+    held = vault(settings, chosen, secrets, {}, redactor)
+    seen = context(settings, chosen, "session", "session")
+    asyncio.run(runner.session(descriptor, seen, held, partial(closed_to_sessions, settings, chosen)))
+
+
+def replay_session(settings: Settings, descriptor: int, wanted: str, *, asks: bool) -> None:
+    """Serve the gate of a notebook whose every effect is answered from a run or a recording.
+
+    With `asks`, questions are put to whoever sits before it, who is told then what was answered when it was recorded.
+    """
+    recording = recordings.load(settings, wanted).recording
+    held = replaying.vault(recording)
+    tape = Tape(replaying.restored(recording, held), strict=False, asks=asks)
+    seen, past = replaying.context(settings, recording), replaying.past(recording)
+    asyncio.run(runner.session(descriptor, seen, held, past=past, tape=tape))

@@ -1,0 +1,86 @@
+"""Report every problem of every document, as PATH:LINE:COLUMN CODE MESSAGE."""
+
+import argparse
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TextIO
+
+from opsbook.console import common
+from opsbook.console.text import say
+from opsbook.core.model.text import nearest
+from opsbook.core.rules.lint import RULES
+from opsbook.errors import InputError
+from opsbook.lint import checks, reference
+from opsbook.lint.commands import formats
+from opsbook.settings import Settings
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("runbook", nargs="*", help="names or paths; all documents if none is given")
+    parser.add_argument("--fix", action="store_true", help="correct what can be corrected safely, and say so")
+    parser.add_argument("--explain", metavar="CODE", help="what one rule is about, or all, with examples")
+    parser.add_argument("--freshness", action="store_true", help="only what no run has proved lately; exit 1 if any")
+    parser.add_argument(
+        "--format", choices=("text", *formats.FORMATS), default="text", help="text unless given; how to print"
+    )
+    common.add_json(parser)
+
+
+def execute(options: argparse.Namespace) -> int:
+    if options.explain:
+        return _explain(options.explain)
+    settings = common.project(options)
+    form = "json" if options.json else options.format
+    chosen = checks.chosen_by(settings, options.runbook)
+    if options.freshness:
+        return _freshness(settings, {path.stem for path in chosen}, as_json=form == "json")
+    if options.fix:
+        _fix(settings, options.runbook, sys.stdout if form == "text" else sys.stderr)
+    problems = checks.check(settings, options.runbook)
+    errors = sum(not problem.warning for problem in problems)
+    if form != "text":
+        text = formats.FORMATS[form](problems, _prefix(settings.root))
+        say(text, end="\n" if text else "")
+        return 2 if errors else 0
+    for problem in problems:
+        say(f"{problem}{'  (warning)' if problem.warning else ''}")
+    say(f"{len(chosen)} documents, {errors} errors, {len(problems) - errors} warnings", to=sys.stderr)
+    return 2 if errors else 0
+
+
+def _freshness(settings: Settings, names: set[str], *, as_json: bool) -> int:
+    from opsbook.site import publishing
+
+    found = sorted(publishing.stale(settings, names), key=lambda each: (each.owner, each.name))
+    if as_json:
+        common.print_json([asdict(each) for each in found])
+    elif found:
+        rows = [(each.name, each.owner, each.state, common.local(each.good)) for each in found]
+        common.table(("PAGE", "OWNER", "STATE", "LAST RUN THAT SUCCEEDED"), rows)
+    else:
+        say("Every page was proved by a run lately.")
+    return 1 if found else 0
+
+
+def _explain(code: str) -> int:
+    if code == "all":
+        say(reference.whole(), end="")
+        return 0
+    rules = {rule.code: rule for rule in RULES}
+    if code.upper() not in rules:
+        raise InputError(f"There is no rule {code}. {nearest(code.upper(), rules)}", "opsbook check --explain all.")
+    say(reference.one(rules[code.upper()]), end="")
+    return 0
+
+
+def _fix(settings: Settings, names: list[str], to: TextIO) -> None:
+    for path, fixes in checks.correct(settings, names).items():
+        for fix in fixes:
+            say(f"fixed {path}:{fix.line} {fix.code} {fix.text}", to=to)
+
+
+def _prefix(root: Path) -> str:
+    """How the project's paths begin where the caller is: machines want them from the repository's top."""
+    here = Path.cwd()
+    return root.relative_to(here).as_posix() if root.is_relative_to(here) and root != here else ""

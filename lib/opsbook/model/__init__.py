@@ -1,1 +1,0 @@
-"""Values and rules of opsbook. Nothing here reads a file, a clock or the network."""

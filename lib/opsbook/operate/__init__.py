@@ -1,0 +1,1 @@
+"""Runs: start, watch, answer, approve, go on with, undo, cancel."""

@@ -1,0 +1,100 @@
+"""Look at a plan that somebody wants to run, and sign it. Without a plan: what waits for an approval."""
+
+import argparse
+import shlex
+import sys
+from typing import Any
+
+from opsbook.console import common, story
+from opsbook.console.text import say
+from opsbook.core.trust import approving, requests
+from opsbook.errors import InputError
+from opsbook.operate.commands import plan
+from opsbook.settings import Settings
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("plan", nargs="?", help="an id from opsbook status, or its beginning")
+    parser.add_argument("--note", default="", help="what you want to say with it; it is signed too")
+    parser.add_argument("-y", "--yes", action="store_true", help="sign without asking")
+    common.add_json(parser)
+
+
+def execute(options: argparse.Namespace) -> int:
+    settings = common.project(options)
+    if options.plan is None:
+        return _waiting(settings, as_json=options.json)
+    shown = approving.show(settings, options.plan)
+    if not options.json:
+        show(shown)
+    if not options.yes:
+        _agreed(f"Approve {shown.request.plan.id}?")
+    return signed(settings, options, shown, "approve", options.note)
+
+
+def signed(settings: Settings, options: argparse.Namespace, shown: approving.Shown, decision: str, note: str) -> int:
+    """Sign the decision and say what follows."""
+    approval = approving.decide(settings, shown, decision, note, ask=sys.stdin.isatty())
+    if options.json:
+        common.print_json(approval.model_dump())
+        return 0
+    planned = shown.request.plan.id
+    if decision == "reject":
+        say(f"{planned} is rejected: {note}")
+        return 0
+    say(f"{planned} is approved until {common.local(approval.expires)}, for one run.")
+    if not approving.waits(settings, shown.request):
+        say(f"  opsbook run --plan {planned}")
+    return 0
+
+
+def show(shown: approving.Shown) -> None:
+    """What an approver has to know: what it is, what it could do, what a check found, and what has changed since."""
+    asked, planned = shown.request.asked, shown.request.plan
+    plan.show(planned)
+    say(f"  about: {shown.summary or '—'}")
+    say(f"  rollback: {shown.rollback}")
+    say(f"  asked: {asked.by}, {common.local(asked.time)}{f', {asked.run}' if asked.run else ''}")
+    for need in shown.needs:
+        say(f"  needs: {need}")
+    if shown.check is None:
+        parameters = "".join(f" -p {shlex.quote(f'{name}={value}')}" for name, value in planned.parameters.items())
+        said = f"opsbook run {planned.runbook} -e {planned.environment}{parameters} --check"
+        say(f"  NOT CHECKED: nobody has run a check of this plan: {said}")
+    else:
+        say(f"  checked: {shown.checked}")
+        for line in story.would(shown.check):
+            say(f"  {line}")
+    for line in shown.changed:
+        say(f"  CHANGED since it was planned: {line}")
+
+
+def _agreed(question: str) -> None:
+    if not sys.stdin.isatty():
+        raise InputError("Nobody is there to say yes.", "Look at it, then sign it with --yes.")
+    say(f"{question} [y/N] ", end="")
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise InputError("Not approved.", "Nothing was signed.")
+
+
+def _waiting(settings: Settings, *, as_json: bool) -> int:
+    found = list(approving.waiting_plans(settings))
+    if as_json:
+        common.print_json([told(request) for request in found])
+    elif found:
+        common.table(("PLAN", "WHAT", "ENVIRONMENT", "ASKED BY", "SINCE"), map(_row, found))
+        say("opsbook approve PLAN shows one, and asks before it signs.")
+    else:
+        say("No plan waits for an approval.")
+    return 0
+
+
+def _row(request: requests.Request) -> tuple[str, ...]:
+    planned, asked = request.plan, request.asked
+    return planned.id, planned.title, planned.environment, asked.by, common.local(asked.time)
+
+
+def told(request: requests.Request) -> dict[str, Any]:
+    """A request as JSON."""
+    asked = request.asked
+    return {**request.plan.to_json(), "asked_by": asked.by, "asked": asked.time, "run": asked.run}

@@ -1,0 +1,138 @@
+"""Watch a run that goes on elsewhere, and answer what it asks. Ctrl-C leaves it alone: it goes on."""
+
+import argparse
+import asyncio
+import contextlib
+import os
+import sys
+
+from pydantic import TypeAdapter, ValidationError
+
+from opsbook.console import common, view
+from opsbook.console.person import TerminalPerson, answered
+from opsbook.console.text import say
+from opsbook.core.model.event import Event
+from opsbook.core.model.person import Gone
+from opsbook.core.model.plan import Plan
+from opsbook.core.planning import context
+from opsbook.core.record import usual
+from opsbook.errors import InputError
+from opsbook.operate.commands import carry, control, watching
+from opsbook.operate.watching import Standing
+from opsbook.settings import Settings
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    common.add_run(parser)
+    parser.add_argument("--json", action="store_true", help="one event a line, as JSON")
+
+
+def execute(options: argparse.Namespace) -> int:
+    settings = common.project(options)
+    watched = watching.watch(settings, options.run)
+    run, planned = watched.record.id, _plan(watched)
+    shown = view.choose(terminal=sys.stdout.isatty(), as_json=options.json)
+    person = TerminalPerson(shown, context.operator()) if carry.on_terminal(options) else None
+    try:
+        shown.start(run, planned, usual.seconds(settings.records, planned.runbook, planned.environment))
+        asyncio.run(_Follower(settings, watched, shown, person).follow())
+    except KeyboardInterrupt:
+        shown.close()
+        say(f"\n{run} goes on without you; opsbook cancel {run} stops it.", to=sys.stderr)
+        return 0
+    finally:
+        shown.close()
+    finished = watched.finished()
+    shown.finish(finished, settings)
+    return int(finished.ending.exit_code)
+
+
+def _plan(watched: watching.Watched) -> Plan:
+    try:
+        return TypeAdapter(Plan).validate_json(watched.record.text("plan.json"))
+    except ValidationError as error:
+        raise watched.record.damaged("plan.json") from error
+
+
+class _Follower:
+    """Shows what comes, and puts each question to the person who watches, until the run is over."""
+
+    def __init__(
+        self, settings: Settings, watched: watching.Watched, shown: view.View, person: TerminalPerson | None
+    ) -> None:
+        self._settings = settings
+        self._watched = watched
+        self._shown = shown
+        self._person = person
+        self._asked = 0
+        self._asking: asyncio.Task[None] | None = None
+        self._pending = False
+        self._taken = 0
+
+    async def follow(self) -> None:
+        try:
+            while True:
+                # The state first: what stands in the journal of a run that is over is all that ever will.
+                state = self._watched.state()
+                events = self._watched.events()
+                await self._withdraw_answered()
+                for event in events:
+                    self._settle(event)
+                    self._shown.event(event)
+                if state != "running":
+                    return
+                self._put()
+                await asyncio.sleep(watching.EVERY)
+        finally:
+            await self._withdraw()
+
+    def _put(self) -> None:
+        """Ask what the run asks, once, and not before it is known what became of the last answer."""
+        standing = self._watched.question
+        if self._person is None or self._pending or standing is None or standing.number == self._asked:
+            return
+        self._asked = standing.number
+        self._asking = asyncio.create_task(self._ask(self._person, standing))
+
+    async def _ask(self, person: TerminalPerson, standing: Standing) -> None:
+        question, run = standing.question, self._watched.record.id
+        try:
+            answer = await person.ask(question)
+        except Gone:
+            # Whoever ended the input may go on watching; the question stands.
+            say(f"\n  not answered here; opsbook answer {run} {question.name}=… does it from any terminal")
+            return
+        given: dict[str, str | int] = {"name": question.name, "value": answer.value, "note": answer.note}
+        request = {"kind": "answer", **given, "asked": standing.number, "sender": os.getpid()}
+        try:
+            control.send(self._settings, run, request)
+            self._pending = True
+        except InputError as error:
+            say(f"  {error.message}")
+        except OSError as error:
+            say(f"  Your answer cannot be sent: {error.strerror}.")
+
+    def _settle(self, event: Event) -> None:
+        """Say what became of the question here, where this is not the terminal that answered it."""
+        data = event.data
+        match event.type:
+            case "request-taken" if self._pending and data.get("sender") == os.getpid():
+                self._taken, self._pending = self._asked, False
+            case "request-refused" if self._pending and str(data["file"]).endswith(f"-{os.getpid()}.json"):
+                say(f"  Your answer came too late: {data['why']}.")
+                self._pending, self._asked = False, 0
+            case "question-answered" if self._asked and data.get("asked") == self._asked != self._taken:
+                say(answered(event))
+
+    async def _withdraw_answered(self) -> None:
+        """Take a question back that does not stand any more, before anything else is shown."""
+        standing = self._watched.question
+        if standing is None or standing.number != self._asked:
+            await self._withdraw()
+
+    async def _withdraw(self) -> None:
+        if self._asking is not None:
+            self._asking.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._asking
+            self._asking = None

@@ -1,0 +1,21 @@
+"""Ask a run that goes on to stop: before its next effect; asked again, it interrupts what it does."""
+
+import argparse
+
+from opsbook.console import common
+from opsbook.console.text import say
+from opsbook.operate import control
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", help="an id, its beginning, or last")
+    common.add_json(parser)
+
+
+def execute(options: argparse.Namespace) -> int:
+    run = control.send(common.project(options), options.run, {"kind": "cancel"})
+    if options.json:
+        common.print_json({"run": run, "request": "cancel"})
+    else:
+        say(f"{run} was asked to stop.")
+    return 0

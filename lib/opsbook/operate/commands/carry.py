@@ -1,0 +1,172 @@
+"""What run, resume and rollback have in common: who is asked, what is shown, and going on without a terminal."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, TextIO
+
+from opsbook.console import common, view
+from opsbook.console.person import Elsewhere, Nobody, TerminalPerson
+from opsbook.console.text import say
+from opsbook.core.model.event import Event
+from opsbook.core.model.person import Person
+from opsbook.core.model.plan import Plan
+from opsbook.core.model.runbook import Runbook
+from opsbook.core.planning import context
+from opsbook.core.record import usual
+from opsbook.errors import Fault, InputError, OpsbookError
+from opsbook.operate import running
+from opsbook.settings import Settings
+
+Work = Callable[[Person, running.OnStart], running.Finished]
+Tell = Callable[[dict[str, Any]], None]
+
+_BEGUN = frozenset({"locked", "waiting-for-lock", "waiting-for-approval", "kernel-started", "run-finished"})
+"""Events at which it is known whether a run goes on. A check takes no locks."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Options of everything that runs."""
+    parser.add_argument(
+        "--answer",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="answer a question ahead; a manual step takes done, skip or problem",
+    )
+    parser.add_argument("--wait", action="store_true", help="wait for approvals, and for locks that other runs hold")
+    parser.add_argument("--pause-on-failure", action="store_true", help="ask before an automatic rollback")
+    parser.add_argument("--detach", action="store_true", help="go on without this terminal; see opsbook attach")
+    parser.add_argument("-y", "--yes", action="store_true", help="start without asking")
+    parser.add_argument("--json", action="store_true", help="one event a line, as JSON")
+
+
+def add_emergency(parser: argparse.ArgumentParser) -> None:
+    """The option that passes approvals and windows."""
+    parser.add_argument(
+        "--emergency", default="", metavar="REASON", help="do not wait for approvals and windows; it is reviewed later"
+    )
+
+
+def on_terminal(options: argparse.Namespace) -> bool:
+    """Whether a person sits here who can be asked."""
+    return sys.stdin.isatty() and sys.stdout.isatty() and not options.json
+
+
+def agreed(question: str) -> None:
+    """Ask whether to start. Raises InputError unless the answer is yes."""
+    say(f"{question} [y/N] ", end="")
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise InputError("Not started.", "Nothing ran.")
+
+
+def carry(options: argparse.Namespace, settings: Settings, work: Work) -> int:
+    """Do the work and show it; with --detach, in a process of its own. Returns the exit code."""
+    if options.detach:
+        if getattr(options, "edit", False):
+            raise InputError("--edit needs this terminal, and --detach leaves it.", "Leave one of them out.")
+        return _say_started(options, detached(settings, work))
+    shown = view.choose(terminal=sys.stdout.isatty(), as_json=options.json)
+    person = TerminalPerson(shown, context.operator()) if on_terminal(options) else Nobody()
+    return _carried(settings, work, shown, person, lambda _: None)
+
+
+def _carried(settings: Settings, work: Work, shown: view.View, person: Person, tell: Tell) -> int:
+    def on_start(run: str, planned: Plan, _: Runbook) -> "view.Listener":
+        shown.start(run, planned, usual.seconds(settings.records, planned.runbook, planned.environment))
+
+        def listen(event: Event) -> None:
+            if event.type in _BEGUN:
+                tell({"run": run, **_begun(event)})
+            shown.event(event)
+            if isinstance(person, TerminalPerson):
+                person.hear(event)
+
+        return listen
+
+    try:
+        finished = work(person, on_start)
+    finally:
+        shown.close()
+    shown.finish(finished, settings)
+    return int(finished.ending.exit_code)
+
+
+def _begun(event: Event) -> dict[str, Any]:
+    """What the first process has to know besides the run: it waits for a lock, or is over already."""
+    if event.type in ("waiting-for-lock", "waiting-for-approval"):
+        return {"waits": event.data["why"]}
+    if event.type == "run-finished" and event.data["exit_code"]:
+        return {"message": f"{event.data['outcome']}: {event.data['reason']}", "code": event.data["exit_code"]}
+    return {}
+
+
+def detached(settings: Settings, work: Work) -> dict[str, Any]:
+    """Start the work in a process without a terminal; returns when it has its locks, or waits for them.
+
+    What is returned has the `run`, and why it `waits` if it does. Raises OpsbookError if it did not begin.
+    """
+    reading, writing = os.pipe()
+    sys.stdout.flush()
+    if os.fork():
+        os.close(writing)
+        with os.fdopen(reading, encoding="utf-8") as told:
+            return _started(told)
+    os.close(reading)
+    os.setsid()
+    for number in (0, 1, 2):
+        null = os.open(os.devnull, os.O_RDWR)
+        os.dup2(null, number)
+        os.close(null)
+    tell = _Told(writing)
+    try:
+        code = _carried(settings, work, view.PlainView(), Elsewhere(), tell)
+    except OpsbookError as error:
+        tell({"message": error.message, "hint": error.hint, "code": error.exit_code})
+        raise
+    raise SystemExit(code)
+
+
+class _Told:
+    """Tells the first process one thing, once: later its end of the pipe may be any file of the run."""
+
+    def __init__(self, writing: int) -> None:
+        self._writing: int | None = writing
+
+    def __call__(self, message: dict[str, Any]) -> None:
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            with suppress(OSError):
+                os.write(writing, (json.dumps(message) + "\n").encode())
+            os.close(writing)
+
+
+def _started(telling: TextIO) -> dict[str, Any]:
+    try:
+        told: dict[str, Any] = json.loads(telling.readline() or "{}")
+    except KeyboardInterrupt:
+        # The other process is out of reach of this terminal's keys.
+        raise Fault(
+            "Interrupted before the run said that it goes on.", "opsbook status shows whether it does."
+        ) from None
+    if "message" in told:
+        error = OpsbookError(told["message"], told.get("hint") or f"opsbook records show {told['run']} says more.")
+        error.exit_code = told["code"]
+        raise error
+    if "run" not in told:
+        raise Fault("The detached process ended before its run began.", "Run it without --detach to see why.")
+    return told
+
+
+def _say_started(options: argparse.Namespace, told: dict[str, Any]) -> int:
+    if options.json:
+        common.print_json({"run": told["run"], "detached": True})
+        return 0
+    say(f"{told['run']} goes on without this terminal.")
+    if "waits" in told:
+        say("  waiting: " + told["waits"].replace("\n", "\n           "))
+    say(f"  opsbook attach {told['run']}")
+    return 0

@@ -1,0 +1,89 @@
+"""Go on with a run that was lost, stopped or failed: same record, nothing that succeeded is done twice.
+
+Anybody who may write the record can do it. First the prerequisites are looked at again; what differs from
+when the run stopped is shown, and needs a yes.
+"""
+
+import argparse
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from opsbook.console import common, inputs
+from opsbook.console.text import say
+from opsbook.core.engine import engine
+from opsbook.core.model.person import Person
+from opsbook.errors import InputError
+from opsbook.operate.commands import carry, resuming, running
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    common.add_run(parser)
+    parser.add_argument(
+        "--from", dest="start", default="", metavar="STEP", help="go on from this step; leave out what is before it"
+    )
+    parser.add_argument("--edit", action="store_true", help="first change the record's copy of the page in $EDITOR")
+    parser.add_argument("--manual", action="store_true", help="do the rest by hand, as a checklist that is recorded")
+    parser.add_argument(
+        "--retry-unknown", action="store_true", help="run again what is unknown, where it repeats safely"
+    )
+    add_accept(parser)
+    carry.add_emergency(parser)
+    carry.configure(parser)
+
+
+def say_which(found: resuming.Stopped, options: argparse.Namespace) -> None:
+    """Say which run it is that something is about to happen to: `last` may be another than somebody thinks."""
+    if options.json:
+        return
+    told = found.record.glance()
+    say(f"{found.record.id}: {found.planned.title} in {found.planned.environment}")
+    say(f"  by {told['operator']}, began {common.local(told['started'])}; it is {found.outcome}")
+
+
+def add_accept(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--accept-changes", action="store_true", help="go on although something is different from then")
+
+
+def execute(options: argparse.Namespace) -> int:
+    settings = common.project(options)
+    found = resuming.stopped(settings, options.run)
+    say_which(found, options)
+    wishes = engine.Wishes(
+        start=options.start,
+        by_hand=options.manual,
+        pause_on_failure=options.pause_on_failure,
+        retry_unknown=options.retry_unknown,
+    )
+    typed = inputs.unseen(resuming.missing_secrets(found))
+    manner = running.Manner(answers=answers(options), wait=options.wait, wishes=wishes, emergency=options.emergency)
+
+    def work(person: Person, on_start: running.OnStart) -> running.Finished:
+        edit = _in_editor if options.edit else None
+        return resuming.resume(settings, found, manner, typed, person, on_start, edit)
+
+    return carry.carry(options, settings, work)
+
+
+def answers(options: argparse.Namespace) -> dict[str, str]:
+    """Answers given ahead."""
+    return inputs.answers(options) | ({engine.ACCEPT: "yes"} if options.accept_changes else {})
+
+
+def _in_editor(text: str) -> str:
+    """The text as the person leaves it in $VISUAL or $EDITOR."""
+    editor = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
+    with tempfile.TemporaryDirectory(prefix="opsbook-") as folder:
+        path = Path(folder) / "runbook.md"
+        path.write_text(text, encoding="utf-8")
+        try:
+            code = subprocess.run([*editor, str(path)], check=False).returncode
+        except OSError as error:
+            raise InputError(f"{editor[0]} cannot be started: {error.strerror}.", "Set EDITOR.") from error
+        if code != 0:
+            raise InputError(f"{editor[0]} ended with exit code {code}.", "Nothing was changed, and nothing ran.")
+        sys.stdout.flush()
+        return path.read_text(encoding="utf-8", errors="replace")

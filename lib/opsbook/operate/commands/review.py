@@ -1,0 +1,47 @@
+"""Review what somebody did in an emergency, and sign it. Without a run: the reviews that are open."""
+
+import argparse
+import sys
+from dataclasses import asdict
+
+from opsbook.console import common
+from opsbook.console.text import say
+from opsbook.core.trust import reviewing
+from opsbook.settings import Settings
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    common.add_run(parser, nargs="?")
+    parser.add_argument("--note", default="", help="what you found; it is signed")
+    common.add_json(parser)
+
+
+def execute(options: argparse.Namespace) -> int:
+    settings = common.project(options)
+    if options.run is None:
+        return _open(settings, as_json=options.json)
+    run = reviewing.review(settings, options.run, options.note, ask=sys.stdin.isatty())
+    if options.json:
+        common.print_json({"run": run, "reviewed": True})
+    else:
+        say(f"{run} is reviewed; nothing of it is open any more.")
+    return 0
+
+
+def _open(settings: Settings, *, as_json: bool) -> int:
+    found = list(reviewing.follow_ups(settings))
+    if as_json:
+        common.print_json([asdict(each) for each in found])
+    elif not found:
+        say("No emergency waits for a review.")
+    for each in () if as_json else found:
+        show(each)
+    return 0
+
+
+def show(each: reviewing.FollowUp) -> None:
+    """An open review, for opsbook status too."""
+    due = f"{'OVERDUE since' if each.late else 'due'} {common.local(each.due)}"
+    say(f"review    {each.title}  {each.environment}  {due}")
+    say(f"          {each.run}, {', '.join(each.operators)}: {each.reason}")
+    say(f"          opsbook records show {each.run}; then, by somebody else: opsbook review {each.run} --note TEXT")

@@ -1,0 +1,40 @@
+"""Undo what a run did, by the Rollback section of the page that ran. Also of a run that succeeded, and later."""
+
+import argparse
+
+from opsbook.console import common, inputs, story
+from opsbook.console.text import say
+from opsbook.core.model.person import Person
+from opsbook.operate.commands import carry, resume, resuming, running
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    common.add_run(parser)
+    resume.add_accept(parser)
+    carry.configure(parser)
+
+
+def execute(options: argparse.Namespace) -> int:
+    settings = common.project(options)
+    found = resuming.stopped(settings, options.run)
+    resume.say_which(found, options)
+    resuming.check_rollback(found)
+    if carry.on_terminal(options) and not options.yes:
+        _agreed(found)
+    typed = inputs.unseen(resuming.missing_secrets(found))
+    manner = running.Manner(answers=resume.answers(options), wait=options.wait)
+
+    def work(person: Person, on_start: running.OnStart) -> running.Finished:
+        return resuming.rollback(settings, found, manner, typed, person, on_start)
+
+    return carry.carry(options, settings, work)
+
+
+def _agreed(found: resuming.Stopped) -> None:
+    """Show what will be undone, and by what; then ask."""
+    changed, _, unknown = story.did(found.record.summary())
+    steps = [step.title for step in found.runbook.undo()]
+    for label, lines in (("It changed", changed), ("Unknown", unknown), ("Undone by", steps)):
+        for line in story.listed(label, lines):
+            say(line)
+    carry.agreed("Roll it back?")

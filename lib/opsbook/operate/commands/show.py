@@ -1,0 +1,103 @@
+"""Show one runbook: what it is given, what each step does, and what each part may do."""
+
+import argparse
+from typing import Any
+
+from opsbook.console import common
+from opsbook.console.text import say
+from opsbook.core.catalog import catalog
+from opsbook.core.model.parameter import Parameter
+from opsbook.core.model.runbook import Role, Runbook
+
+_ROLES = {Role.READ: "reads only", Role.CHANGE: "changes", Role.UNDO: "undoes; runs only in a rollback"}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("runbook", help="a name from opsbook list")
+    common.add_json(parser)
+
+
+def execute(options: argparse.Namespace) -> int:
+    runbook = catalog.load(common.project(options), options.runbook)
+    if options.json:
+        common.print_json(_json(runbook))
+        return 0
+    front = runbook.front
+    say(f"{runbook.title}  ({runbook.name}, {runbook.path})")
+    if front.summary:
+        say(f"  {front.summary}")
+    facts = {
+        "kind": front.kind,
+        "owner": front.owner or "nobody",
+        "takes": front.duration or "—",
+        "rollback": front.rollback,
+        "locks": ", ".join(front.lock) or "—",
+    }
+    say("  " + " · ".join(f"{name}: {value}" for name, value in facts.items()))
+    _parameters(runbook)
+    _steps(runbook)
+    needed = " ".join(f"-p {p.name}=…" for p in runbook.parameters if p.required)
+    say(f"\nopsbook run {runbook.name} -e ENVIRONMENT {needed}".rstrip())
+    return 0
+
+
+def _parameters(runbook: Runbook) -> None:
+    if runbook.parameters:
+        say("\nParameters")
+        rows = [(f"  {p.name}", p.kind, _default(p), p.description) for p in runbook.parameters]
+        common.table(("  NAME", "TAKES", "DEFAULT", "WHAT FOR"), rows)
+
+
+def _default(parameter: Parameter) -> str:
+    return "required" if parameter.required else str(parameter.default)
+
+
+def _steps(runbook: Runbook) -> None:
+    for section in runbook.sections:
+        steps = [step for step in section.steps if step.cells or step.manual]
+        if section.role in _ROLES and steps:
+            say(f"\n{section.title}  ({_ROLES[section.role]})")
+            for step in steps:
+                say(f"  {'☐ by hand: ' if step.manual else ''}{step.title}")
+                if step.expected:
+                    say(f"      Expected: {step.expected}")
+
+
+def _json(runbook: Runbook) -> dict[str, Any]:
+    parameters = runbook.parameters
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "type": "object",
+        "additionalProperties": False,
+        "required": [p.name for p in parameters if p.required],
+        "properties": {
+            p.name: p.schema() | {"description": p.description} | ({} if p.required else {"default": p.default})
+            for p in parameters
+        },
+    }
+    sections = [
+        {
+            "title": section.title,
+            "role": section.role,
+            "steps": [
+                {
+                    "id": s.id,
+                    "title": s.title,
+                    "manual": s.manual,
+                    "expected": s.expected,
+                    "cells": len(s.cells),
+                }
+                for s in section.steps
+            ],
+        }
+        for section in runbook.sections
+    ]
+    front = runbook.front.model_dump(mode="json")
+    return {
+        "name": runbook.name,
+        "path": str(runbook.path),
+        **front,
+        "title": runbook.title,
+        "parameters": schema,
+        "sections": sections,
+    }

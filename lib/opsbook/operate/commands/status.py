@@ -1,0 +1,86 @@
+"""Runs that go on, wait for somebody, or were lost; those that ended in the last hour, and how; and what is locked."""
+
+import argparse
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+
+from opsbook.console import common, story
+from opsbook.console.text import say
+from opsbook.core.model.event import Outcome
+from opsbook.core.model.status import Ended, Now
+from opsbook.core.model.text import one_line
+from opsbook.core.record.store import DAMAGED
+from opsbook.core.trust import approving, requests, reviewing
+from opsbook.operate import watching
+from opsbook.operate.commands import approve, locks, review
+
+_NEXT = {
+    "running": "opsbook attach {run}",
+    Outcome.LOST: "opsbook resume {run}",
+    DAMAGED: "opsbook records verify {run}",
+}
+
+
+_LATELY = timedelta(hours=1)
+"""How long a run that ended is shown."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    common.add_json(parser)
+
+
+def execute(options: argparse.Namespace) -> int:
+    settings = common.project(options)
+    found = watching.under_way(settings)
+    held = locks.held(settings)
+    ended = watching.ended_since(settings, datetime.now(UTC) - _LATELY)
+    plans, reviews = list(approving.waiting_plans(settings)), list(reviewing.follow_ups(settings))
+    if options.json:
+        told = {"plans": [approve.told(each) for each in plans], "reviews": [asdict(each) for each in reviews]}
+        told |= {"ended": [asdict(each) for each in ended], "locks": held}
+        common.print_json({"runs": [asdict(now) for now in found], **told})
+        return 0
+    if not (found or plans or reviews):
+        say("Nothing runs, and nothing waits for anybody.")
+    for now in found:
+        _show(now)
+    for request in plans:
+        _show_plan(request)
+    for each in reviews:
+        review.show(each)
+    for over in ended:
+        _show_ended(over)
+    say()
+    locks.show(settings)
+    return 0
+
+
+def _show(now: Now) -> None:
+    say(f"{now.state:<8}  {now.title}  {now.environment}")
+    lines = [f"{now.run}, {now.operator}, since {common.local(now.since)}", now.doing, now.reason, *_asked(now)]
+    lines.append(_NEXT.get(now.state, "opsbook resume {run}, or opsbook rollback {run}").format(run=now.run))
+    for line in filter(None, lines):
+        say("          " + line.replace("\n", "\n          "))
+
+
+def _show_ended(over: Ended) -> None:
+    say(f"{over.outcome}  {over.title}  {over.environment}, ended {common.local(over.ended)}")
+    say(f"          {over.run}, {over.operator}")
+    if over.outcome not in story.GOOD:
+        say(f"          {one_line(over.reason, 160)}")
+
+
+def _show_plan(request: requests.Request) -> None:
+    planned, asked = request.plan, request.asked
+    say(f"approval  {planned.title}  {planned.environment}")
+    say(f"          {planned.id}, {asked.by}, since {common.local(asked.time)}")
+    say(f"          opsbook approve {planned.id}")
+
+
+def _asked(now: Now) -> list[str]:
+    """What a run waits for, and whether somebody may sit before it."""
+    if now.asks is None:
+        return []
+    choices = f" [{'/'.join(now.asks.choices)}]" if now.asks.choices else ""
+    gone = "; its terminal is gone" if now.detached else ""
+    return [f"asks {now.asks.name}: {now.asks.text}{choices}", f"  since {common.local(now.asks.since)}{gone}"]

@@ -1,0 +1,22 @@
+"""Take a lock from a run that was lost or left things half-way, once somebody has looked at its target."""
+
+import argparse
+
+from opsbook.console import common
+from opsbook.console.text import say
+from opsbook.operate import control
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("target", help="as opsbook locks shows it, such as dev/arcade")
+    parser.add_argument("--reason", required=True, help="why this is safe; it is kept")
+    common.add_json(parser)
+
+
+def execute(options: argparse.Namespace) -> int:
+    taken = control.unlock(common.project(options), options.target, options.reason)
+    if options.json:
+        common.print_json({"target": taken.target, "run": taken.run})
+    else:
+        say(f"{taken.target} is free again; it was held by {taken.run}.")
+    return 0

@@ -1,1 +1,0 @@
-"""Runbook + input -> Plan."""

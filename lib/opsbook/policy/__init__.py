@@ -1,1 +1,0 @@
-"""Plan -> allowed, or why not: environments and locks."""

@@ -1,1 +1,0 @@
-"""events -> record: the journal, the folder a run leaves, its seal, and reading it again."""

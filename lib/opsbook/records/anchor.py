@@ -1,0 +1,204 @@
+"""An anchor: what was sealed, as a chain of lines in a place that whoever owns the records cannot change.
+
+One JSON object a line: its number, time, by whom, the SHA-256 of the line before, the seals that were new then, and
+what was pruned. Each line speaks for good: a record has to know every seal that was ever anchored of it.
+"""
+
+import hashlib
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from opsbook import files
+from opsbook.errors import InputError
+from opsbook.core.record import journal, logbook, store
+from opsbook.core.record.seal import SEALS, Flaw
+
+NAME = "anchor.jsonl"
+
+_EVIDENCE = ("effects/", "outputs/")
+"""Folders whose files never change, also where a run goes on."""
+
+_Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Line(BaseModel):
+    """One line, in the order of its keys."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+    seq: int
+    time: str
+    by: str
+    prev: _Digest
+    records: dict[str, _Digest]
+    pruned: dict[str, dict[str, str]] = {}
+
+
+@dataclass(frozen=True)
+class Word:
+    """A seal that was anchored, and when (UTC)."""
+
+    seal: str
+    time: str
+
+
+@dataclass
+class Anchor:
+    """What an anchor says: how many lines, SHA-256 and time of the last, and of each run that it knows every seal.
+
+    A run that was pruned has no seals.
+    """
+
+    lines: int = 0
+    head: str = journal.START
+    until: str | None = None
+    words: dict[str, list[Word]] = field(default_factory=dict)
+
+    @property
+    def records(self) -> int:
+        """How many records it holds that were not pruned."""
+        return sum(bool(words) for words in self.words.values())
+
+    def take(self, line: Line, digest: str) -> None:
+        self.lines, self.head, self.until = line.seq, digest, line.time
+        for run, seal in line.records.items():
+            self.words.setdefault(run, []).append(Word(seal, line.time))
+        for run in line.pruned:
+            self.words[run] = []
+
+
+class Broken(InputError):
+    """An anchor whose line does not follow the one before. Nobody repairs it: it is evidence."""
+
+    def __init__(self, place: str, line: int, what: str) -> None:
+        hint = "Somebody changed it, or wrote it only in part. Keep a copy; go on with a new place."
+        super().__init__(f"The anchor {place} is broken: line {line} {what}.", hint)
+        self.line = line
+        self.what = what
+
+
+def read(data: bytes, place: str) -> Anchor:
+    """What stands in a place. Raises Broken at the first line that does not follow."""
+    found = Anchor()
+    for number, raw in enumerate(io.BytesIO(data), 1):
+        if not raw.endswith(b"\n"):
+            raise Broken(place, number, "is not whole")
+        try:
+            line = Line.model_validate_json(raw)
+        except (ValueError, RecursionError) as error:
+            raise Broken(place, number, "is no line of an anchor") from error
+        if line.seq != number or line.prev != found.head:
+            raise Broken(place, number, "does not follow the line before it")
+        found.take(line, hashlib.sha256(raw).hexdigest())
+    return found
+
+
+def next_line(found: Anchor, root: Path, by: str) -> Line | None:
+    """What is new in the records' folder since the anchor's last word; None if nothing is."""
+    # The time first: what is pruned while the seals are read must not look older than they are.
+    time = journal.now()
+    seals = {run: digest for run, digest in _seals(root) if not _ends_with(found.words.get(run), digest)}
+    gone = {run: entry for run, entry in _pruned(root).items() if _explains(entry, found.words.get(run))}
+    gone = {run: entry for run, entry in gone.items() if store.exact(root, run) is None}
+    if not seals and not gone:
+        return None
+    kept = {run: {key: entry.get(key, "") for key in ("seal", "time", "by", "rule")} for run, entry in gone.items()}
+    return Line(seq=found.lines + 1, time=time, by=by, prev=found.head, records=seals, pruned=kept)
+
+
+def render(line: Line) -> bytes:
+    body = line.model_dump(exclude={"pruned"} if not line.pruned else set())
+    return (json.dumps(body, separators=(",", ":")) + "\n").encode()
+
+
+def _seals(root: Path) -> Iterator[tuple[str, str]]:
+    for record in store.records(root):
+        if record.state == "sealed" and (digest := _digest(record.folder / store.SEAL)):
+            yield record.id, digest
+
+
+def _digest(path: Path) -> str | None:
+    """None if there is no such file to read: the run goes on again, or the record was pruned this moment."""
+    try:
+        return files.sha256(path) if files.is_plain(path) else None
+    except OSError:
+        return None
+
+
+def _ends_with(words: list[Word] | None, digest: str) -> bool:
+    return [word.seal for word in (words or [])[-1:]] == [digest]
+
+
+def _pruned(root: Path) -> dict[str, dict[str, str]]:
+    """The last entry of each run in the list of what was pruned. Raises InputError if it cannot be read."""
+    return {entry["run"]: entry for entry in logbook.entries(root / logbook.PRUNED)}
+
+
+def _explains(entry: Mapping[str, str] | None, words: list[Word] | None) -> bool:
+    """Was the record pruned after it was anchored? An entry from before says nothing of a record that came back."""
+    if entry is None or not words:
+        return False
+    return entry.get("time", "") >= words[-1].time
+
+
+# -- comparing
+
+
+def flaws(found: Anchor, root: Path, run: str | None = None) -> dict[str, list[Flaw]]:
+    """What of the records (or of one run) is not as it was anchored, by run."""
+    words = found.words if run is None else {run: found.words.get(run, [])}
+    pruned = _pruned(root)
+    wrong = {name: _flaws(root, name, said, pruned.get(name)) for name, said in words.items() if said}
+    return {name: each for name, each in wrong.items() if each}
+
+
+def _flaws(root: Path, run: str, words: list[Word], pruned: Mapping[str, str] | None) -> list[Flaw]:
+    record = store.exact(root, run)
+    if record is None:
+        gone = [] if _explains(pruned, words) else [f"the record was removed after it was anchored on {words[-1].time}"]
+        return [Flaw("", message) for message in gone]
+    current, earlier = _known(record.folder)
+    wrong: list[Flaw] = []
+    for word in words:
+        if word.seal in earlier:
+            wrong += _evidence(record.folder, earlier[word.seal], word)
+        elif word.seal != current:
+            wrong.append(Flaw(store.SEAL, f"was sealed anew after it was anchored on {word.time}"))
+    return list(dict.fromkeys(wrong))
+
+
+def _known(folder: Path) -> tuple[str | None, dict[str, Path]]:
+    """Digest of the seal, and the earlier ones with their files."""
+    # In this order: a run that goes on this moment takes its seal from here to there.
+    current = _digest(folder / store.SEAL)
+    return current, {digest: path for path in sorted((folder / SEALS).glob("*.json")) if (digest := _digest(path))}
+
+
+def _evidence(folder: Path, seal: Path, word: Word) -> Iterator[Flaw]:
+    """Files of evidence that an anchored seal names. A run that goes on adds some; it never changes one."""
+    try:
+        told: dict[str, str] = json.loads(seal.read_bytes())["files"]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        told = {}
+    for name, digest in told.items():
+        if name.startswith(_EVIDENCE) and not _has(folder, name, digest):
+            yield Flaw(name, f"was changed after it was anchored on {word.time}")
+
+
+def _has(folder: Path, name: str, digest: str) -> bool:
+    # A name that is no UTF-8 stands in the seal in another form; the seal of today compares that file.
+    return "\\x" in name or _digest(folder / name) == digest
+
+
+def unanchored(found: Anchor, root: Path) -> set[str]:
+    """Sealed records that the anchor has no word on yet, as they are now."""
+    return {run for run, digest in _seals(root) if not _ends_with(found.words.get(run), digest)}
+
+
+Make = Callable[[bytes | None], bytes | None]
+"""What to append to a place that holds this (None: nothing was ever there); None for nothing."""

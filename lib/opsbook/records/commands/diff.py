@@ -1,0 +1,129 @@
+"""What differs between a run and another, by default the last one before it that went well in the same environment.
+
+Times, run ids, temporary paths, durations, digests and uuids in outputs and results are no difference.
+"""
+
+import argparse
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+
+from opsbook.console import common
+from opsbook.console.text import say
+from opsbook.console.view import clipped
+from opsbook.errors import InputError
+from opsbook.core.model.differ import Change, narrowed, shown
+from opsbook.core.model.normal import named, normal
+from opsbook.core.model.text import duration, one_line
+from opsbook.core.record import side, store, usual
+from opsbook.records import compare
+from opsbook.settings import Settings
+
+_LONGEST = 60
+"""Characters of a value."""
+
+_WIDEST = 160
+"""Characters of a line."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    common.add_run(parser)
+    parser.add_argument("other", nargs="?", help="the run to compare with")
+    common.add_json(parser)
+
+
+def execute(options: argparse.Namespace) -> int:
+    settings = common.project(options)
+    record = store.find(settings.records, options.run)
+    other = store.find(settings.records, options.other) if options.other else _last_good(settings, record)
+    found = compare.compare(side.read(other), side.read(record))
+    if options.json:
+        common.print_json(asdict(found) | {"same": found.same})
+        return 0
+    say(f"{found.run} against {found.other}{'' if options.other else ', the last good run before it'}")
+    for line in _lines(found):
+        say(line)
+    return 0
+
+
+def _last_good(settings: Settings, record: store.Record) -> store.Record:
+    told = record.summary()
+    runbook, environment = told["runbook"] or store.runbook_of(record.id), told["environment"] or ""
+    found = usual.last_good(settings.records, runbook, environment, record.id)
+    if found is None:
+        raise InputError(
+            f"No run of {runbook} in {environment or 'that environment'} succeeded before {record.id}.",
+            f"Name the run to compare with: opsbook records diff {record.id} OTHER; opsbook records list shows them.",
+        )
+    return store.find(settings.records, found)
+
+
+def _lines(found: compare.Diff) -> Iterator[str]:
+    if found.same:
+        yield "  No difference, except times and names that always differ."
+        return
+    if found.outcome[0] != found.outcome[1]:
+        yield f"  outcome: {found.outcome[0]} → {found.outcome[1]}"
+        yield f"  {found.reason[1]}"
+    for change in (*found.parameters, *found.inputs):
+        yield from _indented("  ", _change(change))
+    if found.source:
+        yield "\nThe page itself"
+        yield from _indented("  ", narrowed(found.source, _WIDEST))
+    for step in found.steps:
+        if step.differs:
+            yield from _step(step)
+    alike = sum(not step.differs for step in found.steps)
+    yield f"\n{alike} of {len(found.steps)} steps did the same."
+
+
+def _indented(by: str, lines: Sequence[str]) -> Iterator[str]:
+    """As much of it as a terminal should show."""
+    return (f"{by}{line}" for line in clipped("\n".join(lines)))
+
+
+def _step(step: compare.StepDiff) -> Iterator[str]:
+    before, after = step.status
+    about = [after or "not there"] if before == after else [f"{before or 'not there'} → {after or 'not there'}"]
+    times = [duration(seconds) if seconds is not None else "—" for seconds in step.seconds]
+    if step.ratio:
+        about.append(f"{times[0]} → {times[1]} ({step.ratio:.2g} ×)")
+    yield f"\n{step.section} / {step.title}: {', '.join(about)}"
+    if step.output:
+        yield "  output"
+        yield from _indented("    ", narrowed(step.output, _WIDEST))
+    for effect in step.effects:
+        yield f"  {effect.summary}"
+        for change in effect.changes:
+            yield from _indented("    ", _change(change))
+        for host, counts in effect.hosts.items():
+            yield f"    {host}: " + ", ".join(f"{name} {a} → {b}" for name, (a, b) in counts.items())
+
+
+def _change(change: Change) -> list[str]:
+    lines = narrowed(compare.unified(change), _WIDEST)
+    if lines:
+        return [f"{change.what}:", *(f"  {line}" for line in lines)]
+    if change.what in ("hosts", "locks"):
+        return [f"{change.what}: {' '.join([f'-{name}' for name in change.before] + [f'+{n}' for n in change.after])}"]
+    if _is_digest(change):
+        return [f"{change.what}: changed"]
+    return [f"{change.what}: {_shown(change)}"]
+
+
+def _is_digest(change: Change) -> bool:
+    return all(isinstance(value, str) and len(value) == 64 for value in (change.before, change.after))
+
+
+def _shown(change: Change) -> str:
+    """Both values, shortened around the place where they differ."""
+    if change.before is None or change.after is None:
+        return " → ".join(
+            "—" if each is None else one_line(str(each), _LONGEST) for each in (change.before, change.after)
+        )
+    where, before, after = shown(change, _like(change), _LONGEST)
+    return f"{where}: {before} → {after}" if where else f"{before} → {after}"
+
+
+def _like(change: Change) -> Callable[[str], str]:
+    """What made the values alike, where they were compared."""
+    return {"result": normal, "request": named}.get(change.what.partition(".")[0], str)

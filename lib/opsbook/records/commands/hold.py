@@ -1,0 +1,22 @@
+"""Keep a record whatever the retention policy says, until the hold is released."""
+
+import argparse
+
+from opsbook.console import common
+from opsbook.console.text import say
+from opsbook.records import keeping
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    common.add_run(parser)
+    parser.add_argument("--reason", required=True, help="why it must be kept; it is written down")
+    common.add_json(parser)
+
+
+def execute(options: argparse.Namespace) -> int:
+    held = keeping.hold(common.project(options), options.run, options.reason)
+    if options.json:
+        common.print_json({"run": held.run, "action": "hold"})
+    else:
+        say(f"{held.run} is kept until opsbook records release.")
+    return 0

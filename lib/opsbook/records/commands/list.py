@@ -1,0 +1,61 @@
+"""List what runs left behind, newest first."""
+
+import argparse
+from typing import Any
+
+from opsbook.console import common
+from opsbook.console.text import say
+from opsbook.errors import InputError
+from opsbook.core.model.event import Outcome
+from opsbook.core.model.text import duration, nearest
+from opsbook.core.record import store
+
+OUTCOMES = (*map(str, Outcome), "running", store.DAMAGED)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--runbook", help="only runs of this runbook")
+    parser.add_argument("--outcome", help="only this outcome, such as failed or lost")
+    parser.add_argument("--limit", type=int, default=20, help="at most so many (20)")
+    common.add_json(parser)
+
+
+def execute(options: argparse.Namespace) -> int:
+    settings = common.project(options)
+    _check_filter(options)
+    rows = []
+    for record in store.records(settings.records):
+        told = record.glance()
+        if options.runbook in (None, told["runbook"]) and options.outcome in (None, told["outcome"]):
+            rows.append(told | {"run": record.id})
+        if len(rows) == options.limit:
+            break
+    if options.json:
+        common.print_json(rows)
+    elif rows:
+        columns = ("RUN", "ENVIRONMENT", "OUTCOME", "TOOK", "STARTED", "BY")
+        common.table(columns, [_row(told) for told in rows])
+    elif options.runbook or options.outcome:
+        say("No record fits. opsbook records list without options shows the newest.")
+    else:
+        say("No run has left a record here yet. Start one: opsbook list, then opsbook run NAME -e ENV.")
+    return 0
+
+
+def _check_filter(options: argparse.Namespace) -> None:
+    if options.limit < 1:
+        raise InputError(f"--limit {options.limit} would show nothing.", "Give a number from 1 on.")
+    if options.outcome is not None and options.outcome not in OUTCOMES:
+        raise InputError(f"There is no outcome {options.outcome}.", nearest(options.outcome, OUTCOMES))
+
+
+def _row(told: dict[str, Any]) -> tuple[object, ...]:
+    took = duration(told["seconds"]) if told["seconds"] is not None else "—"
+    return (
+        told["run"],
+        told["environment"] or "—",
+        told["outcome"],
+        took,
+        common.local(told["started"]),
+        told["operator"] or "—",
+    )

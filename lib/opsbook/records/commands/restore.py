@@ -1,0 +1,37 @@
+"""Put a record in quarantine back among the others, once the secret in it is changed."""
+
+import argparse
+
+from opsbook.console import common, inputs
+from opsbook.records.commands import scan
+from opsbook.console.text import say
+from opsbook.errors import InputError
+from opsbook.records import scanning
+from opsbook.core.planning import bind
+from opsbook.core.planning import environment
+from opsbook.core.record import store
+
+_HINT = "Use a terminal: what is not known is not found."
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    common.add_run(parser)
+    scan.add_environments(parser)
+    parser.add_argument("--reason", required=True, help="why nobody can do anything with it; it is written down")
+    common.add_json(parser)
+
+
+def execute(options: argparse.Namespace) -> int:
+    settings = common.project(options)
+    record = store.find(settings.records, options.run)
+    prompted = [name for name, reference in scanning.references(record).items() if reference == bind.PROMPT]
+    typed = inputs.unseen(prompted)
+    if absent := [name for name in prompted if name not in typed]:
+        raise InputError([f"Somebody typed the secret {name}: it has to be typed again." for name in absent], _HINT)
+    names = options.environment or environment.names(settings)
+    run = scanning.restore(settings, record, names, typed, options.reason)
+    if options.json:
+        common.print_json({"run": run, "restored": True})
+    else:
+        say(f"{run} is back; everybody who may read records can read it again.")
+    return 0

@@ -1,0 +1,131 @@
+"""Sealed records as one archive: the same records give the same bytes, and the archive is there whole or not at all."""
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import tarfile
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from opsbook import files
+from opsbook.errors import InputError
+from opsbook.core.record import sidecars, seal, store
+from opsbook.records import manifest
+from opsbook.records.manifest import Manifest
+
+Tell = Callable[[int, int], None]
+"""Is told how much of how much is done."""
+
+
+def check(records: Sequence[store.Record], tell: Tell) -> None:
+    """Raises InputError that names every record which is not as it was sealed."""
+    problems = []
+    for number, record in enumerate(records):
+        tell(number, 2 * len(records))
+        if flaws := seal.verify(record.folder):
+            problems.append(f"{record.id} is not as it was sealed: {flaws[0].file}: {flaws[0].message}.")
+    if problems:
+        hint = "Nothing was written. opsbook records verify RUN says more; --without RUN leaves one out."
+        raise InputError(problems, hint)
+
+
+def write(path: Path, root: Path, records: Sequence[store.Record], told: Manifest, tell: Tell, *, force: bool) -> None:
+    """Write the archive of records below `root`.
+
+    Raises InputError, and leaves nothing, if that fails or a record changed meanwhile.
+    """
+    try:
+        with files.replacing(path, anew=not force) as out, gzip.GzipFile("", "wb", fileobj=out, mtime=0) as packed:
+            _pack(packed, root, records, told, tell)
+    except FileExistsError as error:
+        raise InputError(f"{path} is there already.", "Name another file, or write over it with --force.") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}.", "No file was left behind.") from error
+
+
+def _pack(packed: gzip.GzipFile, root: Path, records: Sequence[store.Record], told: Manifest, tell: Tell) -> None:
+    with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        content = told.text()
+        newest = max((_sealed_at(record.folder) for record in records), default=0)
+        archive.addfile(_header(manifest.NAME, len(content), newest), io.BytesIO(content))
+        for number, record in enumerate(records):
+            tell(len(records) + number, 2 * len(records))
+            _add(archive, record, told.records[record.id])
+            for path in sidecars.there(root, record.id):
+                _copy(archive, path, str(path.relative_to(root)), newest)
+            # It keeps every header that it wrote: a record may have very many files.
+            archive.members = []  # type: ignore[attr-defined]
+
+
+def _add(archive: tarfile.TarFile, record: store.Record, told: manifest.Sealed) -> None:
+    """All files of the record, each compared with what was verified: somebody may go on with the run meanwhile."""
+    place = manifest.place(record.id)
+    try:
+        time = _sealed_at(record.folder)
+        expected = _expected(record.folder, told)
+        written = {
+            name: _copy(archive, path, f"{place}/{path.relative_to(record.folder)}", time)
+            for name, path in _files(record.folder)
+        }
+    except (OSError, ValueError, KeyError) as error:
+        raise _changed(record) from error
+    if written != expected:
+        raise _changed(record)
+
+
+def _changed(record: store.Record) -> InputError:
+    return InputError(f"{record.id} was changed while it was exported.", "Nothing was written. Export it again.")
+
+
+def _expected(folder: Path, told: manifest.Sealed) -> dict[str, str]:
+    """The digest of every file of the record, by its name as the seal writes it."""
+    expected = dict(json.loads((folder / store.SEAL).read_bytes())["files"]) | {store.SEAL: told.seal}
+    return expected | ({manifest.SIGNATURE: told.signature} if told.signature else {})
+
+
+def _files(folder: Path) -> Iterator[tuple[str, Path]]:
+    for path in sorted(folder.rglob("*"), key=os.fsencode):
+        if files.is_plain(path):
+            yield os.fsencode(path.relative_to(folder)).decode("utf-8", errors="backslashreplace"), path
+
+
+def _sealed_at(folder: Path) -> int:
+    """Seconds since 1970: the time of the record in the archive, whenever its files were copied."""
+    told = json.loads((folder / store.SEAL).read_bytes())["sealed"]
+    return int(datetime.fromisoformat(told).timestamp())
+
+
+def _copy(archive: tarfile.TarFile, path: Path, name: str, time: int) -> str:
+    """Add one file; returns the SHA-256 of what was written."""
+    with open(path, "rb", opener=_no_link) as source:
+        digesting = _Digesting(source)
+        archive.addfile(_header(name, os.fstat(source.fileno()).st_size, time), digesting)
+        return digesting.sha256.hexdigest()
+
+
+def _no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+
+def _header(name: str, size: int, time: int) -> tarfile.TarInfo:
+    """Without anything of this machine: no owner, no rights of its own."""
+    header = tarfile.TarInfo(name)
+    header.size, header.mtime, header.mode = size, time, 0o644
+    return header
+
+
+class _Digesting(io.RawIOBase):
+    """Reads a file and takes its digest on the way."""
+
+    def __init__(self, source: BinaryIO) -> None:
+        self._source = source
+        self.sha256 = hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._source.read(size)
+        self.sha256.update(data)
+        return data

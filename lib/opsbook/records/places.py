@@ -1,0 +1,130 @@
+"""Where an anchor lies: a file outside the records folder, or a branch of a git repository."""
+
+import contextlib
+import fcntl
+import os
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+from opsbook import files
+from opsbook.errors import InputError
+from opsbook.records.anchor import Make
+
+GIT = "git:"
+
+
+class Unreachable(InputError):
+    """A place that cannot be read or written now."""
+
+
+class Place(Protocol):
+    """Holds the lines of an anchor. Both methods raise Unreachable."""
+
+    name: str
+
+    def read(self) -> bytes | None:
+        """All lines; None if nothing was ever anchored there."""
+
+    def append(self, make: Make) -> None:
+        """Add what `make` gives for the lines that are there, and nothing in between. It may be asked again."""
+
+
+def shown(text: str) -> str:
+    """A place, or what git said of it, without the password that a URL may hold."""
+    return re.sub(r"://[^/@\s]+@", "://…@", text)
+
+
+class FilePlace:
+    """A file. Whoever appends holds its lock, and only ever adds whole lines."""
+
+    def __init__(self, path: Path) -> None:
+        self.name = str(path)
+        self._path = path
+
+    def read(self) -> bytes | None:
+        try:
+            with self._opened(os.O_RDONLY, fcntl.LOCK_SH) as descriptor:
+                return _content(descriptor) or None
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._unreachable(error) from error
+
+    def append(self, make: Make) -> None:
+        # An anchor with nothing to say makes no file.
+        if not os.path.lexists(self._path) and make(None) is None:
+            return
+        try:
+            with self._opened(os.O_RDWR | os.O_CREAT | os.O_APPEND, fcntl.LOCK_EX) as descriptor:
+                line = make(_content(descriptor) or None)
+                if line is not None:
+                    _append(descriptor, line)
+            files.sync_folder(self._path.parent)
+        except OSError as error:
+            raise self._unreachable(error) from error
+
+    @contextlib.contextmanager
+    def _opened(self, flags: int, lock: int) -> Iterator[int]:
+        # O_NONBLOCK: a pipe of that name must not make us wait for ever.
+        descriptor = os.open(self._path, flags | os.O_CLOEXEC | os.O_NONBLOCK, 0o666)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise Unreachable(f"The anchor {self._path} is no file.", "Name a file.")
+            fcntl.flock(descriptor, lock)
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def _unreachable(self, error: OSError) -> Unreachable:
+        said = f"The anchor {self._path} cannot be reached: {error.strerror or error}."
+        return Unreachable(said, "Make its folder, or mount it, or name another place.")
+
+
+def _content(descriptor: int) -> bytes:
+    with os.fdopen(os.dup(descriptor), "rb") as source:
+        return source.read()
+
+
+def _append(descriptor: int, line: bytes) -> None:
+    """The whole line, durable; or, where there is no room for it, nothing."""
+    before = os.fstat(descriptor).st_size
+    try:
+        left = line
+        while left:
+            left = left[os.write(descriptor, left) :]
+        os.fsync(descriptor)
+    except OSError:
+        # A file that only grows cannot be cut; then the next one names the line that is not whole.
+        with contextlib.suppress(OSError):
+            os.ftruncate(descriptor, before)
+        raise
+
+
+def at(text: str, root: Path, records: Path, state: Path, by: str) -> Place:
+    """The place that a setting or an option names. Raises InputError if it can be none."""
+    if text.startswith(GIT):
+        from opsbook.records.anchor_git import GitPlace
+
+        remote, _, branch = text.removeprefix(GIT).partition("#")
+        _outside(root, records, remote, text)
+        return GitPlace(remote, branch or "opsbook-anchor", root, state, by)
+    return FilePlace(_outside(root, records, text, text))
+
+
+def _outside(root: Path, records: Path, path: str, text: str) -> Path:
+    """The path, if it is none in the records' folder: whoever can change those could change their anchor."""
+    try:
+        found = (root / Path(path).expanduser()).resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise InputError(f"The anchor {shown(text)} is no place: {error}.", "Name a file, or git:REMOTE.") from error
+    if not path or "\0" in text:
+        raise InputError(f"The anchor {shown(text)} names no place.", "Name a file, or git:REMOTE.")
+    if found.is_relative_to(records):
+        raise InputError(
+            f"The anchor {found} lies in the records' folder.",
+            "Name a place where whoever writes records cannot write.",
+        )
+    return found

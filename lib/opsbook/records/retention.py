@@ -1,0 +1,147 @@
+"""Which records the policy no longer keeps, which are held, and how one goes without leaving half of itself.
+
+A record is sealed and never changed: a hold lies in a list beside the records, and so does what remains of a
+record that was removed.
+"""
+
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from opsbook import files
+from opsbook.core.model.event import Outcome
+from opsbook.core.record import journal, logbook, store
+from opsbook.settings import Retention
+
+PRUNING = ".pruning"
+"""Folder of records on their way out: what a crash leaves there, the next pruning finishes."""
+
+_WELL = frozenset(map(str, (Outcome.SUCCEEDED, Outcome.CHECKED, Outcome.REFUSED)))
+"""Outcomes that `keep` is for; `keep_failed` is for every other one."""
+
+_STAMP = "%Y%m%dT%H%M%SZ"
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Why a record is kept whatever the policy says, who wants it, and since when (UTC)."""
+
+    run: str
+    by: str
+    since: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Old:
+    """A record that the policy no longer keeps, and the rule that says so."""
+
+    run: str
+    folder: Path
+    runbook: str
+    environment: str
+    outcome: str
+    rule: str
+
+
+def holds(root: Path) -> dict[str, Hold]:
+    """Every hold, by run. Raises InputError if the list cannot be read: then nobody knows what is held."""
+    found: dict[str, Hold] = {}
+    for entry in logbook.entries(root / logbook.HOLDS):
+        if entry.get("action") == "release":
+            found.pop(entry["run"], None)
+        else:
+            found[entry["run"]] = Hold(
+                entry["run"], entry.get("by", ""), entry.get("time", ""), entry.get("reason", "")
+            )
+    return found
+
+
+def expired(records: Iterable[store.Record], policy: Retention, now: datetime, kept: Container[str]) -> Iterator[Old]:
+    """Records to remove, of those given newest first. `kept` are runs that are kept whatever the policy says.
+
+    Only what is sealed, whole and not in quarantine is ever removed. Of each runbook in each environment the
+    newest ones stay, however old they are.
+    """
+    newer: Counter[tuple[str, str]] = Counter()
+    for record in records:
+        if record.state != "sealed" or record.folder.parent.name == store.QUARANTINE:
+            continue
+        told = record.glance()
+        if told["outcome"] == store.DAMAGED or told["runbook"] is None or told["environment"] is None:
+            continue
+        place = told["runbook"], told["environment"]
+        newer[place] += 1
+        rule = _rule(policy, told["outcome"], _age(record.id, now))
+        if rule and newer[place] > policy.keep_last and record.id not in kept:
+            yield Old(record.id, record.folder, *place, told["outcome"], rule)
+
+
+def _age(run: str, now: datetime) -> timedelta:
+    """Since the run started, as its id says."""
+    try:
+        return now - datetime.strptime(run.partition("-")[0], _STAMP).replace(tzinfo=UTC)
+    except ValueError:
+        return timedelta()
+
+
+def _rule(policy: Retention, outcome: str, age: timedelta) -> str:
+    """The rule that no longer keeps a record of this age; empty if it is kept."""
+    name, days = ("keep", policy.keep) if outcome in _WELL else ("keep_failed", policy.keep_failed)
+    return f"{name} = {days}d" if days is not None and age > timedelta(days=days) else ""
+
+
+def remove(root: Path, old: Old, by: str) -> bool:
+    """Take the record away, write down that it is gone, delete it: in this order. False if a process still holds it."""
+    hold = files.hold(old.folder / journal.NAME)
+    if hold is None:
+        return False
+    try:
+        away = root / PRUNING
+        away.mkdir(mode=0o700, exist_ok=True)
+        note = away / f"{old.run}.json"
+        files.write_atomic(note, json.dumps(_entry(old, by)).encode())
+        old.folder.rename(note.with_suffix(""))
+        files.sync_folder(old.folder.parent)
+        files.sync_folder(away)
+    finally:
+        os.close(hold)
+    _complete(root, note, written=False)
+    return True
+
+
+def _entry(old: Old, by: str) -> dict[str, str]:
+    """What remains of a record: enough to know it again, and why it went."""
+    return {
+        "run": old.run,
+        "runbook": old.runbook,
+        "environment": old.environment,
+        "outcome": old.outcome,
+        "seal": files.sha256(old.folder / store.SEAL),
+        "time": journal.now(),
+        "by": by,
+        "rule": old.rule,
+    }
+
+
+def finish(root: Path) -> None:
+    """Finish every removal that a crash cut short."""
+    notes = sorted((root / PRUNING).glob("*.json"))
+    gone = {entry["run"] for entry in logbook.entries(root / logbook.PRUNED)} if notes else set()
+    for note in notes:
+        _complete(root, note, written=note.stem in gone)
+
+
+def _complete(root: Path, note: Path, *, written: bool) -> None:
+    """The record is away: first the line that explains it, then it is deleted, then the note of what to do."""
+    folder = note.with_suffix("")
+    if folder.is_dir():
+        if not written:
+            logbook.append(root / logbook.PRUNED, json.loads(note.read_text(encoding="utf-8")))
+        shutil.rmtree(folder)
+    note.unlink()

@@ -1,0 +1,92 @@
+"""Look for secrets in records, as they are known today; and let a record out of quarantine once they are changed."""
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from opsbook import files
+from opsbook.errors import InputError, OpsbookError
+from opsbook.core.planning.context import operator
+from opsbook.core.planning.known_secrets import knowing
+from opsbook.core.model.redact import Redactor
+from opsbook.core.record import journal, logbook, seal, store
+from opsbook.settings import Settings
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """A record, and the files of it that hold a secret. `quarantined` says whether it lies there now."""
+
+    run: str
+    files: tuple[str, ...]
+    quarantined: bool = False
+
+
+def references(record: store.Record) -> dict[str, str]:
+    """Where the secrets of a run's parameters came from. Raises InputError if its plan cannot be read."""
+    try:
+        found = json.loads(record.text("plan.json"))["secrets"]
+        return {str(name): str(reference) for name, reference in found.items()}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise record.damaged("plan.json") from error
+
+
+def scan(settings: Settings, records: Iterable[store.Record], known: Redactor, *, move: bool) -> Iterator[Scanned]:
+    """What holds a secret; with `move`, such a record goes where only its owner can read it."""
+    for record in records:
+        if record.state == "running" or not (found := tuple(seal.scan(record.folder, known))):
+            continue
+        there = record.folder.parent.name == store.QUARANTINE
+        moved = move and not there and _moved(settings, record)
+        yield Scanned(record.id, found, quarantined=there or moved)
+
+
+def _moved(settings: Settings, record: store.Record) -> bool:
+    """Whether the record could be moved: not from under a run that goes on."""
+    path = record.folder / journal.NAME
+    if (hold := files.hold(path if path.exists() else record.folder)) is None:
+        return False
+    try:
+        seal.quarantine(record.folder, settings.records)
+    finally:
+        os.close(hold)
+    return True
+
+
+def restore(
+    settings: Settings, record: store.Record, names: Iterable[str], typed: Mapping[str, str], reason: str
+) -> str:
+    """Put a record back among the others; returns the run. Raises InputError while it holds a secret of today.
+
+    Looked for are the secrets of the environments named, of the run's own, and of its parameters, of which `typed`
+    has those that a person typed.
+    """
+    if record.folder.parent.name != store.QUARANTINE:
+        raise InputError(f"{record.id} is not in quarantine.", "opsbook doctor names those that are.")
+    if not reason.strip():
+        raise InputError("The reason is empty.", "Say why nothing can be done with it any more: --reason WHY.")
+    own = str(record.glance()["environment"] or "")
+    known = knowing(settings, {**{name: {} for name in names}, own: references(record)}, typed)
+    if found := seal.scan(record.folder, known):
+        said = f"{record.id} still holds a secret as it is today, in {', '.join(found)}."
+        raise InputError(said, "Change that secret first: whoever read the record knows it.")
+    target = settings.records / record.id[:4] / record.id[4:6] / record.id
+    logbook.append(settings.records / logbook.RESTORED, _entry(record.id, reason))
+    _move(record.folder, target)
+    return record.id
+
+
+def _entry(run: str, reason: str) -> dict[str, str]:
+    return {"time": journal.now(), "action": "restore", "run": run, "by": operator(), "reason": reason}
+
+
+def _move(folder: Path, target: Path) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        folder.rename(target)
+        target.chmod(0o777 & ~files.umask())
+        files.sync_folder(target.parent)
+    except OSError as error:
+        raise OpsbookError(f"{folder} cannot be moved: {error.strerror}.", "Correct the records' folder.") from error

@@ -1,0 +1,1 @@
+"""Recordings: made of a record, replayed against a page. Reaches nothing."""

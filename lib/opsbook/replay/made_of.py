@@ -1,0 +1,51 @@
+"""Which files below playbooks/ a playbook is made of."""
+
+import re
+from collections.abc import Iterable
+from pathlib import PurePath
+
+from opsbook.core.planning.drafts import playbook_files
+from opsbook.settings import Settings
+
+_WORD = re.compile(r"[\w.-]+")
+
+_BY_STEM = frozenset({"library", "module_utils"})
+"""Folders of what is named without its ending."""
+
+
+def made_of(settings: Settings, names: Iterable[str]) -> dict[str, str]:
+    """The playbooks and what they name, directly or not (roles, task files, templates, modules), with their SHA-256.
+
+    A file counts where its name (its role's, its module's) stands in one that counts, and where Ansible takes it by
+    itself: rather one too many than one that changes unseen. Inventories do not count.
+    """
+    known = playbook_files(settings)
+    words = {path: _words(settings, path) for path in known}
+    open_ = [name for name in names if name in known]
+    found = {*open_, *filter(_always, known)}
+    while open_:
+        said = words[open_.pop()]
+        more = [path for path in known if path not in found and _called(path) in said]
+        found.update(more)
+        open_ += more
+    return {path: known[path] for path in sorted(found)}
+
+
+def _words(settings: Settings, path: str) -> frozenset[str]:
+    text = (settings.playbooks / path).read_text(encoding="utf-8", errors="replace")
+    found = set(_WORD.findall(text))
+    # ansible.module_utils.caddy_files names caddy_files.
+    return frozenset(found.union(*(word.split(".") for word in found)))
+
+
+def _called(path: str) -> str:
+    """The word by which other files name this one."""
+    parts = PurePath(path).parts
+    if "roles" in parts[:-2]:
+        return parts[parts.index("roles") + 1]
+    return PurePath(path).stem if _BY_STEM & set(parts[:-1]) else parts[-1]
+
+
+def _always(path: str) -> bool:
+    """Variables and plugins beside the playbooks, which nobody has to name."""
+    return any(part in ("group_vars", "host_vars") or part.endswith("_plugins") for part in PurePath(path).parts[:-1])

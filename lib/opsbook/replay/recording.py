@@ -1,0 +1,150 @@
+"""Recordings as files: made from the events of a record, written beside the runbook, read back."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from opsbook.core.model.effect import Status
+from opsbook.core.model.event import Event
+from opsbook.core.model.past import LOOK
+from opsbook.core.model.plan import Plan
+from opsbook.core.model.recording import PROJECT, Recording, Reply, Step, Take
+from opsbook.core.record import side, summary
+from opsbook.core.record.store import Record
+from opsbook.errors import InputError
+
+LARGEST = 512 * 1024
+"""Bytes. A larger one is nothing that anybody reviews."""
+
+OPERATOR = "operator@example"
+"""Stands in the file of a recording for whoever ran it, who is nobody else's business."""
+
+_RECORDING = TypeAdapter(Recording)
+
+
+def of(record: Record, plan: Plan, context: Mapping[str, Any], playbooks: Mapping[str, str], root: Path) -> Recording:
+    """What a record has to say to a test or a trainee. Raises InputError if it cannot be read."""
+    events = record.events()
+    started = next(event for event in events if event.type == "run-started")
+    asked = [event.data for event in events if event.type == "question-asked"]
+    recording = Recording(
+        format=1,
+        runbook=plan.runbook,
+        run=record.id,
+        recorded=events[-1].time,
+        opsbook=str(plan.versions.get("opsbook", "")),
+        plan=plan,
+        context={**context, "run": record.id, "operator": started.data["operator"]},
+        present=any(data["kind"] in ("decide", "manual") for data in asked),
+        outcome=str(record.summary()["outcome"]),
+        steps=tuple(Step(each["step"], each["status"]) for each in summary.of(events)["steps"]),
+        replies=tuple(_replies(events)),
+        takes=tuple(_takes(record, events)),
+        playbooks=dict(playbooks),
+    )
+    return _moved(recording, _folder(root), PROJECT)
+
+
+def _folder(root: Path) -> re.Pattern[str]:
+    """The folder of the project where it is a path of its own, and no part of another one."""
+    return re.compile(rf"(?<![\w.\-/]){re.escape(str(root))}(?=/|$|[^\w.\-])")
+
+
+def _replies(events: list[Event]) -> Iterator[Reply]:
+    """Answers to questions of opsbook's own: those of cells are results of effects."""
+    asked = {event.seq: event.data for event in events if event.type == "question-asked"}
+    for event in events:
+        data = event.data
+        if event.type == "question-answered" and asked[data["asked"]]["kind"] in ("decide", "manual"):
+            yield Reply(data["name"], data["value"], data["by"], event.time, data.get("note") or "")
+
+
+def _takes(record: Record, events: list[Event]) -> Iterator[Take]:
+    """Every attempt, in the order in which they began; one that an interrupted process left behind is none."""
+    ended = {event.data["intent"]: event for event in events if event.type == "effect-result"}
+    for event in events:
+        data = event.data
+        if event.type != "effect-intent" or data["key"].startswith(LOOK) or event.seq not in ended:
+            continue
+        end = ended[event.seq]
+        yield Take(
+            key=data["key"],
+            kind=data["kind"],
+            summary=data["summary"],
+            changes=data["changes"],
+            step=data["step"],
+            request=data["request"],
+            status=Status(end.data["status"]),
+            at=event.time,
+            seconds=_between(event.time, end.time),
+            result=side.result_of(record, end.data),
+            why=str(end.data.get("why") or ""),
+        )
+
+
+def _between(begin: str, end: str) -> float:
+    return round((datetime.fromisoformat(end) - datetime.fromisoformat(begin)).total_seconds(), 3)
+
+
+def render(recording: Recording) -> str:
+    """The one form in which a recording is written: two of the same run are the same text."""
+    recording = _moved(recording, str(recording.context["operator"]), OPERATOR)
+    return json.dumps(asdict(recording), indent=1, ensure_ascii=False) + "\n"
+
+
+def read(path: Path, root: Path) -> Recording:
+    """The recording in a file. Raises InputError."""
+    try:
+        return parsed(path.read_bytes(), root)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.", "Name a recording.") from error
+    except (ValueError, RecursionError) as error:
+        first = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": str(error)}
+        said = ": ".join(filter(None, (".".join(map(str, first["loc"])), str(first["msg"]))))
+        raise InputError(f"{path} is no recording: {said}.", "Record the run again.") from error
+
+
+def parsed(text: str | bytes, root: Path) -> Recording:
+    """The recording that a text is, in this project. Raises ValueError and RecursionError."""
+    found = _RECORDING.validate_json(text)
+    _Seen.model_validate(found.context)
+    for take in found.takes:
+        if take.kind == "playbook":
+            _Asked.model_validate(take.request)
+    return _moved(found, PROJECT, str(root))
+
+
+class _Seen(BaseModel):
+    """What of `here` a replay relies on."""
+
+    operator: str
+    inventory: str
+    hosts: list[str]
+    groups: dict[str, list[str]]
+
+
+class _Asked(BaseModel):
+    """What of a playbook's request is relied on."""
+
+    playbook: str
+    inventory: str
+    vars: dict[str, Any]
+
+
+def _moved(recording: Recording, before: str | re.Pattern[str], after: str) -> Recording:
+    """The recording with another text in place of one, wherever it stands."""
+    return _RECORDING.validate_python(_replaced(asdict(recording), before, after))
+
+
+def _replaced(value: Any, before: str | re.Pattern[str], after: str) -> Any:
+    if isinstance(value, str):
+        return value.replace(before, after) if isinstance(before, str) else before.sub(lambda _: after, value)
+    if isinstance(value, Mapping):
+        return {_replaced(key, before, after): _replaced(item, before, after) for key, item in value.items()}
+    return [_replaced(item, before, after) for item in value] if isinstance(value, list | tuple) else value

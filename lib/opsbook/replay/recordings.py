@@ -1,0 +1,158 @@
+"""Recordings of a project: which there are, and how one is made of a record."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from opsbook import files
+from opsbook.core.catalog import catalog
+from opsbook.core.catalog.documents import FOLDERS, usable
+from opsbook.core.model.recording import Recording
+from opsbook.core.model.redact import Redactor
+from opsbook.core.model.runbook import Runbook
+from opsbook.core.planning.context import context
+from opsbook.core.planning.drafts import plan, planned_draft
+from opsbook.core.planning.known_secrets import redactor
+from opsbook.core.planning.sameness import changes_since, relied_on_then
+from opsbook.core.record import notebook, seal
+from opsbook.errors import InputError
+from opsbook.operate.resuming import Stopped, stopped
+from opsbook.replay import recording
+from opsbook.replay.made_of import made_of
+from opsbook.replay.replaying import Replayed, replay
+from opsbook.settings import Settings
+
+FOLDER = "recordings"
+"""Beside each page: its recordings, RUNBOOK.NAME.json."""
+
+_MACHINE = frozenset({"ansible_bin", "vault_password_file", "check_reads", "private", "mode"})
+"""What cells see of the machine they run on, and is no part of what happened."""
+
+_STRAIGHT = ("succeeded", "failed", "rolled-back", "rollback-failed")
+"""Outcomes that a replay comes to again."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A recording that lies beside a page."""
+
+    runbook: str
+    name: str
+    path: Path
+
+
+def find(settings: Settings, runbooks: Iterable[str] = ()) -> Iterator[Found]:
+    """Recordings of these runbooks, or of all, by name. Raises InputError for a runbook that does not exist."""
+    wanted = [catalog.find(settings, name).stem for name in runbooks]
+    folders = (folder for place in FOLDERS for folder in (settings.root / place).rglob(FOLDER))
+    paths = sorted(path for folder in folders for path in folder.glob("*.*.json"))
+    for path in sorted(paths, key=lambda path: path.name):
+        # One whose page is gone is found, too: somebody renamed it, and nothing tests the page any more.
+        runbook, _, name = path.name.removesuffix(".json").partition(".")
+        if not wanted or runbook in wanted:
+            yield Found(runbook, name, path)
+
+
+def without(settings: Settings) -> list[str]:
+    """Runbooks with cells to run, and no recording."""
+    known = {found.runbook for found in find(settings)}
+    names = (entry.name for entry in catalog.entries(settings))
+    return [name for name in names if name not in known and _runs(settings, name)]
+
+
+def _runs(settings: Settings, name: str) -> bool:
+    try:
+        return any(step.cells for step in catalog.load(settings, name).steps())
+    except InputError:
+        return False
+
+
+def of_record(settings: Settings, wanted: str) -> tuple[Recording, Stopped]:
+    """What a record has to say to a test or a trainee, and the run it is of. Raises InputError."""
+    found = stopped(settings, wanted)
+    if found.past.mode != "live":
+        raise InputError(f"{found.record.id} was no real run, but a {found.past.mode}.", "Record one that was.")
+    drafted = planned_draft(settings, found.runbook, found.planned)
+    seen = context(settings, drafted.environment, found.record.id, "live")
+    seen = {name: value for name, value in seen.items() if name not in _MACHINE}
+    named = [take.data["request"]["playbook"] for take in found.events if take.data.get("kind") == "playbook"]
+    made = made_of(settings, dict.fromkeys(named))
+    return recording.of(found.record, found.planned, seen, made, settings.root), found
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A recording with the page it is of: as it ran, or, of the file of a recording, as it is now."""
+
+    recording: Recording
+    runbook: Runbook
+
+
+def load(settings: Settings, wanted: str) -> Loaded:
+    """What a run, or the file of a recording, has to replay. Raises InputError."""
+    if wanted.endswith(".json"):
+        made = recording.read(Path(wanted), settings.root)
+        return Loaded(made, catalog.load(settings, made.runbook))
+    made, found = of_record(settings, wanted)
+    return Loaded(made, found.runbook)
+
+
+def record(settings: Settings, wanted: str, name: str | None, *, book: bool = False) -> tuple[Path, Replayed]:
+    """Write the recording of a run beside its page, once it replays. Raises InputError, and leaves nothing.
+
+    With `book`, also the notebook of its record, which replays it where it is run.
+    """
+    made, found = of_record(settings, wanted)
+    _check_straight(settings, found)
+    target = _target(settings, made.runbook, name or made.outcome)
+    text = recording.render(made)
+    if len(text.encode()) > recording.LARGEST:
+        said = f"The recording would have {len(text.encode()):,} bytes, and nobody reviews more than "
+        raise InputError(f"{said}{recording.LARGEST:,}.", "Record a run that prints and fetches less.")
+    known = redactor(settings, [made.plan.environment])
+    if known.holds(text):
+        raise InputError("A secret of today stands in what would be written.", "opsbook records scan says where.")
+    # With the page as it is now, which is what opsbook test will meet.
+    played = replay(settings, catalog.load(settings, made.runbook), recording.parsed(text, settings.root))
+    if played.problems:
+        raise InputError([f"{found.record.id} does not replay:", *played.problems], "Nothing was written.")
+    content = _notebook(settings, found, target.name, known) if book else None
+    target.parent.mkdir(exist_ok=True)
+    files.write_atomic(target, text.encode())
+    if content is not None:
+        files.write_atomic(target.with_suffix(".ipynb"), content)
+    return target, played
+
+
+def _notebook(settings: Settings, found: Stopped, name: str, known: Redactor) -> bytes:
+    content = notebook.replaying(found.record.text("runbook.ipynb"), found.runbook, name)
+    text = content.decode()
+    if len(content) > recording.LARGEST or known.holds(text):
+        raise InputError("The notebook holds a secret, or too much.", "Record without --notebook.")
+    if str(settings.root) in text:
+        said = "A cell printed the folder of the project, which is another one elsewhere."
+        raise InputError(said, "Let it print less, or record without --notebook.")
+    return content
+
+
+def _check_straight(settings: Settings, found: Stopped) -> None:
+    """Raises InputError for a run that no replay comes to again, or whose surroundings are not what they were."""
+    run, environment = found.record.id, found.planned.environment
+    if found.outcome not in _STRAIGHT:
+        raise InputError(f"{run} is {found.outcome}, and a recording has an end.", "Record one that came to its end.")
+    if any(event.type == "run-resumed" for event in found.events):
+        raise InputError(f"{run} was gone on with, and a recording is of one straight run.", "Record another one.")
+    if flaws := seal.verify(found.record.folder):
+        raise InputError(f"{run} is not as it was sealed: {flaws[0].file} {flaws[0].message}.", "Record another one.")
+    drafted = planned_draft(settings, found.runbook, found.planned)
+    now, relied = plan(settings, drafted), relied_on_then(found.record)
+    if changed := changes_since(settings, found.planned, now, drafted.environment, relied)[0]:
+        said = [f"{environment} or a playbook is not as it was in {run}:", *changed]
+        raise InputError(said, "Run it again, and record that.")
+
+
+def _target(settings: Settings, runbook: str, name: str) -> Path:
+    if not usable(name):
+        raise InputError(f"{name!r} is no name for a recording.", "Take letters, digits, - and _.")
+    page = catalog.find(settings, runbook)
+    return page.parent / FOLDER / f"{runbook}.{name}.json"

@@ -1,0 +1,156 @@
+"""Run a page against a recording: the real engine and a real kernel, with nothing behind the gate."""
+
+import asyncio
+import os
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from opsbook.core.engine import runner
+from opsbook.core.engine.choice import NAME as FAILED
+from opsbook.core.engine.engine import Wishes
+from opsbook.core.engine.forget import Forget
+from opsbook.core.engine.process import spare
+from opsbook.core.engine.questions import Unanswered
+from opsbook.core.engine.secrets import Vault
+from opsbook.core.model.effect import Mode
+from opsbook.core.model.environment import Environment, Policy
+from opsbook.core.model.event import Ending, Event
+from opsbook.core.model.past import Past, Stepped
+from opsbook.core.model.person import Answer, Question
+from opsbook.core.model.recording import Recording, Reply, Take, Tape
+from opsbook.core.model.redact import Redactor
+from opsbook.core.model.runbook import Runbook
+from opsbook.core.planning.context import ansible_bin
+from opsbook.core.record import summary
+from opsbook.replay.made_of import made_of
+from opsbook.settings import Settings
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """How a page did against a recording. `problems` are sentences; without any, the page does what it did then."""
+
+    outcome: str
+    problems: tuple[str, ...]
+    seconds: float
+
+
+def replay(settings: Settings, runbook: Runbook, recording: Recording) -> Replayed:
+    """Run the page to its end. Nothing outside is touched, and nothing is left behind."""
+    started = time.monotonic()
+    sink, held = Forget(keep=True), vault(recording)
+    tape = Tape(restored(recording, held), strict=True)
+    with tempfile.TemporaryDirectory(prefix="opsbook-replay-", dir=_memory()) as folder:
+        inbox = Path(folder) / "inbox"
+        inbox.mkdir()
+        hold = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            job = _job(settings, runbook, recording, inbox, hold, tape)
+            ending = asyncio.run(runner.run(job, sink, held, _Then(recording)))
+        finally:
+            os.close(hold)
+    problems = tuple(_problems(recording, ending, sink.events, tape))
+    return Replayed(str(ending.outcome), problems, round(time.monotonic() - started, 3))
+
+
+def _memory() -> str | None:
+    """Where nothing is written to a disk."""
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108  (a private folder in it)
+
+
+def stale(settings: Settings, recording: Recording) -> list[str]:
+    """What of its playbooks is not as it was when it was recorded."""
+    named = [take.request["playbook"] for take in recording.takes if take.kind == "playbook"]
+    now, then = made_of(settings, dict.fromkeys(named)), recording.playbooks
+    differ = sorted(path for path in {*now, *then} if now.get(path) != then.get(path))
+    return [
+        f"playbooks/{path} {'is new' if path not in then else 'was changed' if path in now else 'is gone'}"
+        for path in differ
+    ]
+
+
+def vault(recording: Recording) -> Vault:
+    """Values for the secrets of a recording, which has only their names."""
+    held = Vault(Redactor())
+    for name in recording.secrets:
+        held.add(name, f"no-secret-but-{name}-of-a-replay")
+    return held
+
+
+def restored(recording: Recording, held: Vault) -> tuple[Take, ...]:
+    """Its takes, with values for secrets in what they gave."""
+    return tuple(replace(take, result=held.restored(take.result)) for take in recording.takes)
+
+
+def past(recording: Recording) -> Past:
+    """Which steps of it were begun: a notebook that asks for one was not there."""
+    found = Past()
+    found.steps = {each.step: Stepped(each.status, manual=False, role="") for each in recording.steps}
+    return found
+
+
+def environment(recording: Recording) -> Environment:
+    """The environment as the run saw it; nothing in it can be reached."""
+    seen = recording.context
+    groups = {name: tuple(hosts) for name, hosts in seen["groups"].items()}
+    policy = Policy(sandbox=True)
+    return Environment(recording.plan.environment, policy, seen["inventory"], tuple(seen["hosts"]), groups, {})
+
+
+def context(settings: Settings, recording: Recording) -> dict[str, object]:
+    """What cells see as `here`."""
+    here = {"root": str(settings.root), "ansible_bin": str(ansible_bin()), "vault_password_file": None}
+    return {**recording.context, **here, "check_reads": [], "mode": str(Mode.LIVE)}
+
+
+def _job(settings: Settings, runbook: Runbook, recording: Recording, inbox: Path, hold: int, tape: Tape) -> runner.Job:
+    return runner.Job(
+        run=spare.new_run(recording.runbook),
+        plan=recording.plan,
+        runbook=runbook,
+        environment=environment(recording),
+        operator=str(recording.context["operator"]),
+        context=context(settings, recording),
+        answers={},
+        mode=Mode.REPLAY,
+        root=settings.root,
+        inbox=inbox,
+        hold=hold,
+        acquire=lambda: None,
+        past=Past(),
+        keep_environment=settings.keep_environment,
+        wishes=Wishes(pause_on_failure=any(reply.name == FAILED for reply in recording.replies)),
+        tape=tape,
+    )
+
+
+class _Then:
+    """Whoever answered then, answers again."""
+
+    def __init__(self, recording: Recording) -> None:
+        self.present = recording.present
+        self._replies: dict[str, list[Reply]] = defaultdict(list)
+        for reply in recording.replies:
+            self._replies[reply.name].append(reply)
+
+    async def ask(self, question: Question) -> Answer:
+        if not self._replies[question.name]:
+            raise Unanswered(question)
+        reply = self._replies[question.name].pop(0)
+        return Answer(reply.value, reply.by, reply.note)
+
+
+def _problems(recording: Recording, ending: Ending, events: list[Event], tape: Tape) -> Iterator[str]:
+    """The first effect that differed explains all that followed it; otherwise how run and steps ended."""
+    refused = next((event.data["why"] for event in events if event.type == "effect-refused"), None)
+    if refused is not None:
+        yield str(refused)
+        return
+    if str(ending.outcome) != recording.outcome:
+        yield f"it ends {ending.outcome}, and {recording.outcome} in the recording: {ending.reason}"
+    yield from recording.missing({each["step"]: each["status"] for each in summary.of(events)["steps"]})
+    yield from (f"{take.summary} in {take.step} was recorded, and is not asked for" for take in tape.left())

@@ -1,0 +1,98 @@
+"""Test pages against their recordings: replays side by side, and every playbook they named parsed once."""
+
+import json
+import multiprocessing
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from opsbook.core.catalog import catalog
+from opsbook.core.model.effect import canonical
+from opsbook.core.model.recording import Recording
+from opsbook.core.planning import ansible
+from opsbook.errors import InputError, OpsbookError
+from opsbook.replay import recording
+from opsbook.replay.recordings import Found
+from opsbook.replay.replaying import replay, stale
+from opsbook.settings import Settings
+
+
+@dataclass(frozen=True)
+class Tested:
+    """What became of one recording. `status` is passed, failed or stale; `problems` say why."""
+
+    runbook: str
+    name: str
+    status: str
+    problems: tuple[str, ...]
+    seconds: float
+
+
+def test(settings: Settings, found: Found, *, accept_stale: bool = False) -> Tested:
+    """Replay one recording, in this process. Never raises for what is wrong with it."""
+    try:
+        made = recording.read(found.path, settings.root)
+        played = replay(settings, catalog.load(settings, found.runbook), made)
+        changed = [] if accept_stale else stale(settings, made)
+    except OpsbookError as error:
+        return Tested(found.runbook, found.name, "failed", tuple(error.message.split("\n")), 0.0)
+    except Exception as error:
+        # One bad file must not keep the others from being tested.
+        return Tested(found.runbook, found.name, "failed", (f"{type(error).__name__}: {error}",), 0.0)
+    if made.runbook != found.runbook:
+        return Tested(found.runbook, found.name, "failed", (f"It is a recording of {made.runbook}.",), played.seconds)
+    status = "failed" if played.problems else "stale" if changed else "passed"
+    return Tested(found.runbook, found.name, status, (*played.problems, *changed), played.seconds)
+
+
+def every(settings: Settings, chosen: Sequence[Found], tell: Callable[[Tested], None], *, accept_stale: bool) -> bool:
+    """Replay these recordings, as many at once as there are processors, and parse their playbooks; whether all is well.
+
+    `tell` hears of each as soon as it is known.
+    """
+    good = True
+    # Forked while this process has one thread: what is imported is there already.
+    context = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(os.cpu_count() or 1, mp_context=context) as pool:
+        replays: list[Future[Tested]] = [
+            pool.submit(test, settings, found, accept_stale=accept_stale) for found in chosen
+        ]
+        for done in as_completed(replays):
+            good = good and done.result().status == "passed"
+            tell(done.result())
+    for tested in parsed(settings, chosen):
+        good = good and tested.status == "passed"
+        tell(tested)
+    return good
+
+
+def parsed(settings: Settings, chosen: Sequence[Found]) -> Iterator[Tested]:
+    """Whether the playbooks that these recordings name parse, with the variables that they were given then."""
+    wanted = {}
+    for found in chosen:
+        try:
+            made = recording.read(found.path, settings.root)
+        except InputError:
+            continue
+        wanted.update({_given(take.request): (made, take.request) for take in made.takes if take.kind == "playbook"})
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        yield from pool.map(lambda each: _parsed(settings, *each), wanted.values())
+
+
+def _given(request: dict[str, Any]) -> bytes:
+    return canonical([request["playbook"], request["inventory"], sorted(request["vars"])])
+
+
+def _parsed(settings: Settings, made: Recording, request: dict[str, Any]) -> Tested:
+    path: Path = settings.playbooks / request["playbook"]
+    with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as given:
+        # As in a run: what came from outside is never a template.
+        json.dump(request["vars"], given)
+        given.flush()
+        problem = ansible.syntax(settings, request["inventory"], path, "-e", f"@{given.name}")
+    said = (f"playbooks/{request['playbook']}: {problem}",) if problem else ()
+    return Tested(made.runbook, f"playbooks/{request['playbook']}", "failed" if said else "passed", said, 0.0)

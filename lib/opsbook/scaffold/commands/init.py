@@ -1,0 +1,50 @@
+"""Make a repository of your own: a runbook, a procedure, a playbook, an environment, and checks for CI.
+
+What is missing is added. Files that are there already stay as they are, and are named.
+"""
+
+import argparse
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+from opsbook.console.text import say
+from opsbook.core.model.text import number_of
+from opsbook.errors import InputError
+from opsbook.scaffold import adding, writing
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", nargs="?", type=Path, help="where; the present folder unless given")
+    parser.add_argument("--owner", help="who keeps the pages right: your name in git unless given")
+
+
+def execute(options: argparse.Namespace) -> int:
+    folder: Path = options.folder or options.project or Path()
+    try:
+        full = folder.resolve()
+    except (OSError, RuntimeError) as error:
+        raise InputError(f"{folder} cannot be read: {error}.", "Check the path.") from error
+    files = writing.project(writing.author(full, options.owner))
+    added = adding.add(full, files)
+    for name in added.written:
+        say(f"  {name}")
+    _tell_left(full, added, files)
+    made = f"{number_of(len(added.written), 'file')} in {full}" if added.written else f"Nothing is missing in {full}"
+    say(f"\n{made}. Next:\n")
+    say(f"  {'' if full == Path.cwd() else f'cd {shlex.quote(str(folder))} && '}opsbook check")
+    say("  opsbook show post-notice")
+    say('  opsbook run post-notice -e local -p text="Hello"')
+    return 0
+
+
+def _tell_left(folder: Path, added: adding.Added, files: Mapping[str, str]) -> None:
+    """Name what was there already, and the lines that it lacks."""
+    if added.left:
+        say("\nThere already, and left as they are:")
+    for name in added.left:
+        say(f"  {name}")
+    for name, lines in adding.lacking(folder, added, files).items():
+        say(f"\nAdd to your {name}:")
+        for line in lines:
+            say(f"  {line}")

@@ -1,0 +1,57 @@
+"""Write a new page: complete, without anything for check to say, and with steps that run.
+
+Change its steps into yours; the sections are what a page of this kind needs.
+"""
+
+import argparse
+from pathlib import Path
+from typing import get_args
+
+from opsbook.console import common
+from opsbook.console.text import say
+from opsbook.core.catalog import catalog
+from opsbook.core.catalog.documents import NAMES
+from opsbook.core.model.front import Kind
+from opsbook.core.planning import environment
+from opsbook.errors import InputError
+from opsbook.scaffold import writing
+from opsbook.settings import Settings
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", help="what the page will be called: its file's name, without .md")
+    parser.add_argument("--kind", choices=get_args(Kind), help="maintenance unless given")
+    parser.add_argument("--procedure", action="store_true", help="a checklist without code, in procedures/")
+    parser.add_argument("--title", help="made from the name unless given")
+    parser.add_argument("--owner", help="who keeps it right: your name in git unless given")
+
+
+def execute(options: argparse.Namespace) -> int:
+    settings = common.project(options)
+    name: str = options.name
+    _check_free(settings, name)
+    by_hand = options.procedure or options.kind == "procedure"
+    kind: Kind = options.kind or ("procedure" if by_hand else "maintenance")
+    title = " ".join((options.title or "").split()) or name.replace("-", " ").replace("_", " ").capitalize()
+    author = writing.author(settings.root, options.owner)
+    path = Path("procedures" if by_hand else "runbooks", f"{name}.md")
+    writing.write(settings.root, {str(path): writing.page(kind, name, title, author, by_hand=by_hand)})
+    say(settings.root / path)
+    say("\nChange it into what you need, then:\n")
+    for command in (f"check {name}", f"show {name}", f"run {name} -e {_environment(settings)}"):
+        say(f"  opsbook {command}")
+    return 0
+
+
+def _check_free(settings: Settings, name: str) -> None:
+    """Raises InputError unless a document can have this name, and none has it."""
+    if not catalog.usable(name):
+        raise InputError(f"{name} is no usable name.", f"{NAMES[0].upper()}{NAMES[1:]}.")
+    taken = [path for path in catalog.paths(settings) if path.stem == name]
+    if taken:
+        place = taken[0].relative_to(settings.root)
+        raise InputError(f"The name {name} is taken by {place}.", "A name is unique in a project. Take another.")
+
+
+def _environment(settings: Settings) -> str:
+    return next(iter(environment.names(settings)), "ENVIRONMENT")

@@ -1,0 +1,137 @@
+"""Files to begin with: a page of each kind (`opsbook new`), and a whole repository (`opsbook init`).
+
+They are real files beside this module. A name that begins with `dot-` becomes one that begins with a dot;
+`__TITLE__`, `__NAME__`, `__KIND__`, `__OWNER__`, `__TODAY__`, `__REQUIREMENT__` and `__VERSION__` are
+filled in.
+"""
+
+import contextlib
+import datetime
+import getpass
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+import yaml
+
+import opsbook
+from opsbook.core.model.front import Kind, split
+from opsbook.errors import InputError
+from opsbook.files import parse_yaml
+from opsbook.scaffold.origin import requirement
+
+_PLACE = re.compile("__OWNER__|__TITLE__")
+
+
+@dataclass(frozen=True)
+class Author:
+    """Who looks after the new files, and when they were looked at: today."""
+
+    owner: str
+    today: datetime.date
+
+
+def page(kind: Kind, name: str, title: str, author: Author, *, by_hand: bool) -> str:
+    """A page of this kind that a check has nothing to say about. `by_hand`: a checklist, without code."""
+    text = (_home() / "pages" / f"{'procedure' if by_hand else kind}.md").read_text(encoding="utf-8")
+    if by_hand and kind == "incident":
+        text = text.replace("\n## Steps\n", "\n## Mitigation\n")
+    return _filled(text.replace("__KIND__", kind).replace("__NAME__", name), author, title)
+
+
+def project(author: Author) -> dict[str, str]:
+    """The files of a repository, by their path in it."""
+    return {name: _filled(text, author) for name, text in sorted(_files(_home() / "project"))}
+
+
+def write(folder: Path, files: Mapping[str, str]) -> None:
+    """Write all files into the folder, or none. Raises InputError: what is there already is never touched."""
+    in_the_way = [name for name in files if (folder / name).exists() or (folder / name).is_symlink()]
+    if in_the_way:
+        raise InputError([f"{folder / name} is there already." for name in in_the_way], "Nothing was written.")
+    written: list[Path] = []
+    try:
+        for name, text in files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("x", encoding="utf-8", newline="\n") as out:
+                written.append(path)
+                out.write(text)
+    except OSError as error:
+        for path in written:
+            path.unlink(missing_ok=True)
+        raise InputError(f"{error.filename or folder}: {error.strerror}.", "No file was left behind.") from error
+
+
+def author(folder: Path, owner: str | None = None) -> Author:
+    """The owner as given, else as git knows the user, else the user's name; today in local time."""
+    found = " ".join((owner or "").split()) or _git_user(folder) or _user()
+    return Author(found, datetime.datetime.now().astimezone().date())
+
+
+def _git_user(folder: Path) -> str:
+    """The user's name as git has it for this folder, which need not be there yet; empty if it has none."""
+    git = shutil.which("git")
+    present = next((place for place in (folder, *folder.parents) if place.is_dir()), None)
+    if git is None or present is None:
+        return ""
+    command = [git, "-C", str(present), "config", "--get", "user.name"]
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=10, check=False)
+        return " ".join(done.stdout.split()) if done.returncode == 0 else ""
+    return ""
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # A container's user may have a number and no name.
+        return "nobody"
+
+
+def _home() -> Traversable:
+    return resources.files(__package__)
+
+
+def _files(folder: Traversable, place: str = "") -> Iterator[tuple[str, str]]:
+    """Path and text of every file below the folder."""
+    for entry in folder.iterdir():
+        name = f".{entry.name[4:]}" if entry.name.startswith("dot-") else entry.name
+        if entry.is_dir():
+            yield from _files(entry, f"{place}{name}/")
+        else:
+            yield f"{place}{name}", entry.read_text(encoding="utf-8")
+
+
+def _filled(text: str, author: Author, title: str = "") -> str:
+    known = {
+        "__TODAY__": author.today.isoformat(),
+        "__REQUIREMENT__": requirement(),
+        "__VERSION__": opsbook.__version__,
+    }
+    for place, value in known.items():
+        text = text.replace(place, value)
+    # In front matter they are YAML. Each may hold anything, also the other's name.
+    block, start = split(text)
+    lines = text.split("\n")
+    front, body = "\n".join(lines[:start]), "\n".join(lines[start:])
+    values = {"__OWNER__": author.owner, "__TITLE__": title}
+    front = _PLACE.sub(lambda match: _scalar(values[match[0]]), front)
+    body = _PLACE.sub(lambda match: values[match[0]], body)
+    return f"{front}\n{body}" if block else body
+
+
+def _scalar(text: str) -> str:
+    """The text as a value of YAML, in quotes if it would be read as something else."""
+    try:
+        plain = parse_yaml(f"key: {text}\n") == {"key": text}
+    except yaml.YAMLError:
+        plain = False
+    return text if plain else json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,112 @@
+"""The docs site: build it, look at it while writing, or write its pages for another generator.
+
+It shows the same pages that runs use, with what their records say, as of the build. Building executes nothing.
+"""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from opsbook.console import common
+from opsbook.console.text import say
+from opsbook.errors import InputError
+from opsbook.scaffold.origin import requirement
+from opsbook.settings import Settings
+from opsbook.site import place as site_place
+from opsbook.site import tree
+
+CONFIG = "mkdocs.yml"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(dest="what", required=True, metavar="build|serve")
+    build = commands.add_parser("build", help="write the site; a broken link or page ends it, with file and line")
+    place = build.add_mutually_exclusive_group()
+    place.add_argument("--out", type=Path, metavar="DIR", help="where to; site_dir of mkdocs.yml unless given")
+    place.add_argument("--tree", type=Path, metavar="DIR", help="only write the pages as Markdown, with a mkdocs.yml")
+    common.add_json(build)
+    serve = commands.add_parser("serve", help="show the site on this machine, and every change at once")
+    serve.add_argument("--port", type=common.port, default=8000, help="on this port of the machine (8000)")
+
+
+def execute(options: argparse.Namespace) -> int:
+    settings = common.project(options)
+    if options.what == "serve":
+        _serve(settings, options.port)
+        return 0
+    if options.tree:
+        folder = options.tree.resolve()
+        told = {"tree": str(folder), "files": tree.write_tree(settings, folder)}
+    else:
+        folder = _build(settings, options.out)
+        told = {"site": str(folder), "files": sum(1 for path in folder.rglob("*") if path.is_file())}
+    if options.json:
+        common.print_json(told)
+    else:
+        hint = "Build it there." if options.tree else "index.html opens in a browser, without a server."
+        say(f"{told['files']} files in {folder}. {hint}")
+    return 0
+
+
+def _build(settings: Settings, out: Path | None) -> Path:
+    with _mkdocs() as config_of:
+        from mkdocs.commands.build import build
+
+        config = config_of(settings, **({"site_dir": str(out.resolve())} if out else {}))
+        site_place.check_place(settings, Path(config.site_dir))
+        config.plugins.on_startup(command="build", dirty=False)
+        try:
+            build(config)
+        except OSError as error:
+            raise InputError(f"The site cannot be written: {error}.", "Correct that, or name a folder.") from error
+        finally:
+            config.plugins.on_shutdown()
+        return Path(config.site_dir)
+
+
+def _serve(settings: Settings, port: int) -> None:
+    path = _config(settings)
+    with _mkdocs():
+        from mkdocs.commands.serve import serve
+
+        common.check_free(port)
+        say(f"http://127.0.0.1:{port}/  (Ctrl-C ends it)")
+        serve(str(path), dev_addr=f"127.0.0.1:{port}", strict=False)
+
+
+def _config(settings: Settings) -> Path:
+    path = settings.root / CONFIG
+    if not path.is_file():
+        hint = "opsbook init makes one in a new folder; copy it from there."
+        raise InputError(f"There is no {CONFIG} in {settings.root}.", hint)
+    return path
+
+
+@contextmanager
+def _mkdocs() -> Iterator[Any]:
+    """MkDocs' own way of loading its configuration; what it complains of becomes an InputError."""
+    os.environ.setdefault("NO_MKDOCS_2_WARNING", "1")
+    try:
+        from mkdocs.config import load_config
+        from mkdocs.exceptions import Abort, MkDocsException
+    except ImportError as error:
+        hint = f"Install it: pip install '{requirement('site')}', or make install in a clone of opsbook."
+        raise InputError("The docs site needs MkDocs.", hint) from error
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("  %(message)s"))
+    logger = logging.getLogger("mkdocs")
+    logger.addHandler(handler)
+    logger.setLevel(logging.WARNING)
+    try:
+        yield lambda settings, **given: load_config(str(_config(settings)), **given)
+    except MkDocsException as error:
+        # Where it gives up, its own words say only that; why, it has said already.
+        said = "The site was not built." if isinstance(error, Abort) else f"The site was not built: {error}"
+        raise InputError(said, "Correct what is named above, and build again.") from error
+    finally:
+        logger.removeHandler(handler)

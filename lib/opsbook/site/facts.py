@@ -1,0 +1,156 @@
+"""What the records say of a runbook: its last runs, how long they take, and whether anybody may rely on the page."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from statistics import median
+from typing import Any
+
+from opsbook.core.model.event import Outcome
+from opsbook.training.training import Drilled
+
+PROOF_LASTS = timedelta(days=90)
+"""How long a run proves a page whose front matter says nothing of it (`review_every`)."""
+
+_ENOUGH = 10
+"""Runs from which on it can be said how long most of them take."""
+
+_LONGEST = 1e12
+"""Seconds. No run takes longer; infinity and NaN are no times either."""
+
+RUNS = 20
+"""Runs, newest first, that measured times and the rate of success are taken from."""
+
+_GOOD = frozenset({Outcome.SUCCEEDED})
+_VERDICTS = frozenset({Outcome.SUCCEEDED, Outcome.FAILED, Outcome.ROLLED_BACK, Outcome.ROLLBACK_FAILED, Outcome.LOST})
+"""Outcomes that say something of the page. A refused, cancelled, checked or waiting run says nothing."""
+
+_NEVER_BEGAN = frozenset({Outcome.REFUSED, Outcome.CHECKED})
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run, as lists show it. Times are UTC, `seconds` those of the whole run.
+
+    One that is not `shown` counts for what is known of its page, and nothing else is said of it.
+    """
+
+    id: str
+    runbook: str
+    title: str
+    environment: str
+    operator: str
+    outcome: str
+    reason: str
+    started: datetime
+    seconds: float | None
+    steps: tuple[tuple[str, str, float | None], ...] = ()
+    page: bool = False
+    shown: bool = True
+
+    @property
+    def succeeded(self) -> bool:
+        return self.outcome in _GOOD
+
+
+def run(told: Mapping[str, Any], *, page: bool, shown: bool = True) -> Run | None:
+    """A run from the summary of its record; None for one that says neither what it was nor when.
+
+    `page`: the record's own page is published.
+    """
+    started = _time(told.get("started"))
+    if started is None or not told.get("runbook"):
+        return None
+    operators = told.get("operators") or [told.get("operator") or "—"]
+    return Run(
+        id=str(told["run"]),
+        runbook=str(told["runbook"]),
+        title=str(told.get("title") or told["runbook"]),
+        environment=str(told.get("environment") or "—"),
+        operator=", ".join(map(str, operators)),
+        outcome=str(told.get("outcome")),
+        reason=str(told.get("reason") or ""),
+        started=started,
+        seconds=_number(told.get("seconds")),
+        steps=tuple(
+            (str(step["step"]), str(step["status"]), _number(step["seconds"])) for step in told.get("steps") or ()
+        ),
+        page=page and shown,
+        shown=shown,
+    )
+
+
+def _time(text: object) -> datetime | None:
+    """A moment; None without a zone, which would be another moment for every reader."""
+    try:
+        found = datetime.fromisoformat(str(text))
+        return found.astimezone(UTC) if found.tzinfo else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _LONGEST:
+        return None
+    return value
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of one runbook, as of a moment. Durations are seconds.
+
+    `last` is the last run that says something of the page, `good` the last that succeeded; either may not be `shown`.
+    `rate` is the share of the last `counted` runs that succeeded, `slow` the 95th percentile of their times,
+    which a few runs do not have. `drill` is the last one of this page, or that it mends.
+    """
+
+    last: Run | None = None
+    good: Run | None = None
+    runs: tuple[Run, ...] = ()
+    rate: float | None = None
+    counted: int = 0
+    median: float | None = None
+    slow: float | None = None
+    steps: Mapping[str, float] = field(default_factory=dict)
+    fresh: bool = False
+    ran: bool = False
+    drill: Drilled | None = None
+
+    @property
+    def state(self) -> str:
+        """fresh, stale or never: only a run that succeeded makes a page fresh."""
+        return "fresh" if self.fresh else "stale" if self.ran else "never"
+
+
+def facts(runs: Iterable[Run], lasts: timedelta | None, now: datetime, drill: Drilled | None = None) -> Facts:
+    """From the runs of one runbook, newest first."""
+    found = tuple(runs)
+    verdicts = [each for each in found if each.outcome in _VERDICTS][:RUNS]
+    went_well = [each for each in verdicts if each.succeeded]
+    # A clock that was wrong proves nothing until it is right.
+    good = next((each for each in found if each.succeeded and each.started <= now), None)
+    took = sorted(each.seconds for each in went_well if each.seconds is not None)
+    return Facts(
+        last=verdicts[0] if verdicts else None,
+        ran=any(each.outcome not in _NEVER_BEGAN for each in found),
+        good=good,
+        runs=tuple(each for each in found if each.shown)[:10],
+        rate=len(went_well) / len(verdicts) if verdicts else None,
+        counted=len(verdicts),
+        median=median(took) if took else None,
+        slow=took[math.ceil(0.95 * len(took)) - 1] if len(took) >= _ENOUGH else None,
+        steps=_steps(went_well),
+        fresh=good is not None and now - good.started <= (lasts or PROOF_LASTS),
+        drill=drill,
+    )
+
+
+def _steps(runs: list[Run]) -> dict[str, float]:
+    """The median time of each step that succeeded."""
+    took: dict[str, list[float]] = {}
+    for each in runs:
+        for step, status, seconds in each.steps:
+            if status == "succeeded" and seconds is not None:
+                took.setdefault(step, []).append(seconds)
+    return {step: median(times) for step, times in took.items()}

@@ -1,0 +1,99 @@
+"""Links of all pages of the site: where they lead, and with file and line those that lead nowhere."""
+
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from opsbook.core.model.links import Link, links, prose
+from opsbook.core.model.text import nearest
+from opsbook.site.links import DOCS, adapted, anchored, leads, on_site, places
+from opsbook.site.lists import PAGES, Sources
+from opsbook.site.site import pages as lists
+
+_INCLUDES = re.compile(r"^(?:--8<--|:::)|\{[%{]", re.MULTILINE)
+"""What other tools put in when the page is built: its headings cannot be known before."""
+
+
+class Links:
+    """What can be linked to. `docs`: the texts of the pages of docs/ by their path on the site."""
+
+    def __init__(self, root: Path, sources: Sources) -> None:
+        self._root, self._sources = root, sources
+        self._made = {*lists(sources), *(runbook.path.as_posix() for runbook in sources.runbooks)}
+        self._places: dict[str, Mapping[str, str]] = {}
+        self._unread: list[str] = []
+        self.docs = dict(self._read())
+
+    def _read(self) -> Iterator[tuple[str, str]]:
+        folder = self._root / DOCS
+        for path in sorted(folder.rglob("*.md")):
+            inside = path.relative_to(folder)
+            if any(part.startswith(".") for part in inside.parts) or not path.is_file():
+                continue
+            try:
+                yield inside.as_posix(), path.read_bytes().decode().replace("\r\n", "\n")
+            except UnicodeDecodeError as error:
+                line = error.object.count(b"\n", 0, error.start) + 1
+                self._unread.append(f"{DOCS}/{inside}:{line}:1 D008 not UTF-8, first bad byte at line {line}")
+            except OSError as error:
+                self._unread.append(f"{DOCS}/{inside}:1:1 D006 cannot be read: {error.strerror}")
+
+    def published(self, path: str) -> bool:
+        """Is this path of the project on the site?"""
+        try:
+            return path in self._made or (path.startswith(f"{DOCS}/") and (self._root / path).is_file())
+        except (OSError, ValueError):
+            return False
+
+    def adapted(self, pages: Mapping[str, str]) -> dict[str, str]:
+        """The pages with the links of the site, and those of docs/ whose links had to be others."""
+        found = dict(pages)
+        trees = {f"trees/{tree.name}.md" for tree in self._sources.trees}
+        for path, text in self.docs.items():
+            written = pages[path] if path in trees else text
+            made = adapted(written, f"{DOCS}/{path}", self.published, unlink=False)
+            if path in trees or (made != text and path not in pages):
+                found[path] = made
+        for runbook in self._sources.runbooks:
+            path = runbook.path.as_posix()
+            found[path] = anchored(found[path], path, lambda page: self._known(page, pages))
+        return found
+
+    def _known(self, page: str, pages: Mapping[str, str]) -> Mapping[str, str]:
+        """Anchors of a page of the site; none of one that a script fills."""
+        if page not in self._places:
+            text = "" if page in PAGES else pages.get(page) or self.docs.get(page, "")
+            self._places[page] = places(text) if text else {}
+        return self._places[page]
+
+    def problems(self, pages: Mapping[str, str]) -> Iterator[str]:
+        """Links that lead nowhere on the site."""
+        yield from self._unread
+        for path, text in self.docs.items():
+            yield from self._dead(f"{DOCS}/{path}", text, pages, document=False)
+        for runbook in self._sources.runbooks:
+            yield from self._dead(runbook.path.as_posix(), runbook.source, pages, document=True)
+
+    def _dead(self, page: str, text: str, pages: Mapping[str, str], *, document: bool) -> Iterator[str]:
+        for link in links(prose(text)):
+            target = leads(page, link, self.published) if link.path else page
+            # A document's other links are lint's, and what is not on the site is named there, not linked.
+            if target is None and (not document or link.kind == "html" or link.path.startswith("/")):
+                yield f"{page}:{link.line}:{link.column} L001 {self._lost(page, link)}"
+            elif target and link.anchor and (link.path or not document):
+                yield from self._missed(page, link, on_site(target), pages)
+
+    def _lost(self, page: str, link: Link) -> str:
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(on_site(page)), link.path))
+        if link.path.endswith("/") or link.path in (".", "..") or (self._root / DOCS / path.lstrip("/")).is_dir():
+            return f"the link leads to the folder {path}; name a page in it, such as {path}/index.md"
+        return f"the link leads to {path}, which is not on the site"
+
+    def _missed(self, page: str, link: Link, target: str, pages: Mapping[str, str]) -> Iterator[str]:
+        if not target.endswith(".md") or target in PAGES or link.anchor.startswith(("fn", "_")):
+            return
+        known = self._known(target, pages)
+        if link.anchor not in known and not _INCLUDES.search(self.docs.get(target, "")):
+            said = f"{target} has no heading with the anchor #{link.anchor}. {nearest(link.anchor, known)}"
+            yield f"{page}:{link.line}:{link.column} L003 {said}"

@@ -1,0 +1,137 @@
+"""Links of a page, as they have to be on the site. An author's links lead to files of the project, as on a forge.
+
+On the site, the pages of docs/ are at its top, and runbooks/ and procedures/ beside them.
+"""
+
+import posixpath
+import re
+from collections.abc import Callable, Iterator, Mapping
+from urllib.parse import quote
+
+from opsbook.core.model.links import Link, anchors, links, prose
+
+DOCS = "docs"
+"""Folder of the pages that are published as they are."""
+
+Published = Callable[[str], bool]
+"""Says whether a path of the project is on the site."""
+
+
+Change = tuple[int, int, str]
+"""From where to where in the text, and what stands there on the site."""
+
+
+def on_site(path: str) -> str:
+    """Where a published file of the project is on the site, from its top."""
+    return path.removeprefix(f"{DOCS}/")
+
+
+def leads(page: str, link: Link, published: Published) -> str | None:
+    """The path in the project of what a page's link leads to on the site; None if it leads nowhere there.
+
+    `page` is the page's own path in the project. From docs/, what works on the site is taken too.
+    """
+    found = list(_meant(page, link.path))
+    if link.kind == "html":
+        # HTML names pages as they are when they are built.
+        found += [f"{path[:-5]}.md" for path in found if path.endswith(".html")]
+    return next((path for path in found if published(path)), None)
+
+
+def _meant(page: str, path: str) -> Iterator[str]:
+    """Paths in the project that may be meant, the likeliest first."""
+    absolute = path.startswith("/")
+    if not absolute:
+        yield posixpath.normpath(posixpath.join(posixpath.dirname(page), path))
+    if absolute or page.startswith(f"{DOCS}/"):
+        folder = "" if absolute else posixpath.dirname(on_site(page))
+        beside = posixpath.normpath(posixpath.join(folder, path.lstrip("/")))
+        if not beside.startswith(".."):
+            yield from (f"{DOCS}/{beside}", beside)
+
+
+def adapted(source: str, page: str, published: Published, *, unlink: bool = True) -> str:
+    """The page with the links of the site; its lines stay those that they were.
+
+    `unlink`: what is not on the site is named, not linked.
+    """
+    text = prose(source)
+    changes: list[Change] = []
+    gone: dict[str, str] = {}
+    for link in links(text):
+        target = leads(page, link, published) if link.path else page
+        if target is not None:
+            changes += _changed(page, link, target) if link.path else []
+        elif unlink and link.kind == "inline" and link.opening >= 0:
+            changes.append(_named(link, source, _from_root(page, link)))
+        elif unlink and link.kind == "reference":
+            gone[link.text.lower()] = _from_root(page, link)
+            changes.append((link.opening, link.closing, ""))
+    changes += list(_uses(text, gone))
+    return _applied(source, changes)
+
+
+def _changed(page: str, link: Link, target: str) -> Iterator[Change]:
+    here, there = on_site(page), on_site(target)
+    path = posixpath.relpath(there, posixpath.dirname(here) or ".")
+    if link.kind == "html" and path.endswith(".md"):
+        # No generator looks at HTML that an author wrote.
+        path = f"{path[:-3]}.html"
+    own = posixpath.normpath(link.path)
+    if path != own:
+        rest = link.target[len(link.target.partition("#")[0].partition("?")[0]) :]
+        yield link.start, link.end, quote(path, safe="/()!$&'*+,;=:@~") + rest
+
+
+def _from_root(page: str, link: Link) -> str:
+    return posixpath.normpath(posixpath.join(posixpath.dirname(page), link.path))
+
+
+def _named(link: Link, source: str, path: str) -> Change:
+    start = link.opening
+    image = start > 0 and source[start - 1] == "!"
+    lost = "\n" * (source.count("\n", start, link.closing) - link.text.count("\n"))
+    return start - image, link.closing, f"{link.text} (`{path}`){lost}"
+
+
+def _uses(text: str, gone: Mapping[str, str]) -> Iterator[Change]:
+    """Where a reference is used whose definition is gone."""
+
+    for match in re.finditer(r"!?\[(?P<said>[^\[\]]+)\](?:\[(?P<label>[^\[\]]*)\])?(?![\[(:])", text) if gone else ():
+        label = match["label"] or match["said"]
+        path = gone.get(" ".join(label.lower().split()))
+        if path is not None:
+            lost = "\n" * (match[0].count("\n") - match["said"].count("\n"))
+            yield match.start(), match.end(), f"{match['said']} (`{path}`){lost}"
+
+
+def _applied(source: str, changes: list[Change]) -> str:
+    """Of two changes that overlap, the wider one."""
+    done, parts = 0, []
+    for start, end, text in sorted(changes):
+        if start >= done:
+            parts += [source[done:start], text]
+            done = end
+    return "".join([*parts, source[done:]])
+
+
+_ANCHOR = re.compile(r"\](?:\(|:)\s*<?[^)\s]*#[^)\s]")
+
+
+def anchored(source: str, page: str, known: Callable[[str], Mapping[str, str]]) -> str:
+    """A page of the site with the anchors that it has there, in the place of those that only GitHub has.
+
+    `known`: the places of a page of the site.
+    """
+    changes = []
+    for link in links(prose(source)) if _ANCHOR.search(source) else ():
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(page), link.path)) if link.path else page
+        own = known(target).get(link.anchor) if link.anchor else None
+        if own is not None and own != link.anchor:
+            changes.append((link.end - len(link.target.partition("#")[2]), link.end, own))
+    return _applied(source, changes)
+
+
+def places(source: str) -> Mapping[str, str]:
+    """Anchors of a page, each with the one it has on the site."""
+    return anchors(prose(source))

@@ -1,0 +1,43 @@
+"""Pages of the site that would have the same name: whoever wrote one of them must not lose it without a word."""
+
+from collections.abc import Collection, Iterator
+from pathlib import Path, PurePosixPath
+
+from opsbook.settings import Settings
+from opsbook.site.lists import Sources
+
+_WHOLE_FOLDER = "README"
+"""Generators make index.html of it, which is the page of the whole folder."""
+
+
+def problems(settings: Settings, sources: Sources, made: Collection[str]) -> Iterator[str]:
+    """One sentence for each document and each file of docs/ whose place on the site is taken. `made`: by paths."""
+    for runbook in sources.runbooks:
+        path = runbook.path
+        if path.stem == _WHOLE_FOLDER or path.as_posix() == "runbooks/index.md":
+            yield f"{path}:1:1 the site has another page at {_place(path.as_posix())}; give the document another name"
+    taken = {_place(path): path for path in made}
+    for mine in _written(settings.root / "docs"):
+        other = taken.get(_place(mine))
+        if other and not mine.startswith("trees/"):
+            yield f"docs/{mine}:1:1 the site makes {other} itself{_of(other, sources)}; give the page another name"
+
+
+def _of(path: str, sources: Sources) -> str:
+    known = {runbook.path.as_posix() for runbook in sources.runbooks}
+    return " of the document of this name" if path in known else ""
+
+
+def _written(docs: Path) -> Iterator[str]:
+    for path in sorted(docs.rglob("*")):
+        inside = path.relative_to(docs)
+        if path.is_file() and not any(part.startswith(".") for part in inside.parts):
+            yield inside.as_posix()
+
+
+def _place(path: str) -> str:
+    """Where a page or a file is on the site."""
+    found = PurePosixPath(path)
+    if found.suffix != ".md":
+        return path
+    return found.with_name("index.html" if found.stem == _WHOLE_FOLDER else f"{found.stem}.html").as_posix()

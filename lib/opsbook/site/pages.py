@@ -1,0 +1,294 @@
+"""The page of a runbook or a procedure: what its author wrote, with a card, a form, folded code and what was measured.
+
+The author's Markdown is passed on line by line; only what a reader of the site needs is put between the lines.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from opsbook.core.model.environment import Environment
+from opsbook.core.model.front import split
+from opsbook.core.model.links import anchor, prose
+from opsbook.core.model.runbook import Cell, Role, Runbook, Section, Step
+from opsbook.core.model.text import duration, slug
+from opsbook.html import moment, plain_text, rows, scalar, tag, text, unsearched
+from opsbook.site import drill_page
+from opsbook.site.facts import Facts, Run
+from opsbook.site.fences import plain
+from opsbook.site.form import form
+from opsbook.site.links import adapted
+from opsbook.training import standing
+from opsbook.training.training import Drilled
+
+ROLES = {Role.READ: "read", Role.CHANGE: "change", Role.UNDO: "undo"}
+"""Classes of headings; the style says in words what they stand for, so that no table of contents has it."""
+
+STATES = {
+    "fresh": "proved by a run",
+    "stale": "not proved lately",
+    "never": "never run",
+}
+
+_HEADING = re.compile(r"(?P<level>#{1,6})\s+(?P<title>.*?)\s*#*\s*$")
+_ATTRIBUTES = re.compile(r"\s*\{(?P<inner>:[^{}]*|\s*[#.][^{}]*)\}$")
+_WORTH_SAYING = 1.0
+"""Seconds of a step below which nobody waits for it."""
+
+_EXPECTED = re.compile(r" {0,3}(?:\*\*|__)?Expected(?:\*\*|__)?:")
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a page is made with besides its document. `published` says whether a path of the project is on the site."""
+
+    now: datetime
+    environments: tuple[Environment, ...] = ()
+    published: Callable[[str], bool] = lambda _: True
+
+
+def runbook_page(runbook: Runbook, facts: Facts, context: Context) -> str:
+    """The whole page as Markdown, with front matter of its own."""
+    front = runbook.front
+    head = ["---", f"title: {scalar(runbook.title)}"]
+    head += [f"description: {scalar(front.summary)}"] if front.summary else []
+    head += ["hide:", "  - navigation", "search:", "  boost: 2", "---", ""]
+    body = "\n".join(_Body(runbook, facts, context).lines())
+    return "\n".join([*head, body, "", *_last_runs(runbook.path.as_posix(), facts, context)]) + "\n"
+
+
+class _Body:
+    """Walks through the author's lines. Line numbers are those of the source, from 1."""
+
+    def __init__(self, runbook: Runbook, facts: Facts, context: Context) -> None:
+        self._runbook, self._facts, self._context = runbook, facts, context
+        self._lines = adapted(runbook.source, runbook.path.as_posix(), context.published).split("\n")
+        self._shown = prose(runbook.source).split("\n")
+        self._anchors: Counter[str] = Counter()
+        self._cells = {cell.line - 1: cell for cell in _cells(runbook)}
+        self._sections = {section.line: section for section in runbook.sections}
+        self._steps = {step.line: step for step in runbook.steps()}
+        self._hidden = drill_page.hidden(runbook)
+        self._expected = False
+        self._card = False
+
+    def lines(self) -> Iterator[str]:
+        body = list(self._written())
+        if not self._card:
+            yield from (f"# {plain_text(self._runbook.title)}", "", *self._top())
+        yield from body
+
+    def _written(self) -> Iterator[str]:
+        _, number = split(self._runbook.source)
+        closing = ""
+        while number < len(self._lines):
+            number += 1
+            line = self._lines[number - 1]
+            mark = re.match(r"\s*(`{3,}|~{3,})", line)
+            if number in self._hidden:
+                yield from self._end()
+            elif number in self._cells:
+                cell = self._cells[number]
+                yield from (*self._end(), *self._code(number, cell))
+                number += len(_body(cell)) + 1
+            elif closing:
+                closing = "" if mark and mark[1].startswith(closing) and not line.strip().strip(closing[0]) else closing
+                yield line
+            elif mark:
+                closing = mark[1]
+                yield from (*self._end(), plain(line))
+            else:
+                if not line.strip() or _HEADING.match(line):
+                    yield from self._end()
+                yield from self._prose(number, line)
+                self._expected = self._expected or bool(_EXPECTED.match(line))
+        yield from self._end()
+
+    def _end(self) -> Iterator[str]:
+        """The mark of a paragraph that says what is expected, right behind its last line."""
+        if self._expected:
+            self._expected = False
+            yield from ("{: .ob-expected }", "")
+
+    def _prose(self, number: int, line: str) -> Iterator[str]:
+        # In a comment there is no heading.
+        heading = _HEADING.match(line) if self._shown[number - 1].strip() else None
+        if heading and heading["level"] == "#" and not self._card:
+            yield from (_headed(heading, ()), "", *self._top())
+        elif heading and number in self._sections:
+            yield from self._section(self._sections[number], heading)
+        elif heading and number in self._steps:
+            yield from self._step(self._steps[number], heading)
+        elif heading:
+            yield _headed(heading, (), self._anchor(heading["title"]))
+        else:
+            yield line
+
+    def _anchor(self, title: str) -> str:
+        """The usual one, said: links rely on it whatever the project's generator would make of the title."""
+        name = anchor(title)
+        self._anchors[name] += 1
+        return f"{name}_{self._anchors[name] - 1}" if self._anchors[name] > 1 else name
+
+    def _top(self) -> Iterator[str]:
+        self._card = True
+        yield from (card(self._runbook, self._facts, self._context), "")
+        if self._runbook.front.drill:
+            yield from drill_page.start(self._runbook)
+        elif self._runbook.parameters_cell is None:
+            yield from (form(self._runbook, self._context.environments), "")
+
+    def _section(self, section: Section, heading: re.Match[str]) -> Iterator[str]:
+        role = ROLES.get(section.role)
+        yield _headed(heading, (".ob-section", f".ob-{role}") if role else (), slug(section.title))
+        if section.line in {step.line for step in section.steps} and section.line in self._steps:
+            yield from self._measured(self._steps[section.line])
+
+    def _step(self, step: Step, heading: re.Match[str]) -> Iterator[str]:
+        yield _headed(heading, (".ob-step", ".ob-manual") if step.manual else (".ob-step",), step.id)
+        yield from self._measured(step)
+
+    def _measured(self, step: Step) -> Iterator[str]:
+        seconds = self._facts.steps.get(step.id)
+        said = ["by hand"] if step.manual else []
+        said += [f"usually {duration(seconds)}"] if seconds is not None and seconds >= _WORTH_SAYING else []
+        if said:
+            yield from ("", tag("p", text(" · ".join(said)), class_="ob-measured"), "")
+
+    def _code(self, number: int, cell: Cell) -> Iterator[str]:
+        if cell == self._runbook.parameters_cell:
+            yield from (form(self._runbook, self._context.environments), "")
+            summary = "The parameters cell"
+        else:
+            size = len([line for line in _body(cell) if line.strip()])
+            summary = f"{cell.language} · {_count(size, 'line')}"
+        opening = self._lines[number - 1]
+        mark = re.match(r"`{3,}|~{3,}", opening)
+        fence = mark[0] if mark else "```"
+        language = "bash" if cell.language in ("bash", "sh") else cell.language
+        # A fence that is indented would end the block of HTML: it is written anew, at the beginning of the line.
+        yield f'<details class="ob-code" markdown="1"><summary>{text(summary)}</summary>'
+        yield from ("", f"{fence}{language}", *_body(cell), fence, "", "</details>")
+
+
+def _headed(heading: re.Match[str], classes: Iterable[str], identity: str = "") -> str:
+    """A heading with these classes and, unless its author gave it another one, this id."""
+    title, own = heading["title"], ""
+    if found := _ATTRIBUTES.search(title):
+        title, own = title[: found.start()], found["inner"].lstrip(":").strip()
+    named = () if "#" in own or not identity else (f"#{identity}",)
+    # What is left in braces at the end is text, such as the name of a parameter.
+    title = re.sub(r"\{(?=[^{}`]*\}$)", "&#123;", title)
+    attributes = " ".join(filter(None, (own, *named, *classes)))
+    return f"{heading['level']} {title}" + (f" {{: {attributes} }}" if attributes else "")
+
+
+def _cells(runbook: Runbook) -> Iterator[Cell]:
+    if runbook.parameters_cell is not None:
+        yield runbook.parameters_cell
+    for section in runbook.sections:
+        for step in section.steps:
+            yield from step.cells
+
+
+def _body(cell: Cell) -> list[str]:
+    return cell.body.split("\n") if cell.body else []
+
+
+# -- the card
+
+
+def card(runbook: Runbook, facts: Facts, context: Context) -> str:
+    """Who owns it, what it does to what, how long it takes, and whether anybody may rely on it. One block of HTML."""
+    front = runbook.front
+    told = {
+        "call": "<br> ".join(map(text, _contacts(context.environments))),
+        "owner": text(front.owner or "nobody"),
+        "kind": text(front.kind),
+        "takes": _takes(front.duration, facts),
+        "locks": text(", ".join(front.lock) or "nothing"),
+        "rollback": text(front.rollback),
+        "last run": _last(facts.last),
+        "last drill": _drilled(facts.drill),
+        "succeeds": f"{facts.rate:.0%} of the last {_count(facts.counted, 'run')}" if facts.rate is not None else "",
+        "alerts": ", ".join(f"<code>{text(alert)}</code>" for alert in front.alerts),
+        "reviewed": text(front.reviewed) if front.reviewed else "",
+    }
+    lines = " ".join(_line(name, value) for name, value in told.items() if value)
+    state = tag("p", STATES[facts.state], class_=f"ob-state ob-{facts.state}", **unsearched())
+    summary = tag("p", text(front.summary), class_="ob-summary") if front.summary else ""
+    as_of = tag("p", f"as of {moment(context.now)}", class_="ob-as-of", **unsearched())
+    code = not front.drill and any(step.cells for section in runbook.sections for step in section.steps)
+    keys = (
+        tag("p", "Press <kbd>c</kbd> to unfold all code, and again to fold it.", class_="ob-keys", **unsearched())
+        if code
+        else ""
+    )
+    return tag("div", f"{summary}{state}<dl>{lines}</dl>{keys}{as_of}", class_="ob-card")
+
+
+def _line(name: str, value: str) -> str:
+    """A line of the card. Of these, search knows only what a page is looked for by."""
+    hidden = unsearched(name not in ("owner", "alerts"))
+    return f"{tag('dt', name, **hidden)} {tag('dd', value, **hidden)}"
+
+
+def _contacts(environments: Iterable[Environment]) -> list[str]:
+    """Who to call first, each once."""
+    return list(dict.fromkeys(contact for each in environments for contact in each.policy.contacts[:1]))
+
+
+def _takes(expected: str | None, facts: Facts) -> str:
+    said = [f"{text(expected)} expected"] if expected else []
+    if facts.median is not None:
+        most = f", at most {duration(facts.slow)} in 19 of 20" if facts.slow is not None else ""
+        said.append(f"{duration(facts.median)} measured{most}")
+    return ", ".join(said)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _last(run: Run | None) -> str:
+    if run is None:
+        return "never"
+    if not run.shown:
+        return "not shown here"
+    return f"{outcome(run)} {moment(run.started)} in {text(run.environment)}"
+
+
+def _drilled(drill: Drilled | None) -> str:
+    when = standing.moment(drill.started) if drill else None
+    if drill is None or when is None:
+        return ""
+    ended = f"mended in {duration(drill.mended)}" if drill.mended is not None else "not mended"
+    return f"{ended}, par {duration(drill.par)}, {moment(when)} in {text(drill.environment)}"
+
+
+def outcome(run: Run) -> str:
+    """The outcome of a run as a coloured word."""
+    return tag("span", text(run.outcome), class_=f"ob-outcome ob-{slug(run.outcome)}")
+
+
+def _last_runs(path: str, facts: Facts, context: Context) -> Iterator[str]:
+    if facts.runs:
+        root = "../" * path.count("/")
+        body = (
+            (outcome(r), moment(r.started), text(r.environment), text(r.operator), _seconds(r), _record(r, root))
+            for r in facts.runs
+        )
+        yield from ("## Last runs {: #last-runs .ob-last data-search-exclude }", "")
+        yield from (rows(("outcome", "started", "environment", "by", "took", "record"), body, "ob-runs"), "")
+        yield tag("p", f"as of {moment(context.now)}", class_="ob-as-of", **unsearched())
+
+
+def _seconds(run: Run) -> str:
+    return duration(run.seconds) if run.seconds is not None else "—"
+
+
+def _record(run: Run, root: str) -> str:
+    shown = f"<code>{text(run.id.rpartition('-')[2])}</code>"
+    return f'<a href="{root}records/index.html#{text(run.id)}">{shown}</a>'

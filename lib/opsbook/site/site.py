@@ -1,0 +1,43 @@
+"""The whole site as a tree of files: what any generator of static sites builds from, and MkDocs as the first."""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from importlib import resources
+
+from opsbook.site import lists, training_page
+from opsbook.site.lists import Page, Sources
+from opsbook.site.pages import Context, runbook_page
+from opsbook.site.tree_page import tree_page
+
+ASSETS = "assets/opsbook"
+"""Folder of the scripts and styles, from the site's root."""
+
+SCRIPTS = ("opsbook.js",)
+STYLES = ("opsbook.css",)
+
+
+def tree(sources: Sources, published: Callable[[str], bool]) -> Iterator[tuple[str, str]]:
+    """Path and content of every page and data file, in Markdown where it is a page.
+
+    `published` says whether a file of the project is part of the site; a link to any other becomes plain text.
+    """
+    context = Context(sources.now, sources.environments, published)
+    for runbook in sources.runbooks:
+        yield runbook.path.as_posix(), runbook_page(runbook, sources.known(runbook), context)
+    for tree_ in sources.trees:
+        yield f"trees/{tree_.name}.md", tree_page(tree_)
+    for path, make in pages(sources).items():
+        yield path, make(sources)
+    yield from lists.record_data(sources)
+
+
+def pages(sources: Sources) -> Mapping[str, Page]:
+    """The pages that lead to others; the one of the training only where there is a plan."""
+    return {**lists.PAGES, **({training_page.PATH: training_page.training} if sources.training else {})}
+
+
+@cache
+def assets() -> dict[str, bytes]:
+    """Scripts, styles and fonts by their path on the site."""
+    folder = resources.files("opsbook.site") / "assets"
+    return {f"{ASSETS}/{item.name}": item.read_bytes() for item in folder.iterdir() if item.is_file()}

@@ -1,1 +1,0 @@
-"""From text to Runbook: reading, the catalog of a project, and lint."""

@@ -1,0 +1,1 @@
+"""Drills with their clock, and who has passed what: the plan, sign-offs, certificates."""

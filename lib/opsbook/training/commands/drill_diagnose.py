@@ -1,0 +1,24 @@
+"""Say which runbook mends it. It is noted with the time, and nobody tells you before the end whether it is right."""
+
+import argparse
+
+from opsbook.console import common
+from opsbook.console.text import say
+from opsbook.training import drill_clock, drilling
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("runbook", help="a name from opsbook list")
+    common.add_run(parser, nargs="?")
+    common.add_json(parser)
+
+
+def execute(options: argparse.Namespace) -> int:
+    settings = common.project(options)
+    now = drill_clock.progress_of(settings, options.run)
+    drilling.diagnose(settings, now, options.runbook)
+    if options.json:
+        common.print_json({"run": now.run, "diagnosis": options.runbook})
+    else:
+        say(f"Noted: {options.runbook}.")
+    return 0

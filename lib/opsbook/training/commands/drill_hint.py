@@ -1,0 +1,23 @@
+"""The next hint. Each costs points, and is noted in the journal of the drill before it is shown."""
+
+import argparse
+
+from opsbook.console import common
+from opsbook.console.text import say
+from opsbook.training import drill_clock, drilling
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    common.add_run(parser, nargs="?")
+    common.add_json(parser)
+
+
+def execute(options: argparse.Namespace) -> int:
+    settings = common.project(options)
+    now = drill_clock.progress_of(settings, options.run)
+    text = drilling.hint(settings, now)
+    if options.json:
+        common.print_json({"run": now.run, "hint": text, "number": now.hints + 1})
+    else:
+        say(text)
+    return 0

@@ -1,0 +1,79 @@
+"""Start a drill: its page brings a fault into the environment, and the clock runs from when it shows.
+
+Mend it as you would: any runbook, any terminal. The drill notices by looking at the service; it fails after three times
+its par time.
+"""
+
+import argparse
+import time
+
+from opsbook.console import common, inputs
+from opsbook.console.text import say
+from opsbook.core.model.person import Person
+from opsbook.core.planning import drafts
+from opsbook.errors import InputError, Refused
+from opsbook.operate.commands import carry, control, running
+from opsbook.settings import Settings
+from opsbook.training import drill_clock, drills
+from opsbook.training.commands.drill_status import show
+
+_LOOK = 0.2
+
+_NOBODY_ASKED = {"failed": "stop", "roll-back": "no"}
+"""What becomes of a drill that nobody mends: it ends as it is, and opsbook drill stop puts everything right."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("drill", help="a name from opsbook drill list")
+    parser.add_argument("-e", "--environment", metavar="ENV", help="where; the page's own, unless given")
+    parser.add_argument("--par", metavar="TIME", help="another par time, such as 5m")
+    parser.add_argument("--for", dest="person", default="", metavar="PERSON", help="who practises, if it is not you")
+    inputs.configure_labels(parser)
+    common.add_json(parser)
+
+
+def execute(options: argparse.Namespace) -> int:
+    settings = common.project(options)
+    page = drills.drill(settings, options.drill)
+    where = options.environment or next(iter(page.front.environments), "")
+    if not where:
+        raise InputError(f"Where is {page.name} to be?", "Name the environment: -e ENV.")
+    wanted = drafts.Request(page.name, where, {"par": options.par} if options.par else {})
+    drafted = drafts.draft(settings, wanted)
+    drills.check_par(page, drafted.bound.complete(page.name).values)
+    labels = inputs.labels(options) | ({drill_clock.TRAINEE: options.person} if options.person else {})
+    manner = running.Manner(labels=labels, answers=_NOBODY_ASKED)
+
+    def work(person: Person, on_start: running.OnStart) -> running.Finished:
+        return running.run(settings, wanted, drafted, manner, person, on_start)
+
+    told = carry.detached(settings, work)
+    if "waits" in told:
+        # It would break something when nobody looks any more.
+        control.send(settings, str(told["run"]), {"kind": "cancel"})
+        raise Refused(str(told["waits"]), "Nothing was broken. Start the drill again when it may begin.")
+    if not options.json:
+        say(f"{told['run']}: the fault is brought in …")
+    now = _shown(settings, str(told["run"]))
+    symptoms = drills.told(page, "Symptoms")
+    if options.json:
+        common.print_json({"run": now.run, "started": now.started, "par": now.par, "symptoms": symptoms})
+        return 0
+    say(f"\n{symptoms}\n")
+    show(now)
+    say("  opsbook drill diagnose RUNBOOK   say what mends it, before you do")
+    say("  opsbook drill hint               if you are stuck")
+    say("  opsbook drill stop               when it is over, or you give up")
+    return 0
+
+
+def _shown(settings: Settings, run: str) -> drill_clock.Progress:
+    """The drill, once its fault shows. Raises InputError if its run ended before."""
+    while True:
+        now = drill_clock.progress_of(settings, run)
+        if now.started is not None:
+            return now
+        if not now.goes_on:
+            hint = f"opsbook records show {run} says why; opsbook drill stop {run} puts everything right."
+            raise InputError("The fault did not show: the run of the drill ended before.", hint)
+        time.sleep(_LOOK)

@@ -1,0 +1,173 @@
+"""How far a drill is, from the record of its run (ADR 19).
+
+A drill is a page, and its run is a run: the first step of its Validation shows that the fault is there, which starts
+the clock; the last one waits until the service is mended. Hints and diagnoses are notes in the run's journal.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from opsbook.core.model.drill import PAR, checks
+from opsbook.core.model.event import Event, Outcome
+from opsbook.core.model.front import span_seconds
+from opsbook.core.model.runbook import Runbook
+from opsbook.core.record import store
+from opsbook.errors import InputError
+from opsbook.settings import Settings
+from opsbook.training import trained
+from opsbook.training.drills import about, drill, names
+
+TRAINEE = "trainee"
+"""Label of a drill's run: who practises, where that is not who started it."""
+
+HINT, DIAGNOSIS = "hint ", "diagnosis "
+"""How the notes begin that a drill leaves in its journal."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a drill is. `started` is None until its fault shows; durations are seconds from then.
+
+    `state` is starting, open (it waits for somebody to mend it), mended, or failed.
+    """
+
+    run: str
+    drill: str
+    environment: str
+    person: str
+    state: str
+    par: float
+    started: str | None
+    seconds: float
+    diagnosed: float | None
+    mended: float | None
+    hints: int
+    wrong: tuple[str, ...]
+    goes_on: bool
+    changed: bool
+    outcome: str
+
+    @property
+    def broken(self) -> bool:
+        """Whether the fault may still be there, and nobody mended it."""
+        return self.mended is None and self.changed and self.outcome not in (Outcome.ROLLED_BACK, Outcome.REFUSED)
+
+
+def _current(settings: Settings, wanted: str | None) -> store.Record:
+    """The record of a drill: the one named, or the newest that nobody has ended. Raises InputError."""
+    if wanted is not None:
+        return store.find(settings.records, wanted)
+    known = set(names(settings))
+    for folder in store.newest(settings.records):
+        record = store.exact(settings.records, folder.name) if store.runbook_of(folder.name) in known else None
+        if record is not None and _stands(settings, record):
+            return record
+    raise InputError("No drill goes on.", "Start one: opsbook drill start NAME; opsbook drill list names them.")
+
+
+def progress_of(settings: Settings, wanted: str | None) -> Progress:
+    """How far a drill is by now: the one of this run, or the newest that nobody has ended. Raises InputError."""
+    return progress(settings, _current(settings, wanted), datetime.now(UTC))
+
+
+def _stands(settings: Settings, record: store.Record) -> bool:
+    """Whether there is anything left to do about the drill of a record: it goes on, can be judged, or left a fault."""
+    if trained.path(settings.records, record.id).exists() or record.glance().get("mode") != "live":
+        return False
+    if record.state == "running":
+        return True
+    now = progress(settings, record, datetime.now(UTC))
+    return (now.started is not None and now.par > 0) or now.broken
+
+
+def progress(settings: Settings, record: store.Record, now: datetime) -> Progress:
+    """How far the drill of a record is. Raises InputError if it is the record of something else."""
+    events = record.events()
+    told = record.summary()
+    page = drill(settings, str(told["runbook"]))
+    showed, mended = _times(page, events)
+    # The first end: a rollback that came later is no part of it.
+    ended = next((e.time for e in events if e.type == "run-finished"), None)
+    over = mended or ended
+    until = datetime.fromisoformat(over) if over else now
+    since = datetime.fromisoformat(showed) if showed else until
+    outcome = "mended" if mended else "failed" if ended else "open" if showed else "starting"
+    notes = [(e.time, str(e.data.get("text"))) for e in events if _noted(e)]
+    environment = str(told["environment"])
+    runs = list(_since(settings, record.id, environment, since, until)) if showed else []
+    solvers = about(page).solved_by
+    named = [time for time, text in notes if text.removeprefix(DIAGNOSIS) in solvers and text.startswith(DIAGNOSIS)]
+    named += [str(run["started"]) for run in runs if run["runbook"] in solvers]
+    return Progress(
+        run=record.id,
+        drill=page.name,
+        environment=environment,
+        person=str((told.get("labels") or {}).get(TRAINEE) or str(told["operator"]).partition("@")[0]),
+        state=outcome,
+        par=_seconds(told["parameters"] or {}),
+        started=showed,
+        seconds=max(0.0, round((until - since).total_seconds(), 3)),
+        diagnosed=_between(showed, min(named)) if named and showed else None,
+        mended=_between(showed, mended) if mended else None,
+        hints=len({text for _, text in notes if text.startswith(HINT)}),
+        wrong=tuple(str(run["run"]) for run in runs if run["runbook"] not in solvers and _changed(run)),
+        goes_on=record.state == "running",
+        changed=_changed(told),
+        outcome=str(told["outcome"]),
+    )
+
+
+def _seconds(parameters: Mapping[str, object]) -> float:
+    """The par time of a run."""
+    return span_seconds(str(parameters[PAR])) if PAR in parameters else 0.0
+
+
+def _times(page: Runbook, events: list[Event]) -> tuple[str | None, str | None]:
+    """When the fault showed, and when it was mended."""
+    done: dict[str, str] = {}
+    for event in events:
+        if event.type == "run-finished":
+            # Whoever goes on with it later does not turn the clock back.
+            break
+        if event.type == "step-finished" and event.data["status"] == "succeeded":
+            done.setdefault(event.data["step"], event.time)
+    seen = [done.get(step.id) for step in checks(page)]
+    return (seen[0], seen[-1]) if len(seen) > 1 else (None, None)
+
+
+def _noted(event: Event) -> bool:
+    return event.type == "request-taken" and event.data.get("kind") == "note"
+
+
+def _between(begin: str | None, end: str) -> float | None:
+    if begin is None:
+        return None
+    seconds = (datetime.fromisoformat(end) - datetime.fromisoformat(begin)).total_seconds()
+    return round(max(0.0, seconds), 3)
+
+
+def _since(
+    settings: Settings, drill_run: str, environment: str, first: datetime, until: datetime
+) -> Iterator[dict[str, object]]:
+    """Real runs of other pages in the environment between these times, oldest first."""
+    found = []
+    behind = f"{until.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+    for folder in store.newest(settings.records):
+        if folder.name < drill_run:
+            break
+        if folder.name[: len(behind)] > behind:
+            continue
+        record = store.exact(settings.records, folder.name)
+        told = record.glance() if record and record.id != drill_run else {}
+        begun = datetime.fromisoformat(told["started"]) if told.get("started") else None
+        real = told.get("mode") == "live" and told.get("environment") == environment
+        if begun is not None and real and first <= begun <= until:
+            found.append(told)
+    yield from reversed(found)
+
+
+def _changed(told: dict[str, object]) -> bool:
+    effects = told["effects"]
+    assert isinstance(effects, list)
+    return any(each["changes"] and each["changed"] is not False for each in effects)

@@ -1,0 +1,129 @@
+"""training.yml: the training plan of a project, validated against its pages."""
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from opsbook.core.model.text import nearest, one_line
+from opsbook.core.source.problem import Problem
+from opsbook.errors import InputError
+from opsbook.files import parse_yaml
+from opsbook.settings import Settings
+from opsbook.training.training_plan import Member, Role, TrainingPlan
+
+if TYPE_CHECKING:
+    from opsbook.core.catalog.catalog import Entry
+
+FILE = "training.yml"
+
+_HINT = f"Correct {FILE}; docs/training-plan.md shows one."
+_PARTS = {"roles": Role, "people": Member}
+
+M = TypeVar("M", Role, Member)
+
+
+def exists(settings: Settings) -> bool:
+    """Whether the project has a training plan."""
+    return (settings.root / FILE).is_file()
+
+
+def problems(settings: Settings, entries: Collection["Entry"]) -> list[Problem]:
+    """T001: everything that is wrong with the plan of the project."""
+    try:
+        load(settings, entries)
+    except InputError as error:
+        return [Problem(FILE, 1, 1, "T001", each.removeprefix(f"{FILE}: ").rstrip(".")) for each in error.problems]
+    return []
+
+
+def load(settings: Settings, entries: Collection["Entry"]) -> TrainingPlan | None:
+    """The plan of the project, whose pages these are; None without one. Raises InputError with all that is wrong."""
+    if not exists(settings):
+        return None
+    written, wrong = _mappings(_content(settings))
+    roles, bad_roles = _each(Role, "roles", written["roles"])
+    people, bad_people = _each(Member, "people", written["people"])
+    wrong += [*bad_roles, *bad_people, *map(_nobody, filter(_is_no_name, people))]
+    for person, member in people.items():
+        wrong += list(_strange(f"people.{person}.roles", "role", member.roles, written["roles"]))
+    wrong += list(_pages(roles, entries))
+    if wrong:
+        raise InputError([f"{FILE}: {problem}" for problem in wrong], _HINT)
+    return TrainingPlan(roles, people)
+
+
+def _content(settings: Settings) -> Any:
+    try:
+        return parse_yaml((settings.root / FILE).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{FILE} cannot be read: {error.strerror}.", _HINT) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{FILE}: not valid YAML: {one_line(str(error))}.", _HINT) from error
+
+
+def _mappings(content: Any) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """What is written under each part, by names that are text, and what is wrong with the parts themselves."""
+    if content is not None and not isinstance(content, dict):
+        return {part: {} for part in _PARTS}, ["it is not a list of `key: value` lines."]
+    given = {str(key): value for key, value in (content or {}).items()}
+    problems = [f"unknown key {key}. {nearest(key, _PARTS)}" for key in given if key not in _PARTS]
+    found: dict[str, dict[str, Any]] = {}
+    for part in _PARTS:
+        value = given.get(part)
+        if value is not None and not isinstance(value, dict):
+            problems.append(f"{part}: write names, each with its keys below it.")
+        found[part] = {str(key): inner for key, inner in value.items()} if isinstance(value, dict) else {}
+    return found, problems
+
+
+def _each(model: type[M], part: str, written: Mapping[str, Any]) -> tuple[dict[str, M], list[str]]:
+    """Those that are right, and a sentence for each thing that is wrong with the others."""
+    found: dict[str, M] = {}
+    problems: list[str] = []
+    for name, value in written.items():
+        try:
+            found[name] = model.model_validate({} if value is None else value)
+        except ValidationError as error:
+            problems += [
+                _sentence(f"{part}.{name}", model, each["loc"], each["type"], each["msg"]) for each in error.errors()
+            ]
+    return found, problems
+
+
+def _sentence(where: str, model: type[BaseModel], at: tuple[int | str, ...], kind: str, message: str) -> str:
+    if kind == "extra_forbidden":
+        return f"{where}: unknown key {at[0]}. {nearest(str(at[0]), model.model_fields)}"
+    if kind in ("model_type", "tuple_type"):
+        message = "write keys below it" if kind == "model_type" else "write a list of names"
+    said = message.removeprefix("Value error, ")
+    return f"{'.'.join([where, *map(str, at)])}: {said[0].lower()}{said[1:]}."
+
+
+def _is_no_name(person: str) -> bool:
+    return "@" in person or not person.strip() or not person.isprintable()
+
+
+def _nobody(person: str) -> str:
+    return f"people.{one_line(person, 40)}: write the user's name alone, such as ann."
+
+
+def _strange(where: str, what: str, names: Collection[str], known: Collection[str]) -> Iterator[str]:
+    for name in names:
+        if name not in known:
+            yield f"{where}: there is no {what} {name}. {nearest(name, known)}"
+
+
+def _pages(roles: Mapping[str, Role], entries: Collection["Entry"]) -> Iterator[str]:
+    drills = {entry.name for entry in entries if entry.front.drill is not None}
+    others = {entry.name for entry in entries} - drills
+    for name, role in roles.items():
+        for drill in role.drills:
+            if drill in others:
+                yield f"roles.{name}.drills: {drill} is no drill; write it under runbooks."
+        for runbook in role.runbooks:
+            if runbook in drills:
+                yield f"roles.{name}.runbooks: {runbook} is a drill; write it under drills."
+        yield from _strange(f"roles.{name}.drills", "drill", set(role.drills) - others, drills)
+        yield from _strange(f"roles.{name}.runbooks", "runbook", set(role.runbooks) - drills, others)

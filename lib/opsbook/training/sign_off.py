@@ -1,0 +1,61 @@
+"""What a second person signs of a drill that was passed, and who may not (ADR 19). No IO."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from opsbook.core.model.approval import Moment, Person
+from opsbook.core.model.effect import canonical
+from opsbook.training.training import Drilled
+
+
+class SignOff(BaseModel):
+    """The statement. `seal` and `training` are SHA-256 of the record's seal and of the training record's bytes.
+
+    `person` is the trainee, `by` the user of the system who signs; `signed` is UTC, ISO 8601.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    kind: Literal["training-sign-off"] = "training-sign-off"
+    run: str
+    seal: str
+    training: str
+    person: str
+    note: str
+    by: str
+    signed: Moment
+
+    def statement(self) -> bytes:
+        """What the signature is made of."""
+        return canonical(self.model_dump())
+
+    def is_of(self, drilled: Drilled, training: str) -> bool:
+        """Whether it says something of this training record, as it is now. `training` is its SHA-256."""
+        mine = (self.run, self.seal, self.training, self.person)
+        return mine == (drilled.run, drilled.seal, training, drilled.person)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Who signed a drill off, with which words and when; `problem` says why that does not count, or why nobody did."""
+
+    signer: Person | None = None
+    note: str = ""
+    signed: str = ""
+    problem: str = ""
+
+    @property
+    def good(self) -> bool:
+        return not self.problem
+
+
+def took_part(drilled: Drilled, signer: Person) -> bool:
+    """Whether the signer is the trainee or the operator, as far as names tell: of users, and of principals."""
+    theirs = {drilled.person, drilled.operator, _name(drilled.person), _name(drilled.operator)}
+    return bool({signer.principal, _name(signer.user), _name(signer.principal)} & (theirs - {""}))
+
+
+def _name(who: str) -> str:
+    """ann@example.org -> ann"""
+    return who.partition("@")[0]

@@ -1,0 +1,140 @@
+"""Sign a drill off, as somebody else than the trainee; and say of each that was, whether it still is (ADR 19)."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from opsbook import files
+from opsbook.core.model.approval import Person
+from opsbook.core.planning.context import operator
+from opsbook.core.record import seal, store
+from opsbook.core.trust import sign
+from opsbook.core.trust.reviewing import sealed_as, worked
+from opsbook.core.trust.signers import Signers
+from opsbook.core.trust.signing import known_signers, signed_here
+from opsbook.errors import InputError, Refused
+from opsbook.settings import Settings
+from opsbook.training import signed_off, trained
+from opsbook.training.drill_clock import progress
+from opsbook.training.sign_off import SignOff, Verdict, took_part
+from opsbook.training.training import Drilled
+
+GONE = "its record is not here any more"
+"""What is wrong with a record that was pruned: what was signed of it before still counts."""
+
+
+def verdict(settings: Settings, file: Path, drilled: Drilled, known: Signers | None) -> Verdict:
+    """Whether a drill is signed off, looked at anew: the statement, the signature, and who took part."""
+    given = signed_off.read(file)
+    if given is None:
+        return Verdict(problem="nobody signed it off")
+    said = given.said
+    try:
+        if not said.is_of(drilled, files.sha256(file)):
+            return Verdict(problem="the training record is not the one that was signed off")
+        if known is None:
+            return Verdict(problem="nobody can say whose signature counts: there is no allowed_signers here")
+        at = datetime.fromisoformat(said.signed)
+        found = sign.signer(known.text, sign.TRAINING, given.data, given.signature, at)
+        signer = Person(said.by, found.principal, found.key)
+        problem = _problem(settings, drilled, signer)
+    except (sign.BadSignature, sign.Unsigned, InputError, OSError, ValueError, OverflowError) as error:
+        return Verdict(problem=str(error).rstrip("."))
+    return Verdict(signer, said.note, said.signed, problem)
+
+
+def _problem(settings: Settings, drilled: Drilled, signer: Person) -> str:
+    """Why a good signature does not count. A record that was pruned since takes nothing back: its seal was signed."""
+    record = store.exact(settings.records, drilled.run)
+    if record is not None and sealed_as(settings, drilled.run) != drilled.seal:
+        return "its record is not the one that was signed off"
+    return "whoever took part signed it" if _took_part(record, drilled, signer) else ""
+
+
+def _took_part(record: store.Record | None, drilled: Drilled, signer: Person) -> bool:
+    """Whether the signer is the trainee, or worked on the run: by user, principal or key. Raises InputError."""
+    if took_part(drilled, signer):
+        return True
+    return record is not None and (worked(record, signer) or _sealed_by(record) == signer.key)
+
+
+def _sealed_by(record: store.Record) -> str:
+    """The key that signed the seal: that of whoever ran it. Empty if there is none."""
+    found = seal.signature(record.folder)
+    try:
+        return sign.fingerprint(sign.SEAL, found.data, found.text) if found and found.text else ""
+    except (sign.BadSignature, sign.Unsigned):
+        return ""
+
+
+def record_problem(settings: Settings, drilled: Drilled) -> str:
+    """What is wrong with the record of a drill, in a sentence; nothing if the training record rests on it."""
+    record = store.exact(settings.records, drilled.run)
+    if record is None:
+        return GONE
+    if sealed_as(settings, drilled.run) != drilled.seal:
+        return "its record has another seal than the training record names"
+    if flaws := seal.verify(record.folder):
+        return f"its record is not as it was sealed: {flaws[0].file} {flaws[0].message}"
+    told = record.glance()
+    same = (told["runbook"], told["environment"]) == (drilled.drill, drilled.environment)
+    if not same or drilled.operator not in (told.get("operators") or ()):
+        return "its record is of another drill, environment or operator"
+    return ""
+
+
+def proved(settings: Settings, drilled: Drilled, known: Signers | None) -> bool:
+    """Whether its record bears a drill out, and either says the same itself or somebody signed that it did."""
+    if record_problem(settings, drilled):
+        return False
+    signed = verdict(settings, trained.path(settings.records, drilled.run), drilled, known).good
+    return signed or not _derived_problem(settings, drilled)
+
+
+def _derived_problem(settings: Settings, drilled: Drilled) -> str:
+    """Why the record does not say what the training record says; nothing if both say the same.
+
+    Asked before it is signed, and not later: the drill's page may change, and what counts then is what was signed.
+    """
+    record = store.find(settings.records, drilled.run)
+    try:
+        now = progress(settings, record, datetime.now(UTC))
+        ended = record.summary()["ended"]
+    except (InputError, LookupError, TypeError, ValueError) as error:
+        return f"nobody can say what its record says of it: {str(error).rstrip('.')}"
+    told = (drilled.person, drilled.started, drilled.ended, drilled.par, drilled.diagnosed, drilled.mended)
+    found = (now.person, now.started, ended, now.par, now.diagnosed, now.mended)
+    same = told == found and (drilled.hints, drilled.wrong) == (now.hints, now.wrong)
+    return "" if same else "its record does not say what the training record says"
+
+
+def sign_off(settings: Settings, wanted: str, note: str, *, ask: bool) -> Drilled:
+    """Sign that somebody else passed a drill. Raises InputError where there is nothing to sign, and Refused."""
+    file = trained.find(settings.records, wanted)
+    drilled = trained.read(file)
+    if not note.strip():
+        raise InputError("A sign-off says something.", "Write what you saw: --note TEXT.")
+    if (found := verdict(settings, file, drilled, known_signers(settings))).good and found.signer:
+        raise InputError(f"{drilled.run} was signed off already, by {found.signer.principal} on {found.signed[:10]}.")
+    if not drilled.passed:
+        raise Refused(f"{drilled.run} was not passed: there is nothing to sign off.", _again(drilled))
+    if problem := record_problem(settings, drilled) or _derived_problem(settings, drilled):
+        raise Refused(f"{drilled.run} cannot be signed off: {problem}.", "Nobody could prove what was signed.")
+    now = datetime.now(UTC)
+    said = SignOff(
+        run=drilled.run,
+        seal=drilled.seal,
+        training=files.sha256(file),
+        person=drilled.person,
+        note=note,
+        by=operator(),
+        signed=now.isoformat(timespec="seconds"),
+    )
+    signature, signer = signed_here(settings, sign.TRAINING, said.statement(), now, ask=ask)
+    if _took_part(store.exact(settings.records, drilled.run), drilled, signer):
+        raise Refused("Whoever took part does not sign it off.", "Somebody else has to.")
+    signed_off.write(file, said, signature)
+    return drilled
+
+
+def _again(drilled: Drilled) -> str:
+    return f"Do it again: opsbook drill start {drilled.drill} -e {drilled.environment}"

@@ -1,0 +1,138 @@
+"""Who has passed what: the plan, training records that are signed off, and runs of runbooks in a sandbox (ADR 19)."""
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from opsbook.core.catalog import catalog
+from opsbook.core.catalog.catalog import Entry
+from opsbook.core.catalog.required import required
+from opsbook.core.model.environment import Environment
+from opsbook.core.model.event import Outcome
+from opsbook.core.model.front import FrontMatter
+from opsbook.core.model.runbook import Runbook
+from opsbook.core.planning import environment
+from opsbook.core.record import seal, store
+from opsbook.core.trust.signing import known_signers
+from opsbook.errors import InputError
+from opsbook.settings import Settings
+from opsbook.training import plan_file, trained
+from opsbook.training.sign_offs import verdict
+from opsbook.training.standing import Pass, Training, moment, standings
+from opsbook.training.training import Drilled
+from opsbook.training.training_plan import Kind, TrainingPlan
+
+PLAN = plan_file.FILE
+TRAINING = "training"
+"""The environment of a drill whose page names none."""
+
+_AT_ONCE = 8
+"""Signatures that are looked at together: each takes two short processes."""
+
+
+def training(settings: Settings) -> Training | None:
+    """Where everybody stands, as of now; None without a plan. Raises InputError for a plan that is wrong."""
+    if not plan_file.exists(settings):
+        return None
+    entries = catalog.entries(settings)
+    plan = plan_file.load(settings, entries)
+    return _training(settings, plan, entries, datetime.now(UTC)) if plan else None
+
+
+def published(settings: Settings, runbooks: tuple[Runbook, ...], now: datetime) -> Training | None:
+    """The same for a site, whose pages are read already."""
+    entries = [Entry(each.name, each.path, each.front, each.title) for each in runbooks]
+    plan = plan_file.load(settings, entries)
+    return _training(settings, plan, entries, now) if plan else None
+
+
+def has_plan(settings: Settings) -> bool:
+    """Whether the project has a training plan."""
+    return plan_file.exists(settings)
+
+
+def _training(settings: Settings, plan: TrainingPlan, entries: list[Entry], now: datetime) -> Training:
+    sandboxes = [each.name for each in _environments(settings) if each.policy.sandbox]
+    fronts = {entry.name: entry.front for entry in entries}
+    passes = _passes(settings, plan, sandboxes)
+    return Training(now, plan, tuple(standings(plan, passes, now, dict(_places(settings, plan, fronts, sandboxes)))))
+
+
+def _environments(settings: Settings) -> list[Environment]:
+    """Environments in their order; a broken one is left out, and opsbook env validate says why."""
+    found = []
+    for name in environment.names(settings):
+        with suppress(InputError):
+            found.append(environment.load(settings, name))
+    return sorted(found, key=lambda each: (each.policy.order, each.name))
+
+
+def _passes(settings: Settings, plan: TrainingPlan, sandboxes: list[str]) -> list[Pass]:
+    wanted = {(person, needs.kind, needs.name) for person in plan.people for needs in plan.needs(person)}
+    drills = [
+        each for each in trained.every(settings.records) if each.passed and (each.person, "drill", each.drill) in wanted
+    ]
+    return [*drilled(settings, drills), *_ran(settings, wanted, sandboxes)]
+
+
+# -- drills
+
+
+def drilled(settings: Settings, drills: list[Drilled]) -> list[Pass]:
+    """What these drills count as. Those without a usable time, of their end or by par, count as nothing."""
+    known = known_signers(settings) if drills else None
+
+    def looked_at(each: Drilled) -> Pass | None:
+        when = moment(each.ended)
+        if when is None or each.par <= 0:
+            return None
+        good = verdict(settings, trained.path(settings.records, each.run), each, known).good
+        return Pass(each.person, "drill", each.drill, each.run, each.environment, when, each.points, signed=good)
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return [found for found in pool.map(looked_at, drills) if found]
+
+
+# -- runs of runbooks
+
+
+def _ran(settings: Settings, wanted: set[tuple[str, Kind, str]], sandboxes: list[str]) -> Iterator[Pass]:
+    """Sealed live runs that succeeded, of one person alone, in a sandbox, as they were sealed."""
+    for name in sorted({name for _, kind, name in wanted if kind == "runbook"}):
+        for folder in store.newest(settings.records, name):
+            record = store.exact(settings.records, folder.name)
+            found = _run(record, name, sandboxes) if record and record.state == "sealed" else None
+            if found and (found.person, "runbook", name) in wanted and record and not seal.verify(record.folder):
+                yield found
+
+
+def _run(record: store.Record, name: str, sandboxes: list[str]) -> Pass | None:
+    told = record.glance()
+    people = {str(each).partition("@")[0] for each in told.get("operators") or ()}
+    when = moment(told["ended"])
+    shape = (told["run"], told["runbook"], told["mode"], told["outcome"])
+    if shape != (record.id, name, "live", Outcome.SUCCEEDED) or told["environment"] not in sandboxes:
+        return None
+    # Where somebody else went on with it, nobody knows who of them could have done it alone.
+    return (
+        Pass(people.pop(), "runbook", name, record.id, told["environment"], when) if len(people) == 1 and when else None
+    )
+
+
+# -- what to do next
+
+
+def _places(
+    settings: Settings, plan: TrainingPlan, fronts: Mapping[str, FrontMatter], sandboxes: list[str]
+) -> Iterator[tuple[str, str]]:
+    """Where each page is done next, with the values that somebody has to give."""
+    for needs in {needs.name: needs for role in plan.roles for needs in plan.requirements(role)}.values():
+        theirs = fronts[needs.name].environments
+        if needs.kind == "drill":
+            yield needs.name, theirs[0] if theirs else TRAINING
+        else:
+            allowed = [name for name in sandboxes if not theirs or name in theirs]
+            place = TRAINING if TRAINING in allowed else next(iter(allowed), TRAINING)
+            values = "".join(f" -p {each}={each.upper()}" for each in required(settings, needs.name))
+            yield needs.name, place + values

@@ -1,0 +1,115 @@
+"""The training plan: which role needs what, who has which role, how long it counts. No IO, no clock (ADR 19)."""
+
+import datetime
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from opsbook.core.model.front import span_seconds
+from opsbook.core.model.text import one_line
+
+_FIRST_CHECK = "30d"
+_LONGEST = 3650 * 86400
+"""Seconds. Nothing that somebody learned holds for more than ten years."""
+
+
+def _span(value: str) -> str:
+    if not 0 < span_seconds(value) <= _LONGEST:
+        raise ValueError(f"{one_line(value, 40)} is not between a moment and ten years; write days, such as 180d")
+    return value
+
+
+def _day(value: object) -> object:
+    """A number would be taken for seconds since 1970."""
+    if isinstance(value, datetime.date):
+        return value
+    try:
+        return datetime.date.fromisoformat(str(value))
+    except ValueError as error:
+        raise ValueError(f"{one_line(str(value), 40)} is not a date; write one such as 2026-11-20") from error
+
+
+Span = Annotated[str, AfterValidator(_span)]
+Day = Annotated[datetime.date, BeforeValidator(_day)]
+Kind = Literal["drill", "runbook"]
+
+
+class Role(BaseModel):
+    """What somebody has to pass to have a role."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    title: str = Field("", description="What it is called; its name unless given", examples=["On call"])
+    drills: tuple[str, ...] = Field((), description="Drills that have to be passed", examples=[["cache-down"]])
+    runbooks: tuple[str, ...] = Field(
+        (), description="Runbooks that have to be run, in a sandbox, with success", examples=[["restart-cache"]]
+    )
+    valid: Span = Field("180d", description="How long it counts once it was passed twice", examples=["180d"])
+    first_check: Span = Field(
+        _FIRST_CHECK,
+        description="How long it counts when it was passed for the first time; never longer than valid",
+        examples=["30d"],
+    )
+    points: int = Field(0, ge=0, le=100, description="The least that a drill needs to count", examples=[60])
+
+    @model_validator(mode="after")
+    def _first_comes_first(self) -> "Role":
+        if "first_check" in self.model_fields_set and span_seconds(self.first_check) > span_seconds(self.valid):
+            raise ValueError(f"first_check ({self.first_check}) is longer than valid ({self.valid})")
+        return self
+
+
+class Member(BaseModel):
+    """What somebody has to know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    roles: tuple[str, ...] = Field((), description="The roles that somebody has, or learns", examples=[["on-call"]])
+    since: Day | None = Field(
+        None,
+        description="Since when; what was passed before counts too",
+        examples=[datetime.date(2026, 11, 20)],
+    )
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """One thing that a role needs. Spans are seconds; `points` is the least that counts."""
+
+    role: str
+    kind: Kind
+    name: str
+    valid: float
+    first_check: float
+    points: int = 0
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """The whole plan. Roles and people keep the order in which they are written."""
+
+    roles: dict[str, Role]
+    people: dict[str, Member]
+
+    def requirements(self, role: str) -> Iterator[Requirement]:
+        """What a role needs: drills, then runbooks, as they are written."""
+        asked = self.roles[role]
+        valid = span_seconds(asked.valid)
+        spans: dict[str, Any] = {"valid": valid, "first_check": min(span_seconds(asked.first_check), valid)}
+        for name in dict.fromkeys(asked.drills):
+            yield Requirement(role, "drill", name, **spans, points=asked.points)
+        for name in dict.fromkeys(asked.runbooks):
+            yield Requirement(role, "runbook", name, **spans)
+
+    def needs(self, person: str) -> Iterator[Requirement]:
+        """What somebody needs, role by role."""
+        for role in dict.fromkeys(self.people[person].roles):
+            yield from self.requirements(role)
+
+    def members(self, role: str) -> list[str]:
+        """Who has a role."""
+        return [person for person, member in self.people.items() if role in member.roles]
+
+    def title(self, role: str) -> str:
+        """What a role is called."""
+        return self.roles[role].title or role

@@ -1,0 +1,13 @@
+"""Write every page of docs/reference, and docs/lint.md: `make reference`."""
+
+from pathlib import Path
+
+from tools.reference import pages
+
+from opsbook.files import write_atomic
+from opsbook.lint import reference
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+pages.write(DOCS / "reference")
+write_atomic(DOCS / "lint.md", reference.whole().encode())

@@ -1,0 +1,116 @@
+"""Every command with its usage and its arguments, as Markdown.
+
+Written from the parsers themselves: argparse's own help depends on the terminal and on the version of Python.
+"""
+
+import argparse
+import inspect
+from collections.abc import Iterator
+
+from tools.reference.text import fence, link, sentence, table
+
+from opsbook.cli.main import COMMANDS, module
+from opsbook.console.common import Command
+
+WIDTH = 88
+"""Characters of a line of a usage."""
+
+_HEAD = """\
+```text
+opsbook [--project DIR] [--verbose] COMMAND …
+opsbook --help
+opsbook --version
+```
+
+`--project DIR` works on the project in that folder; without it, the one that holds the present folder. `--verbose` says
+where a fault in opsbook itself was. `opsbook COMMAND --help` says of one command what stands here. What every command
+ends with is in [Exit codes and outcomes](exit-codes.md).
+"""
+
+
+def body() -> str:
+    shown = {name: command.text for name, command in COMMANDS.items() if command.text}
+    return "\n".join([_HEAD, _list("", shown), *(_section(_parser(name), "##") for name in shown)])
+
+
+def _list(before: str, commands: dict[str, str]) -> str:
+    rows = [(f"[{before}{name}]({link(before + name)})", text) for name, text in commands.items()]
+    return table(("command", "what it is for"), rows)
+
+
+def _parser(name: str) -> argparse.ArgumentParser:
+    """The parser of a command, as opsbook makes it."""
+    command = module(name)
+    parser = argparse.ArgumentParser(prog=f"opsbook {name}", description=command.__doc__)
+    command.configure(parser)
+    return parser
+
+
+def _section(parser: argparse.ArgumentParser, level: str, about: str = "") -> str:
+    name = parser.prog.removeprefix("opsbook ")
+    said = inspect.cleandoc(parser.description or sentence(about))
+    parts = [f"{level} {name}\n", f"{said}\n", fence("text", _usage(parser))]
+    if inner := _inner(parser):
+        texts = {each.dest: each.help or "" for each in inner._choices_actions}
+        for each in inner.choices.values():
+            if isinstance(each, Command):
+                each.fill()
+        parts.append(_list(f"{name} ", texts))
+        parts += [_section(_named(inner.choices[each], f"{name} {each}"), "###", texts[each]) for each in texts]
+    elif arguments := list(_arguments(parser)):
+        rows = [(f"`{_label(each)}`", _told(each)) for each in arguments]
+        parts.append(table(("argument", "what it is for"), rows))
+    return "\n".join(parts)
+
+
+def _named(parser: argparse.ArgumentParser, name: str) -> argparse.ArgumentParser:
+    """A command of a command. What argparse calls it holds arguments of the outer one."""
+    parser.prog = f"opsbook {name}"
+    return parser
+
+
+def _inner(parser: argparse.ArgumentParser) -> "argparse._SubParsersAction[argparse.ArgumentParser] | None":
+    """The commands of a command."""
+    return next((each for each in parser._actions if isinstance(each, argparse._SubParsersAction)), None)
+
+
+def _arguments(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    """Arguments in the order of the usage: by place, options that must be there, and all others."""
+    found = [each for each in parser._actions if each.help != argparse.SUPPRESS and each.dest != "help"]
+    return iter(sorted(found, key=lambda each: (bool(each.option_strings), not each.required)))
+
+
+def _value(action: argparse.Action) -> str:
+    """What stands for the argument's value; empty for an option without one."""
+    if action.nargs == 0:
+        return ""
+    name = action.metavar if isinstance(action.metavar, str) else action.dest.upper().replace("_", "-")
+    return f"{name} …" if action.nargs in ("*", "+") else name
+
+
+def _label(action: argparse.Action) -> str:
+    return f"{', '.join(action.option_strings)} {_value(action)}".strip()
+
+
+def _told(action: argparse.Action) -> str:
+    choices = f" One of {', '.join(f'`{each}`' for each in action.choices)}." if action.choices else ""
+    return sentence((action.help or "") % vars(action)) + choices
+
+
+def _usage(parser: argparse.ArgumentParser) -> str:
+    """The usage on lines of a fixed width; what belongs together stays on one line."""
+    lines = [parser.prog]
+    for part in map(_part, _arguments(parser)):
+        if len(f"{lines[-1]} {part}") > WIDTH:
+            lines.append("   ")
+        lines[-1] += f" {part}"
+    return "\n".join(lines)
+
+
+def _part(action: argparse.Action) -> str:
+    if isinstance(action, argparse._SubParsersAction):
+        return "COMMAND …"
+    text = f"{action.option_strings[0]} {_value(action)}".strip() if action.option_strings else _value(action)
+    optional = not action.required if action.option_strings else action.nargs in ("?", "*")
+    often = " …" if isinstance(action, argparse._AppendAction) else ""
+    return (f"[{text}]" if optional else text) + often

@@ -1,0 +1,29 @@
+"""The keys of environment.yml and opsbook.toml, as Markdown."""
+
+from tools.reference.keys import keys, toml_example, yaml_example
+
+from opsbook import settings
+from opsbook.core.model.environment import ChoiceRule, Policy
+
+_HEAD = """\
+## environment.yml
+
+An environment is a folder `playbooks/inventories/NAME` with Ansible's inventory in `hosts.yml`. Beside it may be an
+`environment.yml`. No key is required, and no other key may be there.
+"""
+
+_RULES = "## A rule for choices\n\nUnder `choices`, instead of a list: one of these keys.\n"
+
+_TOML = f"""\
+## opsbook.toml
+
+The file `{settings.CONFIG}` is at the root of a project. It may be empty: no key is required, and no other key may be
+there. A dot stands for a table: `retention.keep` is `keep` under `[retention]`.
+"""
+
+
+def body() -> str:
+    parts = [_HEAD, keys(Policy, yaml_example, "###")]
+    parts += [_RULES, keys(ChoiceRule, yaml_example, "###")]
+    parts += [_TOML, keys(settings._Content, toml_example, "###")]
+    return "\n".join(parts)

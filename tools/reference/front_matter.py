@@ -1,0 +1,14 @@
+"""The keys of the front matter, as Markdown."""
+
+from tools.reference.keys import keys, yaml_example
+
+from opsbook.core.model.front import MKDOCS_KEYS, FrontMatter
+
+
+def body() -> str:
+    ignored = ", ".join(f"`{key}`" for key in sorted(MKDOCS_KEYS))
+    return f"""\
+No key is required, and no other key may be there. A page without front matter is a procedure: it runs as it is.
+Keys of MkDocs ({ignored}) and of Jupyter (`jupyter`, `jupytext`) may be there, and are not looked at.
+
+{keys(FrontMatter, yaml_example)}"""

@@ -1,0 +1,105 @@
+"""Keys of a file, from the pydantic model that reads it."""
+
+import datetime
+import types
+import typing
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, Union
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from tools.reference.text import fence, link, sentence, table
+
+Write = Callable[[str, Any], str]
+"""An example as it stands in the file: of the key's name and a value."""
+
+_WORDS = {
+    str: "text",
+    int: "a whole number",
+    bool: "true or false",
+    float: "a number",
+    datetime.date: "a date",
+    Any: "anything",
+}
+_MANY = {"text": "texts", "a whole number": "whole numbers"}
+
+
+def keys(model: type[BaseModel], write: Write, level: str = "##") -> str:
+    """A table of all keys, then each with its example."""
+    found = dict(_fields(model))
+    rows = [(f"[{name}]({link(name)})", words(field.annotation), _default(field)) for name, field in found.items()]
+    parts = [table(("key", "what it takes", "unless given"), rows)]
+    parts += [_one(name, field, write, level) for name, field in found.items()]
+    return "\n".join(parts)
+
+
+def _fields(model: type[BaseModel], before: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """Every key, and those of the tables in it behind a dot."""
+    for name, field in model.model_fields.items():
+        yield before + name, field
+        if (inner := _table(field.annotation)) is not None:
+            yield from _fields(inner, f"{before}{name}.")
+
+
+def _table(kind: Any) -> type[BaseModel] | None:
+    """The model of a key that holds other keys."""
+    models = [each for each in (kind, *typing.get_args(kind)) if isinstance(each, type) and issubclass(each, BaseModel)]
+    return models[0] if models and typing.get_origin(kind) is not dict else None
+
+
+def _one(name: str, field: FieldInfo, write: Write, level: str) -> str:
+    lines = [f"{level} `{name}`\n", f"{sentence(field.description or '')}\n"]
+    if choices := _choices(field.annotation):
+        lines.append(f"One of {', '.join(f'`{choice}`' for choice in choices)}.\n")
+    return "\n".join(lines + [write(name, example) for example in field.examples or ()])
+
+
+def _choices(kind: Any) -> tuple[Any, ...]:
+    return typing.get_args(kind) if typing.get_origin(kind) is Literal else ()
+
+
+def words(kind: Any) -> str:
+    """A type for people."""
+    if kind in _WORDS:
+        return _WORDS[kind]
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Literal:
+        return "a word"
+    if origin is typing.Annotated:
+        return words(inner[0])
+    if origin in (Union, types.UnionType):
+        return " or ".join(words(each) for each in inner if each is not type(None))
+    if origin is dict:
+        return f"names, each with {words(inner[1])}"
+    return _collection(kind, inner)
+
+
+def _collection(kind: Any, inner: tuple[Any, ...]) -> str:
+    if inner:
+        each = words(inner[0])
+        return f"a list of {_MANY.get(each, each)}"
+    return f"a table of {', '.join(kind.model_fields)}"
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.get_default(call_default_factory=True)
+    if value in (None, "", (), [], {}) or isinstance(value, BaseModel):
+        return "nothing"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def yaml_example(name: str, value: Any) -> str:
+    """The key as it stands in a YAML file."""
+    import yaml
+
+    flat = None if isinstance(value, list) else False
+    text = yaml.safe_dump({name: value}, default_flow_style=flat, allow_unicode=True, sort_keys=False, width=100)
+    return fence("yaml", text)
+
+
+def toml_example(name: str, value: Any) -> str:
+    """The key as it stands in a TOML file; texts, lists and numbers are written as in JSON."""
+    import json
+
+    parent, _, key = name.rpartition(".")
+    return fence("toml", (f"[{parent}]\n" if parent else "") + f"{key} = {json.dumps(value, ensure_ascii=False)}")
