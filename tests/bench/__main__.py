@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from tests.bench import cases, report
+from tests.support import ROOT
 
 
 def main() -> int:
@@ -22,7 +23,7 @@ def main() -> int:
                 print(row.line(), flush=True)
                 rows.append(row)
             if not options.case:
-                report.write(Path(__file__).parents[2] / "docs/benchmarks.md", rows, options.pairs)
+                report.write(ROOT / "docs/benchmarks.md", rows, options.pairs)
     return 0 if all(row.met for row in rows) else 1
 
 

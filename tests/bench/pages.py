@@ -5,7 +5,8 @@ import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-_ROOT = Path(__file__).parents[2]
+from tests.support import ROOT
+
 _PAGE = "runbooks/deploy-service.md"
 """The page that is published again and again, each time with another title."""
 
@@ -19,8 +20,8 @@ _NEEDED = {
 
 def make(ours: Path, plain: Path, count: int) -> None:
     """So many runbooks in a project of opsbook, and their text in a folder for MkDocs alone."""
-    source = (_ROOT / _PAGE).read_text(encoding="utf-8")
-    config = (_ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[0] + "\n"
+    source = (ROOT / _PAGE).read_text(encoding="utf-8")
+    config = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[0] + "\n"
     bare = config.replace("  - opsbook\n", "").replace("  - opsbook.site.fences\n", "")
     _write(plain, {"mkdocs.yml": bare.replace("strict: true", "strict: false"), "docs/index.md": "# Home\n"})
     _write(ours, {"mkdocs.yml": config, **_NEEDED})

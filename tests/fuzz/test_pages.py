@@ -2,7 +2,6 @@
 
 import datetime
 import json
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -16,8 +15,8 @@ from opsbook.core.source import front, notebook
 from opsbook.core.source.problem import Problem
 from opsbook.lint import fix
 from tests.fuzz.mutations import ANY_TEXT, FUZZ, edited, is_sentence, joined
+from tests.support import ROOT
 
-ROOT = Path(__file__).parents[2]
 PAGES = tuple(
     p.read_text(encoding="utf-8") for d in ("runbooks", "procedures") for p in sorted((ROOT / d).glob("*.md"))
 )

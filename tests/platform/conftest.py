@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.platform import quick
 
 from opsbook import settings
 from opsbook.core.planning.context import clone_id
 from opsbook.environments import ports
-from tests.conftest import Project
+from tests.platform import quick
+from tests.support import ROOT
+from tests.support.project import Project
 
-ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("runbooks", "procedures", "playbooks", "services", "lib/arcade_ops", "opsbook.toml", "ansible.cfg")
 PORTS = (0, 3, *range(11, 17))
 """What the platform listens on, from the first port of its block."""

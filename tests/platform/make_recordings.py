@@ -18,10 +18,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.platform.conftest import PORTS, ROOT, Platform, copy_project, free, free_base, give_back
-from tests.platform.test_drills import CASES, VERSION, begin, front, waiting
-from tests.platform.test_fleet import SSH, Fleet
-
-from tests.conftest import until
+from tests.platform.drills import CASES, VERSION, begin, front, waiting
+from tests.platform.fleet import SSH, Fleet
+from tests.support.project import until
 
 BASES = {"dev": 18100, "training": 18200, "fleet": 18300}
 GOOD, NEXT, FAULTY, DAMAGED = VERSION, "1.1.0", "1.2.0", "0.9.0"

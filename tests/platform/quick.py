@@ -10,7 +10,9 @@ import re
 import sys
 from pathlib import Path
 
-CACHE = Path(__file__).resolve().parents[2] / ".cache/modules"
+from tests.support import ROOT
+
+CACHE = ROOT / ".cache/modules"
 HOOK = Path(__file__).parent / "compiled"
 SPARE = ("arcade-3", "arcade-6")
 """The third instance of each colour in dev: two are enough to lose one, as in training."""

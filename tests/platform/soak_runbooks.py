@@ -3,8 +3,12 @@
 Part of `make soak`: it takes a quarter of an hour.
 """
 
+from collections.abc import Iterator
+
 import pytest
+
 from tests.platform.conftest import Platform
+from tests.platform.fleet import Fleet, brought_up
 from tests.platform.survive import (
     VERSIONS,
     deploying,
@@ -16,7 +20,6 @@ from tests.platform.survive import (
     settled,
     stopped_at,
 )
-from tests.platform.test_fleet import Fleet, fleet  # noqa: F401  (a fixture)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +90,13 @@ def test_down_and_up(deployed: Platform) -> None:
     deployed.run("platform-up", check=True)
 
 
-def test_publish_notice(fleet: Fleet) -> None:  # noqa: F811
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    with brought_up(tmp_path_factory.mktemp("fleet") / "project") as made:
+        yield made
+
+
+def test_publish_notice(fleet: Fleet) -> None:
     texts: list[str] = []
 
     def arguments() -> tuple[str, ...]:
@@ -98,7 +107,7 @@ def test_publish_notice(fleet: Fleet) -> None:  # noqa: F811
         assert all(texts[-1] in text for text in fleet.published()), number
 
 
-def test_what_a_notice_does_its_rollback_undoes(fleet: Fleet) -> None:  # noqa: F811
+def test_what_a_notice_does_its_rollback_undoes(fleet: Fleet) -> None:
     fleet.opsbook("run", "publish-notice", "-e", "fleet", "-p", "text=before", check=True)
     before = fleet.published()
     fleet.opsbook("run", "publish-notice", "-e", "fleet", "-p", "text=after", check=True)
@@ -108,7 +117,7 @@ def test_what_a_notice_does_its_rollback_undoes(fleet: Fleet) -> None:  # noqa: 
     assert fleet.published() == before
 
 
-def test_fleet_up_and_down(fleet: Fleet) -> None:  # noqa: F811
+def test_fleet_up_and_down(fleet: Fleet) -> None:
     for number in everywhere(fleet, lambda: ("run", "fleet-down", "-e", "fleet")):
         assert fleet.servers() == [], number
         run = stopped_at(fleet, 1, "run", "fleet-up", "-e", "fleet")

@@ -4,19 +4,19 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import httpx
-from tests.platform.conftest import Platform
 
-from tests.conftest import Project, assert_all_gone
+from tests.platform.conftest import Platform
+from tests.support import ROOT
+from tests.support.project import Project, assert_all_gone
 
 VERSIONS = ("1.0.0", "1.1.0")
 """No part of an address: one is put for the other in what is compared."""
 WATCH = ("-p", "canary_percent=50", "-p", "watch_for=8s")
 """Enough for a verdict with nobody there but the watch itself."""
-STOPPER = Path(__file__).parents[1] / "stop_after.py"
+STOPPER = ROOT / "tests/support/stop_after.py"
 
 
 def stopped_at(project: Project, number: int, *arguments: str) -> str | None:

@@ -19,11 +19,11 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-from tests.platform import quick
-from tests.platform.conftest import COPIED, ROOT, Platform, free_base
 
 from opsbook import settings
 from opsbook.environments import ports
+from tests.platform import quick
+from tests.platform.conftest import COPIED, ROOT, Platform, free_base
 
 pytestmark = pytest.mark.slow
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+
 from tests.platform.conftest import Platform, copy_project, free_base, give_back
 
 pytestmark = pytest.mark.slow

@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.platform.conftest import Platform
 
-from tests.conftest import assert_all_gone
+from tests.platform.conftest import Platform
+from tests.support.project import assert_all_gone
 
 pytestmark = pytest.mark.slow
 

@@ -1,46 +1,17 @@
 """Drills on the real platform: each fault shows, is mended by its runbook, and can be taken back whatever happened."""
 
 import json
-import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import httpx
 import pytest
-import yaml
-from tests.platform.conftest import ROOT, Platform, brought_up
 
 from arcade_ops import health
-from tests.conftest import until
+from tests.platform.conftest import Platform, brought_up
+from tests.platform.drills import CASES, PAGES, VERSION, begin, front, waiting
+from tests.support.project import until
 
 pytestmark = pytest.mark.slow
-
-VERSION = "1.0.0"
-PAGES = ROOT / "runbooks/training/drills"
-MENDED = "the service is mended: "
-WAIT_SECONDS = 600
-
-
-@dataclass(frozen=True)
-class Case:
-    """What a drill shows while it is not mended, the parameters of the runbook that mends it, and what service-health
-    names: the instance, or the file."""
-
-    shows: str
-    given: tuple[str, ...] = ()
-    named: str = "arcade-1 "
-
-
-CASES = {
-    "instance-down": Case("arcade-1 does not answer", ("-p", "host=arcade-1")),
-    "bad-release": Case("arcade-1 answers Register with 500", ("-p", f"version={VERSION}")),
-    "database-down": Case("players get 503"),
-    "slow-handler": Case("ms for Info", ("-p", f"version={VERSION}")),
-    "full-disk": Case("players get 507"),
-    "wrong-weight": Case("30 % of the requests go to a canary; players get 500", named="arcade-3 "),
-    "wrong-configuration": Case("arcade-1 is not ready; players get 503"),
-    "leaked-credential": Case("the leaked password still opens the database", named="logs/connections.debug"),
-}
 
 
 @pytest.fixture(scope="module")
@@ -57,39 +28,11 @@ def problems(platform: Platform) -> list[str]:
         return list(health.look(client, platform.url, f"http://127.0.0.1:{platform.base + 3}", platform.mark))
 
 
-def front(drill: str) -> dict[str, dict[str, list[str]]]:
-    return dict(yaml.safe_load((PAGES / f"{drill}.md").read_text(encoding="utf-8").split("---")[1]))
-
-
-def begin(platform: Platform, drill: str, par: str) -> str:
-    """Start a drill: its run. It returns when the fault shows."""
-    started = platform.opsbook("drill", "start", drill, "--par", par, "--json", check=True)
-    told = json.loads(started.out)
-    assert told["symptoms"]
-    return str(told["run"])
-
-
 def stop(platform: Platform, run: str, code: int) -> dict[str, object]:
     """End a drill: what it was worth."""
     stopped = platform.opsbook("drill", "stop", run, "--json")
     assert stopped.code == code, stopped.out + stopped.err
     return dict(json.loads(stopped.out))
-
-
-def waiting(platform: Platform, run: str, shows: str = "") -> str:
-    """What is wrong, as the drill says while it waits for somebody to mend it, once it says `shows`.
-
-    An instance that starts again with the fault first does not answer at all.
-    """
-
-    def said() -> str | None:
-        (journal,) = platform.root.glob(f"records/**/{run}/journal.jsonl")
-        text = journal.read_text(encoding="utf-8")
-        assert '"run-finished"' not in text, platform.opsbook("records", "show", run).out
-        found = re.findall(rf'"text":"{MENDED}([^"]+)"', text)
-        return next((each for each in found if shows in each), None)
-
-    return str(until(said, f"the fault of {run}", WAIT_SECONDS))
 
 
 @pytest.fixture

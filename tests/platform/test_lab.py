@@ -4,10 +4,10 @@ import os
 from typing import Any
 
 import pytest
-from tests.lab import Notebook, notebook, opened
-from tests.platform.conftest import Platform
 
-from tests import browser
+from tests.platform.conftest import Platform
+from tests.support import browser
+from tests.support.lab import Notebook, notebook, opened
 
 pytestmark = pytest.mark.slow
 

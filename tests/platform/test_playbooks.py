@@ -7,6 +7,7 @@ import hashlib
 from dataclasses import dataclass
 
 import pytest
+
 from tests.platform.conftest import Platform
 
 pytestmark = pytest.mark.slow

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+
 from tests.platform.conftest import RELEASES, Platform
 
 pytestmark = pytest.mark.slow

@@ -1,6 +1,7 @@
 """A deploy that was killed goes on, and what a rollback undoes is as it was. `make soak` does so everywhere."""
 
 import pytest
+
 from tests.platform.conftest import Platform
 from tests.platform.survive import VERSIONS, deploying, gone_on, other_version, round_trip, settled, stopped_at
 

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from tests.platform import quick
 from tests.platform.conftest import COPIED, ROOT, Platform, free_base
-
-from tests.conftest import assert_all_gone, until
+from tests.support.project import assert_all_gone, until
 
 pytestmark = pytest.mark.slow
 

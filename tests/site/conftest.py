@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests import browser
-from tests.conftest import HOSTS, POLICY, Project
+from tests.support import browser
+from tests.support.project import HOSTS, POLICY, Project
+from tests.support.site import config
 
-ROOT = Path(__file__).resolve().parents[2]
 chromium = browser.chromium
 Open = Callable[..., Any]
 RUNBOOK = "runbooks/clear-cache.html"
@@ -95,11 +95,6 @@ $ opsbook run check-it \\
 Only what it says.
 ```
 """
-
-
-def config() -> str:
-    """The configuration of this project, without the pages that only it has."""
-    return (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[0] + "\n"
 
 
 SMALL_FRONT = "---\ntitle: {title}\nkind: maintenance\nowner: me\nreviewed: 2026-11-20\n---\n\n"

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from opsbook.core.source import notebook
 from opsbook.site import facts, lists
 from opsbook.site import site as site_files
-from tests import browser
 from tests.fuzz.mutations import FUZZ
 from tests.site.conftest import RUNBOOK, Open, line
+from tests.support import browser
 
 pytestmark = pytest.mark.slow
 

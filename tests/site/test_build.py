@@ -14,9 +14,10 @@ import psutil
 import pytest
 import yaml
 
-from tests.conftest import Project, until
-from tests.site.conftest import ROOT, config
+from tests.site.conftest import ROOT
 from tests.site.conftest import SMALL_FRONT as FRONT
+from tests.support.project import Project, until
+from tests.support.site import config
 
 pytestmark = pytest.mark.slow
 

@@ -13,15 +13,15 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from tools.reference.parameters import read
 
 from opsbook.core.model.parameter import Parameter
 from opsbook.core.planning import bind
 from opsbook.core.source import notebook
 from opsbook.site import site
 from opsbook.site.form import form
-from tests import browser
-from tests.site.form_values import DEV, DOUBTED, ONLY_PYTHON, VALUES
+from tests.support import browser
+from tests.support.form_values import DEV, DOUBTED, ONLY_PYTHON, VALUES
+from tools.reference.parameters import read
 
 pytestmark = pytest.mark.slow
 

@@ -6,9 +6,9 @@ from opsbook import settings
 from opsbook.errors import InputError
 from opsbook.site import publishing
 from opsbook.site.links import adapted, anchored, places
-from tests.conftest import Project
 from tests.site.conftest import SMALL_FRONT as FRONT
 from tests.site.conftest import SMALL_STEPS as STEPS
+from tests.support.project import Project
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from opsbook.core.record.journal import Journal
 from opsbook.site import publishing
 from opsbook.site.lists import Sources
 from opsbook.site.publishing import publish, stale
-from tests.conftest import HOSTS, POLICY, Project
-from tests.site.conftest import config
+from tests.support.project import HOSTS, POLICY, Project
+from tests.support.site import config
 
 FRONT = "title: One\nkind: maintenance\nowner: me\nreviewed: 2026-11-20\n"
 PAGE = f"---\n{FRONT}---\n\n# One\n\n## Steps\n\n### Do it\nTurn.\n"

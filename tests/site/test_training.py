@@ -16,8 +16,9 @@ from opsbook.training import certificate_page, trained
 from opsbook.training.certificate import Certificate, Counts
 from opsbook.training.sign_off import Verdict
 from opsbook.training.training import Drilled, Feedback
-from tests.conftest import Project
-from tests.site.conftest import CHECK, SMALL_FRONT, SMALL_STEPS, config
+from tests.site.conftest import CHECK, SMALL_FRONT, SMALL_STEPS
+from tests.support.project import Project
+from tests.support.site import config
 
 pytestmark = pytest.mark.slow
 

@@ -13,9 +13,9 @@ from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
-from tests.run.kill_plans import COMBINATIONS, plan
-from tests.run.kills import Figures, Trial
 from tests.soak import target
+from tests.support.kill_plans import COMBINATIONS, plan
+from tests.support.kills import Figures, Trial
 
 KILLS = 150
 WORKERS = int(os.environ.get("SOAK_WORKERS", "2"))

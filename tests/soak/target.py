@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from tests.conftest import HOSTS, POLICY, Project
+from tests.support.project import HOSTS, POLICY, Project
 
 NAMES = (
     *("alder", "birch", "cedar", "dogwood", "elm", "fir", "hazel", "juniper"),

@@ -13,9 +13,10 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+
+from tests.support import ROOT
 from tools import install, wheel
 
-ROOT = Path(__file__).resolve().parents[2]
 NEWER = "9999.0"
 BUILDERS = ("editables", "hatchling", "packaging", "pathspec", "pluggy", "trove-classifiers")
 """What builds opsbook while it is installed: these have to be real."""

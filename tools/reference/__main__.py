@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from tools.reference import pages
-
 from opsbook.files import write_atomic
 from opsbook.lint import reference
+from tools.reference import pages
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 

@@ -7,10 +7,9 @@ import argparse
 import inspect
 from collections.abc import Iterator
 
-from tools.reference.text import fence, link, sentence, table
-
 from opsbook.cli.main import COMMANDS, module
 from opsbook.console.common import Command
+from tools.reference.text import fence, link, sentence, table
 
 WIDTH = 88
 """Characters of a line of a usage."""

@@ -7,10 +7,9 @@ import typing
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tools.reference.text import annotation, documented, fence, link, sentence, table, unqualified
-
 import opsbook
 from opsbook import errors
+from tools.reference.text import annotation, documented, fence, link, sentence, table, unqualified
 
 _WIDTH = 100
 """Characters of a signature on one line; a longer one has a line for each of its parameters."""

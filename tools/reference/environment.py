@@ -1,9 +1,8 @@
 """The keys of environment.yml and opsbook.toml, as Markdown."""
 
-from tools.reference.keys import keys, toml_example, yaml_example
-
 from opsbook import settings
 from opsbook.core.model.environment import ChoiceRule, Policy
+from tools.reference.keys import keys, toml_example, yaml_example
 
 _HEAD = """\
 ## environment.yml

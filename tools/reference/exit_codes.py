@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 
-from tools.reference.text import documented, table
-
 from opsbook.core.model.event import Ending, Exit, Outcome
+from tools.reference.text import documented, table
 
 _RUN = """\
 ## Outcomes

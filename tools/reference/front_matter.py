@@ -1,8 +1,7 @@
 """The keys of the front matter, as Markdown."""
 
-from tools.reference.keys import keys, yaml_example
-
 from opsbook.core.model.front import MKDOCS_KEYS, FrontMatter
+from tools.reference.keys import keys, yaml_example
 
 
 def body() -> str:

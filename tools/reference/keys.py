@@ -8,6 +8,7 @@ from typing import Any, Literal, Union
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+
 from tools.reference.text import fence, link, sentence, table
 
 Write = Callable[[str, Any], str]

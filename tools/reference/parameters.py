@@ -7,14 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tools.reference.text import documented, fence, sentence, table
-
 from opsbook import params
 from opsbook.core.model.environment import SCHEMES, Environment, Policy
 from opsbook.core.model.parameter import Parameter
 from opsbook.core.model.runbook import Cell
 from opsbook.core.planning import bind
 from opsbook.core.source import parameters
+from tools.reference.text import documented, fence, sentence, table
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,7 @@
 """The keys of training.yml, as Markdown."""
 
-from tools.reference.keys import keys, yaml_example
-
 from opsbook.training.training_plan import Member, Role
+from tools.reference.keys import keys, yaml_example
 
 _HEAD = """\
 The file `training.yml` is at the root of a project that has a [training plan](../training-plan.md). It has two keys, no

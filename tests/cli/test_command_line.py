@@ -1,0 +1,107 @@
+"""What a shell starts. All other tests have their commands forked from a process that has imported everything."""
+
+import os
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import opsbook
+from opsbook.cli.main import COMMANDS
+from tests.support.project import Project, Result
+
+pytestmark = pytest.mark.slow
+
+ALONE = """\
+import importlib, os, sys
+import pydantic, yaml
+import opsbook.cli.main
+failed = []
+for name in sys.argv[1:]:
+    pid = os.fork()
+    if not pid:
+        importlib.import_module(name)
+        os._exit(0)
+    if os.waitpid(pid, 0)[1]:
+        failed.append(name)
+sys.exit(" ".join(failed) or 0)
+"""
+"""Imports each module in a process that has imported only what starts a command; says what could not be."""
+
+
+def imported_alone(names: list[str]) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE, *names],
+        env={**os.environ, "PYTHONWARNINGS": "error"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=1200,
+    )
+    return done.returncode, done.stderr
+
+
+@pytest.fixture
+def page(project: Project) -> Project:
+    project.page("## Steps\n\n### By hand\nDo something.\n")
+    return project
+
+
+def script(project: Project, *arguments: str) -> Result:
+    """The program that installing opsbook leaves."""
+    command = [str(Path(sys.executable).with_name("opsbook")), *arguments]
+    done = subprocess.run(
+        command, cwd=project.root, env=project.environment(), capture_output=True, text=True, check=False, timeout=180
+    )
+    return Result(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("list",),
+        ("plan", "page", "-e", "dev", "--json"),
+        ("run", "paeg", "-e", "dev", "--json"),
+    ],
+)
+def test_each_way_to_start_it_does_the_same(page: Project, arguments: tuple[str, ...]) -> None:
+    assert page.opsbook(*arguments) == page.real(*arguments) == script(page, *arguments)
+
+
+def test_a_forked_command_has_only_what_it_was_given(page: Project) -> None:
+    """Nothing of one command is left to the next one."""
+    page.env["OPSBOOK_OF_ONE_COMMAND"] = "x"
+    before = page.opsbook("list", check=True)
+    elsewhere = Project(page.root.parent)
+    assert elsewhere.opsbook("list").code == 2
+    del page.env["OPSBOOK_OF_ONE_COMMAND"]
+    assert page.opsbook("list", check=True) == before
+    said = page.opsbook("run", "page", "-e", "dev", "--answer", "by-hand=done", check=True)
+    assert "succeeded" in said.out
+    assert page.opsbook("run", "page", "-e", "dev", stdin="done\n").code == 2
+
+
+@pytest.mark.slow
+def test_each_command_can_be_imported_first() -> None:
+    """Or whether it works would depend on what was imported before it."""
+    names = [f"opsbook.{command.feature}.commands.{name}" for name, command in COMMANDS.items()]
+    assert imported_alone(names) == (0, "")
+
+
+@pytest.mark.slow
+@pytest.mark.soak
+def test_each_module_can_be_imported_first() -> None:
+    names = [found.name for found in pkgutil.walk_packages(opsbook.__path__, "opsbook.")]
+    # Papermill warns of itself.
+    assert imported_alone([name for name in names if name != "opsbook.integrations.papermill"]) == (0, "")
+
+
+@pytest.mark.slow
+@pytest.mark.soak
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_each_command_starts_by_itself(page: Project, command: str) -> None:
+    told = page.real(command, "--help")
+    assert (told.code, told.err) == (0, "")
+    assert f"opsbook {command}" in told.out

@@ -1,0 +1,312 @@
+"""Who may run what in a protected environment: by signatures over the plan, without a server."""
+
+import json
+import textwrap
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from opsbook.core.trust import sign
+from tests.support.approvals import PROD, RUN, approved, asked, forged, refused, run
+from tests.support.project import Project, Terminal, until
+from tests.support.team import PLAIN, Team, allow
+
+pytestmark = pytest.mark.slow
+
+# -- the good one
+
+
+def test_ann_asks_bob_approves_ann_runs(team: Team) -> None:
+    done = run(team)
+    refused(done, "needs 1 approval, and has 0")
+    assert team.counted() == []
+    plan = next(word for word in done.out.split() if word.startswith("count-"))
+    shown = team.by("bob").opsbook("status", check=True).out
+    assert f"opsbook approve {plan}" in shown
+    team.by("bob").opsbook("approve", plan, "--yes", "--note", "go", check=True)
+    assert team.by("ann").opsbook("run", "--plan", plan, "--yes").code == 0
+    assert team.counted() == ["run"]
+    assert "opsbook approve" not in team.opsbook("status", check=True).out
+    told = team.summary()
+    assert told["approved_by"] == ["bob@example.org"]
+    assert told["plan"] == next(e["data"]["plan"] for e in team.events() if e["type"] == "allowed")
+    assert team.opsbook("records", "verify", "--all").code == 0
+
+
+def test_the_record_alone_proves_who_did_what(team: Team, tmp_path: Path) -> None:
+    approved(team)
+    assert run(team).code == 0
+    record = team.records()[-1]
+    folder = record / "approvals"
+    digest = json.loads((record / "plan.json").read_text())["digest"]
+    for path in folder.glob("*.json"):
+        told = json.loads(path.read_bytes())
+        who, namespace = {"approval": ("bob", sign.APPROVAL), "operator": ("ann", sign.OPERATOR)}[told["kind"]]
+        assert told["plan"] == digest
+        found = sign.signer(
+            (folder / "allowed_signers").read_text(),
+            namespace,
+            path.read_bytes(),
+            path.with_suffix(".sig").read_text(),
+            datetime.now(UTC),
+        )
+        assert found.principal == f"{who}@example.org"
+    assert len(list(folder.iterdir())) == 5
+
+
+def test_a_terminal_waits_for_the_approval(team: Team) -> None:
+    ann = team.by("ann")
+    terminal = Terminal(ann.command(*RUN), ann)
+    terminal.wait_for("opsbook approve count-")
+    plan = json.loads(team.opsbook("approve", "--json", check=True).out)[0]["id"]
+    assert "needs 1 approval" in json.loads(team.opsbook("status", "--json", check=True).out)["runs"][0]["doing"]
+    team.by("bob").opsbook("approve", plan, "--yes", check=True)
+    assert terminal.wait() == 0, terminal.screen
+    assert "approved by bob@example.org" in terminal.screen
+    assert team.counted() == ["run"]
+
+
+def test_a_rejection_is_told_to_who_waits(team: Team) -> None:
+    plan = asked(team)
+    team.by("bob").opsbook("reject", plan, "--reason", "not on a Friday", check=True)
+    refused(run(team), "bob@example.org rejected it: not on a Friday")
+    assert team.counted() == []
+
+
+# -- refusals
+
+
+def test_own_approval(team: Team) -> None:
+    plan = asked(team)
+    refused(team.by("ann").opsbook("approve", plan, "--yes"), "nobody approves his own run")
+    # Bob asked for nothing, so he may sign; but then he may not run it.
+    team.by("bob").opsbook("approve", plan, "--yes", check=True)
+    refused(run(team, by="bob"), "nobody approves his own run")
+
+
+def test_own_approval_of_who_resumes(team: Team) -> None:
+    team.page(PLAIN.replace("echo run >> counted", "test ! -e stop && echo run >> counted"), "count", "rollback: ask\n")
+    team.write(".gitignore", "records/\n.opsbook/\ncounted\nstop\n")
+    team.commit()
+    team.write("stop", "")
+    approved(team)
+    assert run(team).code in (1, 3, 5)
+    (team.root / "stop").unlink()
+    before = sorted(path.name for path in team.records()[-1].iterdir())
+    refused(team.by("bob").opsbook("resume", "last"), "approved this run, and nobody approves his own")
+    assert sorted(path.name for path in team.records()[-1].iterdir()) == before
+    assert team.by("ann").opsbook("resume", "last", "--accept-changes").code == 0
+    assert team.counted() == ["run"]
+
+
+def test_a_foreign_key(team: Team) -> None:
+    refused(team.by("eve").opsbook("approve", asked(team), "--yes"), "is not in allowed_signers")
+
+
+def test_who_may_approve(team: Team) -> None:
+    text = "title: Production\nprotected: true\napprovals: 1\napprovers: [carol@example.org]\n"
+    team.write(PROD, text)
+    team.commit()
+    refused(team.by("bob").opsbook("approve", asked(team), "--yes"), "Only carol@example.org may decide that")
+
+
+def test_an_expired_one(team: Team) -> None:
+    plan = asked(team)
+    then = datetime.now(UTC) - timedelta(hours=30)
+    forged(team, plan, signed=then.isoformat(), expires=(then + timedelta(hours=24)).isoformat())
+    refused(run(team), "it expired on")
+
+
+def test_one_that_holds_longer_than_it_may(team: Team) -> None:
+    plan = asked(team)
+    then = datetime.now(UTC) - timedelta(hours=30)
+    forged(team, plan, signed=then.isoformat(), expires=(then + timedelta(days=365)).isoformat())
+    refused(run(team), "it expired on")
+
+
+def test_a_replayed_one(team: Team) -> None:
+    approved(team)
+    assert run(team).code == 0
+    first = team.records()[-1].name
+    refused(run(team), f"{first} used it already")
+    for marker in (team.root / ".opsbook/plans").glob("*/spent-*"):
+        marker.unlink()
+    refused(run(team), f"{first} used it already")
+    assert team.counted() == ["run"]
+
+
+def test_a_signature_over_another_plan(team: Team) -> None:
+    plan = asked(team)
+    forged(team, plan, plan="0" * 64)
+    refused(run(team), "it is for another plan")
+
+
+def test_a_statement_changed_after_it_was_signed(team: Team) -> None:
+    plan = asked(team)
+    approval = forged(team, plan, note="only after ten")
+    changed = approval.model_copy(update={"note": "at any time"})
+    (team.root / f".opsbook/plans/{plan}/approval-{approval.id}.json").write_bytes(changed.statement())
+    refused(run(team), "the signature is not one of this statement")
+
+
+def test_a_signature_made_for_something_else(team: Team) -> None:
+    plan = asked(team)
+    approval = forged(team, plan)
+    other = sign.sign(team.key("bob"), sign.REVIEW, approval.statement())
+    (team.root / f".opsbook/plans/{plan}/approval-{approval.id}.sig").write_text(other)
+    refused(run(team), "the signature is not one of this statement")
+
+
+CHANGES = {
+    "a role": ("playbooks/roles/app/tasks/main.yml", "- ansible.builtin.ping:\n    data: other\n"),
+    "a helper": ("lib/team/__init__.py", "x = 1\n"),
+    "the inventory": ("playbooks/inventories/prod/hosts.yml", "all:\n  hosts:\n    web-9:\n"),
+    "the policy": (PROD, "title: Production\nprotected: true\napprovals: 1\norder: 2\n"),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_a_change_after_the_approval_voids_it(team: Team, what: str) -> None:
+    plan = approved(team)
+    team.write(*CHANGES[what])
+    team.commit()
+    refused(run(team), "needs 1 approval, and has 0")
+    refused(team.by("ann").opsbook("run", "--plan", plan, "--yes"), "is not what was planned any more")
+    refused(team.by("bob").opsbook("approve", plan, "--yes"), "is not what was planned any more")
+    assert team.counted() == []
+
+
+def test_another_page_is_another_plan(team: Team) -> None:
+    approved(team)
+    team.page(PLAIN.replace("echo run", "echo more"), "count", "rollback: ask\n")
+    team.commit()
+    refused(run(team), "needs 1 approval, and has 0")
+
+
+def test_a_change_while_it_waits_for_its_lock(team: Team) -> None:
+    """The plan is made once more when the run has its locks."""
+    team.page(PLAIN, "count", 'rollback: ask\nlock: ["{environment}/it"]\n')
+    team.page(
+        "## Prerequisites\n\n### Be here\n```python\nfrom opsbook import command\n```\n\n## Steps\n\n### Hold it\n"
+        '```python\ncommand(["sh", "-c", "while ! test -e records/free; do sleep 0.1; done"])\n```\n',
+        "hold",
+        'lock: ["prod/it"]\n',
+    )
+    team.commit()
+    approved(team)
+    holding = team.by("ann").start("run", "hold", "-e", "dev", "--yes")
+    until(lambda: team.records() and (team.root / ".opsbook/locks").glob("*.json"), "the lock")
+    team.wait_for_event("effect-intent")
+    waiting = team.by("ann").start(*RUN, "--wait")
+    until(lambda: len(team.records()) == 2, "the second run")
+    team.wait_for_event("waiting-for-lock")
+    team.write("lib/team/__init__.py", "y = 2\n")
+    team.write("records/free", "")
+    said = waiting.communicate(timeout=180)[0]
+    assert waiting.returncode == 4
+    assert "has changed since" in said
+    holding.communicate(timeout=180)
+    assert holding.returncode == 0
+    assert team.counted() == []
+
+
+def test_a_run_that_is_refused_by_a_lock_spends_nothing(team: Team) -> None:
+    team.page(PLAIN, "count", 'rollback: ask\nlock: ["{environment}/it"]\n')
+    team.commit()
+    approved(team)
+    held = dict.fromkeys(("operator", "reason", "since"), "x") | {"target": "prod/it", "run": "20260101T000000Z-a-aaaa"}
+    lock = team.write(".opsbook/locks/prod+it.json", json.dumps(held))
+    refused(run(team), "prod/it is locked by")
+    lock.unlink()
+    assert run(team).code == 0
+
+
+def test_a_choice_that_was_withdrawn_since(team: Team) -> None:
+    team.write(PROD, "title: Production\napprovals: 1\nchoices: {Release: {glob: 'releases/*.txt'}}\n")
+    team.write("releases/1.txt", "")
+    team.page(
+        '## Parameters\n\n```python tags=["parameters"]\nfrom opsbook.params import Release\n\n'
+        "version: Release  # Which\n```\n" + textwrap.dedent(PLAIN),
+        "count",
+        "rollback: ask\n",
+    )
+    team.commit()
+    command = ("plan", "count", "-e", "prod", "-p", "version=1", "--request", "--json")
+    plan = json.loads(team.by("ann").opsbook(*command, check=True).out)["id"]
+    team.by("bob").opsbook("approve", plan, "--yes", check=True)
+    (team.root / "releases/1.txt").unlink()
+    refused(team.by("ann").opsbook("run", "--plan", plan, "--yes"), "there is no release '1' in prod")
+
+
+def test_without_a_key_nobody_runs_anything_protected(team: Team) -> None:
+    approved(team)
+    nobody = Project(team.root, {**team.env, "OPSBOOK_SIGNING_KEY": "", "LOGNAME": "ann"})
+    refused(nobody.opsbook(*RUN), "There is no key to sign with")
+    refused(run(team, by="eve"), "is not in allowed_signers")
+
+
+def test_two_approvals_are_of_two_people(team: Team) -> None:
+    team.write(PROD, "title: Production\nprotected: true\napprovals: 2\n")
+    allow(team, "ann", "bob", "eve")
+    team.commit()
+    plan = approved(team)
+    team.by("bob").opsbook("approve", plan, "--yes", check=True)
+    refused(run(team), "needs 2 approvals, and has 1")
+    team.by("eve").opsbook("approve", plan, "--yes", check=True)
+    assert run(team).code == 0
+    assert sorted(team.summary()["approved_by"]) == ["bob@example.org", "eve@example.org"]
+
+
+# -- what waits for nothing
+
+
+def test_a_check_needs_nobody_and_the_approver_sees_it(team: Team) -> None:
+    assert run(team, "--check").code == 0
+    told = json.loads(team.opsbook("records", "show", "last", "--json", check=True).out)
+    assert told["check"]["needs"][0].startswith("approvals: 1, by anybody in allowed_signers")
+    shown = team.by("bob").opsbook("approve", asked(team), "--yes", check=True).out
+    assert "Would do" in shown
+    assert "NOT CHECKED" not in shown
+
+
+def test_a_plan_that_nobody_checked_says_so(team: Team) -> None:
+    assert "NOT CHECKED" in team.by("bob").opsbook("approve", asked(team), "--yes", check=True).out
+
+
+def test_a_rollback_needs_nobody(team: Team) -> None:
+    approved(team)
+    assert run(team).code == 0
+    assert team.by("bob").opsbook("rollback", "last", "--yes", "--accept-changes").code == 0
+    assert team.counted() == ["run", "undone"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("time_zone", "Mars/Olympus", "there is no zone Mars/Olympus"),
+        ("windows", "[{begin: '25:00'}]", "windows.0.begin"),
+        ("approval_valid", "soon", "is not a duration"),
+        ("approvals", "-1", "approvals"),
+        ("approval_valid", "3650000d", "is longer than ten years"),
+        ("windows", "[{days: []}]", "windows.0.days"),
+        ("protected", "true\nsandbox: true", "can be neither protected nor want approvals"),
+    ],
+)
+def test_a_policy_that_is_wrong_is_said(team: Team, key: str, value: str, says: str) -> None:
+    team.write(PROD, f"title: Production\n{key}: {value}\n")
+    done = team.opsbook("env", "show", "prod")
+    assert done.code == 2
+    assert says in done.err
+
+
+def test_plans_that_are_no_plans(team: Team) -> None:
+    for arguments in (("approve", "nothing"), ("reject", "nothing", "--reason", "x"), ("run", "--plan", "nothing")):
+        done = team.by("bob").opsbook(*arguments)
+        assert done.code == 2
+        assert "There is no plan nothing that waits." in done.err
+    assert "No plan waits" in team.opsbook("approve", check=True).out
+    plan = asked(team)
+    (team.root / f".opsbook/plans/{plan}/plan.json").write_text("{")
+    assert "is damaged" in team.opsbook("approve", plan).err
+    assert team.opsbook("status").code == 0

@@ -1,0 +1,126 @@
+"""Every rule: its examples go through the real check, and the reference says what is true."""
+
+import ast
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from opsbook.cli import main
+from opsbook.core.rules.base import Example
+from opsbook.core.rules.lint import FAMILIES, RULES, Rule
+from opsbook.core.source.problem import Problem
+from opsbook.lint import checks, reference
+from opsbook.settings import Settings
+from tests.support import ROOT
+
+TODAY = datetime.now(UTC).date().isoformat()
+
+FRAME = f"""\
+---
+title: Example
+kind: maintenance
+owner: platform
+reviewed: {TODAY}
+---
+
+# Example
+
+"""
+"""Before an example that is part of a page; every page needs steps behind it."""
+
+STEPS = "\n## Steps\n\n### Act on it\nDo it by hand.\n"
+
+
+def written(root: Path, example: Example) -> Settings:
+    """A project with the example in it. Bytes that are no UTF-8 stand as surrogates."""
+    files = {"runbooks/example.md": example} if isinstance(example, str) else example
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(page(name, text).replace("2026-11-20", TODAY).encode("utf-8", "surrogateescape"))
+    return Settings(root, root / "records", root / ".opsbook")
+
+
+def page(name: str, text: str) -> str:
+    if not name.endswith(".md") or text.lstrip().startswith("---"):
+        return text
+    return FRAME + text + ("" if "## Steps" in text else STEPS)
+
+
+def found(root: Path, example: Example) -> list[Problem]:
+    return checks.check(written(root, example), [])
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
+def test_the_bad_example_shows_it(tmp_path: Path, rule: Rule) -> None:
+    problems = [problem for problem in found(tmp_path, rule.bad) if problem.code == rule.code]
+    assert problems
+    assert {problem.warning for problem in problems} == {rule.warning}
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
+def test_the_good_example_is_all_good(tmp_path: Path, rule: Rule) -> None:
+    assert found(tmp_path, rule.good) == []
+
+
+@pytest.mark.parametrize("rule", [rule for rule in RULES if rule.fix], ids=lambda rule: rule.code)
+def test_what_is_fixable_can_be_fixed(tmp_path: Path, rule: Rule) -> None:
+    settings = written(tmp_path, rule.bad)
+    checks.correct(settings, [])
+    assert [problem for problem in checks.check(settings, []) if problem.code == rule.code] == []
+
+
+def test_what_is_not_said_to_be_fixable_stays_as_it_is(tmp_path: Path) -> None:
+    for rule in RULES:
+        if not rule.fix:
+            assert checks.correct(written(tmp_path / rule.code, rule.bad), []) == {}, rule.code
+
+
+@pytest.mark.parametrize("rule", [rule for rule in RULES if isinstance(rule.bad, str)], ids=lambda rule: rule.code)
+def test_without_front_matter_customs_are_warnings(tmp_path: Path, rule: Rule) -> None:
+    """What stays an error there is what cannot run, or what nobody can mean."""
+    bare = re.sub(r"\A\s*---\n.*?\n---\n", "", str(rule.bad), flags=re.DOTALL)
+    (tmp_path / "procedures").mkdir()
+    (tmp_path / "procedures/bare.md").write_text(bare + "\n", encoding="utf-8")
+    firm = {rule.code for rule in RULES if not (rule.soft or rule.warning)}
+    problems = checks.check(Settings(tmp_path, tmp_path / "records", tmp_path / ".opsbook"), [])
+    assert {problem.code for problem in problems if not problem.warning} <= firm
+
+
+def _emitted() -> Iterator[tuple[str, str]]:
+    """Every code that a module of opsbook names outside of a rule's documentation, with the module."""
+    for path in (ROOT / "lib/opsbook").rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        documented = {
+            id(keyword.value)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "Rule"
+            for keyword in node.keywords
+        }
+        for node in ast.walk(tree):
+            said = node.value if isinstance(node, ast.Constant) and id(node) not in documented else None
+            if isinstance(said, str) and re.fullmatch(f"[{''.join(FAMILIES)}][0-9]{{3}}", said):
+                yield said, path.name
+
+
+def test_every_code_is_documented_and_emitted() -> None:
+    emitted = dict(_emitted())
+    documented = [rule.code for rule in RULES]
+    assert sorted(emitted) == sorted(documented)
+    assert len(set(documented)) == len(documented)
+    assert len({rule.name for rule in RULES}) == len(documented)
+
+
+def test_the_reference_is_what_the_rules_say() -> None:
+    text = (ROOT / "docs/lint.md").read_text(encoding="utf-8")
+    assert text == reference.whole(), f"docs/lint.md is old; write it anew: .venv/bin/{reference.RENEW}"
+
+
+def test_explain(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["check", "--explain", "c005"]) == 0
+    assert capsys.readouterr().out.startswith("### C005\n\n**changes-where-it-reads**")
+    assert main.main(["check", "--explain", "C05"]) == 2
+    assert "Did you mean C005?" in capsys.readouterr().err

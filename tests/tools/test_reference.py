@@ -1,0 +1,141 @@
+"""docs/reference: every page is what the code says, and the code says something of everything."""
+
+import inspect
+import re
+from pathlib import Path
+from typing import get_origin
+
+import pytest
+from pydantic import BaseModel
+
+import opsbook
+from opsbook import settings
+from opsbook.cli import main
+from opsbook.core.effects import basic
+from opsbook.core.model.environment import ChoiceRule, Policy
+from opsbook.core.model.event import Exit, Outcome
+from opsbook.core.model.front import FrontMatter
+from opsbook.core.source import parameters
+from opsbook.training.training_plan import Member, Role
+from tests.support import ROOT
+from tools.reference import commands, pages
+from tools.reference import parameters as reference_parameters
+from tools.reference.keys import _fields
+from tools.reference.text import documented, link, sentence, table
+
+FOLDER = ROOT / pages.FOLDER
+FILES = dict(pages.files())
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_page_is_what_the_code_says(name: str) -> None:
+    path = FOLDER / name
+    written = path.read_text(encoding="utf-8") if path.exists() else ""
+    assert written == FILES[name], f"{path} is old; write it anew: {pages.RENEW}"
+
+
+def test_no_page_is_left_over() -> None:
+    assert sorted(path.name for path in FOLDER.iterdir()) == sorted(FILES)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_page_has_one_title_and_says_how_it_is_renewed(name: str) -> None:
+    lines = re.sub(r"^(`{3,}).*?^\1$", "", FILES[name], flags=re.DOTALL | re.MULTILINE).split("\n")
+    assert [line for line in lines if line.startswith("# ")] == [lines[0]]
+    assert pages.RENEW in lines[2]
+    assert FILES[name].endswith("\n")
+    assert not FILES[name].endswith("\n\n")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_links_lead_somewhere(name: str) -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", FILES[name]):
+        path, _, anchor = target.partition("#")
+        text = FILES.get(path or name) or (FOLDER / path).read_text(encoding="utf-8")
+        headings = [link(heading) for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)]
+        assert not anchor or headings.count(f"#{anchor}") == 1, target
+
+
+@pytest.mark.parametrize("model", [FrontMatter, Policy, ChoiceRule, settings._Content, Role, Member])
+def test_every_key_has_a_description_and_an_example_that_is_right(model: type[BaseModel]) -> None:
+    for name, field in _fields(model):
+        assert field.description, name
+        *tables, key = name.split(".")
+        for example in field.examples or ():
+            value = {key: example}
+            for outer in reversed(tables):
+                many = get_origin(model.model_fields[outer].annotation) in (tuple, list)
+                value = {outer: [value] if many else value}
+            model.model_validate(value)
+        assert field.examples or [other for other, _ in _fields(model) if other.startswith(f"{name}.")], name
+
+
+def test_every_effect_has_a_text() -> None:
+    for name in opsbook.__all__:
+        assert f"\n### {name}\n" in FILES["effects.md"] or f"\n### Class {name}\n" in FILES["effects.md"]
+        thing = getattr(opsbook, name)
+        assert inspect.getdoc(thing if inspect.isroutine(thing) or inspect.isclass(thing) else type(thing)), name
+
+
+def test_an_effect_without_the_parameter_changes_nothing() -> None:
+    said = re.findall(r"\bchanges=(\w+)", inspect.getsource(basic))
+    assert said
+    assert set(said) == {"False"}
+    elsewhere = {"command", "effect", "http", "playbook"}
+    for name in opsbook.__all__:
+        thing = getattr(opsbook, name)
+        if inspect.isfunction(thing):
+            assert ("changes" in inspect.signature(thing).parameters) == (name in elsewhere), name
+            assert (thing.__module__ == basic.__name__) == (name not in elsewhere), name
+
+
+def test_every_type_of_the_parameters_cell_is_there() -> None:
+    allowed = parameters._ALLOWED.replace("... | None", "...|None").split()
+    named = {kind.name.replace(" ", "") for kind in reference_parameters.TYPES}
+    assert set(allowed) - {"Annotated[...]"} | {"Between", "Pattern"} == named
+    for kind in reference_parameters.TYPES:
+        assert reference_parameters.read(kind.line).description, kind.name
+
+
+def test_every_command_is_there_with_a_text_for_each_argument() -> None:
+    text = FILES["commands.md"]
+    for name, about in main.COMMANDS.items():
+        assert (f"\n## {name}\n" in text) == bool(about.text), name
+    assert "| ." not in text, "an argument has no help"
+    assert "\n.\n" not in text, "a command has no text"
+
+
+def test_a_usage_depends_on_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    assert pages.page("commands") == FILES["commands.md"]
+    assert max(map(len, re.findall(r"^opsbook .*$", FILES["commands.md"], re.MULTILINE))) <= commands.WIDTH
+
+
+@pytest.mark.parametrize("kind", [Exit, Outcome])
+def test_every_end_is_described(kind: type[Exit] | type[Outcome]) -> None:
+    assert sorted(documented(kind)) == sorted(kind.__members__)
+    for text in documented(kind).values():
+        assert text in FILES["exit-codes.md"]
+
+
+def test_the_command_lists_prints_and_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["reference"]) == 0
+    assert "front-matter" in capsys.readouterr().out
+    assert main.main(["reference", "effects"]) == 0
+    assert capsys.readouterr().out == FILES["effects.md"]
+    assert main.main(["reference", "effect"]) == 2
+    assert "Did you mean effects?" in capsys.readouterr().err
+    (tmp_path / settings.CONFIG).touch()
+    assert main.main(["--project", str(tmp_path), "reference", "--write"]) == 0
+    assert {path.name: path.read_text("utf-8") for path in (tmp_path / pages.FOLDER).iterdir()} == FILES
+
+
+def test_the_command_is_not_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["--help"]) == 0
+    assert "reference" not in capsys.readouterr().out
+
+
+def test_markdown() -> None:
+    assert table(("a", "b"), [("x|y", "z\nz")]) == "| a | b |\n| --- | --- |\n| x\\|y | z z |\n"
+    assert (sentence("what"), sentence("Why?"), sentence(" e.g.")) == ("What.", "Why?", "E.g.")
+    assert link("`retention.keep_last`") == "#retentionkeep_last"
