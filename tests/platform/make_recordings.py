@@ -17,9 +17,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.platform.conftest import PORTS, ROOT, Platform, copy_project, free, free_base, give_back
+from tests.platform.conftest import PORTS, Platform, copy_project, free, free_base, give_back
 from tests.platform.drills import CASES, VERSION, begin, front, waiting
 from tests.platform.fleet import SSH, Fleet
+from tests.support import ROOT
 from tests.support.project import until
 
 BASES = {"dev": 18100, "training": 18200, "fleet": 18300}

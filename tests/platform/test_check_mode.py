@@ -23,7 +23,8 @@ import pytest
 from opsbook import settings
 from opsbook.environments import ports
 from tests.platform import quick
-from tests.platform.conftest import COPIED, ROOT, Platform, free_base
+from tests.platform.conftest import COPIED, Platform, free_base
+from tests.support import ROOT
 
 pytestmark = pytest.mark.slow
 

@@ -16,7 +16,8 @@ import psutil
 import pytest
 
 from tests.platform import quick
-from tests.platform.conftest import COPIED, ROOT, Platform, free_base
+from tests.platform.conftest import COPIED, Platform, free_base
+from tests.support import ROOT
 from tests.support.project import assert_all_gone, until
 
 pytestmark = pytest.mark.slow

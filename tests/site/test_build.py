@@ -14,8 +14,8 @@ import psutil
 import pytest
 import yaml
 
-from tests.site.conftest import ROOT
 from tests.site.conftest import SMALL_FRONT as FRONT
+from tests.support import ROOT
 from tests.support.project import Project, until
 from tests.support.site import config
 

@@ -14,7 +14,7 @@ from opsbook.diagnose import diagnosing, trees
 from opsbook.diagnose.tree import Check, Tree
 from opsbook.errors import InputError
 from opsbook.site.tree_page import picture, tree_page
-from tests.site.conftest import ROOT
+from tests.support import ROOT
 from tests.support.project import POLICY, Project, Terminal
 
 TREE = """\

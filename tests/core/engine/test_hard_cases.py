@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from functools import partial
 
 import pytest
-from tests.run import resumed
 
+from tests.support import resumed
 from tests.support.hard import LOCK, RUN, STOP, content, echo, failed, hangs, killed, page
 from tests.support.project import Project, Terminal, until
 from tests.support.resumed import assert_whole, did

@@ -17,7 +17,8 @@ from opsbook.core.model.plan import Plan
 from opsbook.core.planning import context
 from opsbook.core.record import usual
 from opsbook.errors import InputError
-from opsbook.operate.commands import carry, control, watching
+from opsbook.operate import control, watching
+from opsbook.operate.commands import carry
 from opsbook.operate.watching import Standing
 from opsbook.settings import Settings
 

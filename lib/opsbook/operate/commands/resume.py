@@ -17,7 +17,8 @@ from opsbook.console.text import say
 from opsbook.core.engine import engine
 from opsbook.core.model.person import Person
 from opsbook.errors import InputError
-from opsbook.operate.commands import carry, resuming, running
+from opsbook.operate import resuming, running
+from opsbook.operate.commands import carry
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

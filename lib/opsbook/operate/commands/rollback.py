@@ -5,7 +5,8 @@ import argparse
 from opsbook.console import common, inputs, story
 from opsbook.console.text import say
 from opsbook.core.model.person import Person
-from opsbook.operate.commands import carry, resume, resuming, running
+from opsbook.operate import resuming, running
+from opsbook.operate.commands import carry, resume
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -16,7 +16,8 @@ from opsbook.core.model.runbook import Runbook
 from opsbook.core.planning import bind, drafts
 from opsbook.core.trust import allowing, approving
 from opsbook.errors import InputError
-from opsbook.operate.commands import carry, plan, running
+from opsbook.operate import running
+from opsbook.operate.commands import carry, plan
 from opsbook.settings import Settings
 
 

@@ -12,7 +12,8 @@ from opsbook.console.text import say
 from opsbook.core.model.person import Person
 from opsbook.core.planning import drafts
 from opsbook.errors import InputError, Refused
-from opsbook.operate.commands import carry, control, running
+from opsbook.operate import control, running
+from opsbook.operate.commands import carry
 from opsbook.settings import Settings
 from opsbook.training import drill_clock, drills
 from opsbook.training.commands.drill_status import show

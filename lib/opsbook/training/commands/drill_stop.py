@@ -21,7 +21,8 @@ from opsbook.core.model.plan import Plan
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.model.text import duration, number_of
 from opsbook.errors import Fault, InputError
-from opsbook.operate.commands import carry, control, resuming, running
+from opsbook.operate import control, resuming, running
+from opsbook.operate.commands import carry
 from opsbook.settings import Settings
 from opsbook.training import drill_clock, drilling, drills
 from opsbook.training.training import Drilled, Feedback
