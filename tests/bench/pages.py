@@ -22,7 +22,7 @@ def make(ours: Path, plain: Path, count: int) -> None:
     """So many runbooks in a project of opsbook, and their text in a folder for MkDocs alone."""
     source = (ROOT / _PAGE).read_text(encoding="utf-8")
     config = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[0] + "\n"
-    bare = config.replace("  - opsbook\n", "").replace("  - opsbook.site.fences\n", "")
+    bare = config.replace("  - opsbook\n", "")
     _write(plain, {"mkdocs.yml": bare.replace("strict: true", "strict: false"), "docs/index.md": "# Home\n"})
     _write(ours, {"mkdocs.yml": config, **_NEEDED})
     for name in set(re.findall(r'playbook\("([^"]+)"', source)):

@@ -99,7 +99,7 @@ def page(known: Facts | None = None, source: str = PAGE) -> str:
 
 def rendered(text_: str, *more: str) -> str:
     body = text_.split("---\n", 2)[2]
-    extensions = [*more, "attr_list", "md_in_html", "tables", "pymdownx.superfences", "opsbook.site.fences"]
+    extensions = [*more, "attr_list", "md_in_html", "tables", "pymdownx.superfences", "opsbook"]
     return str(markdown.markdown(body, extensions=extensions))
 
 
@@ -431,10 +431,10 @@ def test_a_fence_keeps_what_a_page_understands(line: str, expected: str) -> None
 
 def test_what_stands_in_a_fence_is_left_alone() -> None:
     inside = '````markdown\n```python tags=["x"]\nprint(1)\n```\n````\n'
-    made = markdown.markdown(inside, extensions=["pymdownx.superfences", "opsbook.site.fences"])
+    made = markdown.markdown(inside, extensions=["pymdownx.superfences", "opsbook"])
     assert "tags=" in made
     outside = '```python tags=["x"] timeout=3\nprint(1)\n```\n\nAfter.\n'
-    made = markdown.markdown(outside, extensions=["pymdownx.superfences", "opsbook.site.fences"])
+    made = markdown.markdown(outside, extensions=["pymdownx.superfences", "opsbook"])
     assert "tags=" not in made and "<p>After.</p>" in made
 
 
@@ -447,7 +447,7 @@ def test_what_stands_in_a_fence_is_left_alone() -> None:
     ],
 )
 def test_a_fence_is_found_where_a_reader_sees_one(source: str) -> None:
-    made = markdown.markdown(source, extensions=["pymdownx.superfences", "opsbook.site.fences"])
+    made = markdown.markdown(source, extensions=["pymdownx.superfences", "opsbook"])
     assert '<span class="nb">print</span>' in made and "<p>After.</p>" in made
     assert "timeout" not in made and '["x"]' not in made
 

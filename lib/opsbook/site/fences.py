@@ -2,11 +2,10 @@
 
 MkDocs and Zensical take `python tags=["parameters"]` for an option that they do not know, show the fence as text, and
 swallow what follows it; nothing warns of it. Here a fence keeps its language and what a code block may have.
-Used as `opsbook.site.fences` in the list of markdown_extensions.
+Used as `opsbook` in the list of markdown_extensions.
 """
 
 import re
-from typing import Any
 
 from markdown import Markdown
 from markdown.extensions import Extension
@@ -37,8 +36,3 @@ class CellFences(Extension):
 
     def extendMarkdown(self, md: Markdown) -> None:  # noqa: N802  (Python-Markdown's name)
         md.preprocessors.register(_Plain(md), "opsbook-fences", _BEFORE_SUPERFENCES)
-
-
-def makeExtension(**options: Any) -> CellFences:  # noqa: N802  (Python-Markdown's name)
-    """What Python-Markdown calls."""
-    return CellFences(**options)

@@ -23,6 +23,7 @@ class Links:
         self._made = {*lists(sources), *(runbook.path.as_posix() for runbook in sources.runbooks)}
         self._places: dict[str, Mapping[str, str]] = {}
         self._unread: list[str] = []
+        self._written: dict[str, str] = {}
         self.docs = dict(self._read())
 
     def _read(self) -> Iterator[tuple[str, str]]:
@@ -33,16 +34,27 @@ class Links:
                 continue
             try:
                 yield inside.as_posix(), path.read_bytes().decode().replace("\r\n", "\n")
+                self._written[inside.as_posix()] = self._origin(path)
             except UnicodeDecodeError as error:
                 line = error.object.count(b"\n", 0, error.start) + 1
                 self._unread.append(f"{DOCS}/{inside}:{line}:1 D008 not UTF-8, first bad byte at line {line}")
             except OSError as error:
                 self._unread.append(f"{DOCS}/{inside}:1:1 D006 cannot be read: {error.strerror}")
 
+    def _origin(self, path: Path) -> str:
+        """The file that a page's links are relative to: one of docs/ may be a link to its namesake in the top."""
+        top = self._root / path.name
+        linked = path.is_symlink() and path.parent == self._root / DOCS and path.resolve() == top.resolve()
+        return (top if linked else path).relative_to(self._root).as_posix()
+
     def published(self, path: str) -> bool:
         """Is this path of the project on the site?"""
         try:
-            return path in self._made or (path.startswith(f"{DOCS}/") and (self._root / path).is_file())
+            return (
+                path in self._made
+                or path in self._written.values()
+                or (path.startswith(f"{DOCS}/") and (self._root / path).is_file())
+            )
         except (OSError, ValueError):
             return False
 
@@ -52,7 +64,7 @@ class Links:
         trees = {f"trees/{tree.name}.md" for tree in self._sources.trees}
         for path, text in self.docs.items():
             written = pages[path] if path in trees else text
-            made = adapted(written, f"{DOCS}/{path}", self.published, unlink=False)
+            made = adapted(written, self._written[path], self.published, unlink=False)
             if path in trees or (made != text and path not in pages):
                 found[path] = made
         for runbook in self._sources.runbooks:
@@ -71,7 +83,7 @@ class Links:
         """Links that lead nowhere on the site."""
         yield from self._unread
         for path, text in self.docs.items():
-            yield from self._dead(f"{DOCS}/{path}", text, pages, document=False)
+            yield from self._dead(self._written[path], text, pages, document=False)
         for runbook in self._sources.runbooks:
             yield from self._dead(runbook.path.as_posix(), runbook.source, pages, document=True)
 
