@@ -20,7 +20,7 @@ _HOMES = {
     "basic": ("ask", "attach", "confirm", "done", "here", "note", "secret", "value", "wait_until"),
     "http": ("http", "Response"),
     "session": ("replay",),  # no effect: what an exported notebook begins with
-    "shell": ("command",),
+    "shell": ("command", "fence"),  # a fence is what a cell in bash or sh becomes
     "team": ("effect",),
 }
 _HOME = {name: f"opsbook.core.effects.{home}" for home, names in _HOMES.items() for name in names}

@@ -76,14 +76,8 @@ undo · 2 wrong input, nothing ran · 3 failed, not rolled back · 4 refused · 
 cancelled · 70 a fault in opsbook."""
 
 
-_DISPENSABLE = ("rfc3987_syntax", "jupytext.sync_contentsmanager", "jupytext.async_contentsmanager")
-"""Imported below nbformat and jupytext for what no page needs, at the cost of a second; both do without."""
-
-
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns its exit code. Every error becomes a sentence here and nowhere else."""
-    for name in _DISPENSABLE:
-        sys.modules.setdefault(name, None)  # type: ignore[arg-type]
     if "_ARGCOMPLETE" in os.environ:
         return importlib.import_module("opsbook.cli.complete").answer()  # type: ignore[no-any-return]
     arguments = sys.argv[1:] if argv is None else argv

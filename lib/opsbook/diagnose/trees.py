@@ -8,13 +8,14 @@
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
 
 from opsbook.core.model.front import span_seconds, split
 from opsbook.core.model.text import nearest
+from opsbook.core.source.markdown import Document, Heading, Item, document
 from opsbook.diagnose.tree import Check, Node, Tree
 from opsbook.errors import InputError
 from opsbook.files import parse_yaml
@@ -25,19 +26,9 @@ FOLDER = "docs/trees"
 _DEEPEST = 30
 """Nobody answers that many questions at 3 a.m., and what reads Markdown recurses."""
 
-_ITEM = re.compile(r"^(\s*)[-*+] +(.*?)\s*$")
-_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _CHECK = re.compile(r"\s*`((?:get|port) [^`]+)`\s*$")
 _GET = re.compile(r"get (?P<where>[\w.-]+(?:/\S*)?)(?: is (?P<status>[1-5][0-9]{2}))?(?: within (?P<within>\S+))?")
 _PORT = re.compile(r"port (?P<where>[\w.-]+:[0-9]+)(?: within (?P<within>\S+))?")
-
-
-@dataclass
-class _Item:
-    indent: int
-    text: str
-    line: int
-    children: "list[_Item]" = field(default_factory=list)
 
 
 def names(settings: Settings) -> list[str]:
@@ -64,87 +55,50 @@ def parse(text: str, shown: str) -> Tree:
         front = parse_yaml(matter or "") or {}
     except yaml.YAMLError as error:
         raise InputError(f"{shown}:2: the front matter is not valid YAML: {error}.", "Correct it.") from error
-    lines = text.split("\n")
-    code = _code(lines)
-    titles = [n for n in range(start, len(lines)) if n not in code and lines[n].startswith("# ")]
-    heading = lines[titles[0]][2:].strip() if titles else Path(shown).stem
-    first = next((n for n in range(start, len(lines)) if n not in code and _ITEM.match(lines[n])), None)
-    if first is None:
+    page = document(text)
+    title = next((each for each in page.headings if each.level == 1 and not each.depth), None)
+    if not page.first_list:
         raise _wrong(shown, 1, "there is no list of questions", "Write `- A question?` and its answers below it.")
-    root, end = _items(lines, first, shown)
-    intro = "\n".join(lines[n] for n in range(start, first) if n not in titles[:1]).strip()
-    outro = "\n".join(lines[n] for n in range(end, len(lines)) if n not in titles[:1]).strip()
+    root, *others = page.first_list
+    for other in others:
+        raise _wrong(shown, other.line + 1, "a tree has one first question", "Put this below another question.")
+    intro = _text(page, start, root.line, title)
+    outro = _text(page, root.end, len(page.lines), title)
     symptoms = front.get("symptoms") if isinstance(front, dict) else None
     told = tuple(map(str, symptoms)) if isinstance(symptoms, list) else ()
-    title = str(front.get("title") or heading) if isinstance(front, dict) else heading
-    return Tree(Path(shown).stem, title, _node(root, shown), told, intro, outro)
+    heading = title.title if title else Path(shown).stem
+    said = str(front.get("title") or heading) if isinstance(front, dict) else heading
+    return Tree(Path(shown).stem, said, _node(root, shown), told, intro, outro)
 
 
-def _code(lines: list[str]) -> set[int]:
-    """Indexes of the lines of fences that are no part of a list."""
-    found, closer = set(), ""
-    for number, line in enumerate(lines):
-        mark = _FENCE.match(line)
-        if closer or mark:
-            found.add(number)
-        if closer:
-            closer = "" if mark and mark[1].startswith(closer) and not line.strip().strip(closer[0]) else closer
-        elif mark:
-            closer = mark[1]
-    return found
+def _text(page: Document, start: int, end: int, title: Heading | None) -> str:
+    """What is written from a line to another one, without the title."""
+    apart = range(title.line, title.end) if title else range(0)
+    return "\n".join(page.lines[line] for line in range(start, end) if line not in apart).strip()
 
 
-def _items(lines: list[str], first: int, shown: str) -> tuple[_Item, int]:
-    """The first item of the list with those below it, and the index of the line behind the list.
-
-    Lines that are indented go on with the item before them.
-    """
-    stack: list[_Item] = []
-    end = len(lines)
-    for number in range(first, len(lines)):
-        line = lines[number]
-        match = _ITEM.match(line)
-        if match:
-            item = _Item(len(match[1].expandtabs(4)), match[2], number + 1)
-            while stack and stack[-1].indent >= item.indent:
-                stack.pop()
-            if len(stack) > _DEEPEST:
-                raise _wrong(shown, item.line, f"the list is more than {_DEEPEST} deep", "Make two trees of it.")
-            if stack:
-                stack[-1].children.append(item)
-            elif number != first:
-                raise _wrong(shown, item.line, "a tree has one first question", "Put this below another question.")
-            else:
-                root = item
-            stack.append(item)
-        elif line.strip() and stack and line[:1].isspace():
-            stack[-1].text += f" {line.strip()}"
-        elif line.strip():
-            end = number
-            break
-    return root, end
-
-
-def _node(item: _Item, shown: str) -> Node:
+def _node(item: Item, shown: str, depth: int = 0) -> Node:
+    if depth > _DEEPEST:
+        raise _wrong(shown, item.line + 1, f"the list is more than {_DEEPEST} deep", "Make two trees of it.")
     found = _CHECK.search(item.text)
     text = item.text[: found.start()] if found else item.text
     answers: list[tuple[str, Node]] = []
-    for child in item.children:
+    for child in item.items:
         label, mark, rest = child.text.partition(":")
         if not mark or not rest.strip() or "[" in label or "`" in label:
-            raise _wrong(shown, child.line, "an answer begins with its word", "Write `- yes: what follows`.")
-        child.text = rest.strip()
+            raise _wrong(shown, child.line + 1, "an answer begins with its word", "Write `- yes: what follows`.")
+        below = replace(child, text=rest.strip())
         label = label.strip()
         # A terminal takes an answer in either case.
         if label.casefold() in (known.casefold() for known, _ in answers):
-            raise _wrong(shown, child.line, f"the answer {label} is there twice", "Give one of them another word.")
-        answers.append((label, _node(child, shown)))
+            raise _wrong(shown, child.line + 1, f"the answer {label} is there twice", "Give one of them another word.")
+        answers.append((label, _node(below, shown, depth + 1)))
     if len(answers) == 1:
-        raise _wrong(shown, item.line, "a question has at least two answers", "Write the other one.")
-    check = _check(found[1], shown, item.line) if found else None
+        raise _wrong(shown, item.line + 1, "a question has at least two answers", "Write the other one.")
+    check = _check(found[1], shown, item.line + 1) if found else None
     if check and [label for label, _ in answers] not in (["yes", "no"], ["no", "yes"]):
-        raise _wrong(shown, item.line, "a check answers yes or no", "Name the answers yes and no.")
-    return Node(text.strip(), item.line, check, tuple(answers))
+        raise _wrong(shown, item.line + 1, "a check answers yes or no", "Name the answers yes and no.")
+    return Node(text.strip(), item.line + 1, check, tuple(answers))
 
 
 def _check(written: str, shown: str, line: int) -> Check:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import nbformat
+
 from opsbook.core.model.effect import Mode
 from opsbook.core.model.person import Person
 from opsbook.core.model.redact import Redactor
@@ -89,7 +91,10 @@ def _typed(given: Mapping[str, Any]) -> dict[str, str | list[str]]:
 
 def _fill(book: Any, read: _Read, folder: Path) -> None:
     events = journal.read(folder / journal.NAME)
-    ids = iter(read.runbook.order)
     code = [cell for cell in book.cells if cell.cell_type == "code"]
-    names = [notebook.INJECTED if read.declared and ipynb.injected(cell) else next(ids, "") for cell in code]
+    ids = notebook.ids((cell for cell in code if not (read.declared and ipynb.injected(cell))), read.runbook)
+    names = [notebook.INJECTED if read.declared and ipynb.injected(cell) else next(ids) for cell in code]
     notebook.fill(dict(zip(names, code, strict=True)), events)
+    for cell in code:
+        # Whoever handed it over expects nodes of nbformat all the way down.
+        cell.update(nbformat.from_dict(dict(cell)))

@@ -11,8 +11,8 @@ from typing import Any
 from opsbook.core.model.front import split
 from opsbook.core.model.parameter import Parameter, Value, literal
 from opsbook.core.model.runbook import Cell, Role, Runbook, Section, Step
-from opsbook.core.source.fences import fences
 from opsbook.core.source.ipynb import INJECTED
+from opsbook.core.source.markdown import document
 
 ATTRIBUTE = "opsbook"
 """Attribute of a fence that holds the cell's id."""
@@ -49,7 +49,7 @@ _OPENS = re.compile(r"^`{3,}\s*\w+\b")
 def written(runbook: Runbook, note: str, values: Mapping[str, Value], secrets: Sequence[str]) -> str:
     """The text of the copy; `note` begins it. `values` and `secrets` (names) were given, or are defaults."""
     lines = runbook.source.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
-    closing = dict(fences(lines, split(runbook.source)[1]))
+    closing = {fence.line: fence.end for fence in document(runbook.source).fences}
     behind: dict[int, str] = {}
     for cell in _cells(runbook):
         opening = cell.line - 2

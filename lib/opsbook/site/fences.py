@@ -11,7 +11,7 @@ from markdown import Markdown
 from markdown.extensions import Extension
 from markdown.preprocessors import Preprocessor
 
-from opsbook.core.model.links import kinds_of
+from opsbook.core.source.markdown import Document
 
 _FENCE = re.compile(r"^(?P<mark>[\s>]*(?:`{3,}|~{3,}))\s*(?P<language>[\w+#.-]+)(?P<rest>\s+.*)$")
 _SHOWN = re.compile(r"""\b(?:title|linenums|hl_lines)=(?:"[^"]*"|'[^']*')""")
@@ -28,7 +28,8 @@ def plain(line: str) -> str:
 
 class _Plain(Preprocessor):
     def run(self, lines: list[str]) -> list[str]:
-        return [plain(line) if kind == "fence" else line for line, kind in zip(lines, kinds_of(lines), strict=True)]
+        opening = {fence.line for fence in Document("\n".join(lines)).fences}
+        return [plain(line) if number in opening else line for number, line in enumerate(lines)]
 
 
 class CellFences(Extension):

@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from opsbook.core.model.links import Link, links, prose
 from opsbook.core.model.text import nearest
+from opsbook.core.source.links import Link, links, prose
 from opsbook.site.links import DOCS, adapted, anchored, leads, on_site, places
 from opsbook.site.lists import PAGES, Sources
 from opsbook.site.site import pages as lists

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import quote
 
-from opsbook.core.model.links import Link, anchors, links, prose
+from opsbook.core.source.links import Link, anchors, links, prose
 
 DOCS = "docs"
 """Folder of the pages that are published as they are."""

@@ -8,12 +8,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from opsbook.core.model.environment import Environment
-from opsbook.core.model.front import split
-from opsbook.core.model.links import anchor, prose
 from opsbook.core.model.runbook import Cell, Role, Runbook, Section, Step
 from opsbook.core.model.text import duration, slug
+from opsbook.core.source.links import anchor
+from opsbook.core.source.markdown import Heading, document
 from opsbook.html import moment, plain_text, rows, scalar, tag, text, unsearched
 from opsbook.site import drill_page
 from opsbook.site.facts import Facts, Run
@@ -32,7 +33,7 @@ STATES = {
     "never": "never run",
 }
 
-_HEADING = re.compile(r"(?P<level>#{1,6})\s+(?P<title>.*?)\s*#*\s*$")
+_HEADING = re.compile(r"#{1,6}(?:\s+|$)(.*?)(?:\s+#+|)\s*$")
 _ATTRIBUTES = re.compile(r"\s*\{(?P<inner>:[^{}]*|\s*[#.][^{}]*)\}$")
 _WORTH_SAYING = 1.0
 """Seconds of a step below which nobody waits for it."""
@@ -59,13 +60,23 @@ def runbook_page(runbook: Runbook, facts: Facts, context: Context) -> str:
     return "\n".join([*head, body, "", *_last_runs(runbook.path.as_posix(), facts, context)]) + "\n"
 
 
+class _Title(NamedTuple):
+    """A heading as it is on the site."""
+
+    level: int
+    text: str
+
+
 class _Body:
     """Walks through the author's lines. Line numbers are those of the source, from 1."""
 
     def __init__(self, runbook: Runbook, facts: Facts, context: Context) -> None:
         self._runbook, self._facts, self._context = runbook, facts, context
         self._lines = adapted(runbook.source, runbook.path.as_posix(), context.published).split("\n")
-        self._shown = prose(runbook.source).split("\n")
+        page = document(runbook.source)
+        self._headings = {heading.line + 1: heading for heading in page.headings if not heading.depth}
+        self._fences = {fence.line + 1 for fence in page.fences}
+        self._quiet = {line + 1 for line in page.code | page.comments}
         self._anchors: Counter[str] = Counter()
         self._cells = {cell.line - 1: cell for cell in _cells(runbook)}
         self._sections = {section.line: section for section in runbook.sections}
@@ -81,28 +92,28 @@ class _Body:
         yield from body
 
     def _written(self) -> Iterator[str]:
-        _, number = split(self._runbook.source)
-        closing = ""
+        number = document(self._runbook.source).start
         while number < len(self._lines):
             number += 1
             line = self._lines[number - 1]
-            mark = re.match(r"\s*(`{3,}|~{3,})", line)
             if number in self._hidden:
                 yield from self._end()
             elif number in self._cells:
                 cell = self._cells[number]
                 yield from (*self._end(), *self._code(number, cell))
                 number += len(_body(cell)) + 1
-            elif closing:
-                closing = "" if mark and mark[1].startswith(closing) and not line.strip().strip(closing[0]) else closing
-                yield line
-            elif mark:
-                closing = mark[1]
+            elif number in self._fences:
                 yield from (*self._end(), plain(line))
+            elif number in self._quiet:
+                yield line
+            elif number in self._headings:
+                heading = self._headings[number]
+                yield from (*self._end(), *self._heading(number, heading))
+                number = heading.end
             else:
-                if not line.strip() or _HEADING.match(line):
+                if not line.strip():
                     yield from self._end()
-                yield from self._prose(number, line)
+                yield line
                 self._expected = self._expected or bool(_EXPECTED.match(line))
         yield from self._end()
 
@@ -112,19 +123,20 @@ class _Body:
             self._expected = False
             yield from ("{: .ob-expected }", "")
 
-    def _prose(self, number: int, line: str) -> Iterator[str]:
-        # In a comment there is no heading.
-        heading = _HEADING.match(line) if self._shown[number - 1].strip() else None
-        if heading and heading["level"] == "#" and not self._card:
-            yield from (_headed(heading, ()), "", *self._top())
-        elif heading and number in self._sections:
-            yield from self._section(self._sections[number], heading)
-        elif heading and number in self._steps:
-            yield from self._step(self._steps[number], heading)
-        elif heading:
-            yield _headed(heading, (), self._anchor(heading["title"]))
+    def _heading(self, number: int, heading: Heading) -> Iterator[str]:
+        """A heading of the page, with the links of the site."""
+        written = [line.strip() for line in self._lines[heading.line : heading.end]]
+        underlined = _HEADING.match(written[0]) is None
+        title = " ".join(written[:-1]) if underlined else _HEADING.sub(r"\1", written[0])
+        own = _Title(heading.level, title)
+        if heading.level == 1 and not self._card:
+            yield from (_headed(own, ()), "", *self._top())
+        elif number in self._sections:
+            yield from self._section(self._sections[number], own)
+        elif number in self._steps:
+            yield from self._step(self._steps[number], own)
         else:
-            yield line
+            yield _headed(own, (), self._anchor(title))
 
     def _anchor(self, title: str) -> str:
         """The usual one, said: links rely on it whatever the project's generator would make of the title."""
@@ -140,13 +152,13 @@ class _Body:
         elif self._runbook.parameters_cell is None:
             yield from (form(self._runbook, self._context.environments), "")
 
-    def _section(self, section: Section, heading: re.Match[str]) -> Iterator[str]:
+    def _section(self, section: Section, heading: _Title) -> Iterator[str]:
         role = ROLES.get(section.role)
         yield _headed(heading, (".ob-section", f".ob-{role}") if role else (), slug(section.title))
         if section.line in {step.line for step in section.steps} and section.line in self._steps:
             yield from self._measured(self._steps[section.line])
 
-    def _step(self, step: Step, heading: re.Match[str]) -> Iterator[str]:
+    def _step(self, step: Step, heading: _Title) -> Iterator[str]:
         yield _headed(heading, (".ob-step", ".ob-manual") if step.manual else (".ob-step",), step.id)
         yield from self._measured(step)
 
@@ -173,16 +185,16 @@ class _Body:
         yield from ("", f"{fence}{language}", *_body(cell), fence, "", "</details>")
 
 
-def _headed(heading: re.Match[str], classes: Iterable[str], identity: str = "") -> str:
+def _headed(heading: _Title, classes: Iterable[str], identity: str = "") -> str:
     """A heading with these classes and, unless its author gave it another one, this id."""
-    title, own = heading["title"], ""
+    title, own = heading.text, ""
     if found := _ATTRIBUTES.search(title):
         title, own = title[: found.start()], found["inner"].lstrip(":").strip()
     named = () if "#" in own or not identity else (f"#{identity}",)
     # What is left in braces at the end is text, such as the name of a parameter.
     title = re.sub(r"\{(?=[^{}`]*\}$)", "&#123;", title)
     attributes = " ".join(filter(None, (own, *named, *classes)))
-    return f"{heading['level']} {title}" + (f" {{: {attributes} }}" if attributes else "")
+    return f"{'#' * heading.level} {title}" + (f" {{: {attributes} }}" if attributes else "")
 
 
 def _cells(runbook: Runbook) -> Iterator[Cell]:

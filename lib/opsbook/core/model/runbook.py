@@ -36,9 +36,6 @@ READS = "read"
 SHELLS = ("bash", "sh")
 """Languages of cells that run as a command, besides Python."""
 
-IN_PYTHON = "---\njupyter:\n  jupytext:\n    main_language: python\n---\n"
-"""Put before a page's text, it keeps Jupytext from guessing the page's language by counting its fences."""
-
 
 @dataclass(frozen=True)
 class Cell:
@@ -98,7 +95,6 @@ class Section:
 class Runbook:
     """One document. `source` is its text; `path` is relative to the project root.
 
-    `order` holds the ids of all cells as they stand in the text, empty for one that belongs to no section.
     `bare` is a page without front matter: it was not written for opsbook, and is taken as it is.
     """
 
@@ -110,7 +106,6 @@ class Runbook:
     sections: tuple[Section, ...]
     parameters: tuple[Parameter, ...]
     parameters_cell: Cell | None
-    order: tuple[str, ...] = ()
     bare: bool = False
 
     def code(self, cell: Cell) -> str:
@@ -119,7 +114,7 @@ class Runbook:
             return cell.source
         values = ", ".join(f"{parameter.name!r}: {parameter.name}" for parameter in self.parameters)
         what = f"{cell.language!r}, {cell.body!r}, {{{values}}}, line={cell.line}, changes={not cell.reads}"
-        return f"__import__('opsbook.core.effects.shell').effects.shell.fence({what})"
+        return f"__import__('opsbook').fence({what})"
 
     def steps(self) -> Iterator[Step]:
         """Every step of a section that can run, in document order."""

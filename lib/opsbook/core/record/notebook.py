@@ -4,12 +4,17 @@ The metadata follow papermill's conventions, so that tools that read papermill's
 """
 
 import json
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from opsbook.core.model.event import Event
-from opsbook.core.model.front import split
-from opsbook.core.model.runbook import IN_PYTHON, Runbook
+from opsbook.core.model.runbook import Cell, Runbook
+from opsbook.core.source.markdown import Document, document
+
+Node = dict[str, Any]
+"""A cell of a notebook."""
 
 INJECTED = "injected-parameters"
 """Id in the journal of the cell that holds the parameters' values."""
@@ -32,32 +37,67 @@ class _Ran:
 
 def build(runbook: Runbook, events: list[Event], summary: dict[str, Any]) -> bytes:
     """The notebook's JSON (nbformat 4.5)."""
-    import jupytext
-    import nbformat
-
-    ran = _replay(events)
-    lines = runbook.source.split("\n")
-    start = split(runbook.source)[1]
-    book = jupytext.reads(IN_PYTHON + "\n".join(lines[start:]), fmt="md")
-    if start:
-        book.cells.insert(0, nbformat.v4.new_raw_cell("\n".join(lines[:start])))
-    order = iter(runbook.order)
-    injected = _values(events)
-    out: list[Any] = []
-    for node in book.cells:
-        if node.cell_type != "code":
-            out.append(node)
+    ran, injected = _replay(events), _values(events)
+    page = document(runbook.source)
+    cells = [_node("raw", "\n".join(page.lines[: page.start]))] if page.start else []
+    for cell, text in _parts(page, runbook):
+        if cell is None:
+            cells.append(_node("markdown", text))
             continue
-        cell = next(order, "")
-        out.append(_fill(node, ran.get(cell, _Ran())))
-        if runbook.parameters_cell is not None and cell == runbook.parameters_cell.id and injected is not None:
-            out.append(_fill(_injected(injected), ran.get(INJECTED, _Ran())))
-    book.cells = out
-    book.metadata["papermill"] = _metadata(summary)
-    book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    book.nbformat, book.nbformat_minor = 4, 5
-    nbformat.validate(book)
+        cells.append(_fill(_code(cell.source, cell.tags), ran.get(cell.id, _Ran())))
+        if runbook.parameters_cell is not None and cell.id == runbook.parameters_cell.id and injected is not None:
+            cells.append(_fill(_code(injected, (INJECTED,)), ran.get(INJECTED, _Ran())))
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    return _written(cells, {"papermill": _metadata(summary), "kernelspec": kernel})
+
+
+def _node(kind: str, source: str) -> Node:
+    return {"cell_type": kind, "metadata": {}, "source": source}
+
+
+def _code(source: str, tags: Sequence[str] = ()) -> Node:
+    node = _node("code", source) | {"execution_count": None, "outputs": []}
+    return node | {"metadata": {"tags": list(tags)} if tags else {}}
+
+
+def _written(cells: list[Node], metadata: Node) -> bytes:
+    """A notebook as JSON; a cell's id is its place, so that the same record gives the same notebook."""
+    numbered = [cell if "id" in cell else {"id": f"cell-{number}", **cell} for number, cell in enumerate(cells, 1)]
+    book = {"cells": numbered, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
     return (json.dumps(book, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def _parts(page: Document, runbook: Runbook) -> Iterator[tuple[Cell | None, str]]:
+    """A page behind its front matter: its cells, and the text between them."""
+    ends = {fence.line + 2: fence.end + 1 for fence in page.fences}
+    at = page.start
+    for cell in _cells(runbook):
+        yield from _text(page, at, cell.line - 2)
+        yield cell, ""
+        at = ends[cell.line]
+    yield from _text(page, at, len(page.lines))
+
+
+def _text(page: Document, start: int, end: int) -> Iterator[tuple[None, str]]:
+    if text := "\n".join(page.lines[start:end]).strip("\n"):
+        yield None, text
+
+
+def _cells(runbook: Runbook) -> list[Cell]:
+    """Every cell in the order of the text."""
+    found = [cell for section in runbook.sections for step in section.steps for cell in step.cells]
+    return sorted(found, key=lambda cell: cell.line)
+
+
+def ids(nodes: Iterable[Node], runbook: Runbook) -> Iterator[str]:
+    """The id of the page's cell that each code cell of a notebook is; empty for one that the page does not run."""
+    left = deque(_cells(runbook))
+    for node in nodes:
+        wanted = node["source"].strip()
+        passed = next((at for at, cell in enumerate(left) if cell.source.strip() == wanted), None)
+        for _ in range(passed or 0):
+            left.popleft()
+        yield "" if passed is None else left.popleft().id
 
 
 def replaying(executed: str, runbook: Runbook, recording: str) -> bytes:
@@ -65,45 +105,39 @@ def replaying(executed: str, runbook: Runbook, recording: str) -> bytes:
 
     Cells that did not run are left out; one that failed is expected to. nbval compares what they print.
     """
-    import nbformat
-
-    book = nbformat.reads(executed, as_version=4)
+    book = json.loads(executed)
     cells = {cell.id: cell for step in runbook.steps() for cell in step.cells}
-    order, kept = iter(runbook.order), []
-    for node in book.cells:
-        if node.cell_type == "code":
-            injected = INJECTED in node.metadata.get("tags", [])
-            cell = None if injected else cells.get(next(order, ""))
-            status = node.metadata.get("papermill", {}).get("status")
+    own = [node for node in book["cells"] if node["cell_type"] == "code" and not _is_injected(node)]
+    named = {node["id"]: name for node, name in zip(own, ids(own, runbook), strict=True)}
+    kept = [_code(f"from opsbook import replay\n\nreplay({recording!r})") | {"id": "replay"}]
+    for node in book["cells"]:
+        if node["cell_type"] == "code":
+            status = node["metadata"].get("papermill", {}).get("status")
             if status not in ("completed", "failed"):
                 continue
-            node.source = node.source if cell is None else runbook.code(cell)
-            node.metadata = {"tags": ["raises-exception"]} if status == "failed" else {}
+            if cell := cells.get(named.get(node["id"], "")):
+                node["source"] = runbook.code(cell)
+            node["metadata"] = {"tags": ["raises-exception"]} if status == "failed" else {}
         kept.append(node)
-    first = f"from opsbook import replay\n\nreplay({recording!r})"
-    book.cells = [nbformat.v4.new_code_cell(first, id="replay"), *kept]
-    nbformat.validate(book)
-    return (json.dumps(book, indent=1, ensure_ascii=False) + "\n").encode()
+    return _written(kept, book["metadata"])
 
 
-def fill(cells: dict[str, Any], events: list[Event]) -> None:
+def _is_injected(node: Node) -> bool:
+    return INJECTED in node["metadata"].get("tags", [])
+
+
+def fill(cells: Mapping[str, Node], events: list[Event]) -> None:
     """Give code cells (nbformat nodes by their ids in the journal) their outputs and statuses."""
     ran, values = _replay(events), _values(events)
     for name, node in cells.items():
         if name == INJECTED and values is not None:
-            node.source = values
+            node["source"] = values
         _fill(node, ran.get(name, _Ran()))
 
 
 def _values(events: list[Event]) -> str | None:
     """The source of the cell with the parameters' values."""
     return next((e.data["source"] for e in events if e.type == "parameters-injected"), None)
-
-
-def _injected(source: str) -> Any:
-    import nbformat.v4
-
-    return nbformat.v4.new_code_cell(source, metadata={"tags": [INJECTED]})
 
 
 def _metadata(summary: dict[str, Any]) -> dict[str, Any]:
@@ -121,19 +155,16 @@ def _metadata(summary: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _fill(node: Any, ran: _Ran) -> Any:
-    import nbformat
-
-    node.execution_count = ran.count
-    outputs = ran.outputs or ([_stream("stderr", _NOT_RUN + "\n")] if ran.status == "pending" else [])
-    node.outputs = [nbformat.from_dict(output) for output in outputs]
-    node.metadata["papermill"] = {
+def _fill(node: Node, ran: _Ran) -> Node:
+    node["execution_count"] = ran.count
+    node["outputs"] = ran.outputs or ([_stream("stderr", _NOT_RUN + "\n")] if ran.status == "pending" else [])
+    node["metadata"]["papermill"] = {
         "status": ran.status,
         "exception": ran.status == "failed",
         "start_time": ran.started,
         "end_time": ran.ended,
         "duration": ran.seconds,
-        "tags": node.metadata.get("tags", []),
+        "tags": node["metadata"].get("tags", []),
     }
     return node
 

@@ -3,11 +3,11 @@
 import posixpath
 from pathlib import PurePosixPath
 
-from opsbook.core.model.links import anchors as find_anchors
-from opsbook.core.model.links import links, prose
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.model.text import nearest
 from opsbook.core.rules.base import Found, Known, Rule, at
+from opsbook.core.source.links import anchors as find_anchors
+from opsbook.core.source.links import links, prose
 from opsbook.core.source.problem import Problem
 
 _STEPS = "## Steps\n\n### Restart it\nRestart it as {link} says.\n"

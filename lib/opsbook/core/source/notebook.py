@@ -1,24 +1,20 @@
-"""Read one document. Jupytext decides what is a cell; the lines decide where everything stands."""
+"""Read one document: the sections, steps and cells of a page."""
 
 import re
-from bisect import bisect_left
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from opsbook.core.model.front import split
-from opsbook.core.model.runbook import IN_PYTHON, ROLES, SHELLS, Cell, Role, Runbook, Section, Step
+from opsbook.core.model.runbook import ROLES, SHELLS, Cell, Role, Runbook, Section, Step
 from opsbook.core.model.text import one_line, slug
-from opsbook.core.source import bare, front, parameters
-from opsbook.core.source.fences import fenced, fences, hides, language, without_comments
+from opsbook.core.source import bare, front, info, parameters
+from opsbook.core.source.markdown import Document, Fence, document
 from opsbook.core.source.problem import Problem
 
-_HEADING = re.compile(r"^(#{1,6})\s+(.*?)\s*#*\s*$")
 _MAGIC = re.compile(r"^%%(\w+).*\n?")
 _EXPECTED = re.compile(r"^\**Expected:?\**:?\s*(.*)$")
-_MYST = re.compile(r"\{(?:code|raw)")
 _BREAKS = "\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 """Jupytext and IPython take these for ends of lines; readers of Markdown, opsbook and shells do not."""
 
@@ -44,14 +40,13 @@ def parse(text: str, shown: str, *, magics: bool = False) -> tuple[Runbook, list
     `magics`: IPython's own (%%time) may begin a cell, as they do in notebooks that were not written for opsbook.
     """
     matter, problems = front.parse(text, shown)
-    block, start = split(text)
-    # What stands in a comment is neither a cell nor a heading, whatever Jupytext makes of it.
-    lines = without_comments(text.split("\n"), start)
-    cells, order, more = _cells(text, lines, shown, magics=magics)
-    problems += more + _unclosed(lines, shown)
-    title, drafts = _outline(lines, start, cells, bare=block is None)
-    first = drafts[0].line if drafts else len(lines) + 1
-    problems += [_homeless(cell, shown) for _, cell in cells.values() if cell.line < first]
+    page = document(text)
+    block = split(text)[0]
+    cells, more = _cells(page, shown, magics=magics)
+    problems += [*more, *_unclosed(page, shown)]
+    title, drafts = _outline(page, cells, bare=block is None)
+    first = drafts[0].line if drafts else len(page.lines) + 1
+    problems += [_homeless(cell, shown) for cell in cells.values() if cell.line < first]
     sections = tuple(_section(draft) for draft in drafts)
     if block is None:
         sections = bare.taken(sections)
@@ -68,151 +63,74 @@ def parse(text: str, shown: str, *, magics: bool = False) -> tuple[Runbook, list
         sections=sections,
         parameters=found,
         parameters_cell=holder,
-        order=tuple(_ids(order, sections)),
         bare=block is None,
     )
     return runbook, problems + more
 
 
-def _ids(order: list[int], sections: tuple[Section, ...]) -> Iterator[str]:
-    """The id of each cell in the order of the text, from its line; empty for one that never runs."""
-    by_line = {cell.line: cell.id for section in sections for step in section.steps for cell in step.cells}
-    for line in order:
-        yield by_line.get(line, "")
+def _cells(page: Document, shown: str, *, magics: bool) -> tuple[dict[int, Cell], list[Problem]]:
+    """The cells by the line of their fence (from 0), and what is wrong with them.
 
-
-Cells = dict[int, tuple[int, Cell]]
-"""Cells by the index of their fence line, each with the index after its closing fence."""
-
-
-def _cells(text: str, lines: list[str], shown: str, *, magics: bool) -> tuple[Cells, list[int], list[Problem]]:
-    """The code cells, the line of every cell that Jupytext sees (0 for one that no reader does), and problems."""
-    found: Cells = {}
-    order: list[int] = []
-    problems: list[Problem] = []
-    at = split(text)[1]
-    written = text.split("\n")
-    left = deque(fences(lines, at))
-    # Without the front matter: Jupytext gives up on a broken one, and its problems are found elsewhere.
-    try:
-        nodes = _nodes(written[at:])
-    except (RecursionError, MemoryError):
-        raise
-    except Exception as error:
-        # Attributes of a cell that Jupytext or nbformat did not expect can raise anything there.
-        return {}, [], [_unread(written, at, error, shown)]
-    visible = fenced(written, at)
-    for node in nodes:
-        if node.cell_type != "code":
-            continue
-        place = _locate(node.source, written, lines, left)
-        if place is None:
-            order.append(0)
-            continue
-        opening, after = place
-        cell = _cell(node, opening + 2, magics=magics)
-        if visible.get(opening) not in (_stripped(cell.source), _stripped(cell.body)):
-            problems.append(_unseen(opening, shown))
-            order.append(0)
-            continue
-        order.append(cell.line)
-        problems += _cell_problems(node, cell, shown, opening + 1)
-        found[opening] = (after, cell)
-    return found, order, problems
-
-
-def _unseen(opening: int, shown: str) -> Problem:
-    """What Jupyter would run is code for a reader of Markdown too, from the same line on."""
-    text = "a cell for Jupyter, but not for a reader of Markdown: it is part of something else, or of what is above it"
-    return Problem(shown, opening + 1, 1, "D010", text)
-
-
-def _nodes(lines: Sequence[str]) -> list[Any]:
-    """What Jupytext makes of these lines. Raises whatever it does."""
-    import jupytext
-
-    text = "\n".join(lines)
-    # Jupytext would end a line where no reader sees an end, and so find cells that nobody else finds.
-    unused = (sign for sign in map(chr, range(0xF0000, 0xFFFFE)) if sign not in text)
-    hidden = {ord(sign): stand_in for sign, stand_in in zip(_BREAKS, unused, strict=False)}
-    shown = {ord(stand_in): chr(sign) for sign, stand_in in hidden.items()}
-    # Jupytext looks for MyST's cells by parsing the whole page, which takes as long as reading it.
-    form = "md" if _MYST.search(text) else "md:markdown"
-    nodes: list[Any] = jupytext.reads(IN_PYTHON + text.translate(hidden), fmt=form).cells
-    for node in nodes:
-        node.source = node.source.translate(shown)
-    return nodes
-
-
-def _unread(lines: list[str], at: int, error: Exception, shown: str) -> Problem:
-    """The problem of the first line with which Jupytext cannot read the page."""
-
-    def fails(end: int) -> bool:
-        try:
-            _nodes(lines[at:end])
-        except Exception:
-            return True
-        return False
-
-    line = bisect_left(range(len(lines) + 1), True, lo=at + 1, hi=len(lines), key=fails)
-    text = f"Jupytext cannot read the attributes of a cell: {one_line(str(error).partition(chr(10))[0])}"
-    return Problem(shown, line, 1, "D002", text)
-
-
-def _locate(
-    source: str, written: list[str], lines: list[str], left: "deque[tuple[int, int]]"
-) -> tuple[int, int] | None:
-    """Where the fence of this cell opens, and the line after it closes: takes it, and those before it, from `left`.
-
-    None for a cell that only Jupytext sees: in a comment, or in a fence of tildes.
+    A cell is what a reader of Markdown and Jupyter take for one: a fence in backticks at the beginning of a line, in a
+    language of Jupyter's.
     """
-    magic = _MAGIC.match(source)
-    body = _stripped(source)
-    wanted = {"python": body} | ({magic[1]: _stripped(source[magic.end() :])} if magic else {})
-    exact = (i for i, place in enumerate(left) if _inner(lines, place) == wanted.get(language(lines[place[0]])))
-    found = next(exact, None)
-    if found is None:
-        seen = [place for place in fences(lines, 0) if language(lines[place[0]]) in wanted]
-        if any(hides(text, written, seen) for text in wanted.values()):
-            return None
-        found = 0
-    for _ in range(found):
-        left.popleft()
-    opening, closing = left.popleft() if left else (len(lines) - 1, len(lines) - 1)
-    return opening, closing + 1
+    found: dict[int, Cell] = {}
+    problems = list(_unseen(page, shown))
+    for fence in page.fences:
+        if fence.depth or fence.indent or fence.mark[0] != "`" or not info.is_cell(fence.info):
+            continue
+        if fence.line in page.regions:
+            continue
+        try:
+            attributes = info.attributes(fence.info)
+        except info.NotRead as error:
+            problems.append(Problem(shown, fence.line + 1, 1, "D002", str(error)))
+            attributes = {}
+        cell = _cell(fence, attributes, magics=magics)
+        problems += _cell_problems(attributes, cell, shown, fence.line + 1)
+        found[fence.line] = cell
+    return found, problems
 
 
-def _stripped(source: str) -> list[str]:
-    return [line.strip() for line in source.strip("\n").split("\n")]
+_JUPYTER = re.compile(r"^```+\s*(.*)$")
 
 
-def _inner(lines: list[str], place: tuple[int, int]) -> list[str]:
-    """What stands in a fence."""
-    return _stripped("\n".join(lines[place[0] + 1 : place[1]]))
+def _unseen(page: Document, shown: str) -> Iterator[Problem]:
+    """D010: what Jupyter would run is code for a reader of Markdown too, from the same line on."""
+    own = {fence.line for fence in page.fences if not fence.depth and not fence.indent}
+    inside = (range(fence.line, fence.end + 1) for fence in page.fences if fence.line in own)
+    quiet = page.comments.union(page.regions, *inside)
+    for line in range(page.start, len(page.lines)):
+        found = _JUPYTER.match(page.lines[line]) if line not in quiet else None
+        if found and info.is_cell(found[1]):
+            text = "a cell for Jupyter, but not for a reader of Markdown: it is part of what is above it"
+            yield Problem(shown, line + 1, 1, "D010", text)
 
 
-def _unclosed(lines: list[str], shown: str) -> list[Problem]:
-    return [
-        Problem(shown, opening + 1, 1, "D001", "this fence is never closed; everything below it is swallowed")
-        for opening, closing in fences(lines, 0)
-        if closing == len(lines)
-    ]
+def _unclosed(page: Document, shown: str) -> Iterator[Problem]:
+    for fence in page.fences:
+        if not fence.closed and not fence.depth:
+            text = "this fence is never closed; everything below it is swallowed"
+            yield Problem(shown, fence.line + 1, 1, "D001", text)
 
 
 def _homeless(cell: Cell, shown: str) -> Problem:
     return Problem(shown, cell.line, 1, "S002", "a cell before the first ## heading never runs; move it into a section")
 
 
-def _cell(node: Any, line: int, *, magics: bool) -> Cell:
-    magic = _MAGIC.match(node.source)
+def _cell(fence: Fence, attributes: Mapping[str, Any], *, magics: bool) -> Cell:
+    language = info.language(fence.info)
+    code = fence.code.removesuffix("\n")
+    source = code if language == "python" else f"%%{language}\n{code}"
+    magic = _MAGIC.match(source)
     if magic and magics and magic[1] not in SHELLS:
         magic = None
     return Cell(
         id="",
-        source=node.source,
-        line=line,
-        tags=tuple(node.metadata.get("tags", ())),
-        timeout=_seconds(node.metadata.get("timeout")),
+        source=source,
+        line=fence.line + 2,
+        tags=tuple(attributes.get("tags", ())),
+        timeout=_seconds(attributes.get("timeout")),
         language=magic[1] if magic else "python",
     )
 
@@ -224,12 +142,9 @@ def _seconds(value: object) -> float | None:
     return float(value)
 
 
-def _cell_problems(node: Any, cell: Cell, shown: str, line: int) -> list[Problem]:
+def _cell_problems(attributes: Mapping[str, Any], cell: Cell, shown: str, line: int) -> list[Problem]:
     problems = []
-    if "incorrectly_encoded_metadata" in node.metadata:
-        text = 'the tags in braces are lost; write ```python tags=["parameters"]'
-        problems.append(Problem(shown, line, 1, "D002", text))
-    timeout = node.metadata.get("timeout")
+    timeout = attributes.get("timeout")
     if timeout is not None and (cell.timeout is None or cell.timeout <= 0):
         text = f"timeout={one_line(repr(timeout), 40)} is not a number of seconds"
         problems.append(Problem(shown, line, 1, "D003", text))
@@ -249,42 +164,34 @@ def _hidden_ends(cell: Cell, shown: str) -> Iterator[Problem]:
                 break
 
 
-def _outline(lines: list[str], at: int, cells: dict[int, tuple[int, Cell]], *, bare: bool) -> tuple[str, list[_Draft]]:
+def _outline(page: Document, cells: Mapping[int, Cell], *, bare: bool) -> tuple[str, list[_Draft]]:
     """The H1's text and a draft for each H2, with its prose, cells and H3s.
 
     In a bare page, what stands before the first H2 is a section too.
     """
+    headings = {heading.line: heading for heading in page.headings if not heading.depth}
+    fences = {fence.line: fence for fence in page.fences if not fence.depth}
     title, sections = "", []
     current = beginning = _Draft("Steps", 1)
     if bare:
         sections.append(beginning)
-    plain = {opening: closing for opening, closing in fences(lines, at) if opening not in cells}
-    while at < len(lines):
-        if at in cells:
-            after, cell = cells[at]
-            if cell.language in ("python", *SHELLS):
-                current.cells.append(cell)
-            else:
-                current.prose += lines[at:after]
-            at = after
-            continue
-        if at in plain:
-            current.prose += lines[at : plain[at] + 1]
-            at = plain[at] + 1
-            continue
-        heading = _HEADING.match(lines[at])
-        level = len(heading[1]) if heading else 0
-        if heading and level == 1 and not (bare and title):
-            title = title or heading[2]
+    at = page.start
+    while at < len(page.lines):
+        heading, fence = headings.get(at), fences.get(at)
+        level = heading.level if heading else 0
+        if at in cells and cells[at].language in ("python", *SHELLS):
+            current.cells.append(cells[at])
+        elif heading and level == 1 and not (bare and title):
+            title = title or heading.title
         elif heading and level <= 2:
-            current = _Draft(heading[2], at + 1)
+            current = _Draft(heading.title, at + 1)
             sections.append(current)
         elif heading and level == 3 and sections:
-            current = _Draft(heading[2], at + 1)
+            current = _Draft(heading.title, at + 1)
             sections[-1].steps.append(current)
-        else:
-            current.prose.append(lines[at])
-        at += 1
+        elif at not in page.comments:
+            current.prose += page.lines[at : fence.end + 1] if fence else [page.lines[at]]
+        at = max(fence.end + 1 if fence else 0, heading.end if heading else 0, at + 1)
     if bare and len(sections) > 1 and not beginning.cells and not beginning.steps:
         sections.remove(beginning)
     return title, sections

@@ -7,12 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from opsbook.core.model.front import split
+from opsbook.core.source.markdown import document
 
-_FENCE = re.compile(r"^\s*(?:>\s*)*(`{3,}(?=[^`]*$)|~{3,})")
-_HOLDS = re.compile(r" {0,3}(?:[-*+]|[0-9]+[.)])(?:\s|$)|!!!|\?\?\?|===|\[\^|:\s")
-"""Begins what goes on with lines that are indented: a list, an admonition, a tab, a footnote, a definition."""
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+_COMMENT = re.compile(r"<!--(?:(?!\n[ \t]*\n).)*?-->", re.DOTALL)
 _CODE = re.compile(r"(?<!`)(`+)(?!`)(?:(?!\n\s*(?:\n|[-*+#>|]|[0-9]+\.)).)*?(?<!`)\1(?!`)", re.DOTALL)
 _INLINE = re.compile(
     r"\]\(\s*(?P<target><[^<>\n]*>|[^\s()<>]*(?:\([^\s()]*\)[^\s()<>]*)*)"
@@ -57,40 +54,10 @@ class Link:
 
 def prose(source: str) -> str:
     """The page with spaces for its front matter, fences, indented code and comments: every place stays what it is."""
-    _, start = split(source)
-    lines = source.split("\n")
-    kinds = ["code"] * start + kinds_of(lines[start:])
-    shown = (" " * len(line) if kind else line for line, kind in zip(lines, kinds, strict=True))
+    page = document(source)
+    quiet = page.code.union(page.comments, range(page.start))
+    shown = (" " * len(line) if number in quiet else line for number, line in enumerate(page.lines))
     return _COMMENT.sub(_spaces, "\n".join(shown))
-
-
-def kinds_of(lines: list[str]) -> list[str]:
-    """For each line whether it opens a fence (fence), is code (code), or anything else (empty)."""
-    found: list[str] = []
-    closer, quoted, held, blank = "", False, False, True
-    for line in lines:
-        bare = line.strip(" >\t")
-        if closer and not (quoted and not line.lstrip().startswith(">")):
-            found.append("code")
-            if bare.startswith(closer) and not bare.strip(closer[0]):
-                closer = ""
-            blank = True
-            continue
-        closer = ""
-        indented = line.expandtabs(4).startswith("    ")
-        fence = _FENCE.match(line)
-        if not line.strip():
-            kind = ""
-        elif indented and not held and (blank or found[-1:] == ["code"]):
-            kind = "code"
-        else:
-            kind = "fence" if fence else ""
-            held = bool(_HOLDS.match(line)) or (held and (line[:1] in " \t" or not blank))
-        if fence and kind == "fence":
-            closer, quoted = fence[1], line.lstrip().startswith(">")
-        found.append(kind)
-        blank = not line.strip() or kind == "fence"
-    return found
 
 
 def links(text: str) -> Iterator[Link]:

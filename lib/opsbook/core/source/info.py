@@ -1,0 +1,100 @@
+"""What stands behind the mark of a fence: its language, and attributes as Jupytext writes them.
+
+Jupytext's grammar, read without it: `python tags=["parameters"] timeout=20`, or JSON in braces.
+"""
+
+import ast
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+_LANGUAGE = re.compile(r"([^\s{]+)(?=$|[\s{])")
+_KEY = re.compile(r"\s+([\w.@/-]+)\s*=\s*")
+_WORD = re.compile(r"\s+([A-Za-z_.][\w.]*)(?=\s|$)")
+_SPACE = re.compile(r"\s+|$")
+
+# fmt: off
+LANGUAGES = frozenset({
+    "bash", "c#", "c++", "clojure", "coconut", "cs", "csharp", "cython", "f#", "fs", "fsharp", "gnuplot", "go",
+    "groovy", "haskell", "html", "idl", "java", "javascript", "jenner", "js", "julia", "latex", "logtalk", "lua",
+    "markdown", "matlab", "maxima", "ocaml", "octave", "perl", "powershell", "pypy", "python", "python2", "python3",
+    "q", "R", "robotframework", "ruby", "rust", "sage", "sas", "scala", "scheme", "script", "sh", "sos", "spark",
+    "sql", "stata", "svg", "tcl", "typescript", "xonsh",
+})
+# fmt: on
+"""Languages of fences that Jupytext takes for cells; also in capitals."""
+
+
+class NotRead(ValueError):
+    """Attributes that cannot be read; its text is what is wrong with them."""
+
+
+def language(info: str) -> str:
+    """The first word."""
+    found = _LANGUAGE.match(info)
+    return found[1] if found else ""
+
+
+def is_cell(info: str) -> bool:
+    """Does Jupytext take a fence with this behind its mark for a cell?"""
+    word = info.split(maxsplit=1)[:1]
+    return bool(word) and (word[0] in LANGUAGES or word[0] in _CAPITALS) and ".noeval" not in info.split()
+
+
+_CAPITALS = frozenset(name.upper() for name in LANGUAGES)
+
+
+def attributes(info: str) -> Mapping[str, Any]:
+    """The attributes behind the language. Raises NotRead."""
+    rest = info[len(language(info)) :]
+    braces, equals = rest.find("{"), rest.find("=")
+    if braces >= 0 and not 0 <= equals < braces:
+        return _checked(_json(rest[braces:]))
+    return _checked(dict(_pairs(rest)))
+
+
+def _json(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise NotRead('the tags in braces are lost; write ```python tags=["parameters"]')
+    return found
+
+
+def _pairs(rest: str) -> Iterator[tuple[str, Any]]:
+    at = 0
+    while rest[at:].strip():
+        if key := _KEY.match(rest, at):
+            value, at = _value(rest, key.end())
+            yield key[1], value
+        elif word := _WORD.match(rest, at):
+            at = word.end()
+            yield word[1], None
+        else:
+            raise NotRead(f"the attributes of the cell cannot be read from {rest[at:].strip()[:40]!r} on")
+
+
+def _value(rest: str, start: int) -> tuple[Any, int]:
+    """The value that begins here, up to the first space behind which it is whole; and where it ends."""
+    for space in _SPACE.finditer(rest, start):
+        written = rest[start : space.start()]
+        for read in (json.loads, ast.literal_eval):
+            try:
+                return read(written), space.start()
+            except (ValueError, SyntaxError, RecursionError, MemoryError):
+                continue
+    raise NotRead(f"the attributes of the cell cannot be read from {rest[start:].strip()[:40]!r} on")
+
+
+def _checked(found: dict[str, Any]) -> Mapping[str, Any]:
+    """What a notebook can hold: Jupytext gives up a page whose cells say anything else."""
+    tags = found.get("tags", [])
+    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+        raise NotRead('tags are a list of words; write ```python tags=["parameters"]')
+    for name in ("name", "active"):
+        if name in found and not (isinstance(found[name], str) and found[name]):
+            raise NotRead(f'{name} is a word; write {name}="…"')
+    return found

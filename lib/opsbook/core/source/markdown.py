@@ -1,0 +1,209 @@
+"""The one reader of Markdown: what each line of a page is, as CommonMark and the extensions of the site have it.
+
+Running, lint, links, decision trees and the pages of the site ask here. Lines are counted from 0.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property, lru_cache
+from typing import TYPE_CHECKING, Any
+
+from opsbook.core.model.front import split
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.rules_block import StateBlock
+    from markdown_it.token import Token
+
+_HOLDER = re.compile(r'(?:!!!|\?\?\?\+?)[ \t]+\S|===[+!]?[ \t]+"|\[\^[^\]\s]+\]:|:[ \t]+\S')
+"""Begins what goes on with lines that are indented: an admonition, details, a tab, a footnote, a definition."""
+
+_INSIDE = frozenset({"blockquote", "list_item", "holder"})
+_REGION = re.compile(r"^<!--\s*#(region|markdown|md|raw)\b.*-->\s*$")
+_DEEPEST = 100
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading; `title` as it is written, and `end` the line after it: one that is underlined has two or more.
+
+    `depth`: how many lists, quotes and admonitions it stands in.
+    """
+
+    line: int
+    end: int
+    level: int
+    title: str
+    depth: int
+
+
+@dataclass(frozen=True)
+class Fence:
+    """A fence. `end` is the line that closes it; where none does, the line after its last one.
+
+    `info` is what stands behind the mark. `indent` is that of the mark, in columns; `depth` as of a heading.
+    """
+
+    line: int
+    end: int
+    mark: str
+    info: str
+    code: str
+    indent: int
+    depth: int
+    closed: bool
+
+
+@dataclass(frozen=True)
+class Item:
+    """An item of a list: its own text on one line, and the items below it. `end` is the line after the last one."""
+
+    line: int
+    end: int
+    text: str
+    items: tuple["Item", ...]
+
+
+class Document:
+    """A page, parsed as it is asked for."""
+
+    def __init__(self, text: str) -> None:
+        self.lines: Sequence[str] = text.split("\n")
+        self.start = split(text)[1]
+        """The first line behind the front matter."""
+        body = "\n".join(self.lines[self.start :]).removeprefix("\ufeff")
+        self._tokens = _parser().parse(body)
+        self._depths = list(_depths(self._tokens))
+
+    @cached_property
+    def headings(self) -> tuple[Heading, ...]:
+        return tuple(self._headings())
+
+    @cached_property
+    def fences(self) -> tuple[Fence, ...]:
+        return tuple(self._fences())
+
+    @cached_property
+    def comments(self) -> frozenset[int]:
+        """Lines of comments that begin a line."""
+        blocks = (token for token in self._tokens if token.type == "html_block" and token.map)
+        found = (self._span(token) for token in blocks if token.content.lstrip().startswith("<!--"))
+        return frozenset(line for span in found for line in span)
+
+    @cached_property
+    def code(self) -> frozenset[int]:
+        """Lines of fences, with those that open and close them, and of code that is indented."""
+        inside = {line for fence in self.fences for line in range(fence.line, min(fence.end + 1, len(self.lines)))}
+        indented = (self._span(token) for token in self._tokens if token.type == "code_block" and token.map)
+        return frozenset(inside.union(*indented))
+
+    @cached_property
+    def regions(self) -> frozenset[int]:
+        """Lines that Jupytext keeps together as one cell of text or of nothing, whatever stands in them."""
+        found: set[int] = set()
+        ends = ""
+        for line in range(self.start, len(self.lines)):
+            opens = _REGION.match(self.lines[line]) if not ends else None
+            ends = f"#end{opens[1]}" if opens else ends
+            if ends:
+                found.add(line)
+                ends = "" if re.match(rf"<!--\s*{ends}\s*-->\s*$", self.lines[line]) else ends
+        return frozenset(found)
+
+    @cached_property
+    def first_list(self) -> tuple[Item, ...]:
+        """The items of the first list that is in nothing else."""
+        opened = (at for at, token in enumerate(self._tokens) if token.type.endswith("_list_open"))
+        first = next((at for at in opened if not self._depths[at]), None)
+        return () if first is None else tuple(self._items(first + 1)[0])
+
+    def _span(self, token: "Token") -> range:
+        first, end = token.map or (0, 0)
+        return range(self.start + first, self.start + end)
+
+    def _headings(self) -> Iterator[Heading]:
+        for at, token in enumerate(self._tokens):
+            if token.type == "heading_open":
+                title = self._tokens[at + 1].content.strip()
+                span = self._span(token)
+                yield Heading(span.start, span.stop, int(token.tag[1]), title, self._depths[at])
+
+    def _fences(self) -> Iterator[Fence]:
+        for token, depth in zip(self._tokens, self._depths, strict=True):
+            if token.type != "fence":
+                continue
+            span = self._span(token)
+            closed = len(span) - 2 == token.content.count("\n")
+            line = self.lines[span.start].lstrip("\ufeff")
+            indent = len(line) - len(line.lstrip())
+            end = span.stop - 1 if closed else span.stop
+            yield Fence(span.start, end, token.markup, token.info.strip(), token.content, indent, depth, closed)
+
+    def _items(self, at: int) -> tuple[list[Item], int]:
+        """The items of a list whose first token this is, and the index of the token that ends it."""
+        found: list[Item] = []
+        while self._tokens[at].type == "list_item_open":
+            span = self._span(self._tokens[at])
+            text: list[str] = []
+            below: list[Item] = []
+            at += 1
+            while self._tokens[at].type != "list_item_close":
+                if self._tokens[at].type.endswith("_list_open"):
+                    inner, at = self._items(at + 1)
+                    below += inner
+                elif self._tokens[at].type == "inline":
+                    text += self._tokens[at].content.split("\n")
+                at += 1
+            own = " ".join(line.strip() for line in text)
+            found.append(Item(span.start, span.stop, own, tuple(below)))
+            at += 1
+        return found, at
+
+
+@lru_cache(maxsize=16)
+def document(text: str) -> Document:
+    """The page whose text this is; the same one for the same text, so that it is parsed once for all who ask."""
+    return Document(text)
+
+
+@cache
+def _parser() -> "MarkdownIt":
+    from markdown_it import MarkdownIt
+
+    parser = MarkdownIt("commonmark", {"maxNesting": _DEEPEST}).disable("inline")
+    ends: Any = {"alt": ["paragraph", "reference", "blockquote", "list"]}
+    parser.block.ruler.before("fence", "holder", _held, ends)
+    return parser
+
+
+def _held(state: "StateBlock", first: int, end: int, silent: bool) -> bool:
+    """A block rule: what is indented by four below a line that holds it is parsed as a page of its own."""
+    start = state.bMarks[first] + state.tShift[first]
+    if state.is_code_block(first) or not _HOLDER.match(state.src, start, state.eMarks[first]):
+        return False
+    if silent:
+        return True
+    inner = state.sCount[first] + 4
+    last = first + 1
+    while last < end and (state.isEmpty(last) or state.sCount[last] >= inner):
+        last += 1
+    while last > first + 1 and state.isEmpty(last - 1):
+        last -= 1
+    before = state.blkIndent, state.lineMax, state.parentType
+    state.push("holder_open", "div", 1).map = [first, last]
+    state.blkIndent, state.lineMax, state.parentType = inner, last, "holder"
+    state.md.block.tokenize(state, first + 1, last)
+    state.blkIndent, state.lineMax, state.parentType = before
+    state.push("holder_close", "div", -1)
+    state.line = last
+    return True
+
+
+def _depths(tokens: Sequence["Token"]) -> Iterator[int]:
+    depth = 0
+    for token in tokens:
+        inside = token.type.removesuffix("_open").removesuffix("_close") in _INSIDE
+        depth -= inside and token.nesting < 0
+        yield depth
+        depth += inside and token.nesting > 0
