@@ -348,8 +348,8 @@ def test_a_check_fails_where_a_run_would(ready: Checked) -> None:
     ("runbook", "given"),
     [
         ("deploy-service", {"version": "8.1.0"}),
-        ("deploy-service", {"version": "8.1.0", "strategy": "canary"}),
-        ("rollback-service", {"version": "8.1.0"}),
+        pytest.param("deploy-service", {"version": "8.1.0", "strategy": "canary"}, marks=pytest.mark.soak),
+        pytest.param("rollback-service", {"version": "8.1.0"}, marks=pytest.mark.soak),
         ("build-release", {"version": "8.3.0", "source": str(NEW["source"])}),
         ("platform-down", {}),
     ],

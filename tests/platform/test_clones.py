@@ -11,6 +11,7 @@ import httpx
 import psutil
 import pytest
 
+from tests.platform import quick
 from tests.platform.conftest import Platform, copy_project, free_base, give_back
 
 pytestmark = pytest.mark.slow
@@ -55,6 +56,8 @@ class Clone(Platform):
 
 def cloned(root: Path, base: int) -> Clone:
     copy_project(root)
+    quick.quicken(root)
+    quick.without(root, *quick.SPARE)
     path = root / "playbooks/inventories/dev/environment.yml"
     text, count = re.subn(r"(?m)^ports: \d+", f"ports: {base}", path.read_text(encoding="utf-8"))
     assert count == 1

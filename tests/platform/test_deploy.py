@@ -65,6 +65,7 @@ def test_the_same_deploy_twice_changes_nothing(deployed: Platform) -> None:
     assert not any(effect["changed"] for effect in told["effects"] if effect["changes"])
 
 
+@pytest.mark.soak
 def test_platform_up_twice_changes_nothing(deployed: Platform) -> None:
     before = deployed.versions()
     deployed.run("platform-up", check=True)
@@ -80,6 +81,7 @@ def test_health_reads_only(deployed: Platform) -> None:
     assert any(path.name.endswith("-metrics.txt") for path in (record / "effects").iterdir())
 
 
+@pytest.mark.soak
 def test_rollback_service(deployed: Platform) -> None:
     deployed.serve("1.1.0")
     deployed.run("rollback-service", "-p", "version=1.0.0", check=True)

@@ -80,8 +80,8 @@ def all_to_the_canary(platform: Platform) -> None:
     ("drill", "attempt"),
     [
         ("instance-down", nothing),
-        ("leaked-credential", everything_off),
-        ("wrong-weight", all_to_the_canary),
+        pytest.param("leaked-credential", everything_off, marks=pytest.mark.soak),
+        pytest.param("wrong-weight", all_to_the_canary, marks=pytest.mark.soak),
     ],
 )
 def test_a_drill_that_nobody_mends(training: Platform, drill: str, attempt: Callable[[Platform], None]) -> None:

@@ -53,10 +53,7 @@ def test_a_notice_is_published_and_taken_back(fleet: Fleet) -> None:
     # A second run changes nothing.
     assert fleet.run("publish-notice", "-p", "text=first {{ 7 * 7 }}").code == 0
     assert [e["changed"] for e in fleet.summary()["effects"] if e["changes"]] == [False]
-
-
-def test_it_goes_over_ssh(fleet: Fleet) -> None:
-    fleet.run("publish-notice", "-p", "text=over ssh")
+    # All of it went over SSH.
     logs = [(fleet.root / f".opsbook/env/fleet/logs/edge-{n}.log").read_text(encoding="utf-8") for n in (1, 2, 3)]
     assert all("Accepted publickey" in log for log in logs)
 
@@ -67,7 +64,10 @@ def test_a_second_fleet_up_changes_nothing(fleet: Fleet) -> None:
     assert effect["changed"] is False
 
 
-@pytest.mark.parametrize(("rollback", "outcome", "code"), [("manual", "failed", 3), ("automatic", "rolled-back", 1)])
+@pytest.mark.parametrize(
+    ("rollback", "outcome", "code"),
+    [pytest.param("manual", "failed", 3, marks=pytest.mark.soak), ("automatic", "rolled-back", 1)],
+)
 def test_a_host_that_stops_mid_run_harms_no_other(fleet: Fleet, rollback: str, outcome: str, code: int) -> None:
     fleet.run("publish-notice", "-p", "text=before")
     for n in (1, 2, 3):

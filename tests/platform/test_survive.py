@@ -25,5 +25,6 @@ def test_a_deploy_that_was_killed_goes_on(deployed: Platform) -> None:
     assert {**after, "versions": 0, "serving": 0} == {**before, "versions": 0, "serving": 0}
 
 
+@pytest.mark.soak
 def test_what_a_deploy_does_its_rollback_undoes(deployed: Platform) -> None:
     round_trip(deployed, "rolling")

@@ -86,6 +86,7 @@ def test_as_whoever_runs_the_tests(tmp_path: Path) -> None:
     home = tmp_path / "home"
     root = copied(home)
     home.chmod(0o700)
+    quick.quicken(root)
     quick.without(root, *quick.SPARE)
     platform = Platform(root, free_base())
     platform.env["HOME"] = str(home)

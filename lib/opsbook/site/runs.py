@@ -10,7 +10,7 @@ from opsbook.core.model.status import Now
 from opsbook.core.record import store
 from opsbook.core.trust.signing import known_signers
 from opsbook.errors import InputError
-from opsbook.operate.watching import under_way
+from opsbook.operate.under_way import under_way
 from opsbook.settings import Settings
 from opsbook.site import facts
 from opsbook.site.facts import Run

@@ -19,7 +19,7 @@ from opsbook.core.record import usual
 from opsbook.errors import InputError
 from opsbook.operate import control, watching
 from opsbook.operate.commands import carry
-from opsbook.operate.watching import Standing
+from opsbook.operate.under_way import Standing
 from opsbook.settings import Settings
 
 

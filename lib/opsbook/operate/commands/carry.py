@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from opsbook.console import common, view
 from opsbook.console.person import Elsewhere, Nobody, TerminalPerson
@@ -18,10 +18,12 @@ from opsbook.core.model.runbook import Runbook
 from opsbook.core.planning import context
 from opsbook.core.record import usual
 from opsbook.errors import Fault, InputError, OpsbookError
-from opsbook.operate import running
 from opsbook.settings import Settings
 
-Work = Callable[[Person, running.OnStart], running.Finished]
+if TYPE_CHECKING:
+    from opsbook.operate import running
+
+Work = Callable[[Person, "running.OnStart"], "running.Finished"]
 Tell = Callable[[dict[str, Any]], None]
 
 _BEGUN = frozenset({"locked", "waiting-for-lock", "waiting-for-approval", "kernel-started", "run-finished"})

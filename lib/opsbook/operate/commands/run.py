@@ -4,10 +4,10 @@ import argparse
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from opsbook import files
 from opsbook.console import common, inputs
-from opsbook.core.engine import engine
 from opsbook.core.model.effect import Mode
 from opsbook.core.model.event import Event
 from opsbook.core.model.person import Person
@@ -16,9 +16,11 @@ from opsbook.core.model.runbook import Runbook
 from opsbook.core.planning import bind, drafts
 from opsbook.core.trust import allowing, approving
 from opsbook.errors import InputError
-from opsbook.operate import running
 from opsbook.operate.commands import carry, plan
 from opsbook.settings import Settings
+
+if TYPE_CHECKING:
+    from opsbook.operate import running
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -32,6 +34,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(options: argparse.Namespace) -> int:
+    # Asked for its arguments alone, the command starts without what runs.
+    from opsbook.core.engine import engine
+    from opsbook.operate import running
+
     settings = common.project(options)
     _check_writable(options.id_file)
     wanted, drafted = _drafted(settings, options)
@@ -54,7 +60,7 @@ def _check_writable(target: Path | None) -> None:
         raise InputError(f"{target} cannot be written.", "Name a file in a folder that is there. Nothing ran.")
 
 
-def _naming(target: Path | None, on_start: running.OnStart) -> running.OnStart:
+def _naming(target: Path | None, on_start: "running.OnStart") -> "running.OnStart":
     """Also write the id of the run, for whoever started it: the newest record may be somebody else's."""
 
     def named(run: str, planned: Plan, runbook: Runbook) -> Callable[[Event], None]:

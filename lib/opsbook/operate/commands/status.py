@@ -11,7 +11,7 @@ from opsbook.core.model.status import Ended, Now
 from opsbook.core.model.text import one_line
 from opsbook.core.record.store import DAMAGED
 from opsbook.core.trust import approving, requests, reviewing
-from opsbook.operate import watching
+from opsbook.operate import under_way
 from opsbook.operate.commands import approve, locks, review
 
 _NEXT = {
@@ -31,9 +31,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
-    found = watching.under_way(settings)
+    found = under_way.under_way(settings)
     held = locks.held(settings)
-    ended = watching.ended_since(settings, datetime.now(UTC) - _LATELY)
+    ended = under_way.ended_since(settings, datetime.now(UTC) - _LATELY)
     plans, reviews = list(approving.waiting_plans(settings)), list(reviewing.follow_ups(settings))
     if options.json:
         told = {"plans": [approve.told(each) for each in plans], "reviews": [asdict(each) for each in reviews]}
