@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help install demo clean-demo test fast coverage lint lock upgrade reference wheel bench soak recordings
+.PHONY: help install demo clean-demo test fast coverage lint lock upgrade reference wheel release new-adr bench soak recordings
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -57,6 +57,12 @@ reference: $(VENV)/ready  ## write docs/reference and docs/lint.md anew, from th
 
 wheel: $(VENV)/ready-for-demo  ## build dist/opsbook-VERSION.whl, and constraints.txt with the versions that were tested
 	@$(BIN)/python tools/wheel.py
+
+release: $(VENV)/ready  ## VERSION=0.2.0: version, changelog, wheel and SBOM, tried in an empty environment
+	@$(BIN)/python -m tools.release $(VERSION)
+
+new-adr: $(VENV)/ready  ## TITLE="In a few words": begin a decision in docs/adr/
+	@$(BIN)/python -m tools.new_adr $(TITLE)
 
 soak: $(VENV)/ready  ## hunt: kill 150 runs, fuzz, tell long stories, stop each runbook after each effect
 	$(BIN)/python -m tests.soak

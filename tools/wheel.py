@@ -9,8 +9,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import opsbook
-
 ROOT = Path(__file__).resolve().parent.parent
 DIST = ROOT / "dist"
 LOCKS = ("requirements.lock", "requirements-dev.lock")
@@ -20,7 +18,7 @@ def main() -> int:
     """Write both into dist/ and say how to install them."""
     command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(DIST)]
     subprocess.run(command, cwd=ROOT, check=True)
-    wheel = DIST / f"opsbook-{opsbook.__version__}-py3-none-any.whl"
+    wheel = max(DIST.glob("opsbook-*.whl"), key=lambda path: path.stat().st_mtime)
     constraints = DIST / "constraints.txt"
     constraints.write_text("".join(f"{each}\n" for each in sorted(pinned())), encoding="utf-8")
     shown = [str(path.relative_to(ROOT)) for path in (constraints, wheel)]
@@ -28,9 +26,9 @@ def main() -> int:
     return 0
 
 
-def pinned() -> set[str]:
+def pinned(locks: tuple[str, ...] = LOCKS) -> set[str]:
     """`name==version ; marker` of every locked package."""
-    lines = (line for lock in LOCKS for line in (ROOT / lock).read_text(encoding="utf-8").splitlines())
+    lines = (line for lock in locks for line in (ROOT / lock).read_text(encoding="utf-8").splitlines())
     return {line.removesuffix("\\").strip() for line in lines if line[:1].isalnum()}
 
 

@@ -7,13 +7,16 @@ import hashlib
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import yaml
 
 _DEEPEST = 100
+
+T = TypeVar("T")
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -179,3 +182,15 @@ def umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def again(look: Callable[[], T], tries: int, pause: float) -> T | None:
+    """The first thing that `look` gives and that is not None or False; None if `tries` looks found none.
+
+    `pause` is in seconds.
+    """
+    for _ in range(tries):
+        if (found := look()) is not None and found is not False:
+            return found
+        time.sleep(pause)
+    return None

@@ -118,21 +118,9 @@ def test_every_end_is_described(kind: type[Exit] | type[Outcome]) -> None:
         assert text in FILES["exit-codes.md"]
 
 
-def test_the_command_lists_prints_and_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main.main(["reference"]) == 0
-    assert "front-matter" in capsys.readouterr().out
-    assert main.main(["reference", "effects"]) == 0
-    assert capsys.readouterr().out == FILES["effects.md"]
-    assert main.main(["reference", "effect"]) == 2
-    assert "Did you mean effects?" in capsys.readouterr().err
-    (tmp_path / settings.CONFIG).touch()
-    assert main.main(["--project", str(tmp_path), "reference", "--write"]) == 0
-    assert {path.name: path.read_text("utf-8") for path in (tmp_path / pages.FOLDER).iterdir()} == FILES
-
-
-def test_the_command_is_not_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main.main(["--help"]) == 0
-    assert "reference" not in capsys.readouterr().out
+def test_every_page_is_written(tmp_path: Path) -> None:
+    pages.write(tmp_path)
+    assert {path.name: path.read_text("utf-8") for path in tmp_path.iterdir()} == FILES
 
 
 def test_markdown() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from opsbook.core.catalog import catalog
 from opsbook.core.locks import lock
+from opsbook.core.model.text import number_of
 from opsbook.core.planning import environment as policies
 from opsbook.core.record import store
 from opsbook.doctor.finding import Finding, fine, refused, warning, wrong
@@ -26,22 +27,18 @@ def environments(settings: Settings) -> Iterator[Finding]:
         except InputError as error:
             yield from refused(error)
     if good:
-        yield fine(f"{_count(len(good), 'environment')}: {', '.join(good)}")
+        yield fine(f"{number_of(len(good), 'environment')}: {', '.join(good)}")
 
 
 def documents(settings: Settings) -> Iterator[Finding]:
     """Every document lints without errors."""
     problems = checks.check(settings, [])
     errors = sum(not problem.warning for problem in problems)
-    pages = _count(len(catalog.paths(settings)), "document")
+    pages = number_of(len(catalog.paths(settings)), "document")
     if errors:
-        yield wrong(f"{pages}, {_count(errors, 'error')}", "opsbook check shows every one with its line.")
+        yield wrong(f"{pages}, {number_of(errors, 'error')}", "opsbook check shows every one with its line.")
     else:
-        yield fine(f"{pages}, no errors, {_count(len(problems), 'warning')}")
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
+        yield fine(f"{pages}, no errors, {number_of(len(problems), 'warning')}")
 
 
 def secret_files(settings: Settings) -> Iterator[Finding]:
@@ -81,7 +78,9 @@ def locks(settings: Settings) -> Iterator[Finding]:
     """Locks of runs that will never give them back."""
     held = lock.holders(settings.state)
     kept = [finding for one in held for finding in _kept(settings, one)]
-    yield from kept or [fine(f"{_count(len(held), 'lock')} held, each by a run that goes on" if held else "no locks")]
+    yield from kept or [
+        fine(f"{number_of(len(held), 'lock')} held, each by a run that goes on" if held else "no locks")
+    ]
 
 
 def _kept(settings: Settings, held: lock.Lock) -> Iterator[Finding]:
@@ -103,7 +102,7 @@ def quarantine(settings: Settings) -> Iterator[Finding]:
     runs = sorted(os.listdir(folder)) if folder.is_dir() else []  # noqa: PTH208  (names are all it needs)
     if runs:
         shown = ", ".join(runs[:3]) + (", …" if len(runs) > 3 else "")
-        text = f"{_count(len(runs), 'record')} in quarantine, because a secret was found: {shown}"
+        text = f"{number_of(len(runs), 'record')} in quarantine, because a secret was found: {shown}"
         hint = "Change those secrets; then opsbook records restore RUN --reason WHY brings a record back."
         yield warning(text, hint)
     else:

@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from opsbook.core.engine.cancel import undisturbed
 from opsbook.core.engine.secrets import Vault
 from opsbook.core.locks import lock
@@ -33,7 +31,6 @@ from opsbook.operate.running import Finished, Manner, OnStart, carry_out, check_
 from opsbook.settings import Settings
 
 _RESUMABLE = (Outcome.LOST, Outcome.WAITING, Outcome.CANCELLED, Outcome.FAILED, Outcome.ROLLBACK_FAILED)
-_PLAN = TypeAdapter(Plan)
 
 
 @dataclass(frozen=True)
@@ -62,7 +59,7 @@ def stopped(settings: Settings, wanted: str) -> Stopped:
             f"{record.id} was changed after it was sealed: {flaws[0].file} {flaws[0].message}.",
             f"opsbook records verify {record.id} says more. Start a new run.",
         )
-    planned = _planned(record)
+    planned = record.plan()
     runbook, problems = pages.parse(record.text("runbook.md"), planned.path)
     if problems:
         raise record.damaged("runbook.md")
@@ -71,13 +68,6 @@ def stopped(settings: Settings, wanted: str) -> Stopped:
     for event in events:
         past.take(event)
     return Stopped(record, planned, runbook, events, past, str(record.summary()["outcome"]))
-
-
-def _planned(record: store.Record) -> Plan:
-    try:
-        return _PLAN.validate_json(record.text("plan.json"))
-    except (ValidationError, RecursionError) as error:
-        raise record.damaged("plan.json") from error
 
 
 def resume(

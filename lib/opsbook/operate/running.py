@@ -131,7 +131,7 @@ def recorded(
     with undisturbed():
         folder = store.create(settings.records, spare.new_run(planned.runbook))
         files.write_atomic(folder / "runbook.md", drafted.runbook.source.encode())
-        write_json(folder / "plan.json", redactor.value(planned.to_json()))
+        write_json(folder / store.PLAN, redactor.value(planned.to_json()))
         write_json(folder / RELIED_ON, relied_on(settings, drafted.environment))
         book = journal.Journal(folder, redactor)
         hold = taken(folder)

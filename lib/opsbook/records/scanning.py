@@ -26,11 +26,7 @@ class Scanned:
 
 def references(record: store.Record) -> dict[str, str]:
     """Where the secrets of a run's parameters came from. Raises InputError if its plan cannot be read."""
-    try:
-        found = json.loads(record.text("plan.json"))["secrets"]
-        return {str(name): str(reference) for name, reference in found.items()}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise record.damaged("plan.json") from error
+    return dict(record.plan().secrets)
 
 
 def scan(settings: Settings, records: Iterable[store.Record], known: Redactor, *, move: bool) -> Iterator[Scanned]:

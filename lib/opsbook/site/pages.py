@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from opsbook.core.model.environment import Environment
 from opsbook.core.model.runbook import Cell, Role, Runbook, Section, Step
-from opsbook.core.model.text import duration, slug
+from opsbook.core.model.text import duration, number_of, slug
 from opsbook.core.source.links import anchor
 from opsbook.core.source.markdown import Heading, document
 from opsbook.html import moment, plain_text, rows, scalar, tag, text, unsearched
@@ -175,7 +175,7 @@ class _Body:
             summary = "The parameters cell"
         else:
             size = len([line for line in _body(cell) if line.strip()])
-            summary = f"{cell.language} · {_count(size, 'line')}"
+            summary = f"{cell.language} · {number_of(size, 'line')}"
         opening = self._lines[number - 1]
         mark = re.match(r"`{3,}|~{3,}", opening)
         fence = mark[0] if mark else "```"
@@ -224,7 +224,7 @@ def card(runbook: Runbook, facts: Facts, context: Context) -> str:
         "rollback": text(front.rollback),
         "last run": _last(facts.last),
         "last drill": _drilled(facts.drill),
-        "succeeds": f"{facts.rate:.0%} of the last {_count(facts.counted, 'run')}" if facts.rate is not None else "",
+        "succeeds": f"{facts.rate:.0%} of the last {number_of(facts.counted, 'run')}" if facts.rate is not None else "",
         "alerts": ", ".join(f"<code>{text(alert)}</code>" for alert in front.alerts),
         "reviewed": text(front.reviewed) if front.reviewed else "",
     }
@@ -258,10 +258,6 @@ def _takes(expected: str | None, facts: Facts) -> str:
         most = f", at most {duration(facts.slow)} in 19 of 20" if facts.slow is not None else ""
         said.append(f"{duration(facts.median)} measured{most}")
     return ", ".join(said)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _last(run: Run | None) -> str:

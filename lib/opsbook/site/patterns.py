@@ -1,108 +1,113 @@
-"""A Pattern for the page's form: the same expression in the browser's language, or none where it has no equivalent."""
+"""A Pattern for the page's form: the same expression in the browser's language, or none where it has no equivalent.
 
-import importlib
-from collections.abc import Callable, Iterable
-from typing import Any
+Only what both languages write in the same way, or in a way that is known here, is translated: the rest is left to the
+command line, which checks every value anyway.
+"""
 
-# Python's own reading of an expression: whoever reads it once more reads it differently.
-_read: Any = importlib.import_module("re._parser")
+import re
+from collections.abc import Callable, Iterator
 
 _WORD = r"[\p{L}\p{N}_]"
 _CLASSES = {
-    "CATEGORY_WORD": _WORD,
-    "CATEGORY_DIGIT": r"\p{Nd}",
-    "CATEGORY_SPACE": r"[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]",
+    "w": _WORD,
+    "d": r"\p{Nd}",
+    "s": r"[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]",
 }
 _PLACES = {
-    "AT_BEGINNING": "^",
-    "AT_BEGINNING_STRING": "^",
-    "AT_END": r"(?=\n?$)",
-    "AT_END_STRING": "$",
-    "AT_BOUNDARY": f"(?:(?<={_WORD})(?!{_WORD})|(?<!{_WORD})(?={_WORD}))",
+    "^": "^",
+    "$": r"(?=\n?$)",
+    r"\A": "^",
+    r"\Z": "$",
+    r"\b": f"(?:(?<={_WORD})(?!{_WORD})|(?<!{_WORD})(?={_WORD}))",
+    ".": r"[^\n]",
 }
-_UNICODE = 32
-"""The flag that every expression of text has; no other has an equivalent that is exactly the same."""
+_CONTROL = {"n": "\n", "r": "\r", "t": "\t", "f": "\f", "v": "\v"}
+
+_LETTER = r"\\x[0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\[nrtfv]|\\[^0-9A-Za-z]"
+_MEMBER = re.compile(rf"(\\[wdsWDS])|({_LETTER}|[^\\\]\[])(?:-({_LETTER}|[^\\\]\[]))?")
+_TOKEN = re.compile(
+    rf"""(?P<place>\\[AZb]|[\^$.])
+    | (?P<kind>\\[wdsWDS])
+    | (?P<opens>\((?:\?(?:[:=!]|<[=!]|P<\w+>)|(?!\?)))
+    | (?P<plain>[)|])
+    | (?P<often>(?:[*+?]|\{{[0-9]*(?:,[0-9]*)?\}})\??(?![*+?]))
+    | \[(?P<set>\^?(?:\]|{_LETTER}|\\[wdsWDS]|[^\\\]\[])(?:{_LETTER}|\\[wdsWDS]|[^\\\]\[])*)\]
+    | (?P<letter>{_LETTER}|[^\\()|*+?\[{{])""",
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def in_browser(pattern: str) -> str | None:
+    """The expression for a browser's `RegExp(…, "u")` that has to match the whole text; None if there is none."""
+    try:
+        re.compile(pattern)
+        return "".join(_parts(pattern))
+    except (re.error, RecursionError, OverflowError, _Unknown):
+        return None
 
 
 class _Unknown(Exception):
     """Something that only Python knows."""
 
 
-def in_browser(pattern: str) -> str | None:
-    """The expression for a browser's `RegExp(…, "u")` that has to match the whole text; None if there is none."""
-    try:
-        read = _read.parse(pattern)
-        return _all(read) if read.state.flags == _UNICODE else None
-    # What a newer Python reads in another way is left to the command line too.
-    except (_Unknown, RecursionError, AttributeError, KeyError, TypeError, ValueError):
-        return None
+def _parts(pattern: str) -> Iterator[str]:
+    at = 0
+    while at < len(pattern):
+        found = _TOKEN.match(pattern, at)
+        if found is None:
+            raise _Unknown(pattern[at:])
+        at = found.end()
+        yield _WRITE[str(found.lastgroup)](str(found[str(found.lastgroup)]))
 
 
-def _all(parts: Iterable[Any]) -> str:
-    return "".join(_one(str(kind), value) for kind, value in parts)
+def _kind(written: str) -> str:
+    found = _CLASSES[written[1].lower()]
+    return found if written[1].islower() else f"(?!{found})[^]"
 
 
-def _one(kind: str, value: Any) -> str:
-    if kind not in _WRITE:
-        raise _Unknown(kind)
-    return _WRITE[kind](value)
+def _opens(written: str) -> str:
+    return "(?:" if written == "(" or written.startswith("(?P<") else written
 
 
-def _group(value: Any) -> str:
-    _, added, removed, inner = value
-    if added or removed:
-        raise _Unknown("flags")
-    return f"(?:{_all(inner)})"
+def _often(written: str) -> str:
+    if written in ("{}", "{,}", "{}?", "{,}?"):
+        raise _Unknown(written)
+    return written.replace("{,", "{0,")
 
 
-def _look(value: Any, sign: str) -> str:
-    way, inner = value
-    return f"(?{'<' if way < 0 else ''}{sign}{_all(inner)})"
+def _set(written: str) -> str:
+    """A class cannot hold the opposite of another one: what is in it is a choice of letters."""
+    inner = written.removeprefix("^")
+    # The first of its letters may be a bracket, and a hyphen at either end is one.
+    members = [_letter(inner[0])] if inner[0] == "]" else []
+    at = len(members)
+    while at < len(inner):
+        found = _MEMBER.match(inner, at)
+        if found is None:
+            raise _Unknown(written)
+        if found[1]:
+            members.append(_kind(found[1]))
+        else:
+            members.append(f"[{_letter(found[2])}-{_letter(found[3])}]" if found[3] else _letter(found[2]))
+        at = found.end()
+    choice = f"(?:{'|'.join(members)})"
+    return f"(?!{choice})[^]" if written.startswith("^") else choice
 
 
-def _repeat(value: Any, lazy: str = "") -> str:
-    low, high, inner = value
-    most = "" if str(high) == "MAXREPEAT" else int(high)
-    return f"(?:{_all(inner)}){{{int(low)},{most}}}{lazy}"
+def _letter(written: str) -> str:
+    """One letter, which may be escaped."""
+    sign = written
+    if written[0] == "\\":
+        sign = chr(int(written[2:], 16)) if written[1] in "xu" else _CONTROL.get(written[1], written[1])
+    return sign if sign.isascii() and sign.isalnum() else f"\\u{{{ord(sign):x}}}"
 
 
-def _in(value: Any) -> str:
-    (kind, _), *rest = value
-    # A class cannot hold the opposite of another one: what is in it is a choice of letters.
-    return f"(?!{_set(rest)})[^]" if str(kind) == "NEGATE" else _set(value)
-
-
-def _set(items: Iterable[Any]) -> str:
-    return f"(?:{'|'.join(_member(str(kind), value) for kind, value in items)})"
-
-
-def _member(kind: str, value: Any) -> str:
-    if kind == "RANGE":
-        low, high = value
-        return f"[{_letter(low)}-{_letter(high)}]"
-    if kind == "CATEGORY":
-        name = str(value)
-        positive = name.replace("_NOT_", "_")
-        return _CLASSES[name] if name == positive else f"(?!{_CLASSES[positive]})[^]"
-    if kind == "LITERAL":
-        return _letter(value)
-    raise _Unknown(kind)
-
-
-def _letter(code: int) -> str:
-    return chr(code) if code < 128 and chr(code).isalnum() else f"\\u{{{code:x}}}"
-
-
-_WRITE: dict[str, Callable[[Any], str]] = {
-    "LITERAL": _letter,
-    "NOT_LITERAL": lambda code: f"[^{_letter(code)}]",
-    "ANY": lambda _: r"[^\n]",
-    "IN": _in,
-    "BRANCH": lambda value: f"(?:{'|'.join(map(_all, value[1]))})",
-    "SUBPATTERN": _group,
-    "AT": lambda value: _PLACES[str(value)],
-    "ASSERT": lambda value: _look(value, "="),
-    "ASSERT_NOT": lambda value: _look(value, "!"),
-    "MAX_REPEAT": _repeat,
-    "MIN_REPEAT": lambda value: _repeat(value, "?"),
+_WRITE: dict[str, Callable[[str], str]] = {
+    "place": _PLACES.__getitem__,
+    "kind": _kind,
+    "opens": _opens,
+    "plain": str,
+    "often": _often,
+    "set": _set,
+    "letter": _letter,
 }

@@ -1,6 +1,5 @@
 """What a trainee does in a drill beside mending it: hints, a diagnosis, and its end."""
 
-import time
 from datetime import UTC, datetime
 
 from opsbook import files
@@ -24,10 +23,8 @@ def hint(settings: Settings, now: Progress) -> str:
     if now.hints >= len(hints):
         raise InputError(f"You have had all {len(hints)} hints of {now.drill}.", "opsbook drill stop ends it.")
     send(settings, now.run, {"kind": "note", "text": f"{HINT}{now.hints + 1}"})
-    for _ in range(_TRIES):
-        if progress_of(settings, now.run).hints > now.hints:
-            return hints[now.hints]
-        time.sleep(_PAUSE)
+    if files.again(lambda: progress_of(settings, now.run).hints > now.hints, _TRIES, _PAUSE):
+        return hints[now.hints]
     raise InputError("The hint was not noted, and is not shown.", "opsbook drill status says whether it goes on.")
 
 

@@ -5,21 +5,26 @@ import fcntl
 import itertools
 import json
 import os
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opsbook.core.model.event import Event, Outcome
+from opsbook.core.model.plan import Plan
 from opsbook.core.model.text import nearest
 from opsbook.core.record import journal, logbook, summary
 from opsbook.errors import InputError
-from opsbook.files import hold, is_plain
+from opsbook.files import again, hold, is_plain
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 SEAL = "seal.json"
 SIGNATURE = "seal.json.sig"
 SUMMARY = "record.json"
+PLAN = "plan.json"
 PAGE = "index.html"
 QUARANTINE = "quarantine"
 PARTS = ("effects", "outputs", "inbox", "approvals")
@@ -63,6 +68,13 @@ class Record:
         hint = f"opsbook records verify {self.id} names every file that is not as it was sealed."
         return InputError(f"{self.folder / name} is missing or damaged.", hint)
 
+    def plan(self) -> Plan:
+        """What was planned. Raises InputError if that cannot be read."""
+        try:
+            return _plans().validate_json(self.text(PLAN))
+        except (ValueError, RecursionError) as error:
+            raise self.damaged(PLAN) from error
+
     def summary(self) -> dict[str, Any]:
         """record.json, or for a run without an end what its journal says up to now. Raises InputError if damaged."""
         if self.state == "sealed":
@@ -77,6 +89,14 @@ class Record:
             return self.summary()
         except InputError as error:
             return summary.of([]) | {"run": self.id, "outcome": DAMAGED, "reason": error.message}
+
+
+@cache
+def _plans() -> "TypeAdapter[Plan]":
+    # Made when a plan is read: to list records it is not needed.
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Plan)
 
 
 def _summary(folder: Path) -> dict[str, Any]:
@@ -212,11 +232,7 @@ def _state(folder: Path) -> str:
 
 def let_go(folder: Path) -> bool:
     """Whether nobody carries out the run of this record any more; its last process gets a moment to end."""
-    for _ in range(_TRIES):
-        if not alive(folder / journal.NAME):
-            return True
-        time.sleep(_PAUSE)
-    return False
+    return bool(again(lambda: not alive(folder / journal.NAME), _TRIES, _PAUSE))
 
 
 @contextlib.contextmanager
@@ -228,10 +244,7 @@ def inbox(folder: Path, *, closing: bool) -> Iterator[bool]:
     held = None
     with contextlib.suppress(OSError):
         (folder / "inbox").mkdir(exist_ok=True)
-        for _ in range(_TRIES):
-            if (held := hold(folder / "inbox", shared=not closing)) is not None:
-                break
-            time.sleep(_PAUSE)
+        held = again(lambda: hold(folder / "inbox", shared=not closing), _TRIES, _PAUSE)
     try:
         yield held is not None
     finally:

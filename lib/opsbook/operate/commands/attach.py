@@ -6,14 +6,11 @@ import contextlib
 import os
 import sys
 
-from pydantic import TypeAdapter, ValidationError
-
 from opsbook.console import common, view
 from opsbook.console.person import TerminalPerson, answered
 from opsbook.console.text import say
 from opsbook.core.model.event import Event
 from opsbook.core.model.person import Gone
-from opsbook.core.model.plan import Plan
 from opsbook.core.planning import context
 from opsbook.core.record import usual
 from opsbook.errors import InputError
@@ -31,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
     watched = watching.watch(settings, options.run)
-    run, planned = watched.record.id, _plan(watched)
+    run, planned = watched.record.id, watched.record.plan()
     shown = view.choose(terminal=sys.stdout.isatty(), as_json=options.json)
     person = TerminalPerson(shown, context.operator()) if carry.on_terminal(options) else None
     try:
@@ -46,13 +43,6 @@ def execute(options: argparse.Namespace) -> int:
     finished = watched.finished()
     shown.finish(finished, settings)
     return int(finished.ending.exit_code)
-
-
-def _plan(watched: watching.Watched) -> Plan:
-    try:
-        return TypeAdapter(Plan).validate_json(watched.record.text("plan.json"))
-    except ValidationError as error:
-        raise watched.record.damaged("plan.json") from error
 
 
 class _Follower:
