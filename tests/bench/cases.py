@@ -154,7 +154,7 @@ def journal(root: Path, pairs: int) -> Iterator[Row]:
         started = time.monotonic()
         for line in range(50_000):
             text = f"line {line} of the output of a program that has something to say\n"
-            book.write("output", {"cell": "a/1", "output": {"output_type": "stream", "name": "stdout", "text": text}})
+            book.put("output", {"cell": "a/1", "output": {"output_type": "stream", "name": "stdout", "text": text}})
         book.close()
         speeds.append(50_000 / (time.monotonic() - started))
     yield Row("the journal: output events a second", "", None, 20_000, "/s", tuple(speeds), least=True)

@@ -71,8 +71,8 @@ class Watched(journal.Journal):
         self.place: dict[int, Place | None] = {}
         self.gate: Gate | None = None
 
-    def write(self, kind: str, data: Data, *, durable: bool = False) -> Event:
-        event = super().write(kind, data, durable=durable)
+    def put(self, kind: str, data: Data, *, durable: bool = False) -> Event:
+        event = super().put(kind, data, durable=durable)
         self.durable[event.seq] = durable
         self.place[event.seq] = self.gate.place if self.gate else None
         return event
@@ -131,7 +131,7 @@ async def play(folder: Path, actions: Iterable[Action], last: bytes, mode: Mode,
     outcome = Outcome([], book, gate, past)
     asyncio.get_running_loop().set_exception_handler(lambda _, context: outcome.faults.append(context))
     began = "run-resumed" if book.earlier else "run-started"
-    sink.write(began, {"run": folder.name, "operator": "ann@host", "mode": mode})
+    past.take(book.put(began, {"run": folder.name, "operator": "ann@host", "mode": mode}))
     place = folder / f"gate-{len(book.earlier)}"
     await gate.listen(place)
     kernel = await Kernel.connect(place, outcome)

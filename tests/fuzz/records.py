@@ -19,11 +19,11 @@ def make(root: Path, steps: int = 4, outcome: str = "succeeded") -> Path:
     redactor = Redactor()
     redactor.add("token", "s3cret-välue")
     book = journal.Journal(folder, redactor)
-    book.write("run-started", _STARTED, durable=True)
+    book.put("run-started", _STARTED, durable=True)
     for number in range(steps):
         _step(book, f"step-{number}", _STEPS[number % len(_STEPS)])
     ended = {"outcome": outcome, "reason": "every step succeeded", "exit_code": 0, "changed": True, "seconds": 12.5}
-    book.write("run-finished", ended, durable=True)
+    book.put("run-finished", ended, durable=True)
     book.close()
     return folder
 
@@ -56,22 +56,22 @@ _STARTED: dict[str, Any] = {
 def _step(book: journal.Journal, step: str, title: str) -> None:
     """A step with one cell that prints, asks and changes something."""
     told = {"step": step, "title": title, "section": "Steps", "role": "change", "manual": False}
-    book.write("step-started", told)
-    book.write("cell-started", {"cell": f"{step}/1", "step": step, "line": 7})
+    book.put("step-started", told)
+    book.put("cell-started", {"cell": f"{step}/1", "step": step, "line": 7})
     shown = {
         "output_type": "stream",
         "name": "stdout",
         "text": f"{title}: s3cret-välue\n\x1b[32mfertig\x1b[0m \u2028\r\n",
     }
-    book.write("output", {"cell": f"{step}/1", "output": shown})
+    book.put("output", {"cell": f"{step}/1", "output": shown})
     key = f"{step}/1/playbook/1"
     effect = {"key": key, "cell": f"{step}/1", "kind": "playbook", "step": step, "summary": f"playbook {title}"}
     request = {"playbook": "switch.yml", "vars": {"größe": 1.5, "liste": ["a", None, True]}}
-    intent = book.write(
+    intent = book.put(
         "effect-intent", {**effect, "changes": True, "idempotent": True, "request": request}, durable=True
     )
     result = {"changed": True, "hosts": {"web-1": "changed"}}
     ended = {"intent": intent.seq, "key": key, "status": "succeeded", "digest": "0" * 64, "result": result}
-    book.write("effect-result", ended, durable=True)
-    book.write("cell-finished", {"cell": f"{step}/1", "status": "succeeded", "seconds": 0.25, "count": 3})
-    book.write("step-finished", {"step": step, "status": "succeeded", "seconds": 0.5})
+    book.put("effect-result", ended, durable=True)
+    book.put("cell-finished", {"cell": f"{step}/1", "status": "succeeded", "seconds": 0.25, "count": 3})
+    book.put("step-finished", {"step": step, "status": "succeeded", "seconds": 0.5})

@@ -161,11 +161,11 @@ def test_anything_in_the_inbox(
     def refuse(name: str, why: str) -> None:
         assert name not in seen.refused
         seen.refused[name] = why
-        book.write("request-refused", {"file": name, "why": why})
+        book.put("request-refused", {"file": name, "why": why})
 
     def take(request: dict[str, Any]) -> None:
         seen.taken.append(request)
-        book.write("request-taken", {**request})
+        book.put("request-taken", {**request})
 
     loop.run(watched(run / "inbox", take, refuse))
     book.close()

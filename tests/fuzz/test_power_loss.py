@@ -120,7 +120,7 @@ def test_a_cut_journal_goes_on(folder: Path, behind: bytes) -> None:
         book = journal.Journal(folder, Redactor(), again=True)
         assert list(book.earlier) == expected
         assert book.cut == size + len(behind) - data[:size].rfind(b"\n") - 1
-        more = book.write("run-resumed", {"operator": "bob@host"}, durable=True)
+        more = book.put("run-resumed", {"operator": "bob@host"}, durable=True)
         book.close()
         assert journal.read(path) == [*expected, more]
 

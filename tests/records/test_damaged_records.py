@@ -36,10 +36,10 @@ def _record(project: Project, minute: int) -> Path:
     book = journal.Journal(folder, Redactor())
     step = {"step": "one", "title": "One", "section": "Steps"}
     started = {"run": folder.name, "runbook": "page", "title": "A page", "environment": "dev", "operator": "ann@host"}
-    book.write("run-started", {**started, "parameters": {"version": "1.10"}})
-    book.write("step-started", step)
-    book.write("step-finished", {"step": "one", "status": "succeeded", "seconds": 1.5})
-    book.write("run-finished", {"outcome": "succeeded", "reason": "It went well.", "exit_code": 0, "seconds": 2.0})
+    book.put("run-started", {**started, "parameters": {"version": "1.10"}})
+    book.put("step-started", step)
+    book.put("step-finished", {"step": "one", "status": "succeeded", "seconds": 1.5})
+    book.put("run-finished", {"outcome": "succeeded", "reason": "It went well.", "exit_code": 0, "seconds": 2.0})
     book.close()
     (folder / "record.json").write_text(json.dumps(summary.of(book_events(folder))))
     (folder / "effects/0001-log.jsonl").write_text("{}\n")

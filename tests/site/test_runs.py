@@ -54,7 +54,7 @@ def lost(project: Project, run: str = RUN, place: str = "dev") -> None:
     folder = project.root / "records/2026/11" / run
     folder.mkdir(parents=True)
     journal = Journal(folder, Redactor())
-    journal.write("run-started", told)
+    journal.put("run-started", told)
     journal.close()
 
 

@@ -39,16 +39,16 @@ class Killer:
         self._kind, self._when = LINES[aim["boundary"]]
         self._kernel = 0
         self._intents: set[int] = set()
-        self._write, self._append = Journal.write, Journal._append
+        self._write, self._append = Journal.put, Journal._append
 
     def arm(self) -> None:
         """From now on every line of a journal comes here first."""
         killer = self
 
-        def write(book: Journal, kind: str, data: dict[str, Any], *, durable: bool = False) -> Event:
+        def put(book: Journal, kind: str, data: dict[str, Any], *, durable: bool = False) -> Event:
             return killer.write(book, kind, data, durable=durable)
 
-        Journal.write = write  # type: ignore[method-assign, assignment]
+        Journal.put = put  # type: ignore[method-assign, assignment]
 
     def write(self, book: Journal, kind: str, data: dict[str, Any], *, durable: bool) -> Event:
         hit = kind == self._kind and self._meant(kind, data) and not self._struck.exists()

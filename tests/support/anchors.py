@@ -53,7 +53,7 @@ def go_on(folder: Path) -> None:
     """What a resume does to a record."""
     seal.unseal(folder)
     book = journal.Journal(folder, Redactor(), again=True)
-    book.write("run-resumed", {})
+    book.put("run-resumed", {})
     book.close()
     (folder / "record.json").write_text("{}")
     seal.seal(folder, book.head)

@@ -29,10 +29,10 @@ def make(
         "environment": environment,
         "operator": "ann@host",
     }
-    book.write("run-started", told)
-    book.write("step-started", {"step": "one", "title": "One", "section": "Steps"})
-    book.write("step-finished", {"step": "one", "status": "succeeded", "seconds": seconds})
-    book.write("run-finished", {"outcome": outcome, "reason": "It is over.", "exit_code": 0, "seconds": 2.0})
+    book.put("run-started", told)
+    book.put("step-started", {"step": "one", "title": "One", "section": "Steps"})
+    book.put("step-finished", {"step": "one", "status": "succeeded", "seconds": seconds})
+    book.put("run-finished", {"outcome": outcome, "reason": "It is over.", "exit_code": 0, "seconds": 2.0})
     book.close()
     (folder / "record.json").write_text(json.dumps(summary.of(journal.read(folder / journal.NAME))))
     seal.seal(folder, book.head)

@@ -11,16 +11,16 @@ from opsbook.core.record import journal
 
 def stop_after(number: int) -> None:
     """From now on this process ends behind that result, as if somebody had pulled the plug."""
-    write, seen = journal.Journal.write, [0]
+    put, seen = journal.Journal.put, [0]
 
     def counted(self: journal.Journal, kind: str, data: Any, *, durable: bool = False) -> Any:
-        event = write(self, kind, data, durable=durable)
+        event = put(self, kind, data, durable=durable)
         seen[0] += kind == "effect-result"
         if seen[0] == number:
             os.kill(os.getpid(), signal.SIGKILL)
         return event
 
-    journal.Journal.write = counted  # type: ignore[method-assign]
+    journal.Journal.put = counted  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

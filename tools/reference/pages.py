@@ -29,6 +29,7 @@ PAGES = {
     "training": Page("The training plan", "Every key of training.yml."),
     "effects": Page("Effects", "What cells import from opsbook: what it takes, gives back, raises and changes."),
     "commands": Page("Commands", "Every command with its arguments."),
+    "journal": Page("The journal", "Every event of a record's journal, and what it says."),
     "exit-codes": Page(
         "Exit codes and outcomes", "How a command ends, how a run ends, and what one says of the other."
     ),

@@ -12,6 +12,7 @@ from opsbook.core.locks import lock
 from opsbook.core.locks.locking import acquire, worked_since
 from opsbook.core.model.effect import Mode
 from opsbook.core.model.event import Event, Outcome
+from opsbook.core.model.events import RunResumed
 from opsbook.core.model.past import Past
 from opsbook.core.model.person import Person
 from opsbook.core.model.plan import Plan
@@ -178,7 +179,7 @@ def _again(
         try:
             # Only now nobody else writes it. What was looked at until now has to be what there is.
             _check_still(found)
-            told = {"outcome": found.outcome} | _opened(settings, found, planned, wait=manner.wait)
+            unsealed = _opened(settings, found, planned, wait=manner.wait)
             book = journal.Journal(folder, held.redactor, again=True)
         except BaseException:
             os.close(hold)
@@ -188,10 +189,18 @@ def _again(
         manner = replace(manner, wishes=wishes)
         job = make_job(settings, drafted, planned, manner, folder, hold, past, stale, book.earlier)
         book.listeners.append(on_start(folder.name, planned, drafted.runbook))
-        what = "rollback" if wishes.undo else "resume"
-        event = {"operator": operator(), "for": what, "from": wishes.start, "by_hand": wishes.by_hand, "cut": book.cut}
-        anew = {"anew": list(_behind(drafted.runbook, wishes.start))}
-        past.take(book.write("run-resumed", {**event, **told, **anew, "pid": os.getpid()}, durable=True))
+        resumed = RunResumed(
+            operator=operator(),
+            goal="rollback" if wishes.undo else "resume",
+            start=wishes.start,
+            by_hand=wishes.by_hand,
+            cut=book.cut,
+            outcome=found.outcome,
+            seal=unsealed,
+            anew=list(_behind(drafted.runbook, wishes.start)),
+            pid=os.getpid(),
+        )
+        past.take(book.write(resumed, durable=True))
         if change:
             apply(folder, change, book)
         return carry_out(settings, job, book, held, person)
@@ -213,14 +222,14 @@ def _check_still(found: Stopped) -> None:
         raise Refused(f"{found.record.id} went on meanwhile.", "Look at it, and start again: opsbook status.")
 
 
-def _opened(settings: Settings, found: Stopped, planned: Plan, *, wait: bool) -> dict[str, Any]:
+def _opened(settings: Settings, found: Stopped, planned: Plan, *, wait: bool) -> dict[str, Any] | None:
     """Take the locks, then the seal off. Without the locks the record stays as it is. Raises Refused."""
     run, folder = found.record.id, found.record.folder
     had = any(held.run == run for held in lock.holders(settings.state))
     if not wait:
         acquire(settings, run, planned, operator())()
     try:
-        return {"seal": seal.unseal(folder)}
+        return seal.unseal(folder)
     except OSError:
         if not had:
             lock.release(settings.state, run)

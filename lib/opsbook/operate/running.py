@@ -23,6 +23,7 @@ from opsbook.core.locks.locking import acquire
 from opsbook.core.locks.targets import conflict
 from opsbook.core.model.effect import Mode
 from opsbook.core.model.event import Ending, Event, Outcome
+from opsbook.core.model.events import RunFinished, RunStarted
 from opsbook.core.model.past import Past
 from opsbook.core.model.person import MANUAL_CHOICES, Person
 from opsbook.core.model.plan import Plan
@@ -137,7 +138,7 @@ def recorded(
         hold = taken(folder)
         job = make_job(settings, drafted, planned, manner, folder, hold, Past())
         book.listeners.append(on_start(folder.name, planned, drafted.runbook))
-        book.write("run-started", _started(job, manner), durable=True)
+        book.write(_started(job, manner), durable=True)
         return carry_out(settings, job, book, held, person)
 
 
@@ -207,25 +208,23 @@ def _check_plan(wanted: Wanted) -> None:
         raise Refused("What this run was planned with has changed since.", "Look at what it is now: opsbook plan.")
 
 
-def _started(job: runner.Job, manner: Manner) -> dict[str, Any]:
+def _started(job: runner.Job, manner: Manner) -> RunStarted:
     planned = job.plan
-    return {
-        "run": job.run,
-        "runbook": planned.runbook,
-        "title": planned.title,
-        "environment": planned.environment,
-        "operator": job.operator,
-        "parameters": {
-            **planned.parameters,
-            **{name: f"secret from {ref}" for name, ref in planned.secrets.items()},
-        },
-        "plan": planned.digest,
-        "mode": job.mode,
-        "labels": dict(manner.labels),
-        "locks": list(planned.locks),
-        "versions": dict(planned.versions),
-        "pid": os.getpid(),
-    }
+    secret = {name: f"secret from {reference}" for name, reference in planned.secrets.items()}
+    return RunStarted(
+        run=job.run,
+        runbook=planned.runbook,
+        title=planned.title,
+        environment=planned.environment,
+        operator=job.operator,
+        parameters={**planned.parameters, **secret},
+        plan=planned.digest,
+        mode=job.mode,
+        labels=dict(manner.labels),
+        locks=planned.locks,
+        versions=dict(planned.versions),
+        pid=os.getpid(),
+    )
 
 
 def carry_out(
@@ -237,7 +236,7 @@ def carry_out(
     folder, sealed = book.folder, True
     told: dict[str, Any] = {}
     try:
-        book.write("run-finished", _finished(ending), durable=True)
+        book.write(_finished(ending), durable=True)
         book.close()
         told = _told(settings, job, folder)
         # A request that came now would be in no seal.
@@ -271,15 +270,15 @@ def _ran(job: runner.Job, book: journal.Journal, held: secrets.Vault, person: Pe
         return Ending(Outcome.FAILED, why, changed=bool(job.past.steps), seconds=0.0)
 
 
-def _finished(ending: Ending) -> dict[str, Any]:
-    return {
-        "outcome": str(ending.outcome),
-        "reason": ending.reason,
-        "exit_code": int(ending.exit_code),
-        "changed": ending.changed,
-        "keeps_lock": ending.keeps_lock,
-        "seconds": ending.seconds,
-    }
+def _finished(ending: Ending) -> RunFinished:
+    return RunFinished(
+        outcome=str(ending.outcome),
+        reason=ending.reason,
+        exit_code=int(ending.exit_code),
+        changed=ending.changed,
+        keeps_lock=ending.keeps_lock,
+        seconds=ending.seconds,
+    )
 
 
 def _told(settings: Settings, job: runner.Job, folder: Path) -> dict[str, Any]:

@@ -19,7 +19,7 @@ def record(tmp_path: Path) -> Path:
     redactor.add("token", "s3cret-value")
     book = journal.Journal(folder, redactor)
     for number in range(5):
-        book.write("note", {"n": number, "text": "s3cret-value"}, durable=True)
+        book.put("note", {"n": number, "text": "s3cret-value"}, durable=True)
     book.blob("effects", "a.txt", b"evidence")
     book.close()
     seal.seal(folder, book.head)

@@ -13,6 +13,7 @@ from opsbook.core.engine.output import Outputs
 from opsbook.core.engine.place import Place
 from opsbook.core.engine.process.kernel import Kernel, KernelDied
 from opsbook.core.model.event import Sink
+from opsbook.core.model.events import CellFinished, CellStarted
 from opsbook.core.model.past import LOOK, Past
 from opsbook.core.model.redact import Redactor
 from opsbook.core.model.runbook import Cell, Role
@@ -65,23 +66,25 @@ class Cells:
         kernel = self.kernel
         assert kernel is not None
         name = LOOK + cell.id if look else cell.id
-        replay = {"replay": True} if self._past.replays(cell.id) and look is None else {}
+        replay = self._past.replays(cell.id) and look is None
         self._gate.place = Place(step, cell.id, role, self._past.before(cell.id), look)
-        self._sink.write("cell-started", {"cell": name, "step": step, "line": cell.line} | replay)
+        self._sink.write(CellStarted(cell=name, step=step, line=cell.line, replay=replay))
         self._outputs.begin(name)
         started = time.monotonic()
         reply, ended = await self._wait(kernel, code, cell.timeout or DEFAULT_TIMEOUT)
         ended = await self._settle(kernel, ended)
         self._gate.place = None
         ended = self._verdict(ended)
-        data: dict[str, Any] = {
-            "cell": name,
-            "status": ended.status,
-            "seconds": round(time.monotonic() - started, 3),
-            **replay,
-        }
-        data |= self._outputs.end() | ({"why": ended.why} if ended.why else {})
-        self._sink.write("cell-finished", data | {"count": reply.get("execution_count")})
+        finished = CellFinished(
+            cell=name,
+            status=ended.status,
+            seconds=round(time.monotonic() - started, 3),
+            replay=replay,
+            why=ended.why,
+            count=reply.get("execution_count"),
+            **self._outputs.end(),
+        )
+        self._sink.write(finished)
         return ended
 
     async def _settle(self, kernel: Kernel, ended: Ended) -> Ended:

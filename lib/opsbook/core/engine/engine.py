@@ -20,6 +20,7 @@ from opsbook.core.engine.questions import Unanswered
 from opsbook.core.engine.steps import StepFailed, Steps
 from opsbook.core.model.effect import Mode
 from opsbook.core.model.event import Ending, Outcome
+from opsbook.core.model.events import Differences, KernelReplaced, LookStarted, ParametersInjected, RollbackStarted
 from opsbook.core.model.parameter import literal
 from opsbook.core.model.person import Question
 from opsbook.core.model.plan import Plan
@@ -132,7 +133,7 @@ class Engine:
             if parameter.name in values or parameter.name in self._plan.secrets
         ]
         source = "\n".join(["# Parameters", *lines])
-        self._sink.write("parameters-injected", {"source": source})
+        self._sink.write(ParametersInjected(source=source))
         return [cell, Cell("injected-parameters", source, cell.line)]
 
     async def _close_kernel(self) -> None:
@@ -148,7 +149,7 @@ class Engine:
             return
         await self._close_kernel()
         self._gate.clear()
-        self._sink.write("kernel-replaced", {})
+        self._sink.write(KernelReplaced())
         await self._open_kernel()
         for step in before:
             ended = await self._steps.automatic(step)
@@ -266,7 +267,7 @@ class Engine:
         differences = [*self._wishes.since, *await self._looked()]
         if not differences:
             return None
-        self._sink.write("differences", {"lines": differences}, durable=True)
+        self._sink.write(Differences(lines=differences), durable=True)
         text = "Something is different from when this run stopped. Go on all the same?"
         question = Question(ACCEPT, "decide", text, ("yes", "no"), "\n".join(f"- {line}" for line in differences))
         try:
@@ -284,7 +285,7 @@ class Engine:
         finished = all(self._past.finished(step.id) for step in steps)
         if self._wishes.undo or self._wishes.by_hand or self._past.undoing or not (steps and finished):
             return []
-        self._sink.write("look-started", {})
+        self._sink.write(LookStarted())
         look = Look(self._past, self._redactor)
         await self._open_kernel()
         for step in steps:
@@ -324,7 +325,7 @@ class Engine:
         return answer is not None and answer.value == "yes"
 
     async def _rollback(self, reason: str) -> End:
-        self._sink.write("rollback-started", {"reason": reason}, durable=True)
+        self._sink.write(RollbackStarted(reason=reason), durable=True)
         self._steps.cancel.clear()
         self._gate.clear()
         try:

@@ -1,6 +1,7 @@
 """A sink that keeps events for as long as it lives, and no file: for what leaves no record."""
 
 from opsbook.core.model.event import Data, Event, Stream
+from opsbook.core.model.events import Fact
 
 
 class Forget:
@@ -11,9 +12,9 @@ class Forget:
         self._keep = keep
         self._seq = 0
 
-    def write(self, kind: str, data: Data, *, durable: bool = False) -> Event:
+    def write(self, fact: Fact, *, durable: bool = False) -> Event:
         self._seq += 1
-        event = Event(self._seq, "", kind, data)
+        event = Event(self._seq, "", fact.type, fact.data())
         if self._keep:
             self.events.append(event)
         return event

@@ -24,6 +24,7 @@ from opsbook.core.engine.process.wire import Wire
 from opsbook.core.engine.questions import Unanswered
 from opsbook.core.model.effect import Answer, Decision, Effect, Mode, Status, decide
 from opsbook.core.model.event import Sink
+from opsbook.core.model.events import EffectRefused
 from opsbook.core.model.past import LOOK, Known, Meets, Past
 from opsbook.core.model.person import Question
 from opsbook.core.model.recording import Tape
@@ -235,7 +236,7 @@ class Gate:
             self._replay(number, effect, met, known)
 
     def _refuse(self, number: int, summary: str, why: str) -> None:
-        self._sink.write("effect-refused", {"summary": self._redactor.text(summary), "why": why}, durable=True)
+        self._sink.write(EffectRefused(summary=self._redactor.text(summary), why=why), durable=True)
         self._no(number, why)
 
     def _pause(self, number: int, why: str) -> None:
@@ -384,7 +385,7 @@ class Gate:
         if frame.get("simulated") and status is Status.SUCCEEDED:
             status, self.simulated = Status.SIMULATED, True
         left_out = [str(host) for host in frame.get("left_out") or ()]
-        effect = self.ledger.end(number, status, result, why, **({"left_out": left_out} if left_out else {}))
+        effect = self.ledger.end(number, status, result, why, left_out=left_out)
         if self.place is not None and self.place.look is not None:
             self.place.look.saw(effect, status, result, why)
         if status is Status.INTERRUPTED:

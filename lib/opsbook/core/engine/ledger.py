@@ -6,12 +6,14 @@ is interrupted: nobody knows what it did. An intent is written only where there 
 
 import contextlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from opsbook.core.model.effect import Effect, Status
 from opsbook.core.model.event import Data, Sink, Stream
+from opsbook.core.model.events import EffectIntent, EffectProgress, EffectRecorded, EffectResult
 from opsbook.core.model.past import Known, Past
 from opsbook.core.model.redact import Redactor
 from opsbook.core.model.text import slug
@@ -58,21 +60,22 @@ class Ledger:
         `anew` says that whatever an earlier attempt at the cell did behind it does not count any more. Raises
         NoRoom if the result would have no place.
         """
-        data = {
-            "key": effect.key,
-            "cell": cell,
-            "keyed": keyed,
-            "anew": anew,
-            "kind": effect.kind,
-            "step": step,
-            "summary": effect.summary,
-            "changes": effect.changes,
-            "idempotent": effect.idempotent,
-            "request": effect.request,
-            "digest": effect.digest,
-        } | ({"ignore": list(effect.ignore)} if effect.ignore else {})
+        wanted = EffectIntent(
+            key=effect.key,
+            cell=cell,
+            keyed=keyed,
+            anew=anew,
+            kind=effect.kind,
+            step=step,
+            summary=effect.summary,
+            changes=effect.changes,
+            idempotent=effect.idempotent,
+            request=effect.request,
+            digest=effect.digest,
+            ignore=effect.ignore,
+        )
         self._sink.reserve(len(self._open) + 1)
-        intent = self._sink.write("effect-intent", data, durable=True)
+        intent = self._sink.write(wanted, durable=True)
         self._open[number] = _Open(effect, intent.seq)
         return f"{intent.seq:04d}"
 
@@ -89,7 +92,7 @@ class Ledger:
             except OpsbookError as error:
                 item.lost = f"the rest could not be stored: {error.message}"
         if show:
-            self._sink.write("effect-progress", {"intent": item.intent, "text": show})
+            self._sink.write(EffectProgress(intent=item.intent, text=show))
 
     def _append(self, item: _Open, sample: Any) -> None:
         if item.stream is None:
@@ -104,31 +107,42 @@ class Ledger:
         name = f"{self._open[number].intent:04d}-{slug(given.stem)[:60]}{_suffix(given)}"
         return {**result, "file": self._sink.blob("effects", name, content)}
 
-    def end(self, number: int, status: Status, result: Any, why: str = "", **more: Any) -> Effect:
+    def end(self, number: int, status: Status, result: Any, why: str = "", *, left_out: Sequence[str] = ()) -> Effect:
         """Write the result; when this returns it is durable. Raises KeyError if nothing is open under the number."""
         item = self._open.pop(number)
         effect = item.effect
         if status is Status.INTERRUPTED and item.busy:
             why = f"{why}; a task may still run on {', '.join(sorted(item.busy))}"
-        data: Data = {"intent": item.intent, "key": effect.key, "status": status, "digest": effect.digest} | more
-        if why:
-            data["why"] = why
-        data |= _closed(item)
-        self._sink.write("effect-result", data | self._kept(item, result), durable=True)
+        ended = EffectResult(
+            intent=item.intent,
+            key=effect.key,
+            status=status,
+            digest=effect.digest,
+            why=why,
+            left_out=left_out or (),
+            events=_closed(item),
+            **self._kept(item, result),
+        )
+        self._sink.write(ended, durable=True)
         self._past.give(item.intent, result)
         return effect
 
     def recorded(self, known: Known) -> None:
         """An effect is answered from the journal."""
-        self._sink.write("effect-recorded", {"intent": known.intent, "key": known.effect.key})
+        self._sink.write(EffectRecorded(intent=known.intent, key=known.effect.key))
 
     def mark_done(self, known: Known, by: str) -> None:
         """Somebody looked, and says that an effect whose outcome was unknown did what it should."""
-        self._resolve(known, {"status": Status.SUCCEEDED, "marked": True, "why": f"marked as done by {by}"})
-
-    def _resolve(self, known: Known, data: Data) -> None:
-        told = {"intent": known.intent, "key": known.effect.key, "digest": known.digest, "result": None}
-        self._sink.write("effect-result", told | data, durable=True)
+        done = EffectResult(
+            intent=known.intent,
+            key=known.effect.key,
+            status=Status.SUCCEEDED,
+            digest=known.digest,
+            result=None,
+            why=f"marked as done by {by}",
+            marked=True,
+        )
+        self._sink.write(done, durable=True)
 
     def _kept(self, item: _Open, result: Any) -> Data:
         """The result as the journal keeps it: itself, or a file where it is long. How it ended is never lost."""
@@ -157,14 +171,14 @@ def _follow(busy: set[str], sample: dict[str, Any]) -> None:
         busy.discard(sample["host"])
 
 
-def _closed(item: _Open) -> Data:
+def _closed(item: _Open) -> Data | None:
     """The event stream of an effect that ended."""
     if item.stream is None:
-        return {}
+        return None
     try:
-        return {"events": item.stream.close() | ({"lost": item.lost} if item.lost else {})}
+        return item.stream.close() | ({"lost": item.lost} if item.lost else {})
     except OpsbookError as error:
-        return {"events": {"lost": f"it could not be stored: {error.message}"}}
+        return {"lost": f"it could not be stored: {error.message}"}
 
 
 def _suffix(name: Path) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from opsbook.core.model.event import Data, Event, Sink, Stream
+from opsbook.core.model.events import Fact
 
 
 class Memory:
@@ -12,8 +13,8 @@ class Memory:
         self._sink = sink
         self._takers = takers
 
-    def write(self, kind: str, data: Data, *, durable: bool = False) -> Event:
-        event = self._sink.write(kind, data, durable=durable)
+    def write(self, fact: Fact, *, durable: bool = False) -> Event:
+        event = self._sink.write(fact, durable=durable)
         for take in self._takers:
             take(event)
         return event

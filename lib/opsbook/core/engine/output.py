@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from opsbook.core.model.event import Data, Sink, Stream
+from opsbook.core.model.events import Output, OutputBetween
 from opsbook.core.model.redact import RedactedStream, Redactor
 
 HEAD = 64 * 1024
@@ -53,7 +54,7 @@ class Outputs:
         """What comes from now on belongs to this cell; what came since the last one is closed."""
         between = self.end()
         if between:
-            self._sink.write("output-between", between)
+            self._sink.write(OutputBetween(**between))
         self._cell = _Cell(cell)
         self._number += 1
 
@@ -106,7 +107,7 @@ class Outputs:
         cell.written += len(now)
         if now:
             output = {"output_type": "stream", "name": name, "text": now}
-            self._sink.write("output", {"cell": cell.id, "output": output})
+            self._sink.write(Output(cell=cell.id, output=output))
         if later:
             self._spill(later)
 
@@ -127,7 +128,7 @@ class Outputs:
         if self._cell.rich + size > RICH:
             output = _stream_note("(more rich output is not kept; use attach() for evidence)\n")
         self._cell.rich += size
-        self._sink.write("output", {"cell": self._cell.id, "output": output})
+        self._sink.write(Output(cell=self._cell.id, output=output))
 
 
 def _stream_note(text: str) -> Data:

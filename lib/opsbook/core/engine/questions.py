@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 
 from opsbook.core.model.event import Sink
+from opsbook.core.model.events import Detached, QuestionAnswered, QuestionAsked
 from opsbook.core.model.person import Answer, Gone, Person, Question
 
 
@@ -38,15 +39,15 @@ class Questions:
 
     async def put(self, question: Question) -> Answer:
         """The answer, journaled. Raises Unanswered if nobody can give one."""
-        asked = {
-            "name": question.name,
-            "kind": question.kind,
-            "text": question.text,
-            "choices": list(question.choices),
-            "detail": question.detail,
-            "remarks": list(question.remarks),
-        }
-        number = self._sink.write("question-asked", asked).seq
+        asked = QuestionAsked(
+            name=question.name,
+            kind=question.kind,
+            text=question.text,
+            choices=question.choices,
+            detail=question.detail,
+            remarks=question.remarks,
+        )
+        number = self._sink.write(asked).seq
         known = self._known.get(question.name)
         if known is not None and question.accepts(known.value):
             answer = known
@@ -57,8 +58,10 @@ class Questions:
             answer = await self._ask(question, number)
         else:
             raise Unanswered(question)
-        content = {"name": question.name, "value": answer.value, "by": answer.by, "note": answer.note}
-        self._sink.write("question-answered", content | {"asked": number}, durable=True)
+        answered = QuestionAnswered(
+            name=question.name, value=answer.value, by=answer.by, note=answer.note, asked=number
+        )
+        self._sink.write(answered, durable=True)
         return answer
 
     async def _ask(self, question: Question, number: int) -> Answer:
@@ -81,7 +84,7 @@ class Questions:
                     return await self._person.ask(question)
                 except Gone as gone:
                     self._gone = True
-                    self._sink.write("detached", {"why": str(gone)})
+                    self._sink.write(Detached(why=str(gone)))
         # From now on answers come through the inbox alone.
         never: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         return await never

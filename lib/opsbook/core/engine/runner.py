@@ -26,6 +26,17 @@ from opsbook.core.engine.steps import Steps
 from opsbook.core.model.effect import MARK, Mode, no_sandbox
 from opsbook.core.model.environment import Environment
 from opsbook.core.model.event import Ending, Outcome, Sink
+from opsbook.core.model.events import (
+    CancelRequested,
+    KernelStarted,
+    Locked,
+    OutputGap,
+    RequestRefused,
+    RequestTaken,
+    RunAllowed,
+    WaitingForApproval,
+    WaitingForLock,
+)
 from opsbook.core.model.past import Past
 from opsbook.core.model.person import Answer, Person, Question
 from opsbook.core.model.plan import Plan
@@ -111,13 +122,13 @@ async def _begun(job: Job, sink: Sink, cancel: Cancel, person: Person, vault: Va
 
     def lock() -> None:
         job.acquire()
-        sink.write("locked", {"targets": list(job.plan.locks)})
+        sink.write(Locked(targets=job.plan.locks))
 
-    waits = _Waits("waiting-for-approval", APPROVAL_EVERY, job.wait or person.present)
+    waits = _Waits(WaitingForApproval, APPROVAL_EVERY, job.wait or person.present)
     if ending := await _obtained(job.allow, waits, job, sink, cancel):
         return ending
     with job.queue() if job.wait else contextlib.nullcontext():
-        waits = _Waits("waiting-for-lock", LOCK_EVERY, job.wait)
+        waits = _Waits(WaitingForLock, LOCK_EVERY, job.wait)
         if ending := await _obtained(lock, waits, job, sink, cancel):
             return ending
     try:
@@ -135,7 +146,7 @@ def _still_allowed(job: Job, sink: Sink) -> Ending | None:
         if allowed := job.allow():
             allowed.spend()
             proof = [sink.blob("approvals", name, data) for name, data in allowed.files.items()]
-            sink.write("allowed", {**allowed.evidence, "files": proof}, durable=True)
+            sink.write(RunAllowed(evidence=allowed.evidence, files=proof), durable=True)
     except Refused as error:
         return _not_begun(job, Outcome.REFUSED, f"{error.message} {error.hint}".strip())
     return None
@@ -144,7 +155,7 @@ def _still_allowed(job: Job, sink: Sink) -> Ending | None:
 class _Waits(NamedTuple):
     """The event that says so, seconds between two tries, and whether it is waited at all."""
 
-    event: str
+    event: type[WaitingForApproval] | type[WaitingForLock]
     every: float
     wait: bool
 
@@ -159,7 +170,7 @@ async def _obtained(obtain: Callable[[], object], waits: _Waits, job: Job, sink:
             if not (waits.wait and isinstance(error, NotYet)):
                 return _not_begun(job, Outcome.REFUSED, f"{error.message} {error.hint}".strip())
             if error.message != told:
-                sink.write(waits.event, {"why": error.message, "hint": error.hint})
+                sink.write(waits.event(why=error.message, hint=error.hint))
                 told = error.message
         else:
             return None
@@ -196,18 +207,21 @@ def _engine(job: Job, sink: Sink, vault: Vault, questions: Questions, cancel: Ca
 
     def stop(by: str, level: int) -> None:
         gate.stop(f"cancelled by {by}")
-        sink.write("cancel-requested", {"by": by, "level": level}, durable=True)
+        sink.write(CancelRequested(by=by, level=level), durable=True)
 
     cancel.on_request = stop
+
+    def gap(missing: int) -> None:
+        sink.write(OutputGap(missing=missing))
 
     async def start_kernel() -> kernel.Kernel:
         started = kernel.Kernel(spare.take(job.run))
         context["private"] = str(started.private)
         await gate.listen(started.gate_path)
         started.on_message, started.on_raw = outputs.message, outputs.raw
-        started.on_gap = lambda missing: _gap(sink, missing)
+        started.on_gap = gap
         await started.start(kernel.Launch(job.root, job.keep_environment, job.hold, _imports(job.runbook)))
-        sink.write("kernel-started", {"pid": started.pid})
+        sink.write(KernelStarted(pid=started.pid))
         return started
 
     cells = Cells(sink, gate, outputs, cancel, job.past)
@@ -234,10 +248,6 @@ def _imports(runbook: Runbook) -> tuple[str, ...]:
     return tuple(module for call, module in needed.items() if call in runbook.source)
 
 
-def _gap(sink: Sink, missing: int) -> None:
-    sink.write("output-gap", {"missing": missing})
-
-
 async def _watch_inbox(job: Job, sink: Sink, questions: Questions, cancel: Cancel) -> None:
     def take(request: dict[str, Any]) -> None:
         take_one: Callable[[], object] = {
@@ -250,10 +260,10 @@ async def _watch_inbox(job: Job, sink: Sink, questions: Questions, cancel: Cance
             "note": lambda: None,
         }[request["kind"]]
         take_one()
-        sink.write("request-taken", {**request}, durable=True)
+        sink.write(RequestTaken(request=request), durable=True)
 
     def refuse(name: str, why: str) -> None:
-        sink.write("request-refused", {"file": name, "why": why})
+        sink.write(RequestRefused(file=name, why=why))
 
     for path in sorted(job.stale):
         refuse(path.name, "it came before the run stopped; what goes on now is asked anew")

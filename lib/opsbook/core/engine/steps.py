@@ -11,6 +11,7 @@ from opsbook.core.engine.gate import Gate
 from opsbook.core.engine.questions import Questions, Unanswered
 from opsbook.core.model.effect import Mode
 from opsbook.core.model.event import Sink
+from opsbook.core.model.events import StepFinished, StepStarted
 from opsbook.core.model.past import Past
 from opsbook.core.model.person import DONE, MANUAL_CHOICES, PROBLEM, SKIP, Answer, Question
 from opsbook.core.model.runbook import Role, Runbook, Step
@@ -66,14 +67,21 @@ class Steps:
             raise StepFailed(step, ended)
 
     def _announce(self, step: Step, *, replay: bool = False) -> None:
-        described: dict[str, Any] = {"step": step.id, "title": step.title, "section": step.section, "role": step.role}
-        manual = step.manual or self.by_hand
-        self.sink.write("step-started", {**described, "manual": manual, "expected": step.expected} | _marked(replay))
+        began = StepStarted(
+            step=step.id,
+            title=step.title,
+            section=step.section,
+            role=step.role,
+            manual=step.manual or self.by_hand,
+            expected=step.expected,
+            replay=replay,
+        )
+        self.sink.write(began)
 
     def finish(self, step: Step, ended: Ended, seconds: float = 0.0, *, replay: bool = False) -> None:
         """Write how a step ended."""
-        finished = {"step": step.id, "status": ended.status, "seconds": round(seconds, 3)} | _marked(replay)
-        self.sink.write("step-finished", finished | ({"why": ended.why} if ended.why else {}))
+        over = StepFinished(step=step.id, status=ended.status, seconds=round(seconds, 3), replay=replay, why=ended.why)
+        self.sink.write(over)
 
     def leave_out(self, step: Step, why: str) -> None:
         """Say that a step will not run."""

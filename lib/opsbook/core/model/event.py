@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from opsbook.core.model.events import Fact
 
 Data = dict[str, Any]
 
@@ -116,7 +119,7 @@ class Event:
 class Sink(Protocol):
     """Where a run puts what happens. Implemented by the record; the run knows nothing else of it."""
 
-    def write(self, kind: str, data: Data, *, durable: bool = False) -> Event:
+    def write(self, fact: "Fact", *, durable: bool = False) -> Event:
         """Append an event. With `durable`, it is on disk when this returns. Text is redacted here."""
         ...
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from opsbook import files
+from opsbook.core.model.events import SourceEdited
 from opsbook.core.model.past import Past
 from opsbook.core.model.runbook import Runbook, Step
 from opsbook.core.planning.context import operator
@@ -73,5 +74,5 @@ def apply(folder: Path, change: Edit, book: journal.Journal) -> None:
     files.write_atomic(folder / kept, change.before.source.encode())
     files.write_atomic(folder / patch, change.patch.encode())
     files.write_atomic(folder / "runbook.md", change.runbook.source.encode())
-    told = {"by": operator(), "kept": kept, "patch": patch, "sha256": files.sha256(folder / "runbook.md")}
-    book.write("source-edited", told, durable=True)
+    edited = SourceEdited(by=operator(), kept=kept, patch=patch, sha256=files.sha256(folder / "runbook.md"))
+    book.write(edited, durable=True)

@@ -15,6 +15,7 @@ from typing import Any
 
 from opsbook import files
 from opsbook.core.model.event import Data, Event
+from opsbook.core.model.events import Fact
 from opsbook.core.model.redact import Redactor
 from opsbook.core.record.room import FULL, ROOM, Room
 from opsbook.errors import Fault, InputError, NoRoom, OpsbookError
@@ -63,8 +64,12 @@ class Journal:
         """Hex SHA-256 of the last line."""
         return self._head
 
-    def write(self, kind: str, data: Data, *, durable: bool = False) -> Event:
+    def write(self, fact: Fact, *, durable: bool = False) -> Event:
         """Append an event; with `durable` it is on disk when this returns."""
+        return self.put(fact.type, fact.data(), durable=durable)
+
+    def put(self, kind: str, data: Data, *, durable: bool = False) -> Event:
+        """The same, of whatever kind: what the journal itself does not ask after."""
         event = Event(self._seq + 1, now(), kind, self._redactor.value(data))
         line = _line(event, self._head)
         self._room.take(len(line), last=kind not in _ORDINARY)

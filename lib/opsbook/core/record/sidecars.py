@@ -77,11 +77,18 @@ def _same(first: Path, second: Path) -> bool:
     return files.is_plain(second) and files.sha256(first) == files.sha256(second)
 
 
+def _no_number(word: str) -> None:
+    raise ValueError(f"{word} is no number")
+
+
 def _is_of(path: Path, run: str, seal: str) -> bool:
     """Whether a file says something of this run, as it is sealed now."""
     try:
         data = path.read_bytes()
-        told = json.loads(data)
-        return isinstance(told, dict) and (told.get("run"), told.get("seal")) == (run, seal) and data == canonical(told)
+        told = json.loads(data, parse_constant=_no_number)
+        if not isinstance(told, dict) or (told.get("run"), told.get("seal")) != (run, seal):
+            return False
+        # What opsbook wrote, and nobody since.
+        return path.parent.name != TRAINING or data == canonical(told)
     except (OSError, TypeError, ValueError, RecursionError):
         return False

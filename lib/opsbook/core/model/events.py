@@ -1,0 +1,386 @@
+"""Every event of the journal: what it is called, what it says, and since which format of the journal it is there.
+
+Who writes an event makes a value of one of these; nothing else may be written. `docs/reference/journal.md` is made from
+this file: the format is public, and a journal of an earlier version can still be read, so a field is never renamed,
+and a new one has a default. A field that equals its default is left out of the journal.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Annotated, Any, ClassVar, get_type_hints
+
+from opsbook.core.model.event import Data
+
+KINDS: "dict[str, type[Fact]]" = {}
+"""Every kind of event, by the word that stands for it in the journal."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fact:
+    """What happened, as a value. Text is redacted where it is written."""
+
+    type: ClassVar[str] = ""
+    since: ClassVar[int] = 1
+
+    def __init_subclass__(cls, type: str = "", since: int = 1) -> None:  # noqa: A002  (it is called so in the journal)
+        cls.type, cls.since = type, since
+        KINDS[type] = cls
+
+    def data(self) -> Data:
+        """The fields by the names that they have in the journal."""
+        found: Data = {}
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if each.default is MISSING or value != each.default:
+                found[key(each)] = list(value) if isinstance(value, tuple) else value
+        return found
+
+
+def key(each: Any) -> str:
+    """What a field is called in the journal: some words are Python's own."""
+    return str(each.metadata.get("key", each.name))
+
+
+def told(kind: type[Fact]) -> list[tuple[str, Any, str, bool]]:
+    """The fields of a kind: name in the journal, type, meaning, and whether it is always there."""
+    hints = get_type_hints(kind, include_extras=True)
+    found = []
+    for each in fields(kind):
+        hint = hints[each.name]
+        found.append((key(each), hint.__origin__, str(hint.__metadata__[0]), each.default is MISSING))
+    return found
+
+
+# -- the run
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStarted(Fact, type="run-started"):
+    """The first event: what runs, where, and who started it."""
+
+    run: Annotated[str, "Id of the run."]
+    runbook: Annotated[str, "Name of the page."]
+    title: Annotated[str, "Title of the page."]
+    environment: Annotated[str, "Name of the environment."]
+    operator: Annotated[str, "Who started it, as user@host."]
+    parameters: Annotated[Mapping[str, Any], "Values by name; of a secret, where it came from."]
+    plan: Annotated[str, "Digest of the plan."]
+    mode: Annotated[str, "live, check, notebook or replay."]
+    labels: Annotated[Mapping[str, str], "Labels by name."]
+    locks: Annotated[Sequence[str], "Targets that it locks."]
+    versions: Annotated[Mapping[str, str], "Versions of opsbook and Ansible."]
+    pid: Annotated[int, "Process of the runner."]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResumed(Fact, type="run-resumed"):
+    """Somebody goes on with the run, or rolls it back."""
+
+    operator: Annotated[str, "Who goes on with it, as user@host."]
+    goal: Annotated[str, "resume or rollback."] = field(metadata={"key": "for"})
+    start: Annotated[str, "Step from which it begins anew; empty without one."] = field(metadata={"key": "from"})
+    by_hand: Annotated[bool, "Every step is done by a person."]
+    cut: Annotated[int, "Bytes of a last line that was not whole, and was cut off."]
+    outcome: Annotated[str, "How the run stood before."]
+    seal: Annotated[Mapping[str, Any] | None, "The seal that was taken off; null if there was none."]
+    anew: Annotated[Sequence[str], "Steps that run as if for the first time."]
+    pid: Annotated[int, "Process of the runner."]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFinished(Fact, type="run-finished"):
+    """The last event of a run that came to its end, or stopped."""
+
+    outcome: Annotated[str, "How it ended."]
+    reason: Annotated[str, "One sentence."]
+    exit_code: Annotated[int, "Exit code of the command."]
+    changed: Annotated[bool, "Changes are left behind, or may be."]
+    keeps_lock: Annotated[bool, "Its targets stay locked."]
+    seconds: Annotated[float, "How long it took."]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceEdited(Fact, type="source-edited"):
+    """The page was changed on the way, by `resume --edit`."""
+
+    by: Annotated[str, "Who changed it."]
+    kept: Annotated[str, "File of the record with the page before."]
+    patch: Annotated[str, "File of the record with the change."]
+    sha256: Annotated[str, "SHA-256 of the page now."]
+
+
+# -- before it begins
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaitingForApproval(Fact, type="waiting-for-approval"):
+    """It may not run yet, and waits."""
+
+    why: Annotated[str, "What is missing."]
+    hint: Annotated[str, "What to do about it."]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaitingForLock(Fact, type="waiting-for-lock"):
+    """Another run holds a target, and it waits."""
+
+    why: Annotated[str, "Who holds what."]
+    hint: Annotated[str, "What to do about it."]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Locked(Fact, type="locked"):
+    """It holds its targets."""
+
+    targets: Annotated[Sequence[str], "What is locked."]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunAllowed(Fact, type="allowed"):
+    """It may run: whoever runs it signed it, and everything the environment asks for is there."""
+
+    evidence: Annotated[Mapping[str, Any], "Who, with which approvals, windows and commits."]
+    files: Annotated[Sequence[Mapping[str, Any]], "The signatures, as files of the record."]
+
+    def data(self) -> Data:
+        """The evidence stands beside the files, not below a name of its own."""
+        return {**self.evidence, "files": self.files}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LookStarted(Fact, type="look-started"):
+    """Before it goes on, the prerequisites look again at what they found."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Differences(Fact, type="differences"):
+    """What is different from when the run stopped."""
+
+    lines: Annotated[Sequence[str], "One sentence each."]
+
+
+# -- kernel and output
+
+
+@dataclass(frozen=True, kw_only=True)
+class KernelStarted(Fact, type="kernel-started"):
+    """The process in which cells run is there."""
+
+    pid: Annotated[int | None, "Its process."]
+
+
+@dataclass(frozen=True, kw_only=True)
+class KernelReplaced(Fact, type="kernel-replaced"):
+    """The kernel was gone; another one takes its place, and what ran before is replayed in it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParametersInjected(Fact, type="parameters-injected"):
+    """The parameters have their values."""
+
+    source: Annotated[str, "The cell that assigned them, redacted."]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellStarted(Fact, type="cell-started"):
+    """A cell runs, or is replayed."""
+
+    cell: Annotated[str, "Id of the cell."]
+    step: Annotated[str, "Id of its step."]
+    line: Annotated[int, "Its first line in the page."]
+    replay: Annotated[bool, "It succeeded before, and its effects are answered from the journal."] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellFinished(Fact, type="cell-finished"):
+    """A cell has ended."""
+
+    cell: Annotated[str, "Id of the cell."]
+    status: Annotated[str, "succeeded, failed, timeout, cancelled, interrupted, died or waiting."]
+    seconds: Annotated[float, "How long it took."]
+    replay: Annotated[bool, "It was replayed."] = False
+    tail: Annotated[str, "The end of what it printed, where that was too long for the journal."] = ""
+    file: Annotated[Mapping[str, Any] | None, "The rest of what it printed, as a file of the record."] = None
+    lost: Annotated[str, "Why some of what it printed could not be kept."] = ""
+    why: Annotated[str, "What went wrong."] = ""
+    count: Annotated[int | None, "IPython's number of it."]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output(Fact, type="output"):
+    """Something that a cell printed or showed."""
+
+    cell: Annotated[str, "Id of the cell; empty between two."]
+    output: Annotated[Mapping[str, Any], "An output of nbformat."]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputBetween(Fact, type="output-between"):
+    """What was printed between two cells, where it was too long for the journal."""
+
+    tail: Annotated[str, "Its end."] = ""
+    file: Annotated[Mapping[str, Any] | None, "All of it, as a file of the record."] = None
+    lost: Annotated[str, "Why some of it could not be kept."] = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputGap(Fact, type="output-gap"):
+    """Messages of the kernel did not arrive."""
+
+    missing: Annotated[int, "How many."]
+
+
+# -- steps
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepStarted(Fact, type="step-started"):
+    """A step begins, or is replayed."""
+
+    step: Annotated[str, "Its id."]
+    title: Annotated[str, "Its title."]
+    section: Annotated[str, "Title of its section."]
+    role: Annotated[str, "read, change or undo."]
+    manual: Annotated[bool, "A person does it."]
+    expected: Annotated[str, "What the page expects of it."]
+    replay: Annotated[bool, "It is done with, and replayed."] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepFinished(Fact, type="step-finished"):
+    """A step has ended."""
+
+    step: Annotated[str, "Its id."]
+    status: Annotated[str, "As of a cell; also skipped and unpredictable."]
+    seconds: Annotated[float, "How long it took."]
+    replay: Annotated[bool, "It was replayed."] = False
+    why: Annotated[str, "What went wrong, or why it was skipped."] = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RollbackStarted(Fact, type="rollback-started"):
+    """The steps of the Rollback section run from now on."""
+
+    reason: Annotated[str, "Why."]
+
+
+# -- effects
+
+
+@dataclass(frozen=True, kw_only=True)
+class EffectIntent(Fact, type="effect-intent"):
+    """An effect is about to happen: this is on disk before it does. Without a result, nobody knows what it did."""
+
+    key: Annotated[str, "Names the effect in its run."]
+    cell: Annotated[str, "Id of its cell."]
+    keyed: Annotated[bool, "The page gave the key."]
+    anew: Annotated[bool, "What an earlier attempt at the cell did behind it no longer counts."]
+    kind: Annotated[str, "playbook, command, http and others."]
+    step: Annotated[str, "Id of its step."]
+    summary: Annotated[str, "One line for a person."]
+    changes: Annotated[bool, "It may change something."]
+    idempotent: Annotated[bool, "It can be repeated."]
+    request: Annotated[Mapping[str, Any], "What was asked for: all that decides what happens."]
+    digest: Annotated[str, "SHA-256 of kind and request."]
+    ignore: Annotated[Sequence[str], "What of its answer changes by itself, and is not compared."] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class EffectProgress(Fact, type="effect-progress"):
+    """What an effect is doing, for whoever watches."""
+
+    intent: Annotated[int, "Number of its intent's event."]
+    text: Annotated[str, "One line."]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EffectResult(Fact, type="effect-result"):
+    """How an effect ended: the cell goes on only when this is on disk."""
+
+    intent: Annotated[int, "Number of its intent's event."]
+    key: Annotated[str, "As of the intent."]
+    status: Annotated[str, "succeeded, failed, simulated or interrupted."]
+    digest: Annotated[str, "As of the intent."]
+    result: Annotated[Any, "What it gave; in short, where it was too long for the journal."]
+    why: Annotated[str, "What went wrong."] = ""
+    file: Annotated[Mapping[str, Any] | None, "The whole result, as a file of the record."] = None
+    lost: Annotated[str, "Why its result is not known whole."] = ""
+    events: Annotated[Mapping[str, Any] | None, "What it reported while it went on, as a file of the record."] = None
+    left_out: Annotated[Sequence[str], "Hosts that an operator goes on without."] = ()
+    marked: Annotated[bool, "A person looked, and says that it did what it should."] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class EffectRecorded(Fact, type="effect-recorded"):
+    """An effect was asked for again, and answered from the journal."""
+
+    intent: Annotated[int, "Number of the intent's event that it repeats."]
+    key: Annotated[str, "As of that intent."]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EffectRefused(Fact, type="effect-refused"):
+    """An effect was asked for where it may not be."""
+
+    summary: Annotated[str, "One line for a person."]
+    why: Annotated[str, "Which rule forbids it."]
+
+
+# -- people
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuestionAsked(Fact, type="question-asked"):
+    """Somebody has to answer."""
+
+    name: Annotated[str, "Name of the question, for `--answer`."]
+    kind: Annotated[str, "text, confirm, decide, manual or secret."]
+    text: Annotated[str, "The question."]
+    choices: Annotated[Sequence[str], "Answers that it takes; any, if there is none."]
+    detail: Annotated[str, "What to know before one answers."]
+    remarks: Annotated[Sequence[str], "What each choice means."]
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuestionAnswered(Fact, type="question-answered"):
+    """Somebody answered."""
+
+    name: Annotated[str, "Name of the question."]
+    value: Annotated[str, "The answer; of a secret, its mark."]
+    by: Annotated[str, "Who answered."]
+    note: Annotated[str, "What they wrote with it."]
+    asked: Annotated[int, "Number of the question's event."]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detached(Fact, type="detached"):
+    """The terminal is gone, and the run goes on without it."""
+
+    why: Annotated[str, "What became of it."]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CancelRequested(Fact, type="cancel-requested"):
+    """Somebody wants the run to stop."""
+
+    by: Annotated[str, "Who."]
+    level: Annotated[int, "1: after what goes on; 2: now; 3: by force."]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestTaken(Fact, type="request-taken"):
+    """Another terminal's request was carried out."""
+
+    request: Annotated[Mapping[str, Any], "Its kind (cancel, answer, note), who sent it, and what it says."]
+
+    def data(self) -> Data:
+        """The request as it came."""
+        return dict(self.request)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestRefused(Fact, type="request-refused"):
+    """Another terminal's request was not carried out."""
+
+    file: Annotated[str, "Its file."]
+    why: Annotated[str, "What is wrong with it."]

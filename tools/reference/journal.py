@@ -1,0 +1,49 @@
+"""Every event of the journal with its fields, as Markdown."""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args, get_origin
+
+from opsbook.core.model.events import KINDS, told
+from tools.reference.text import sentence, table
+
+_HEAD = """\
+A record's `journal.jsonl` is a line of JSON for each event, in the order in which it happened: `seq` (its number, from
+1), `time` (UTC, ISO 8601, with milliseconds), `type`, `data` (what stands below), and `prev`, the SHA-256 of the line
+before. A line is written before the run goes on; secrets are replaced by their marks before that.
+
+A journal of an earlier version can be read: a field is never renamed, and a new one may be missing. What reads it
+passes over a type or a field that it does not know. A field that is not always there has said nothing when it is
+missing.
+"""
+
+_NAMES: dict[Any, str] = {str: "text", int: "number", float: "number", bool: "true or false", Any: "any"}
+_NAMES |= {Mapping: "object", Sequence: "list", type(None): "null"}
+
+
+def body() -> str:
+    rows = [(f"[{name}](#{name})", _about(kind)) for name, kind in KINDS.items()]
+    return "\n".join([_HEAD, table(("event", "what happened"), rows), *map(_section, KINDS)])
+
+
+def _about(kind: type) -> str:
+    return inspect.cleandoc(kind.__doc__ or "").partition("\n")[0]
+
+
+def _section(name: str) -> str:
+    kind = KINDS[name]
+    rows = [
+        (f"`{field}`", _json(shown) + ("" if always else ", if there is any"), sentence(meaning))
+        for field, shown, meaning, always in told(kind)
+    ]
+    fields = table(("field", "type", "meaning"), rows) if rows else "It says nothing more.\n"
+    return "\n".join([f"## {name}\n", f"{_about(kind)} Since format {kind.since}.\n", fields])
+
+
+def _json(kind: Any) -> str:
+    """A type as JSON has it."""
+    if kind in _NAMES:
+        return _NAMES[kind]
+    if get_origin(kind) in _NAMES:
+        return _NAMES[get_origin(kind)]
+    return " or ".join(map(_json, get_args(kind)))
