@@ -92,3 +92,8 @@ def test_the_first_list() -> None:
 def test_an_unending_nest_is_read() -> None:
     assert Document("> " * 5000 + "deep").fences == ()
     assert Document("- " * 5000 + "deep").first_list
+
+
+def test_a_return_alone_ends_no_line() -> None:
+    (fence,) = Document("\r---\n\n```python\nx = 1\r!touch\n```\n").fences
+    assert (fence.line, fence.end, fence.code) == (2, 4, "x = 1\r!touch\n")

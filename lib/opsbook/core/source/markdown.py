@@ -72,7 +72,8 @@ class Document:
         self.lines: Sequence[str] = text.split("\n")
         self.start = split(text)[1]
         """The first line behind the front matter."""
-        body = "\n".join(self.lines[self.start :]).removeprefix("\ufeff")
+        # A return alone ends no line here, and would end one there.
+        body = "\n".join(self.lines[self.start :]).removeprefix("\ufeff").replace("\r", " ")
         self._tokens = _parser().parse(body)
         self._depths = list(_depths(self._tokens))
 
@@ -138,7 +139,11 @@ class Document:
             line = self.lines[span.start].lstrip("\ufeff")
             indent = len(line) - len(line.lstrip())
             end = span.stop - 1 if closed else span.stop
-            yield Fence(span.start, end, token.markup, token.info.strip(), token.content, indent, depth, closed)
+            # As it is written, wherever nothing has to be taken away from the lines.
+            code = (
+                token.content if depth or indent else "".join(f"{each}\n" for each in self.lines[span.start + 1 : end])
+            )
+            yield Fence(span.start, end, token.markup, token.info.strip(), code, indent, depth, closed)
 
     def _items(self, at: int) -> tuple[list[Item], int]:
         """The items of a list whose first token this is, and the index of the token that ends it."""
