@@ -9,7 +9,7 @@ opsbook reads the cell without running it; at run time these names only have to 
 from dataclasses import dataclass
 from typing import Annotated
 
-from opsbook.core.model.front import span_seconds
+from opsbook.core.model.text import span_seconds
 
 MASK = "••••••"
 

@@ -22,7 +22,7 @@ from opsbook.core.model.event import Data, Event
 from opsbook.core.model.past import Past
 from opsbook.core.model.person import Answer, Question
 from opsbook.core.model.redact import Redactor
-from opsbook.core.model.runbook import Role
+from opsbook.core.model.role import Role
 from opsbook.core.record import journal
 
 PATIENCE = 120.0

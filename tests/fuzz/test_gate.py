@@ -16,7 +16,7 @@ from opsbook.core.engine import marks
 from opsbook.core.engine.process import frames
 from opsbook.core.model.effect import Mode
 from opsbook.core.model.past import Past
-from opsbook.core.model.runbook import Role
+from opsbook.core.model.role import Role
 from opsbook.core.record import journal, summary
 from tests.fuzz.gates import FENCE, SECRET, Action, Enter, Mark, Outcome, Send, Wait, play
 from tests.fuzz.mutations import FUZZ

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from opsbook.console import inputs
 from opsbook.core.model.effect import digest
 from opsbook.core.model.environment import Environment, Policy
-from opsbook.core.model.front import span_seconds
 from opsbook.core.model.parameter import Parameter, literal
 from opsbook.core.model.runbook import Cell
+from opsbook.core.model.text import span_seconds
 from opsbook.core.planning.bind import bind
 from opsbook.core.source import parameters
 from opsbook.errors import InputError

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from opsbook.console.text import plain
 from opsbook.core.model.event import Event, Exit, Outcome
 from opsbook.core.model.plan import Plan
-from opsbook.core.model.runbook import Role
+from opsbook.core.model.role import Role
 from opsbook.core.model.text import duration, one_line
 from opsbook.settings import Settings
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import yaml
 
-from opsbook.core.model.front import span_seconds, split
-from opsbook.core.model.text import nearest
+from opsbook.core.model.front import split
+from opsbook.core.model.text import nearest, span_seconds
 from opsbook.core.source.markdown import Document, Heading, Item, document
 from opsbook.diagnose.tree import Check, Node, Tree
 from opsbook.errors import InputError

@@ -10,7 +10,8 @@ from typing import Any
 
 from opsbook.core.model.front import split
 from opsbook.core.model.parameter import Parameter, Value, literal
-from opsbook.core.model.runbook import Cell, Role, Runbook, Section, Step
+from opsbook.core.model.role import Role
+from opsbook.core.model.runbook import Cell, Runbook, Section, Step
 from opsbook.core.source.ipynb import INJECTED
 from opsbook.core.source.markdown import document
 

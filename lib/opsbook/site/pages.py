@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import NamedTuple
 
 from opsbook.core.model.environment import Environment
-from opsbook.core.model.runbook import Cell, Role, Runbook, Section, Step
+from opsbook.core.model.role import Role
+from opsbook.core.model.runbook import Cell, Runbook, Section, Step
 from opsbook.core.model.text import duration, number_of, slug
 from opsbook.core.source.links import anchor
 from opsbook.core.source.markdown import Heading, document

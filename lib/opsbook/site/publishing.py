@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 from opsbook.core.catalog import surroundings
 from opsbook.core.model.environment import Environment
-from opsbook.core.model.front import span_seconds
 from opsbook.core.model.runbook import Runbook
+from opsbook.core.model.text import span_seconds
 from opsbook.core.planning import environment
 from opsbook.diagnose import trees
 from opsbook.errors import InputError

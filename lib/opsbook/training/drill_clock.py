@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 
 from opsbook.core.model.drill import PAR, checks
 from opsbook.core.model.event import Event, Outcome
-from opsbook.core.model.front import span_seconds
 from opsbook.core.model.runbook import Runbook
+from opsbook.core.model.text import span_seconds
 from opsbook.core.record import store
 from opsbook.errors import InputError
 from opsbook.settings import Settings

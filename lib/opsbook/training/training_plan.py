@@ -7,8 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from opsbook.core.model.front import span_seconds
-from opsbook.core.model.text import one_line
+from opsbook.core.model.text import one_line, span_seconds
 
 _FIRST_CHECK = "30d"
 _LONGEST = 3650 * 86400

@@ -16,7 +16,8 @@ from opsbook.core.model.event import Sink
 from opsbook.core.model.events import CellFinished, CellStarted
 from opsbook.core.model.past import LOOK, Past
 from opsbook.core.model.redact import Redactor
-from opsbook.core.model.runbook import Cell, Role
+from opsbook.core.model.role import Role
+from opsbook.core.model.runbook import Cell
 from opsbook.errors import OpsbookError
 
 DEFAULT_TIMEOUT = 600.0

@@ -25,7 +25,8 @@ from opsbook.core.model.parameter import literal
 from opsbook.core.model.person import Question
 from opsbook.core.model.plan import Plan
 from opsbook.core.model.redact import Redactor
-from opsbook.core.model.runbook import Cell, Role, Step
+from opsbook.core.model.role import Role
+from opsbook.core.model.runbook import Cell, Step
 from opsbook.errors import NoRoom, OpsbookError
 
 End = tuple[Outcome, str]

@@ -29,7 +29,7 @@ from opsbook.core.model.past import LOOK, Known, Meets, Past
 from opsbook.core.model.person import Question
 from opsbook.core.model.recording import Tape
 from opsbook.core.model.redact import Redactor
-from opsbook.core.model.runbook import Role
+from opsbook.core.model.role import Role
 from opsbook.core.model.text import slug
 from opsbook.errors import NoRoom, OpsbookError
 

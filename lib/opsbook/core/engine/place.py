@@ -12,7 +12,7 @@ from opsbook.core.model.past import LOOK, Before, Known
 from opsbook.core.model.person import Question
 from opsbook.core.model.recording import Take
 from opsbook.core.model.redact import Redactor
-from opsbook.core.model.runbook import Role
+from opsbook.core.model.role import Role
 
 UNKNOWN = "unknown"
 """Name of the question what to do about an effect whose outcome nobody knows."""

@@ -41,7 +41,8 @@ from opsbook.core.model.past import Past
 from opsbook.core.model.person import Answer, Person, Question
 from opsbook.core.model.plan import Plan
 from opsbook.core.model.recording import NOWHERE, Tape
-from opsbook.core.model.runbook import Role, Runbook
+from opsbook.core.model.role import Role
+from opsbook.core.model.runbook import Runbook
 from opsbook.errors import InputError, NotYet, Refused
 
 LOCK_EVERY, APPROVAL_EVERY = 0.5, 2.0

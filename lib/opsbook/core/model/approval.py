@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from opsbook.core.model.effect import canonical
 from opsbook.core.model.environment import Policy
-from opsbook.core.model.front import span_seconds
+from opsbook.core.model.text import span_seconds
 
 _FIRST_YEAR, _LAST_YEAR = 2000, 9000
 

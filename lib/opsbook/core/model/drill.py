@@ -1,8 +1,8 @@
 """What makes a page a drill: a par time, and a Validation that shows the fault and then waits until it is mended."""
 
-from opsbook.core.model.front import span_seconds
 from opsbook.core.model.parameter import Parameter
 from opsbook.core.model.runbook import Runbook, Step
+from opsbook.core.model.text import span_seconds
 
 PAR = "par"
 """Parameter of a drill: its par time."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from opsbook.core.model.runbook import Role
+from opsbook.core.model.role import Role
 
 IN_FLIGHT = 32
 """Messages of output that may wait on either side of the socket between kernel and runner."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from opsbook.core.model.front import span_seconds
+from opsbook.core.model.text import span_seconds
 
 SCHEMES = ("env", "file", "vault", "exec")
 """Where a secret may be fetched from.

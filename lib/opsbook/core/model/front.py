@@ -1,13 +1,12 @@
 """The front matter of a document, validated."""
 
 import datetime
-import math
 import re
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from opsbook.core.model.text import one_line
+from opsbook.core.model.text import one_line, span_seconds
 
 Kind = Literal[
     "deploy",
@@ -25,9 +24,7 @@ Kind = Literal[
 MKDOCS_KEYS = frozenset({"template", "hide", "icon", "status", "subtitle", "description", "tags", "search"})
 """Front matter of MkDocs and Material that a document may carry for its page."""
 
-_SPAN = re.compile(r"^([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h|d)$")
 _NUMBER = re.compile(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?", re.IGNORECASE)
-_UNIT = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def split(text: str) -> tuple[str | None, int]:
@@ -39,18 +36,6 @@ def split(text: str) -> tuple[str | None, int]:
         if line.rstrip() == "---":
             return "\n".join(lines[1:index]), index + 1
     return None, 0
-
-
-def span_seconds(text: str) -> float:
-    """`90s`, `3m`, `1.5h`, `90d` -> seconds. Raises ValueError with a sentence for anything else."""
-    match = _SPAN.match(text.strip())
-    if not match:
-        shown = one_line(text, 40)
-        raise ValueError(f"{shown!r} is not a duration; write a number and ms, s, m, h or d, such as 90s or 3m")
-    seconds = float(match[1]) * _UNIT[match[2]]
-    if not math.isfinite(seconds):
-        raise ValueError(f"{one_line(text, 40)!r} is longer than any time")
-    return seconds
 
 
 class Drill(BaseModel):

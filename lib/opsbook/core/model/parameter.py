@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from opsbook.core.model.front import span_seconds
-from opsbook.core.model.text import one_line
+from opsbook.core.model.text import one_line, span_seconds
 
 Base = Literal["str", "int", "float", "bool", "date", "duration", "secret"]
 Scalar = str | int | float | bool | None

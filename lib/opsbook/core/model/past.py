@@ -11,7 +11,7 @@ from typing import Any
 
 from opsbook.core.model.effect import Effect, Mode, Status
 from opsbook.core.model.event import Data, Event
-from opsbook.core.model.runbook import Role
+from opsbook.core.model.role import Role
 
 LOOK = "look:"
 """Beginning of the keys of effects that only look at what has become of the prerequisites."""

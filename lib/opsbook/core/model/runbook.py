@@ -2,22 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from opsbook.core.model.front import FrontMatter
 from opsbook.core.model.parameter import Parameter
-
-
-class Role(StrEnum):
-    """What the cells of a section may do."""
-
-    PROSE = "prose"
-    PARAMETERS = "parameters"
-    READ = "read"
-    CHANGE = "change"
-    UNDO = "undo"
-
+from opsbook.core.model.role import Role
 
 ROLES = {
     "parameters": Role.PARAMETERS,

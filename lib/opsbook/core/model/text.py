@@ -1,9 +1,13 @@
 """Small rules about words."""
 
 import difflib
+import math
 import re
 import unicodedata
 from collections.abc import Iterable
+
+_SPAN = re.compile(r"^([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h|d)$")
+_UNIT = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def slug(text: str) -> str:
@@ -53,3 +57,15 @@ def size_of(count: int) -> str:
 def number_of(count: int, what: str) -> str:
     """1 record, 2 records."""
     return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def span_seconds(text: str) -> float:
+    """`90s`, `3m`, `1.5h`, `90d` -> seconds. Raises ValueError with a sentence for anything else."""
+    match = _SPAN.match(text.strip())
+    if not match:
+        shown = one_line(text, 40)
+        raise ValueError(f"{shown!r} is not a duration; write a number and ms, s, m, h or d, such as 90s or 3m")
+    seconds = float(match[1]) * _UNIT[match[2]]
+    if not math.isfinite(seconds):
+        raise ValueError(f"{one_line(text, 40)!r} is longer than any time")
+    return seconds

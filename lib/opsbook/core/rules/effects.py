@@ -2,7 +2,8 @@
 
 import re
 
-from opsbook.core.model.runbook import SHELLS, Cell, Role, Runbook
+from opsbook.core.model.role import Role
+from opsbook.core.model.runbook import SHELLS, Cell, Runbook
 from opsbook.core.rules.base import Found, Known, Rule, at, calls, cells
 from opsbook.core.source.names import Call
 

@@ -1,6 +1,7 @@
 """R: what a rollback may rely on."""
 
-from opsbook.core.model.runbook import Role, Runbook
+from opsbook.core.model.role import Role
+from opsbook.core.model.runbook import Runbook
 from opsbook.core.model.text import nearest, slug
 from opsbook.core.rules.base import Found, Known, Rule, at, calls, cells
 from opsbook.core.source import names

@@ -3,8 +3,9 @@
 import datetime
 from collections import Counter
 
-from opsbook.core.model.front import span_seconds
-from opsbook.core.model.runbook import Role, Runbook
+from opsbook.core.model.role import Role
+from opsbook.core.model.runbook import Runbook
+from opsbook.core.model.text import span_seconds
 from opsbook.core.rules.base import Found, Known, Rule, at, front_line
 
 _CHANGING = frozenset({"deploy", "maintenance", "capacity", "recovery", "security", "environment"})

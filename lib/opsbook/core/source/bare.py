@@ -7,7 +7,8 @@ without code is a step that a person does. So a page of a wiki, pasted in, runs 
 from collections import Counter
 from dataclasses import replace
 
-from opsbook.core.model.runbook import SHELLS, Cell, Role, Section, Step
+from opsbook.core.model.role import Role
+from opsbook.core.model.runbook import SHELLS, Cell, Section, Step
 
 _PROSE = frozenset(
     {

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from opsbook.core.model.front import split
-from opsbook.core.model.runbook import ROLES, SHELLS, Cell, Role, Runbook, Section, Step
+from opsbook.core.model.role import Role
+from opsbook.core.model.runbook import ROLES, SHELLS, Cell, Runbook, Section, Step
 from opsbook.core.model.text import one_line, slug
 from opsbook.core.source import bare, front, info, parameters
 from opsbook.core.source.markdown import Document, Fence, document

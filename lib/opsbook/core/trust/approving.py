@@ -7,8 +7,8 @@ from typing import Any
 
 from opsbook.core.catalog import catalog
 from opsbook.core.model.approval import Approval, Person
-from opsbook.core.model.front import span_seconds
 from opsbook.core.model.plan import Plan
+from opsbook.core.model.text import span_seconds
 from opsbook.core.planning import environment as environments
 from opsbook.core.planning.bind import recheck
 from opsbook.core.planning.context import operator

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from opsbook import files
 from opsbook.core.model.approval import Person
 from opsbook.core.model.effect import canonical
-from opsbook.core.model.front import span_seconds
+from opsbook.core.model.text import span_seconds
 from opsbook.core.planning.context import operator
 from opsbook.core.record import store
 from opsbook.core.record.sidecars import REVIEWS

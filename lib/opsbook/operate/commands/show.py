@@ -7,7 +7,8 @@ from opsbook.console import common
 from opsbook.console.text import say
 from opsbook.core.catalog import catalog
 from opsbook.core.model.parameter import Parameter
-from opsbook.core.model.runbook import Role, Runbook
+from opsbook.core.model.role import Role
+from opsbook.core.model.runbook import Runbook
 
 _ROLES = {Role.READ: "reads only", Role.CHANGE: "changes", Role.UNDO: "undoes; runs only in a rollback"}
 

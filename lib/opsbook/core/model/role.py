@@ -1,0 +1,13 @@
+"""What a section of a page may do."""
+
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What the cells of a section may do."""
+
+    PROSE = "prose"
+    PARAMETERS = "parameters"
+    READ = "read"
+    CHANGE = "change"
+    UNDO = "undo"
