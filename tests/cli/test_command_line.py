@@ -84,6 +84,7 @@ def test_a_forked_command_has_only_what_it_was_given(page: Project) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 def test_each_command_can_be_imported_first() -> None:
     """Or whether it works would depend on what was imported before it."""
     names = [f"opsbook.{command.feature}.commands.{name}" for name, command in COMMANDS.items()]

@@ -113,7 +113,7 @@ def test_a_page_runs_with_its_roles_and_leaves_a_record(project: Project) -> Non
 @pytest.mark.parametrize(
     ("code", "reason", "status"),
     [
-        ("1/0", "ZeroDivisionError", "failed"),
+        pytest.param("1/0", "ZeroDivisionError", "failed", marks=pytest.mark.soak),
         ("import os; os._exit(0)", "the kernel ended with exit code 0", "failed"),
         ('command(["touch", "made"]); raise SystemExit(0)', "SystemExit", "failed"),
     ],
@@ -144,8 +144,10 @@ def test_outside_a_sandbox_it_reads_and_changes_nothing(project: Project) -> Non
     ("arguments", "reason"),
     [
         (["-p", "service", "nobody"], "there is no service 'nobody' in dev"),
-        (["-p", "service", "arcade", "-p", "count", "9"], "9 is not between 1 and 5"),
-        ([], "Parameter service is missing"),
+        pytest.param(
+            ["-p", "service", "arcade", "-p", "count", "9"], "9 is not between 1 and 5", marks=pytest.mark.soak
+        ),
+        pytest.param([], "Parameter service is missing", marks=pytest.mark.soak),
         (["-p", "service", "arcade", "-p", "x = 1 #", "1"], "There is no parameter x = 1 #"),
     ],
 )

@@ -261,6 +261,7 @@ def test_ctrl_c_leaves_nothing(busy: tuple[Opened, Notebook]) -> None:
     assert not lab.folder.exists()
 
 
+@pytest.mark.soak
 def test_a_killed_lab_leaves_nothing_either(busy: tuple[Opened, Notebook]) -> None:
     lab, _ = busy
     processes = lab.processes()

@@ -110,6 +110,7 @@ def test_a_rolled_back_run_with_its_questions(past: Project, chromium: Any) -> N
         assert "as red True" in book.output('print("as"')
 
 
+@pytest.mark.soak
 def test_a_recording_is_walked_through_too(past: Project, chromium: Any) -> None:
     assert past.opsbook("records", "export", "last", "--recording", "bad").code == 0
     path = past.root / "runbooks/recordings/incident.bad.json"
@@ -138,6 +139,7 @@ def test_what_cannot_be_replayed(past: Project, arguments: tuple[str, ...], says
         assert list(Path(place).iterdir()) == []
 
 
+@pytest.mark.soak
 def test_the_deploy_of_this_project_that_was_rolled_back(tmp_path: Path, chromium: Any) -> None:
     for name in ("runbooks", "playbooks", "lib/arcade_ops"):
         shutil.copytree(ROOT / name, tmp_path / name)

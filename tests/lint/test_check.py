@@ -171,10 +171,10 @@ def test_a_change_where_only_reading_is_allowed_is_refused_too(project: Project)
     [
         ("ansible.builtin.command: {argv: [touch, ran]}", False),
         ("ansible.builtin.stat: {path: /}", True),
-        ("ansible.builtin.uri: {url: 'http://127.0.0.1:9', method: POST}", False),
+        pytest.param("ansible.builtin.uri: {url: 'http://127.0.0.1:9', method: POST}", False, marks=pytest.mark.soak),
         ("ansible.builtin.include_tasks: more.yml", False),
-        ("ansible.builtin.include_tasks: '{{ which }}.yml'", False),
-        ("ansible.builtin.include_role: {name: does}", False),
+        pytest.param("ansible.builtin.include_tasks: '{{ which }}.yml'", False, marks=pytest.mark.soak),
+        pytest.param("ansible.builtin.include_role: {name: does}", False, marks=pytest.mark.soak),
     ],
 )
 def test_check_mode_false_is_refused_where_it_would_do_something(project: Project, task: str, allowed: bool) -> None:

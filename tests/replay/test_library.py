@@ -85,6 +85,7 @@ def test_recordings_are_in_the_repository() -> None:
     assert ignored.returncode != 0
 
 
+@pytest.mark.soak
 def test_pytest_collects_a_page_of_it(library: Project) -> None:
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "runbooks/publish-notice.md"]
     said = subprocess.run(command, cwd=library.root, capture_output=True, text=True, check=False).stdout

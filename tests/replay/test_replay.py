@@ -146,12 +146,17 @@ def test_a_good_and_a_failing_run_replay_with_nothing_there(made: Project, origi
     ("before", "after", "says"),
     [
         ('vars={"line": line}', 'vars={"line": line + "!"}', "vars.line: 'one' -> 'one!'"),
-        ('["red", "green"]', '["red"]', "choices"),
-        ('"rm", "-f"', '"rm", "-rf"', "argv.1: '-f' -> '-rf'"),
+        pytest.param('["red", "green"]', '["red"]', "choices", marks=pytest.mark.soak),
+        pytest.param('"rm", "-f"', '"rm", "-rf"', "argv.1: '-f' -> '-rf'", marks=pytest.mark.soak),
         ('command(["rm", "-f", "left"])', "pass", "rm -f left in take-it-away was recorded, and is not asked for"),
         ('{folder}/bad"])', '{folder}/bad"])\n    command(["true"])', "is not in the recording"),
         ("    ### By hand\n    Look at it.\n", "", "step by-hand: succeeded in the recording, not reached now"),
-        ('playbook("leave.yml"', 'playbook("other.yml"', "playbook: 'leave.yml' -> 'other.yml'"),
+        pytest.param(
+            'playbook("leave.yml"',
+            'playbook("other.yml"',
+            "playbook: 'leave.yml' -> 'other.yml'",
+            marks=pytest.mark.soak,
+        ),
     ],
 )
 def test_a_call_that_differs_fails_with_what_differs(made: Project, before: str, after: str, says: str) -> None:
@@ -253,7 +258,14 @@ def test_a_template_and_variables_that_nobody_names_count(made: Project) -> None
     }
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"format": 2}', "[" * 9000, '{"format": 1, "runbook": 7}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 9000,
+        *(pytest.param(each, marks=pytest.mark.soak) for each in ("", "{}", '{"format": 2}')),
+        '{"format": 1, "runbook": 7}',
+    ],
+)
 def test_what_is_no_recording(made: Project, text: str) -> None:
     made.write("runbooks/recordings/leave.odd.json", text)
     (odd,) = [each for each in results(made, code=1) if each["name"] == "odd"]

@@ -76,17 +76,17 @@ def effects(project: Project) -> list[str]:
 @pytest.mark.parametrize(
     ("body", "timeout"),
     [
-        ("time.sleep(60)", 1),
+        pytest.param("time.sleep(60)", 1, marks=pytest.mark.soak),
         ("while True:\n    try:\n        time.sleep(60)\n    except BaseException:\n        pass", 1),
-        ("command(['sleep', '60'])", 1),
+        pytest.param("command(['sleep', '60'])", 1, marks=pytest.mark.soak),
         ("command(['sleep', '60'], timeout=0.5)", 20),
         (BESIDE, 60),
-        (f"{BESIDE}\nraise ValueError", 60),
+        pytest.param(f"{BESIDE}\nraise ValueError", 60, marks=pytest.mark.soak),
         ("try:\n    command(['sleep', '60'], timeout=0.5)\nexcept BaseException:\n    pass", 20),
-        ("attach('a' * 300 + '.txt', 'x')\nraise ValueError", 20),
+        pytest.param("attach('a' * 300 + '.txt', 'x')\nraise ValueError", 20, marks=pytest.mark.soak),
         ("from opsbook.core.effects.channel import channel\nchannel()._socket.shutdown(2)\nnote('x')", 20),
         ("os.kill(os.getpid(), 9)", 20),
-        ("getattr(os, 'close')(1); getattr(os, 'close')(2)\nraise ValueError", 20),
+        pytest.param("getattr(os, 'close')(1); getattr(os, 'close')(2)\nraise ValueError", 20, marks=pytest.mark.soak),
     ],
 )
 def test_the_rollback_works_after(project: Project, body: str, timeout: int) -> None:

@@ -126,7 +126,9 @@ def test_a_batch_that_fails_as_a_whole_lets_the_others_go_on(project: Project) -
     assert touched(project) == {"first-web-1", "first-web-3", "second-web-1", "second-web-3"}
 
 
-@pytest.mark.parametrize(("rollback", "outcome"), [("manual", "failed"), ("automatic", "rolled-back")])
+@pytest.mark.parametrize(
+    ("rollback", "outcome"), [("manual", "failed"), pytest.param("automatic", "rolled-back", marks=pytest.mark.soak)]
+)
 def test_stop_is_a_failure_and_the_page_decides_on_rollback(project: Project, rollback: str, outcome: str) -> None:
     prepared(project, rollback)
     terminal = started(project)
@@ -152,7 +154,9 @@ def test_a_rollback_tries_a_host_again_that_was_left_out(project: Project) -> No
     assert "undo-web-2" in touched(project)
 
 
-@pytest.mark.parametrize(("rollback", "outcome"), [("ask", "failed"), ("automatic", "rolled-back")])
+@pytest.mark.parametrize(
+    ("rollback", "outcome"), [pytest.param("ask", "failed", marks=pytest.mark.soak), ("automatic", "rolled-back")]
+)
 def test_with_nobody_there_it_fails(project: Project, rollback: str, outcome: str) -> None:
     prepared(project, rollback)
     done = project.opsbook("run", "page", "-e", "dev")
