@@ -14,6 +14,7 @@ from opsbook.core.rules import lint
 from opsbook.core.source import front, notebook
 from opsbook.core.source.problem import Problem
 from opsbook.lint import fix
+from opsbook.lint.documented import rules
 from tests.fuzz.mutations import ANY_TEXT, FUZZ, edited, is_sentence, joined
 from tests.support import ROOT
 
@@ -21,7 +22,7 @@ PAGES = tuple(
     p.read_text(encoding="utf-8") for d in ("runbooks", "procedures") for p in sorted((ROOT / d).glob("*.md"))
 )
 FRONTS = tuple(f"---\n{split(page)[0]}\n---\n" for page in PAGES)
-CODES = {rule.code for rule in lint.RULES}
+CODES = {rule.code for rule in rules()}
 TODAY = datetime.date(2026, 11, 20)
 KNOWN = lint.Known(frozenset({"release.yml"}), frozenset({"page"}), frozenset(), lambda _: False, TODAY)
 

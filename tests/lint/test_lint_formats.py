@@ -6,9 +6,9 @@ import os
 import jsonschema
 import pytest
 
-from opsbook.core.rules.lint import RULES
 from opsbook.core.source.problem import Problem
 from opsbook.lint.commands import formats
+from opsbook.lint.documented import rules
 from tests.support.project import Project
 
 ODD = Problem("runbooks/a,b: 50%.md", 3, 7, "C001", "50% of\r\n,: it::is", warning=True)
@@ -105,7 +105,7 @@ def test_sarif_has_what_its_schema_asks_for() -> None:
     assert place["region"] == {"startLine": 3, "startColumn": 7}
     assert (first["level"], second["level"]) == ("warning", "error")
     assert [run["tool"]["driver"]["rules"][r["ruleIndex"]]["id"] for r in (first, second)] == ["C001", "D001"]
-    assert len(run["tool"]["driver"]["rules"]) == len(RULES)
+    assert len(run["tool"]["driver"]["rules"]) == len(rules())
 
 
 def test_a_file_name_that_is_no_text() -> None:

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator
 
-from opsbook.core.rules.base import Example
-from opsbook.core.rules.lint import FAMILIES, RULES, Rule
+from opsbook.lint.documented import FAMILIES, Example, Rule, rules
 
-RENEW = "opsbook check --explain all > docs/lint.md"
+RENEW = "make reference"
 """The command that writes docs/lint.md."""
 
 
@@ -45,7 +44,7 @@ def one(rule: Rule) -> str:
 def _table() -> str:
     rows = [
         f"| [{rule.code}](#{rule.code.lower()}) | {rule.name} | {_severity(rule)} | {'yes' if rule.fix else ''} |"
-        for rule in RULES
+        for rule in rules()
     ]
     return "\n".join(["| code | name | severity | fixable |", "| --- | --- | --- | --- |", *rows, ""])
 
@@ -53,7 +52,7 @@ def _table() -> str:
 def _details() -> str:
     parts = []
     for letter, title in FAMILIES.items():
-        parts += [f"## {title}\n", *(one(rule) for rule in RULES if rule.code[0] == letter)]
+        parts += [f"## {title}\n", *(one(rule) for rule in rules() if rule.code[0] == letter)]
     return "\n".join(parts)
 
 

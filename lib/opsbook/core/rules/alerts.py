@@ -4,66 +4,8 @@ from collections.abc import Iterable
 
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.model.text import nearest
-from opsbook.core.rules.base import Alert, Found, Known, Rule, at, front_line
+from opsbook.core.rules.base import Alert, Found, Known, at, front_line
 from opsbook.core.source.problem import Problem
-
-_PAGE = """\
----
-title: The cache is full
-kind: incident
-owner: platform
-reviewed: 2026-11-20
-alerts: [CacheFull]
----
-
-# The cache is full
-
-## Mitigation
-
-### Empty it
-Restart the cache.
-"""
-
-_RULES = """\
-groups:
-  - name: cache
-    rules:
-      - alert: CacheFull
-        expr: cache_used_ratio > 0.95
-        annotations:
-          runbook_url: https://runbooks.example.org/cache-full/?host={{ $labels.host }}
-"""
-
-_GOOD = {"runbooks/cache-full.md": _PAGE, "alerts/cache.yml": _RULES}
-
-RULES = (
-    Rule(
-        code="L004",
-        name="no-such-alert",
-        text="The front matter names an alert that no rule file below `alerts/` has.",
-        why="`opsbook list --alert` would find a page for an alert that never fires, and none for the one that does.",
-        bad={**_GOOD, "runbooks/cache-full.md": _PAGE.replace("[CacheFull]", "[CacheIsFull]")},
-        good=_GOOD,
-        soft=True,
-    ),
-    Rule(
-        code="L005",
-        name="dead-runbook-url",
-        text="The `runbook_url` of an alert does not end in the name of a document.",
-        why="It is the link that somebody opens at 3 a.m.",
-        bad={**_GOOD, "alerts/cache.yml": _RULES.replace("cache-full/", "cache-is-full/")},
-        good=_GOOD,
-    ),
-    Rule(
-        code="L006",
-        name="alerts-unreadable",
-        text="A file below `alerts/` is not YAML.",
-        why="Its alerts are not known, so L004 is silent until it can be read.",
-        bad={**_GOOD, "alerts/cache.yml": _RULES.replace("groups:", "groups: [")},
-        good=_GOOD,
-        warning=True,
-    ),
-)
 
 
 def _alerts(runbook: Runbook, known: Known) -> Found:

@@ -1,7 +1,7 @@
 """What every rule is made of."""
 
 import datetime
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from opsbook.core.model.runbook import Cell, Runbook, Step
@@ -39,46 +39,6 @@ class Known:
 
 Found = Iterator[Problem]
 Check = Callable[[Runbook, Known], Found]
-
-Example = str | Mapping[str, str]
-"""Part of a page, from its first H2 on; or a whole page, from its front matter on; or several files by path."""
-
-
-PAGE = """\
----
-title: Restart the cache
-kind: maintenance
-owner: platform
-reviewed: 2026-11-20
----
-
-# Restart the cache
-
-## Steps
-
-### Restart it
-Restart the cache on every host, one after the other.
-"""
-"""A whole page in which nothing is wrong, for examples."""
-
-
-@dataclass(frozen=True)
-class Rule:
-    """One rule as the reference shows it.
-
-    `warning`: it never fails a check. `soft`: it is a warning in a page without front matter, which nobody wrote
-    for opsbook. `fix`: what `check --fix` does about it; empty if that takes a person.
-    """
-
-    code: str
-    name: str
-    text: str
-    why: str
-    bad: Example
-    good: Example
-    warning: bool = False
-    soft: bool = False
-    fix: str = ""
 
 
 def at(runbook: Runbook, line: int, code: str, text: str, *, column: int = 1, warning: bool = False) -> Problem:

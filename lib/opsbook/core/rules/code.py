@@ -4,7 +4,7 @@ import ast
 
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.model.text import nearest
-from opsbook.core.rules.base import Found, Known, Rule, at, calls, cells
+from opsbook.core.rules.base import Found, Known, at, calls, cells
 from opsbook.core.source import names
 from opsbook.core.source.names import Call
 
@@ -29,68 +29,6 @@ _WRITE_MODES = frozenset("wax+")
 
 def _step(code: str) -> str:
     return f"## Steps\n\n### Act\n```python\n{code}\n```\n"
-
-
-RULES = (
-    Rule(
-        code="C001",
-        name="not-python",
-        text="A Python cell cannot be parsed.",
-        why="It would fail in the middle of a run, after the steps before it have changed something.",
-        bad=_step("print('restarted'"),
-        good=_step("print('restarted')"),
-    ),
-    Rule(
-        code="C002",
-        name="ends-the-kernel",
-        text="A cell calls `sys.exit()` or another function that ends the kernel.",
-        why="A run is over when its steps are; a kernel that is gone cannot roll anything back.",
-        bad=_step("import sys\n\nsys.exit('the cache is empty')"),
-        good=_step("raise RuntimeError('the cache is empty')"),
-        soft=True,
-    ),
-    Rule(
-        code="C003",
-        name="past-the-gate",
-        text="A cell acts on the world without an effect: `subprocess`, `requests`, a file that it writes.",
-        why="The journal would know nothing of it: no record, no replay, no refusal where only reading is allowed.",
-        bad=_step("import subprocess\n\nsubprocess.run(['true'], check=True)"),
-        good=_step("from opsbook import command\n\ncommand(['true'])"),
-        soft=True,
-    ),
-    Rule(
-        code="C004",
-        name="differs-each-time",
-        text="A cell asks for the time, for chance or for a new id, and the answer is not recorded.",
-        why="A replay would go another way than the run did. `value` writes it down once.",
-        bad=_step("import time\n\nbegan = time.time()"),
-        good=_step("import time\n\nfrom opsbook import value\n\nbegan = value('began', lambda: time.time())"),
-        warning=True,
-    ),
-    Rule(
-        code="C006",
-        name="no-such-playbook",
-        text="A cell names a playbook that is not in `playbooks/`.",
-        why="It would fail in the middle of a run.",
-        bad={
-            "runbooks/restart.md": _step("from opsbook import playbook\n\nplaybook('restrat.yml')"),
-            "playbooks/restart.yml": "- hosts: all\n",
-        },
-        good={
-            "runbooks/restart.md": _step("from opsbook import playbook\n\nplaybook('restart.yml')"),
-            "playbooks/restart.yml": "- hosts: all\n",
-        },
-    ),
-    Rule(
-        code="C007",
-        name="question-name",
-        text="A question has no literal name, or the name of another question.",
-        why="`--answer NAME=VALUE` answers it ahead, and the record knows the answer by its name.",
-        bad=_step("from opsbook import ask\n\nname = 'ha' + 'lf'\nask(name, 'Restart half of them first?')"),
-        good=_step("from opsbook import ask\n\nask('half', 'Restart half of them first?')"),
-        soft=True,
-    ),
-)
 
 
 def _syntax(runbook: Runbook, _: Known) -> Found:

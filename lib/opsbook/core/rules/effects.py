@@ -4,7 +4,7 @@ import re
 
 from opsbook.core.model.role import Role
 from opsbook.core.model.runbook import SHELLS, Cell, Runbook
-from opsbook.core.rules.base import Found, Known, Rule, at, calls, cells
+from opsbook.core.rules.base import Found, Known, at, calls, cells
 from opsbook.core.source.names import Call
 
 _PLACEHOLDER = re.compile(r"(?<![<\w])<[A-Za-z](?:[A-Za-z0-9_ .-]*[A-Za-z0-9_])?>")
@@ -12,81 +12,6 @@ _QUOTED = re.compile(r"""\\.|'[^']*'|"(?:\\.|\$\([^()]*\)|[^"\\])*"|(?:^|(?<=\s)
 _PROMPTS = ("$ ", "# ")
 _NEVER = 99
 """A position at which no argument stands: it is only given by its name."""
-
-_STEPS = "\n## Steps\n\n### Act\nDo it.\n"
-_DELETE = 'from opsbook import http\n\nhttp("DELETE", "http://127.0.0.1:6060/cache", expect=204)'
-_LIST = (
-    '## Parameters\n\n```python tags=["parameters"]\nfolder: str   # What to list\n```\n\n'
-    "## Steps\n\n### List it\n```bash\nls {use}\n```\n"
-)
-_UPTIME = "## Diagnosis\n\n### Look\n```bash{tags}\nuptime\n```\n" + _STEPS
-
-_IGNORE = (
-    "## Steps\n\n### Look at it\n```python\nfrom opsbook import http\n\n"
-    "http('{method}', 'http://127.0.0.1:6060/cache', ignore={ignore})\n```\n"
-)
-
-RULES = (
-    Rule(
-        code="C005",
-        name="changes-where-it-reads",
-        text="A section that only reads (Prerequisites, Diagnosis, Validation) holds an effect that changes something.",
-        why=(
-            "Whoever looks has to be sure that looking is safe; the gate refuses it at run time anyway. "
-            'What only reads says so: `changes=False`, or `tags=["read"]` for a shell cell.'
-        ),
-        bad=f"## Diagnosis\n\n### Look\n```python\n{_DELETE}\n```\n{_STEPS}",
-        good=f"## Steps\n\n### Empty it\n```python\n{_DELETE}\n```\n",
-        soft=True,
-    ),
-    Rule(
-        code="C008",
-        name="said-to-read",
-        text="An author says that an effect, or a shell cell, changes nothing.",
-        why="opsbook believes it, so a reviewer should have seen it. There is nothing to correct if it is true.",
-        bad=_UPTIME.format(tags=' tags=["read"]'),
-        good="## Steps\n\n### Look\n```bash\nuptime\n```\n",
-        warning=True,
-    ),
-    Rule(
-        code="C009",
-        name="not-written-to-run",
-        text="A shell cell has prompts in it, or words in angle brackets that somebody has to replace first.",
-        why=(
-            "It runs as it stands: `$ ` is a command that nobody has, and `<name>` reads a file. What varies is a "
-            "parameter, which the cell finds as a variable; what only shows something is a `console` fence."
-        ),
-        bad="## Steps\n\n### Restart it\n```bash\nsystemctl restart <service>\n```\n",
-        good=(
-            '## Parameters\n\n```python tags=["parameters"]\nservice: str   # What to restart\n```\n\n'
-            '## Steps\n\n### Restart it\n```bash\nsystemctl restart "$service"\n```\n'
-        ),
-        warning=True,
-    ),
-    Rule(
-        code="C010",
-        name="unquoted-parameter",
-        text="A shell cell uses a parameter of text outside of double quotes.",
-        why=(
-            "The shell splits what is not quoted at its blanks, and expands its stars: `$folder` with the value "
-            '`my files` is two words. `"$folder"` is one, whatever is in it.'
-        ),
-        bad=_LIST.format(use="$folder"),
-        good=_LIST.format(use='"$folder"'),
-        warning=True,
-    ),
-    Rule(
-        code="C012",
-        name="ignores-nothing",
-        text="`ignore=` stands at an effect that changes something, or is no list of names.",
-        why=(
-            "It names what of an answer changes by itself, such as the instance that gave it: when a run goes on, what "
-            "was read is read again, and that is no difference. What changes something is never done again to compare."
-        ),
-        bad=_IGNORE.format(method="POST", ignore="['id']"),
-        good=_IGNORE.format(method="GET", ignore="['id']"),
-    ),
-)
 
 
 def _changes_where_only_reading(runbook: Runbook, _: Known) -> Found:

@@ -1,47 +1,18 @@
 """Every rule about documents, in order. Pure: what exists in the project comes in as `Known`.
 
-A rule is documented in a family's RULES and done in its CHECKS (generators of problems); some are found where the
-text is read.
+A rule is done in its family's CHECKS (generators of problems), or found where the text is read; what it is about, for
+people, stands in lint/rules.yml.
 """
 
 from collections.abc import Iterable
 from dataclasses import replace
 
 from opsbook.core.model.runbook import Runbook
-from opsbook.core.rules import alerts, code, effects, form, front, links, prompts, rollback, sections, training
-from opsbook.core.rules.base import Alert, Check, Known, Rule
+from opsbook.core.rules import alerts, code, effects, front, links, prompts, rollback, sections
+from opsbook.core.rules.base import Alert, Check, Known
 from opsbook.core.source.problem import Problem
 
-__all__ = ["CHECKS", "FAMILIES", "RULES", "Alert", "Known", "Rule", "document", "problems"]
-
-FAMILIES = {
-    "F": "Front matter",
-    "D": "Form of a document",
-    "P": "Parameters",
-    "S": "Sections",
-    "M": "Ownership",
-    "C": "Cells",
-    "R": "Rollback",
-    "L": "Links and alerts",
-    "T": "Training plan",
-}
-"""What the first letter of a code stands for, in the order of the reference."""
-
-RULES: tuple[Rule, ...] = tuple(
-    sorted(
-        front.RULES
-        + form.RULES
-        + sections.RULES
-        + code.RULES
-        + effects.RULES
-        + prompts.RULES
-        + rollback.RULES
-        + links.RULES
-        + alerts.RULES
-        + training.RULES,
-        key=lambda rule: ([*FAMILIES].index(rule.code[0]), rule.code),
-    )
-)
+__all__ = ["CHECKS", "SOFT", "Alert", "Known", "document", "problems"]
 
 CHECKS: tuple[Check, ...] = (
     *front.CHECKS,
@@ -54,8 +25,13 @@ CHECKS: tuple[Check, ...] = (
     *alerts.CHECKS,
 )
 
-_SOFT = frozenset(rule.code for rule in RULES if rule.soft)
-
+# fmt: off
+SOFT = frozenset({
+    "C002", "C003", "C005", "C007", "D004", "L001", "L002", "L003", "L004", "R001",
+    "S001", "S002", "S003", "S004", "S005",
+})
+# fmt: on
+"""Rules that are warnings in a page without front matter, which nobody wrote for opsbook."""
 
 READERS = (*links.CHECKS, *alerts.CHECKS)
 """What somebody who reads a page would stumble over, whether or not it can run."""
@@ -76,4 +52,4 @@ def problems(
     found = [*read, *(problem for check in checks for problem in check(runbook, known))]
     if not runbook.bare:
         return found
-    return [replace(problem, warning=True) if problem.code in _SOFT else problem for problem in found]
+    return [replace(problem, warning=True) if problem.code in SOFT else problem for problem in found]

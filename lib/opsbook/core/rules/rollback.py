@@ -3,54 +3,8 @@
 from opsbook.core.model.role import Role
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.model.text import nearest, slug
-from opsbook.core.rules.base import Found, Known, Rule, at, calls, cells
+from opsbook.core.rules.base import Found, Known, at, calls, cells
 from opsbook.core.source import names
-
-_PAGE = """\
-## Prerequisites
-
-### Look
-```python
-from opsbook import command, done, http
-
-before = http("GET", "http://127.0.0.1:6060/size").text
-```
-
-## Steps
-
-### Grow it
-```python
-after = command(["cache-size", "64"])
-```
-
-## Rollback
-
-### Shrink it
-```python
-if done("Grow it"):
-    command(["cache-size", before])
-```
-"""
-
-RULES = (
-    Rule(
-        code="R001",
-        name="rollback-name",
-        text="The rollback uses a name that neither Parameters, Prerequisites nor the rollback itself define.",
-        why="It runs after a failure: the step that would have made the name may be the one that failed.",
-        bad=_PAGE.replace('"cache-size", before', '"cache-size", after'),
-        good=_PAGE,
-        soft=True,
-    ),
-    Rule(
-        code="R002",
-        name="no-such-step",
-        text="`done(…)` asks for a step that the page does not have.",
-        why="It would never be done, so the rollback would leave what it should undo.",
-        bad=_PAGE.replace('done("Grow it")', 'done("Grow")'),
-        good=_PAGE,
-    ),
-)
 
 
 def _rollback_names(runbook: Runbook, _: Known) -> Found:

@@ -6,93 +6,9 @@ from collections import Counter
 from opsbook.core.model.role import Role
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.model.text import span_seconds
-from opsbook.core.rules.base import Found, Known, Rule, at, front_line
+from opsbook.core.rules.base import Found, Known, at, front_line
 
 _CHANGING = frozenset({"deploy", "maintenance", "capacity", "recovery", "security", "environment"})
-
-_STEPS = "## Steps\n\n### Restart it\nRestart the cache.\n"
-_PARAMETERS = '## Parameters\n\n```python tags=["parameters"]\ncount: int = 3   # How many\n```\n'
-_FRONT = "---\ntitle: Restart\nkind: maintenance\nowner: platform\nreviewed: 2026-11-20\n---\n\n# Restart\n\n"
-_OLD = _FRONT.replace("2026-11-20", "2025-01-10\nreview_every: 90d")
-
-RULES = (
-    Rule(
-        code="S001",
-        name="section-missing",
-        text="A section is missing that a page of this kind, or with this rollback, needs.",
-        why="A deployment that nobody validates, or an automatic rollback that is not written down, is half a page.",
-        bad=_FRONT.replace("owner:", "rollback: ask\nowner:") + _STEPS,
-        good=_FRONT.replace("owner:", "rollback: ask\nowner:") + _STEPS + "\n## Rollback\nStart the old cache again.\n",
-        soft=True,
-    ),
-    Rule(
-        code="S002",
-        name="cell-never-runs",
-        text="A cell stands where nothing runs: under a title without a role, or before the first section.",
-        why=(
-            "It looks as if it did something. Cells run under Prerequisites, Diagnosis, Steps, Mitigation, Validation "
-            "and Rollback."
-        ),
-        bad="## Overview\n\n```python\nprint(1)\n```\n\n" + _STEPS,
-        good="## Diagnosis\n\n### Look\n```python\nprint(1)\n```\n\n" + _STEPS,
-        soft=True,
-    ),
-    Rule(
-        code="S003",
-        name="parameters-cell",
-        text="The section Parameters holds one cell, tagged `parameters`, and nothing else that runs.",
-        why="By that tag Jupyter, papermill and opsbook all know where values go in.",
-        bad=_PARAMETERS.replace(' tags=["parameters"]', "") + "\n" + _STEPS,
-        good=_PARAMETERS + "\n" + _STEPS,
-        soft=True,
-        fix='`tags=["parameters"]` is added to the first cell, if its fence says nothing but `python`.',
-    ),
-    Rule(
-        code="S004",
-        name="step-name-taken",
-        text="Two steps have titles that give the same name.",
-        why="Results, answers and the rollback's `done(…)` go by a step's name.",
-        bad=_STEPS + "\n### Restart it!\nOnce more.\n",
-        good=_STEPS + "\n### Restart it again\nOnce more.\n",
-        soft=True,
-    ),
-    Rule(
-        code="S005",
-        name="section-twice",
-        text="A section with a role is there twice.",
-        why="A reader looks for one place where the steps are; so does a rollback.",
-        bad=_STEPS + "\n## steps\n\n### Look\nLook at it.\n",
-        good=_STEPS + "\n### Look\nLook at it.\n",
-        soft=True,
-    ),
-    Rule(
-        code="M001",
-        name="no-owner",
-        text="The front matter names no `owner`.",
-        why="A page that nobody looks after is wrong sooner or later.",
-        bad=_FRONT.replace("owner: platform\n", "") + _STEPS,
-        good=_FRONT + _STEPS,
-        warning=True,
-    ),
-    Rule(
-        code="M002",
-        name="never-reviewed",
-        text="The front matter has no date on which somebody last `reviewed` the page.",
-        why="At 3 a.m. it matters whether a page was right last month or four years ago.",
-        bad=_FRONT.replace("reviewed: 2026-11-20\n", "") + _STEPS,
-        good=_FRONT + _STEPS,
-        warning=True,
-    ),
-    Rule(
-        code="M003",
-        name="review-overdue",
-        text="The last review is longer ago than `review_every` allows.",
-        why="The page itself says how long it can be trusted.",
-        bad=_OLD + _STEPS,
-        good=_OLD.replace("2025-01-10", "2026-11-20") + _STEPS,
-        warning=True,
-    ),
-)
 
 
 def _sections(runbook: Runbook, _: Known) -> Found:

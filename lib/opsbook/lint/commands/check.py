@@ -9,9 +9,8 @@ from typing import TextIO
 from opsbook.console import common
 from opsbook.console.text import say
 from opsbook.core.model.text import nearest
-from opsbook.core.rules.lint import RULES
 from opsbook.errors import InputError
-from opsbook.lint import checks, reference
+from opsbook.lint import checks, documented, reference
 from opsbook.lint.commands import formats
 from opsbook.settings import Settings
 
@@ -67,10 +66,10 @@ def _explain(code: str) -> int:
     if code == "all":
         say(reference.whole(), end="")
         return 0
-    rules = {rule.code: rule for rule in RULES}
-    if code.upper() not in rules:
-        raise InputError(f"There is no rule {code}. {nearest(code.upper(), rules)}", "opsbook check --explain all.")
-    say(reference.one(rules[code.upper()]), end="")
+    known = {rule.code: rule for rule in documented.rules()}
+    if code.upper() not in known:
+        raise InputError(f"There is no rule {code}. {nearest(code.upper(), known)}", "opsbook check --explain all.")
+    say(reference.one(known[code.upper()]), end="")
     return 0
 
 

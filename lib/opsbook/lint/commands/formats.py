@@ -8,9 +8,9 @@ from urllib.parse import quote
 
 import opsbook
 from opsbook.console.text import json_text
-from opsbook.core.rules.lint import RULES, Rule
 from opsbook.core.source.problem import Problem
 from opsbook.lint import reference
+from opsbook.lint.documented import Rule, rules
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
@@ -22,7 +22,7 @@ def as_json(problems: Sequence[Problem], prefix: str) -> str:
 
 def as_github(problems: Sequence[Problem], prefix: str) -> str:
     """A workflow command for each problem, as GitHub's runners read them from the log."""
-    names = {rule.code: rule.name for rule in RULES}
+    names = {rule.code: rule.name for rule in rules()}
     lines = []
     for problem in problems:
         place = {
@@ -50,7 +50,7 @@ def as_sarif(problems: Sequence[Problem], prefix: str) -> str:
     driver = {
         "name": "opsbook",
         "semanticVersion": opsbook.__version__,
-        "rules": [_rule(rule) for rule in RULES],
+        "rules": [_rule(rule) for rule in rules()],
     }
     run = {
         "tool": {"driver": driver},
@@ -72,7 +72,7 @@ def _rule(rule: Rule) -> dict[str, Any]:
 
 
 def _result(problem: Problem, prefix: str) -> dict[str, Any]:
-    codes = [rule.code for rule in RULES]
+    codes = [rule.code for rule in rules()]
     place = {
         "artifactLocation": {"uri": quote(bytes(PurePosixPath(prefix, problem.path))), "uriBaseId": "%SRCROOT%"},
         "region": {"startLine": problem.line, "startColumn": problem.column},
