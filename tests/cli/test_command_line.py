@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import opsbook
-from opsbook.cli.main import COMMANDS
+from opsbook.cli.table import COMMANDS
 from tests.support.project import Project, Result
 
 pytestmark = pytest.mark.slow

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 import opsbook
 from opsbook import settings
-from opsbook.cli import main
+from opsbook.cli.table import COMMANDS
 from opsbook.core.effects import basic
 from opsbook.core.model.environment import ChoiceRule, Policy
 from opsbook.core.model.event import Exit, Outcome
@@ -99,7 +99,7 @@ def test_every_type_of_the_parameters_cell_is_there() -> None:
 
 def test_every_command_is_there_with_a_text_for_each_argument() -> None:
     text = FILES["commands.md"]
-    for name, about in main.COMMANDS.items():
+    for name, about in COMMANDS.items():
         assert (f"\n## {name}\n" in text) == bool(about.text), name
     assert "| ." not in text, "an argument has no help"
     assert "\n.\n" not in text, "a command has no text"

@@ -7,7 +7,7 @@ import argparse
 import inspect
 from collections.abc import Iterator
 
-from opsbook.cli.main import COMMANDS, module
+from opsbook.cli.table import COMMANDS, module
 from opsbook.console.common import Command
 from tools.reference.text import fence, link, sentence, table
 

@@ -18,7 +18,7 @@ from argcomplete.lexers import split_line
 from opsbook import settings
 from opsbook.cli import complete_values
 from opsbook.cli.complete_values import Typed
-from opsbook.cli.main import COMMANDS, module
+from opsbook.cli.table import COMMANDS, module
 from opsbook.console.common import Command
 
 _FILES = {"params_file": False, "project": True, "to": False, "archive": False}

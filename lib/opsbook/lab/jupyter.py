@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from opsbook.core.engine.process import spare, tree
+from opsbook.core.engine.process import MARK, spare, tree
 from opsbook.core.engine.process.keeper import adopt_orphans
 from opsbook.errors import Fault
 
@@ -135,7 +135,7 @@ class Lab:
             **spare.environment(self.private),
             **{name: str(self.private / place) for name, place in places.items()},
             "JUPYTER_NO_CONFIG": "1",
-            spare.MARK: self._mark,
+            MARK: self._mark,
         }
 
     def _write(self) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 
-from opsbook.core.engine.process import spare, tree
+from opsbook.core.engine.process import MARK, spare, tree
 from opsbook.core.engine.process.keeper import adopt_orphans
 
 _OFF = (
@@ -54,7 +54,7 @@ def main() -> None:
     try:
         _serve(private, alone)
     finally:
-        _end_all(os.environ[spare.MARK])
+        _end_all(os.environ[MARK])
         if alone.is_set():
             spare.remove(private)
 
@@ -80,7 +80,7 @@ def _end_all(lab: str) -> None:
     marks = set()
     for process in tree.below(os.getpid()):
         with contextlib.suppress(psutil.Error, OSError):
-            marks.add(process.environ().get(spare.MARK, ""))
+            marks.add(process.environ().get(MARK, ""))
     for mark in sorted(each for each in marks if each.startswith(lab)):
         tree.end(os.getpid(), mark)
 
@@ -94,7 +94,7 @@ def _watch(private: Path, alone: threading.Event) -> None:
     alone.set()
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(_STOP_LIMIT)
-    _end_all(os.environ[spare.MARK])
+    _end_all(os.environ[MARK])
     spare.remove(private)
     os._exit(1)
 

@@ -4,6 +4,7 @@ One JSON object a line: its number, time, by whom, the SHA-256 of the line befor
 what was pruned. Each line speaks for good: a record has to know every seal that was ever anchored of it.
 """
 
+import re
 import hashlib
 import io
 import json
@@ -202,3 +203,12 @@ def unanchored(found: Anchor, root: Path) -> set[str]:
 
 Make = Callable[[bytes | None], bytes | None]
 """What to append to a place that holds this (None: nothing was ever there); None for nothing."""
+
+
+class Unreachable(InputError):
+    """A place that cannot be read or written now."""
+
+
+def shown(text: str) -> str:
+    """A place, or what git said of it, without the password that a URL may hold."""
+    return re.sub(r"://[^/@\s]+@", "://…@", text)

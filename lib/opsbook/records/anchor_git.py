@@ -16,7 +16,8 @@ from pathlib import Path
 
 from opsbook.errors import InputError
 from opsbook.records.anchor import NAME, Make
-from opsbook.records.places import GIT, Unreachable, shown
+from opsbook.records.places import GIT
+from opsbook.records.anchor import Unreachable, shown
 
 _TRIES = 5
 _SECONDS = 120

@@ -9,15 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+from opsbook.records.anchor import Unreachable, shown
 from opsbook import files
 from opsbook.errors import InputError
 from opsbook.records.anchor import Make
 
 GIT = "git:"
-
-
-class Unreachable(InputError):
-    """A place that cannot be read or written now."""
 
 
 class Place(Protocol):
@@ -30,11 +27,6 @@ class Place(Protocol):
 
     def append(self, make: Make) -> None:
         """Add what `make` gives for the lines that are there, and nothing in between. It may be asked again."""
-
-
-def shown(text: str) -> str:
-    """A place, or what git said of it, without the password that a URL may hold."""
-    return re.sub(r"://[^/@\s]+@", "://…@", text)
 
 
 class FilePlace:

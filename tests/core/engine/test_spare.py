@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from opsbook.core.engine.process import spare
+from opsbook.core.engine.process import MARK, spare
 from tests.support.project import until
 
 pytestmark = pytest.mark.slow
@@ -29,7 +29,7 @@ def kernels(run: str) -> list[psutil.Process]:
     for process in psutil.process_iter(["cmdline"]):
         try:
             ours = "opsbook.core.effects.boot" in (process.info["cmdline"] or ())
-            if ours and process.environ().get(spare.MARK) == run and process.status() != psutil.STATUS_ZOMBIE:
+            if ours and process.environ().get(MARK) == run and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
         except psutil.Error:
             continue

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from opsbook.core.engine.cancel import Cancel, undisturbed
-from opsbook.core.engine.process import spare, tree
+from opsbook.core.engine.process import MARK, tree
 from opsbook.core.record import seal, store
 from opsbook.errors import InputError
 from opsbook.operate import control
@@ -117,7 +117,7 @@ def test_whoever_ends_a_run_kills_at_least_once(monkeypatch: pytest.MonkeyPatch)
     assert shell
     stubborn = subprocess.Popen(
         [shell, "-c", "trap '' TERM; echo ready; while :; do sleep 1; done"],
-        env={**os.environ, spare.MARK: "a-run"},
+        env={**os.environ, MARK: "a-run"},
         stdout=subprocess.PIPE,
         text=True,
     )

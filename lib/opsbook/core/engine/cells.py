@@ -12,12 +12,12 @@ from opsbook.core.engine.look import Look
 from opsbook.core.engine.output import Outputs
 from opsbook.core.engine.place import Place
 from opsbook.core.engine.process.kernel import Kernel, KernelDied
-from opsbook.core.model.event import Sink
 from opsbook.core.model.events import CellFinished, CellStarted
 from opsbook.core.model.past import LOOK, Past
 from opsbook.core.model.redact import Redactor
 from opsbook.core.model.role import Role
 from opsbook.core.model.runbook import Cell
+from opsbook.core.model.sink import Sink
 from opsbook.errors import OpsbookError
 
 DEFAULT_TIMEOUT = 600.0

@@ -1,7 +1,8 @@
 """A sink that keeps events for as long as it lives, and no file: for what leaves no record."""
 
-from opsbook.core.model.event import Data, Event, Stream
+from opsbook.core.model.event import Data, Event
 from opsbook.core.model.events import Fact
+from opsbook.core.model.sink import Stream
 
 
 class Forget:

@@ -23,13 +23,13 @@ from opsbook.core.engine.place import AGAIN, MARKED, Place, asked, clash, other,
 from opsbook.core.engine.process.wire import Wire
 from opsbook.core.engine.questions import Unanswered
 from opsbook.core.model.effect import Answer, Decision, Effect, Mode, Status, decide
-from opsbook.core.model.event import Sink
 from opsbook.core.model.events import EffectRefused
 from opsbook.core.model.past import LOOK, Known, Meets, Past
 from opsbook.core.model.person import Question
 from opsbook.core.model.recording import Tape
 from opsbook.core.model.redact import Redactor
 from opsbook.core.model.role import Role
+from opsbook.core.model.sink import Sink
 from opsbook.core.model.text import slug
 from opsbook.errors import NoRoom, OpsbookError
 

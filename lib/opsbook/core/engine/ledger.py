@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from opsbook.core.model.effect import Effect, Status
-from opsbook.core.model.event import Data, Sink, Stream
+from opsbook.core.model.event import Data
 from opsbook.core.model.events import EffectIntent, EffectProgress, EffectRecorded, EffectResult
 from opsbook.core.model.past import Known, Past
 from opsbook.core.model.redact import Redactor
+from opsbook.core.model.sink import Sink, Stream
 from opsbook.core.model.text import slug
 from opsbook.errors import OpsbookError
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
-from opsbook.core.model.event import Data, Event, Sink, Stream
+from opsbook.core.model.event import Data, Event
 from opsbook.core.model.events import Fact
+from opsbook.core.model.sink import Sink, Stream
 
 
 class Memory:

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from opsbook.core.model.event import Data, Sink, Stream
+from opsbook.core.model.event import Data
 from opsbook.core.model.events import Output, OutputBetween
 from opsbook.core.model.redact import RedactedStream, Redactor
+from opsbook.core.model.sink import Sink, Stream
 
 HEAD = 64 * 1024
 """Characters of a cell's streams that go into journal and notebook; what follows goes to a file."""

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Mapping
 
-from opsbook.core.model.event import Sink
 from opsbook.core.model.events import Detached, QuestionAnswered, QuestionAsked
 from opsbook.core.model.person import Answer, Gone, Person, Question
+from opsbook.core.model.sink import Sink
 
 
 class Unanswered(Exception):

@@ -25,7 +25,7 @@ from opsbook.core.engine.secrets import Vault
 from opsbook.core.engine.steps import Steps
 from opsbook.core.model.effect import MARK, Mode, no_sandbox
 from opsbook.core.model.environment import Environment
-from opsbook.core.model.event import Ending, Outcome, Sink
+from opsbook.core.model.event import Ending, Outcome
 from opsbook.core.model.events import (
     CancelRequested,
     KernelStarted,
@@ -43,6 +43,7 @@ from opsbook.core.model.plan import Plan
 from opsbook.core.model.recording import NOWHERE, Tape
 from opsbook.core.model.role import Role
 from opsbook.core.model.runbook import Runbook
+from opsbook.core.model.sink import Sink
 from opsbook.errors import InputError, NotYet, Refused
 
 LOCK_EVERY, APPROVAL_EVERY = 0.5, 2.0

@@ -10,12 +10,12 @@ from opsbook.core.engine.cells import Cells, Ended
 from opsbook.core.engine.gate import Gate
 from opsbook.core.engine.questions import Questions, Unanswered
 from opsbook.core.model.effect import Mode
-from opsbook.core.model.event import Sink
 from opsbook.core.model.events import StepFinished, StepStarted
 from opsbook.core.model.past import Past
 from opsbook.core.model.person import DONE, MANUAL_CHOICES, PROBLEM, SKIP, Answer, Question
 from opsbook.core.model.role import Role
 from opsbook.core.model.runbook import Runbook, Step
+from opsbook.core.model.sink import Sink
 
 
 class StepFailed(Exception):

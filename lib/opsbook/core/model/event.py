@@ -1,11 +1,8 @@
-"""Events of a run, its outcomes, and the one door through which events leave the run."""
+"""An event of a run as a line of the journal; how a run ends, and the exit codes."""
 
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
-
-if TYPE_CHECKING:
-    from opsbook.core.model.events import Fact
+from typing import Any
 
 Data = dict[str, Any]
 
@@ -114,35 +111,3 @@ class Event:
     time: str
     type: str
     data: Data
-
-
-class Sink(Protocol):
-    """Where a run puts what happens. Implemented by the record; the run knows nothing else of it."""
-
-    def write(self, fact: "Fact", *, durable: bool = False) -> Event:
-        """Append an event. With `durable`, it is on disk when this returns. Text is redacted here."""
-        ...
-
-    def reserve(self, results: int) -> None:
-        """Keep room for so many results of effects. Raises NoRoom if there is none."""
-        ...
-
-    def blob(self, folder: str, name: str, data: bytes) -> Data:
-        """Store a file of the record durably; returns {"path", "sha256", "bytes"} to put in an event."""
-        ...
-
-    def stream(self, folder: str, name: str) -> "Stream":
-        """Open a file of the record that grows while the run goes on."""
-        ...
-
-
-class Stream(Protocol):
-    """A growing file of the record."""
-
-    def append(self, text: str) -> None:
-        """Add text that is already redacted."""
-        ...
-
-    def close(self) -> Data:
-        """Make it durable; returns {"path", "sha256", "bytes"}."""
-        ...

@@ -21,7 +21,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from opsbook.core.engine.process import spare
+from opsbook.core.engine.process import MARK, spare
 
 if TYPE_CHECKING:
     import psutil
@@ -37,7 +37,7 @@ def main() -> None:
     # First of all: it takes longest, and meanwhile this process imports what it needs itself.
     kernel = subprocess.Popen(
         [sys.executable, "-P", "-m", "opsbook.core.effects.boot", str(private / "connection.json")],
-        env={**os.environ, spare.MARK: run},
+        env={**os.environ, MARK: run},
         stdin=theirs.fileno(),
         stdout=output,
         stderr=output,

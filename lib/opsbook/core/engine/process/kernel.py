@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from opsbook.core.engine.process import spare, tree
+from opsbook.core.engine.process import MARK, spare, tree
 from opsbook.core.model.effect import IN_FLIGHT
 from opsbook.errors import Fault, OpsbookError
 
@@ -96,7 +96,7 @@ class Kernel:
     def _order_for(self, launch: Launch) -> dict[str, Any]:
         environment = spare.environment(self.private, launch.keep_environment)
         own = {
-            spare.MARK: self._spare.run,
+            MARK: self._spare.run,
             "OPSBOOK_GATE": str(self.gate_path),
             "OPSBOOK_ROOT": str(launch.root),
         }

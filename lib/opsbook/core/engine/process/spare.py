@@ -22,9 +22,6 @@ from typing import Any
 
 from opsbook.errors import Fault
 
-MARK = "OPSBOOK_RUN"
-"""Variable in the environment of every process of a run; its value is the run's id."""
-
 _PASSED = ("PATH", "HOME", "LANG", "LANGUAGE", "TZ", "USER", "LOGNAME", "SHELL", "TMPDIR", "XDG_RUNTIME_DIR")
 _PASSED_ALSO = ("SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR", "VIRTUAL_ENV")
 _PREFIXES = ("LC_", "ANSIBLE_", "COVERAGE_")

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 import psutil
 
-from opsbook.core.engine.process.spare import MARK
+from opsbook.core.engine.process import MARK
 
 GRACE = 0.5
 """Seconds between SIGTERM and SIGKILL."""
