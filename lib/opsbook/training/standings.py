@@ -47,11 +47,6 @@ def published(settings: Settings, runbooks: tuple[Runbook, ...], now: datetime) 
     return _training(settings, plan, entries, now) if plan else None
 
 
-def has_plan(settings: Settings) -> bool:
-    """Whether the project has a training plan."""
-    return plan_file.exists(settings)
-
-
 def _training(settings: Settings, plan: TrainingPlan, entries: list[Entry], now: datetime) -> Training:
     sandboxes = [each.name for each in _environments(settings) if each.policy.sandbox]
     fronts = {entry.name: entry.front for entry in entries}

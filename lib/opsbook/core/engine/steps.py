@@ -3,7 +3,6 @@
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import Any
 
 from opsbook.core.engine.cancel import Cancel
 from opsbook.core.engine.cells import Cells, Ended
@@ -166,7 +165,3 @@ class Steps:
                 await asyncio.gather(asking, return_exceptions=True)
                 return None
         return asking.result()
-
-
-def _marked(replay: bool) -> dict[str, Any]:
-    return {"replay": True} if replay else {}
