@@ -34,7 +34,7 @@ _ORDINARY = frozenset({"effect-intent", "effect-progress", "output", "output-bet
 
 
 class Journal:
-    """Writes one journal, and the files of its record that events name. Implements model.event.Sink."""
+    """Writes one journal, and the files of its record that events name. Implements model.sink.Sink."""
 
     def __init__(self, folder: Path, redactor: Redactor, *, again: bool = False) -> None:
         """Begin a journal; or with `again`, go on with one that ended or was cut off, and whose lock the caller holds.
@@ -118,7 +118,7 @@ class Journal:
 
 
 class GrowingFile:
-    """A file of the record that grows while the run goes on. Implements model.event.Stream."""
+    """A file of the record that grows while the run goes on. Implements model.sink.Stream."""
 
     def __init__(self, record: Path, name: str) -> None:
         (record / name).parent.mkdir(exist_ok=True)
