@@ -382,6 +382,7 @@ def test_nothing_really_runs_in_a_check() -> None:
         assert "supports_check_mode=True" in path.read_text(encoding="utf-8"), path
 
 
+@pytest.mark.soak
 @pytest.mark.skipif(not Path("/usr/sbin/sshd").exists(), reason="needs openssh-server")
 def test_a_host_over_ssh(empty: Checked) -> None:
     hosts = "playbooks/inventories/fleet/hosts.yml"

@@ -1,4 +1,4 @@
-"""A deployment in JupyterLab, on the real platform: all cells of the page, in a real browser."""
+"""A deployment in JupyterLab, on the real platform: all cells of the page, in a real browser. Part of `make soak`."""
 
 import os
 from typing import Any
@@ -9,7 +9,7 @@ from tests.platform.conftest import Platform
 from tests.support import browser
 from tests.support.lab import Notebook, notebook, opened
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.soak]
 
 chromium = browser.chromium
 

@@ -82,6 +82,8 @@ def expected_owner(platform: Platform) -> int:
     return pwd.getpwnam("opsbook").pw_uid if who == 0 else who
 
 
+# Every other file here brings the platform up as whoever runs the tests.
+@pytest.mark.soak
 def test_as_whoever_runs_the_tests(tmp_path: Path) -> None:
     home = tmp_path / "home"
     root = copied(home)
