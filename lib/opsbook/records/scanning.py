@@ -25,8 +25,15 @@ class Scanned:
 
 
 def references(record: store.Record) -> dict[str, str]:
-    """Where the secrets of a run's parameters came from. Raises InputError if its plan cannot be read."""
-    return dict(record.plan().secrets)
+    """Where the secrets of a run's parameters came from. Raises InputError if its plan cannot be read.
+
+    A record with secrets in it may come from an earlier version: nothing else of its plan has to be whole.
+    """
+    try:
+        found = json.loads(record.text(store.PLAN))["secrets"]
+        return {str(name): str(reference) for name, reference in found.items()}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise record.damaged(store.PLAN) from error
 
 
 def scan(settings: Settings, records: Iterable[store.Record], known: Redactor, *, move: bool) -> Iterator[Scanned]:

@@ -23,7 +23,7 @@ _PLACES = {
 }
 _CONTROL = {"n": "\n", "r": "\r", "t": "\t", "f": "\f", "v": "\v"}
 
-_LETTER = r"\\x[0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\[nrtfv]|\\[^0-9A-Za-z]"
+_LETTER = r"\\[0-3][0-7]{2}|\\0[0-7]?|\\x[0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\[nrtfv]|\\[^0-9A-Za-z]"
 _MEMBER = re.compile(rf"(\\[wdsWDS])|({_LETTER}|[^\\\]\[])(?:-({_LETTER}|[^\\\]\[]))?")
 _TOKEN = re.compile(
     rf"""(?P<place>\\[AZb]|[\^$.])
@@ -98,7 +98,10 @@ def _letter(written: str) -> str:
     """One letter, which may be escaped."""
     sign = written
     if written[0] == "\\":
-        sign = chr(int(written[2:], 16)) if written[1] in "xu" else _CONTROL.get(written[1], written[1])
+        if written[1].isdigit():
+            sign = chr(int(written[1:], 8))
+        else:
+            sign = chr(int(written[2:], 16)) if written[1] in "xu" else _CONTROL.get(written[1], written[1])
     return sign if sign.isascii() and sign.isalnum() else f"\\u{{{ord(sign):x}}}"
 
 
