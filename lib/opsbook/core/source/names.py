@@ -5,6 +5,7 @@ import builtins
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from opsbook.core.model.person import MANUAL_CHOICES
 from opsbook.core.model.runbook import Cell, Step
@@ -58,9 +59,18 @@ class Call:
         return any(each.arg == keyword for each in self.node.keywords)
 
 
+_KEPT = 256
+"""Cells of which is known what they say: every rule asks anew."""
+
+
 def tree(cell: Cell) -> ast.Module | SyntaxError:
     """The cell's syntax tree, or why it has none. Cells may await at the top, as in Jupyter."""
-    code = parsed(cell.source, ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    return _tree(cell.source)
+
+
+@lru_cache(_KEPT)
+def _tree(source: str) -> ast.Module | SyntaxError:
+    code = parsed(source, ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     assert isinstance(code, ast.Module | SyntaxError)
     return code
 
@@ -79,12 +89,18 @@ def parsed(source: str, flags: int = 0) -> ast.AST | SyntaxError:
     return tree
 
 
-def calls(cell: Cell) -> Iterator[Call]:
+@lru_cache(_KEPT)
+def _nodes(source: str) -> tuple[ast.AST, ...]:
+    """Every node of a cell; none where it is not Python."""
+    parsed = _tree(source)
+    return tuple(ast.walk(parsed)) if isinstance(parsed, ast.Module) else ()
+
+
+@lru_cache(_KEPT)
+def calls(cell: Cell) -> tuple[Call, ...]:
     """Every call in the cell."""
-    parsed = tree(cell)
-    for node in ast.walk(parsed) if isinstance(parsed, ast.Module) else ():
-        if isinstance(node, ast.Call):
-            yield Call(dotted(node.func), node, cell.line + node.lineno - 1, node.col_offset + 1)
+    found = (node for node in _nodes(cell.source) if isinstance(node, ast.Call))
+    return tuple(Call(dotted(node.func), node, cell.line + node.lineno - 1, node.col_offset + 1) for node in found)
 
 
 def dotted(node: ast.expr) -> str:
@@ -97,9 +113,8 @@ def dotted(node: ast.expr) -> str:
 
 def bound(cell: Cell) -> set[str]:
     """Names the cell defines: assignments, imports, functions, loop variables, parameters of functions."""
-    parsed = tree(cell)
     found: set[str] = set()
-    for node in ast.walk(parsed) if isinstance(parsed, ast.Module) else ():
+    for node in _nodes(cell.source):
         match node:
             case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
                 found.add(name)
@@ -114,8 +129,7 @@ def bound(cell: Cell) -> set[str]:
 
 def used(cell: Cell) -> Iterator[tuple[str, int, int]]:
     """Names the cell reads, each with line and column in the document."""
-    parsed = tree(cell)
-    for node in ast.walk(parsed) if isinstance(parsed, ast.Module) else ():
+    for node in _nodes(cell.source):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
             yield node.id, cell.line + node.lineno - 1, node.col_offset + 1
 
