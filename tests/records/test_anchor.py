@@ -7,15 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.support.anchors import ANEW, REMOVED, anchor, compared, go_on, lines, reseal, said
-from tests.support.sealed import make
 
 from opsbook import files, settings
 from opsbook.core.planning import context
 from opsbook.core.record import journal, logbook, seal
 from opsbook.errors import InputError
 from opsbook.records import keeping
+from tests.support.anchors import ANEW, REMOVED, anchor, compared, go_on, lines, reseal, said
 from tests.support.project import Project
+from tests.support.sealed import make
 
 
 def test_a_chain_of_what_is_new(project: Project, place: str) -> None:

@@ -10,14 +10,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tests.support.anchors import ANEW, REMOVED, anchor, compared, lines, reseal, said
-from tests.support.sealed import make
 
 from opsbook import settings
 from opsbook.core.planning import context
 from opsbook.errors import InputError, Refused
 from opsbook.records import anchoring
+from tests.support.anchors import ANEW, REMOVED, anchor, compared, lines, reseal, said
 from tests.support.project import Project
+from tests.support.sealed import make
 
 
 def test_places_that_cannot_be(project: Project, tmp_path: Path) -> None:

@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.sealed import make
-from tests.support.trained import GOOD
 
 from opsbook import files, settings
 from opsbook.core.planning import context
@@ -25,6 +23,8 @@ from opsbook.errors import InputError
 from opsbook.records import archives, manifest
 from opsbook.training import trained
 from tests.support.project import Project, Terminal, until
+from tests.support.sealed import make
+from tests.support.trained import GOOD
 
 
 def quiet(_done: int, _all: int) -> None:

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.support.sealed import make
 
 from opsbook import settings
 from opsbook.errors import InputError
 from opsbook.records import archives, manifest, unpack
 from tests.support.project import Project
+from tests.support.sealed import make
 
 RUN = "20261120T000000Z-page-abcd"
 PLACE = f"2026/11/{RUN}"

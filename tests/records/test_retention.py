@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.sealed import make
 
 from opsbook import files
 from opsbook.core.locks import lock
 from opsbook.core.record import logbook, usual
 from opsbook.records import retention
 from tests.support.project import Project, Terminal, until
+from tests.support.sealed import make
 
 pytestmark = pytest.mark.slow
 

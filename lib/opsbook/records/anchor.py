@@ -4,10 +4,10 @@ One JSON object a line: its number, time, by whom, the SHA-256 of the line befor
 what was pruned. Each line speaks for good: a record has to know every seal that was ever anchored of it.
 """
 
-import re
 import hashlib
 import io
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,9 +16,12 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from opsbook import files
-from opsbook.errors import InputError
 from opsbook.core.record import journal, logbook, store
 from opsbook.core.record.seal import SEALS, Flaw
+from opsbook.errors import InputError
+
+GIT = "git:"
+"""Begins a place that is a branch of a git repository."""
 
 NAME = "anchor.jsonl"
 

@@ -15,9 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from opsbook.errors import InputError
-from opsbook.records.anchor import NAME, Make
-from opsbook.records.places import GIT
-from opsbook.records.anchor import Unreachable, shown
+from opsbook.records.anchor import GIT, NAME, Make, Unreachable, shown
 
 _TRIES = 5
 _SECONDS = 120

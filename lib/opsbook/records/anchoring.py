@@ -5,13 +5,13 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from opsbook.errors import InputError, Refused
-from opsbook.core.planning.context import operator
 from opsbook.core.model.text import number_of
-from opsbook.records import anchor as anchors
+from opsbook.core.planning.context import operator
 from opsbook.core.record import store
-from opsbook.records import places
 from opsbook.core.record.seal import Flaw
+from opsbook.errors import InputError, Refused
+from opsbook.records import anchor as anchors
+from opsbook.records import places
 from opsbook.settings import Settings
 
 

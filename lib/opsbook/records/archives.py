@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from opsbook.core.planning.context import operator
+from opsbook.core.record import journal, sidecars, store
 from opsbook.errors import InputError
 from opsbook.files import guarded, is_plain
-from opsbook.core.planning.context import operator
-from opsbook.core.record import sidecars, journal, store
 from opsbook.records import adopt, export, manifest, unpack
 from opsbook.settings import Settings
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from opsbook import files
+from opsbook.core.record import seal, sidecars, store
 from opsbook.errors import InputError
-from opsbook.core.record import sidecars, seal, store
 from opsbook.records import manifest
 from opsbook.records.manifest import Manifest
 

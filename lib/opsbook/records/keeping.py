@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from opsbook.core.locks import lock
+from opsbook.core.planning.context import operator
+from opsbook.core.record import journal, logbook, store
+from opsbook.core.trust.reviewing import follow_ups
 from opsbook.errors import InputError, Refused
 from opsbook.files import guarded
-from opsbook.core.planning.context import operator
-from opsbook.core.trust.reviewing import follow_ups
-from opsbook.core.locks import lock
-from opsbook.core.record import journal, logbook, store
 from opsbook.records import retention
 from opsbook.settings import Settings
 

@@ -3,18 +3,14 @@
 import contextlib
 import fcntl
 import os
-import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from opsbook.records.anchor import Unreachable, shown
 from opsbook import files
 from opsbook.errors import InputError
-from opsbook.records.anchor import Make
-
-GIT = "git:"
+from opsbook.records.anchor import GIT, Make, Unreachable, shown
 
 
 class Place(Protocol):

@@ -14,9 +14,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from opsbook.errors import InputError
 from opsbook.core.model.text import size_of
 from opsbook.core.record import sidecars
+from opsbook.errors import InputError
 from opsbook.records import manifest
 from opsbook.records.export import Tell
 from opsbook.records.manifest import Manifest

@@ -10,8 +10,8 @@ from dataclasses import asdict
 
 from opsbook.console import common
 from opsbook.console.text import say
-from opsbook.records import anchoring
 from opsbook.core.model.text import number_of
+from opsbook.records import anchoring
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

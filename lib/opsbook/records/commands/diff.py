@@ -10,11 +10,11 @@ from dataclasses import asdict
 from opsbook.console import common
 from opsbook.console.text import say
 from opsbook.console.view import clipped
-from opsbook.errors import InputError
 from opsbook.core.model.differ import Change, narrowed, shown
 from opsbook.core.model.normal import named, normal
 from opsbook.core.model.text import duration, one_line
 from opsbook.core.record import side, store, usual
+from opsbook.errors import InputError
 from opsbook.records import compare
 from opsbook.settings import Settings
 

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from opsbook.console import common
 from opsbook.console.text import say
+from opsbook.core.model.text import number_of, size_of
 from opsbook.errors import InputError
 from opsbook.records import archives
 from opsbook.replay import recordings
-from opsbook.core.model.text import number_of, size_of
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -5,10 +5,10 @@ from typing import Any
 
 from opsbook.console import common
 from opsbook.console.text import say
-from opsbook.errors import InputError
 from opsbook.core.model.event import Outcome
 from opsbook.core.model.text import duration, nearest
 from opsbook.core.record import store
+from opsbook.errors import InputError
 
 OUTCOMES = (*map(str, Outcome), "running", store.DAMAGED)
 

@@ -3,13 +3,12 @@
 import argparse
 
 from opsbook.console import common, inputs
-from opsbook.records.commands import scan
 from opsbook.console.text import say
+from opsbook.core.planning import bind, environment
+from opsbook.core.record import store
 from opsbook.errors import InputError
 from opsbook.records import scanning
-from opsbook.core.planning import bind
-from opsbook.core.planning import environment
-from opsbook.core.record import store
+from opsbook.records.commands import scan
 
 _HINT = "Use a terminal: what is not known is not found."
 

@@ -5,10 +5,9 @@ from dataclasses import asdict
 
 from opsbook.console import common
 from opsbook.console.text import say
-from opsbook.core.planning import known_secrets
-from opsbook.records import scanning
-from opsbook.core.planning import environment
+from opsbook.core.planning import environment, known_secrets
 from opsbook.core.record import store
+from opsbook.records import scanning
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

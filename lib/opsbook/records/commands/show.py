@@ -7,9 +7,9 @@ from typing import Any
 
 from opsbook.console import common, story
 from opsbook.console.text import say
-from opsbook.errors import InputError
 from opsbook.core.model.text import duration
 from opsbook.core.record import store
+from opsbook.errors import InputError
 from opsbook.records import retention
 
 _CHANGED = {True: "yes", False: "no", None: "unknown"}

@@ -8,10 +8,10 @@ from dataclasses import asdict, replace
 
 from opsbook.console import common
 from opsbook.console.text import say
-from opsbook.errors import InputError
-from opsbook.core.trust import signing
-from opsbook.records import anchoring
 from opsbook.core.record import store
+from opsbook.core.trust import signing
+from opsbook.errors import InputError
+from opsbook.records import anchoring
 from opsbook.settings import Settings
 
 
