@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from opsbook import settings
-from opsbook.core.planning.drafts import Request
+from opsbook.core.planning.drafts import RunRequest
 from opsbook.doctor import runbook
 from tests.support.project import Project, until
 
@@ -138,7 +138,7 @@ def test_doctor_names_whose_service_it_is(moving: Project, tmp_path: Path) -> No
     first, other = int(str(block(moving)["first"])), tmp_path / "other/.opsbook/env/dev"
 
     def services() -> str:
-        about = runbook.subject(settings.load(moving.root, given=True), Request("page", "dev"))
+        about = runbook.subject(settings.load(moving.root, given=True), RunRequest("page", "dev"))
         return "\n".join(finding.text for finding in runbook.urls(about))
 
     with listening(first, other) as pid:

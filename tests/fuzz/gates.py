@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from opsbook.core.engine import marks
-from opsbook.core.engine.desk import Desk
+from opsbook.core.engine.cell_context import CellContext
 from opsbook.core.engine.gate import Gate
-from opsbook.core.engine.memory import Memory
-from opsbook.core.engine.place import Place
 from opsbook.core.engine.process import frames
 from opsbook.core.engine.questions import Questions
+from opsbook.core.engine.runner_effects import RunnerEffects
 from opsbook.core.engine.secrets import Vault
+from opsbook.core.engine.tee_sink import TeeSink
 from opsbook.core.model.effect import Mode
 from opsbook.core.model.event import Data, Event
 from opsbook.core.model.past import Past
@@ -68,7 +68,7 @@ class Watched(journal.Journal):
     def __init__(self, folder: Path, redactor: Redactor, *, again: bool) -> None:
         super().__init__(folder, redactor, again=again)
         self.durable: dict[int, bool] = {}
-        self.place: dict[int, Place | None] = {}
+        self.place: dict[int, CellContext | None] = {}
         self.gate: Gate | None = None
 
     def put(self, kind: str, data: Data, *, durable: bool = False) -> Event:
@@ -115,12 +115,12 @@ async def play(folder: Path, actions: Iterable[Action], last: bytes, mode: Mode,
     book, past = Watched(folder, redactor, again=(folder / journal.NAME).exists()), Past()
     for event in book.earlier:
         past.take(event)
-    sink = Memory(book, past.take)
+    sink = TeeSink(book, past.take)
     questions = Questions(sink, Operator(present), {"ahead": "yes"}, "ann@host")
     gate = Gate(
         sink=sink,
         redactor=redactor,
-        desk=Desk(vault, questions),
+        desk=RunnerEffects(vault, questions),
         past=past,
         context={"environment": "dev"},
         mode=mode,
@@ -189,7 +189,7 @@ class Kernel:
         self._cells += 1
         cell = f"step-{self._cells}/1"
         before = self._outcome.past.before(cell)
-        self._outcome.gate.place = None if role is None else Place(f"step-{self._cells}", cell, role, before)
+        self._outcome.gate.place = None if role is None else CellContext(f"step-{self._cells}", cell, role, before)
 
     def _send(self, frame: Any) -> None:
         body = json.dumps(frame, ensure_ascii=False).encode("utf-8", errors="surrogatepass")

@@ -6,7 +6,7 @@ import pytest
 
 from opsbook.core.model.differ import Change
 from opsbook.core.model.normal import named, normal
-from opsbook.core.record.side import Did, Side
+from opsbook.core.record.side import Did, DiffInput
 from opsbook.records.compare import compare, unified
 
 
@@ -65,11 +65,11 @@ def step(name: str, status: str = "succeeded", seconds: float | None = 1.0) -> d
     return {"step": name, "title": name.title(), "section": "Steps", "status": status, "seconds": seconds}
 
 
-def side(**changes: Any) -> Side:
+def side(**changes: Any) -> DiffInput:
     told = {"outcome": "succeeded", "reason": "every step succeeded", "steps": [step("one")]}
     plan: dict[str, Any] = {"parameters": {}, "secrets": {}, "locks": [], "hosts": [], "trees": {}, "versions": {}}
     given: dict[str, Any] = {"run": "r", "summary": told, "plan": plan, "source": ""} | changes
-    return Side(**given)
+    return DiffInput(**given)
 
 
 def did(result: Any = None, status: str = "succeeded", **request: Any) -> dict[str, Did]:

@@ -12,7 +12,7 @@ import pytest
 
 from opsbook import files
 from opsbook.core.locks import lock
-from opsbook.core.record import logbook, usual
+from opsbook.core.record import logbook, step_timings
 from opsbook.records import retention
 from tests.support.project import Project, Terminal, until
 from tests.support.sealed import make
@@ -285,7 +285,7 @@ def test_records_of_format_1_are_listed_shown_and_compared(old_format: Project) 
     found = json.loads(old_format.opsbook("records", "diff", "last", "--json", check=True).out)
     assert found["parameters"] == [{"what": "version", "before": "1.0.0", "after": "1.10"}]
     assert [step["step"] for step in found["steps"] if step["effects"]] == ["write-it"]
-    assert usual.seconds(old_format.root / "records", "write-it", "dev").keys() == {
+    assert step_timings.seconds(old_format.root / "records", "write-it", "dev").keys() == {
         "look-first",
         "write-it",
         "tell-the-team",
@@ -305,7 +305,7 @@ def test_records_of_format_1_can_be_pruned(old_format: Project) -> None:
 
 def test_the_usual_time_is_the_median_of_the_last_good_runs(project: Project) -> None:
     root = project.root / "records"
-    assert usual.seconds(root, "page", "dev") == {}
+    assert step_timings.seconds(root, "page", "dev") == {}
     for days, seconds in enumerate((2, 4, 100, 6, 8)):
         make(project, days + 1, seconds=seconds)
     make(project, 0.1, "failed", seconds=999)
@@ -314,10 +314,10 @@ def test_the_usual_time_is_the_median_of_the_last_good_runs(project: Project) ->
     (make(project, 0.4, seconds=999) / "record.json").write_text("{}")
     (make(project, 0.5, seconds=999) / "record.json").unlink()
     os.mkfifo(project.records()[-1] / "pipe")
-    assert usual.seconds(root, "page", "dev") == {"one": 6}
+    assert step_timings.seconds(root, "page", "dev") == {"one": 6}
     for days in range(10):
         make(project, 0.6 + days / 100, seconds=3)
-    assert usual.seconds(root, "page", "dev") == {"one": 3}
+    assert step_timings.seconds(root, "page", "dev") == {"one": 3}
 
 
 def test_a_run_says_what_is_usual(project: Project) -> None:

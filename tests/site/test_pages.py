@@ -10,8 +10,8 @@ import yaml
 from material.plugins.search.plugin import Parser
 
 from opsbook.core.model.environment import Environment, Policy
+from opsbook.core.model.run_status import AskedQuestion, RunStatus
 from opsbook.core.model.runbook import Runbook
-from opsbook.core.model.status import Asks, Now
 from opsbook.core.source import notebook
 from opsbook.diagnose.tree import Node, Tree
 from opsbook.html import data, text
@@ -245,7 +245,7 @@ def test_home_leads_from_an_alert_to_its_runbook() -> None:
 
 
 def test_home_shows_what_is_not_done_with() -> None:
-    waiting = Now("r1", "Deploy it", "dev", "ann", "waiting", "2026", "", Asks("go", "Go?", (), "2026"))
+    waiting = RunStatus("r1", "Deploy it", "dev", "ann", "waiting", "2026", "", AskedQuestion("go", "Go?", (), "2026"))
     shown = lists.home(sources(under_way=(waiting,), runs=(run("succeeded", 1),)))
     assert "asks go: Go?" in shown and "<code>r1</code>" in shown
     assert "All records" in shown
@@ -254,8 +254,8 @@ def test_home_shows_what_is_not_done_with() -> None:
 def test_rows_of_the_home_page_lead_to_records_and_say_what_they_are() -> None:
     """A tree is one row with all that somebody sees who needs it."""
     changed = run("succeeded", 1)
-    lost = Now(changed.id, "Deploy it", "dev", "ann", "lost", "2026", "")
-    going = Now("r1", "Deploy it", "dev", "ann", "running", "2026", "")
+    lost = RunStatus(changed.id, "Deploy it", "dev", "ann", "lost", "2026", "")
+    going = RunStatus("r1", "Deploy it", "dev", "ann", "running", "2026", "")
     check = parsed(PAGE.replace("kind: deploy", "kind: check").replace("alerts: [ItIsDown]\n", ""))
     tree = Tree("t", "Is it?", Node("A?", 1), ("slow", "down"))
     shown = lists.home(sources(runbooks=(check,), runs=(changed,), under_way=(lost, going), trees=(tree,)))
@@ -325,7 +325,7 @@ def test_a_drill_is_practised_from_its_page_and_not_given_away() -> None:
 
 def test_runs_of_a_drill_do_not_give_it_away() -> None:
     made = run("failed", 1, steps=(("fill-the-cache", "failed", 1.0),), reason="Fill the cache: full")
-    going = Now("r1", "Drill: it is slow", "dev", "ann", "running", "2026", "Fill the cache")
+    going = RunStatus("r1", "Drill: it is slow", "dev", "ann", "running", "2026", "Fill the cache")
     found = sources(runbooks=(parsed(DRILL),), runs=(made,), under_way=(going,))
     files = "".join(content for _, content in lists.record_data(found))
     assert made.id in files
@@ -397,7 +397,7 @@ def test_what_records_and_pages_say_is_text_everywhere() -> None:
     known = facts.facts([bad], None, NOW)
     evil = PAGE.replace("Put it out.", f"'{EVIL}'").replace("owner: platform", f"owner: '{EVIL}'")
     # No run says this of itself; a page must not believe any of it.
-    now = Now(*[EVIL] * 7)  # type: ignore[arg-type]
+    now = RunStatus(*[EVIL] * 7)  # type: ignore[arg-type]
     found = sources(runs=(bad,), facts={"deploy-it": known}, under_way=(now,))
     shown = [page(known, evil), *(make(found) for make in lists.PAGES.values())]
     for each in (*shown, *(content for _, content in lists.record_data(found))):

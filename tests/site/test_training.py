@@ -11,10 +11,10 @@ import pytest
 import yaml
 
 from opsbook import files
-from opsbook.core.model.approval import Person
+from opsbook.core.model.approval import Identity
 from opsbook.training import certificate_page, trained
 from opsbook.training.certificate import Certificate, Counts
-from opsbook.training.sign_off import Verdict
+from opsbook.training.sign_off import SignOffVerdict
 from opsbook.training.training import Drilled, Feedback
 from tests.site.conftest import CHECK, SMALL_FRONT, SMALL_STEPS
 from tests.support.project import Project
@@ -118,8 +118,8 @@ def test_a_certificate_fits_one_sheet_and_a_phone(chromium: Any, tmp_path: Path)
     times = ("2026-11-20T18:12:10+00:00", "2026-11-20T18:14:10+00:00", 120.0, None, 150.5, 2, (run, run))
     feedback = Feedback(4, f"{EVIL} {'long ' * 400}")
     drilled = Drilled("training", run, "0" * 64, "instance-down", EVIL, "ann", "ann@host", *times, feedback)
-    signer = Person("bob@host", "bob@example.org", "SHA256:" + "x" * 43)
-    verdict = Verdict(signer, f"{EVIL} {'note ' * 400}", "2026-11-20T19:00:00+00:00")
+    signer = Identity("bob@host", "bob@example.org", "SHA256:" + "x" * 43)
+    verdict = SignOffVerdict(signer, f"{EVIL} {'note ' * 400}", "2026-11-20T19:00:00+00:00")
     counts = tuple(Counts(f"Role {number}", datetime(2027, 1, number, tzinfo=UTC)) for number in range(1, 6))
     file = tmp_path / "c.html"
     file.write_text(certificate_page.page(Certificate(drilled, EVIL, verdict, counts, "")), encoding="utf-8")

@@ -11,7 +11,7 @@ import pytest
 
 from opsbook.core.model.environment import Environment, Policy
 from opsbook.diagnose import diagnosing, trees
-from opsbook.diagnose.tree import Check, Tree
+from opsbook.diagnose.tree import Tree, TreeCheck
 from opsbook.errors import InputError
 from opsbook.site.tree_page import picture, tree_page
 from tests.support import ROOT
@@ -185,10 +185,10 @@ def test_it_looks_for_itself_where_it_can(walked: Project, web: Any) -> None:
 def test_a_redirect_is_an_answer_and_is_not_followed(web: Any) -> None:
     web.status = 302
     place = Environment("dev", Policy(title="", urls={"web": f"http://127.0.0.1:{web.server_port}"}), "x", ())
-    good, seen = diagnosing.look(Check("", "get", "web/login", 302), place)
+    good, seen = diagnosing.look(TreeCheck("", "get", "web/login", 302), place)
     assert good and "302" in seen
-    assert diagnosing.look(Check("", "get", "web/login"), place)[0]
-    assert not diagnosing.look(Check("", "get", "web/login", 200), place)[0]
+    assert diagnosing.look(TreeCheck("", "get", "web/login"), place)[0]
+    assert not diagnosing.look(TreeCheck("", "get", "web/login", 200), place)[0]
     assert set(web.asked) == {"/login"}
 
 

@@ -16,7 +16,7 @@ from opsbook.core.model.environment import ChoiceRule, Policy
 from opsbook.core.model.event import Exit, Outcome
 from opsbook.core.model.front import FrontMatter
 from opsbook.core.source import parameters
-from opsbook.training.training_plan import Member, Role
+from opsbook.training.training_plan import Member, TrainingRole
 from tests.support import ROOT
 from tools.reference import commands, pages
 from tools.reference import parameters as reference_parameters
@@ -56,7 +56,7 @@ def test_links_lead_somewhere(name: str) -> None:
         assert not anchor or headings.count(f"#{anchor}") == 1, target
 
 
-@pytest.mark.parametrize("model", [FrontMatter, Policy, ChoiceRule, settings._Content, Role, Member])
+@pytest.mark.parametrize("model", [FrontMatter, Policy, ChoiceRule, settings._Content, TrainingRole, Member])
 def test_every_key_has_a_description_and_an_example_that_is_right(model: type[BaseModel]) -> None:
     for name, field in _fields(model):
         assert field.description, name

@@ -8,12 +8,12 @@ import pytest
 
 from opsbook import settings
 from opsbook.core.catalog import catalog
-from opsbook.core.model.approval import Person
+from opsbook.core.model.approval import Identity
 from opsbook.errors import InputError
 from opsbook.training import plan_file
+from opsbook.training.qualification import Pass, Qualification, State, holds, moment, standing, standings
 from opsbook.training.sign_off import SignOff, took_part
-from opsbook.training.standing import Pass, Standing, State, holds, moment, standing, standings
-from opsbook.training.training_plan import Member, Requirement, Role, TrainingPlan
+from opsbook.training.training_plan import Member, Requirement, TrainingPlan, TrainingRole
 from tests.support.trained import GOOD
 
 DAY = 86400.0
@@ -26,7 +26,7 @@ def passed(days_ago: float, *, points: int = 100, signed: bool = True) -> Pass:
     return Pass("ann", "drill", "down", f"run-{days_ago:g}", "training", when, points, signed=signed)
 
 
-def at(*passes: Pass) -> Standing:
+def at(*passes: Pass) -> Qualification:
     return standing("ann", NEEDS, passes, NOW)
 
 
@@ -82,7 +82,7 @@ def test_until_when_one_run_counts() -> None:
 
 
 def test_the_command_to_do_next() -> None:
-    role = Role(drills=("down", "slow", "full"), runbooks=("deploy",), points=60)
+    role = TrainingRole(drills=("down", "slow", "full"), runbooks=("deploy",), points=60)
     plan = TrainingPlan({"on-call": role}, {"ann": Member(roles=("on-call",)), "bob": Member()})
     passes = [passed(1), replace(passed(2, signed=False), name="slow"), replace(passed(1), person="bob")]
     found = list(standings(plan, passes, NOW, {"full": "lab", "deploy": "dev -p version=VERSION"}))
@@ -106,14 +106,14 @@ def test_what_is_no_moment(text: object) -> None:
 @pytest.mark.parametrize(
     ("signer", "took"),
     [
-        (Person("bob@host", "bob@example.org", "k"), False),
-        (Person("ann@other", "bob@example.org", "k"), True),
-        (Person("bob@host", "ann@example.org", "k"), True),
-        (Person("bob@host", "ann", "k"), True),
-        (Person("joe@host", "joe@example.org", "k"), True),
+        (Identity("bob@host", "bob@example.org", "k"), False),
+        (Identity("ann@other", "bob@example.org", "k"), True),
+        (Identity("bob@host", "ann@example.org", "k"), True),
+        (Identity("bob@host", "ann", "k"), True),
+        (Identity("joe@host", "joe@example.org", "k"), True),
     ],
 )
-def test_who_took_part(signer: Person, took: bool) -> None:
+def test_who_took_part(signer: Identity, took: bool) -> None:
     assert took_part(replace(GOOD, operator="joe@host"), signer) is took
 
 

@@ -1,6 +1,6 @@
 """The keys of training.yml, as Markdown."""
 
-from opsbook.training.training_plan import Member, Role
+from opsbook.training.training_plan import Member, TrainingRole
 from tools.reference.keys import keys, yaml_example
 
 _HEAD = """\
@@ -14,4 +14,4 @@ _MEMBER = "## Of a person\n\nThe name is that of the user, as it stands before t
 
 
 def body() -> str:
-    return "\n".join([_HEAD, keys(Role, yaml_example, "###"), _MEMBER, keys(Member, yaml_example, "###")])
+    return "\n".join([_HEAD, keys(TrainingRole, yaml_example, "###"), _MEMBER, keys(Member, yaml_example, "###")])

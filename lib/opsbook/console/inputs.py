@@ -47,14 +47,14 @@ def labels(options: argparse.Namespace) -> dict[str, str]:
     return {name: values[-1] for name, values in bind.pairs(options.label).items()}
 
 
-def request(options: argparse.Namespace) -> drafts.Request:
+def request(options: argparse.Namespace) -> drafts.RunRequest:
     """The request as typed. Raises InputError for arguments that are no pairs, and for a file that is none."""
     given: dict[str, Any] = _file(options.params_file) if options.params_file else {}
     given |= {name: _once(values) for name, values in bind.pairs(options.parameter).items()}
-    return drafts.Request(options.runbook, options.environment, given, answers(options))
+    return drafts.RunRequest(options.runbook, options.environment, given, answers(options))
 
 
-def named(settings: Settings, options: argparse.Namespace, otherwise: str = "") -> drafts.Request:
+def named(settings: Settings, options: argparse.Namespace, otherwise: str = "") -> drafts.RunRequest:
     """The request with its runbook and its environment, for which a person at the terminal is asked.
 
     Raises InputError where nobody can be asked; `otherwise` is what else could be given.
@@ -161,7 +161,7 @@ def _usable(value: object) -> bool:
     return isinstance(value, str) or (isinstance(value, list) and all(isinstance(item, str) for item in value))
 
 
-def complete(settings: Settings, wanted: drafts.Request) -> tuple[drafts.Request, drafts.Draft]:
+def complete(settings: Settings, wanted: drafts.RunRequest) -> tuple[drafts.RunRequest, drafts.Draft]:
     """The request with what a person at the terminal adds: missing values, secrets unseen."""
     drafted = drafts.draft(settings, wanted)
     if drafted.bound.problems or not asks():

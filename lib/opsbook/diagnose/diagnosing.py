@@ -11,7 +11,7 @@ from opsbook.core.model.environment import Environment
 from opsbook.core.model.text import nearest
 from opsbook.core.planning import environment
 from opsbook.diagnose import trees
-from opsbook.diagnose.tree import Check, Node, Tree
+from opsbook.diagnose.tree import Node, Tree, TreeCheck
 from opsbook.errors import InputError
 from opsbook.settings import Settings
 
@@ -47,7 +47,7 @@ def walk(tree: Tree, place: Environment, ask: Ask) -> Iterator[Answered | Node]:
     yield node
 
 
-def look(check: Check, place: Environment) -> tuple[bool, str]:
+def look(check: TreeCheck, place: Environment) -> tuple[bool, str]:
     """Whether it is so, and what was seen. Raises InputError for a service that the environment does not know."""
     started = time.monotonic()
     seen, good = (_port if check.what == "port" else _get)(check, place)
@@ -55,7 +55,7 @@ def look(check: Check, place: Environment) -> tuple[bool, str]:
     return good and took <= check.within, f"{seen} in {took * 1000:.0f} ms"
 
 
-def _get(check: Check, place: Environment) -> tuple[str, bool]:
+def _get(check: TreeCheck, place: Environment) -> tuple[str, bool]:
     service, _, path = check.where.partition("/")
     known = {**place.policy.urls, **{k: v for k, v in place.policy.settings.items() if _is_url(v)}}
     if service not in known:
@@ -89,7 +89,7 @@ def _is_url(value: object) -> bool:
     return isinstance(value, str) and value.startswith(("http://", "https://"))
 
 
-def _port(check: Check, _: Environment) -> tuple[str, bool]:
+def _port(check: TreeCheck, _: Environment) -> tuple[str, bool]:
     host, port = check.where.split(":")
     try:
         with socket.create_connection((host, int(port)), timeout=check.within):

@@ -9,7 +9,7 @@ _LINK = re.compile(r"\[([^\]]+)\]\(([^)\s]+)\)")
 
 
 @dataclass(frozen=True)
-class Check:
+class TreeCheck:
     """What answers a question by looking, as written: `get arcade/health is 200`. It only reads.
 
     `what`: get or port. `where`: a service and a path, or host:port. `status` is the one expected, else any below
@@ -29,7 +29,7 @@ class Node:
 
     text: str
     line: int
-    check: Check | None = None
+    check: TreeCheck | None = None
     answers: tuple[tuple[str, "Node"], ...] = ()
 
     @property

@@ -16,7 +16,7 @@ import yaml
 from opsbook.core.model.front import split
 from opsbook.core.model.text import nearest, span_seconds
 from opsbook.core.source.markdown import Document, Heading, Item, document
-from opsbook.diagnose.tree import Check, Node, Tree
+from opsbook.diagnose.tree import Node, Tree, TreeCheck
 from opsbook.errors import InputError
 from opsbook.files import parse_yaml
 from opsbook.settings import Settings
@@ -101,7 +101,7 @@ def _node(item: Item, shown: str, depth: int = 0) -> Node:
     return Node(text.strip(), item.line + 1, check, tuple(answers))
 
 
-def _check(written: str, shown: str, line: int) -> Check:
+def _check(written: str, shown: str, line: int) -> TreeCheck:
     match = _GET.fullmatch(written) or _PORT.fullmatch(written)
     if not match:
         known = "`get SERVICE/PATH [is STATUS] [within 2s]` or `port HOST:PORT [within 2s]`"
@@ -112,7 +112,7 @@ def _check(written: str, shown: str, line: int) -> Check:
     except ValueError as error:
         raise _wrong(shown, line, str(error), "Correct it.") from error
     status = int(given["status"]) if given.get("status") else None
-    return Check(written, written.partition(" ")[0], given["where"], status, within)
+    return TreeCheck(written, written.partition(" ")[0], given["where"], status, within)
 
 
 def _wrong(shown: str, line: int, what: str, hint: str) -> InputError:

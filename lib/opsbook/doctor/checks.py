@@ -6,7 +6,7 @@ A check is a small function that yields findings. Each runs by itself: one that 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from opsbook.core.planning.drafts import Request
+from opsbook.core.planning.drafts import RunRequest
 from opsbook.doctor import (
     ansible_content,
     signing,
@@ -67,7 +67,7 @@ def project_checks(settings: Settings) -> list[Check]:
     ]
 
 
-def runbook_checks(settings: Settings, request: Request) -> list[Check]:
+def runbook_checks(settings: Settings, request: RunRequest) -> list[Check]:
     """What holds for this runbook in this environment. Raises InputError if there is no such runbook or environment."""
     subject = doctor_runbook.subject(settings, request)
     runbook, ansible, prompts = doctor_runbook, ansible_content, doctor_prompts

@@ -17,7 +17,7 @@ from opsbook.core.model.runbook import Runbook
 from opsbook.core.model.text import nearest
 from opsbook.core.planning import bind
 from opsbook.core.planning import environment as policies
-from opsbook.core.planning.drafts import Draft, Request, plan
+from opsbook.core.planning.drafts import Draft, RunRequest, plan
 from opsbook.core.source import names
 from opsbook.doctor.finding import Finding, fine, refused, warning, wrong
 from opsbook.doctor.project import guarded_file, referenced
@@ -39,7 +39,7 @@ class Subject:
     """
 
     settings: Settings
-    request: Request
+    request: RunRequest
     runbook: Runbook | None
     environment: Environment | None
     broken: tuple[InputError, ...]
@@ -54,7 +54,7 @@ class Subject:
         return Draft(self.runbook, self.environment, bound)
 
 
-def subject(settings: Settings, request: Request) -> Subject:
+def subject(settings: Settings, request: RunRequest) -> Subject:
     """The runbook and the environment as far as they load. Raises InputError if there is no such thing."""
     catalog.find(settings, request.runbook)
     known = policies.names(settings)

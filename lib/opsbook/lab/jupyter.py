@@ -31,7 +31,7 @@ _LOOK = 0.05
 
 
 @dataclass(frozen=True)
-class Wanted:
+class LabRequest:
     """`page` is the copy, a name and its text. `kernel` is what the kernel is told of it. `port` 0 takes a free one.
 
     `gate` is the command that serves a gate, less its descriptor. `about` stands beside the kernel in JupyterLab.
@@ -50,7 +50,7 @@ class Wanted:
 class Lab:
     """One that is open. `address` holds the token."""
 
-    def __init__(self, wanted: Wanted, private: Path) -> None:
+    def __init__(self, wanted: LabRequest, private: Path) -> None:
         self.private = private
         self.token = secrets.token_urlsafe(24)
         self.port = 0
@@ -231,7 +231,7 @@ def _why(said: Any) -> bytes:
 
 
 @contextlib.contextmanager
-def opened(wanted: Wanted) -> Iterator[Lab]:
+def opened(wanted: LabRequest) -> Iterator[Lab]:
     """A lab in a private folder; nothing of it is left afterwards."""
     adopt_orphans()
     lab = Lab(wanted, spare.private_folder())

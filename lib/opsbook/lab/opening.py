@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from opsbook.core.model.parameter import Parameter
 from opsbook.core.planning import bind
-from opsbook.core.planning.drafts import Draft, Request, draft, environment
+from opsbook.core.planning.drafts import Draft, RunRequest, draft, environment
 from opsbook.errors import InputError
 from opsbook.lab import jupyter, page
 from opsbook.replay import recordings, replaying
@@ -47,7 +47,7 @@ class Lesson:
         return self.drafted.environment.policy.sandbox
 
 
-def lesson(settings: Settings, wanted: Request, replay: str = "") -> Lesson:
+def lesson(settings: Settings, wanted: RunRequest, replay: str = "") -> Lesson:
     """The page with what was given for it; without an environment, the first sandbox.
 
     With `replay`, the page, the environment and the values of that. Raises InputError with everything that is wrong.
@@ -59,14 +59,14 @@ def lesson(settings: Settings, wanted: Request, replay: str = "") -> Lesson:
     if replay:
         return _replayed(settings, wanted, replay)
     name = wanted.environment or environment(settings, None).name
-    drafted = draft(settings, Request(wanted.runbook, name, wanted.given))
+    drafted = draft(settings, RunRequest(wanted.runbook, name, wanted.given))
     if drafted.bound.problems:
         hint = f"opsbook show {drafted.runbook.name} lists its parameters. Nothing was started."
         raise InputError(drafted.bound.problems, hint)
     return Lesson(settings, drafted)
 
 
-def _replayed(settings: Settings, wanted: Request, replay: str) -> Lesson:
+def _replayed(settings: Settings, wanted: RunRequest, replay: str) -> Lesson:
     if wanted.environment or wanted.given:
         raise InputError("A replay has its environment and its values.", "Leave out -e and -p.")
     found = recordings.load(settings, replay)
@@ -89,7 +89,7 @@ def opened_lab(found: Lesson, port: int) -> Iterator[Lab]:
     else:
         gate += ["--environment", found.environment]
         gate += [f"--secret={name}={reference}" for name, reference in bound.secrets.items()]
-    wanted = jupyter.Wanted(
+    wanted = jupyter.LabRequest(
         root=settings.root,
         page=(runbook.path.name, page.written(runbook, _note(found), bound.values, list(bound.secrets))),
         kernel={

@@ -9,7 +9,7 @@ from opsbook.core.model.recording import Tape
 from opsbook.core.model.redact import Redactor
 from opsbook.core.planning.context import context, vault
 from opsbook.core.planning.drafts import environment
-from opsbook.core.trust.allowing import closed_to_sessions
+from opsbook.core.trust.authorization import closed_to_sessions
 from opsbook.replay import recordings, replaying
 from opsbook.settings import Settings
 

@@ -22,11 +22,11 @@ from opsbook.core.model.text import nearest
 from opsbook.core.planning import bind
 from opsbook.core.planning.context import operator, vault
 from opsbook.core.planning.drafts import Draft, plan, planned_draft
+from opsbook.core.planning.drift import changes_since, page_changes, relied_on_then
 from opsbook.core.planning.edits import Edit, apply, edited
-from opsbook.core.planning.sameness import changes_since, page_changes, relied_on_then
 from opsbook.core.record import journal, seal, side, store
 from opsbook.core.source import notebook as pages
-from opsbook.core.trust.allowing import Wanted, allowing, check_page
+from opsbook.core.trust.authorization import Wanted, allowing, check_page
 from opsbook.errors import InputError, NotYet, Refused
 from opsbook.operate.running import Finished, Manner, OnStart, carry_out, check_answers, make_job, taken
 from opsbook.settings import Settings

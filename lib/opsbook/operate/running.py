@@ -14,9 +14,9 @@ from typing import Any
 from opsbook import files
 from opsbook.core.engine import runner, secrets
 from opsbook.core.engine.cancel import undisturbed
-from opsbook.core.engine.choice import Choice
+from opsbook.core.engine.cell_context import AGAIN, LOOK_FIRST, MARKED, UNKNOWN
 from opsbook.core.engine.engine import ACCEPT, Wishes
-from opsbook.core.engine.place import AGAIN, LOOK_FIRST, MARKED, UNKNOWN
+from opsbook.core.engine.failure_choice import FailureChoice
 from opsbook.core.engine.process import spare
 from opsbook.core.locks import lock, queue
 from opsbook.core.locks.locking import acquire
@@ -32,11 +32,11 @@ from opsbook.core.model.runbook import Runbook
 from opsbook.core.model.text import nearest
 from opsbook.core.planning import bind
 from opsbook.core.planning.context import context, operator, vault
-from opsbook.core.planning.drafts import RELIED_ON, Draft, Request, plan, relied_on
+from opsbook.core.planning.drafts import RELIED_ON, Draft, RunRequest, plan, relied_on
 from opsbook.core.record import forecast, journal, notebook, page, seal, side, store, summary
 from opsbook.core.record.room import FULL
 from opsbook.core.source import names
-from opsbook.core.trust.allowing import Wanted, allowing, check_start, needed
+from opsbook.core.trust.authorization import Wanted, allowing, check_start, needed
 from opsbook.core.trust.signing import sealer
 from opsbook.errors import InputError, NoRoom, OpsbookError, Refused
 from opsbook.settings import Settings
@@ -45,7 +45,7 @@ _TRIES, _PAUSE = 200, 0.01
 """How often, and seconds between, a record is tried to be taken that only readers look at."""
 
 DECISIONS = {
-    "failed": tuple(Choice),
+    "failed": tuple(FailureChoice),
     "roll-back": ("yes", "no"),
     ACCEPT: ("yes", "no"),
     UNKNOWN: (LOOK_FIRST, AGAIN, MARKED),
@@ -89,7 +89,7 @@ class Manner:
 
 
 def run(
-    settings: Settings, request: Request, drafted: Draft, manner: Manner, person: Person, on_start: OnStart
+    settings: Settings, request: RunRequest, drafted: Draft, manner: Manner, person: Person, on_start: OnStart
 ) -> Finished:
     """Run what was drafted of a request to its end. Raises InputError, and leaves nothing, if it cannot begin."""
     planned = plan(settings, drafted)
@@ -102,9 +102,9 @@ def check_answers(runbook: Runbook, manner: Manner, present: bool) -> None:
     """Known questions have usable answers, or somebody is there to give them. A check can do without."""
     undo = runbook.undo() if runbook.front.rollback in ("automatic", "ask") else ()
     known = {question.name: question for question in names.questions((*runbook.forward(), *undo))}
-    known |= {name: names.Question(name, "", "decide", name, choices) for name, choices in DECISIONS.items()}
+    known |= {name: names.PageQuestion(name, "", "decide", name, choices) for name, choices in DECISIONS.items()}
     for step in runbook.steps() if manner.wishes.by_hand else ():
-        known[step.id] = names.Question(step.id, step.id, "manual", step.title, MANUAL_CHOICES)
+        known[step.id] = names.PageQuestion(step.id, step.id, "manual", step.title, MANUAL_CHOICES)
     problems = [f"There is no question {name}. {nearest(name, known)}" for name in manner.answers if name not in known]
     for name, question in known.items():
         allowed = question.choices

@@ -8,7 +8,7 @@ from typing import Any
 from opsbook.core.locks import lock
 from opsbook.core.model.event import Event, Outcome
 from opsbook.core.model.person import Question
-from opsbook.core.model.status import Asks, Ended, Now
+from opsbook.core.model.run_status import AskedQuestion, EndedRun, RunStatus
 from opsbook.core.record import store
 from opsbook.errors import InputError
 from opsbook.settings import Settings
@@ -21,7 +21,7 @@ _ENDS = frozenset({"cell-finished", "step-finished", "run-finished", "run-resume
 
 
 @dataclass(frozen=True)
-class Standing:
+class StandingQuestion:
     """A question that stands, with the number and the time of its event."""
 
     number: int
@@ -35,10 +35,10 @@ class Following:
     def __init__(self) -> None:
         self.doing = ""
         self.detached = False
-        self._open: dict[int, Standing] = {}
+        self._open: dict[int, StandingQuestion] = {}
 
     @property
-    def first(self) -> Standing | None:
+    def first(self) -> StandingQuestion | None:
         """The question that is asked: of several, a terminal puts one after the other."""
         return next(iter(self._open.values()), None)
 
@@ -56,7 +56,7 @@ class Following:
             case "detached":
                 self.detached = True
             case "question-asked":
-                self._open[event.seq] = Standing(event.seq, event.time, _question(event))
+                self._open[event.seq] = StandingQuestion(event.seq, event.time, _question(event))
             case "question-answered":
                 self._open.pop(data.get("asked", 0), None)
         if event.type in _ENDS:
@@ -71,7 +71,7 @@ def _question(event: Event) -> Question:
     return Question(data["name"], data["kind"], data["text"], choices, data.get("detail") or "", remarks)
 
 
-def under_way(settings: Settings) -> list[Now]:
+def under_way(settings: Settings) -> list[RunStatus]:
     """Runs that go on, that were lost, or that stopped and wait for somebody; newest first."""
     holding = {held.run for held in lock.holders(settings.state)}
     records = store.records(settings.records)
@@ -85,7 +85,7 @@ def under_way(settings: Settings) -> list[Now]:
     return found
 
 
-def ended_since(settings: Settings, since: datetime) -> list[Ended]:
+def ended_since(settings: Settings, since: datetime) -> list[EndedRun]:
     """Runs that ended since then, however, the last to end first. One that was refused never began, and is left out."""
     holding = {held.run for held in lock.holders(settings.state)}
     found = []
@@ -105,13 +105,15 @@ def _sealed(record: store.Record) -> float:
         return 0.0
 
 
-def _ended(record: store.Record, told: dict[str, Any]) -> Ended:
+def _ended(record: store.Record, told: dict[str, Any]) -> EndedRun:
     title, environment = str(told["title"] or store.runbook_of(record.id)), str(told["environment"] or "")
     operator = str((told.get("operators") or [told["operator"]])[-1])
-    return Ended(record.id, title, environment, operator, str(told["outcome"]), str(told["ended"]), str(told["reason"]))
+    return EndedRun(
+        record.id, title, environment, operator, str(told["outcome"]), str(told["ended"]), str(told["reason"])
+    )
 
 
-def _now(record: store.Record, holding: set[str]) -> Now | None:
+def _now(record: store.Record, holding: set[str]) -> RunStatus | None:
     told = record.glance()
     sealed, outcome = record.state == "sealed", str(told["outcome"])
     if sealed and outcome != Outcome.WAITING and record.id not in holding:
@@ -120,7 +122,7 @@ def _now(record: store.Record, holding: set[str]) -> Now | None:
     # What a run that is gone asked, nobody can answer any more.
     asked = following.first if record.state == "running" else None
     question = asked.question if asked else None
-    return Now(
+    return RunStatus(
         run=record.id,
         title=str(told["title"] or store.runbook_of(record.id)),
         environment=str(told["environment"] or ""),
@@ -128,7 +130,7 @@ def _now(record: store.Record, holding: set[str]) -> Now | None:
         state=outcome,
         since=str(told["started"] or ""),
         doing=following.doing,
-        asks=Asks(question.name, question.text, question.choices, asked.since) if asked and question else None,
+        asks=AskedQuestion(question.name, question.text, question.choices, asked.since) if asked and question else None,
         detached=following.detached and record.state == "running",
         reason=str(told["reason"]) if sealed else "",
     )

@@ -4,11 +4,11 @@ from datetime import datetime
 
 from opsbook.core.model.event import Ending, Event, Outcome
 from opsbook.core.record import journal, store
-from opsbook.core.record.tail import Tail
+from opsbook.core.record.journal_follower import JournalFollower
 from opsbook.errors import InputError, OpsbookError
 from opsbook.operate.resuming import stopped
 from opsbook.operate.running import Finished
-from opsbook.operate.under_way import Following, Standing
+from opsbook.operate.under_way import Following, StandingQuestion
 from opsbook.settings import Settings
 
 EVERY = 0.1
@@ -22,12 +22,12 @@ class Watched:
         self.record = record
         self.end: Event | None = None
         self._settings = settings
-        self._tail = Tail(record.folder)
+        self._tail = JournalFollower(record.folder)
         self._following = Following()
         self._seen = 0
 
     @property
-    def question(self) -> Standing | None:
+    def question(self) -> StandingQuestion | None:
         """The question that stands."""
         return self._following.first
 
@@ -47,7 +47,7 @@ class Watched:
         except FileNotFoundError:
             # A record in which a secret was found is moved away while somebody watches.
             self.record = self._found()
-            self._tail = Tail(self.record.folder)
+            self._tail = JournalFollower(self.record.folder)
             found = self._tail.new()[self._seen :]
         self._seen += len(found)
         return found

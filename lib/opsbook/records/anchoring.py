@@ -11,7 +11,7 @@ from opsbook.core.record import store
 from opsbook.core.record.seal import Flaw
 from opsbook.errors import InputError, Refused
 from opsbook.records import anchor as anchors
-from opsbook.records import places
+from opsbook.records import anchor_store
 from opsbook.settings import Settings
 
 
@@ -53,12 +53,12 @@ def anchor(settings: Settings, to: str | None) -> Anchored:
     return done[0]
 
 
-def _place(settings: Settings, given: str | None) -> places.Place | None:
+def _place(settings: Settings, given: str | None) -> anchor_store.AnchorStore | None:
     text = given or settings.anchor
     if not text:
         return None
     text = text.replace("{user}", getpass.getuser()).replace("{host}", socket.gethostname())
-    return places.at(text, settings.root, settings.records, settings.state, operator())
+    return anchor_store.at(text, settings.root, settings.records, settings.state, operator())
 
 
 def _check_own(settings: Settings, place: str, found: anchors.Anchor, unlike: tuple[str, ...]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from opsbook.core.model import ignore
 from opsbook.core.model.differ import Change, changes_of, lines_of
 from opsbook.core.model.normal import named, normal
-from opsbook.core.record.side import Did, Side
+from opsbook.core.record.side import Did, DiffInput
 
 COUNTS = ("ok", "changed", "failed", "unreachable")
 """Of a host, in the result of a playbook."""
@@ -64,7 +64,7 @@ class Diff:
         return plain and not any(step.differs for step in self.steps)
 
 
-def compare(before: Side, after: Side) -> Diff:
+def compare(before: DiffInput, after: DiffInput) -> Diff:
     """What differs in `after`, seen from `before`."""
     told = before.summary, after.summary
     return Diff(
@@ -91,7 +91,7 @@ def _inputs(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Change]:
             yield Change(name, sorted(gone), sorted(new))
 
 
-def _steps(before: Side, after: Side) -> Iterator[StepDiff]:
+def _steps(before: DiffInput, after: DiffInput) -> Iterator[StepDiff]:
     old = {step["step"]: step for step in before.summary["steps"]}
     new = {step["step"]: step for step in after.summary["steps"]}
     for name in [*new, *(name for name in old if name not in new)]:
@@ -121,7 +121,7 @@ def _ratio(before: float | None, after: float | None) -> float | None:
     return ratio if ratio >= NOTABLE or ratio <= 1 / NOTABLE else None
 
 
-def _effects(before: Side, after: Side, step: str) -> Iterator[EffectDiff]:
+def _effects(before: DiffInput, after: DiffInput, step: str) -> Iterator[EffectDiff]:
     old = {key: did for key, did in before.effects.items() if did.step == step}
     new = {key: did for key, did in after.effects.items() if did.step == step}
     for key in [*new, *(key for key in old if key not in new)]:

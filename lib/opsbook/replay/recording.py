@@ -14,7 +14,7 @@ from opsbook.core.model.effect import Status
 from opsbook.core.model.event import Event
 from opsbook.core.model.past import LOOK
 from opsbook.core.model.plan import Plan
-from opsbook.core.model.recording import PROJECT, Recording, Reply, Step, Take
+from opsbook.core.model.recording import PROJECT, RecordedStep, Recording, Reply, Take
 from opsbook.core.record import side, summary
 from opsbook.core.record.store import Record
 from opsbook.errors import InputError
@@ -43,7 +43,7 @@ def of(record: Record, plan: Plan, context: Mapping[str, Any], playbooks: Mappin
         context={**context, "run": record.id, "operator": started.data["operator"]},
         present=any(data["kind"] in ("decide", "manual") for data in asked),
         outcome=str(record.summary()["outcome"]),
-        steps=tuple(Step(each["step"], each["status"]) for each in summary.of(events)["steps"]),
+        steps=tuple(RecordedStep(each["step"], each["status"]) for each in summary.of(events)["steps"]),
         replies=tuple(_replies(events)),
         takes=tuple(_takes(record, events)),
         playbooks=dict(playbooks),

@@ -12,13 +12,13 @@ from opsbook.core.model.redact import Redactor
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.planning.context import context
 from opsbook.core.planning.drafts import plan, planned_draft
+from opsbook.core.planning.drift import changes_since, relied_on_then
 from opsbook.core.planning.known_secrets import redactor
-from opsbook.core.planning.sameness import changes_since, relied_on_then
 from opsbook.core.record import notebook, seal
 from opsbook.errors import InputError
 from opsbook.operate.resuming import Stopped, stopped
 from opsbook.replay import recording
-from opsbook.replay.made_of import made_of
+from opsbook.replay.playbook_deps import deps_of
 from opsbook.replay.replaying import Replayed, replay
 from opsbook.settings import Settings
 
@@ -76,7 +76,7 @@ def of_record(settings: Settings, wanted: str) -> tuple[Recording, Stopped]:
     seen = context(settings, drafted.environment, found.record.id, "live")
     seen = {name: value for name, value in seen.items() if name not in _MACHINE}
     named = [take.data["request"]["playbook"] for take in found.events if take.data.get("kind") == "playbook"]
-    made = made_of(settings, dict.fromkeys(named))
+    made = deps_of(settings, dict.fromkeys(named))
     return recording.of(found.record, found.planned, seen, made, settings.root), found
 
 

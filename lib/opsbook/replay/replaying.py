@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from opsbook.core.engine import runner
-from opsbook.core.engine.choice import NAME as FAILED
 from opsbook.core.engine.engine import Wishes
-from opsbook.core.engine.forget import Forget
+from opsbook.core.engine.failure_choice import NAME as FAILED
+from opsbook.core.engine.null_sink import NullSink
 from opsbook.core.engine.process import spare
 from opsbook.core.engine.questions import Unanswered
 from opsbook.core.engine.secrets import Vault
@@ -26,7 +26,7 @@ from opsbook.core.model.redact import Redactor
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.planning.context import ansible_bin
 from opsbook.core.record import summary
-from opsbook.replay.made_of import made_of
+from opsbook.replay.playbook_deps import deps_of
 from opsbook.settings import Settings
 
 
@@ -42,7 +42,7 @@ class Replayed:
 def replay(settings: Settings, runbook: Runbook, recording: Recording) -> Replayed:
     """Run the page to its end. Nothing outside is touched, and nothing is left behind."""
     started = time.monotonic()
-    sink, held = Forget(keep=True), vault(recording)
+    sink, held = NullSink(keep=True), vault(recording)
     tape = Tape(restored(recording, held), strict=True)
     with tempfile.TemporaryDirectory(prefix="opsbook-replay-", dir=_memory()) as folder:
         inbox = Path(folder) / "inbox"
@@ -65,7 +65,7 @@ def _memory() -> str | None:
 def stale(settings: Settings, recording: Recording) -> list[str]:
     """What of its playbooks is not as it was when it was recorded."""
     named = [take.request["playbook"] for take in recording.takes if take.kind == "playbook"]
-    now, then = made_of(settings, dict.fromkeys(named)), recording.playbooks
+    now, then = deps_of(settings, dict.fromkeys(named)), recording.playbooks
     differ = sorted(path for path in {*now, *then} if now.get(path) != then.get(path))
     return [
         f"playbooks/{path} {'is new' if path not in then else 'was changed' if path in now else 'is gone'}"

@@ -5,14 +5,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from opsbook.core.model.environment import Environment
+from opsbook.core.model.run_status import RunStatus
 from opsbook.core.model.runbook import Runbook
-from opsbook.core.model.status import Now
 from opsbook.core.model.text import one_line
 from opsbook.diagnose.tree import Tree
 from opsbook.html import data, moment, plain_text, rows, tag, text, unsearched
 from opsbook.site.facts import Facts, Run
 from opsbook.site.pages import STATES, outcome
-from opsbook.training.standing import Training
+from opsbook.training.qualification import Training
 
 UNSEARCHED = "data-search-exclude"
 """In the attributes of a heading: what is below it only repeats other pages, and search would find it before them."""
@@ -54,7 +54,7 @@ class Sources:
     facts: Mapping[str, Facts] | None = None
     runs: tuple[Run, ...] = ()
     environments: tuple[Environment, ...] = ()
-    under_way: tuple[Now, ...] = ()
+    under_way: tuple[RunStatus, ...] = ()
     severities: tuple[Severity, ...] = ()
     trees: tuple[Tree, ...] = ()
     training: Training | None = None
@@ -156,7 +156,7 @@ def _open(sources: Sources) -> list[str]:
     return [rows(("state", "what", "environment", "by", "at", "run"), body, "ob-open") or "Nothing is going on."]
 
 
-def _doing(now: Now) -> str:
+def _doing(now: RunStatus) -> str:
     return f"asks {now.asks.name}: {now.asks.text}" if now.asks else now.doing or now.reason
 
 

@@ -22,7 +22,7 @@ from opsbook.site.facts import Facts, Run
 from opsbook.site.fences import plain
 from opsbook.site.form import form
 from opsbook.site.links import adapted
-from opsbook.training import standing
+from opsbook.training import qualification
 from opsbook.training.training import Drilled
 
 ROLES = {Role.READ: "read", Role.CHANGE: "change", Role.UNDO: "undo"}
@@ -270,7 +270,7 @@ def _last(run: Run | None) -> str:
 
 
 def _drilled(drill: Drilled | None) -> str:
-    when = standing.moment(drill.started) if drill else None
+    when = qualification.moment(drill.started) if drill else None
     if drill is None or when is None:
         return ""
     ended = f"mended in {duration(drill.mended)}" if drill.mended is not None else "not mended"

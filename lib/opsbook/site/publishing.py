@@ -18,7 +18,7 @@ from opsbook.site import names as site_names
 from opsbook.site import runs as site_runs
 from opsbook.site.facts import Facts, Run
 from opsbook.site.lists import Severity, Sources
-from opsbook.training import standings
+from opsbook.training import qualifications
 from opsbook.training.training import Drilled
 
 ASSETS = site.ASSETS
@@ -89,7 +89,7 @@ def gather(settings: Settings, name: str, runbooks: tuple[Runbook, ...], *, trai
         under_way=site_runs.going_on(settings, shows),
         severities=tuple(Severity(**each) for each in settings.severities),
         trees=tuple(trees.load(settings, name) for name in trees.names(settings)),
-        training=standings.published(settings, runbooks, now) if training else None,
+        training=qualifications.published(settings, runbooks, now) if training else None,
     )
 
 

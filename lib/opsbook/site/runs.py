@@ -5,8 +5,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from opsbook.core.model.run_status import RunStatus
 from opsbook.core.model.runbook import Runbook
-from opsbook.core.model.status import Now
 from opsbook.core.record import store
 from opsbook.core.trust.signing import known_signers
 from opsbook.errors import InputError
@@ -68,7 +68,7 @@ def pages(settings: Settings, found: tuple[Run, ...]) -> tuple[tuple[Run, ...], 
     return tuple(replace(run, page=run.id in texts) for run in found), texts
 
 
-def going_on(settings: Settings, shows: Mapping[str, str]) -> tuple[Now, ...]:
+def going_on(settings: Settings, shows: Mapping[str, str]) -> tuple[RunStatus, ...]:
     """Runs that are not done with, as far as they may be shown; not those whose record does not say where they are."""
     found = under_way(settings)
     return tuple(now for now in found if now.environment and shows.get(now.environment, "summary") != "none")

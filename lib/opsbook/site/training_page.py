@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from opsbook.html import plain_text, rows, tag, text
 from opsbook.site.lists import Sources, address, page
-from opsbook.training.standing import Standing, State, Training
+from opsbook.training.qualification import Qualification, State, Training
 
 PATH = "training-status.md"
 
@@ -54,7 +54,7 @@ def _to(name: str, kind: str, sources: Sources) -> str:
     return f"{shown} ({kind})"
 
 
-def _cell(each: Standing, hidden: set[str], listed: set[str]) -> str:
+def _cell(each: Qualification, hidden: set[str], listed: set[str]) -> str:
     state = tag("span", text(each.state), class_=f"ob-state {_LOOKS[each.state]}")
     if each.environment in hidden:
         return state
@@ -63,7 +63,7 @@ def _cell(each: Standing, hidden: set[str], listed: set[str]) -> str:
     return "<br>".join(filter(None, (state, day, _run(each, listed))))
 
 
-def _run(each: Standing, listed: set[str]) -> str:
+def _run(each: Qualification, listed: set[str]) -> str:
     """The run it stands on, with a link to its row where it has one."""
     if not each.run:
         return ""

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from opsbook.core.model.text import duration
-from opsbook.training.sign_off import Verdict
+from opsbook.training.sign_off import SignOffVerdict
 from opsbook.training.training import Drilled
 
 
@@ -33,7 +33,7 @@ class Certificate:
 
     drilled: Drilled
     title: str
-    verdict: Verdict
+    verdict: SignOffVerdict
     counts: tuple[Counts, ...]
     record: str
     gone: bool = False

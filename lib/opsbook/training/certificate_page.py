@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from opsbook.core.model.text import one_line
 from opsbook.html import document, moment, rows, tag, text
 from opsbook.training.certificate import Certificate
-from opsbook.training.standing import moment as moment_of
+from opsbook.training.qualification import moment as moment_of
 
 _LONGEST = 280
 """Characters of a note or of feedback: all of it has to stay on one sheet."""

@@ -10,9 +10,9 @@ from opsbook.errors import InputError
 from opsbook.settings import Settings
 from opsbook.training import certificate_page, plan_file, trained
 from opsbook.training.certificate import Certificate, Counts
+from opsbook.training.qualification import holds
+from opsbook.training.qualifications import drilled as passes_of
 from opsbook.training.sign_offs import GONE, record_problem, verdict
-from opsbook.training.standing import holds
-from opsbook.training.standings import drilled as passes_of
 from opsbook.training.training import Drilled
 from opsbook.training.training_plan import Requirement, TrainingPlan
 

@@ -26,7 +26,7 @@ HINT, DIAGNOSIS = "hint ", "diagnosis "
 
 
 @dataclass(frozen=True)
-class Progress:
+class DrillProgress:
     """How far a drill is. `started` is None until its fault shows; durations are seconds from then.
 
     `state` is starting, open (it waits for somebody to mend it), mended, or failed.
@@ -66,7 +66,7 @@ def _current(settings: Settings, wanted: str | None) -> store.Record:
     raise InputError("No drill goes on.", "Start one: opsbook drill start NAME; opsbook drill list names them.")
 
 
-def progress_of(settings: Settings, wanted: str | None) -> Progress:
+def progress_of(settings: Settings, wanted: str | None) -> DrillProgress:
     """How far a drill is by now: the one of this run, or the newest that nobody has ended. Raises InputError."""
     return progress(settings, _current(settings, wanted), datetime.now(UTC))
 
@@ -81,7 +81,7 @@ def _stands(settings: Settings, record: store.Record) -> bool:
     return (now.started is not None and now.par > 0) or now.broken
 
 
-def progress(settings: Settings, record: store.Record, now: datetime) -> Progress:
+def progress(settings: Settings, record: store.Record, now: datetime) -> DrillProgress:
     """How far the drill of a record is. Raises InputError if it is the record of something else."""
     events = record.events()
     told = record.summary()
@@ -99,7 +99,7 @@ def progress(settings: Settings, record: store.Record, now: datetime) -> Progres
     solvers = about(page).solved_by
     named = [time for time, text in notes if text.removeprefix(DIAGNOSIS) in solvers and text.startswith(DIAGNOSIS)]
     named += [str(run["started"]) for run in runs if run["runbook"] in solvers]
-    return Progress(
+    return DrillProgress(
         run=record.id,
         drill=page.name,
         environment=environment,

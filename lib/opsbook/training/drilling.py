@@ -6,10 +6,10 @@ from opsbook import files
 from opsbook.core.catalog import catalog
 from opsbook.core.record import store
 from opsbook.errors import InputError
-from opsbook.operate.control import send
+from opsbook.operate.run_requests import send
 from opsbook.settings import Settings
 from opsbook.training import trained
-from opsbook.training.drill_clock import DIAGNOSIS, HINT, Progress, progress, progress_of
+from opsbook.training.drill_clock import DIAGNOSIS, HINT, DrillProgress, progress, progress_of
 from opsbook.training.drills import about, drill
 from opsbook.training.training import Drilled, Feedback
 
@@ -17,7 +17,7 @@ _TRIES, _PAUSE = 50, 0.1
 """How often, and seconds between, it is looked whether a note has reached the journal."""
 
 
-def hint(settings: Settings, now: Progress) -> str:
+def hint(settings: Settings, now: DrillProgress) -> str:
     """The next hint, noted in the journal first. Raises InputError where there is none, or the drill is over."""
     hints = about(drill(settings, now.drill)).hints
     if now.hints >= len(hints):
@@ -28,7 +28,7 @@ def hint(settings: Settings, now: Progress) -> str:
     raise InputError("The hint was not noted, and is not shown.", "opsbook drill status says whether it goes on.")
 
 
-def diagnose(settings: Settings, now: Progress, runbook: str) -> None:
+def diagnose(settings: Settings, now: DrillProgress, runbook: str) -> None:
     """Note which runbook the trainee thinks mends it. Raises InputError if there is no such runbook."""
     catalog.find(settings, runbook)
     send(settings, now.run, {"kind": "note", "text": f"{DIAGNOSIS}{runbook}"})

@@ -11,7 +11,7 @@ from opsbook.core.source.problem import Problem
 from opsbook.errors import InputError
 from opsbook.files import parse_yaml
 from opsbook.settings import Settings
-from opsbook.training.training_plan import Member, Role, TrainingPlan
+from opsbook.training.training_plan import Member, TrainingPlan, TrainingRole
 
 if TYPE_CHECKING:
     from opsbook.core.catalog.catalog import Entry
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 FILE = "training.yml"
 
 _HINT = f"Correct {FILE}; docs/training-plan.md shows one."
-_PARTS = {"roles": Role, "people": Member}
+_PARTS = {"roles": TrainingRole, "people": Member}
 
-M = TypeVar("M", Role, Member)
+M = TypeVar("M", TrainingRole, Member)
 
 
 def exists(settings: Settings) -> bool:
@@ -43,7 +43,7 @@ def load(settings: Settings, entries: Collection["Entry"]) -> TrainingPlan | Non
     if not exists(settings):
         return None
     written, wrong = _mappings(_content(settings))
-    roles, bad_roles = _each(Role, "roles", written["roles"])
+    roles, bad_roles = _each(TrainingRole, "roles", written["roles"])
     people, bad_people = _each(Member, "people", written["people"])
     wrong += [*bad_roles, *bad_people, *map(_nobody, filter(_is_no_name, people))]
     for person, member in people.items():
@@ -115,7 +115,7 @@ def _strange(where: str, what: str, names: Collection[str], known: Collection[st
             yield f"{where}: there is no {what} {name}. {nearest(name, known)}"
 
 
-def _pages(roles: Mapping[str, Role], entries: Collection["Entry"]) -> Iterator[str]:
+def _pages(roles: Mapping[str, TrainingRole], entries: Collection["Entry"]) -> Iterator[str]:
     drills = {entry.name for entry in entries if entry.front.drill is not None}
     others = {entry.name for entry in entries} - drills
     for name, role in roles.items():

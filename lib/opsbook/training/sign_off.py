@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from opsbook.core.model.approval import Moment, Person
+from opsbook.core.model.approval import Identity, Moment
 from opsbook.core.model.effect import canonical
 from opsbook.training.training import Drilled
 
@@ -37,10 +37,10 @@ class SignOff(BaseModel):
 
 
 @dataclass(frozen=True)
-class Verdict:
+class SignOffVerdict:
     """Who signed a drill off, with which words and when; `problem` says why that does not count, or why nobody did."""
 
-    signer: Person | None = None
+    signer: Identity | None = None
     note: str = ""
     signed: str = ""
     problem: str = ""
@@ -50,7 +50,7 @@ class Verdict:
         return not self.problem
 
 
-def took_part(drilled: Drilled, signer: Person) -> bool:
+def took_part(drilled: Drilled, signer: Identity) -> bool:
     """Whether the signer is the trainee or the operator, as far as names tell: of users, and of principals."""
     theirs = {drilled.person, drilled.operator, _name(drilled.person), _name(drilled.operator)}
     return bool({signer.principal, _name(signer.user), _name(signer.principal)} & (theirs - {""}))

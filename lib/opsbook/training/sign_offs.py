@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from opsbook import files
-from opsbook.core.model.approval import Person
+from opsbook.core.model.approval import Identity
 from opsbook.core.planning.context import operator
 from opsbook.core.record import seal, store
 from opsbook.core.trust import sign
@@ -15,34 +15,34 @@ from opsbook.errors import InputError, Refused
 from opsbook.settings import Settings
 from opsbook.training import signed_off, trained
 from opsbook.training.drill_clock import progress
-from opsbook.training.sign_off import SignOff, Verdict, took_part
+from opsbook.training.sign_off import SignOff, SignOffVerdict, took_part
 from opsbook.training.training import Drilled
 
 GONE = "its record is not here any more"
 """What is wrong with a record that was pruned: what was signed of it before still counts."""
 
 
-def verdict(settings: Settings, file: Path, drilled: Drilled, known: Signers | None) -> Verdict:
+def verdict(settings: Settings, file: Path, drilled: Drilled, known: Signers | None) -> SignOffVerdict:
     """Whether a drill is signed off, looked at anew: the statement, the signature, and who took part."""
     given = signed_off.read(file)
     if given is None:
-        return Verdict(problem="nobody signed it off")
+        return SignOffVerdict(problem="nobody signed it off")
     said = given.said
     try:
         if not said.is_of(drilled, files.sha256(file)):
-            return Verdict(problem="the training record is not the one that was signed off")
+            return SignOffVerdict(problem="the training record is not the one that was signed off")
         if known is None:
-            return Verdict(problem="nobody can say whose signature counts: there is no allowed_signers here")
+            return SignOffVerdict(problem="nobody can say whose signature counts: there is no allowed_signers here")
         at = datetime.fromisoformat(said.signed)
         found = sign.signer(known.text, sign.TRAINING, given.data, given.signature, at)
-        signer = Person(said.by, found.principal, found.key)
+        signer = Identity(said.by, found.principal, found.key)
         problem = _problem(settings, drilled, signer)
     except (sign.BadSignature, sign.Unsigned, InputError, OSError, ValueError, OverflowError) as error:
-        return Verdict(problem=str(error).rstrip("."))
-    return Verdict(signer, said.note, said.signed, problem)
+        return SignOffVerdict(problem=str(error).rstrip("."))
+    return SignOffVerdict(signer, said.note, said.signed, problem)
 
 
-def _problem(settings: Settings, drilled: Drilled, signer: Person) -> str:
+def _problem(settings: Settings, drilled: Drilled, signer: Identity) -> str:
     """Why a good signature does not count. A record that was pruned since takes nothing back: its seal was signed."""
     record = store.exact(settings.records, drilled.run)
     if record is not None and sealed_as(settings, drilled.run) != drilled.seal:
@@ -50,7 +50,7 @@ def _problem(settings: Settings, drilled: Drilled, signer: Person) -> str:
     return "whoever took part signed it" if _took_part(record, drilled, signer) else ""
 
 
-def _took_part(record: store.Record | None, drilled: Drilled, signer: Person) -> bool:
+def _took_part(record: store.Record | None, drilled: Drilled, signer: Identity) -> bool:
     """Whether the signer is the trainee, or worked on the run: by user, principal or key. Raises InputError."""
     if took_part(drilled, signer):
         return True

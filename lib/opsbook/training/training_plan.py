@@ -35,7 +35,7 @@ Day = Annotated[datetime.date, BeforeValidator(_day)]
 Kind = Literal["drill", "runbook"]
 
 
-class Role(BaseModel):
+class TrainingRole(BaseModel):
     """What somebody has to pass to have a role."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -53,7 +53,7 @@ class Role(BaseModel):
     points: int = Field(0, ge=0, le=100, description="The least that a drill needs to count", examples=[60])
 
     @model_validator(mode="after")
-    def _first_comes_first(self) -> "Role":
+    def _first_comes_first(self) -> "TrainingRole":
         if "first_check" in self.model_fields_set and span_seconds(self.first_check) > span_seconds(self.valid):
             raise ValueError(f"first_check ({self.first_check}) is longer than valid ({self.valid})")
         return self
@@ -87,7 +87,7 @@ class Requirement:
 class TrainingPlan:
     """The whole plan. Roles and people keep the order in which they are written."""
 
-    roles: dict[str, Role]
+    roles: dict[str, TrainingRole]
     people: dict[str, Member]
 
     def requirements(self, role: str) -> Iterator[Requirement]:

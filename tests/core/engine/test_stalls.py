@@ -14,7 +14,7 @@ from opsbook.core.engine.cancel import Cancel, undisturbed
 from opsbook.core.engine.process import MARK, tree
 from opsbook.core.record import seal, store
 from opsbook.errors import InputError
-from opsbook.operate import control
+from opsbook.operate import run_requests
 from opsbook.settings import load
 from tests.support.project import Project, assert_all_gone, until
 from tests.support.terminals import ended
@@ -56,13 +56,13 @@ def test_a_request_that_meets_the_seal_is_refused_and_spoils_no_record(project: 
     try:
         until(lambda: store.alive(folder / "journal.jsonl"), "the run that goes on")
         with store.inbox(folder, closing=False):
-            control.send(settings, folder.name, {"kind": "note"})
+            run_requests.send(settings, folder.name, {"kind": "note"})
         (noted,) = (folder / "inbox").iterdir()
         noted.unlink()
         with store.inbox(folder, closing=True), pytest.raises(InputError, match="is being sealed"):
-            control.send(settings, folder.name, {"kind": "cancel"})
+            run_requests.send(settings, folder.name, {"kind": "cancel"})
         assert list((folder / "inbox").iterdir()) == []
-        control.send(settings, folder.name, {"kind": "cancel"})
+        run_requests.send(settings, folder.name, {"kind": "cancel"})
         (sent,) = (folder / "inbox").iterdir()
         assert json.loads(sent.read_bytes())["kind"] == "cancel"
         sent.unlink()
@@ -71,7 +71,7 @@ def test_a_request_that_meets_the_seal_is_refused_and_spoils_no_record(project: 
         holder.wait()
     sealed.rename(folder / "seal.json")
     with pytest.raises(InputError, match="does not run any more"):
-        control.send(settings, folder.name, {"kind": "cancel"})
+        run_requests.send(settings, folder.name, {"kind": "cancel"})
     assert seal.verify(folder) == []
 
 

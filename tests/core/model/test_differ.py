@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from opsbook.core.effects import foresight
-from opsbook.core.engine.look import Look
+from opsbook.core.engine.recheck import Recheck
 from opsbook.core.model import ignore
 from opsbook.core.model.differ import Change, around, changes_of, lines_of, narrowed, shown, told
 from opsbook.core.model.effect import Effect, Status
 from opsbook.core.model.normal import normal
-from opsbook.core.model.past import Known, Past
+from opsbook.core.model.past import KnownEffect, Past
 from opsbook.core.model.recording import Take, Tape
 from opsbook.core.model.redact import Redactor
 from opsbook.core.record.side import Did
@@ -82,8 +82,8 @@ def look(before: Any, after: Any, *names: str) -> list[str]:
     """What a look finds different in an answer."""
     past = Past()
     effect = Effect("http", "s/1/http/1", "GET /version", False, ignore=names)
-    past.effects[effect.key] = Known(effect, effect.digest, "s/1", False, 1, Status.SUCCEEDED, before)
-    found = Look(past, Redactor())
+    past.effects[effect.key] = KnownEffect(effect, effect.digest, "s/1", False, 1, Status.SUCCEEDED, before)
+    found = Recheck(past, Redactor())
     found.saw(effect, Status.SUCCEEDED, after, "")
     return found.differences
 

@@ -178,7 +178,7 @@ def test_no_key_and_a_key_that_is_not_there(team: Team) -> None:
     for key, why in (("", "there is no signing_key in opsbook.toml"), ("nowhere/key", "there is no key")):
         team.write("opsbook.toml", f'records = "records"\nsigning_key = "{key}"\n')
         sign = signing.sealer(settings.load(team.root, given=True))
-        with pytest.raises(seal.Unsigned, match=why):
+        with pytest.raises(seal.NotSealed, match=why):
             sign(b"a seal")
 
 

@@ -1,7 +1,7 @@
 """What playbooks ask of a person: read from their text, and from that of the tasks, roles and playbooks they name.
 
 Rather a prompt too few than one that never comes: what is put together at run time is met there
-(core/effects/asked.py).
+(core/effects/ansible_command.py).
 """
 
 import configparser

@@ -17,9 +17,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from opsbook.core.effects import asked, foresight
+from opsbook.core.effects import ansible_command, foresight
 from opsbook.core.effects.basic import here
-from opsbook.core.effects.channel import Call, Interrupted
+from opsbook.core.effects.channel import EffectCall, Interrupted
 from opsbook.core.effects.clean import first_lines, last_lines
 from opsbook.core.effects.show import Shown
 from opsbook.errors import EffectFailed
@@ -112,7 +112,7 @@ class PlaybookResult(Shown):
 class _Events:
     """What the event stream said, collected while the playbook runs."""
 
-    call: Call
+    call: EffectCall
     root: Path
     counters: list[int] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
@@ -205,7 +205,7 @@ def path_of(name: str) -> Path:
     return Path(here.root) / "playbooks" / name
 
 
-def run(call: Call, request: dict[str, Any], timeout: float | None) -> PlaybookResult:
+def run(call: EffectCall, request: dict[str, Any], timeout: float | None) -> PlaybookResult:
     """Run a playbook once. Raises EffectFailed, with the result where there is one, and Interrupted."""
     root = Path(here.root)
     path = path_of(request["playbook"])
@@ -216,7 +216,7 @@ def run(call: Call, request: dict[str, Any], timeout: float | None) -> PlaybookR
     started = time.monotonic()
     try:
         ended = _start(call, request, timeout, private, path, events)
-        if (wanted := asked.read(private / _ASKED)) is not None:
+        if (wanted := ansible_command.read(private / _ASKED)) is not None:
             raise _asked(request, wanted, events)
         return _judge(request, ended, events, time.monotonic() - started)
     finally:
@@ -224,7 +224,7 @@ def run(call: Call, request: dict[str, Any], timeout: float | None) -> PlaybookR
 
 
 def _start(
-    call: Call, request: dict[str, Any], timeout: float | None, private: Path, path: Path, events: _Events
+    call: EffectCall, request: dict[str, Any], timeout: float | None, private: Path, path: Path, events: _Events
 ) -> Any:
     import ansible_runner
 
@@ -233,13 +233,15 @@ def _start(
         project_dir=str(path.parent),
         # Ansible's own program, which asks nobody.
         binary=sys.executable,
-        cmdline=shlex.join([str(asked.PROGRAM), str(path), *(["--check", "--diff", "-v"] if call.check else [])]),
+        cmdline=shlex.join(
+            [str(ansible_command.PROGRAM), str(path), *(["--check", "--diff", "-v"] if call.check else [])]
+        ),
         # The file, not its folder: Ansible would read environment.yml beside it as an inventory too.
         inventory=str(Path(here.root) / request["inventory"] / "hosts.yml"),
         extravars=unsafe(request["vars"]),
         limit=request["limit"],
         tags=request["tags"],
-        envvars=_environment(request["vars"]) | {asked.VARIABLE: str(private / _ASKED)},
+        envvars=_environment(request["vars"]) | {ansible_command.VARIABLE: str(private / _ASKED)},
         settings={
             "pexpect_timeout": 1,
             "suppress_ansible_output": True,
@@ -270,10 +272,10 @@ def _environment(given: Mapping[str, Any]) -> dict[str, str]:
         found["ANSIBLE_VAULT_PASSWORD_FILE"] = here.vault_password_file
         found |= {"ANSIBLE_ASK_VAULT_PASS": "False"}
     # What is given is not asked for, whatever ansible.cfg says to the people who use it by hand.
-    return found | {name: "False" for name, variables in asked.PASSWORDS.items() if variables & set(given)}
+    return found | {name: "False" for name, variables in ansible_command.PASSWORDS.items() if variables & set(given)}
 
 
-def _asked(request: dict[str, Any], wanted: asked.Asked, events: _Events) -> Exception:
+def _asked(request: dict[str, Any], wanted: ansible_command.AnsibleCommand, events: _Events) -> Exception:
     """How a playbook ended that asked for something. Nobody knows of tasks that went on beside its question."""
     said = wanted.sentence(request["playbook"])
     if events.busy():
@@ -311,7 +313,7 @@ def _nothing_ran(request: dict[str, Any], events: _Events) -> str:
     )
     limit = f" with limit {request['limit']}" if request["limit"] else ""
     told = f"playbook {request['playbook']}: no host was processed{limit}. {said}".rstrip()
-    return asked.with_way_out(told, said)
+    return ansible_command.with_way_out(told, said)
 
 
 def _what_failed(request: dict[str, Any], result: PlaybookResult, events: _Events, rc: int) -> str:
@@ -321,7 +323,7 @@ def _what_failed(request: dict[str, Any], result: PlaybookResult, events: _Event
         if result.hosts.get(failure.host, {}).get("failed") or result.hosts.get(failure.host, {}).get("unreachable")
     ]
     lines = "; ".join(map(str, real)) or last_lines("\n".join(events.messages)) or f"exit code {rc}"
-    return asked.with_way_out(f"playbook {request['playbook']}: {lines}", lines)
+    return ansible_command.with_way_out(f"playbook {request['playbook']}: {lines}", lines)
 
 
 def _result(name: str, events: _Events, seconds: float) -> PlaybookResult:

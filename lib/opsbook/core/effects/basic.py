@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from opsbook.core.effects import session, watch
-from opsbook.core.effects.channel import Call, channel
+from opsbook.core.effects.channel import EffectCall, channel
 from opsbook.core.effects.clean import clean
 from opsbook.core.model.text import slug
 from opsbook.errors import EffectFailed
@@ -83,7 +83,7 @@ def note(text: str, *, key: str | None = None) -> None:
 
 
 def _by_runner(kind: str, request: dict[str, Any], summary: str, key: str | None) -> Any:
-    def work(call: Call) -> tuple[Any, Any]:
+    def work(call: EffectCall) -> tuple[Any, Any]:
         # A runner answers these itself. Only a session, beside its person, leaves a question to the cell.
         answer = _answered_here(request)
         if call.then is not None:
@@ -115,7 +115,7 @@ def value(name: str, make: Callable[[], Any]) -> Any:
     It must have a JSON form: text, numbers, lists, dicts; dates become text. Raises TypeError if it has none.
     """
 
-    def work(call: Call) -> tuple[Any, Any]:
+    def work(call: EffectCall) -> tuple[Any, Any]:
         with channel().inside(call):
             made = clean(make())
         return made, made
@@ -140,7 +140,7 @@ def wait_until(
     EffectFailed after `timeout` seconds. `ignore` names what of the value changes by itself.
     """
 
-    def work(call: Call) -> tuple[Any, Any]:
+    def work(call: EffectCall) -> tuple[Any, Any]:
         found, polls = _poll(call, name, check, timeout, every)
         made = _recordable(found)
         return made, {"value": made, "polls": polls, "changed": False}
@@ -159,7 +159,7 @@ def wait_until(
     )
 
 
-def _poll(call: Call, name: str, check: Callable[[], Any], timeout: float, every: float) -> tuple[Any, int]:
+def _poll(call: EffectCall, name: str, check: Callable[[], Any], timeout: float, every: float) -> tuple[Any, int]:
     deadline = time.monotonic() + timeout
     polls, last = 0, "nothing yet"
     while True:
@@ -193,7 +193,7 @@ def attach(name: str, data: str | bytes, *, key: str | None = None) -> None:
         raise ValueError(f"{name} has {len(content)} bytes; a record keeps at most {ATTACHMENT_LIMIT}")
     request = {"name": name, "bytes": len(content)}
 
-    def work(call: Call) -> tuple[None, Any]:
+    def work(call: EffectCall) -> tuple[None, Any]:
         call.attachment = content
         return None, {"name": name, "changed": False}
 

@@ -32,7 +32,7 @@ _LENGTH = struct.Struct(">I")
 
 
 @dataclass
-class Call:
+class EffectCall:
     """An effect that has the go-ahead. `folder` is a name for private files; `cancelled` says: stop soon.
 
     `without` names hosts that the operator left out of this run. `check` says: only find out what it would do.
@@ -86,7 +86,7 @@ class Channel:
         self._numbers = count(1)
         self._replies: dict[int, queue.SimpleQueue[Frame]] = {}
         self._local = threading.local()
-        self._calls: dict[int, Call] = {}
+        self._calls: dict[int, EffectCall] = {}
         threading.Thread(target=self._read, name="opsbook-gate", daemon=True).start()
 
     def send(self, frame: Frame) -> None:
@@ -106,7 +106,7 @@ class Channel:
         self,
         kind: str,
         request: Frame,
-        work: Callable[[Call], tuple[Any, Any]],
+        work: Callable[[EffectCall], tuple[Any, Any]],
         *,
         summary: str,
         changes: bool,
@@ -123,12 +123,12 @@ class Channel:
         failed and Interrupted when nobody knows. `pretend` is what a check gives the cell instead of a result
         that nobody knows. `ignore` names what of its result changes by itself, and is not compared.
         """
-        outer: tuple[Call, bool] | None = getattr(self._local, "outer", None)
+        outer: tuple[EffectCall, bool] | None = getattr(self._local, "outer", None)
         if outer is not None:
             return self._nested(outer, kind, work, summary, changes, gentle)
         begin = {"kind": kind, "summary": summary, "changes": changes, "idempotent": idempotent, "key": key}
         asked = {"op": "begin", **begin, "ignore": names(ignore), "request": clean(request)}
-        call = Call(self, next(self._numbers), gentle)
+        call = EffectCall(self, next(self._numbers), gentle)
         # Known before it is asked for: a cancel may arrive together with the go-ahead.
         self._calls[call.number] = call
         try:
@@ -153,7 +153,7 @@ class Channel:
             raise EffectFailed(reply["why"], _decoded(decode, reply.get("result")))
         return decode(self._value(reply))
 
-    def decide(self, call: Call, question: Frame) -> str | None:
+    def decide(self, call: EffectCall, question: Frame) -> str | None:
         """The gate's answer to a decision. The gate forgets a question whose effect ends before the answer."""
         replies: queue.SimpleQueue[Frame] = queue.SimpleQueue()
         self._replies[call.number] = replies
@@ -169,9 +169,9 @@ class Channel:
 
     def _nested(
         self,
-        outer: tuple[Call, bool],
+        outer: tuple[EffectCall, bool],
         kind: str,
-        work: Callable[[Call], tuple[Any, Any]],
+        work: Callable[[EffectCall], tuple[Any, Any]],
         summary: str,
         changes: bool,
         gentle: bool,
@@ -198,7 +198,7 @@ class Channel:
         return value
 
     @contextlib.contextmanager
-    def inside(self, call: Call, *, changes: bool = False) -> Iterator[None]:
+    def inside(self, call: EffectCall, *, changes: bool = False) -> Iterator[None]:
         """Effects called in here belong to the effect that is under way, `call`."""
         before = getattr(self._local, "outer", None)
         self._local.outer = (call, changes)
@@ -207,7 +207,7 @@ class Channel:
         finally:
             self._local.outer = before
 
-    def _run(self, call: Call, work: Callable[[Call], tuple[Any, Any]]) -> Any:
+    def _run(self, call: EffectCall, work: Callable[[EffectCall], tuple[Any, Any]]) -> Any:
         error: BaseException | None = None
         value = None
         pump = threading.Thread(target=call.pump, daemon=True)
@@ -299,7 +299,7 @@ def _publish_mark(number: int) -> None:
 class _Interrupt:
     """SIGINT while an effect is under way: noted, and passed on only while the work itself runs."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: EffectCall) -> None:
         self.seen = False
         self._call = call
         self._working = False
@@ -321,7 +321,7 @@ class _Interrupt:
 
 
 @contextlib.contextmanager
-def _deferred(call: Call) -> Iterator[_Interrupt]:
+def _deferred(call: EffectCall) -> Iterator[_Interrupt]:
     """From the go-ahead to the acknowledged result, SIGINT ends the work but never loses the report."""
     interrupt = _Interrupt(call)
     if threading.current_thread() is not threading.main_thread():

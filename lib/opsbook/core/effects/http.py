@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
-from opsbook.core.effects.channel import Call, Interrupted, channel
+from opsbook.core.effects.channel import EffectCall, Interrupted, channel
 from opsbook.core.effects.clean import first_lines
 from opsbook.core.effects.show import Shown
 from opsbook.errors import EffectFailed
@@ -80,7 +80,7 @@ def http(
     }
     changing = method not in _READS if changes is None else changes
 
-    def work(_: Call) -> tuple[Response, Any]:
+    def work(_: EffectCall) -> tuple[Response, Any]:
         response = _send(method, url, json, data, headers, timeout, changing)
         if not _fits(response.status, expect):
             raise EffectFailed(

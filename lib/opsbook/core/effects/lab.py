@@ -21,7 +21,7 @@ from traitlets.config import Config
 
 from opsbook.core.effects import session, watch
 from opsbook.core.effects.channel import channel
-from opsbook.core.effects.progress import Progress, described, told
+from opsbook.core.effects.progress import PlaybookProgress, described, told
 from opsbook.core.effects.show import Shown
 from opsbook.errors import EffectRefused, RunCancelled
 
@@ -92,7 +92,7 @@ class LabKernel(IPythonKernel):  # type: ignore[misc]
         return run
 
 
-class _Remembering(Progress):
+class _Remembering(PlaybookProgress):
     """Tells the kernel what it showed, so that the end of the cell does not show it once more."""
 
     def __init__(self, kernel: LabKernel, summary: str, publish: Callable[[dict[str, str]], None]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from opsbook.core.effects import ansible, foresight
 from opsbook.core.effects.ansible import Failure, PlaybookResult
 from opsbook.core.effects.basic import here
-from opsbook.core.effects.channel import Call, channel
+from opsbook.core.effects.channel import EffectCall, channel
 from opsbook.errors import EffectFailed
 
 RETRY, WITHOUT, STOP = "retry", "without", "stop"
@@ -53,7 +53,7 @@ def playbook(
         "max_unreachable": max_unreachable,
     }
 
-    def work(call: Call) -> tuple[PlaybookResult, Any]:
+    def work(call: EffectCall) -> tuple[PlaybookResult, Any]:
         result = _run(call, request, timeout)
         return result, result.to_json()
 
@@ -78,7 +78,7 @@ def _decode(value: dict[str, Any]) -> PlaybookResult:
     return PlaybookResult(**{**value, "would": tuple(value.get("would") or ())})
 
 
-def _run(call: Call, request: dict[str, Any], timeout: float | None) -> PlaybookResult:
+def _run(call: EffectCall, request: dict[str, Any], timeout: float | None) -> PlaybookResult:
     """Run it, and if some hosts failed while others did not, as often as the operator wants."""
     if call.check:
         foresight.allow(request["playbook"])
@@ -139,7 +139,7 @@ def _one_batch(name: str) -> bool:
     return isinstance(plays, list) and len(plays) == 1 and isinstance(plays[0], dict) and not early & set(plays[0])
 
 
-def _choice(call: Call, result: PlaybookResult, *, one_batch: bool) -> str | None:
+def _choice(call: EffectCall, result: PlaybookResult, *, one_batch: bool) -> str | None:
     """What the operator decides where some hosts failed and others did not; None where there is no choice."""
     bad = result.bad()
     good = [host for host in result.hosts if host not in (*bad, *result.left_out)]

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from opsbook.core.effects.channel import Call, Interrupted
+from opsbook.core.effects.channel import EffectCall, Interrupted
 
 LIMIT = 1024 * 1024
 """Bytes of each stream that are kept: half from its beginning, half from its end."""
@@ -27,7 +27,7 @@ _LINGER = 1.0
 
 
 @dataclass(frozen=True)
-class Exit:
+class ProcessExit:
     """How a program ended: its exit code (negative for a signal), what it said, seconds it took."""
 
     rc: int
@@ -37,8 +37,8 @@ class Exit:
 
 
 def run(
-    call: Call, argv: list[str], cwd: str | None, env: Mapping[str, str], stdin: str | None, timeout: float
-) -> Exit:
+    call: EffectCall, argv: list[str], cwd: str | None, env: Mapping[str, str], stdin: str | None, timeout: float
+) -> ProcessExit:
     """Run the program for at most `timeout` seconds; `env` comes on top of this process's own environment.
 
     Raises OSError if it cannot be started, Interrupted when its time is over or the call is cancelled.
@@ -59,10 +59,12 @@ def run(
     except BaseException:
         _end(process)
         raise
-    return Exit(process.returncode, out.text(), err.text(), time.monotonic() - started)
+    return ProcessExit(process.returncode, out.text(), err.text(), time.monotonic() - started)
 
 
-def _wait(call: Call, process: "subprocess.Popen[bytes]", data: bytes | None, deadline: float) -> "tuple[_Kept, _Kept]":
+def _wait(
+    call: EffectCall, process: "subprocess.Popen[bytes]", data: bytes | None, deadline: float
+) -> "tuple[_Kept, _Kept]":
     """Read what the program says until it has ended. Raises Interrupted when its time is over, or on a cancel."""
     kept = _Kept(), _Kept()
     pipes = [(process.stdout, kept[0]), (process.stderr, kept[1])]
@@ -115,7 +117,7 @@ def _move(selector: selectors.BaseSelector, ready: selectors.SelectorKey, progre
         stream.close()  # type: ignore[attr-defined]
 
 
-def _check(call: Call, process: "subprocess.Popen[bytes]", deadline: float) -> None:
+def _check(call: EffectCall, process: "subprocess.Popen[bytes]", deadline: float) -> None:
     late = time.monotonic() > deadline
     if late or call.cancelled.is_set():
         name = process.args[0] if isinstance(process.args, list) else ""
@@ -149,7 +151,7 @@ class _Kept:
 class _Progress:
     """Shows the last whole line of output now and then."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: EffectCall) -> None:
         self._call = call
         self._next = time.monotonic() + _SHOW
         self._rest = b""

@@ -26,7 +26,7 @@ _COLOURS = {
 _FONT = "font-family: var(--jp-ui-font-family, sans-serif); font-size: var(--jp-ui-font-size1, 13px)"
 
 
-class Progress(Watcher):
+class PlaybookProgress(Watcher):
     """Shows one effect. `publish` gets HTML and text, which stand for what it got before."""
 
     def __init__(self, summary: str, publish: Callable[[dict[str, str]], None]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from opsbook.core.effects import process
 from opsbook.core.effects.basic import here
-from opsbook.core.effects.channel import Call, Interrupted, channel
+from opsbook.core.effects.channel import EffectCall, Interrupted, channel
 from opsbook.core.effects.clean import last_lines
 from opsbook.core.effects.show import Shown
 from opsbook.errors import EffectFailed
@@ -138,7 +138,7 @@ def _perform(
         "expect": expect if isinstance(expect, int) else sorted(expect),
     }
 
-    def work(call: Call) -> tuple[Done, Any]:
+    def work(call: EffectCall) -> tuple[Done, Any]:
         done = _run(call, words, cwd, env, stdin, timeout)
         good = done.rc == expect if isinstance(expect, int) else done.rc in expect
         if not good:
@@ -177,7 +177,7 @@ def _decode(value: dict[str, Any]) -> Done:
 
 
 def _run(
-    call: Call,
+    call: EffectCall,
     words: list[str],
     cwd: str | None,
     env: Mapping[str, str | Secret] | None,

@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from opsbook.core.effects.channel import Call, channel
+from opsbook.core.effects.channel import EffectCall, channel
 from opsbook.core.effects.clean import clean
 from opsbook.core.model.text import one_line
 
@@ -44,7 +44,7 @@ def effect(
             bound.apply_defaults()
             arguments = {name: clean(value) for name, value in bound.arguments.items()}
 
-            def work(call: Call) -> tuple[Any, Any]:
+            def work(call: EffectCall) -> tuple[Any, Any]:
                 with channel().inside(call, changes=changes):
                     made = clean(function(*bound.args, **bound.kwargs))
                 return made, made

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from opsbook.core.engine.cancel import Cancel
+from opsbook.core.engine.cell_context import CellContext
 from opsbook.core.engine.gate import Gate
-from opsbook.core.engine.look import Look
 from opsbook.core.engine.output import Outputs
-from opsbook.core.engine.place import Place
 from opsbook.core.engine.process.kernel import Kernel, KernelDied
+from opsbook.core.engine.recheck import Recheck
 from opsbook.core.model.events import CellFinished, CellStarted
 from opsbook.core.model.past import LOOK, Past
 from opsbook.core.model.redact import Redactor
@@ -34,7 +34,7 @@ _DYING = 1.0
 
 
 @dataclass(frozen=True)
-class Ended:
+class CellEnd:
     """How a cell ended, and one sentence when it did not succeed.
 
     succeeded, failed, timeout, died, cancelled, waiting; unpredictable, where it used what nobody knows.
@@ -59,7 +59,7 @@ class Cells:
         self._outputs = outputs
         self._cancel = cancel
 
-    async def run(self, cell: Cell, code: str, step: str, role: Role, look: Look | None = None) -> Ended:
+    async def run(self, cell: Cell, code: str, step: str, role: Role, look: Recheck | None = None) -> CellEnd:
         """Run the cell's code and journal it. Never raises for what the cell does.
 
         With `look` it only shows what has become of what it once found.
@@ -68,7 +68,7 @@ class Cells:
         assert kernel is not None
         name = LOOK + cell.id if look else cell.id
         replay = self._past.replays(cell.id) and look is None
-        self._gate.place = Place(step, cell.id, role, self._past.before(cell.id), look)
+        self._gate.place = CellContext(step, cell.id, role, self._past.before(cell.id), look)
         self._sink.write(CellStarted(cell=name, step=step, line=cell.line, replay=replay))
         self._outputs.begin(name)
         started = time.monotonic()
@@ -88,24 +88,24 @@ class Cells:
         self._sink.write(finished)
         return ended
 
-    async def _settle(self, kernel: Kernel, ended: Ended) -> Ended:
+    async def _settle(self, kernel: Kernel, ended: CellEnd) -> CellEnd:
         """Nothing of the cell goes on when this returns: no effect in a thread, and no process of a dead kernel."""
         left = self._gate.ledger.going_on()
         if left and ended.status != "died":
             self._gate.halted = f"the cell ended while {left[0].summary} still went on; wait for its thread"
-            ended = Ended("failed", self._gate.halted) if ended.ok else ended
+            ended = CellEnd("failed", self._gate.halted) if ended.ok else ended
             self._gate.cancel_effects()
             deadline = time.monotonic() + GRACE
             while self._gate.ledger.going_on() and time.monotonic() < deadline and not kernel.died.is_set():
                 await asyncio.sleep(0.05)
             if self._gate.ledger.going_on():
-                ended = Ended("died", ended.why)
+                ended = CellEnd("died", ended.why)
         if self._gate.lost and ended.status != "died":
             with contextlib.suppress(TimeoutError):
                 # A kernel that dies loses its connection first; its death is noticed a little later.
                 await asyncio.wait_for(kernel.died.wait(), _DYING)
             how = "the kernel died" if kernel.died.is_set() else "the cell broke its connection to the gate"
-            ended = Ended("died", ended.why or how)
+            ended = CellEnd("died", ended.why or how)
         if ended.status == "died":
             await kernel.end()
             self._gate.abandon(ended.why)
@@ -113,18 +113,18 @@ class Cells:
         self._gate.halted = None
         return ended
 
-    def _verdict(self, ended: Ended) -> Ended:
+    def _verdict(self, ended: CellEnd) -> CellEnd:
         """A refusal, an unknown effect or an unanswered question stands, whatever the cell made of it."""
         if self._gate.pause is not None:
-            return Ended("waiting", self._gate.pause)
+            return CellEnd("waiting", self._gate.pause)
         died = ended.status == "died"
         if not ended.ok and self._cancel.level >= (2 if died else 1):
-            return Ended("cancelled", f"cancelled by {self._cancel.by}")
+            return CellEnd("cancelled", f"cancelled by {self._cancel.by}")
         if self._gate.poison is not None and ended.status in ("succeeded", "failed"):
-            return Ended("failed", self._gate.poison)
+            return CellEnd("failed", self._gate.poison)
         return ended
 
-    async def _wait(self, kernel: Kernel, code: str, limit: float) -> tuple[dict[str, Any], Ended]:
+    async def _wait(self, kernel: Kernel, code: str, limit: float) -> tuple[dict[str, Any], CellEnd]:
         work = asyncio.create_task(kernel.execute(code))
         why = await self._until_over(work, limit)
         if why is not None:
@@ -133,10 +133,10 @@ class Cells:
             reply = await work
         except (KernelDied, OpsbookError, asyncio.CancelledError) as died:
             reason = str(died) or "the kernel was ended"
-            return {}, Ended("died", f"{why.why}; {reason}" if why else reason)
+            return {}, CellEnd("died", f"{why.why}; {reason}" if why else reason)
         return reply, why or _judge(reply, self._outputs.redactor)
 
-    async def _until_over(self, work: "asyncio.Task[dict[str, Any]]", limit: float) -> Ended | None:
+    async def _until_over(self, work: "asyncio.Task[dict[str, Any]]", limit: float) -> CellEnd | None:
         """Wait for the cell; None if it ended by itself. The clock stands while a person is asked.
 
         So it does while this process is stopped or cannot write: the end of the cell may wait to be read.
@@ -145,9 +145,9 @@ class Cells:
         while not work.done():
             spent = time.monotonic() - started - (self._gate.waited - waited) - stalled
             if spent >= limit:
-                return Ended("timeout", f"the cell took longer than its {limit:g} s")
+                return CellEnd("timeout", f"the cell took longer than its {limit:g} s")
             if self._cancel.level >= 2:
-                return Ended("cancelled", f"cancelled by {self._cancel.by}")
+                return CellEnd("cancelled", f"cancelled by {self._cancel.by}")
             asked = self._gate.waited
             more = await self._either(work, min(limit - spent, 1.0))
             stalled += max(0.0, more - (self._gate.waited - asked))
@@ -179,14 +179,14 @@ class Cells:
                 await asyncio.wait({work})
 
 
-def _judge(reply: dict[str, Any], redactor: Redactor) -> Ended:
+def _judge(reply: dict[str, Any], redactor: Redactor) -> CellEnd:
     if reply["status"] == "ok":
-        return Ended("succeeded")
+        return CellEnd("succeeded")
     if reply["status"] == "error":
         # Redacted whole, and then cut: half a secret is not known as one any more.
         name, text = str(reply.get("ename", "error")), redactor.text(str(reply.get("evalue", "")))[:LONGEST_REASON]
         if name == "Unpredictable":
-            return Ended("unpredictable", text)
+            return CellEnd("unpredictable", text)
         # An effect's failure is a sentence of its own; any other exception needs its name to make sense.
-        return Ended("failed", text if name == "EffectFailed" else f"{name}: {text}".rstrip(": "))
-    return Ended("failed", "the cell was aborted")
+        return CellEnd("failed", text if name == "EffectFailed" else f"{name}: {text}".rstrip(": "))
+    return CellEnd("failed", "the cell was aborted")

@@ -11,12 +11,12 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from opsbook.core.engine.cells import Ended
-from opsbook.core.engine.choice import NAME, Choice, after_failure, prompt
-from opsbook.core.engine.look import Look
-from opsbook.core.engine.place import MARKED, never_met
+from opsbook.core.engine.cell_context import MARKED, never_met
+from opsbook.core.engine.cells import CellEnd
+from opsbook.core.engine.failure_choice import NAME, FailureChoice, after_failure, prompt
 from opsbook.core.engine.process.kernel import Kernel
 from opsbook.core.engine.questions import Unanswered
+from opsbook.core.engine.recheck import Recheck
 from opsbook.core.engine.steps import StepFailed, Steps
 from opsbook.core.model.effect import Mode
 from opsbook.core.model.event import Ending, Outcome
@@ -190,16 +190,16 @@ class Engine:
     async def _settled(self) -> None:
         """Nothing is over while a refusal went unnoticed, or while nobody knows what became of an effect."""
         if self._gate.poison is not None:
-            raise StepFailed(_END, Ended("failed", self._gate.poison))
+            raise StepFailed(_END, CellEnd("failed", self._gate.poison))
         for known in self._past.unsettled():
             try:
                 answer = await self._steps.or_cancelled(never_met(known))
             except Unanswered as error:
-                raise StepFailed(_END, Ended("waiting", str(error))) from error
+                raise StepFailed(_END, CellEnd("waiting", str(error))) from error
             if answer is None:
-                raise StepFailed(_END, Ended("cancelled", f"cancelled by {self._steps.cancel.by}"))
+                raise StepFailed(_END, CellEnd("cancelled", f"cancelled by {self._steps.cancel.by}"))
             if answer.value != MARKED:
-                raise StepFailed(_END, Ended("waiting", f"{known.effect.summary} is to be looked at first"))
+                raise StepFailed(_END, CellEnd("waiting", f"{known.effect.summary} is to be looked at first"))
             self._gate.ledger.mark_done(known, answer.by)
 
     async def _through(self, step: Step) -> None:
@@ -234,15 +234,15 @@ class Engine:
             raise failure
         while True:
             choice, answer = await after_failure(self._steps, failure, undoable=self._undoable())
-            if choice not in (Choice.RETRY, Choice.PROMPT, Choice.SKIP) or answer is None:
-                failure.decided = choice or Choice.STOP
+            if choice not in (FailureChoice.RETRY, FailureChoice.PROMPT, FailureChoice.SKIP) or answer is None:
+                failure.decided = choice or FailureChoice.STOP
                 raise failure
             self._gate.clear()
-            if choice is Choice.SKIP:
-                self._steps.finish(failure.step, Ended("skipped", f"{answer.by}: {answer.note or 'no reason given'}"))
+            if choice is FailureChoice.SKIP:
+                self._steps.finish(failure.step, CellEnd("skipped", f"{answer.by}: {answer.note or 'no reason given'}"))
             await self._revived(self._before(failure.step))
-            if choice is not Choice.PROMPT:
-                return choice is Choice.RETRY
+            if choice is not FailureChoice.PROMPT:
+                return choice is FailureChoice.RETRY
             await prompt(self._steps, failure.step)
 
     def _asks(self, failure: StepFailed) -> bool:
@@ -287,7 +287,7 @@ class Engine:
         if self._wishes.undo or self._wishes.by_hand or self._past.undoing or not (steps and finished):
             return []
         self._sink.write(LookStarted())
-        look = Look(self._past, self._redactor)
+        look = Recheck(self._past, self._redactor)
         await self._open_kernel()
         for step in steps:
             for cell in step.cells:
@@ -305,9 +305,9 @@ class Engine:
     async def _failed(self, failure: StepFailed) -> End:
         reason = str(failure)
         stopped = {"waiting": Outcome.WAITING, "cancelled": Outcome.CANCELLED}.get(failure.ended.status)
-        if stopped is Outcome.WAITING or not self._undoable() or failure.decided is Choice.STOP:
+        if stopped is Outcome.WAITING or not self._undoable() or failure.decided is FailureChoice.STOP:
             return stopped or Outcome.FAILED, reason
-        if failure.decided is Choice.ROLL_BACK or await self._wants_rollback(stopped is not None):
+        if failure.decided is FailureChoice.ROLL_BACK or await self._wants_rollback(stopped is not None):
             return await self._rollback(reason)
         return stopped or Outcome.FAILED, reason
 

@@ -15,16 +15,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from opsbook.core.engine.desk import ASKED, KINDS, Desk
+from opsbook.core.engine.cell_context import AGAIN, MARKED, CellContext, asked, clash, other, played, what_became
 from opsbook.core.engine.ledger import Ledger
-from opsbook.core.engine.look import REMEMBERED
 from opsbook.core.engine.marks import Marks
-from opsbook.core.engine.place import AGAIN, MARKED, Place, asked, clash, other, played, what_became
 from opsbook.core.engine.process.wire import Wire
 from opsbook.core.engine.questions import Unanswered
+from opsbook.core.engine.recheck import REMEMBERED
+from opsbook.core.engine.runner_effects import ASKED, KINDS, RunnerEffects
 from opsbook.core.model.effect import Answer, Decision, Effect, Mode, Status, decide
-from opsbook.core.model.events import EffectRefused
-from opsbook.core.model.past import LOOK, Known, Meets, Past
+from opsbook.core.model.events import RefusedEffect
+from opsbook.core.model.past import LOOK, KnownEffect, Meets, Past
 from opsbook.core.model.person import Question
 from opsbook.core.model.recording import Tape
 from opsbook.core.model.redact import Redactor
@@ -44,7 +44,7 @@ class Gate:
         *,
         sink: Sink,
         redactor: Redactor,
-        desk: Desk,
+        desk: RunnerEffects,
         past: Past,
         context: Mapping[str, Any],
         mode: Mode,
@@ -54,7 +54,7 @@ class Gate:
         tape: Tape | None = None,
     ) -> None:
         self.mode = mode
-        self.place: Place | None = None
+        self.place: CellContext | None = None
         self.poison: str | None = None
         self.pause: str | None = None
         self.simulated = False
@@ -194,7 +194,7 @@ class Gate:
     def _stand(self, number: int, frame: Frame) -> None:
         """A notebook that knows its page says which cell runs; in a run the runner knows."""
         if self.mode is Mode.SESSION:
-            self.place = Place(str(frame["step"]), str(frame["cell"]), Role(frame["role"]))
+            self.place = CellContext(str(frame["step"]), str(frame["cell"]), Role(frame["role"]))
         self._send({"id": number, "do": "value", "value": None})
 
     # -- an effect
@@ -236,7 +236,7 @@ class Gate:
             self._replay(number, effect, met, known)
 
     def _refuse(self, number: int, summary: str, why: str) -> None:
-        self._sink.write(EffectRefused(summary=self._redactor.text(summary), why=why), durable=True)
+        self._sink.write(RefusedEffect(summary=self._redactor.text(summary), why=why), durable=True)
         self._no(number, why)
 
     def _pause(self, number: int, why: str) -> None:
@@ -244,11 +244,11 @@ class Gate:
         self.pause = self.pause or (None if self.stopping else why)
         self._no(number, self.stopping or why)
 
-    def _stopped(self, place: Place) -> str:
+    def _stopped(self, place: CellContext) -> str:
         """Why nothing of this cell may begin any more."""
         return self.stopping or self.halted or self.poison or ("" if place is self.place else "its cell is over")
 
-    def _remember(self, number: int, effect: Effect, place: Place) -> None:
+    def _remember(self, number: int, effect: Effect, place: CellContext) -> None:
         """A look asks nobody again, and makes no new values."""
         known = place.before.effects.get(effect.key.removeprefix(LOOK))
         if known is None or known.status is not Status.SUCCEEDED:
@@ -256,7 +256,7 @@ class Gate:
         else:
             self._send({"id": number, "do": "value", "value": self._desk.shown(effect, known.result)})
 
-    def _play(self, tape: Tape, number: int, effect: Effect, place: Place, *, keyed: bool) -> None:
+    def _play(self, tape: Tape, number: int, effect: Effect, place: CellContext, *, keyed: bool) -> None:
         """Answer an effect from a recording, and journal it as if it had happened now."""
         take, why = tape.play(effect)
         if take is None:
@@ -272,7 +272,7 @@ class Gate:
             reply["value"] = self._desk.shown(effect, take.result)
         self._send({"id": number, **reply})
 
-    def _replay(self, number: int, effect: Effect, met: Meets, known: Known) -> None:
+    def _replay(self, number: int, effect: Effect, met: Meets, known: KnownEffect) -> None:
         """Answer an effect from the journal."""
         if met is Meets.OTHER:
             self._refuse(number, effect.summary, other(known, effect))
@@ -290,7 +290,7 @@ class Gate:
         self._send({"id": number, "do": "unknown", "why": why})
 
     async def _look_first(
-        self, number: int, effect: Effect, known: Known, place: Place, decision: Decision, *, keyed: bool
+        self, number: int, effect: Effect, known: KnownEffect, place: CellContext, decision: Decision, *, keyed: bool
     ) -> None:
         """Nobody knows what an effect did: somebody has to say what to do about it."""
         if self._retry_unknown and effect.idempotent:
@@ -313,7 +313,7 @@ class Gate:
         else:
             self._pause(number, f"{effect.summary} is to be looked at first")
 
-    async def _allow(self, number: int, effect: Effect, place: Place, decision: Decision, *, keyed: bool) -> None:
+    async def _allow(self, number: int, effect: Effect, place: CellContext, decision: Decision, *, keyed: bool) -> None:
         anew = place.before.anew
         folder = self.ledger.begin(number, effect, place.step, place.cell, keyed=keyed, anew=anew)
         if decision.answer is Answer.SKIP:

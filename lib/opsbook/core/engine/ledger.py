@@ -14,7 +14,7 @@ from typing import Any
 from opsbook.core.model.effect import Effect, Status
 from opsbook.core.model.event import Data
 from opsbook.core.model.events import EffectIntent, EffectProgress, EffectRecorded, EffectResult
-from opsbook.core.model.past import Known, Past
+from opsbook.core.model.past import KnownEffect, Past
 from opsbook.core.model.redact import Redactor
 from opsbook.core.model.sink import Sink, Stream
 from opsbook.core.model.text import slug
@@ -128,11 +128,11 @@ class Ledger:
         self._past.give(item.intent, result)
         return effect
 
-    def recorded(self, known: Known) -> None:
+    def recorded(self, known: KnownEffect) -> None:
         """An effect is answered from the journal."""
         self._sink.write(EffectRecorded(intent=known.intent, key=known.effect.key))
 
-    def mark_done(self, known: Known, by: str) -> None:
+    def mark_done(self, known: KnownEffect, by: str) -> None:
         """Somebody looked, and says that an effect whose outcome was unknown did what it should."""
         done = EffectResult(
             intent=known.intent,

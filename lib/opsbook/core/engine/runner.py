@@ -11,18 +11,18 @@ from typing import Any, NamedTuple, Protocol
 
 from opsbook.core.engine import inbox
 from opsbook.core.engine.cancel import Cancel
+from opsbook.core.engine.cell_context import CellContext
 from opsbook.core.engine.cells import Cells
-from opsbook.core.engine.desk import Desk
 from opsbook.core.engine.engine import Engine, Wishes
-from opsbook.core.engine.forget import Forget
 from opsbook.core.engine.gate import Gate
-from opsbook.core.engine.memory import Memory
+from opsbook.core.engine.null_sink import NullSink
 from opsbook.core.engine.output import Outputs
-from opsbook.core.engine.place import Place
 from opsbook.core.engine.process import keeper, kernel, spare
 from opsbook.core.engine.questions import Questions, Unanswered
+from opsbook.core.engine.runner_effects import RunnerEffects
 from opsbook.core.engine.secrets import Vault
 from opsbook.core.engine.steps import Steps
+from opsbook.core.engine.tee_sink import TeeSink
 from opsbook.core.model.effect import MARK, Mode, no_sandbox
 from opsbook.core.model.environment import Environment
 from opsbook.core.model.event import Ending, Outcome
@@ -103,7 +103,7 @@ async def run(job: Job, sink: Sink, vault: Vault, person: Person) -> Ending:
     cancel = Cancel()
     keeper.adopt_orphans()
     undo = cancel.listen(job.operator)
-    sink = Memory(sink, job.past.take)
+    sink = TeeSink(sink, job.past.take)
     questions = Questions(sink, person, job.answers, job.operator)
     watching = asyncio.create_task(_watch_inbox(job, sink, questions, cancel))
     try:
@@ -196,7 +196,7 @@ def _engine(job: Job, sink: Sink, vault: Vault, questions: Questions, cancel: Ca
     gate = Gate(
         sink=sink,
         redactor=vault.redactor,
-        desk=Desk(vault, questions),
+        desk=RunnerEffects(vault, questions),
         past=job.past,
         context=context,
         mode=job.mode,
@@ -290,18 +290,18 @@ async def session(
     """
     private = spare.private_folder()
     try:
-        sink = Forget()
+        sink = NullSink()
         gate = Gate(
             sink=sink,
             redactor=vault.redactor,
-            desk=Desk(vault, Questions(sink, _Elsewhere(), {}, str(context["operator"]))),
+            desk=RunnerEffects(vault, Questions(sink, _Elsewhere(), {}, str(context["operator"]))),
             past=past or Past(),
             context={**context, "private": str(private)},
             mode=Mode.SESSION,
             closed=closed,
             tape=tape,
         )
-        gate.place = Place(NOWHERE, NOWHERE, Role.CHANGE)
+        gate.place = CellContext(NOWHERE, NOWHERE, Role.CHANGE)
         print("ready", flush=True)
         await gate.adopt(socket.socket(fileno=descriptor))
     finally:

@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 
 from opsbook.core.engine.cancel import Cancel
-from opsbook.core.engine.cells import Cells, Ended
+from opsbook.core.engine.cells import CellEnd, Cells
 from opsbook.core.engine.gate import Gate
 from opsbook.core.engine.questions import Questions, Unanswered
 from opsbook.core.model.effect import Mode
@@ -20,7 +20,7 @@ from opsbook.core.model.sink import Sink
 class StepFailed(Exception):
     """A step did not succeed."""
 
-    def __init__(self, step: Step, ended: Ended) -> None:
+    def __init__(self, step: Step, ended: CellEnd) -> None:
         super().__init__(step, ended)
         self.step = step
         self.ended = ended
@@ -53,9 +53,9 @@ class Steps:
     async def run(self, step: Step) -> None:
         """Run one step. Raises StepFailed if it did not succeed."""
         if self.cancel.level:
-            raise StepFailed(step, Ended("cancelled", f"cancelled by {self.cancel.by} before this step"))
+            raise StepFailed(step, CellEnd("cancelled", f"cancelled by {self.cancel.by} before this step"))
         if self.gate.poison is not None:
-            raise StepFailed(step, Ended("failed", f"before this step, {self.gate.poison}"))
+            raise StepFailed(step, CellEnd("failed", f"before this step, {self.gate.poison}"))
         replay = self.past.finished(step.id)
         self._announce(step, replay=replay)
         started = time.monotonic()
@@ -78,7 +78,7 @@ class Steps:
         )
         self.sink.write(began)
 
-    def finish(self, step: Step, ended: Ended, seconds: float = 0.0, *, replay: bool = False) -> None:
+    def finish(self, step: Step, ended: CellEnd, seconds: float = 0.0, *, replay: bool = False) -> None:
         """Write how a step ended."""
         over = StepFinished(step=step.id, status=ended.status, seconds=round(seconds, 3), replay=replay, why=ended.why)
         self.sink.write(over)
@@ -87,35 +87,35 @@ class Steps:
         """Say that a step will not run."""
         if not self.past.begun(step.id):
             self._announce(step)
-        self.finish(step, Ended("skipped", why))
+        self.finish(step, CellEnd("skipped", why))
 
-    async def _done(self, step: Step) -> Ended:
+    async def _done(self, step: Step) -> CellEnd:
         if step.manual or self.by_hand:
             return await self._manual(step)
         ended = await self.automatic(step)
         if ended.ok or self.mode is not Mode.CHECK or self.gate.poison is not None or ended.status == "cancelled":
             return ended
         # What a cell looks for cannot be there yet where a change was only simulated.
-        return Ended("unpredictable", ended.why) if self.gate.simulated else ended
+        return CellEnd("unpredictable", ended.why) if self.gate.simulated else ended
 
-    async def _replayed(self, step: Step) -> Ended:
+    async def _replayed(self, step: Step) -> CellEnd:
         """A step that is done with: for its names alone, or not at all where a person did it."""
         known = self.past.steps[step.id]
         if not (step.manual or known.manual or self.by_hand):
             ended = await self.automatic(step)
             if known.status != "skipped" or ended.status in ("cancelled", "waiting", "died"):
                 return ended
-        return Ended(str(known.status), known.why)
+        return CellEnd(str(known.status), known.why)
 
-    async def automatic(self, step: Step) -> Ended:
+    async def automatic(self, step: Step) -> CellEnd:
         """Run the cells of a step until one does not succeed."""
-        ended = Ended("succeeded")
+        ended = CellEnd("succeeded")
         for cell in step.cells:
             ended = await self.cells.run(cell, self.runbook.code(cell), step.id, step.role)
             if not ended.ok:
                 break
         if ended.status == "unpredictable" and self.mode is not Mode.CHECK:
-            return Ended("failed", ended.why)
+            return CellEnd("failed", ended.why)
         return ended
 
     async def names(self, step: Step) -> None:
@@ -126,23 +126,23 @@ class Steps:
         if ended.status in ("cancelled", "waiting", "died"):
             raise StepFailed(step, ended)
 
-    async def _manual(self, step: Step) -> Ended:
+    async def _manual(self, step: Step) -> CellEnd:
         if self.mode is Mode.CHECK:
-            return Ended("skipped", "by hand; a check asks nobody")
+            return CellEnd("skipped", "by hand; a check asks nobody")
         question = Question(step.id, "manual", step.title, MANUAL_CHOICES, self._detail(step), (SKIP, PROBLEM))
         try:
             answer = await self.or_cancelled(question)
         except Unanswered as error:
-            return Ended("waiting", str(error))
+            return CellEnd("waiting", str(error))
         if answer is None:
-            return Ended("cancelled", f"cancelled by {self.cancel.by}")
+            return CellEnd("cancelled", f"cancelled by {self.cancel.by}")
         if answer.value == SKIP:
-            return Ended("skipped", answer.note)
+            return CellEnd("skipped", answer.note)
         if answer.value == DONE:
             for known in self.past.unsettled({cell.id for cell in step.cells}):
                 self.gate.ledger.mark_done(known, answer.by)
-            return Ended("succeeded", answer.note)
-        return Ended("failed", f"{answer.by} reported a problem: {answer.note}".rstrip(": "))
+            return CellEnd("succeeded", answer.note)
+        return CellEnd("failed", f"{answer.by} reported a problem: {answer.note}".rstrip(": "))
 
     def _detail(self, step: Step) -> str:
         """What a person needs to do the step: its text, and what its cells would have done."""

@@ -48,14 +48,14 @@ class Approval(BaseModel):
 
 
 @dataclass(frozen=True)
-class Person:
+class Identity:
     """Somebody who works on a run: user of the system, and the principal and key of his signature, if he gave one."""
 
     user: str
     principal: str = ""
     key: str = ""
 
-    def is_also(self, other: "Person") -> bool:
+    def is_also(self, other: "Identity") -> bool:
         """Whether the two are one, as far as anything here can tell."""
         pairs = ((self.user, other.user), (self.principal, other.principal), (self.key, other.key))
         return any(mine and mine == theirs for mine, theirs in pairs)
@@ -69,7 +69,7 @@ class Signed:
     """
 
     approval: Approval
-    approver: Person
+    approver: Identity
     problem: str = ""
     spent: str = ""
 
@@ -88,7 +88,7 @@ class Judged:
 
 
 def judge(
-    found: Sequence[Signed], digest: str, run: str, policy: Policy, working: Collection[Person], now: datetime
+    found: Sequence[Signed], digest: str, run: str, policy: Policy, working: Collection[Identity], now: datetime
 ) -> Judged:
     """Which approvals count for this run of this plan. `working` are all who run it, or went on with it.
 
@@ -112,14 +112,14 @@ def judge(
 
 
 def _why_not(
-    each: Signed, digest: str, run: str, policy: Policy, working: Collection[Person], now: datetime
+    each: Signed, digest: str, run: str, policy: Policy, working: Collection[Identity], now: datetime
 ) -> str | None:
     """The first reason for which an approval does not count."""
     return next(_reasons(each, digest, run, policy, working, now), None)
 
 
 def _reasons(
-    each: Signed, digest: str, run: str, policy: Policy, working: Collection[Person], now: datetime
+    each: Signed, digest: str, run: str, policy: Policy, working: Collection[Identity], now: datetime
 ) -> Iterator[str]:
     approval, approver = each.approval, each.approver
     if each.problem:

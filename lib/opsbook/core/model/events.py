@@ -319,7 +319,7 @@ class EffectRecorded(Fact, type="effect-recorded"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EffectRefused(Fact, type="effect-refused"):
+class RefusedEffect(Fact, type="effect-refused"):
     """An effect was asked for where it may not be."""
 
     summary: Annotated[str, "One line for a person."]

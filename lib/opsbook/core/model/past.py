@@ -27,7 +27,7 @@ _BY_RUNNER = frozenset({"ask", "confirm", "secret", "note"})
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownEffect:
     """The latest attempt at one effect. `status` is None where it never reported; `intent` is its event's number.
 
     `marked` says that it succeeded, and nobody knows what it returned: a person marked it as done, or there was
@@ -69,12 +69,12 @@ class Before:
     `kept` is a cell of a skipped step: what it did is replayed, with its failures; what it did not do, it never does.
     """
 
-    effects: dict[str, Known] = field(default_factory=dict)
+    effects: dict[str, KnownEffect] = field(default_factory=dict)
     status: str | None = None
     kept: bool = False
     anew: bool = False
 
-    def meet(self, effect: Effect, *, keyed: bool) -> tuple[Meets, Known | None]:
+    def meet(self, effect: Effect, *, keyed: bool) -> tuple[Meets, KnownEffect | None]:
         """What this effect meets. From the first that runs anew, those behind it in the cell do so too."""
         known = self.effects.get(effect.key)
         stays = keyed and (effect.changes or effect.kind in _KEPT)
@@ -87,7 +87,7 @@ class Before:
             self.anew = True
         return met, known
 
-    def _met(self, effect: Effect, known: Known | None) -> Meets:
+    def _met(self, effect: Effect, known: KnownEffect | None) -> Meets:
         if known is None or (known.status is Status.SUCCEEDED and not known.marked and self._tried_again(effect)):
             return Meets.LIVE
         if known.unknown or known.status is Status.SUCCEEDED:
@@ -95,7 +95,7 @@ class Before:
             return answered if known.digest == effect.digest else Meets.OTHER
         return Meets.FAILURE if self.kept or self._went_on(known) else Meets.LIVE
 
-    def _went_on(self, known: Known) -> bool:
+    def _went_on(self, known: KnownEffect) -> bool:
         """Whether the failure of an effect is part of what its cell did. A cell that failed itself is tried again."""
         if known.status is not Status.FAILED or self.status in _FAILED:
             return False
@@ -122,7 +122,7 @@ class Past:
     """Effects, cells and steps of a run so far."""
 
     def __init__(self) -> None:
-        self.effects: dict[str, Known] = {}
+        self.effects: dict[str, KnownEffect] = {}
         self.steps: dict[str, Stepped] = {}
         self.without: set[str] = set()
         self.undoing = False
@@ -182,7 +182,7 @@ class Past:
         )
         if key in self.effects:
             self._drop(key)
-        self.effects[key] = Known(effect, str(data["digest"]), cell, keyed, seq)
+        self.effects[key] = KnownEffect(effect, str(data["digest"]), cell, keyed, seq)
         self._intents[seq] = key
 
     def _drop_behind(self, cell: str, key: str) -> None:
@@ -259,7 +259,7 @@ class Past:
         """Whether the step is done with: it succeeded, or was skipped."""
         return step in self.steps and self.steps[step].status in ("succeeded", "skipped")
 
-    def unsettled(self, cells: Collection[str] | None = None) -> list[Known]:
+    def unsettled(self, cells: Collection[str] | None = None) -> list[KnownEffect]:
         """Effects whose outcome nobody knows, of these cells or of all, but for those of steps that were skipped.
 
         A rollback leaves behind what it is there to undo: only its own effects count then.

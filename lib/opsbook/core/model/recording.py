@@ -53,7 +53,7 @@ class Reply:
 
 
 @dataclass(frozen=True)
-class Step:
+class RecordedStep:
     """How a step ended."""
 
     step: str
@@ -75,7 +75,7 @@ class Recording:
     context: dict[str, Any]
     present: bool
     outcome: str
-    steps: tuple[Step, ...]
+    steps: tuple[RecordedStep, ...]
     replies: tuple[Reply, ...]
     takes: tuple[Take, ...]
     playbooks: dict[str, str] = field(default_factory=dict)

@@ -26,7 +26,7 @@ _CFG = "ansible.cfg"
 
 
 @dataclass(frozen=True)
-class Request:
+class RunRequest:
     """What a user asks for: `given` are parameter values as typed, `typed_secrets` were typed unseen."""
 
     runbook: str
@@ -45,7 +45,7 @@ class Draft:
     bound: bind.Bound
 
 
-def draft(settings: Settings, request: Request) -> Draft:
+def draft(settings: Settings, request: RunRequest) -> Draft:
     """Runbook, environment and what is bound so far. Raises InputError for anything that does not exist."""
     problems: list[str] = []
     found: list[Any] = []

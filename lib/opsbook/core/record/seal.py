@@ -41,17 +41,17 @@ class _Content(BaseModel):
     digest: str
 
 
-class Unsigned(Exception):
+class NotSealed(Exception):
     """Why a seal has no signature, in a sentence."""
 
 
 Sign = Callable[[bytes], str]
-"""Gives the signature of a seal, or raises Unsigned."""
+"""Gives the signature of a seal, or raises NotSealed."""
 
 
 def nobody(_: bytes) -> str:
     """Signs nothing."""
-    raise Unsigned("nobody was asked to sign it")
+    raise NotSealed("nobody was asked to sign it")
 
 
 def seal(folder: Path, head: str, sign: Sign = nobody) -> None:
@@ -69,7 +69,7 @@ def seal(folder: Path, head: str, sign: Sign = nobody) -> None:
     }
     try:
         files.write_atomic(folder / SIGNATURE, sign(_render(content)).encode())
-    except Unsigned as error:
+    except NotSealed as error:
         content |= {"signed": False, "unsigned": str(error)}
     files.write_atomic(folder / SEAL, _render(content))
 

@@ -42,7 +42,7 @@ class Did:
 
 
 @dataclass(frozen=True)
-class Side:
+class DiffInput:
     """A record as far as it is compared. `outputs` maps steps to what their cells printed."""
 
     run: str
@@ -53,10 +53,10 @@ class Side:
     effects: dict[str, Did] = field(default_factory=dict)
 
 
-def read(record: Record) -> Side:
+def read(record: Record) -> DiffInput:
     """The record with everything that is compared. Raises InputError if something of it cannot be read."""
     events = record.events()
-    return Side(
+    return DiffInput(
         record.id,
         record.summary(),
         _plan(record),

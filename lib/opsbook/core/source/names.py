@@ -135,7 +135,7 @@ def used(cell: Cell) -> Iterator[tuple[str, int, int]]:
 
 
 @dataclass(frozen=True)
-class Question:
+class PageQuestion:
     """A question whose name is known before the run. `choices` is empty for free text, or if they are computed."""
 
     name: str
@@ -145,12 +145,12 @@ class Question:
     choices: tuple[str, ...] = ()
 
 
-def questions(steps: Iterable[Step]) -> list[Question]:
+def questions(steps: Iterable[Step]) -> list[PageQuestion]:
     """Every question these steps may put to a person, in order; a manual step asks under its own name."""
     found = []
     for step in steps:
         if step.manual:
-            found.append(Question(step.id, step.id, "manual", step.title, MANUAL_CHOICES))
+            found.append(PageQuestion(step.id, step.id, "manual", step.title, MANUAL_CHOICES))
         for cell in step.cells:
             found += [_question(call, name, step) for call in calls(cell) if (name := question_name(call))]
     return found
@@ -161,6 +161,6 @@ def question_name(call: Call) -> str | None:
     return call.literal(0, "name") if call.name in ("ask", "confirm") else None
 
 
-def _question(call: Call, name: str, step: Step) -> Question:
+def _question(call: Call, name: str, step: Step) -> PageQuestion:
     choices = ("yes", "no") if call.name == "confirm" else call.literals(2, "choices")
-    return Question(name, step.id, call.name, call.literal(1, "question") or name, choices)
+    return PageQuestion(name, step.id, call.name, call.literal(1, "question") or name, choices)

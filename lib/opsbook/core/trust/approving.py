@@ -6,30 +6,30 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from opsbook.core.catalog import catalog
-from opsbook.core.model.approval import Approval, Person
+from opsbook.core.model.approval import Approval, Identity
 from opsbook.core.model.plan import Plan
 from opsbook.core.model.text import span_seconds
 from opsbook.core.planning import environment as environments
 from opsbook.core.planning.bind import recheck
 from opsbook.core.planning.context import operator
 from opsbook.core.planning.drafts import Draft, plan, planned_draft
-from opsbook.core.planning.sameness import changes_since
+from opsbook.core.planning.drift import changes_since
 from opsbook.core.record import store
-from opsbook.core.trust import allowing, requests, sign
-from opsbook.core.trust.allowing import Wanted
+from opsbook.core.trust import authorization, requests, sign
+from opsbook.core.trust.authorization import Wanted
 from opsbook.core.trust.signing import signed_here
 from opsbook.errors import InputError, Refused
 from opsbook.settings import Settings
 
 
 @dataclass(frozen=True)
-class Shown:
+class PlanReview:
     """What an approver sees before signing: the plan, what it could do, and what a check of it found.
 
     `changed` names what is not as it was when the approval was asked for; `check` is None where nobody checked it.
     """
 
-    request: requests.Request
+    request: requests.ApprovalRequest
     summary: str
     rollback: str
     needs: tuple[str, ...]
@@ -43,7 +43,7 @@ def request(settings: Settings, drafted: Draft) -> Plan:
     if not drafted.environment.policy.approvals:
         raise InputError(f"Nobody has to approve anything in {drafted.environment.name}.", "Run it: opsbook run.")
     planned = plan(settings, drafted)
-    allowing.ask(Wanted(settings, drafted, planned, run=""))
+    authorization.ask(Wanted(settings, drafted, planned, run=""))
     return planned
 
 
@@ -63,7 +63,7 @@ def _drafted(settings: Settings, planned: Plan) -> Draft:
     return planned_draft(settings, catalog.load(settings, planned.runbook), planned)
 
 
-def _changed(settings: Settings, found: requests.Request, drafted: Draft) -> list[str]:
+def _changed(settings: Settings, found: requests.ApprovalRequest, drafted: Draft) -> list[str]:
     """What is not as it was when the plan was made, in words."""
     then, now = found.plan, plan(settings, drafted)
     refusing, telling = changes_since(settings, then, now, drafted.environment, found.relied_on)
@@ -71,28 +71,28 @@ def _changed(settings: Settings, found: requests.Request, drafted: Draft) -> lis
     return [*page, *refusing, *telling]
 
 
-def waiting_plans(settings: Settings) -> Iterator[requests.Request]:
+def waiting_plans(settings: Settings) -> Iterator[requests.ApprovalRequest]:
     """Plans for which somebody wants an approval, newest first."""
     return requests.waiting(settings.state)
 
 
-def waits(settings: Settings, request: requests.Request) -> bool:
+def waits(settings: Settings, request: requests.ApprovalRequest) -> bool:
     """Whether a run stands there that begins by itself as soon as the plan is approved."""
     record = store.exact(settings.records, request.asked.run) if request.asked.run else None
     return record is not None and record.state == "running"
 
 
-def show(settings: Settings, wanted: str) -> Shown:
+def show(settings: Settings, wanted: str) -> PlanReview:
     """What there is to approve. Raises InputError if there is no such plan."""
     found = requests.find(settings.state, wanted)
     drafted = _drafted(settings, found.plan)
     checked, check = _check(settings, found.plan)
     front = drafted.runbook.front
-    return Shown(
+    return PlanReview(
         found,
         front.summary,
         front.rollback,
-        tuple(allowing.needed(drafted, datetime.now(UTC))),
+        tuple(authorization.needed(drafted, datetime.now(UTC))),
         tuple(_changed(settings, found, drafted)),
         check,
         checked,
@@ -111,7 +111,7 @@ def _check(settings: Settings, planned: Plan) -> tuple[str, dict[str, Any] | Non
     return "", None
 
 
-def decide(settings: Settings, shown: Shown, decision: str, note: str, *, ask: bool) -> Approval:
+def decide(settings: Settings, shown: PlanReview, decision: str, note: str, *, ask: bool) -> Approval:
     """Sign a decision on a plan. Raises Refused, and leaves nothing, if the signature would not count."""
     planned, policy = shown.request.plan, environments.load(settings, shown.request.plan.environment).policy
     if decision == "approve" and shown.changed:
@@ -131,8 +131,8 @@ def decide(settings: Settings, shown: Shown, decision: str, note: str, *, ask: b
         expires=until.isoformat(timespec="seconds"),
     )
     signature, who = signed_here(settings, sign.APPROVAL, approval.statement(), now, ask=ask)
-    asked = Person(shown.request.asked.by)
-    if decision == "approve" and (who.is_also(asked) or Person(approval.by).is_also(asked)):
+    asked = Identity(shown.request.asked.by)
+    if decision == "approve" and (who.is_also(asked) or Identity(approval.by).is_also(asked)):
         raise Refused(f"{asked.user} asked for it, and nobody approves his own run.", "Somebody else has to.")
     if policy.approvers and who.principal not in policy.approvers:
         raise Refused(f"Only {', '.join(policy.approvers)} may decide that, and you are {who.principal}.")

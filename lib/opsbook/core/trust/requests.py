@@ -31,7 +31,7 @@ _NAME = re.compile(r"[0-9a-f]{16}")
 
 
 @dataclass(frozen=True)
-class Asked:
+class ApprovalAsked:
     """Who asked for the approval of a plan, when (UTC, ISO 8601), and with which run, if one waits for it."""
 
     by: str
@@ -40,20 +40,20 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Request:
+class ApprovalRequest:
     """A plan that somebody wants approved. `relied_on` are the files it stands on, with their digests."""
 
     folder: Path
     plan: Plan
-    asked: Asked
+    asked: ApprovalAsked
     relied_on: dict[str, dict[str, str]]
 
 
-_ASKED = TypeAdapter(Asked)
+_ASKED = TypeAdapter(ApprovalAsked)
 _RELIED_ON = TypeAdapter(dict[str, dict[str, str]])
 
 
-def file(state: Path, plan: Plan, asked: Asked, relied_on: dict[str, dict[str, str]]) -> None:
+def file(state: Path, plan: Plan, asked: ApprovalAsked, relied_on: dict[str, dict[str, str]]) -> None:
     """Put a request where approvers find it; the latest who asks is kept."""
     folder = state / FOLDER / plan.id
     with _shared(folder):
@@ -62,7 +62,7 @@ def file(state: Path, plan: Plan, asked: Asked, relied_on: dict[str, dict[str, s
             files.write_atomic(folder / f"{name}.json", text.encode())
 
 
-def find(state: Path, wanted: str) -> Request:
+def find(state: Path, wanted: str) -> ApprovalRequest:
     """The request of a plan, by its id or the beginning of it. Raises InputError."""
     there = sorted(path.parent.name for path in (state / FOLDER).glob("*/plan.json"))
     found = [name for name in there if name == wanted] or [name for name in there if name.startswith(wanted)]
@@ -73,7 +73,7 @@ def find(state: Path, wanted: str) -> Request:
     raise InputError(f"There is no plan {wanted} that waits.", nearest(wanted, there) or "opsbook status lists them.")
 
 
-def _read(folder: Path) -> Request:
+def _read(folder: Path) -> ApprovalRequest:
     try:
         parts = [(folder / f"{name}.json").read_bytes() for name in ("plan", "asked", "relied-on")]
         plan = _PLAN.validate_json(parts[0])
@@ -82,7 +82,7 @@ def _read(folder: Path) -> Request:
         raise InputError(f"{folder} is damaged.", "Remove it, and ask anew: opsbook plan --request.") from error
     if plan.id != folder.name:
         raise InputError(f"{folder} holds another plan, {plan.id}.", "Remove it, and ask anew: opsbook plan --request.")
-    return Request(folder, plan, asked, relied_on)
+    return ApprovalRequest(folder, plan, asked, relied_on)
 
 
 def asking(folder: Path) -> str | None:
@@ -94,7 +94,7 @@ def asking(folder: Path) -> str | None:
     return asked.run if (folder / "plan.json").exists() else None
 
 
-def waiting(state: Path) -> Iterator[Request]:
+def waiting(state: Path) -> Iterator[ApprovalRequest]:
     """Requests of the last two weeks that no run has begun with, and nobody rejected; newest first."""
     since = (datetime.now(UTC) - _OPEN_FOR).isoformat()
     found = []
@@ -108,7 +108,7 @@ def waiting(state: Path) -> Iterator[Request]:
             yield request
 
 
-def _begun(request: Request) -> bool:
+def _begun(request: ApprovalRequest) -> bool:
     """Whether a run began with the plan since it was asked for; earlier runs of the same plan do not count."""
     try:
         asked = datetime.fromisoformat(request.asked.time).timestamp()
@@ -117,7 +117,7 @@ def _begun(request: Request) -> bool:
         return False
 
 
-def _rejected(request: Request) -> bool:
+def _rejected(request: ApprovalRequest) -> bool:
     later = [a for a, _ in approvals(request.folder) if a.decision == "reject" and a.signed > request.asked.time]
     return bool(later)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from opsbook import files
-from opsbook.core.model.approval import Person
+from opsbook.core.model.approval import Identity
 from opsbook.core.model.effect import canonical
 from opsbook.core.model.text import span_seconds
 from opsbook.core.planning.context import operator
@@ -68,7 +68,7 @@ def _reviewed(settings: Settings, run: str) -> bool:
         known = signers.committed(settings.root, settings.allowed_signers, settings.protected_branch)
         who = sign.signer(known.text, sign.REVIEW, data, signature, datetime.fromisoformat(told["signed"]))
         same = told["run"] == run and told["seal"] == sealed_as(settings, run) and data == canonical(told)
-        return same and not worked(store.find(settings.records, run), Person(told["by"], who.principal, who.key))
+        return same and not worked(store.find(settings.records, run), Identity(told["by"], who.principal, who.key))
     except (OSError, OpsbookError, sign.BadSignature, sign.Unsigned, *_UNUSABLE):
         return False
 
@@ -79,11 +79,11 @@ def sealed_as(settings: Settings, run: str) -> str:
     return files.sha256(record.folder / store.SEAL) if record and record.state == "sealed" else ""
 
 
-def worked(record: store.Record, person: Person) -> bool:
+def worked(record: store.Record, person: Identity) -> bool:
     """Whether this person ran it, or went on with it. Raises InputError for a damaged record."""
     events = record.events()
-    people = [Person(**e.data["operator"]) for e in events if e.type == "allowed"]
-    people += [Person(e.data["operator"]) for e in events if e.type in ("run-started", "run-resumed")]
+    people = [Identity(**e.data["operator"]) for e in events if e.type == "allowed"]
+    people += [Identity(e.data["operator"]) for e in events if e.type in ("run-started", "run-resumed")]
     return any(person.is_also(each) for each in people)
 
 

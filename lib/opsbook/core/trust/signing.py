@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
-from opsbook.core.model.approval import Person
+from opsbook.core.model.approval import Identity
 from opsbook.core.planning.context import operator
 from opsbook.core.record import seal, store
 from opsbook.core.trust import sign, signers
@@ -32,11 +32,11 @@ def sealer(settings: Settings) -> seal.Sign:
 
     def made(data: bytes) -> str:
         if settings.signing_key is None:
-            raise seal.Unsigned("there is no signing_key in opsbook.toml")
+            raise seal.NotSealed("there is no signing_key in opsbook.toml")
         try:
             return sign.sign(settings.signing_key, sign.SEAL, data)
         except sign.Unsigned as error:
-            raise seal.Unsigned(str(error)) from error
+            raise seal.NotSealed(str(error)) from error
 
     return made
 
@@ -79,7 +79,7 @@ def _whose(signature: seal.Signature, known: Signers | None) -> str:
     return f"{found.principal} ({found.key})"
 
 
-def signed_here(settings: Settings, namespace: str, data: bytes, now: datetime, *, ask: bool) -> tuple[str, Person]:
+def signed_here(settings: Settings, namespace: str, data: bytes, now: datetime, *, ask: bool) -> tuple[str, Identity]:
     """The signature of who sits here, and whose it is by what is committed. Raises Refused."""
     if settings.signing_key is None:
         raise Refused("There is no key to sign with.", "Name it in opsbook.toml (signing_key), or OPSBOOK_SIGNING_KEY.")
@@ -89,4 +89,4 @@ def signed_here(settings: Settings, namespace: str, data: bytes, now: datetime, 
         found = sign.signer(known.text, namespace, data, signature, now)
     except (sign.Unsigned, sign.BadSignature) as error:
         raise Refused(f"You cannot sign that: {error}.", "opsbook doctor says what is missing.") from error
-    return signature, Person(operator(), found.principal, found.key)
+    return signature, Identity(operator(), found.principal, found.key)

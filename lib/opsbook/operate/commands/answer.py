@@ -5,7 +5,7 @@ import argparse
 from opsbook.console import common
 from opsbook.console.text import say
 from opsbook.core.planning import bind
-from opsbook.operate import control
+from opsbook.operate import run_requests
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace) -> int:
     ((name, values),) = bind.pairs([options.answer]).items()
     request = {"kind": "answer", "name": name, "value": values[-1], "note": options.note}
-    run = control.send(common.project(options), options.run, request)
+    run = run_requests.send(common.project(options), options.run, request)
     if options.json:
         common.print_json({"run": run, "request": "answer", "name": name})
     else:

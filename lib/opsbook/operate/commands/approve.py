@@ -32,7 +32,9 @@ def execute(options: argparse.Namespace) -> int:
     return signed(settings, options, shown, "approve", options.note)
 
 
-def signed(settings: Settings, options: argparse.Namespace, shown: approving.Shown, decision: str, note: str) -> int:
+def signed(
+    settings: Settings, options: argparse.Namespace, shown: approving.PlanReview, decision: str, note: str
+) -> int:
     """Sign the decision and say what follows."""
     approval = approving.decide(settings, shown, decision, note, ask=sys.stdin.isatty())
     if options.json:
@@ -48,7 +50,7 @@ def signed(settings: Settings, options: argparse.Namespace, shown: approving.Sho
     return 0
 
 
-def show(shown: approving.Shown) -> None:
+def show(shown: approving.PlanReview) -> None:
     """What an approver has to know: what it is, what it could do, what a check found, and what has changed since."""
     asked, planned = shown.request.asked, shown.request.plan
     plan.show(planned)
@@ -89,12 +91,12 @@ def _waiting(settings: Settings, *, as_json: bool) -> int:
     return 0
 
 
-def _row(request: requests.Request) -> tuple[str, ...]:
+def _row(request: requests.ApprovalRequest) -> tuple[str, ...]:
     planned, asked = request.plan, request.asked
     return planned.id, planned.title, planned.environment, asked.by, common.local(asked.time)
 
 
-def told(request: requests.Request) -> dict[str, Any]:
+def told(request: requests.ApprovalRequest) -> dict[str, Any]:
     """A request as JSON."""
     asked = request.asked
     return {**request.plan.to_json(), "asked_by": asked.by, "asked": asked.time, "run": asked.run}

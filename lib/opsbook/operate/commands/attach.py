@@ -12,11 +12,10 @@ from opsbook.console.text import say
 from opsbook.core.model.event import Event
 from opsbook.core.model.person import Gone
 from opsbook.core.planning import context
-from opsbook.core.record import usual
+from opsbook.core.record import step_timings
 from opsbook.errors import InputError
-from opsbook.operate import control, watching
-from opsbook.operate.commands import carry
-from opsbook.operate.under_way import Standing
+from opsbook.operate import run_command, run_requests, watching
+from opsbook.operate.under_way import StandingQuestion
 from opsbook.settings import Settings
 
 
@@ -30,9 +29,9 @@ def execute(options: argparse.Namespace) -> int:
     watched = watching.watch(settings, options.run)
     run, planned = watched.record.id, watched.record.plan()
     shown = view.choose(terminal=sys.stdout.isatty(), as_json=options.json)
-    person = TerminalPerson(shown, context.operator()) if carry.on_terminal(options) else None
+    person = TerminalPerson(shown, context.operator()) if run_command.on_terminal(options) else None
     try:
-        shown.start(run, planned, usual.seconds(settings.records, planned.runbook, planned.environment))
+        shown.start(run, planned, step_timings.seconds(settings.records, planned.runbook, planned.environment))
         asyncio.run(_Follower(settings, watched, shown, person).follow())
     except KeyboardInterrupt:
         shown.close()
@@ -85,7 +84,7 @@ class _Follower:
         self._asked = standing.number
         self._asking = asyncio.create_task(self._ask(self._person, standing))
 
-    async def _ask(self, person: TerminalPerson, standing: Standing) -> None:
+    async def _ask(self, person: TerminalPerson, standing: StandingQuestion) -> None:
         question, run = standing.question, self._watched.record.id
         try:
             answer = await person.ask(question)
@@ -96,7 +95,7 @@ class _Follower:
         given: dict[str, str | int] = {"name": question.name, "value": answer.value, "note": answer.note}
         request = {"kind": "answer", **given, "asked": standing.number, "sender": os.getpid()}
         try:
-            control.send(self._settings, run, request)
+            run_requests.send(self._settings, run, request)
             self._pending = True
         except InputError as error:
             say(f"  {error.message}")

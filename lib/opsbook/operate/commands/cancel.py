@@ -4,7 +4,7 @@ import argparse
 
 from opsbook.console import common
 from opsbook.console.text import say
-from opsbook.operate import control
+from opsbook.operate import run_requests
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -13,7 +13,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(options: argparse.Namespace) -> int:
-    run = control.send(common.project(options), options.run, {"kind": "cancel"})
+    run = run_requests.send(common.project(options), options.run, {"kind": "cancel"})
     if options.json:
         common.print_json({"run": run, "request": "cancel"})
     else:

@@ -7,7 +7,7 @@ from opsbook.console import common, inputs
 from opsbook.console.text import say
 from opsbook.core.model.plan import Plan
 from opsbook.core.planning import drafts
-from opsbook.core.trust import allowing, approving
+from opsbook.core.trust import approving, authorization
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
     _, drafted = inputs.complete(settings, inputs.named(settings, options))
-    needs = allowing.needed(drafted, datetime.now(UTC))
+    needs = authorization.needed(drafted, datetime.now(UTC))
     plan = approving.request(settings, drafted) if options.request else drafts.plan(settings, drafted)
     if options.json:
         common.print_json({**plan.to_json(), "needs": needs})

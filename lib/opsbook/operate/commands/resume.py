@@ -17,8 +17,7 @@ from opsbook.console.text import say
 from opsbook.core.engine import engine
 from opsbook.core.model.person import Person
 from opsbook.errors import InputError
-from opsbook.operate import resuming, running
-from opsbook.operate.commands import carry
+from opsbook.operate import resuming, run_command, running
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -32,8 +31,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--retry-unknown", action="store_true", help="run again what is unknown, where it repeats safely"
     )
     add_accept(parser)
-    carry.add_emergency(parser)
-    carry.configure(parser)
+    run_command.add_emergency(parser)
+    run_command.configure(parser)
 
 
 def say_which(found: resuming.Stopped, options: argparse.Namespace) -> None:
@@ -66,7 +65,7 @@ def execute(options: argparse.Namespace) -> int:
         edit = _in_editor if options.edit else None
         return resuming.resume(settings, found, manner, typed, person, on_start, edit)
 
-    return carry.carry(options, settings, work)
+    return run_command.carry(options, settings, work)
 
 
 def answers(options: argparse.Namespace) -> dict[str, str]:

@@ -5,14 +5,14 @@ import argparse
 from opsbook.console import common, inputs, story
 from opsbook.console.text import say
 from opsbook.core.model.person import Person
-from opsbook.operate import resuming, running
-from opsbook.operate.commands import carry, resume
+from opsbook.operate import resuming, run_command, running
+from opsbook.operate.commands import resume
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     common.add_run(parser)
     resume.add_accept(parser)
-    carry.configure(parser)
+    run_command.configure(parser)
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -20,7 +20,7 @@ def execute(options: argparse.Namespace) -> int:
     found = resuming.stopped(settings, options.run)
     resume.say_which(found, options)
     resuming.check_rollback(found)
-    if carry.on_terminal(options) and not options.yes:
+    if run_command.on_terminal(options) and not options.yes:
         _agreed(found)
     typed = inputs.unseen(resuming.missing_secrets(found))
     manner = running.Manner(answers=resume.answers(options), wait=options.wait)
@@ -28,7 +28,7 @@ def execute(options: argparse.Namespace) -> int:
     def work(person: Person, on_start: running.OnStart) -> running.Finished:
         return resuming.rollback(settings, found, manner, typed, person, on_start)
 
-    return carry.carry(options, settings, work)
+    return run_command.carry(options, settings, work)
 
 
 def _agreed(found: resuming.Stopped) -> None:
@@ -38,4 +38,4 @@ def _agreed(found: resuming.Stopped) -> None:
     for label, lines in (("It changed", changed), ("Unknown", unknown), ("Undone by", steps)):
         for line in story.listed(label, lines):
             say(line)
-    carry.agreed("Roll it back?")
+    run_command.agreed("Roll it back?")

@@ -14,9 +14,10 @@ from opsbook.core.model.person import Person
 from opsbook.core.model.plan import Plan
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.planning import bind, drafts
-from opsbook.core.trust import allowing, approving
+from opsbook.core.trust import approving, authorization
 from opsbook.errors import InputError
-from opsbook.operate.commands import carry, plan
+from opsbook.operate import run_command
+from opsbook.operate.commands import plan
 from opsbook.settings import Settings
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     inputs.configure(parser)
-    carry.configure(parser)
-    carry.add_emergency(parser)
+    run_command.configure(parser)
+    run_command.add_emergency(parser)
     parser.add_argument("--plan", default="", help="run what was planned and approved, by its id")
     inputs.configure_labels(parser)
     parser.add_argument("--id-file", type=Path, metavar="FILE", help="write the run's id there as soon as it has one")
@@ -44,15 +45,15 @@ def execute(options: argparse.Namespace) -> int:
     wishes = engine.Wishes(pause_on_failure=options.pause_on_failure)
     mode, labels = Mode.CHECK if options.check else Mode.LIVE, inputs.labels(options)
     # Before anybody is asked.
-    allowing.check_start(drafted, mode, labels, options.emergency)
-    if carry.on_terminal(options) and not options.yes and not options.check:
+    authorization.check_start(drafted, mode, labels, options.emergency)
+    if run_command.on_terminal(options) and not options.yes and not options.check:
         _agreed(drafts.plan(settings, drafted))
     manner = running.Manner(mode, wanted.answers, options.wait, wishes, options.emergency, labels)
 
     def work(person: Person, on_start: running.OnStart) -> running.Finished:
         return running.run(settings, wanted, drafted, manner, person, _naming(options.id_file, on_start))
 
-    return carry.carry(options, settings, work)
+    return run_command.carry(options, settings, work)
 
 
 def _check_writable(target: Path | None) -> None:
@@ -71,7 +72,7 @@ def _naming(target: Path | None, on_start: "running.OnStart") -> "running.OnStar
     return named
 
 
-def _drafted(settings: Settings, options: argparse.Namespace) -> tuple[drafts.Request, drafts.Draft]:
+def _drafted(settings: Settings, options: argparse.Namespace) -> tuple[drafts.RunRequest, drafts.Draft]:
     """What is to run: as it is named, or as it was planned. Raises InputError for both, or neither."""
     named = (options.runbook, options.environment, options.parameter, options.params_file)
     if options.plan and any(named):
@@ -80,7 +81,7 @@ def _drafted(settings: Settings, options: argparse.Namespace) -> tuple[drafts.Re
         return inputs.complete(settings, inputs.named(settings, options, "Or --plan ID, of what was planned."))
     drafted = approving.planned_again(settings, options.plan)
     prompted = [name for name, reference in drafted.bound.secrets.items() if reference == bind.PROMPT]
-    wanted = drafts.Request(
+    wanted = drafts.RunRequest(
         drafted.runbook.name,
         drafted.environment.name,
         answers=inputs.answers(options),
@@ -91,4 +92,4 @@ def _drafted(settings: Settings, options: argparse.Namespace) -> tuple[drafts.Re
 
 def _agreed(planned: Plan) -> None:
     plan.show(planned)
-    carry.agreed("Run it?")
+    run_command.agreed("Run it?")

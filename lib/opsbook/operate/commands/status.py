@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from opsbook.console import common, story
 from opsbook.console.text import say
 from opsbook.core.model.event import Outcome
-from opsbook.core.model.status import Ended, Now
+from opsbook.core.model.run_status import EndedRun, RunStatus
 from opsbook.core.model.text import one_line
 from opsbook.core.record.store import DAMAGED
 from opsbook.core.trust import approving, requests, reviewing
@@ -55,7 +55,7 @@ def execute(options: argparse.Namespace) -> int:
     return 0
 
 
-def _show(now: Now) -> None:
+def _show(now: RunStatus) -> None:
     say(f"{now.state:<8}  {now.title}  {now.environment}")
     lines = [f"{now.run}, {now.operator}, since {common.local(now.since)}", now.doing, now.reason, *_asked(now)]
     lines.append(_NEXT.get(now.state, "opsbook resume {run}, or opsbook rollback {run}").format(run=now.run))
@@ -63,21 +63,21 @@ def _show(now: Now) -> None:
         say("          " + line.replace("\n", "\n          "))
 
 
-def _show_ended(over: Ended) -> None:
+def _show_ended(over: EndedRun) -> None:
     say(f"{over.outcome}  {over.title}  {over.environment}, ended {common.local(over.ended)}")
     say(f"          {over.run}, {over.operator}")
     if over.outcome not in story.GOOD:
         say(f"          {one_line(over.reason, 160)}")
 
 
-def _show_plan(request: requests.Request) -> None:
+def _show_plan(request: requests.ApprovalRequest) -> None:
     planned, asked = request.plan, request.asked
     say(f"approval  {planned.title}  {planned.environment}")
     say(f"          {planned.id}, {asked.by}, since {common.local(asked.time)}")
     say(f"          opsbook approve {planned.id}")
 
 
-def _asked(now: Now) -> list[str]:
+def _asked(now: RunStatus) -> list[str]:
     """What a run waits for, and whether somebody may sit before it."""
     if now.asks is None:
         return []

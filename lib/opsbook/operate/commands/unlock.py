@@ -4,7 +4,7 @@ import argparse
 
 from opsbook.console import common
 from opsbook.console.text import say
-from opsbook.operate import control
+from opsbook.operate import run_requests
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -14,7 +14,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(options: argparse.Namespace) -> int:
-    taken = control.unlock(common.project(options), options.target, options.reason)
+    taken = run_requests.unlock(common.project(options), options.target, options.reason)
     if options.json:
         common.print_json({"target": taken.target, "run": taken.run})
     else:

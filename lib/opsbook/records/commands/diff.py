@@ -13,7 +13,7 @@ from opsbook.console.view import clipped
 from opsbook.core.model.differ import Change, narrowed, shown
 from opsbook.core.model.normal import named, normal
 from opsbook.core.model.text import duration, one_line
-from opsbook.core.record import side, store, usual
+from opsbook.core.record import side, step_timings, store
 from opsbook.errors import InputError
 from opsbook.records import compare
 from opsbook.settings import Settings
@@ -48,7 +48,7 @@ def execute(options: argparse.Namespace) -> int:
 def _last_good(settings: Settings, record: store.Record) -> store.Record:
     told = record.summary()
     runbook, environment = told["runbook"] or store.runbook_of(record.id), told["environment"] or ""
-    found = usual.last_good(settings.records, runbook, environment, record.id)
+    found = step_timings.last_good(settings.records, runbook, environment, record.id)
     if found is None:
         raise InputError(
             f"No run of {runbook} in {environment or 'that environment'} succeeded before {record.id}.",

@@ -12,8 +12,7 @@ from opsbook.console.text import say
 from opsbook.core.model.person import Person
 from opsbook.core.planning import drafts
 from opsbook.errors import InputError, Refused
-from opsbook.operate import control, running
-from opsbook.operate.commands import carry
+from opsbook.operate import run_command, run_requests, running
 from opsbook.settings import Settings
 from opsbook.training import drill_clock, drills
 from opsbook.training.commands.drill_status import show
@@ -39,7 +38,7 @@ def execute(options: argparse.Namespace) -> int:
     where = options.environment or next(iter(page.front.environments), "")
     if not where:
         raise InputError(f"Where is {page.name} to be?", "Name the environment: -e ENV.")
-    wanted = drafts.Request(page.name, where, {"par": options.par} if options.par else {})
+    wanted = drafts.RunRequest(page.name, where, {"par": options.par} if options.par else {})
     drafted = drafts.draft(settings, wanted)
     drills.check_par(page, drafted.bound.complete(page.name).values)
     labels = inputs.labels(options) | ({drill_clock.TRAINEE: options.person} if options.person else {})
@@ -48,10 +47,10 @@ def execute(options: argparse.Namespace) -> int:
     def work(person: Person, on_start: running.OnStart) -> running.Finished:
         return running.run(settings, wanted, drafted, manner, person, on_start)
 
-    told = carry.detached(settings, work)
+    told = run_command.detached(settings, work)
     if "waits" in told:
         # It would break something when nobody looks any more.
-        control.send(settings, str(told["run"]), {"kind": "cancel"})
+        run_requests.send(settings, str(told["run"]), {"kind": "cancel"})
         raise Refused(str(told["waits"]), "Nothing was broken. Start the drill again when it may begin.")
     if not options.json:
         say(f"{told['run']}: the fault is brought in …")
@@ -68,7 +67,7 @@ def execute(options: argparse.Namespace) -> int:
     return 0
 
 
-def _shown(settings: Settings, run: str) -> drill_clock.Progress:
+def _shown(settings: Settings, run: str) -> drill_clock.DrillProgress:
     """The drill, once its fault shows. Raises InputError if its run ended before."""
     while True:
         now = drill_clock.progress_of(settings, run)

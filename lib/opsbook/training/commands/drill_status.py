@@ -32,7 +32,7 @@ def execute(options: argparse.Namespace) -> int:
     return 0
 
 
-def show(now: drill_clock.Progress) -> None:
+def show(now: drill_clock.DrillProgress) -> None:
     """One line on where a drill stands."""
     cost = [number_of(now.hints, "hint")] if now.hints else []
     cost += [number_of(len(now.wrong), "wrong change")] if now.wrong else []

@@ -21,8 +21,7 @@ from opsbook.core.model.plan import Plan
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.model.text import duration, number_of
 from opsbook.errors import Fault, InputError
-from opsbook.operate import control, resuming, running
-from opsbook.operate.commands import carry
+from opsbook.operate import resuming, run_command, run_requests, running
 from opsbook.settings import Settings
 from opsbook.training import drill_clock, drilling, drills
 from opsbook.training.training import Drilled, Feedback
@@ -50,7 +49,7 @@ def execute(options: argparse.Namespace) -> int:
         _undo(settings, now.run, quiet=options.json)
     if now.started is None:
         return _never_began(now, as_json=options.json)
-    if feedback is None and carry.on_terminal(options):
+    if feedback is None and run_command.on_terminal(options):
         feedback = _asked()
     drilled = drilling.finish(settings, now.run, feedback)
     if options.json:
@@ -60,7 +59,7 @@ def execute(options: argparse.Namespace) -> int:
     return 0 if drilled.passed else 1
 
 
-def _never_began(now: drill_clock.Progress, *, as_json: bool) -> int:
+def _never_began(now: drill_clock.DrillProgress, *, as_json: bool) -> int:
     """A drill whose fault never showed was none: nobody is judged by it."""
     if as_json:
         common.print_json({"run": now.run, "passed": False, "points": 0, "began": False})
@@ -87,12 +86,12 @@ def _asked() -> Feedback | None:
         return _asked()
 
 
-def _ended(settings: Settings, now: drill_clock.Progress) -> drill_clock.Progress:
+def _ended(settings: Settings, now: drill_clock.DrillProgress) -> drill_clock.DrillProgress:
     """The drill, once its run is over: it is asked to stop."""
     for _ in range(_URGENTLY if now.goes_on else 0):
         # It may end by itself meanwhile.
         with suppress(InputError):
-            control.send(settings, now.run, {"kind": "cancel"})
+            run_requests.send(settings, now.run, {"kind": "cancel"})
         time.sleep(_LOOK)
     deadline = time.monotonic() + _PATIENCE
     while now.goes_on:
@@ -114,7 +113,7 @@ def _undo(settings: Settings, run: str, *, quiet: bool) -> None:
         code = int(work(Nobody(), _unheard).ending.exit_code)
     else:
         say("What the drill broke is put right:")
-        code = carry.carry(argparse.Namespace(detach=False, json=False), settings, work)
+        code = run_command.carry(argparse.Namespace(detach=False, json=False), settings, work)
     if code:
         hint = f"opsbook records show {run} says why; then opsbook rollback {run}, and opsbook drill stop {run}."
         raise Fault("What the drill broke could not be put right.", hint)

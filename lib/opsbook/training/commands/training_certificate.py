@@ -6,7 +6,7 @@ from pathlib import Path
 
 from opsbook.console import common
 from opsbook.console.text import say
-from opsbook.training import certificates, standings
+from opsbook.training import certificates, qualifications
 from opsbook.training.certificate import Certificate
 
 
@@ -53,7 +53,7 @@ def _lines(found: Certificate) -> Iterator[str]:
     for each in found.counts:
         yield f"  {each}"
     if not found.counts:
-        yield f"  No role of {standings.PLAN} asks {drilled.person} for it."
+        yield f"  No role of {qualifications.PLAN} asks {drilled.person} for it."
 
 
 def _verdict(found: Certificate) -> Iterator[str]:

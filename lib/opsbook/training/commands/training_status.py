@@ -9,8 +9,8 @@ from opsbook.console.text import say
 from opsbook.core.model.text import nearest
 from opsbook.errors import InputError
 from opsbook.settings import Settings
-from opsbook.training import standings
-from opsbook.training.standing import Standing, State, Training
+from opsbook.training import qualifications
+from opsbook.training.qualification import Qualification, State, Training
 
 _SIDE_BY_SIDE = 6
 """People in one table: more do not fit a terminal."""
@@ -35,11 +35,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
-    found = standings.training(settings)
+    found = qualifications.training(settings)
     if options.json:
         _json(found, options.person)
     elif found is None:
-        say(f"There is no {standings.PLAN} in {settings.root}. Write one:\n\n{_EXAMPLE}")
+        say(f"There is no {qualifications.PLAN} in {settings.root}. Write one:\n\n{_EXAMPLE}")
     elif options.person is None:
         _everybody(found)
     else:
@@ -59,7 +59,7 @@ def _json(found: Training | None, person: str | None) -> None:
     common.print_json({"plan": plan, "standings": [_told(each) for each in mine]})
 
 
-def _told(each: Standing) -> dict[str, Any]:
+def _told(each: Qualification) -> dict[str, Any]:
     needs = {"role": each.needs.role, "kind": each.needs.kind, "name": each.needs.name, "points": each.needs.points}
     rest = {key: value for key, value in asdict(each).items() if key not in ("person", "needs")}
     return {"person": each.person, **needs, **rest, "until": each.until.isoformat() if each.until else None}
@@ -72,7 +72,7 @@ def _everybody(found: Training) -> None:
     plan = found.plan
     if not plan.people:
         role = next(iter(plan.roles), "ROLE")
-        say(f"Nobody is in {standings.PLAN} yet. Write below people: NAME: {{roles: [{role}]}}")
+        say(f"Nobody is in {qualifications.PLAN} yet. Write below people: NAME: {{roles: [{role}]}}")
         return
     for role in plan.roles:
         members = plan.members(role)
@@ -94,7 +94,7 @@ def _matrix(found: Training, role: str, people: list[str]) -> None:
     common.table(("", "", *people), rows)
 
 
-def _cell(each: Standing) -> str:
+def _cell(each: Qualification) -> str:
     day = f" {each.until:%Y-%m-%d}" if each.until and each.state is not State.UNSIGNED else ""
     return f"{each.state}{day}"
 
@@ -104,7 +104,7 @@ def _cell(each: Standing) -> str:
 
 def _check(found: Training, person: str) -> None:
     if person not in found.plan.people:
-        said = f"{person} is not in {standings.PLAN}. {nearest(person, found.plan.people)}"
+        said = f"{person} is not in {qualifications.PLAN}. {nearest(person, found.plan.people)}"
         raise InputError(said, f"Write {person} below people, with roles.")
 
 
@@ -126,7 +126,7 @@ def _one(settings: Settings, found: Training, person: str) -> None:
         say(f"  {step}{'   (somebody else)' if ' sign-off ' in step else ''}")
 
 
-def _until(each: Standing) -> str:
+def _until(each: Qualification) -> str:
     day = f"{each.until:%Y-%m-%d}" if each.until else ""
     if each.state is State.UNSIGNED:
         return f"passed in {each.unsigned}, not signed off"

@@ -25,7 +25,7 @@ _LONGEST = 300
 _PROMPT = "Python, in the kernel of this run, line by line. An empty line ends it."
 
 
-class Choice(StrEnum):
+class FailureChoice(StrEnum):
     RETRY = "retry"
     SKIP = "skip"
     PROMPT = "prompt"
@@ -33,13 +33,15 @@ class Choice(StrEnum):
     STOP = "stop"
 
 
-async def after_failure(steps: Steps, failure: StepFailed, *, undoable: bool) -> tuple[Choice | None, Answer | None]:
+async def after_failure(
+    steps: Steps, failure: StepFailed, *, undoable: bool
+) -> tuple[FailureChoice | None, Answer | None]:
     """What the person decides; nothing if the run is cancelled meanwhile, or nobody answers."""
-    without = {Choice.ROLL_BACK: not undoable, Choice.PROMPT: not steps.lines}
-    choices = tuple(choice for choice in Choice if not without.get(choice))
+    without = {FailureChoice.ROLL_BACK: not undoable, FailureChoice.PROMPT: not steps.lines}
+    choices = tuple(choice for choice in FailureChoice if not without.get(choice))
     detail = _DETAIL.format(undo=_UNDO if undoable else "", prompt=_LINES if steps.lines else "")
     text = f"{one_line(str(failure), _LONGEST).rstrip('.')}. What now?"
-    question = Question(NAME, "decide", text, choices, detail, (Choice.SKIP,))
+    question = Question(NAME, "decide", text, choices, detail, (FailureChoice.SKIP,))
     try:
         answer = await steps.or_cancelled(question)
     except Unanswered:
@@ -48,7 +50,7 @@ async def after_failure(steps: Steps, failure: StepFailed, *, undoable: bool) ->
         return None, None
     # Whoever wanted the run to stop before was heard: what follows is what this person decided.
     steps.cancel.clear()
-    return Choice(answer.value), answer
+    return FailureChoice(answer.value), answer
 
 
 async def prompt(steps: Steps, step: Step) -> None:

@@ -13,7 +13,7 @@ from opsbook.errors import InputError
 from opsbook.records.anchor import GIT, Make, Unreachable, shown
 
 
-class Place(Protocol):
+class AnchorStore(Protocol):
     """Holds the lines of an anchor. Both methods raise Unreachable."""
 
     name: str
@@ -91,7 +91,7 @@ def _append(descriptor: int, line: bytes) -> None:
         raise
 
 
-def at(text: str, root: Path, records: Path, state: Path, by: str) -> Place:
+def at(text: str, root: Path, records: Path, state: Path, by: str) -> AnchorStore:
     """The place that a setting or an option names. Raises InputError if it can be none."""
     if text.startswith(GIT):
         from opsbook.records.anchor_git import GitPlace

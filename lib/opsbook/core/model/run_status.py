@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Asks:
+class AskedQuestion:
     """What a run asks, and since when: enough to answer it with `opsbook answer`."""
 
     name: str
@@ -14,7 +14,7 @@ class Asks:
 
 
 @dataclass(frozen=True)
-class Now:
+class RunStatus:
     """A run that is not done with. `doing` says at what it is; `asks` is the question that stands.
 
     `detached`: the terminal it was asked at is gone, so that nobody may have seen it.
@@ -27,13 +27,13 @@ class Now:
     state: str
     since: str
     doing: str
-    asks: Asks | None = None
+    asks: AskedQuestion | None = None
     detached: bool = False
     reason: str = ""
 
 
 @dataclass(frozen=True)
-class Ended:
+class EndedRun:
     """A run that is over: how it ended, when (UTC, ISO 8601), and why."""
 
     run: str

@@ -18,8 +18,8 @@ from opsbook.core.trust.signing import known_signers
 from opsbook.errors import InputError
 from opsbook.settings import Settings
 from opsbook.training import plan_file, trained
+from opsbook.training.qualification import Pass, Training, moment, standings
 from opsbook.training.sign_offs import verdict
-from opsbook.training.standing import Pass, Training, moment, standings
 from opsbook.training.training import Drilled
 from opsbook.training.training_plan import Kind, TrainingPlan
 

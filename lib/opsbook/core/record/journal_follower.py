@@ -7,7 +7,7 @@ from opsbook.core.model.event import Event
 from opsbook.core.record import journal
 
 
-class Tail:
+class JournalFollower:
     """Gives the events of a journal as they come. Whether they are a chain, `verify` says."""
 
     def __init__(self, folder: Path) -> None:

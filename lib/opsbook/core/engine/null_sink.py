@@ -5,7 +5,7 @@ from opsbook.core.model.events import Fact
 from opsbook.core.model.sink import Stream
 
 
-class Forget:
+class NullSink:
     """Collects events in memory. Sessions keep none: they may last for days."""
 
     def __init__(self, *, keep: bool = False) -> None:

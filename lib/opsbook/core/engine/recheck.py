@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator
 
-from opsbook.core.engine.desk import KINDS
+from opsbook.core.engine.runner_effects import KINDS
 from opsbook.core.model import ignore
 from opsbook.core.model.differ import changes_of, shown
 from opsbook.core.model.effect import Effect, Status
@@ -23,7 +23,7 @@ _PASSING = frozenset({"headers", "polls", "seconds"})
 """First parts of the names of values that say how an answer came, not what it was."""
 
 
-class Look:
+class Recheck:
     """Collects what is different now."""
 
     def __init__(self, past: Past, redactor: Redactor) -> None:

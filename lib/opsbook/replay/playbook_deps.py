@@ -13,7 +13,7 @@ _BY_STEM = frozenset({"library", "module_utils"})
 """Folders of what is named without its ending."""
 
 
-def made_of(settings: Settings, names: Iterable[str]) -> dict[str, str]:
+def deps_of(settings: Settings, names: Iterable[str]) -> dict[str, str]:
     """The playbooks and what they name, directly or not (roles, task files, templates, modules), with their SHA-256.
 
     A file counts where its name (its role's, its module's) stands in one that counts, and where Ansible takes it by

@@ -19,7 +19,7 @@ KINDS = frozenset({*ASKED, "secret", "note"})
 """Kinds of effects that the runner performs."""
 
 
-class Desk:
+class RunnerEffects:
     """Questions, secrets and notes of one run."""
 
     def __init__(self, vault: Vault, questions: Questions) -> None:

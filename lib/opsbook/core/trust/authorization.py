@@ -12,7 +12,7 @@ from typing import Any
 from opsbook.core.locks import lock
 from opsbook.core.locks.locking import way_out
 from opsbook.core.locks.targets import conflict
-from opsbook.core.model.approval import Judged, Person, Signed, judge
+from opsbook.core.model.approval import Identity, Judged, Signed, judge
 from opsbook.core.model.effect import Mode, canonical, no_sandbox
 from opsbook.core.model.environment import Environment
 from opsbook.core.model.event import Event
@@ -20,7 +20,7 @@ from opsbook.core.model.plan import Plan
 from opsbook.core.planning.context import operator
 from opsbook.core.planning.drafts import Draft, check_place, relied_on
 from opsbook.core.record import journal, store
-from opsbook.core.trust import committed, requests, sign, signers, windows
+from opsbook.core.trust import protected_branch, requests, sign, signers, windows
 from opsbook.core.trust.signers import Signers
 from opsbook.errors import InputError, NotYet, Refused
 from opsbook.settings import Settings
@@ -90,7 +90,7 @@ def closed_to_sessions(settings: Settings, environment: Environment) -> str:
     if not policy.sandbox:
         return no_sandbox(Mode.SESSION)
     try:
-        committed.check_policy(settings, environment)
+        protected_branch.check_policy(settings, environment)
     except Refused as error:
         return f"{error.message} {error.hint}"
     if policy.labels:
@@ -131,8 +131,8 @@ def needed(drafted: Draft, now: datetime) -> list[str]:
 
 
 def _allowed(wanted: Wanted) -> Allowed | None:
-    committed.check_policy(wanted.settings, wanted.drafted.environment)
-    if not (committed.is_guarded(wanted.drafted.environment.policy) or wanted.emergency):
+    protected_branch.check_policy(wanted.settings, wanted.drafted.environment)
+    if not (protected_branch.is_guarded(wanted.drafted.environment.policy) or wanted.emergency):
         return None
     known = _known(wanted)
     me, files = _operator(wanted, known)
@@ -174,17 +174,17 @@ def _known(wanted: Wanted) -> Signers | None:
     """Whose keys count, where anybody has to sign. Raises Refused, also for what is not committed."""
     settings, policy = wanted.settings, wanted.drafted.environment.policy
     if policy.protected:
-        committed.check_tree(settings, wanted.drafted)
+        protected_branch.check_tree(settings, wanted.drafted)
     if not (policy.protected or policy.approvals):
         return None
     return signers.committed(settings.root, settings.allowed_signers, settings.protected_branch)
 
 
-def _operator(wanted: Wanted, known: Signers | None) -> tuple[Person, dict[str, bytes]]:
+def _operator(wanted: Wanted, known: Signers | None) -> tuple[Identity, dict[str, bytes]]:
     """Who runs it, with a signature that proves it where anybody has to sign. Raises Refused."""
     user = operator()
     if known is None:
-        return Person(user), {}
+        return Identity(user), {}
     hint = f"Whoever runs something in {wanted.planned.environment} signs it: opsbook doctor says what is missing."
     if wanted.settings.signing_key is None:
         raise Refused("There is no key to sign with: name it in opsbook.toml (signing_key).", hint)
@@ -194,7 +194,7 @@ def _operator(wanted: Wanted, known: Signers | None) -> tuple[Person, dict[str, 
     except (sign.Unsigned, sign.BadSignature) as error:
         raise Refused(f"This run cannot be signed: {error}.", hint) from error
     name = f"operator-{now.replace(':', '')}"
-    return Person(user, found.principal, found.key), {f"{name}.json": data, f"{name}.sig": signature.encode()}
+    return Identity(user, found.principal, found.key), {f"{name}.json": data, f"{name}.sig": signature.encode()}
 
 
 @lru_cache(maxsize=8)
@@ -208,10 +208,10 @@ def _statement(key: Path, digest: str, run: str, user: str) -> tuple[str, bytes,
     return now, data, sign.sign(key, sign.OPERATOR, data)
 
 
-def _goes_on(wanted: Wanted, me: Person, earlier: Sequence[dict[str, Any]]) -> None:
+def _goes_on(wanted: Wanted, me: Identity, earlier: Sequence[dict[str, Any]]) -> None:
     """Raises Refused if somebody goes on with what he approved himself, or with what nobody approved."""
     for each in (each for data in earlier for each in data.get("approvals") or ()):
-        if me.is_also(Person(each["user"], each["principal"], each["key"])):
+        if me.is_also(Identity(each["user"], each["principal"], each["key"])):
             said = f"{each['principal']} approved this run, and nobody approves his own."
             raise Refused(said, "Somebody else has to go on with it, or roll it back.")
     if wanted.drafted.environment.policy.approvals and earlier[0].get("plan") != wanted.planned.digest:
@@ -219,13 +219,13 @@ def _goes_on(wanted: Wanted, me: Person, earlier: Sequence[dict[str, Any]]) -> N
         raise Refused(said, f"Roll it back: opsbook rollback {wanted.run}. If it cannot wait: --emergency REASON.")
 
 
-def _approved(wanted: Wanted, me: Person, known: Signers | None) -> list[tuple[Signed, str]]:
+def _approved(wanted: Wanted, me: Identity, known: Signers | None) -> list[tuple[Signed, str]]:
     """The approvals that count, each with its signature. Raises Refused, or NotYet while there are too few."""
     policy = wanted.drafted.environment.policy
     if not policy.approvals or known is None:
         return []
     found = list(_signed(wanted, known))
-    working = [me, *(Person(e.data["operator"]) for e in wanted.events if e.type in ("run-started", "run-resumed"))]
+    working = [me, *(Identity(e.data["operator"]) for e in wanted.events if e.type in ("run-started", "run-resumed"))]
     now = datetime.now(UTC)
     judged = judge([each for each, _ in found], wanted.planned.digest, wanted.run, policy, working, now)
     if judged.rejected:
@@ -258,7 +258,7 @@ def _how(plan: Plan) -> str:
 
 def ask(wanted: Wanted, run: str = "") -> None:
     """Put the request for an approval where approvers find it."""
-    asked = requests.Asked(operator(), journal.now(), run)
+    asked = requests.ApprovalAsked(operator(), journal.now(), run)
     requests.file(wanted.settings.state, wanted.planned, asked, relied_on(wanted.settings, wanted.drafted.environment))
 
 
@@ -272,9 +272,9 @@ def _signed(wanted: Wanted, known: Signers) -> Iterator[tuple[Signed, str]]:
             who = sign.signer(known.text, sign.APPROVAL, approval.statement(), signature, at)
             # A key that does not count any more does not count by saying an earlier time.
             sign.signer(known.text, sign.APPROVAL, approval.statement(), signature, datetime.now(UTC))
-            yield Signed(approval, Person(approval.by, who.principal, who.key), spent=used), signature
+            yield Signed(approval, Identity(approval.by, who.principal, who.key), spent=used), signature
         except (sign.BadSignature, sign.Unsigned) as error:
-            yield Signed(approval, Person(approval.by), problem=str(error)), signature
+            yield Signed(approval, Identity(approval.by), problem=str(error)), signature
 
 
 def _used(wanted: Wanted, approval: str, signed: str) -> str:

@@ -16,7 +16,7 @@ from opsbook.core.model.person import Person
 from opsbook.core.model.plan import Plan
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.planning import context
-from opsbook.core.record import usual
+from opsbook.core.record import step_timings
 from opsbook.errors import Fault, InputError, OpsbookError
 from opsbook.settings import Settings
 
@@ -78,7 +78,7 @@ def carry(options: argparse.Namespace, settings: Settings, work: Work) -> int:
 
 def _carried(settings: Settings, work: Work, shown: view.View, person: Person, tell: Tell) -> int:
     def on_start(run: str, planned: Plan, _: Runbook) -> "view.Listener":
-        shown.start(run, planned, usual.seconds(settings.records, planned.runbook, planned.environment))
+        shown.start(run, planned, step_timings.seconds(settings.records, planned.runbook, planned.environment))
 
         def listen(event: Event) -> None:
             if event.type in _BEGUN:

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from opsbook.core.engine.look import Look
+from opsbook.core.engine.recheck import Recheck
 from opsbook.core.model.differ import changes_of, told
 from opsbook.core.model.effect import Effect, Status
-from opsbook.core.model.past import LOOK, Before, Known
+from opsbook.core.model.past import LOOK, Before, KnownEffect
 from opsbook.core.model.person import Question
 from opsbook.core.model.recording import Take
 from opsbook.core.model.redact import Redactor
@@ -21,19 +21,19 @@ LOOK_FIRST, AGAIN, MARKED = "look", "again", "done"
 
 
 @dataclass
-class Place:
+class CellContext:
     """The cell that runs now, and what the journal has of it from earlier. `look` is there if it only looks."""
 
     step: str
     cell: str
     role: Role
     before: Before = field(default_factory=Before)
-    look: Look | None = None
+    look: Recheck | None = None
     counts: "Counter[str]" = field(default_factory=Counter)
     keys: set[str] = field(default_factory=set)
 
 
-def asked(frame: Mapping[str, Any], place: Place, redactor: Redactor) -> Effect:
+def asked(frame: Mapping[str, Any], place: CellContext, redactor: Redactor) -> Effect:
     """What a cell asks for. Its key is the one that it gave, or the effect's number among those of its kind."""
     kind, order = str(frame["kind"]), frame.get("key")
     if order is None:
@@ -50,7 +50,7 @@ def asked(frame: Mapping[str, Any], place: Place, redactor: Redactor) -> Effect:
     )
 
 
-def clash(effect: Effect, place: Place, others: Iterable[Effect], *, keyed: bool, once: bool) -> str:
+def clash(effect: Effect, place: CellContext, others: Iterable[Effect], *, keyed: bool, once: bool) -> str:
     """Why an effect could be taken for another of its cell: each has a key of its own, used `once`. Else it is kept."""
     if not keyed and any(each.kind == effect.kind for each in others):
         return f"effects that run at the same time need key=: {effect.summary}"
@@ -71,22 +71,22 @@ def played(take: Take, *, asks: bool) -> dict[str, Any]:
     return {"do": "fail", "why": take.why, "result": take.result, "then": then}
 
 
-def other(known: Known, effect: Effect) -> str:
+def other(known: KnownEffect, effect: Effect) -> str:
     """A cell asks for something else than it did: guessing which is meant is nobody's business."""
     asked = "; ".join(told(changes_of(known.effect.request, effect.request)))
     differs = asked or "the kind of effect, or whether it changes something"
     return f"{effect.summary} asks for something else than in the journal: {differs}"
 
 
-def never_met(known: Known) -> Question:
+def never_met(known: KnownEffect) -> Question:
     """The question about such an effect where the page does not come to it again."""
-    text = f"{known.effect.summary}: nobody knows what it did. Look at its target; is it as it should be?"
+    text = f"{known.effect.summary}: nobody knows what it did. Recheck at its target; is it as it should be?"
     detail = f"It began and {known.why or 'never reported'}. `look` stops here; the run can be resumed again."
     return Question(UNKNOWN, "decide", text, (LOOK_FIRST, MARKED), detail)
 
 
-def what_became(known: Known, effect: Effect) -> Question:
+def what_became(known: KnownEffect, effect: Effect) -> Question:
     """The question about an effect whose outcome nobody knows."""
-    text = f"{effect.summary}: nobody knows what it did. Look at its target; then run it again, or mark it as done?"
+    text = f"{effect.summary}: nobody knows what it did. Recheck at its target; then run it again, or mark it as done?"
     detail = f"It began and {known.why or 'never reported'}. `look` stops here; the run can be resumed again."
     return Question(UNKNOWN, "decide", text, (LOOK_FIRST, AGAIN, MARKED), detail)

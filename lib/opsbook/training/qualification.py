@@ -44,7 +44,7 @@ class Pass:
 
 
 @dataclass(frozen=True)
-class Standing:
+class Qualification:
     """Somebody and a requirement. `until` is where it ends, or ended; `run` is what it stands on.
 
     `unsigned` is a run that would make it better if somebody else signed it off. `why` says what is in the way, and
@@ -68,9 +68,9 @@ class Training:
 
     now: datetime
     plan: TrainingPlan
-    standings: tuple[Standing, ...]
+    standings: tuple[Qualification, ...]
 
-    def of(self, role: str, person: str) -> list[Standing]:
+    def of(self, role: str, person: str) -> list[Qualification]:
         """Where somebody stands in a role."""
         return [each for each in self.standings if (each.person, each.needs.role) == (person, role)]
 
@@ -86,7 +86,7 @@ def moment(text: object) -> datetime | None:
 
 def standings(
     plan: TrainingPlan, passes: Iterable[Pass], now: datetime, places: Mapping[str, str]
-) -> Iterator[Standing]:
+) -> Iterator[Qualification]:
     """Where everybody stands, as the plan names them. `places` says of a page where its next run is."""
     grouped: dict[tuple[str, Kind, str], list[Pass]] = {}
     for each in passes:
@@ -97,7 +97,7 @@ def standings(
             yield replace(found, next=_next(found, places.get(needs.name, "")))
 
 
-def standing(person: str, needs: Requirement, passes: Sequence[Pass], now: datetime) -> Standing:
+def standing(person: str, needs: Requirement, passes: Sequence[Pass], now: datetime) -> Qualification:
     """Where somebody stands. `passes` are this person's, of this page, in any order."""
     known = [each for each in passes if each.when <= now]
     until, last = _best(_held(known, needs))
@@ -108,7 +108,7 @@ def standing(person: str, needs: Requirement, passes: Sequence[Pass], now: datet
     unsigned = _unsigned(known, waits) if better and state is not State.PASSED else ""
     if unsigned and state in (State.EXPIRED, State.MISSING):
         state = State.UNSIGNED
-    found = Standing(person, needs, state, until, last.run if last else "", last.environment if last else "")
+    found = Qualification(person, needs, state, until, last.run if last else "", last.environment if last else "")
     return replace(found, unsigned=unsigned, why=_why(known, needs) if state is State.MISSING else "")
 
 
@@ -153,7 +153,7 @@ def _why(passes: Sequence[Pass], needs: Requirement) -> str:
     return f"{most} points; it needs {needs.points}" if most < needs.points else "it was never signed off in time"
 
 
-def _next(found: Standing, place: str) -> str:
+def _next(found: Qualification, place: str) -> str:
     """The command to do next; nothing where there is nothing to do."""
     if found.state is State.PASSED:
         return ""

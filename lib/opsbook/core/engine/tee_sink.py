@@ -7,7 +7,7 @@ from opsbook.core.model.events import Fact
 from opsbook.core.model.sink import Sink, Stream
 
 
-class Memory:
+class TeeSink:
     """Stands before a sink; `takers` see each event once it is written."""
 
     def __init__(self, sink: Sink, *takers: Callable[[Event], None]) -> None:
