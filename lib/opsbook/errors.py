@@ -31,6 +31,11 @@ class OpsbookError(Exception):
         self.message = message
         self.hint = hint
 
+    @property
+    def whole(self) -> str:
+        """What went wrong, and what to do about it, on one line."""
+        return f"{self.message} {self.hint}".strip()
+
 
 class InputError(OpsbookError):
     """Input that cannot be used. `problems` holds one sentence each; all are reported at once."""

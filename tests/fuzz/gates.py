@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from opsbook.core.engine import marks
+from opsbook.core.engine import transport
 from opsbook.core.engine.cell_context import CellContext
-from opsbook.core.engine.gate import Gate
+from opsbook.core.engine.gate import Gate, Scope
 from opsbook.core.engine.process import frames
 from opsbook.core.engine.questions import Questions
 from opsbook.core.engine.runner_effects import RunnerEffects
@@ -117,23 +117,15 @@ async def play(folder: Path, actions: Iterable[Action], last: bytes, mode: Mode,
         past.take(event)
     sink = TeeSink(book, past.take)
     questions = Questions(sink, Operator(present), {"ahead": "yes"}, "ann@host")
-    gate = Gate(
-        sink=sink,
-        redactor=redactor,
-        desk=RunnerEffects(vault, questions),
-        past=past,
-        context={"environment": "dev"},
-        mode=mode,
-        steps={"one"},
-        retry_unknown=not present,
-    )
+    scope = Scope(mode, {"environment": "dev"}, past, steps={"one"}, retry_unknown=not present)
+    gate = Gate(scope, sink, RunnerEffects(vault, questions))
     book.gate = gate
     outcome = Outcome([], book, gate, past)
     asyncio.get_running_loop().set_exception_handler(lambda _, context: outcome.faults.append(context))
     began = "run-resumed" if book.earlier else "run-started"
     past.take(book.put(began, {"run": folder.name, "operator": "ann@host", "mode": mode}))
     place = folder / f"gate-{len(book.earlier)}"
-    await gate.listen(place)
+    await gate.transport.listen(place)
     kernel = await Kernel.connect(place, outcome)
     await kernel.act(actions)
     await kernel.wait()
@@ -177,7 +169,7 @@ class Kernel:
                     self._send(frame)
                 case Mark(number=number):
                     await self.settle()
-                    self._outcome.gate.mark(number)
+                    self._outcome.gate.transport.mark(number)
                 case Enter(role=role):
                     await self.settle()
                     self._enter(role)
@@ -209,7 +201,7 @@ class Kernel:
         await self.settle()
         async with asyncio.timeout(PATIENCE):
             while len(asyncio.all_tasks()) > self._idle:
-                await asyncio.sleep(marks.LIMIT)
+                await asyncio.sleep(transport.LIMIT)
 
     async def hang_up(self, last: bytes) -> None:
         """Send the last bytes, and wait until the gate has ended the connection from its side."""

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opsbook.core.engine import marks
+from opsbook.core.engine import transport
 from opsbook.core.engine.process import frames
 from opsbook.core.model.effect import Mode
 from opsbook.core.model.past import Past
@@ -184,7 +184,7 @@ Play = Callable[..., Outcome]
 @pytest.fixture
 def played(loop: asyncio.Runner, folders: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Play:
     """Play on a new gate, or go on in a folder. What a gate must never do is looked for each time."""
-    monkeypatch.setattr(marks, "LIMIT", 0.001)
+    monkeypatch.setattr(transport, "LIMIT", 0.001)
 
     def new(
         actions: list[Action],
@@ -239,7 +239,7 @@ def assert_nothing_unwritten(outcome: Outcome) -> None:
     for reply in outcome.replies:
         if reply["do"] == "run":
             assert int(reply["folder"]) in written
-    assert outcome.gate.lost
+    assert outcome.gate.transport.lost
 
 
 def numbers(actions: list[Action], *ops: str) -> list[int]:

@@ -51,7 +51,7 @@ def request(options: argparse.Namespace) -> drafts.RunRequest:
     """The request as typed. Raises InputError for arguments that are no pairs, and for a file that is none."""
     given: dict[str, Any] = _file(options.params_file) if options.params_file else {}
     given |= {name: _once(values) for name, values in bind.pairs(options.parameter).items()}
-    return drafts.RunRequest(options.runbook, options.environment, given, answers(options))
+    return drafts.RunRequest(options.runbook, options.environment, given)
 
 
 def named(settings: Settings, options: argparse.Namespace, otherwise: str = "") -> drafts.RunRequest:
@@ -161,11 +161,11 @@ def _usable(value: object) -> bool:
     return isinstance(value, str) or (isinstance(value, list) and all(isinstance(item, str) for item in value))
 
 
-def complete(settings: Settings, wanted: drafts.RunRequest) -> tuple[drafts.RunRequest, drafts.Draft]:
-    """The request with what a person at the terminal adds: missing values, secrets unseen."""
+def complete(settings: Settings, wanted: drafts.RunRequest) -> drafts.Draft:
+    """The request drafted, with what a person at the terminal adds: missing values, secrets unseen."""
     drafted = drafts.draft(settings, wanted)
     if drafted.bound.problems or not asks():
-        return wanted, drafted
+        return drafted
     given, typed = dict(wanted.given), {}
     for parameter in drafted.bound.missing:
         if parameter.secret:
@@ -173,8 +173,7 @@ def complete(settings: Settings, wanted: drafts.RunRequest) -> tuple[drafts.RunR
             typed[parameter.name] = getpass.getpass(f"{parameter.name} ({about}): ", sys.stderr)
         else:
             given[parameter.name] = _prompt(parameter, drafted)
-    wanted = replace(wanted, given=given, typed_secrets=typed)
-    return wanted, drafts.draft(settings, wanted)
+    return drafts.draft(settings, replace(wanted, given=given, typed_secrets=typed))
 
 
 def _prompt(parameter: Parameter, drafted: drafts.Draft) -> str:

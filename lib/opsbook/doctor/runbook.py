@@ -201,7 +201,7 @@ def locks(about: Subject) -> Iterator[Finding]:
         templates = ", ".join(drafted.runbook.front.lock)
         yield fine(f"locks: {templates}, once every parameter has a value" if templates else "locks: none")
         return
-    targets = plan(about.settings, drafted).locks
+    targets = plan(about.settings, drafted).plan.locks
     held = [one for one in lock.holders(about.settings.state) if any(conflict(one.target, t) for t in targets)]
     for one in held:
         yield wrong(f"{one.target} is locked by {one.run} ({one.operator}): {one.reason}", way_out(about.settings, one))

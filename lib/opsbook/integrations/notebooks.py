@@ -8,8 +8,7 @@ from typing import Any
 import nbformat
 
 from opsbook.core.model.effect import Mode
-from opsbook.core.model.person import Person
-from opsbook.core.model.redact import Redactor
+from opsbook.core.model.options import RunOptions
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.planning import bind
 from opsbook.core.planning.context import vault
@@ -18,7 +17,7 @@ from opsbook.core.record import journal, notebook
 from opsbook.core.source import ipynb
 from opsbook.core.source import notebook as source
 from opsbook.errors import InputError
-from opsbook.operate.running import Finished, Manner, OnStart, recorded
+from opsbook.operate.running import Audience, Finished, recorded
 from opsbook.settings import Settings
 
 
@@ -30,31 +29,34 @@ class _Read:
     declared: bool
 
 
-def run_notebook(
-    settings: Settings,
-    book: Any,
-    name: str,
-    given: Mapping[str, Any],
-    environment_name: str | None,
-    labels: Mapping[str, str],
-    person: Person,
-    on_start: OnStart,
-) -> Finished:
-    """Run the cells of `book` (an nbformat node), which afterwards has their outputs and honest statuses.
-
-    `given` are parameter values as papermill read them. Changes are allowed in a sandbox only, and secrets
-    never: whoever called keeps everything in clear. Raises InputError if nothing was run.
+@dataclass(frozen=True)
+class Handed:
+    """What another tool hands over: `book` (an nbformat node) under a name, and parameter values as papermill read
+    them, for an environment; without one, the first sandbox.
     """
-    read = _read(book, name)
-    chosen = environment(settings, environment_name)
+
+    book: Any
+    name: str
+    given: Mapping[str, Any]
+    environment: str | None
+    labels: Mapping[str, str]
+
+
+def run_notebook(settings: Settings, handed: Handed, audience: Audience) -> Finished:
+    """Run the cells of the notebook, which afterwards has their outputs and honest statuses.
+
+    Changes are allowed in a sandbox only, and secrets never: whoever called keeps everything in clear. Raises
+    InputError if nothing was run.
+    """
+    read = _read(handed.book, handed.name)
+    chosen = environment(settings, handed.environment)
     # Whatever is secret there stays out of this run: only what the inventory holds in a vault is still hidden.
     open_policy = chosen.policy.model_copy(update={"secrets": {}})
-    bound = bind.bind(read.runbook.parameters, _typed(given), chosen) if read.declared else bind.Bound()
-    drafted = Draft(read.runbook, replace(chosen, policy=open_policy), bound)
-    planned = plan(settings, drafted)
-    held = vault(settings, drafted.environment, {}, {}, Redactor())
-    finished = recorded(settings, drafted, planned, Manner(Mode.NOTEBOOK, labels=labels), person, held, on_start)
-    _fill(book, read, finished.folder)
+    bound = bind.bind(read.runbook.parameters, _typed(handed.given), chosen) if read.declared else bind.Bound()
+    planned = plan(settings, Draft(read.runbook, replace(chosen, policy=open_policy), bound))
+    held = vault(settings, planned.environment, {}, {})
+    finished = recorded(settings, planned, RunOptions(Mode.NOTEBOOK, labels=handed.labels), audience, held)
+    _fill(handed.book, read, finished.folder)
     return finished
 
 

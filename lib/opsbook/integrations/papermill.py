@@ -28,6 +28,7 @@ from opsbook.core.model.text import one_line, slug
 from opsbook.core.planning.bind import pairs
 from opsbook.errors import OpsbookError
 from opsbook.integrations import notebooks
+from opsbook.operate.running import Audience
 
 
 class OpsbookEngine(Engine):  # type: ignore[misc]
@@ -43,10 +44,10 @@ class OpsbookEngine(Engine):  # type: ignore[misc]
             project = settings.load(Path.cwd())
             name = slug(Path(str(input_path or "notebook")).stem)
             given = nb.metadata.get("papermill", {}).get("parameters", {})
-            chosen = os.environ.get("OPSBOOK_ENVIRONMENT")
-            finished = notebooks.run_notebook(project, nb, name, given, chosen, _labels(), _Nobody(), _logged)
+            handed = notebooks.Handed(nb, name, given, os.environ.get("OPSBOOK_ENVIRONMENT"), _labels())
+            finished = notebooks.run_notebook(project, handed, Audience(_Nobody(), _logged))
         except OpsbookError as error:
-            raise PapermillException(f"{error.message} {error.hint}".strip()) from error
+            raise PapermillException(error.whole) from error
         nb.metadata.setdefault("papermill", {}).update(
             outcome=str(finished.ending.outcome),
             record=finished.run,

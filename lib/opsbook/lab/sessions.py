@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from functools import partial
 
 from opsbook.core.engine import runner
+from opsbook.core.engine.gate import Scope
+from opsbook.core.model.effect import Mode
 from opsbook.core.model.recording import Tape
-from opsbook.core.model.redact import Redactor
-from opsbook.core.planning.context import context, vault
+from opsbook.core.planning.context import seen, vault
 from opsbook.core.planning.drafts import environment
 from opsbook.core.trust.authorization import closed_to_sessions
 from opsbook.replay import recordings, replaying
@@ -20,10 +21,10 @@ def session(settings: Settings, descriptor: int, name: str | None, secrets: Mapp
     `secrets` are the references of the page's own secret parameters.
     """
     chosen = environment(settings, name)
-    redactor = Redactor()
-    held = vault(settings, chosen, secrets, {}, redactor)
-    seen = context(settings, chosen, "session", "session")
-    asyncio.run(runner.session(descriptor, seen, held, partial(closed_to_sessions, settings, chosen)))
+    held = vault(settings, chosen, secrets, {})
+    here = seen(settings, chosen, "session", "session")
+    scope = Scope(Mode.SESSION, here, closed=partial(closed_to_sessions, settings, chosen))
+    asyncio.run(runner.session(descriptor, scope, held))
 
 
 def replay_session(settings: Settings, descriptor: int, wanted: str, *, asks: bool) -> None:
@@ -34,5 +35,5 @@ def replay_session(settings: Settings, descriptor: int, wanted: str, *, asks: bo
     recording = recordings.load(settings, wanted).recording
     held = replaying.vault(recording)
     tape = Tape(replaying.restored(recording, held), strict=False, asks=asks)
-    seen, past = replaying.context(settings, recording), replaying.past(recording)
-    asyncio.run(runner.session(descriptor, seen, held, past=past, tape=tape))
+    scope = Scope(Mode.SESSION, replaying.seen(settings, recording), replaying.past(recording), tape=tape)
+    asyncio.run(runner.session(descriptor, scope, held))

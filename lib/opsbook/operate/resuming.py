@@ -7,28 +7,29 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from opsbook.core.engine.cancel import undisturbed
+from opsbook.core.engine.run_context import Earlier, RunContext, Workspace
 from opsbook.core.engine.secrets import Vault
 from opsbook.core.locks import lock
 from opsbook.core.locks.locking import acquire, worked_since
 from opsbook.core.model.effect import Mode
 from opsbook.core.model.event import Event, Outcome
 from opsbook.core.model.events import RunResumed
+from opsbook.core.model.options import RunOptions
 from opsbook.core.model.past import Past
-from opsbook.core.model.person import Person
 from opsbook.core.model.plan import Plan
-from opsbook.core.model.redact import MARK, Redactor
+from opsbook.core.model.planned import Planned
+from opsbook.core.model.redact import MARK
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.model.text import nearest
-from opsbook.core.planning import bind
 from opsbook.core.planning.context import operator, vault
-from opsbook.core.planning.drafts import Draft, plan, planned_draft
+from opsbook.core.planning.drafts import plan, planned_draft
 from opsbook.core.planning.drift import changes_since, page_changes, relied_on_then
 from opsbook.core.planning.edits import Edit, apply, edited
 from opsbook.core.record import journal, seal, side, store
 from opsbook.core.source import notebook as pages
-from opsbook.core.trust.authorization import Wanted, allowing, check_page
+from opsbook.core.trust.authorization import RunStart, authorization, check_page
 from opsbook.errors import InputError, NotYet, Refused
-from opsbook.operate.running import Finished, Manner, OnStart, carry_out, check_answers, make_job, taken
+from opsbook.operate.running import Audience, Finished, carry_out, check_answers, run_context, taken
 from opsbook.settings import Settings
 
 _RESUMABLE = (Outcome.LOST, Outcome.WAITING, Outcome.CANCELLED, Outcome.FAILED, Outcome.ROLLBACK_FAILED)
@@ -39,7 +40,7 @@ class Stopped:
     """A run that does not go on: its record, what was planned, the page as it ran, and what it did."""
 
     record: store.Record
-    planned: Plan
+    plan: Plan
     runbook: Runbook
     events: tuple[Event, ...]
     past: Past
@@ -60,24 +61,20 @@ def stopped(settings: Settings, wanted: str) -> Stopped:
             f"{record.id} was changed after it was sealed: {flaws[0].file} {flaws[0].message}.",
             f"opsbook records verify {record.id} says more. Start a new run.",
         )
-    planned = record.plan()
-    runbook, problems = pages.parse(record.text("runbook.md"), planned.path)
+    then = record.plan()
+    runbook, problems = pages.parse(record.text("runbook.md"), then.path)
     if problems:
         raise record.damaged("runbook.md")
     events = tuple(record.events())
-    past = Past()
-    for event in events:
-        past.take(event)
-    return Stopped(record, planned, runbook, events, past, str(record.summary()["outcome"]))
+    return Stopped(record, then, runbook, events, Past.of(events), str(record.summary()["outcome"]))
 
 
 def resume(
     settings: Settings,
     found: Stopped,
-    manner: Manner,
+    options: RunOptions,
     typed: Mapping[str, str],
-    person: Person,
-    on_start: OnStart,
+    audience: Audience,
     edit: Callable[[str], str] | None = None,
 ) -> Finished:
     """Go on with a run where it stopped. Raises InputError or Refused, and leaves everything as it was."""
@@ -85,32 +82,32 @@ def resume(
         raise InputError(f"{found.record.id} is {found.outcome}: there is nothing to go on with.", "Start a new run.")
     change = edited(found.runbook, found.past, edit) if edit else None
     runbook = change.runbook if change else found.runbook
-    _check_start(runbook, manner.wishes.start)
-    check_answers(runbook, manner, present=True)
-    differs = [] if change else page_changes(settings, found.record, found.planned)
-    drafted, planned = _drafted(settings, found, change)
-    check_page(drafted, manner.emergency)
-    refusing, telling = _changes(settings, found, planned, drafted)
+    _check_start(runbook, options.start)
+    check_answers(runbook, options, present=True)
+    differs = [] if change else page_changes(settings, found.record, found.plan)
+    planned = _planned(settings, found, runbook, typed)
+    check_page(runbook, planned.environment, options.emergency)
+    refusing, telling = changes_since(found.plan, planned, relied_on_then(found.record))
     if problems := [*differs, *refusing]:
         raise Refused(
             f"{found.record.id} cannot go on: what it was planned with has changed.\n" + "\n".join(problems),
             "Put it back, change the record's page (--edit), or undo the run: "
             f"opsbook rollback {found.record.id}. The page that ran: {found.record.folder / 'runbook.md'}.",
         )
-    _check_allowed(Wanted(settings, drafted, planned, found.record.id, manner.emergency, found.events))
-    return _again(settings, found, drafted, planned, manner, typed, telling, person, on_start, change)
+    _check_allowed(RunStart(settings, planned, found.record.id, options.emergency, found.events))
+    return _again(settings, _Again(found, planned, tuple(telling), change), options, audience)
 
 
 def rollback(
-    settings: Settings, found: Stopped, manner: Manner, typed: Mapping[str, str], person: Person, on_start: OnStart
+    settings: Settings, found: Stopped, options: RunOptions, typed: Mapping[str, str], audience: Audience
 ) -> Finished:
     """Undo what a run did. Raises InputError or Refused, and leaves everything as it was."""
     check_rollback(found)
-    check_answers(found.runbook, manner, present=True)
-    drafted, planned = _drafted(settings, found, None)
-    refusing, telling = _changes(settings, found, planned, drafted)
-    manner = replace(manner, wishes=replace(manner.wishes, undo=True))
-    return _again(settings, found, drafted, planned, manner, typed, [*refusing, *telling], person, on_start, None)
+    check_answers(found.runbook, options, present=True)
+    planned = _planned(settings, found, found.runbook, typed)
+    refusing, telling = changes_since(found.plan, planned, relied_on_then(found.record))
+    again = _Again(found, planned, (*refusing, *telling))
+    return _again(settings, again, replace(options, undo=True), audience)
 
 
 def check_rollback(found: Stopped) -> None:
@@ -124,10 +121,10 @@ def check_rollback(found: Stopped) -> None:
         raise InputError(f"{run} changed nothing: there is nothing to roll back.")
 
 
-def _check_allowed(wanted: Wanted) -> None:
+def _check_allowed(start: RunStart) -> None:
     """Raises Refused while the record is still as it was; what may be allowed later, the run itself waits for."""
     with contextlib.suppress(NotYet):
-        allowing(wanted, Mode.LIVE, undo=False)()
+        authorization(start, Mode.LIVE, undo=False)()
 
 
 def _check_start(runbook: Runbook, start: str) -> None:
@@ -136,42 +133,29 @@ def _check_start(runbook: Runbook, start: str) -> None:
         raise InputError(f"There is no step {start}. {nearest(start, known)}", f"Steps: {', '.join(known)}.")
 
 
-def missing_secrets(found: Stopped) -> list[str]:
-    """Secrets that a person typed and has to type again."""
-    return [name for name, reference in found.planned.secrets.items() if reference == bind.PROMPT]
-
-
-def _drafted(settings: Settings, found: Stopped, change: Edit | None) -> tuple[Draft, Plan]:
+def _planned(settings: Settings, found: Stopped, runbook: Runbook, typed: Mapping[str, str]) -> Planned:
     """The same request once more: the page of the record, with the parameters of the plan."""
-    drafted = planned_draft(settings, change.runbook if change else found.runbook, found.planned)
-    return drafted, plan(settings, drafted)
+    return plan(settings, planned_draft(settings, runbook, found.plan, typed))
 
 
-def _changes(settings: Settings, found: Stopped, now: Plan, drafted: Draft) -> tuple[list[str], list[str]]:
-    return changes_since(settings, found.planned, now, drafted.environment, relied_on_then(found.record))
+@dataclass(frozen=True)
+class _Again:
+    """What is carried out again: a run that stopped, as it is planned now, what differs, and a change of its page."""
+
+    found: Stopped
+    planned: Planned
+    telling: tuple[str, ...]
+    change: Edit | None = None
 
 
-def _again(
-    settings: Settings,
-    found: Stopped,
-    drafted: Draft,
-    planned: Plan,
-    manner: Manner,
-    typed: Mapping[str, str],
-    telling: list[str],
-    person: Person,
-    on_start: OnStart,
-    change: Edit | None,
-) -> Finished:
+def _again(settings: Settings, again: _Again, options: RunOptions, audience: Audience) -> Finished:
     """Open the record again and carry on."""
-    if absent := [name for name in missing_secrets(found) if name not in typed]:
+    found, planned = again.found, again.planned
+    if absent := [name for name in found.plan.prompted if name not in planned.typed]:
         raise InputError([f"Secret {name} has to be typed again." for name in absent], "Use a terminal.")
-    held = vault(settings, drafted.environment, drafted.bound.secrets, typed, Redactor())
+    held = vault(settings, planned.environment, planned.plan.secrets, planned.typed)
     _check_secrets(found, held)
-    since = [
-        *telling,
-        *worked_since(settings, found.record.id, found.planned.locks, found.past.last),
-    ]
+    since = (*again.telling, *worked_since(settings, found.record.id, found.plan.locks, found.past.last))
     folder = found.record.folder
     with undisturbed():
         stale = frozenset((folder / "inbox").glob("*.json"))
@@ -179,31 +163,36 @@ def _again(
         try:
             # Only now nobody else writes it. What was looked at until now has to be what there is.
             _check_still(found)
-            unsealed = _opened(settings, found, planned, wait=manner.wait)
+            unsealed = _opened(settings, found, planned.plan, wait=options.wait)
             book = journal.Journal(folder, held.redactor, again=True)
         except BaseException:
             os.close(hold)
             raise
-        past = _past(replace(found.record, state="lost"), book.earlier, held)
-        wishes = replace(manner.wishes, resumed=found.outcome, since=tuple(since))
-        manner = replace(manner, wishes=wishes)
-        job = make_job(settings, drafted, planned, manner, folder, hold, past, stale, book.earlier)
-        book.listeners.append(on_start(folder.name, planned, drafted.runbook))
-        resumed = RunResumed(
-            operator=operator(),
-            goal="rollback" if wishes.undo else "resume",
-            start=wishes.start,
-            by_hand=wishes.by_hand,
-            cut=book.cut,
-            outcome=found.outcome,
-            seal=unsealed,
-            anew=list(_behind(drafted.runbook, wishes.start)),
-            pid=os.getpid(),
-        )
-        past.take(book.write(resumed, durable=True))
-        if change:
-            apply(folder, change, book)
-        return carry_out(settings, job, book, held, person)
+        record = replace(found.record, state="lost")
+        past = Past.of(book.earlier, lambda data: held.restored(side.result_of(record, data)))
+        earlier = Earlier(book.earlier, found.outcome, since, stale)
+        workspace = Workspace(settings.root, folder / "inbox", hold, settings.keep_environment)
+        context = run_context(settings, planned, options, workspace, past, earlier)
+        book.listeners.append(audience.on_start(folder.name, planned.plan, planned.runbook))
+        past.take(book.write(_resumed(context, book, unsealed), durable=True))
+        if again.change:
+            apply(folder, again.change, book)
+        return carry_out(settings, context, book, held, audience.person)
+
+
+def _resumed(context: RunContext, book: journal.Journal, unsealed: dict[str, Any] | None) -> RunResumed:
+    options = context.options
+    return RunResumed(
+        operator=context.operator,
+        goal="rollback" if options.undo else "resume",
+        start=options.start,
+        by_hand=options.by_hand,
+        cut=book.cut,
+        outcome=context.earlier.outcome if context.earlier else "",
+        seal=unsealed,
+        anew=list(_behind(context.planned.runbook, options.start)),
+        pid=os.getpid(),
+    )
 
 
 def _check_secrets(found: Stopped, held: Vault) -> None:
@@ -222,27 +211,18 @@ def _check_still(found: Stopped) -> None:
         raise Refused(f"{found.record.id} went on meanwhile.", "Look at it, and start again: opsbook status.")
 
 
-def _opened(settings: Settings, found: Stopped, planned: Plan, *, wait: bool) -> dict[str, Any] | None:
+def _opened(settings: Settings, found: Stopped, plan: Plan, *, wait: bool) -> dict[str, Any] | None:
     """Take the locks, then the seal off. Without the locks the record stays as it is. Raises Refused."""
     run, folder = found.record.id, found.record.folder
     had = any(held.run == run for held in lock.holders(settings.state))
     if not wait:
-        acquire(settings, run, planned, operator())()
+        acquire(settings, run, plan, operator())()
     try:
         return seal.unseal(folder)
     except OSError:
         if not had:
             lock.release(settings.state, run)
         raise
-
-
-def _past(record: store.Record, events: tuple[Event, ...], held: Vault) -> Past:
-    past = Past()
-    for event in events:
-        past.take(event)
-        if event.type == "effect-result":
-            past.give(event.data["intent"], held.restored(side.result_of(record, event.data)))
-    return past
 
 
 def _behind(runbook: Runbook, start: str) -> Iterator[str]:

@@ -10,7 +10,7 @@ from opsbook.core.catalog.documents import FOLDERS, usable
 from opsbook.core.model.recording import Recording
 from opsbook.core.model.redact import Redactor
 from opsbook.core.model.runbook import Runbook
-from opsbook.core.planning.context import context
+from opsbook.core.planning.context import seen
 from opsbook.core.planning.drafts import plan, planned_draft
 from opsbook.core.planning.drift import changes_since, relied_on_then
 from opsbook.core.planning.known_secrets import redactor
@@ -72,12 +72,12 @@ def of_record(settings: Settings, wanted: str) -> tuple[Recording, Stopped]:
     found = stopped(settings, wanted)
     if found.past.mode != "live":
         raise InputError(f"{found.record.id} was no real run, but a {found.past.mode}.", "Record one that was.")
-    drafted = planned_draft(settings, found.runbook, found.planned)
-    seen = context(settings, drafted.environment, found.record.id, "live")
-    seen = {name: value for name, value in seen.items() if name not in _MACHINE}
+    drafted = planned_draft(settings, found.runbook, found.plan)
+    here = seen(settings, drafted.environment, found.record.id, "live")
+    here = {name: value for name, value in here.items() if name not in _MACHINE}
     named = [take.data["request"]["playbook"] for take in found.events if take.data.get("kind") == "playbook"]
     made = deps_of(settings, dict.fromkeys(named))
-    return recording.of(found.record, found.planned, seen, made, settings.root), found
+    return recording.of(found.record, found.plan, here, made, settings.root), found
 
 
 @dataclass(frozen=True)
@@ -137,16 +137,15 @@ def _notebook(settings: Settings, found: Stopped, name: str, known: Redactor) ->
 
 def _check_straight(settings: Settings, found: Stopped) -> None:
     """Raises InputError for a run that no replay comes to again, or whose surroundings are not what they were."""
-    run, environment = found.record.id, found.planned.environment
+    run, environment = found.record.id, found.plan.environment
     if found.outcome not in _STRAIGHT:
         raise InputError(f"{run} is {found.outcome}, and a recording has an end.", "Record one that came to its end.")
     if any(event.type == "run-resumed" for event in found.events):
         raise InputError(f"{run} was gone on with, and a recording is of one straight run.", "Record another one.")
     if flaws := seal.verify(found.record.folder):
         raise InputError(f"{run} is not as it was sealed: {flaws[0].file} {flaws[0].message}.", "Record another one.")
-    drafted = planned_draft(settings, found.runbook, found.planned)
-    now, relied = plan(settings, drafted), relied_on_then(found.record)
-    if changed := changes_since(settings, found.planned, now, drafted.environment, relied)[0]:
+    now = plan(settings, planned_draft(settings, found.runbook, found.plan))
+    if changed := changes_since(found.plan, now, relied_on_then(found.record))[0]:
         said = [f"{environment} or a playbook is not as it was in {run}:", *changed]
         raise InputError(said, "Run it again, and record that.")
 

@@ -10,17 +10,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from opsbook.core.engine import runner
-from opsbook.core.engine.engine import Wishes
 from opsbook.core.engine.failure_choice import NAME as FAILED
 from opsbook.core.engine.null_sink import NullSink
 from opsbook.core.engine.process import spare
 from opsbook.core.engine.questions import Unanswered
+from opsbook.core.engine.run_context import RunContext, Workspace
 from opsbook.core.engine.secrets import Vault
 from opsbook.core.model.effect import Mode
 from opsbook.core.model.environment import Environment, Policy
 from opsbook.core.model.event import Ending, Event
+from opsbook.core.model.options import RunOptions
 from opsbook.core.model.past import Past, Stepped
 from opsbook.core.model.person import Answer, Question
+from opsbook.core.model.planned import Planned
 from opsbook.core.model.recording import Recording, Reply, Take, Tape
 from opsbook.core.model.redact import Redactor
 from opsbook.core.model.runbook import Runbook
@@ -49,8 +51,9 @@ def replay(settings: Settings, runbook: Runbook, recording: Recording) -> Replay
         inbox.mkdir()
         hold = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            job = _job(settings, runbook, recording, inbox, hold, tape)
-            ending = asyncio.run(runner.run(job, sink, held, _Then(recording)))
+            workspace = Workspace(settings.root, inbox, hold, settings.keep_environment)
+            context = _context(settings, runbook, recording, workspace, tape)
+            ending = asyncio.run(runner.run(context, sink, held, _Then(recording)))
         finally:
             os.close(hold)
     problems = tuple(_problems(recording, ending, sink.events, tape))
@@ -101,29 +104,23 @@ def environment(recording: Recording) -> Environment:
     return Environment(recording.plan.environment, policy, seen["inventory"], tuple(seen["hosts"]), groups, {})
 
 
-def context(settings: Settings, recording: Recording) -> dict[str, object]:
+def seen(settings: Settings, recording: Recording) -> dict[str, object]:
     """What cells see as `here`."""
     here = {"root": str(settings.root), "ansible_bin": str(ansible_bin()), "vault_password_file": None}
     return {**recording.context, **here, "check_reads": [], "mode": str(Mode.LIVE)}
 
 
-def _job(settings: Settings, runbook: Runbook, recording: Recording, inbox: Path, hold: int, tape: Tape) -> runner.Job:
-    return runner.Job(
+def _context(
+    settings: Settings, runbook: Runbook, recording: Recording, workspace: Workspace, tape: Tape
+) -> RunContext:
+    asked = any(reply.name == FAILED for reply in recording.replies)
+    return RunContext(
         run=spare.new_run(recording.runbook),
-        plan=recording.plan,
-        runbook=runbook,
-        environment=environment(recording),
+        planned=Planned(recording.plan, runbook, environment(recording)),
         operator=str(recording.context["operator"]),
-        context=context(settings, recording),
-        answers={},
-        mode=Mode.REPLAY,
-        root=settings.root,
-        inbox=inbox,
-        hold=hold,
-        acquire=lambda: None,
-        past=Past(),
-        keep_environment=settings.keep_environment,
-        wishes=Wishes(pause_on_failure=any(reply.name == FAILED for reply in recording.replies)),
+        here=seen(settings, recording),
+        workspace=workspace,
+        options=RunOptions(Mode.REPLAY, pause_on_failure=asked),
         tape=tape,
     )
 

@@ -92,15 +92,15 @@ class Cells:
         """Nothing of the cell goes on when this returns: no effect in a thread, and no process of a dead kernel."""
         left = self._gate.ledger.going_on()
         if left and ended.status != "died":
-            self._gate.halted = f"the cell ended while {left[0].summary} still went on; wait for its thread"
-            ended = CellEnd("failed", self._gate.halted) if ended.ok else ended
+            self._gate.stop.cell = f"the cell ended while {left[0].summary} still went on; wait for its thread"
+            ended = CellEnd("failed", self._gate.stop.cell) if ended.ok else ended
             self._gate.cancel_effects()
             deadline = time.monotonic() + GRACE
             while self._gate.ledger.going_on() and time.monotonic() < deadline and not kernel.died.is_set():
                 await asyncio.sleep(0.05)
             if self._gate.ledger.going_on():
                 ended = CellEnd("died", ended.why)
-        if self._gate.lost and ended.status != "died":
+        if self._gate.transport.lost and ended.status != "died":
             with contextlib.suppress(TimeoutError):
                 # A kernel that dies loses its connection first; its death is noticed a little later.
                 await asyncio.wait_for(kernel.died.wait(), _DYING)
@@ -110,18 +110,19 @@ class Cells:
             await kernel.end()
             self._gate.abandon(ended.why)
         await kernel.drained()
-        self._gate.halted = None
+        self._gate.stop.cell = ""
         return ended
 
     def _verdict(self, ended: CellEnd) -> CellEnd:
         """A refusal, an unknown effect or an unanswered question stands, whatever the cell made of it."""
-        if self._gate.pause is not None:
-            return CellEnd("waiting", self._gate.pause)
+        stop = self._gate.stop
+        if stop.waits:
+            return CellEnd("waiting", stop.waits)
         died = ended.status == "died"
         if not ended.ok and self._cancel.level >= (2 if died else 1):
             return CellEnd("cancelled", f"cancelled by {self._cancel.by}")
-        if self._gate.poison is not None and ended.status in ("succeeded", "failed"):
-            return CellEnd("failed", self._gate.poison)
+        if stop.refused and ended.status in ("succeeded", "failed"):
+            return CellEnd("failed", stop.refused)
         return ended
 
     async def _wait(self, kernel: Kernel, code: str, limit: float) -> tuple[dict[str, Any], CellEnd]:
@@ -165,7 +166,7 @@ class Cells:
 
     async def _stop(self, kernel: Kernel, work: "asyncio.Task[dict[str, Any]]", *, force: bool) -> None:
         """Interrupt, and if that does not help, end the kernel with everything below it."""
-        self._gate.halted = "the cell is being stopped"
+        self._gate.stop.cell = "the cell is being stopped"
         if not force:
             self._gate.cancel_effects()
             await kernel.interrupt()

@@ -9,7 +9,6 @@ Rules this module keeps:
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from opsbook.core.engine.cell_context import MARKED, never_met
 from opsbook.core.engine.cells import CellEnd
@@ -23,7 +22,6 @@ from opsbook.core.model.event import Ending, Outcome
 from opsbook.core.model.events import Differences, KernelReplaced, LookStarted, ParametersInjected, RollbackStarted
 from opsbook.core.model.parameter import literal
 from opsbook.core.model.person import Question
-from opsbook.core.model.plan import Plan
 from opsbook.core.model.redact import Redactor
 from opsbook.core.model.role import Role
 from opsbook.core.model.runbook import Cell, Step
@@ -38,51 +36,16 @@ ACCEPT = "accept-changes"
 """Name of the question whether to go on although something differs from then."""
 
 
-@dataclass(frozen=True)
-class Wishes:
-    """What the operator wants of this run beyond its plan.
-
-    `undo`: roll back what the run did. `resumed` is how it ended before, if it goes on; `since` says what has changed
-    on its target, and `start` is the step before which all that is not done with is left out.
-    """
-
-    undo: bool = False
-    resumed: str = ""
-    since: tuple[str, ...] = ()
-    start: str = ""
-    by_hand: bool = False
-    pause_on_failure: bool = False
-    retry_unknown: bool = False
-
-    def as_before(self, ending: Ending) -> Ending:
-        """The ending of a run that did not go on, or whose rollback did not begin.
-
-        It is what it was, and only the command says otherwise.
-        """
-        outcome = Outcome.CANCELLED if self.resumed == Outcome.LOST else Outcome(self.resumed)
-        left = ending.changed and outcome is not Outcome.SUCCEEDED
-        what = "the rollback did not begin" if self.undo else "it did not go on"
-        why = f"it is as it was: {what}, {ending.reason}"
-        return Ending(outcome, why, left, ending.seconds, ending.undoable, says=ending.exit_code)
-
-
 class Engine:
     """Runs one plan."""
 
-    def __init__(
-        self,
-        steps: Steps,
-        plan: Plan,
-        wishes: Wishes,
-        redactor: Redactor,
-        start_kernel: Callable[[], Awaitable[Kernel]],
-    ) -> None:
+    def __init__(self, steps: Steps, redactor: Redactor, start_kernel: Callable[[], Awaitable[Kernel]]) -> None:
         self._steps = steps
-        self._plan = plan
-        self._wishes = wishes
         self._redactor = redactor
         self._start_kernel = start_kernel
-        self._runbook, self._past = steps.runbook, steps.past
+        self._run, self._options = steps.run_context, steps.run_context.options
+        self._plan, self._runbook = self._run.planned.plan, steps.runbook
+        self._past = self._run.past
         self._gate, self._cells, self._sink = steps.gate, steps.cells, steps.sink
         self._skipped: list[str] = []
         self._began = True
@@ -96,20 +59,20 @@ class Engine:
             finally:
                 await self._close_kernel()
         except NoRoom as error:
-            outcome, reason = Outcome.WAITING, f"{error.message} {error.hint}"
+            outcome, reason = Outcome.WAITING, error.whole
         except OpsbookError as error:
-            outcome, reason = Outcome.FAILED, f"{error.message} {error.hint}".strip()
+            outcome, reason = Outcome.FAILED, error.whole
         seconds = round(time.monotonic() - started, 3)
         left = self._past.changed and outcome not in (Outcome.SUCCEEDED, Outcome.ROLLED_BACK)
         undoable = self._runbook.front.rollback != "none"
-        ending = Ending(outcome, reason, left, seconds, undoable, wanted=self._wishes.undo)
-        return ending if self._began else self._wishes.as_before(ending)
+        ending = Ending(outcome, reason, left, seconds, undoable, wanted=self._options.undo)
+        return ending if self._began else self._run.as_before(ending)
 
     async def _work(self) -> End:
-        if self._wishes.resumed and (refused := await self._agreed()) is not None:
-            self._began = self._past.undoing or not self._wishes.undo
+        if self._run.earlier and (refused := await self._agreed()) is not None:
+            self._began = self._past.undoing or not self._options.undo
             return refused
-        if self._wishes.undo or self._past.undoing:
+        if self._options.undo or self._past.undoing:
             return await self._rollback(f"{self._steps.questions.operator} wants it undone")
         return await self._forward()
 
@@ -146,7 +109,7 @@ class Engine:
 
     async def _revived(self, before: tuple[Step, ...]) -> None:
         """A kernel that lives, and knows what these steps gave. Raises StepFailed."""
-        if self._cells.kernel is not None and not self._cells.kernel.died.is_set() and not self._gate.lost:
+        if self._cells.kernel is not None and not self._cells.kernel.died.is_set() and not self._gate.transport.lost:
             return
         await self._close_kernel()
         self._gate.clear()
@@ -161,7 +124,7 @@ class Engine:
 
     async def _forward(self) -> End:
         try:
-            if not self._wishes.by_hand:
+            if not self._options.by_hand:
                 await self._open_kernel()
             for step in self._forward_steps():
                 await self._through(step)
@@ -173,12 +136,12 @@ class Engine:
     def _forward_steps(self) -> list[Step]:
         """Steps that can run. A check ends where nothing can be known any more."""
         steps = [step for step in self._runbook.forward() if step.cells or step.manual]
-        if self._steps.mode is Mode.CHECK:
+        if self._options.mode is Mode.CHECK:
             return [step for step in steps if step.section.lower() != "validation"]
         return steps
 
     def _succeeded(self) -> End:
-        if self._steps.mode is Mode.CHECK:
+        if self._options.mode is Mode.CHECK:
             return Outcome.CHECKED, "nothing was changed"
         told = "every step succeeded"
         if self._skipped:
@@ -189,8 +152,8 @@ class Engine:
 
     async def _settled(self) -> None:
         """Nothing is over while a refusal went unnoticed, or while nobody knows what became of an effect."""
-        if self._gate.poison is not None:
-            raise StepFailed(_END, CellEnd("failed", self._gate.poison))
+        if self._gate.stop.refused:
+            raise StepFailed(_END, CellEnd("failed", self._gate.stop.refused))
         for known in self._past.unsettled():
             try:
                 answer = await self._steps.or_cancelled(never_met(known))
@@ -205,7 +168,7 @@ class Engine:
     async def _through(self, step: Step) -> None:
         """Run a step, as often as a person wants it. Raises StepFailed."""
         if self._left_out(step):
-            self._steps.leave_out(step, f"left out: the run went on from {self._wishes.start}")
+            self._steps.leave_out(step, f"left out: the run went on from {self._options.start}")
             await self._steps.names(step)
         else:
             await self._tried(step)
@@ -223,10 +186,10 @@ class Engine:
 
     def _left_out(self, step: Step) -> bool:
         """Whether a step lies before the one from which the operator goes on, and never finished."""
-        if not self._wishes.start or self._past.finished(step.id):
+        if not self._options.start or self._past.finished(step.id):
             return False
         order = [each.id for each in self._runbook.forward()]
-        return order.index(step.id) < order.index(self._wishes.start)
+        return order.index(step.id) < order.index(self._options.start)
 
     async def _again(self, failure: StepFailed) -> bool:
         """What a person decides about a failed step: True to run it again, False to go on without. Raises it again."""
@@ -248,10 +211,10 @@ class Engine:
     def _asks(self, failure: StepFailed) -> bool:
         """Whether a person is asked what to do: not where the page says so already, and nobody wants it otherwise."""
         by_itself = self._runbook.front.rollback == "automatic" and self._undoable()
-        alive = self._steps.mode in (Mode.LIVE, Mode.REPLAY)
-        asks = alive and self._steps.questions.answered(NAME) and not self._wishes.by_hand
+        alive = self._options.mode in (Mode.LIVE, Mode.REPLAY)
+        asks = alive and self._steps.questions.answered(NAME) and not self._options.by_hand
         failed = failure.ended.status in ("failed", "timeout", "died")
-        return asks and failed and (self._wishes.pause_on_failure or not by_itself)
+        return asks and failed and (self._options.pause_on_failure or not by_itself)
 
     def _undoable(self) -> bool:
         return self._past.changed and bool(self._runbook.undo()) and self._runbook.front.rollback != "none"
@@ -265,7 +228,7 @@ class Engine:
 
     async def _agreed(self) -> End | None:
         """Nothing differs from when the run stopped, or somebody goes on all the same. Else how the run ends."""
-        differences = [*self._wishes.since, *await self._looked()]
+        differences = [*(self._run.earlier.since if self._run.earlier else ()), *await self._looked()]
         if not differences:
             return None
         self._sink.write(Differences(lines=differences), durable=True)
@@ -284,7 +247,7 @@ class Engine:
         """What the prerequisites find now and did not find then."""
         steps = [step for step in self._runbook.prerequisites() if step.cells]
         finished = all(self._past.finished(step.id) for step in steps)
-        if self._wishes.undo or self._wishes.by_hand or self._past.undoing or not (steps and finished):
+        if self._options.undo or self._options.by_hand or self._past.undoing or not (steps and finished):
             return []
         self._sink.write(LookStarted())
         look = Recheck(self._past, self._redactor)
@@ -314,7 +277,7 @@ class Engine:
     async def _wants_rollback(self, cancelled: bool) -> bool:
         """Automatic after a failure; with a person present, who stopped the run is asked."""
         mode = self._runbook.front.rollback
-        if mode == "automatic" and not cancelled and not self._wishes.pause_on_failure:
+        if mode == "automatic" and not cancelled and not self._options.pause_on_failure:
             return True
         if mode == "manual" or not self._steps.questions.answered("roll-back"):
             return False

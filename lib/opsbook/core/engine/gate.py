@@ -5,109 +5,81 @@ Rules this module keeps:
 - an intent is written only after the kernel's mark was seen among its output, so that the journal has
   output and effects in the order in which they happened;
 - once an effect was refused, every later one is: a cell that swallows the refusal gains nothing.
+
+What becomes of an effect is decided in `verdict.py`; here it is done.
 """
 
-import asyncio
 import base64
-import socket
-from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
-from opsbook.core.engine.cell_context import AGAIN, MARKED, CellContext, asked, clash, other, played, what_became
+from opsbook.core.engine.cell_context import AGAIN, MARKED, CellContext, asked, clash, played, what_became
 from opsbook.core.engine.ledger import Ledger
-from opsbook.core.engine.marks import Marks
-from opsbook.core.engine.process.wire import Wire
 from opsbook.core.engine.questions import Unanswered
-from opsbook.core.engine.recheck import REMEMBERED
-from opsbook.core.engine.runner_effects import ASKED, KINDS, RunnerEffects
-from opsbook.core.model.effect import Answer, Decision, Effect, Mode, Status, decide
+from opsbook.core.engine.runner_effects import ASKED, RunnerEffects
+from opsbook.core.engine.stop import Stop
+from opsbook.core.engine.transport import Frame, Transport
+from opsbook.core.engine.verdict import Act, Case, Verdict, live, verdict
+from opsbook.core.model.effect import Effect, Mode, Status
 from opsbook.core.model.events import RefusedEffect
-from opsbook.core.model.past import LOOK, KnownEffect, Meets, Past
+from opsbook.core.model.past import LOOK, Past
 from opsbook.core.model.person import Question
 from opsbook.core.model.recording import Tape
-from opsbook.core.model.redact import Redactor
 from opsbook.core.model.role import Role
 from opsbook.core.model.sink import Sink
 from opsbook.core.model.text import slug
 from opsbook.errors import NoRoom, OpsbookError
 
-Frame = dict[str, Any]
+
+@dataclass(frozen=True)
+class Scope:
+    """What a gate decides by. `here` is what cells see; `steps` are the ids of the page's.
+
+    `closed` says why nothing may be changed just now, and is asked before each effect that changes. With a `tape` every
+    effect is answered from a recording.
+    """
+
+    mode: Mode
+    here: Mapping[str, Any]
+    past: Past = field(default_factory=Past)
+    closed: Callable[[], str] = lambda: ""
+    steps: Collection[str] = ()
+    retry_unknown: bool = False
+    tape: Tape | None = None
 
 
 class Gate:
-    """Serves the socket of one kernel."""
+    """Serves one kernel after another."""
 
-    def __init__(
-        self,
-        *,
-        sink: Sink,
-        redactor: Redactor,
-        desk: RunnerEffects,
-        past: Past,
-        context: Mapping[str, Any],
-        mode: Mode,
-        closed: Callable[[], str] = lambda: "",
-        steps: Collection[str] = (),
-        retry_unknown: bool = False,
-        tape: Tape | None = None,
-    ) -> None:
-        self.mode = mode
+    def __init__(self, scope: Scope, sink: Sink, by_runner: RunnerEffects) -> None:
         self.place: CellContext | None = None
-        self.poison: str | None = None
-        self.pause: str | None = None
         self.simulated = False
-        self.stopping: str | None = None
-        self.halted: str | None = None
-        self.ledger = Ledger(sink, redactor, past)
+        self.stop = Stop(lasts=scope.mode is not Mode.SESSION)
+        self.ledger = Ledger(sink, by_runner.redactor, scope.past)
+        self.transport = Transport(self._take)
+        self._scope = scope
         self._sink = sink
-        self._redactor = redactor
-        self._desk = desk
-        self._past = past
-        self._context = context
-        self._closed = closed
-        self._steps = steps
-        self._retry_unknown = retry_unknown
-        self._tape = tape
-        self._marks = Marks()
-        self._wire = Wire(self._take)
-        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._redactor = by_runner.redactor
+        self._by_runner = by_runner
 
     # -- life
 
-    async def listen(self, path: Path) -> None:
-        """Accept the kernel on this socket. A second connection is turned away."""
-        self._marks.clear()
-        await self._wire.listen(path)
-
-    async def adopt(self, connection: socket.socket) -> None:
-        """Serve a kernel that is connected already, until it goes away."""
-        await self._wire.adopt(connection)
-
-    @property
-    def lost(self) -> bool:
-        """Whether the kernel's connection is gone."""
-        return self._wire.lost
-
     async def close(self) -> None:
         """Stop serving; effects still open are unknown from now on."""
-        self._wire.refuse_more()
-        for task in list(self._tasks.values()):
-            task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-        self._wire.hang_up()
+        await self.transport.close()
         self.abandon("the kernel is gone")
 
     def clear(self) -> None:
         """What stopped the run was dealt with: what follows (a rollback) is wanted."""
-        self.poison = self.stopping = self.halted = self.pause = None
-        self._desk.clear()
+        self.stop.clear()
+        self._by_runner.clear()
 
-    def stop(self, why: str) -> None:
+    def cancel(self, why: str) -> None:
         """Nothing begins any more, and nobody is asked."""
-        self.stopping = self.stopping or why
-        self._desk.withdraw()
+        self.stop.cancel(why)
+        self._by_runner.withdraw()
 
     def abandon(self, why: str) -> None:
         """The kernel will not report any more: every open effect is interrupted."""
@@ -116,37 +88,29 @@ class Gate:
 
     def cancel_effects(self) -> None:
         """Ask the kernel to stop the effects that are under way."""
-        self._send({"id": 0, "do": "cancel"})
+        self.transport.send(0, "cancel")
 
     @property
     def waited(self) -> float:
         """Seconds so far in which the kernel could not go on because a person was asked."""
-        return self._desk.waited
+        return self._by_runner.waited
 
-    def mark(self, number: int) -> None:
-        """The kernel's mark for a request was seen among its output."""
-        self._marks.see(number)
+    # -- requests
 
-    # -- frames
-
-    def _take(self, frame: Frame) -> None:
-        number = frame.get("id")
+    def _take(self, number: int, op: str, frame: Frame) -> None:
         handler = {
             "hello": self._hello,
             "done": self._done,
             "place": self._stand,
+            "begin": self._begin,
             "decide": self._decide,
             "sample": self._sample,
             "end": self._end,
             "withdraw": self._withdraw,
-        }.get(str(frame.get("op")))
-        if not isinstance(number, int) or (handler is None and frame.get("op") != "begin"):
-            return
-        with self._refusing(number):
-            if handler is not None:
+        }.get(op)
+        if handler is not None:
+            with self._refusing(number):
                 handler(number, frame)
-            else:
-                self._spawn(number, frame)
 
     @contextmanager
     def _refusing(self, number: int) -> Iterator[None]:
@@ -156,175 +120,186 @@ class Gate:
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             self._no(number, f"the request is malformed: {error}")
         except NoRoom as error:
-            self._pause(number, f"{error.message} {error.hint}")
+            self._wait(number, error.whole)
         except (OSError, OpsbookError) as error:
             self._no(number, f"the record cannot be written: {error}")
 
-    def _spawn(self, number: int, frame: Frame) -> None:
-        if number in self._tasks or number in self.ledger:
-            self._no(number, f"request {number} is already there")
-            return
-        self._keep(number, self._begin(number, frame))
-
-    def _keep(self, number: int, work: Coroutine[Any, Any, None]) -> None:
-        """Do the work beside everything else, as the one task under this number."""
-        task = asyncio.create_task(work)
-        self._tasks[number] = task
-        task.add_done_callback(lambda _: self._tasks.pop(number, None))
-
-    def _send(self, frame: Frame) -> None:
-        self._wire.send(frame)
-
     def _no(self, number: int, why: str) -> None:
         """Refuse, and in a run refuse everything from now on."""
-        if self.mode is not Mode.SESSION:
-            self.poison = self.poison or why
-        self._send({"id": number, "do": "refuse", "why": why})
+        self.stop.refuse(why)
+        self.transport.send(number, "refuse", why=why)
 
-    def _hello(self, number: int, _: Frame) -> None:
-        self._send({"id": number, "do": "value", "value": dict(self._context)})
-
-    def _done(self, number: int, frame: Frame) -> None:
-        step = slug(str(frame["step"]))
-        if step not in self._steps and self.mode is not Mode.SESSION:
-            self._no(number, f"done({frame['step']!r}): no step has that name")
-        else:
-            self._send({"id": number, "do": "value", "value": self._past.begun(step)})
-
-    def _stand(self, number: int, frame: Frame) -> None:
-        """A notebook that knows its page says which cell runs; in a run the runner knows."""
-        if self.mode is Mode.SESSION:
-            self.place = CellContext(str(frame["step"]), str(frame["cell"]), Role(frame["role"]))
-        self._send({"id": number, "do": "value", "value": None})
-
-    # -- an effect
-
-    async def _begin(self, number: int, frame: Frame) -> None:
-        with self._refusing(number):
-            await self._judge(number, frame)
-
-    async def _judge(self, number: int, frame: Frame) -> None:
-        place = self.place
-        if place is None:
-            self._refuse(number, str(frame["summary"]), "no cell is running; an effect belongs to a cell")
-            return
-        session = self.mode is Mode.SESSION
-        if not session:
-            await self._marks.wait(number)
-        effect, keyed = asked(frame, place, self._redactor), frame.get("key") is not None
-        why = self._stopped(place) or clash(effect, place, self.ledger.going_on(), keyed=keyed, once=not session)
-        closed = self._closed() if effect.changes else ""
-        decision = decide(effect, self.mode, place.role, closed=closed, simulated=self.simulated)
-        if why or decision.answer is Answer.REFUSE:
-            self._refuse(number, effect.summary, why or decision.why)
-            return
-        if self._tape is not None:
-            self._play(self._tape, number, effect, place, keyed=keyed)
-            return
-        if place.look is not None and effect.kind in REMEMBERED:
-            self._remember(number, effect, place)
-            return
-        met, known = place.before.meet(effect, keyed=keyed)
-        if met is Meets.ABSENT:
-            why = f"{effect.summary} is not done: its step was skipped"
-            self._send({"id": number, "do": "fail", "why": why, "result": None})
-        elif known is None or met is Meets.LIVE:
-            await self._allow(number, effect, place, decision, keyed=keyed)
-        elif met is Meets.UNKNOWN:
-            await self._look_first(number, effect, known, place, decision, keyed=keyed)
-        else:
-            self._replay(number, effect, met, known)
+    def _wait(self, number: int, why: str) -> None:
+        """The run stops here, and can be resumed."""
+        self._no(number, self.stop.wait(why))
 
     def _refuse(self, number: int, summary: str, why: str) -> None:
         self._sink.write(RefusedEffect(summary=self._redactor.text(summary), why=why), durable=True)
         self._no(number, why)
 
-    def _pause(self, number: int, why: str) -> None:
-        """The run stops here, and can be resumed."""
-        self.pause = self.pause or (None if self.stopping else why)
-        self._no(number, self.stopping or why)
+    def _hello(self, number: int, _: Frame) -> None:
+        self.transport.value(number, dict(self._scope.here))
+
+    def _done(self, number: int, frame: Frame) -> None:
+        step = slug(str(frame["step"]))
+        if step not in self._scope.steps and self._scope.mode is not Mode.SESSION:
+            self._no(number, f"done({frame['step']!r}): no step has that name")
+        else:
+            self.transport.value(number, self._scope.past.begun(step))
+
+    def _stand(self, number: int, frame: Frame) -> None:
+        """A notebook that knows its page says which cell runs; in a run the runner knows."""
+        if self._scope.mode is Mode.SESSION:
+            self.place = CellContext(str(frame["step"]), str(frame["cell"]), Role(frame["role"]))
+        self.transport.value(number, None)
+
+    def _begin(self, number: int, frame: Frame) -> None:
+        if self.transport.working(number) or number in self.ledger:
+            self._no(number, f"request {number} is already there")
+        else:
+            self.transport.work(number, self._asked(number, frame))
+
+    async def _asked(self, number: int, frame: Frame) -> None:
+        with self._refusing(number):
+            place = self.place
+            if place is None:
+                self._refuse(number, str(frame["summary"]), "no cell is running; an effect belongs to a cell")
+                return
+            if self._scope.mode is not Mode.SESSION:
+                await self.transport.marked(number)
+            case = self._case(frame, place)
+            await self._do(number, case, verdict(case))
+
+    # -- an effect
+
+    def _case(self, frame: Frame, place: CellContext) -> Case:
+        """What is asked for, and what decides about it now."""
+        scope, keyed = self._scope, frame.get("key") is not None
+        effect, once = asked(frame, place, self._redactor), scope.mode is not Mode.SESSION
+        stopped = self._stopped(place) or clash(effect, place, self.ledger.going_on(), keyed=keyed, once=once)
+        return Case(
+            effect,
+            place,
+            scope.mode,
+            keyed=keyed,
+            stopped=stopped,
+            closed=scope.closed() if effect.changes else "",
+            simulated=self.simulated,
+            plays=scope.tape is not None,
+            retry_unknown=scope.retry_unknown,
+        )
 
     def _stopped(self, place: CellContext) -> str:
         """Why nothing of this cell may begin any more."""
-        return self.stopping or self.halted or self.poison or ("" if place is self.place else "its cell is over")
+        return self.stop.why or ("" if place is self.place else "its cell is over")
 
-    def _remember(self, number: int, effect: Effect, place: CellContext) -> None:
+    async def _do(self, number: int, case: Case, found: Verdict) -> None:
+        """Do what was decided about an effect."""
+        effect = case.effect
+        if found.met is not None:
+            case.place.before.pass_by(effect, found.met)
+        match found.act:
+            case Act.REFUSE:
+                self._refuse(number, effect.summary, found.why)
+            case Act.PLAY:
+                self._play(number, case)
+            case Act.REMEMBER:
+                self._remember(number, case)
+            case Act.LEAVE_OUT:
+                self.transport.send(number, "fail", why=found.why, result=None)
+            case Act.ASK:
+                await self._look_first(number, case, found)
+            case Act.AGAIN:
+                await self._again(number, case)
+            case Act.ANSWER | Act.FAIL | Act.WITHHOLD:
+                self._recorded(number, effect, found)
+            case _:
+                await self._start(number, case, found.act)
+
+    def _remember(self, number: int, case: Case) -> None:
         """A look asks nobody again, and makes no new values."""
-        known = place.before.effects.get(effect.key.removeprefix(LOOK))
+        effect = case.effect
+        known = case.place.before.effects.get(effect.key.removeprefix(LOOK))
         if known is None or known.status is not Status.SUCCEEDED:
-            self._send({"id": number, "do": "fail", "why": f"{effect.summary} is not in the journal", "result": None})
+            self.transport.send(number, "fail", why=f"{effect.summary} is not in the journal", result=None)
         else:
-            self._send({"id": number, "do": "value", "value": self._desk.shown(effect, known.result)})
+            self.transport.value(number, self._by_runner.shown(effect, known.result))
 
-    def _play(self, tape: Tape, number: int, effect: Effect, place: CellContext, *, keyed: bool) -> None:
+    def _play(self, number: int, case: Case) -> None:
         """Answer an effect from a recording, and journal it as if it had happened now."""
+        tape, effect = self._scope.tape, case.effect
+        assert tape is not None
         take, why = tape.play(effect)
         if take is None:
             self._refuse(number, effect.summary, why)
             return
-        self.ledger.begin(number, effect, place.step, place.cell, keyed=keyed, anew=False)
+        self._intent(number, case)
         reply = played(take, asks=tape.asks and effect.kind in ASKED)
         if reply["do"] != "run":
             self.ledger.end(number, take.status, take.result, take.why)
         if take.status is Status.INTERRUPTED:
             self._unknown(effect, take.why)
         if reply["do"] == "value":
-            reply["value"] = self._desk.shown(effect, take.result)
-        self._send({"id": number, **reply})
+            reply["value"] = self._by_runner.shown(effect, take.result)
+        self.transport.send(number, **reply)
 
-    def _replay(self, number: int, effect: Effect, met: Meets, known: KnownEffect) -> None:
+    def _recorded(self, number: int, effect: Effect, found: Verdict) -> None:
         """Answer an effect from the journal."""
-        if met is Meets.OTHER:
-            self._refuse(number, effect.summary, other(known, effect))
-            return
+        known = found.known
+        assert known is not None
         self.ledger.recorded(known)
-        if met is Meets.FAILURE:
-            self._send({"id": number, "do": "fail", "why": known.why, "result": known.result})
-        elif known.marked:
+        if found.act is Act.FAIL:
+            self.transport.send(number, "fail", why=known.why, result=known.result)
+        elif found.act is Act.WITHHOLD:
             self._unknown_value(number, f"{effect.summary}: {known.why or 'its result was not kept'}")
         else:
-            self._send({"id": number, "do": "value", "value": self._desk.shown(effect, known.result)})
+            self.transport.value(number, self._by_runner.shown(effect, known.result))
 
     def _unknown_value(self, number: int, why: str) -> None:
         """The cell gets something that stops it as soon as it is used."""
-        self._send({"id": number, "do": "unknown", "why": why})
+        self.transport.send(number, "unknown", why=why)
 
-    async def _look_first(
-        self, number: int, effect: Effect, known: KnownEffect, place: CellContext, decision: Decision, *, keyed: bool
-    ) -> None:
+    async def _look_first(self, number: int, case: Case, found: Verdict) -> None:
         """Nobody knows what an effect did: somebody has to say what to do about it."""
-        if self._retry_unknown and effect.idempotent:
-            choice, by = AGAIN, "--retry-unknown"
-        else:
-            try:
-                answer = await self._desk.put(number, what_became(known, effect))
-            except Unanswered as error:
-                self._pause(number, str(error))
-                return
-            choice, by = answer.value, answer.by
-        if why := self._stopped(place):
+        effect, known = case.effect, found.known
+        assert known is not None
+        try:
+            answer = await self._by_runner.put(number, what_became(known, effect))
+        except Unanswered as error:
+            self._wait(number, str(error))
+            return
+        if why := self._stopped(case.place):
             self._refuse(number, effect.summary, why)
-        elif choice == AGAIN:
-            place.before.anew = True
-            await self._allow(number, effect, place, decision, keyed=keyed)
-        elif choice == MARKED:
-            self.ledger.mark_done(known, by)
-            self._unknown_value(number, f"{effect.summary} was marked as done by {by}")
+        elif answer.value == AGAIN:
+            await self._again(number, case)
+        elif answer.value == MARKED:
+            self.ledger.mark_done(known, answer.by)
+            self._unknown_value(number, f"{effect.summary} was marked as done by {answer.by}")
         else:
-            self._pause(number, f"{effect.summary} is to be looked at first")
+            self._wait(number, f"{effect.summary} is to be looked at first")
 
-    async def _allow(self, number: int, effect: Effect, place: CellContext, decision: Decision, *, keyed: bool) -> None:
-        anew = place.before.anew
-        folder = self.ledger.begin(number, effect, place.step, place.cell, keyed=keyed, anew=anew)
-        if decision.answer is Answer.SKIP:
-            self._skip(number, effect)
-        elif effect.kind in KINDS and not (self.mode is Mode.SESSION and effect.kind in ASKED):
-            await self._by_runner(number, effect)
+    async def _again(self, number: int, case: Case) -> None:
+        """Do once more what nobody knows about, and whatever its cell did behind it."""
+        case.place.before.anew = True
+        await self._start(number, case, live(case))
+
+    def _intent(self, number: int, case: Case) -> str:
+        """Write the intent; returns the name of the effect's private files."""
+        place = case.place
+        anew = place.before.anew and not case.plays
+        return self.ledger.begin(number, case.effect, place.step, place.cell, keyed=case.keyed, anew=anew)
+
+    async def _start(self, number: int, case: Case, act: Act) -> None:
+        """Let an effect happen: its intent is on disk from here on."""
+        folder = self._intent(number, case)
+        if act is Act.SKIP:
+            self._skip(number, case.effect)
+        elif act is Act.PERFORM:
+            await self._perform(number, case.effect)
         else:
             # A rollback tries every host again: one that was left out may be half-way.
-            without = [] if place.role is Role.UNDO else sorted(self._past.without)
-            check = decision.answer is Answer.SIMULATE
-            self._send({"id": number, "do": "run", "folder": folder, "without": without, "check": check})
+            without = [] if case.place.role is Role.UNDO else sorted(self._scope.past.without)
+            self.transport.send(number, "run", folder=folder, without=without, check=act is Act.SIMULATE)
 
     def _skip(self, number: int, effect: Effect) -> None:
         """A check does not do this, and cannot know what it would have given."""
@@ -332,21 +307,23 @@ class Gate:
         self.ledger.end(number, Status.SIMULATED, {"changed": False, "skipped": True})
         self._unknown_value(number, f"{effect.summary} is not done in a check")
 
-    async def _by_runner(self, number: int, effect: Effect) -> None:
+    async def _perform(self, number: int, effect: Effect) -> None:
         try:
-            result = await self._desk.perform(number, effect)
+            result = await self._by_runner.perform(number, effect)
         except Unanswered as error:
-            if self.mode is Mode.CHECK:
+            if self._scope.mode is Mode.CHECK:
                 self._skip(number, effect)
                 return
             self.ledger.end(number, Status.FAILED, None, str(error))
-            self._pause(number, f"{error.question.name} needs an answer and nobody is there")
+            self._wait(number, f"{error.question.name} needs an answer and nobody is there")
         except LookupError as error:
             self.ledger.end(number, Status.FAILED, None, str(error.args[0]))
-            self._send({"id": number, "do": "fail", "why": str(error.args[0])})
+            self.transport.send(number, "fail", why=str(error.args[0]))
         else:
             self.ledger.end(number, Status.SUCCEEDED, result)
-            self._send({"id": number, "do": "value", "value": self._desk.shown(effect, result)})
+            self.transport.value(number, self._by_runner.shown(effect, result))
+
+    # -- what the kernel says of an effect that goes on
 
     def _decide(self, number: int, frame: Frame) -> None:
         """A decision in the middle of an effect, which goes on with the answer, or without one."""
@@ -355,20 +332,17 @@ class Gate:
             return
         text, choices = self._redactor.text(str(frame["text"])), tuple(map(str, frame["choices"]))
         detail = self._redactor.text(str(frame["detail"]))
-        self._keep(number, self._decided(number, Question(f"{self.place.step}-hosts", "decide", text, choices, detail)))
+        question = Question(f"{self.place.step}-hosts", "decide", text, choices, detail)
+        self.transport.work(number, self._decided(number, question))
 
     async def _decided(self, number: int, question: Question) -> None:
-        self._send({"id": number, "do": "value", "value": await self._desk.decide(number, question)})
+        self.transport.value(number, await self._by_runner.decide(number, question))
 
     def _withdraw(self, number: int, _: Frame) -> None:
         """The cell was interrupted while it waited for the go-ahead."""
-        task = self._tasks.get(number)
-        if task is not None:
-            task.cancel()
+        self.transport.drop(number)
         if number in self.ledger:
             self.ledger.end(number, Status.FAILED, {"changed": False}, "withdrawn before it began")
-
-    # -- what the kernel reports
 
     def _sample(self, number: int, frame: Frame) -> None:
         self.ledger.sample(number, frame["sample"], str(frame.get("show") or ""))
@@ -377,8 +351,7 @@ class Gate:
         if number not in self.ledger:
             self._no(number, f"nothing is open under {number}")
             return
-        if number in self._tasks:
-            self._tasks[number].cancel()
+        self.transport.drop(number)
         status, result, why = Status(frame["status"]), frame.get("result"), str(frame.get("why") or "")
         if frame.get("attachment") is not None:
             result = self.ledger.attach(number, result, base64.b64decode(frame["attachment"], validate=True))
@@ -391,10 +364,9 @@ class Gate:
         if status is Status.INTERRUPTED:
             self._unknown(effect, why)
         if frame.get("refused"):
-            self.poison = self.poison or why
-        self._send({"id": number, "do": "ack"})
+            self.stop.refuse(why)
+        self.transport.send(number, "ack")
 
     def _unknown(self, effect: Effect, why: str) -> None:
         """Nobody knows what it did, so nothing may be built on it, whatever the cell makes of it."""
-        if self.mode is not Mode.SESSION:
-            self.poison = self.poison or f"the outcome of {effect.summary} is unknown: {why}"
+        self.stop.refuse(f"the outcome of {effect.summary} is unknown: {why}")

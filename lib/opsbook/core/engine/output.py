@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from opsbook.core.model.effect import MARK
 from opsbook.core.model.event import Data
 from opsbook.core.model.events import Output, OutputBetween
 from opsbook.core.model.redact import RedactedStream, Redactor
@@ -43,11 +44,10 @@ class _Cell:
 class Outputs:
     """Collects the output of one cell after another into the sink."""
 
-    def __init__(self, sink: Sink, redactor: Redactor, on_mark: Callable[[int], None], mark_type: str) -> None:
+    def __init__(self, sink: Sink, redactor: Redactor, on_mark: Callable[[int], None]) -> None:
         self._sink = sink
         self.redactor = redactor
         self._on_mark = on_mark
-        self._mark_type = mark_type
         self._cell = _Cell("")
         self._number = 0
 
@@ -83,8 +83,8 @@ class Outputs:
         match message["msg_type"]:
             case "stream":
                 self._stream("iopub", content["name"], content["text"])
-            case "display_data" if self._mark_type in content["data"]:
-                self._mark(content["data"][self._mark_type])
+            case "display_data" if MARK in content["data"]:
+                self._mark(content["data"][MARK])
             case "display_data" | "execute_result" | "update_display_data" | "clear_output" | "error" as kind:
                 self._rich(_output(kind, content))
 

@@ -23,6 +23,7 @@ class RunnerEffects:
     """Questions, secrets and notes of one run."""
 
     def __init__(self, vault: Vault, questions: Questions) -> None:
+        self.redactor = vault.redactor
         self._vault = vault
         self._questions = questions
         self._waited = 0.0

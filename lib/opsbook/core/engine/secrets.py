@@ -85,14 +85,14 @@ def load(
             else:
                 fetch()
         except InputError as error:
-            problems.append(f"{error.message} {error.hint}".strip())
+            problems.append(error.whole)
         if name not in typed and reference.startswith("exec:"):
             vault.renewed_by(fetch)
     for name, value in inventory:
         try:
             Vault(redactor).add(name, value, weak=name in policy.weak)
         except InputError as error:
-            problems.append(f"Vaulted in the inventory: {error.message} {error.hint}")
+            problems.append(f"Vaulted in the inventory: {error.whole}")
     if problems:
         raise InputError(problems, "Nothing ran.")
     return vault

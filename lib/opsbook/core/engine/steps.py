@@ -8,6 +8,7 @@ from opsbook.core.engine.cancel import Cancel
 from opsbook.core.engine.cells import CellEnd, Cells
 from opsbook.core.engine.gate import Gate
 from opsbook.core.engine.questions import Questions, Unanswered
+from opsbook.core.engine.run_context import RunContext
 from opsbook.core.model.effect import Mode
 from opsbook.core.model.events import StepFinished, StepStarted
 from opsbook.core.model.past import Past
@@ -32,30 +33,43 @@ class StepFailed(Exception):
 
 @dataclass(frozen=True)
 class Steps:
-    """Runs the steps of one run.
+    """Runs the steps of one run."""
 
-    `by_hand`: a person does all of them, since the tool is in the way; `given` tells them the parameters.
-    `lines`: whoever is asked after a failure may type lines of Python; not where only what was committed may run.
-    """
-
-    runbook: Runbook
+    run_context: RunContext
     sink: Sink
     gate: Gate
     cells: Cells
     questions: Questions
     cancel: Cancel
-    past: Past
-    mode: Mode
-    by_hand: bool = False
-    given: str = ""
-    lines: bool = True
+
+    @property
+    def runbook(self) -> Runbook:
+        return self.run_context.planned.runbook
+
+    @property
+    def past(self) -> Past:
+        return self.run_context.past
+
+    @property
+    def _mode(self) -> Mode:
+        return self.run_context.options.mode
+
+    @property
+    def lines(self) -> bool:
+        """Whether whoever is asked after a failure may type Python: not where only what is committed may run."""
+        policy = self.run_context.planned.environment.policy
+        return not (policy.protected or policy.approvals)
+
+    def _by_hand(self, step: Step) -> bool:
+        """Whether a person does the step: it is written so, or the tool is in the way."""
+        return step.manual or self.run_context.options.by_hand
 
     async def run(self, step: Step) -> None:
         """Run one step. Raises StepFailed if it did not succeed."""
         if self.cancel.level:
             raise StepFailed(step, CellEnd("cancelled", f"cancelled by {self.cancel.by} before this step"))
-        if self.gate.poison is not None:
-            raise StepFailed(step, CellEnd("failed", f"before this step, {self.gate.poison}"))
+        if self.gate.stop.refused:
+            raise StepFailed(step, CellEnd("failed", f"before this step, {self.gate.stop.refused}"))
         replay = self.past.finished(step.id)
         self._announce(step, replay=replay)
         started = time.monotonic()
@@ -72,7 +86,7 @@ class Steps:
             title=step.title,
             section=step.section,
             role=step.role,
-            manual=step.manual or self.by_hand,
+            manual=self._by_hand(step),
             expected=step.expected,
             replay=replay,
         )
@@ -90,10 +104,10 @@ class Steps:
         self.finish(step, CellEnd("skipped", why))
 
     async def _done(self, step: Step) -> CellEnd:
-        if step.manual or self.by_hand:
+        if self._by_hand(step):
             return await self._manual(step)
         ended = await self.automatic(step)
-        if ended.ok or self.mode is not Mode.CHECK or self.gate.poison is not None or ended.status == "cancelled":
+        if ended.ok or self._mode is not Mode.CHECK or self.gate.stop.refused or ended.status == "cancelled":
             return ended
         # What a cell looks for cannot be there yet where a change was only simulated.
         return CellEnd("unpredictable", ended.why) if self.gate.simulated else ended
@@ -101,7 +115,7 @@ class Steps:
     async def _replayed(self, step: Step) -> CellEnd:
         """A step that is done with: for its names alone, or not at all where a person did it."""
         known = self.past.steps[step.id]
-        if not (step.manual or known.manual or self.by_hand):
+        if not (known.manual or self._by_hand(step)):
             ended = await self.automatic(step)
             if known.status != "skipped" or ended.status in ("cancelled", "waiting", "died"):
                 return ended
@@ -114,20 +128,20 @@ class Steps:
             ended = await self.cells.run(cell, self.runbook.code(cell), step.id, step.role)
             if not ended.ok:
                 break
-        if ended.status == "unpredictable" and self.mode is not Mode.CHECK:
+        if ended.status == "unpredictable" and self._mode is not Mode.CHECK:
             return CellEnd("failed", ended.why)
         return ended
 
     async def names(self, step: Step) -> None:
         """Let later steps have the names of one that is left out, as far as they come without its effects."""
-        if step.manual or self.by_hand:
+        if self._by_hand(step):
             return
         ended = await self.automatic(step)
         if ended.status in ("cancelled", "waiting", "died"):
             raise StepFailed(step, ended)
 
     async def _manual(self, step: Step) -> CellEnd:
-        if self.mode is Mode.CHECK:
+        if self._mode is Mode.CHECK:
             return CellEnd("skipped", "by hand; a check asks nobody")
         question = Question(step.id, "manual", step.title, MANUAL_CHOICES, self._detail(step), (SKIP, PROBLEM))
         try:
@@ -148,7 +162,8 @@ class Steps:
         """What a person needs to do the step: its text, and what its cells would have done."""
         code = [f"```{cell.language}\n{cell.body.strip()}\n```" for cell in step.cells]
         expected = [f"Expected: {step.expected}"] if step.expected else []
-        given = [f"With {self.given}"] if code and self.given else []
+        values = ", ".join(f"{name} = {value!r}" for name, value in self.run_context.planned.plan.parameters.items())
+        given = [f"With {values}"] if code and values else []
         return "\n\n".join([step.prose.strip(), *given, *code, *expected]).strip()
 
     async def or_cancelled(self, question: Question) -> Answer | None:

@@ -4,7 +4,7 @@ The same value grows while a run goes on, and is built from the journal when som
 the rules kept here.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -75,7 +75,17 @@ class Before:
     anew: bool = False
 
     def meet(self, effect: Effect, *, keyed: bool) -> tuple[Meets, KnownEffect | None]:
-        """What this effect meets. From the first that runs anew, those behind it in the cell do so too."""
+        """What this effect meets, now that it is asked for."""
+        met, known = self.look_up(effect, keyed=keyed)
+        self.pass_by(effect, met)
+        return met, known
+
+    def pass_by(self, effect: Effect, met: Meets) -> None:
+        """From the first effect that runs anew, those behind it in the cell do so too."""
+        self.anew = self.anew or (met is Meets.LIVE and not self._tried_again(effect))
+
+    def look_up(self, effect: Effect, *, keyed: bool) -> tuple[Meets, KnownEffect | None]:
+        """What this effect would meet."""
         known = self.effects.get(effect.key)
         stays = keyed and (effect.changes or effect.kind in _KEPT)
         if known is not None and self.anew and not (stays or known.unknown):
@@ -83,8 +93,6 @@ class Before:
         met = self._met(effect, known)
         if self.kept and met not in (Meets.RESULT, Meets.FAILURE):
             return Meets.ABSENT, known
-        if met is Meets.LIVE and not self._tried_again(effect):
-            self.anew = True
         return met, known
 
     def _met(self, effect: Effect, known: KnownEffect | None) -> Meets:
@@ -134,6 +142,16 @@ class Past:
         self._changed = False
 
     # -- growing
+
+    @classmethod
+    def of(cls, events: Iterable[Event], whole: Callable[[Data], Any] | None = None) -> "Past":
+        """What the events of a journal say; `whole` gives the whole result for the data of an effect's end."""
+        past = cls()
+        for event in events:
+            past.take(event)
+            if whole is not None and event.type == "effect-result":
+                past.give(event.data["intent"], whole(event.data))
+        return past
 
     def take(self, event: Event) -> None:
         """The next event of the run."""

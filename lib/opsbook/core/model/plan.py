@@ -8,6 +8,9 @@ from typing import Any
 from opsbook.core.model.effect import digest
 from opsbook.core.model.parameter import Value
 
+PROMPT = "prompt"
+"""The reference of a secret that a person typed unseen."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -32,6 +35,11 @@ class Plan:
     def digest(self) -> str:
         """Hex SHA-256 over all of it."""
         return digest(asdict(self))
+
+    @property
+    def prompted(self) -> list[str]:
+        """Names of secrets that a person typed unseen, and has to type again where the plan is used again."""
+        return [name for name, reference in self.secrets.items() if reference == PROMPT]
 
     @property
     def id(self) -> str:

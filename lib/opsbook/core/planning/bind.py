@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from opsbook.core.model.environment import Environment, check_reference
 from opsbook.core.model.parameter import Parameter, Value, check_text, quoted
+from opsbook.core.model.plan import PROMPT
 from opsbook.core.model.text import nearest, one_line
 from opsbook.errors import InputError
 
@@ -42,10 +43,6 @@ def pairs(arguments: Sequence[str]) -> dict[str, list[str]]:
         name, _, value = text.partition("=")
         found.setdefault(name.strip(), []).append(value)
     return found
-
-
-PROMPT = "prompt"
-"""The reference of a secret that a person typed unseen."""
 
 
 def bind(

@@ -16,13 +16,18 @@ from opsbook.settings import Settings
 
 
 def vault(
-    settings: Settings, environment: Environment, bound: Mapping[str, str], typed: Mapping[str, str], redactor: Redactor
+    settings: Settings,
+    environment: Environment,
+    references: Mapping[str, str],
+    typed: Mapping[str, str],
+    redactor: Redactor | None = None,
 ) -> secrets.Vault:
+    """The secrets of an environment and of parameters, by their `references`; some were `typed` unseen."""
     inventory = secrets.vaulted(settings.root / environment.inventory, settings.vault_password_file)
-    return secrets.load(environment.policy, bound, typed, settings.root, inventory, redactor)
+    return secrets.load(environment.policy, references, typed, settings.root, inventory, redactor or Redactor())
 
 
-def context(settings: Settings, environment: Environment, run_id: str, mode: str) -> dict[str, Any]:
+def seen(settings: Settings, environment: Environment, run_id: str, mode: str) -> dict[str, Any]:
     """What cells see as `here`."""
     policy = environment.policy
     return {

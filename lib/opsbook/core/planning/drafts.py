@@ -2,10 +2,12 @@
 
 import hashlib
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import opsbook
@@ -13,16 +15,20 @@ from opsbook import files
 from opsbook.core.catalog import catalog
 from opsbook.core.model.environment import Environment
 from opsbook.core.model.plan import Plan
+from opsbook.core.model.planned import Planned
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.planning import bind, build
 from opsbook.core.planning import environment as environments
-from opsbook.errors import InputError
+from opsbook.errors import InputError, Refused
 from opsbook.settings import Settings
 
 RELIED_ON = "relied-on.json"
 """File of a record: every file its plan relied on, with its SHA-256."""
 
 _CFG = "ansible.cfg"
+
+_FRESH = 1.0
+"""Seconds for which nobody looks again whether a plan still holds."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +38,7 @@ class RunRequest:
     runbook: str
     environment: str
     given: Mapping[str, str | list[str]] = field(default_factory=dict)
-    answers: Mapping[str, str] = field(default_factory=dict)
-    typed_secrets: Mapping[str, str] = field(default_factory=dict)
+    typed_secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,7 @@ class Draft:
     runbook: Runbook
     environment: Environment
     bound: bind.Bound
+    typed: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def draft(settings: Settings, request: RunRequest) -> Draft:
@@ -58,14 +64,17 @@ def draft(settings: Settings, request: RunRequest) -> Draft:
         raise InputError(problems, "Nothing ran.")
     runbook, environment = found
     check_place(runbook, environment)
-    return Draft(runbook, environment, bind.bind(runbook.parameters, request.given, environment, request.typed_secrets))
+    typed = request.typed_secrets
+    return Draft(runbook, environment, bind.bind(runbook.parameters, request.given, environment, typed), typed)
 
 
-def planned_draft(settings: Settings, runbook: Runbook, planned: Plan) -> Draft:
+def planned_draft(
+    settings: Settings, runbook: Runbook, then: Plan, typed: Mapping[str, str] = MappingProxyType({})
+) -> Draft:
     """The request of a plan once more, with its values. Raises InputError if the page may not run there any more."""
-    found = environments.load(settings, planned.environment)
+    found = environments.load(settings, then.environment)
     check_place(runbook, found)
-    return Draft(runbook, found, bind.Bound(dict(planned.parameters), dict(planned.secrets)))
+    return Draft(runbook, found, bind.Bound(dict(then.parameters), dict(then.secrets)), typed)
 
 
 def check_place(runbook: Runbook, environment: Environment) -> None:
@@ -93,10 +102,22 @@ def environment(settings: Settings, name: str | None) -> Environment:
     return min(known, key=lambda each: (not each.policy.sandbox, each.policy.order, each.name))
 
 
-def plan(settings: Settings, drafted: Draft) -> Plan:
-    """The frozen plan. Raises InputError with every parameter that is wrong or missing."""
-    bound = drafted.bound.complete(drafted.runbook.name)
-    return build.build(drafted.runbook, drafted.environment, bound, _ground(settings, drafted.environment))
+def plan(settings: Settings, drafted: Draft) -> Planned:
+    """The frozen plan, with the files that it relies on. Raises InputError with every parameter that is wrong."""
+    runbook, environment = drafted.runbook, drafted.environment
+    bound = drafted.bound.complete(runbook.name)
+    found = relied_on(settings, environment)
+    trees = {name: _tree(content) for name, content in found.items()}
+    versions = {"opsbook": opsbook.__version__, "ansible-core": version("ansible-core")}
+    frozen = build.build(runbook, environment, bound, build.Ground(trees, versions))
+    return Planned(frozen, runbook, environment, found, drafted.typed, time.monotonic())
+
+
+def check_unchanged(settings: Settings, planned: Planned) -> None:
+    """Files may have changed while somebody read the plan, or waited for a lock or a signature. Raises Refused."""
+    fresh = time.monotonic() - planned.made < _FRESH
+    if not fresh and relied_on(settings, planned.environment) != planned.files:
+        raise Refused("What this run was planned with has changed since.", "Look at what it is now: opsbook plan.")
 
 
 def relied_on(settings: Settings, environment: Environment) -> dict[str, dict[str, str]]:
@@ -113,11 +134,6 @@ def relied_on(settings: Settings, environment: Environment) -> dict[str, dict[st
 def playbook_files(settings: Settings) -> dict[str, str]:
     """Everything below playbooks/ but the inventories, with its SHA-256."""
     return _files(settings.playbooks, skip=settings.inventories)
-
-
-def _ground(settings: Settings, environment: Environment) -> build.Ground:
-    trees = {name: _tree(found) for name, found in relied_on(settings, environment).items()}
-    return build.Ground(trees, {"opsbook": opsbook.__version__, "ansible-core": version("ansible-core")})
 
 
 def _tree(found: Mapping[str, str]) -> str:

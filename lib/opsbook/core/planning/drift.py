@@ -6,9 +6,9 @@ from pydantic import TypeAdapter
 
 from opsbook.core.catalog import catalog
 from opsbook.core.model.differ import changes_of, lines_of, narrowed, told
-from opsbook.core.model.environment import Environment
 from opsbook.core.model.plan import Plan
-from opsbook.core.planning.drafts import RELIED_ON, relied_on
+from opsbook.core.model.planned import Planned
+from opsbook.core.planning.drafts import RELIED_ON
 from opsbook.core.planning.edits import original
 from opsbook.core.record import store
 from opsbook.errors import InputError
@@ -48,20 +48,19 @@ def relied_on_then(record: store.Record) -> Mapping[str, Mapping[str, str]]:
         return {}
 
 
-def changes_since(
-    settings: Settings, then: Plan, now: Plan, environment: Environment, relied: Mapping[str, Mapping[str, str]]
-) -> tuple[list[str], list[str]]:
+def changes_since(then: Plan, planned: Planned, relied: Mapping[str, Mapping[str, str]]) -> tuple[list[str], list[str]]:
     """What differs between two plans of one request: what a run may not go on with, and what it is enough to know.
 
     `relied`: every file that the earlier one relied on, by its tree.
     """
+    now = planned.plan
     refusing = [
         f"{name} {line}".replace(" :", ":")
         for name in ("parameters", "secrets", "locks", "hosts")
         for line in told(changes_of(_plain(getattr(then, name)), _plain(getattr(now, name))))
     ]
     trees = [name for name in now.trees if name not in _ELSEWHERE and then.trees.get(name) != now.trees[name]]
-    refusing += [line for name in trees for line in _files(settings, relied.get(name), environment, name)]
+    refusing += [line for name in trees for line in _files(name, relied.get(name), planned.files.get(name, {}))]
     if then.trees.get("policy") != now.trees["policy"] and "inventory" not in trees:
         refusing.append("policy: the environment's settings")
     versions = [f"{c.what} {c.before} -> {c.after}" for c in changes_of(dict(then.versions), dict(now.versions))]
@@ -72,9 +71,8 @@ def _plain(value: object) -> object:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _files(settings: Settings, then: Mapping[str, str] | None, environment: Environment, tree: str) -> Iterator[str]:
+def _files(tree: str, then: Mapping[str, str] | None, now: Mapping[str, str]) -> Iterator[str]:
     """Which files of a tree are not as they were."""
-    now = relied_on(settings, environment)[tree]
     if then is None:
         yield f"{tree}: some file was changed"
         return

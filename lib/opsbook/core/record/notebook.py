@@ -35,7 +35,7 @@ class _Ran:
     displays: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
-def build(runbook: Runbook, events: list[Event], summary: dict[str, Any]) -> bytes:
+def build(runbook: Runbook, events: Sequence[Event], summary: dict[str, Any]) -> bytes:
     """The notebook's JSON (nbformat 4.5)."""
     ran, injected = _replay(events), _values(events)
     page = document(runbook.source)
@@ -126,7 +126,7 @@ def _is_injected(node: Node) -> bool:
     return INJECTED in node["metadata"].get("tags", [])
 
 
-def fill(cells: Mapping[str, Node], events: list[Event]) -> None:
+def fill(cells: Mapping[str, Node], events: Sequence[Event]) -> None:
     """Give code cells (nbformat nodes by their ids in the journal) their outputs and statuses."""
     ran, values = _replay(events), _values(events)
     for name, node in cells.items():
@@ -135,7 +135,7 @@ def fill(cells: Mapping[str, Node], events: list[Event]) -> None:
         _fill(node, ran.get(name, _Ran()))
 
 
-def _values(events: list[Event]) -> str | None:
+def _values(events: Sequence[Event]) -> str | None:
     """The source of the cell with the parameters' values."""
     return next((e.data["source"] for e in events if e.type == "parameters-injected"), None)
 
@@ -169,7 +169,7 @@ def _fill(node: Node, ran: _Ran) -> Node:
     return node
 
 
-def _replay(events: list[Event]) -> dict[str, _Ran]:
+def _replay(events: Sequence[Event]) -> dict[str, _Ran]:
     cells: dict[str, _Ran] = {}
     for event in events:
         data = event.data

@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,7 +73,7 @@ def _plan(record: Record) -> dict[str, Any]:
         raise record.damaged("plan.json") from error
 
 
-def outputs(record: Record, events: list[Event]) -> dict[str, str]:
+def outputs(record: Record, events: Sequence[Event]) -> dict[str, str]:
     """What each step printed. A cell that ran twice printed twice."""
     steps: dict[str, str] = {}
     cells: dict[str, list[dict[str, Any]]] = defaultdict(list)

@@ -8,6 +8,7 @@ from typing import Any
 from opsbook.core.catalog import catalog
 from opsbook.core.model.approval import Approval, Identity
 from opsbook.core.model.plan import Plan
+from opsbook.core.model.planned import Planned
 from opsbook.core.model.text import span_seconds
 from opsbook.core.planning import environment as environments
 from opsbook.core.planning.bind import recheck
@@ -16,7 +17,7 @@ from opsbook.core.planning.drafts import Draft, plan, planned_draft
 from opsbook.core.planning.drift import changes_since
 from opsbook.core.record import store
 from opsbook.core.trust import authorization, requests, sign
-from opsbook.core.trust.authorization import Wanted
+from opsbook.core.trust.authorization import RunStart
 from opsbook.core.trust.signing import signed_here
 from opsbook.errors import InputError, Refused
 from opsbook.settings import Settings
@@ -43,31 +44,29 @@ def request(settings: Settings, drafted: Draft) -> Plan:
     if not drafted.environment.policy.approvals:
         raise InputError(f"Nobody has to approve anything in {drafted.environment.name}.", "Run it: opsbook run.")
     planned = plan(settings, drafted)
-    authorization.ask(Wanted(settings, drafted, planned, run=""))
+    authorization.ask(RunStart(settings, planned, run=""))
+    return planned.plan
+
+
+def planned_again(settings: Settings, wanted: str) -> Planned:
+    """What a plan that waits for a signature was made of, as it is now. Raises Refused if that is another plan now."""
+    found = requests.find(settings.state, wanted)
+    runbook = catalog.load(settings, found.plan.runbook)
+    drafted = planned_draft(settings, runbook, found.plan)
+    if problems := recheck(runbook.parameters, drafted.bound.values, drafted.environment):
+        raise Refused("\n".join(problems), "Plan it anew with what there is now.")
+    planned = plan(settings, drafted)
+    if changed := _changed(found, planned):
+        said = [f"{found.plan.id} is not what was planned any more: {changed[0]}.", *changed[1:]]
+        raise Refused("\n".join(said), "Put that back, or plan and approve anew.")
     return planned
 
 
-def planned_again(settings: Settings, wanted: str) -> Draft:
-    """What a plan that waits for a signature was made of, as it is now. Raises Refused if that is another plan now."""
-    found = requests.find(settings.state, wanted)
-    drafted = _drafted(settings, found.plan)
-    if problems := recheck(drafted.runbook.parameters, drafted.bound.values, drafted.environment):
-        raise Refused("\n".join(problems), "Plan it anew with what there is now.")
-    if changed := _changed(settings, found, drafted):
-        said = [f"{found.plan.id} is not what was planned any more: {changed[0]}.", *changed[1:]]
-        raise Refused("\n".join(said), "Put that back, or plan and approve anew.")
-    return drafted
-
-
-def _drafted(settings: Settings, planned: Plan) -> Draft:
-    return planned_draft(settings, catalog.load(settings, planned.runbook), planned)
-
-
-def _changed(settings: Settings, found: requests.ApprovalRequest, drafted: Draft) -> list[str]:
+def _changed(found: requests.ApprovalRequest, planned: Planned) -> list[str]:
     """What is not as it was when the plan was made, in words."""
-    then, now = found.plan, plan(settings, drafted)
-    refusing, telling = changes_since(settings, then, now, drafted.environment, found.relied_on)
-    page = [f"{then.path} was changed"] if then.trees.get("runbook") != now.trees["runbook"] else []
+    then = found.plan
+    refusing, telling = changes_since(then, planned, found.relied_on)
+    page = [f"{then.path} was changed"] if then.trees.get("runbook") != planned.plan.trees["runbook"] else []
     return [*page, *refusing, *telling]
 
 
@@ -85,15 +84,15 @@ def waits(settings: Settings, request: requests.ApprovalRequest) -> bool:
 def show(settings: Settings, wanted: str) -> PlanReview:
     """What there is to approve. Raises InputError if there is no such plan."""
     found = requests.find(settings.state, wanted)
-    drafted = _drafted(settings, found.plan)
+    runbook = catalog.load(settings, found.plan.runbook)
+    planned = plan(settings, planned_draft(settings, runbook, found.plan))
     checked, check = _check(settings, found.plan)
-    front = drafted.runbook.front
     return PlanReview(
         found,
-        front.summary,
-        front.rollback,
-        tuple(authorization.needed(drafted, datetime.now(UTC))),
-        tuple(_changed(settings, found, drafted)),
+        runbook.front.summary,
+        runbook.front.rollback,
+        tuple(authorization.needed(runbook, planned.environment, datetime.now(UTC))),
+        tuple(_changed(found, planned)),
         check,
         checked,
     )

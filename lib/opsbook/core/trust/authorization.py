@@ -2,23 +2,27 @@
 is (ADR 16). Every door comes through here: the command line, papermill, drills, and labs.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from opsbook.core.engine.run_context import Authorization
 from opsbook.core.locks import lock
 from opsbook.core.locks.locking import way_out
 from opsbook.core.locks.targets import conflict
 from opsbook.core.model.approval import Identity, Judged, Signed, judge
 from opsbook.core.model.effect import Mode, canonical, no_sandbox
-from opsbook.core.model.environment import Environment
+from opsbook.core.model.environment import Environment, Policy
 from opsbook.core.model.event import Event
+from opsbook.core.model.options import RunOptions
 from opsbook.core.model.plan import Plan
+from opsbook.core.model.planned import Planned
+from opsbook.core.model.runbook import Runbook
 from opsbook.core.planning.context import operator
-from opsbook.core.planning.drafts import Draft, check_place, relied_on
+from opsbook.core.planning.drafts import Draft, check_place
 from opsbook.core.record import journal, store
 from opsbook.core.trust import protected_branch, requests, sign, signers, windows
 from opsbook.core.trust.signers import Signers
@@ -33,41 +37,36 @@ _NEVER_WAIT = frozenset({"incident", "recovery"})
 
 
 @dataclass(frozen=True)
-class Allowed:
-    """Why a run may begin: what the journal says of it, and files for the record, by name, that prove it.
-
-    `spend` uses the approvals up, once the run has its locks. It raises Refused if another run was faster.
-    """
-
-    evidence: dict[str, Any]
-    files: dict[str, bytes] = field(default_factory=dict)
-    spend: Callable[[], None] = lambda: None
-
-
-@dataclass(frozen=True)
-class Wanted:
+class RunStart:
     """A run that is to begin, or to go on. `events` are those of its earlier processes."""
 
     settings: Settings
-    drafted: Draft
-    planned: Plan
+    planned: Planned
     run: str
     emergency: str = ""
     events: Sequence[Event] = ()
 
+    @property
+    def plan(self) -> Plan:
+        return self.planned.plan
 
-def check_start(drafted: Draft, mode: Mode, labels: Mapping[str, str], emergency: str) -> None:
+    @property
+    def policy(self) -> Policy:
+        """What guards the environment."""
+        return self.planned.environment.policy
+
+
+def check_start(drafted: Draft | Planned, options: RunOptions) -> None:
     """Raises InputError where a run may not begin, whoever asks. Nothing has begun then."""
-    check_page(drafted, emergency)
-    missing = [name for name in drafted.environment.policy.labels if not labels.get(name, "").strip()]
-    if missing and mode is not Mode.CHECK:
+    check_page(drafted.runbook, drafted.environment, options.emergency)
+    missing = [name for name in drafted.environment.policy.labels if not options.labels.get(name, "").strip()]
+    if missing and options.mode is not Mode.CHECK:
         said = [f"A run in {drafted.environment.name} needs the label {name}." for name in missing]
-        raise InputError(said, _label_hint(mode, missing))
+        raise InputError(said, _label_hint(options.mode, missing))
 
 
-def check_page(drafted: Draft, emergency: str) -> None:
+def check_page(runbook: Runbook, environment: Environment, emergency: str) -> None:
     """Raises InputError where this page may not run, or go on: it belongs elsewhere, or the reason says nothing."""
-    runbook, environment = drafted.runbook, drafted.environment
     check_place(runbook, environment)
     if runbook.front.drill is not None and not environment.policy.sandbox:
         said = f"{environment.name} is no sandbox, and a drill breaks things."
@@ -92,7 +91,7 @@ def closed_to_sessions(settings: Settings, environment: Environment) -> str:
     try:
         protected_branch.check_policy(settings, environment)
     except Refused as error:
-        return f"{error.message} {error.hint}"
+        return error.whole
     if policy.labels:
         return f"a run in {where} needs a label ({', '.join(policy.labels)}). Use opsbook run."
     if opens := windows.opens(policy.windows, policy.time_zone, datetime.now(UTC)):
@@ -103,93 +102,92 @@ def closed_to_sessions(settings: Settings, environment: Environment) -> str:
     return ""
 
 
-def allowing(wanted: Wanted, mode: Mode, *, undo: bool) -> Callable[[], Allowed | None]:
+def authorization(start: RunStart, mode: Mode, *, undo: bool) -> Callable[[], Authorization | None]:
     """What says why the run may begin, or raises Refused; NotYet where somebody may still allow it.
 
     A check changes nothing, and a rollback waits for nothing.
     """
-    policy = wanted.drafted.environment.policy
     # A notebook of another tool may change nothing but a sandbox.
-    reads = mode is Mode.CHECK or (mode is Mode.NOTEBOOK and not policy.sandbox)
+    reads = mode is Mode.CHECK or (mode is Mode.NOTEBOOK and not start.policy.sandbox)
     if reads or undo:
         return lambda: None
-    return lambda: _allowed(wanted)
+    return lambda: _allowed(start)
 
 
-def needed(drafted: Draft, now: datetime) -> list[str]:
+def needed(runbook: Runbook, environment: Environment, now: datetime) -> list[str]:
     """What a run of this would need from people and clock, in sentences."""
-    policy, found = drafted.environment.policy, []
+    policy, found = environment.policy, []
     if policy.approvals:
         among = ", ".join(policy.approvers) or "anybody in allowed_signers"
         found.append(f"approvals: {policy.approvals}, by {among}, but not by who runs it")
     if policy.protected or policy.approvals:
         found.append("the signature of who runs it" + (", and everything committed" if policy.protected else ""))
-    opens = _opens(drafted, now)
+    opens = _opens(runbook, policy, now)
     if opens:
         found.append(f"a window, the next one from {opens.astimezone():%Y-%m-%d %H:%M %z}")
     return found
 
 
-def _allowed(wanted: Wanted) -> Allowed | None:
-    protected_branch.check_policy(wanted.settings, wanted.drafted.environment)
-    if not (protected_branch.is_guarded(wanted.drafted.environment.policy) or wanted.emergency):
+def _allowed(start: RunStart) -> Authorization | None:
+    protected_branch.check_policy(start.settings, start.planned.environment)
+    if not (protected_branch.is_guarded(start.policy) or start.emergency):
         return None
-    known = _known(wanted)
-    me, files = _operator(wanted, known)
-    evidence: dict[str, Any] = {"plan": wanted.planned.digest, "operator": asdict(me), "approvals": []}
+    known = _known(start)
+    me, files = _operator(start, known)
+    evidence: dict[str, Any] = {"plan": start.plan.digest, "operator": asdict(me), "approvals": []}
     if known is not None:
         files["allowed_signers"] = known.text.encode()
         evidence["signers"] = {"branch": known.branch, "commit": known.commit, "sha256": known.sha256}
-    if wanted.emergency:
-        within = wanted.drafted.environment.policy.review_within
-        return Allowed(evidence | {"emergency": wanted.emergency, "review_within": within}, files)
-    if earlier := [event.data for event in wanted.events if event.type == "allowed"]:
+    if start.emergency:
+        within = start.policy.review_within
+        return Authorization(evidence | {"emergency": start.emergency, "review_within": within}, files)
+    if earlier := [event.data for event in start.events if event.type == "allowed"]:
         # It began already: only who goes on with it is new.
-        _goes_on(wanted, me, earlier)
-        return Allowed(evidence | {"again": True}, files)
-    counted = _approved(wanted, me, known)
-    if opens := _opens(wanted.drafted, datetime.now(UTC)):
-        said = f"Runs begin in {wanted.planned.environment} only in its windows; the next opens {_local(opens)}."
+        _goes_on(start, me, earlier)
+        return Authorization(evidence | {"again": True}, files)
+    counted = _approved(start, me, known)
+    if opens := _opens(start.planned.runbook, start.policy, datetime.now(UTC)):
+        said = f"Runs begin in {start.plan.environment} only in its windows; the next opens {_local(opens)}."
         raise NotYet(said, "If it cannot wait: --emergency REASON.")
     for each, signature in counted:
         files[f"{each.approval.id}.json"] = each.approval.statement()
         files[f"{each.approval.id}.sig"] = signature.encode()
     told = evidence | {"approvals": [each.told() for each, _ in counted]}
-    return Allowed(told, files, lambda: _spend(wanted, [each for each, _ in counted]))
+    return Authorization(told, files, lambda: _spend(start, [each for each, _ in counted]))
 
 
-def _spend(wanted: Wanted, counted: Iterable[Signed]) -> None:
+def _spend(start: RunStart, counted: Iterable[Signed]) -> None:
     """Raises Refused if another run began with one of them since it was looked at."""
     taken: list[Signed] = []
     for each in counted:
-        if requests.spend(_folder(wanted), each.approval, wanted.run):
+        if requests.spend(_folder(start), each.approval, start.run):
             taken.append(each)
         else:
             for other in taken:
-                requests.give_back(_folder(wanted), other.approval)
+                requests.give_back(_folder(start), other.approval)
             raise Refused(f"Another run began with the approval of {each.approver.principal} just now.", "Ask again.")
 
 
-def _known(wanted: Wanted) -> Signers | None:
+def _known(start: RunStart) -> Signers | None:
     """Whose keys count, where anybody has to sign. Raises Refused, also for what is not committed."""
-    settings, policy = wanted.settings, wanted.drafted.environment.policy
+    settings, policy = start.settings, start.policy
     if policy.protected:
-        protected_branch.check_tree(settings, wanted.drafted)
+        protected_branch.check_tree(settings, start.planned)
     if not (policy.protected or policy.approvals):
         return None
     return signers.committed(settings.root, settings.allowed_signers, settings.protected_branch)
 
 
-def _operator(wanted: Wanted, known: Signers | None) -> tuple[Identity, dict[str, bytes]]:
+def _operator(start: RunStart, known: Signers | None) -> tuple[Identity, dict[str, bytes]]:
     """Who runs it, with a signature that proves it where anybody has to sign. Raises Refused."""
     user = operator()
     if known is None:
         return Identity(user), {}
-    hint = f"Whoever runs something in {wanted.planned.environment} signs it: opsbook doctor says what is missing."
-    if wanted.settings.signing_key is None:
+    hint = f"Whoever runs something in {start.plan.environment} signs it: opsbook doctor says what is missing."
+    if start.settings.signing_key is None:
         raise Refused("There is no key to sign with: name it in opsbook.toml (signing_key).", hint)
     try:
-        now, data, signature = _statement(wanted.settings.signing_key, wanted.planned.digest, wanted.run, user)
+        now, data, signature = _statement(start.settings.signing_key, start.plan.digest, start.run, user)
         found = sign.signer(known.text, sign.OPERATOR, data, signature, datetime.fromisoformat(now))
     except (sign.Unsigned, sign.BadSignature) as error:
         raise Refused(f"This run cannot be signed: {error}.", hint) from error
@@ -208,47 +206,47 @@ def _statement(key: Path, digest: str, run: str, user: str) -> tuple[str, bytes,
     return now, data, sign.sign(key, sign.OPERATOR, data)
 
 
-def _goes_on(wanted: Wanted, me: Identity, earlier: Sequence[dict[str, Any]]) -> None:
+def _goes_on(start: RunStart, me: Identity, earlier: Sequence[dict[str, Any]]) -> None:
     """Raises Refused if somebody goes on with what he approved himself, or with what nobody approved."""
     for each in (each for data in earlier for each in data.get("approvals") or ()):
         if me.is_also(Identity(each["user"], each["principal"], each["key"])):
             said = f"{each['principal']} approved this run, and nobody approves his own."
             raise Refused(said, "Somebody else has to go on with it, or roll it back.")
-    if wanted.drafted.environment.policy.approvals and earlier[0].get("plan") != wanted.planned.digest:
+    if start.policy.approvals and earlier[0].get("plan") != start.plan.digest:
         said = "What was approved is another plan: the page, a tool or something else it stands on has changed."
-        raise Refused(said, f"Roll it back: opsbook rollback {wanted.run}. If it cannot wait: --emergency REASON.")
+        raise Refused(said, f"Roll it back: opsbook rollback {start.run}. If it cannot wait: --emergency REASON.")
 
 
-def _approved(wanted: Wanted, me: Identity, known: Signers | None) -> list[tuple[Signed, str]]:
+def _approved(start: RunStart, me: Identity, known: Signers | None) -> list[tuple[Signed, str]]:
     """The approvals that count, each with its signature. Raises Refused, or NotYet while there are too few."""
-    policy = wanted.drafted.environment.policy
+    policy = start.policy
     if not policy.approvals or known is None:
         return []
-    found = list(_signed(wanted, known))
-    working = [me, *(Identity(e.data["operator"]) for e in wanted.events if e.type in ("run-started", "run-resumed"))]
+    found = list(_signed(start, known))
+    working = [me, *(Identity(e.data["operator"]) for e in start.events if e.type in ("run-started", "run-resumed"))]
     now = datetime.now(UTC)
-    judged = judge([each for each, _ in found], wanted.planned.digest, wanted.run, policy, working, now)
+    judged = judge([each for each, _ in found], start.plan.digest, start.run, policy, working, now)
     if judged.rejected:
-        raise Refused(f"{wanted.planned.id}: {judged.rejected}.", "Ask whoever rejected it.")
+        raise Refused(f"{start.plan.id}: {judged.rejected}.", "Ask whoever rejected it.")
     if len(judged.counted) < policy.approvals:
-        if not _asked(wanted):
-            ask(wanted, wanted.run)
-        raise NotYet(_missing(wanted, judged), _how(wanted.planned))
+        if not _asked(start):
+            ask(start, start.run)
+        raise NotYet(_missing(start, judged), _how(start.plan))
     chosen = judged.counted[: policy.approvals]
     return [(each, signature) for each, signature in found if each in chosen]
 
 
-def _asked(wanted: Wanted) -> bool:
+def _asked(start: RunStart) -> bool:
     """Whether approvers see the request already, be it for this run or for another that still waits."""
-    run = requests.asking(_folder(wanted))
-    seen = any(each.plan.id == wanted.planned.id for each in requests.waiting(wanted.settings.state))
-    record = store.exact(wanted.settings.records, run) if run and run != wanted.run else None
-    return seen and (run in ("", wanted.run) or (record is not None and record.state == "running"))
+    run = requests.asking(_folder(start))
+    seen = any(each.plan.id == start.plan.id for each in requests.waiting(start.settings.state))
+    record = store.exact(start.settings.records, run) if run and run != start.run else None
+    return seen and (run in ("", start.run) or (record is not None and record.state == "running"))
 
 
-def _missing(wanted: Wanted, judged: Judged) -> str:
-    count = wanted.drafted.environment.policy.approvals
-    said = f"{wanted.planned.id} needs {count} approval{'' if count == 1 else 's'}, and has {len(judged.counted)}."
+def _missing(start: RunStart, judged: Judged) -> str:
+    count = start.policy.approvals
+    said = f"{start.plan.id} needs {count} approval{'' if count == 1 else 's'}, and has {len(judged.counted)}."
     return "\n".join([said, *judged.complaints])
 
 
@@ -256,17 +254,17 @@ def _how(plan: Plan) -> str:
     return f"Somebody else approves it: opsbook approve {plan.id}. Then: opsbook run --plan {plan.id}"
 
 
-def ask(wanted: Wanted, run: str = "") -> None:
+def ask(start: RunStart, run: str = "") -> None:
     """Put the request for an approval where approvers find it."""
     asked = requests.ApprovalAsked(operator(), journal.now(), run)
-    requests.file(wanted.settings.state, wanted.planned, asked, relied_on(wanted.settings, wanted.drafted.environment))
+    requests.file(start.settings.state, start.plan, asked, start.planned.files)
 
 
-def _signed(wanted: Wanted, known: Signers) -> Iterator[tuple[Signed, str]]:
+def _signed(start: RunStart, known: Signers) -> Iterator[tuple[Signed, str]]:
     """Everything that was signed of the plan, with what the signature proves."""
-    folder = _folder(wanted)
+    folder = _folder(start)
     for approval, signature in requests.approvals(folder):
-        used = requests.spent(folder, approval) or _used(wanted, approval.id, approval.signed)
+        used = requests.spent(folder, approval) or _used(start, approval.id, approval.signed)
         try:
             at = datetime.fromisoformat(approval.signed)
             who = sign.signer(known.text, sign.APPROVAL, approval.statement(), signature, at)
@@ -277,26 +275,25 @@ def _signed(wanted: Wanted, known: Signers) -> Iterator[tuple[Signed, str]]:
             yield Signed(approval, Identity(approval.by), problem=str(error)), signature
 
 
-def _used(wanted: Wanted, approval: str, signed: str) -> str:
+def _used(start: RunStart, approval: str, signed: str) -> str:
     """The run whose record says that it began with it: the marker beside the plan may be gone."""
     # A run is called by the day on which it began to wait.
     first = f"{datetime.fromisoformat(signed).astimezone(UTC) - _LONGEST_WAIT:%Y%m%d}"
-    for folder in store.newest(wanted.settings.records):
+    for folder in store.newest(start.settings.records):
         if folder.name[:8] < first:
             break
-        record = store.exact(wanted.settings.records, folder.name)
-        if record and folder.name != wanted.run and approval in (record.glance().get("approvals") or ()):
+        record = store.exact(start.settings.records, folder.name)
+        if record and folder.name != start.run and approval in (record.glance().get("approvals") or ()):
             return folder.name
     return ""
 
 
-def _folder(wanted: Wanted) -> Path:
-    return wanted.settings.state / requests.FOLDER / wanted.planned.id
+def _folder(start: RunStart) -> Path:
+    return start.settings.state / requests.FOLDER / start.plan.id
 
 
-def _opens(drafted: Draft, now: datetime) -> datetime | None:
-    policy = drafted.environment.policy
-    if drafted.runbook.front.kind in _NEVER_WAIT:
+def _opens(runbook: Runbook, policy: Policy, now: datetime) -> datetime | None:
+    if runbook.front.kind in _NEVER_WAIT:
         return None
     return windows.opens(policy.windows, policy.time_zone, now)
 

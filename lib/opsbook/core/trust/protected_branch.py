@@ -4,8 +4,8 @@ import os
 
 from opsbook.core.catalog import catalog
 from opsbook.core.model.environment import Environment, Policy
+from opsbook.core.model.planned import Planned
 from opsbook.core.planning import environment as environments
-from opsbook.core.planning.drafts import Draft
 from opsbook.core.trust import signers
 from opsbook.errors import InputError, Refused
 from opsbook.settings import CONFIG, Settings
@@ -53,14 +53,14 @@ def _there(settings: Settings, environment: Environment) -> Policy | None:
         return None
 
 
-def check_tree(settings: Settings, drafted: Draft) -> None:
+def check_tree(settings: Settings, planned: Planned) -> None:
     """Raises Refused if a protected environment would run something else than what is committed."""
-    name = drafted.environment.name
+    name = planned.environment.name
     if changed := signers.uncommitted(settings.root, COMMITTED):
         shown = ", ".join(changed[:5]) + (f" and {len(changed) - 5} more" if len(changed) > 5 else "")
         said = f"{name} is protected, and not everything is committed: {shown}."
         raise Refused(said, "Commit it, or put it back.")
-    if drafted.runbook.source != catalog.load(settings, drafted.runbook.name).source:
+    if planned.runbook.source != catalog.load(settings, planned.runbook.name).source:
         said = f"{name} is protected, and this page is not the one that is committed."
         raise Refused(said, "Commit it and start a new run, or roll this one back.")
     if own := sorted(each for each in os.environ if each.startswith("ANSIBLE_")):

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -53,7 +53,7 @@ _ASKED = TypeAdapter(ApprovalAsked)
 _RELIED_ON = TypeAdapter(dict[str, dict[str, str]])
 
 
-def file(state: Path, plan: Plan, asked: ApprovalAsked, relied_on: dict[str, dict[str, str]]) -> None:
+def file(state: Path, plan: Plan, asked: ApprovalAsked, relied_on: Mapping[str, Mapping[str, str]]) -> None:
     """Put a request where approvers find it; the latest who asks is kept."""
     folder = state / FOLDER / plan.id
     with _shared(folder):

@@ -14,7 +14,8 @@ from opsbook.core.model.person import Gone
 from opsbook.core.planning import context
 from opsbook.core.record import step_timings
 from opsbook.errors import InputError
-from opsbook.operate import run_command, run_requests, watching
+from opsbook.operate import run_requests, watching
+from opsbook.operate.commands import run_command
 from opsbook.operate.under_way import StandingQuestion
 from opsbook.settings import Settings
 

@@ -18,9 +18,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
-    _, drafted = inputs.complete(settings, inputs.named(settings, options))
-    needs = authorization.needed(drafted, datetime.now(UTC))
-    plan = approving.request(settings, drafted) if options.request else drafts.plan(settings, drafted)
+    drafted = inputs.complete(settings, inputs.named(settings, options))
+    needs = authorization.needed(drafted.runbook, drafted.environment, datetime.now(UTC))
+    plan = approving.request(settings, drafted) if options.request else drafts.plan(settings, drafted).plan
     if options.json:
         common.print_json({**plan.to_json(), "needs": needs})
         return 0

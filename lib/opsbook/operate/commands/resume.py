@@ -15,9 +15,10 @@ from pathlib import Path
 from opsbook.console import common, inputs
 from opsbook.console.text import say
 from opsbook.core.engine import engine
-from opsbook.core.model.person import Person
+from opsbook.core.model.options import RunOptions
 from opsbook.errors import InputError
-from opsbook.operate import resuming, run_command, running
+from opsbook.operate import resuming, running
+from opsbook.operate.commands import run_command
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +41,7 @@ def say_which(found: resuming.Stopped, options: argparse.Namespace) -> None:
     if options.json:
         return
     told = found.record.glance()
-    say(f"{found.record.id}: {found.planned.title} in {found.planned.environment}")
+    say(f"{found.record.id}: {found.plan.title} in {found.plan.environment}")
     say(f"  by {told['operator']}, began {common.local(told['started'])}; it is {found.outcome}")
 
 
@@ -52,18 +53,20 @@ def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
     found = resuming.stopped(settings, options.run)
     say_which(found, options)
-    wishes = engine.Wishes(
+    typed = inputs.unseen(found.plan.prompted)
+    wanted = RunOptions(
+        answers=answers(options),
+        wait=options.wait,
+        emergency=options.emergency,
         start=options.start,
         by_hand=options.manual,
         pause_on_failure=options.pause_on_failure,
         retry_unknown=options.retry_unknown,
     )
-    typed = inputs.unseen(resuming.missing_secrets(found))
-    manner = running.Manner(answers=answers(options), wait=options.wait, wishes=wishes, emergency=options.emergency)
 
-    def work(person: Person, on_start: running.OnStart) -> running.Finished:
+    def work(audience: running.Audience) -> running.Finished:
         edit = _in_editor if options.edit else None
-        return resuming.resume(settings, found, manner, typed, person, on_start, edit)
+        return resuming.resume(settings, found, wanted, typed, audience, edit)
 
     return run_command.carry(options, settings, work)
 

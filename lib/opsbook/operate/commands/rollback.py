@@ -4,9 +4,9 @@ import argparse
 
 from opsbook.console import common, inputs, story
 from opsbook.console.text import say
-from opsbook.core.model.person import Person
-from opsbook.operate import resuming, run_command, running
-from opsbook.operate.commands import resume
+from opsbook.core.model.options import RunOptions
+from opsbook.operate import resuming, running
+from opsbook.operate.commands import resume, run_command
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -22,11 +22,11 @@ def execute(options: argparse.Namespace) -> int:
     resuming.check_rollback(found)
     if run_command.on_terminal(options) and not options.yes:
         _agreed(found)
-    typed = inputs.unseen(resuming.missing_secrets(found))
-    manner = running.Manner(answers=resume.answers(options), wait=options.wait)
+    typed = inputs.unseen(found.plan.prompted)
+    wanted = RunOptions(answers=resume.answers(options), wait=options.wait)
 
-    def work(person: Person, on_start: running.OnStart) -> running.Finished:
-        return resuming.rollback(settings, found, manner, typed, person, on_start)
+    def work(audience: running.Audience) -> running.Finished:
+        return resuming.rollback(settings, found, wanted, typed, audience)
 
     return run_command.carry(options, settings, work)
 

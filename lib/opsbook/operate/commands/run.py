@@ -3,6 +3,7 @@
 import argparse
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,14 +11,14 @@ from opsbook import files
 from opsbook.console import common, inputs
 from opsbook.core.model.effect import Mode
 from opsbook.core.model.event import Event
-from opsbook.core.model.person import Person
+from opsbook.core.model.options import RunOptions
 from opsbook.core.model.plan import Plan
+from opsbook.core.model.planned import Planned
 from opsbook.core.model.runbook import Runbook
-from opsbook.core.planning import bind, drafts
+from opsbook.core.planning import drafts
 from opsbook.core.trust import approving, authorization
 from opsbook.errors import InputError
-from opsbook.operate import run_command
-from opsbook.operate.commands import plan
+from opsbook.operate.commands import plan, run_command
 from opsbook.settings import Settings
 
 if TYPE_CHECKING:
@@ -36,22 +37,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     # Asked for its arguments alone, the command starts without what runs.
-    from opsbook.core.engine import engine
     from opsbook.operate import running
 
     settings = common.project(options)
     _check_writable(options.id_file)
-    wanted, drafted = _drafted(settings, options)
-    wishes = engine.Wishes(pause_on_failure=options.pause_on_failure)
-    mode, labels = Mode.CHECK if options.check else Mode.LIVE, inputs.labels(options)
-    # Before anybody is asked.
-    authorization.check_start(drafted, mode, labels, options.emergency)
+    wanted = RunOptions(
+        mode=Mode.CHECK if options.check else Mode.LIVE,
+        answers=inputs.answers(options),
+        labels=inputs.labels(options),
+        wait=options.wait,
+        emergency=options.emergency,
+        pause_on_failure=options.pause_on_failure,
+    )
+    planned = _planned(settings, options, wanted)
     if run_command.on_terminal(options) and not options.yes and not options.check:
-        _agreed(drafts.plan(settings, drafted))
-    manner = running.Manner(mode, wanted.answers, options.wait, wishes, options.emergency, labels)
+        _agreed(planned.plan)
 
-    def work(person: Person, on_start: running.OnStart) -> running.Finished:
-        return running.run(settings, wanted, drafted, manner, person, _naming(options.id_file, on_start))
+    def work(audience: running.Audience) -> running.Finished:
+        named = audience._replace(on_start=_naming(options.id_file, audience.on_start))
+        return running.run(settings, planned, wanted, named)
 
     return run_command.carry(options, settings, work)
 
@@ -72,24 +76,20 @@ def _naming(target: Path | None, on_start: "running.OnStart") -> "running.OnStar
     return named
 
 
-def _drafted(settings: Settings, options: argparse.Namespace) -> tuple[drafts.RunRequest, drafts.Draft]:
+def _planned(settings: Settings, options: argparse.Namespace, wanted: RunOptions) -> Planned:
     """What is to run: as it is named, or as it was planned. Raises InputError for both, or neither."""
     named = (options.runbook, options.environment, options.parameter, options.params_file)
     if options.plan and any(named):
         raise InputError("A plan has its runbook, environment and parameters.", "Give --plan, or the others.")
-    if not options.plan:
-        return inputs.complete(settings, inputs.named(settings, options, "Or --plan ID, of what was planned."))
-    drafted = approving.planned_again(settings, options.plan)
-    prompted = [name for name, reference in drafted.bound.secrets.items() if reference == bind.PROMPT]
-    wanted = drafts.RunRequest(
-        drafted.runbook.name,
-        drafted.environment.name,
-        answers=inputs.answers(options),
-        typed_secrets=inputs.unseen(prompted),
-    )
-    return wanted, drafted
+    if options.plan:
+        planned = approving.planned_again(settings, options.plan)
+        authorization.check_start(planned, wanted)
+        return replace(planned, typed=inputs.unseen(planned.plan.prompted))
+    drafted = inputs.complete(settings, inputs.named(settings, options, "Or --plan ID, of what was planned."))
+    authorization.check_start(drafted, wanted)
+    return drafts.plan(settings, drafted)
 
 
-def _agreed(planned: Plan) -> None:
-    plan.show(planned)
+def _agreed(wanted: Plan) -> None:
+    plan.show(wanted)
     run_command.agreed("Run it?")

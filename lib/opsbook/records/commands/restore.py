@@ -4,7 +4,8 @@ import argparse
 
 from opsbook.console import common, inputs
 from opsbook.console.text import say
-from opsbook.core.planning import bind, environment
+from opsbook.core.model.plan import PROMPT
+from opsbook.core.planning import environment
 from opsbook.core.record import store
 from opsbook.errors import InputError
 from opsbook.records import scanning
@@ -23,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
     record = store.find(settings.records, options.run)
-    prompted = [name for name, reference in scanning.references(record).items() if reference == bind.PROMPT]
+    prompted = [name for name, reference in scanning.references(record).items() if reference == PROMPT]
     typed = inputs.unseen(prompted)
     if absent := [name for name in prompted if name not in typed]:
         raise InputError([f"Somebody typed the secret {name}: it has to be typed again." for name in absent], _HINT)

@@ -9,10 +9,11 @@ import time
 
 from opsbook.console import common, inputs
 from opsbook.console.text import say
-from opsbook.core.model.person import Person
+from opsbook.core.model.options import RunOptions
 from opsbook.core.planning import drafts
 from opsbook.errors import InputError, Refused
-from opsbook.operate import run_command, run_requests, running
+from opsbook.operate import run_requests, running
+from opsbook.operate.commands import run_command
 from opsbook.settings import Settings
 from opsbook.training import drill_clock, drills
 from opsbook.training.commands.drill_status import show
@@ -39,13 +40,13 @@ def execute(options: argparse.Namespace) -> int:
     if not where:
         raise InputError(f"Where is {page.name} to be?", "Name the environment: -e ENV.")
     wanted = drafts.RunRequest(page.name, where, {"par": options.par} if options.par else {})
-    drafted = drafts.draft(settings, wanted)
-    drills.check_par(page, drafted.bound.complete(page.name).values)
+    planned = drafts.plan(settings, drafts.draft(settings, wanted))
+    drills.check_par(page, planned.plan.parameters)
     labels = inputs.labels(options) | ({drill_clock.TRAINEE: options.person} if options.person else {})
-    manner = running.Manner(labels=labels, answers=_NOBODY_ASKED)
+    asked = RunOptions(labels=labels, answers=_NOBODY_ASKED)
 
-    def work(person: Person, on_start: running.OnStart) -> running.Finished:
-        return running.run(settings, wanted, drafted, manner, person, on_start)
+    def work(audience: running.Audience) -> running.Finished:
+        return running.run(settings, planned, asked, audience)
 
     told = run_command.detached(settings, work)
     if "waits" in told:

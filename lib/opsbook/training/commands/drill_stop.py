@@ -16,12 +16,13 @@ from opsbook.console.person import Nobody
 from opsbook.console.text import say
 from opsbook.core.engine import engine
 from opsbook.core.model.event import Event
-from opsbook.core.model.person import Person
+from opsbook.core.model.options import RunOptions
 from opsbook.core.model.plan import Plan
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.model.text import duration, number_of
 from opsbook.errors import Fault, InputError
-from opsbook.operate import resuming, run_command, run_requests, running
+from opsbook.operate import resuming, run_requests, running
+from opsbook.operate.commands import run_command
 from opsbook.settings import Settings
 from opsbook.training import drill_clock, drilling, drills
 from opsbook.training.training import Drilled, Feedback
@@ -104,13 +105,13 @@ def _ended(settings: Settings, now: drill_clock.DrillProgress) -> drill_clock.Dr
 
 def _undo(settings: Settings, run: str, *, quiet: bool) -> None:
     found = resuming.stopped(settings, run)
-    manner = running.Manner(answers={engine.ACCEPT: "yes"})
+    wanted = RunOptions(answers={engine.ACCEPT: "yes"})
 
-    def work(person: Person, on_start: running.OnStart) -> running.Finished:
-        return resuming.rollback(settings, found, manner, {}, person, on_start)
+    def work(audience: running.Audience) -> running.Finished:
+        return resuming.rollback(settings, found, wanted, {}, audience)
 
     if quiet:
-        code = int(work(Nobody(), _unheard).ending.exit_code)
+        code = int(work(running.Audience(Nobody(), _unheard)).ending.exit_code)
     else:
         say("What the drill broke is put right:")
         code = run_command.carry(argparse.Namespace(detach=False, json=False), settings, work)

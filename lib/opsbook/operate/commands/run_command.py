@@ -23,7 +23,7 @@ from opsbook.settings import Settings
 if TYPE_CHECKING:
     from opsbook.operate import running
 
-Work = Callable[[Person, "running.OnStart"], "running.Finished"]
+Work = Callable[["running.Audience"], "running.Finished"]
 Tell = Callable[[dict[str, Any]], None]
 
 _BEGUN = frozenset({"locked", "waiting-for-lock", "waiting-for-approval", "kernel-started", "run-finished"})
@@ -77,6 +77,8 @@ def carry(options: argparse.Namespace, settings: Settings, work: Work) -> int:
 
 
 def _carried(settings: Settings, work: Work, shown: view.View, person: Person, tell: Tell) -> int:
+    from opsbook.operate import running
+
     def on_start(run: str, planned: Plan, _: Runbook) -> "view.Listener":
         shown.start(run, planned, step_timings.seconds(settings.records, planned.runbook, planned.environment))
 
@@ -90,7 +92,7 @@ def _carried(settings: Settings, work: Work, shown: view.View, person: Person, t
         return listen
 
     try:
-        finished = work(person, on_start)
+        finished = work(running.Audience(person, on_start))
     finally:
         shown.close()
     shown.finish(finished, settings)

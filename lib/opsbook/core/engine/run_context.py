@@ -1,0 +1,92 @@
+"""Everything about a run that is decided before it starts: one value, which all parts of the engine read."""
+
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from opsbook.core.model.event import Ending, Event, Outcome
+from opsbook.core.model.options import RunOptions
+from opsbook.core.model.past import Past
+from opsbook.core.model.planned import Planned
+from opsbook.core.model.recording import Tape
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Where a run works: the project's `root`, the `inbox` for requests of other processes, and `hold`, the descriptor
+    that keeps the journal locked for as long as anything of the run lives. `keep_environment` names variables that
+    cells see besides the usual ones.
+    """
+
+    root: Path
+    inbox: Path
+    hold: int
+    keep_environment: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Authorization:
+    """Why a run may begin: what the journal says of it, and files for the record, by name, that prove it.
+
+    `spend` uses the approvals up, once the run has its locks. It raises Refused if another run was faster.
+    """
+
+    evidence: dict[str, Any]
+    files: dict[str, bytes] = field(default_factory=dict)
+    spend: Callable[[], None] = lambda: None
+
+
+@dataclass(frozen=True)
+class Admission:
+    """How a run may begin. `allow` says why it may, or raises Refused; None where nobody has to say so. `lock` takes
+    its locks, or raises Refused, and is asked again where the operator waits, in a place that `queue` gives.
+    """
+
+    allow: Callable[[], Authorization | None] = lambda: None
+    lock: Callable[[], None] = lambda: None
+    queue: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A run that goes on: its `events` so far, how it ended before, what has changed on its target `since`, and `stale`
+    requests in its inbox, which its earlier process never took.
+    """
+
+    events: tuple[Event, ...]
+    outcome: str
+    since: tuple[str, ...] = ()
+    stale: frozenset[Path] = frozenset()
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """A run that is about to start. `here` is what cells see; `past` is what it did before, and grows with it.
+
+    `earlier` is there if it goes on; `tape` answers all effects of a replay.
+    """
+
+    run: str
+    planned: Planned
+    operator: str
+    here: Mapping[str, Any]
+    workspace: Workspace
+    options: RunOptions = field(default_factory=RunOptions)
+    admission: Admission = field(default_factory=Admission)
+    past: Past = field(default_factory=Past)
+    earlier: Earlier | None = None
+    tape: Tape | None = None
+
+    def as_before(self, ending: Ending) -> Ending:
+        """The ending of a run that did not go on, or whose rollback did not begin.
+
+        It is what it was, and only the command says otherwise.
+        """
+        before = self.earlier.outcome if self.earlier else Outcome.LOST
+        outcome = Outcome.CANCELLED if before == Outcome.LOST else Outcome(before)
+        left = ending.changed and outcome is not Outcome.SUCCEEDED
+        what = "the rollback did not begin" if self.options.undo else "it did not go on"
+        why = f"it is as it was: {what}, {ending.reason}"
+        return Ending(outcome, why, left, ending.seconds, ending.undoable, says=ending.exit_code)

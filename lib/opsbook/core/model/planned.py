@@ -1,0 +1,23 @@
+"""A plan with what it was made of."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from opsbook.core.model.environment import Environment
+from opsbook.core.model.plan import Plan
+from opsbook.core.model.runbook import Runbook
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What is going to run. `files` are those that the plan relies on, with their SHA-256: tree, then path in it.
+
+    `typed` are secrets that somebody typed unseen; `made` is when all of it was read, by the monotonic clock.
+    """
+
+    plan: Plan
+    runbook: Runbook
+    environment: Environment
+    files: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    typed: Mapping[str, str] = field(default_factory=dict, repr=False)
+    made: float = 0.0
