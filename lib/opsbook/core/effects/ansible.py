@@ -275,7 +275,7 @@ def _environment(given: Mapping[str, Any]) -> dict[str, str]:
     return found | {name: "False" for name, variables in ansible_command.PASSWORDS.items() if variables & set(given)}
 
 
-def _asked(request: dict[str, Any], wanted: ansible_command.AnsibleCommand, events: _Events) -> Exception:
+def _asked(request: dict[str, Any], wanted: ansible_command.PlaybookPrompt, events: _Events) -> Exception:
     """How a playbook ended that asked for something. Nobody knows of tasks that went on beside its question."""
     said = wanted.sentence(request["playbook"])
     if events.busy():

@@ -32,7 +32,7 @@ PROGRAM = Path(__file__).parent / "door" / "ansible-playbook"
 
 
 @dataclass(frozen=True)
-class AnsibleCommand:
+class PlaybookPrompt:
     """What a playbook wanted of a person: a `variable`, a `password`, a `pause`, or anything `else`."""
 
     kind: str
@@ -76,10 +76,10 @@ def with_way_out(told: str, said: str) -> str:
     return f"{told.rstrip('.')}. A password is missing: {way}" if way else told
 
 
-def read(path: Path) -> AnsibleCommand | None:
+def read(path: Path) -> PlaybookPrompt | None:
     """What a playbook asked for, if it did."""
     try:
-        return AnsibleCommand(**json.loads(path.read_text(encoding="utf-8")))
+        return PlaybookPrompt(**json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
 
@@ -114,22 +114,22 @@ def _refuse_prompts(place: Path) -> None:
         return _end(place, _paused(msg))
 
     def variable(_: Any, varname: str, _private: bool = True, prompt: str | None = None, *__: Any, **___: Any) -> Any:
-        _end(place, AnsibleCommand("variable", prompt or varname, varname))
+        _end(place, PlaybookPrompt("variable", prompt or varname, varname))
 
     prompt_until = Display.prompt_until
     Display.prompt_until = until
     Display.do_var_prompt = variable
-    getpass.getpass = lambda prompt="", *_, **__: _end(place, AnsibleCommand(_password(prompt), prompt))
-    builtins.input = lambda prompt="", *_: _end(place, AnsibleCommand("else", str(prompt)))
+    getpass.getpass = lambda prompt="", *_, **__: _end(place, PlaybookPrompt(_password(prompt), prompt))
+    builtins.input = lambda prompt="", *_: _end(place, PlaybookPrompt("else", str(prompt)))
 
 
-def _paused(message: str) -> AnsibleCommand:
+def _paused(message: str) -> PlaybookPrompt:
     """The module pause says [task], and its prompt behind it."""
     task, _, prompt = message.partition("]\n")
     return (
-        AnsibleCommand("pause", prompt, task[1:])
+        PlaybookPrompt("pause", prompt, task[1:])
         if prompt and task.startswith("[")
-        else AnsibleCommand("else", message)
+        else PlaybookPrompt("else", message)
     )
 
 
@@ -137,7 +137,7 @@ def _password(prompt: str) -> str:
     return {"vault": "vault", "ssh": "connection"}.get(prompt.partition(" ")[0].lower(), "become")
 
 
-def _end(place: Path, asked: AnsibleCommand) -> NoReturn:
+def _end(place: Path, asked: PlaybookPrompt) -> NoReturn:
     """Leave what was asked, and end with everything: Ansible passes this signal on to its workers."""
     draft = place.with_suffix(".new")
     draft.write_text(json.dumps(asdict(asked)), encoding="utf-8")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from opsbook.core.effects import session, watch
-from opsbook.core.effects.channel import EffectCall, channel
+from opsbook.core.effects.channel import EffectCall, EffectRequest, channel
 from opsbook.core.effects.clean import clean
 from opsbook.core.model.text import slug
 from opsbook.errors import EffectFailed
@@ -90,7 +90,9 @@ def _by_runner(kind: str, request: dict[str, Any], summary: str, key: str | None
             answer = _then(answer, call.then)
         return answer, answer
 
-    return channel().perform(kind, request, work, summary=summary, changes=False, idempotent=True, key=key)
+    return channel().perform(
+        EffectRequest(kind, request, summary=summary, changes=False, idempotent=True, key=key), work
+    )
 
 
 def _answered_here(request: dict[str, Any]) -> dict[str, str]:
@@ -121,7 +123,7 @@ def value(name: str, make: Callable[[], Any]) -> Any:
         return made, made
 
     return channel().perform(
-        "value", {"name": name}, work, summary=f"value {name}", changes=False, idempotent=True, key=name
+        EffectRequest("value", {"name": name}, summary=f"value {name}", changes=False, idempotent=True, key=name), work
     )
 
 
@@ -147,15 +149,17 @@ def wait_until(
 
     request = {"name": name, "timeout": timeout, "every": every}
     return channel().perform(
-        "wait_until",
-        request,
+        EffectRequest(
+            "wait_until",
+            request,
+            summary=f"wait until {name}",
+            changes=False,
+            idempotent=True,
+            key=key,
+            decode=lambda v: v["value"],
+            ignore=ignore,
+        ),
         work,
-        summary=f"wait until {name}",
-        changes=False,
-        idempotent=True,
-        key=key,
-        decode=lambda v: v["value"],
-        ignore=ignore,
     )
 
 
@@ -198,5 +202,6 @@ def attach(name: str, data: str | bytes, *, key: str | None = None) -> None:
         return None, {"name": name, "changed": False}
 
     channel().perform(
-        "attach", request, work, summary=f"attach {name}", changes=False, idempotent=True, key=key or name
+        EffectRequest("attach", request, summary=f"attach {name}", changes=False, idempotent=True, key=key or name),
+        work,
     )

@@ -73,6 +73,32 @@ class EffectCall:
         self._samples.put(None)
 
 
+@dataclass(frozen=True)
+class EffectRequest:
+    """What a cell asks the gate for: its kind, everything that decides what will happen, a line for people.
+
+    `decode` makes of a recorded result what a cell gets. `pretend` is what a check gives the cell instead of a result
+    that nobody knows. `ignore` names what of its result changes by itself, and is not compared. `gentle` work looks
+    itself whether it is cancelled.
+    """
+
+    kind: str
+    request: Frame
+    summary: str
+    changes: bool
+    idempotent: bool = False
+    key: str | None = None
+    decode: Callable[[Any], Any] = lambda value: value
+    gentle: bool = False
+    pretend: Any = None
+    ignore: Sequence[str] = ()
+
+    def frame(self) -> Frame:
+        """The request to the gate."""
+        named = {name: getattr(self, name) for name in ("kind", "summary", "changes", "idempotent", "key")}
+        return {"op": "begin", **named, "ignore": names(self.ignore), "request": clean(self.request)}
+
+
 class Interrupted(Exception):
     """An effect was stopped half-way: what it did is unknown."""
 
@@ -102,48 +128,31 @@ class Channel:
         """Ask something that is no effect."""
         return self._value(self._ask({"op": op, **fields}))
 
-    def perform(
-        self,
-        kind: str,
-        request: Frame,
-        work: Callable[[EffectCall], tuple[Any, Any]],
-        *,
-        summary: str,
-        changes: bool,
-        idempotent: bool = False,
-        key: str | None = None,
-        decode: Callable[[Any], Any] = lambda value: value,
-        gentle: bool = False,
-        pretend: Any = None,
-        ignore: Sequence[str] = (),
-    ) -> Any:
+    def perform(self, asked: EffectRequest, work: Callable[[EffectCall], tuple[Any, Any]]) -> Any:
         """Send one effect through the gate and return its result, from the world or from a recording.
 
         `work` does it and returns the result for the cell and its JSON; it raises EffectFailed when it
-        failed and Interrupted when nobody knows. `pretend` is what a check gives the cell instead of a result
-        that nobody knows. `ignore` names what of its result changes by itself, and is not compared.
+        failed and Interrupted when nobody knows.
         """
         outer: tuple[EffectCall, bool] | None = getattr(self._local, "outer", None)
         if outer is not None:
-            return self._nested(outer, kind, work, summary, changes, gentle)
-        begin = {"kind": kind, "summary": summary, "changes": changes, "idempotent": idempotent, "key": key}
-        asked = {"op": "begin", **begin, "ignore": names(ignore), "request": clean(request)}
-        call = EffectCall(self, next(self._numbers), gentle)
+            return self._nested(outer, asked, work)
+        frame, call = asked.frame(), EffectCall(self, next(self._numbers), asked.gentle)
         # Known before it is asked for: a cancel may arrive together with the go-ahead.
         self._calls[call.number] = call
         try:
-            reply = self._ask(asked, call.number, mark=True)
+            reply = self._ask(frame, call.number, mark=True)
             if reply["do"] == "unknown":
-                return Unknown(reply["why"]) if pretend is None else pretend
+                return Unknown(reply["why"]) if asked.pretend is None else asked.pretend
             if reply["do"] != "run":
-                return watch.replayed(summary, reply.get("then"), lambda: self._answered(reply, decode))
+                return watch.replayed(asked.summary, reply.get("then"), lambda: self._answered(reply, asked.decode))
             call.then = reply.get("then")
             call.folder, call.without, call.check = reply["folder"], tuple(reply["without"]), reply["check"]
-            call.watcher = watch.start(summary)
+            call.watcher = watch.start(asked.summary)
             value = self._run(call, work)
             if not call.check:
                 return value
-            return Unknown(f"{summary} was only simulated") if pretend is None else pretend
+            return Unknown(f"{asked.summary} was only simulated") if asked.pretend is None else asked.pretend
         finally:
             del self._calls[call.number]
 
@@ -168,21 +177,16 @@ class Channel:
             self._replies.pop(call.number, None)
 
     def _nested(
-        self,
-        outer: tuple[EffectCall, bool],
-        kind: str,
-        work: Callable[[EffectCall], tuple[Any, Any]],
-        summary: str,
-        changes: bool,
-        gentle: bool,
+        self, outer: tuple[EffectCall, bool], asked: EffectRequest, work: Callable[[EffectCall], tuple[Any, Any]]
     ) -> Any:
         """An effect within another one: part of that one, so it may change something only if that one says so."""
         call, may_change = outer
-        if kind in _ALONE:
+        summary, changes = asked.summary, asked.changes
+        if asked.kind in _ALONE:
             raise EffectRefused(f"{summary} cannot be part of another effect; call it before, and pass what it gives.")
         if changes and not may_change:
             raise EffectRefused(f"{summary} changes something, and the effect it is part of may only read.")
-        before, call.gentle = call.gentle, gentle
+        before, call.gentle = call.gentle, asked.gentle
         try:
             value, _ = work(call)
         except EffectFailed as failed:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
-from opsbook.core.effects.channel import EffectCall, Interrupted, channel
+from opsbook.core.effects.channel import EffectCall, EffectRequest, Interrupted, channel
 from opsbook.core.effects.clean import first_lines
 from opsbook.core.effects.show import Shown
 from opsbook.errors import EffectFailed
@@ -81,7 +81,7 @@ def http(
     changing = method not in _READS if changes is None else changes
 
     def work(_: EffectCall) -> tuple[Response, Any]:
-        response = _send(method, url, json, data, headers, timeout, changing)
+        response = _send({**request, "data": data}, timeout, changing)
         if not _fits(response.status, expect):
             raise EffectFailed(
                 f"{method} {url} answered {response.status}, expected {_words(expect)}: {first_lines(response.text)}",
@@ -90,16 +90,18 @@ def http(
         return response, {**response.to_json(), "changed": changing}
 
     return channel().perform(  # type: ignore[no-any-return]
-        "http",
-        request,
+        EffectRequest(
+            "http",
+            request,
+            summary=f"{method} {url}",
+            changes=changing,
+            idempotent=idempotent,
+            key=key,
+            decode=_decode,
+            pretend=pretend,
+            ignore=ignore,
+        ),
         work,
-        summary=f"{method} {url}",
-        changes=changing,
-        idempotent=idempotent,
-        key=key,
-        decode=_decode,
-        pretend=pretend,
-        ignore=ignore,
     )
 
 
@@ -107,25 +109,20 @@ def _decode(value: dict[str, Any]) -> Response:
     return Response(**{name: value[name] for name in ("method", "url", "status", "headers", "text", "seconds")})
 
 
-def _send(
-    method: str,
-    url: str,
-    json: Any,
-    data: str | bytes | None,
-    headers: Mapping[str, str | Secret] | None,
-    timeout: float,
-    changing: bool,
-) -> Response:
+def _send(request: Mapping[str, Any], timeout: float, changing: bool) -> Response:
     import time
 
     import httpx
 
     started = time.monotonic()
+    method, url, headers = request["method"], request["url"], request["headers"]
     plain = {name: value.reveal() if isinstance(value, Secret) else value for name, value in (headers or {}).items()}
     try:
         # trust_env off: a proxy of the operator's shell must not decide what a runbook reaches.
         with httpx.Client(trust_env=False, timeout=timeout) as client:
-            answer = client.request(method, url, json=_revealed(json), content=data, headers=plain)
+            answer = client.request(
+                method, url, json=_revealed(request["json"]), content=request["data"], headers=plain
+            )
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
         raise EffectFailed(f"{method} {url}: no connection: {error}", untouched=True) from error
     except httpx.HTTPError as error:

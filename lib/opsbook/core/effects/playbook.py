@@ -8,7 +8,7 @@ from typing import Any
 from opsbook.core.effects import ansible, foresight
 from opsbook.core.effects.ansible import Failure, PlaybookResult
 from opsbook.core.effects.basic import here
-from opsbook.core.effects.channel import EffectCall, channel
+from opsbook.core.effects.channel import EffectCall, EffectRequest, channel
 from opsbook.errors import EffectFailed
 
 RETRY, WITHOUT, STOP = "retry", "without", "stop"
@@ -58,17 +58,19 @@ def playbook(
         return result, result.to_json()
 
     return channel().perform(  # type: ignore[no-any-return]
-        "playbook",
-        request,
+        EffectRequest(
+            "playbook",
+            request,
+            summary=f"playbook {name}" + (f" on {limit}" if limit else ""),
+            changes=changes,
+            idempotent=True,
+            key=key,
+            decode=_decode,
+            gentle=True,
+            pretend=pretend,
+            ignore=ignore,
+        ),
         work,
-        summary=f"playbook {name}" + (f" on {limit}" if limit else ""),
-        changes=changes,
-        idempotent=True,
-        key=key,
-        decode=_decode,
-        gentle=True,
-        pretend=pretend,
-        ignore=ignore,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from opsbook.core.effects import process
 from opsbook.core.effects.basic import here
-from opsbook.core.effects.channel import EffectCall, Interrupted, channel
+from opsbook.core.effects.channel import EffectCall, EffectRequest, Interrupted, channel
 from opsbook.core.effects.clean import last_lines
 from opsbook.core.effects.show import Shown
 from opsbook.errors import EffectFailed
@@ -71,8 +71,37 @@ def command(
     for another code or a program that is not there; one over its time ends as interrupted.
     A check does not run it, and gives `pretend`. `ignore` names what of its output changes by itself.
     """
-    words = _words(argv)
-    return _perform(words, " ".join(words), cwd, env, stdin, expect, timeout, changes, idempotent, key, pretend, ignore)
+    program = _Program(_words(argv), cwd, env, stdin, timeout, expect)
+    rules = {"idempotent": idempotent, "key": key, "pretend": pretend, "ignore": ignore}
+    return _perform(program, " ".join(program.words), changes=changes, **rules)
+
+
+@dataclass(frozen=True)
+class _Program:
+    """A program to run. `expect` is the exit code, or the codes, that mean success; `timeout` is in seconds."""
+
+    words: list[str]
+    cwd: str | None = None
+    env: Mapping[str, str | Secret] | None = None
+    stdin: str | Secret | None = None
+    timeout: float = math.inf
+    expect: int | Collection[int] = 0
+
+    def request(self) -> dict[str, Any]:
+        expect = self.expect if isinstance(self.expect, int) else sorted(self.expect)
+        return {"argv": self.words, "cwd": self.cwd, "env": self.env, "stdin": self.stdin, "expect": expect}
+
+    def run(self, call: EffectCall) -> "Done":
+        extra = {name: _plain(value) for name, value in (self.env or {}).items()}
+        given = None if self.stdin is None else _plain(self.stdin)
+        try:
+            ended = process.run(call, self.words, self.cwd, extra, given, self.timeout)
+        except OSError as error:
+            raise EffectFailed(f"{self.words[0]} cannot be started: {error.strerror}", untouched=True) from error
+        return Done(tuple(self.words), ended.rc, ended.stdout, ended.stderr, ended.seconds)
+
+    def succeeded(self, done: "Done") -> bool:
+        return done.rc == self.expect if isinstance(self.expect, int) else done.rc in self.expect
 
 
 def fence(language: str, script: str, values: Mapping[str, Any], *, line: int, changes: bool) -> None:
@@ -85,7 +114,7 @@ def fence(language: str, script: str, values: Mapping[str, Any], *, line: int, c
     env["OPSBOOK_ENVIRONMENT"] = here.environment
     summary = f"{language}: {next((text.strip() for text in script.splitlines() if text.strip()), '')}"
     try:
-        done = _perform(_script(language, script, line), summary, None, env, None, 0, math.inf, changes, False, None)
+        done = _perform(_Program(_script(language, script, line), env=env), summary, changes=changes)
     except EffectFailed as failed:
         if isinstance(failed.result, Done):
             _print(failed.result)
@@ -116,52 +145,19 @@ def _print(done: "Done") -> None:
     sys.stderr.write(done.stderr)
 
 
-def _perform(
-    words: list[str],
-    summary: str,
-    cwd: str | None,
-    env: Mapping[str, str | Secret] | None,
-    stdin: str | Secret | None,
-    expect: int | Collection[int],
-    timeout: float,
-    changes: bool,
-    idempotent: bool,
-    key: str | None,
-    pretend: Any = None,
-    ignore: Sequence[str] = (),
-) -> Done:
-    request = {
-        "argv": words,
-        "cwd": cwd,
-        "env": env,
-        "stdin": stdin,
-        "expect": expect if isinstance(expect, int) else sorted(expect),
-    }
-
+def _perform(program: _Program, summary: str, *, changes: bool, **rules: Any) -> Done:
     def work(call: EffectCall) -> tuple[Done, Any]:
-        done = _run(call, words, cwd, env, stdin, timeout)
-        good = done.rc == expect if isinstance(expect, int) else done.rc in expect
-        if not good:
-            said = last_lines(done.stderr or done.stdout).strip()
+        done = program.run(call)
+        if not program.succeeded(done):
+            name, said = program.words[0], last_lines(done.stderr or done.stdout).strip()
             if changes and done.ended_by:
                 # Somebody ended it, in the middle of whatever it did.
-                raise Interrupted(f"{words[0]} was ended by {done.ended_by}: {said}".rstrip(": "))
-            raise EffectFailed(f"{words[0]} ended with exit code {done.rc}: {said}".rstrip(": "), done)
+                raise Interrupted(f"{name} was ended by {done.ended_by}: {said}".rstrip(": "))
+            raise EffectFailed(f"{name} ended with exit code {done.rc}: {said}".rstrip(": "), done)
         return done, {**done.to_json(), "changed": changes}
 
-    return channel().perform(  # type: ignore[no-any-return]
-        "command",
-        request,
-        work,
-        summary=summary,
-        changes=changes,
-        idempotent=idempotent,
-        key=key,
-        decode=_decode,
-        gentle=True,
-        pretend=pretend,
-        ignore=ignore,
-    )
+    asked = EffectRequest("command", program.request(), summary, changes, decode=_decode, gentle=True, **rules)
+    return channel().perform(asked, work)  # type: ignore[no-any-return]
 
 
 def _words(argv: Sequence[str]) -> list[str]:
@@ -174,22 +170,6 @@ def _words(argv: Sequence[str]) -> list[str]:
 
 def _decode(value: dict[str, Any]) -> Done:
     return Done(tuple(value["argv"]), value["rc"], value["stdout"], value["stderr"], value["seconds"])
-
-
-def _run(
-    call: EffectCall,
-    words: list[str],
-    cwd: str | None,
-    env: Mapping[str, str | Secret] | None,
-    stdin: str | Secret | None,
-    timeout: float,
-) -> Done:
-    extra = {name: _plain(value) for name, value in (env or {}).items()}
-    try:
-        ended = process.run(call, words, cwd, extra, None if stdin is None else _plain(stdin), timeout)
-    except OSError as error:
-        raise EffectFailed(f"{words[0]} cannot be started: {error.strerror}", untouched=True) from error
-    return Done(tuple(words), ended.rc, ended.stdout, ended.stderr, ended.seconds)
 
 
 def _plain(value: str | Secret) -> str:

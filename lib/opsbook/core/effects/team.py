@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from opsbook.core.effects.channel import EffectCall, channel
+from opsbook.core.effects.channel import EffectCall, EffectRequest, channel
 from opsbook.core.effects.clean import clean
 from opsbook.core.model.text import one_line
 
@@ -50,15 +50,17 @@ def effect(
                 return made, made
 
             return channel().perform(  # type: ignore[no-any-return]
-                f"{function.__module__}.{function.__qualname__}",
-                {"arguments": arguments},
+                EffectRequest(
+                    f"{function.__module__}.{function.__qualname__}",
+                    {"arguments": arguments},
+                    summary=_summary(function.__name__, arguments),
+                    changes=changes,
+                    idempotent=idempotent,
+                    key=key,
+                    pretend=pretend,
+                    ignore=ignore,
+                ),
                 work,
-                summary=_summary(function.__name__, arguments),
-                changes=changes,
-                idempotent=idempotent,
-                key=key,
-                pretend=pretend,
-                ignore=ignore,
             )
 
         return perform
