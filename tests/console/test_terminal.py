@@ -20,6 +20,7 @@ from opsbook.console.outlet import Outlet
 from opsbook.console.text import json_text, plain
 from opsbook.core.model.event import Event
 from opsbook.core.model.person import Gone, Question
+from tests.support.events import whole
 from tests.support.project import Project, Terminal
 
 pytestmark = pytest.mark.slow
@@ -283,7 +284,7 @@ def _events() -> Iterator[Event]:
         ("step-finished", {"step": "one", "status": "failed", "seconds": 1.0, "why": why}),
     ]
     for number, (kind, data) in enumerate(told):
-        yield Event(number, "2026-11-20T00:00:00.000Z", kind, data)
+        yield Event(number, "2026-11-20T00:00:00.000Z", kind, whole(kind, **data))
 
 
 @pytest.mark.parametrize("make", [view.PlainView, view.LiveView, view.JsonView])
@@ -305,13 +306,13 @@ def test_no_view_lets_escapes_through(capsys: pytest.CaptureFixture[str], make: 
 def test_one_output_does_not_flood(capsys: pytest.CaptureFixture[str]) -> None:
     shown = view.PlainView()
     output = {"output_type": "stream", "name": "stdout", "text": "".join(f"{n}\n" for n in range(10_000))}
-    shown.event(Event(1, "", "output", {"output": output}))
+    shown.event(Event(1, "", "output", whole("output", output=output)))
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 200
     assert lines[0].endswith("| 0")
     assert lines[-1].endswith("| 9999")
     assert "9801 lines are left out here; the record has them" in lines[100]
-    shown.event(Event(2, "", "output", {"output": output | {"text": "y" * 5000}}))
+    shown.event(Event(2, "", "output", whole("output", output=output | {"text": "y" * 5000})))
     assert "yy… (3000 characters are left out; the record has them)" in capsys.readouterr().out
 
 

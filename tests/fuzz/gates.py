@@ -24,6 +24,7 @@ from opsbook.core.model.person import Answer, Question
 from opsbook.core.model.redact import Redactor
 from opsbook.core.model.role import Role
 from opsbook.core.record import journal
+from tests.support.events import whole
 
 PATIENCE = 120.0
 """Seconds after which a gate that has not answered hangs."""
@@ -123,7 +124,7 @@ async def play(folder: Path, actions: Iterable[Action], last: bytes, mode: Mode,
     outcome = Outcome([], book, gate, past)
     asyncio.get_running_loop().set_exception_handler(lambda _, context: outcome.faults.append(context))
     began = "run-resumed" if book.earlier else "run-started"
-    past.take(book.put(began, {"run": folder.name, "operator": "ann@host", "mode": mode}))
+    past.take(book.put(began, whole(began, run=folder.name, operator="ann@host", mode=mode)))
     place = folder / f"gate-{len(book.earlier)}"
     await gate.transport.listen(place)
     kernel = await Kernel.connect(place, outcome)

@@ -9,6 +9,7 @@ from typing import Any, get_args
 from opsbook.core.catalog import catalog
 from opsbook.core.locks import lock
 from opsbook.core.model.environment import SCHEMES, Environment
+from opsbook.core.model.events import QuestionAnswered, QuestionAsked, read
 from opsbook.core.model.front import Kind
 from opsbook.core.model.parameter import Parameter
 from opsbook.core.model.runbook import Runbook
@@ -167,12 +168,12 @@ def _answers(typed: Typed) -> Offered:
 def _open_answers(typed: Typed) -> Offered:
     """The questions that a run has asked and that nobody has answered."""
     events = store.find(typed.settings.records, str(typed.get("run"))).events()
-    answered = {event.data.get("name") for event in events if event.type == "question-answered"}
-    asked = [event.data for event in events if event.type == "question-asked"]
-    found = {str(data["name"]): data for data in asked if data.get("name") not in answered}
+    facts = list(map(read, events))
+    answered = {fact.name for fact in facts if isinstance(fact, QuestionAnswered)}
+    found = {fact.name: fact for fact in facts if isinstance(fact, QuestionAsked) and fact.name not in answered}
     if typed.name is None:
-        return [(f"{name}=", str(data.get("text"))) for name, data in found.items()]
-    return _plain(f"{typed.name}={value}" for value in found[typed.name].get("choices") or ())
+        return [(f"{name}=", question.text) for name, question in found.items()]
+    return _plain(f"{typed.name}={value}" for value in found[typed.name].choices)
 
 
 def _plans(typed: Typed) -> Offered:

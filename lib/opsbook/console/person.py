@@ -7,7 +7,7 @@ import termios
 
 from opsbook.console.text import plain, say
 from opsbook.console.view import View
-from opsbook.core.model.event import Event
+from opsbook.core.model.events import Fact, QuestionAnswered
 from opsbook.core.model.person import PROBLEM, Answer, Gone, Question
 from opsbook.errors import Fault
 
@@ -63,10 +63,10 @@ class TerminalPerson:
                 self._withdrawn = question.name
                 raise
 
-    def hear(self, event: Event) -> None:
+    def hear(self, fact: Fact | None) -> None:
         """Say who answered, where the question was withdrawn here because somebody else did."""
-        if event.type == "question-answered" and event.data["name"] == self._withdrawn:
-            say(answered(event))
+        if isinstance(fact, QuestionAnswered) and fact.name == self._withdrawn:
+            say(answered(fact))
 
     async def _answer(self, question: Question) -> Answer:
         while True:
@@ -110,11 +110,10 @@ class TerminalPerson:
         return line.strip()
 
 
-def answered(event: Event) -> str:
+def answered(answer: QuestionAnswered) -> str:
     """The line about an answer that was given elsewhere."""
-    data = event.data
-    note = f": {data['note']}" if data.get("note") else ""
-    return f"  answered by {data['by']}: {data['value']}{note}"
+    note = f": {answer.note}" if answer.note else ""
+    return f"  answered by {answer.by}: {answer.value}{note}"
 
 
 def _read_line() -> str:

@@ -5,7 +5,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opsbook.console.text import plain
-from opsbook.core.model.event import Event, Exit, Outcome
+from opsbook.core.model.event import Exit, Outcome
+from opsbook.core.model.events import (
+    CancelRequested,
+    Detached,
+    Differences,
+    Fact,
+    LookStarted,
+    RunAllowed,
+    RunResumed,
+    WaitingForApproval,
+    WaitingForLock,
+)
 from opsbook.core.model.plan import Plan
 from opsbook.core.model.role import Role
 from opsbook.core.model.text import duration, one_line
@@ -76,25 +87,25 @@ class Story:
                 yield f"opsbook unlock {target} --reason WHY   once you have put it right by hand"
 
 
-def said(event: Event) -> list[str]:
+def said(fact: Fact | None) -> list[str]:
     """What happened to the run itself, in words; nothing for what happened in it."""
-    data, lines = event.data, []
-    match event.type:
-        case "run-resumed":
-            what = "rolled back" if data["for"] == "rollback" else "gone on with"
-            lines = [f"{what} by {data['operator']}; it was {data['outcome']}"]
-        case "waiting-for-lock" | "waiting-for-approval":
-            lines = [f"waiting: {line}" for line in f"{data['why']}\n{data.get('hint') or ''}".strip().split("\n")]
-        case "allowed":
-            lines = list(_allowed(data))
-        case "look-started":
+    lines: list[str] = []
+    match fact:
+        case RunResumed():
+            what = "rolled back" if fact.goal == "rollback" else "gone on with"
+            lines = [f"{what} by {fact.operator}; it was {fact.outcome}"]
+        case WaitingForLock(why=why, hint=hint) | WaitingForApproval(why=why, hint=hint):
+            lines = [f"waiting: {line}" for line in f"{why}\n{hint}".strip().split("\n")]
+        case RunAllowed(evidence=evidence):
+            lines = list(_allowed(evidence))
+        case LookStarted():
             lines = ["looking at what has become of the prerequisites"]
-        case "differences":
-            lines = ["different from then:", *(f"  {line}" for line in data["lines"])]
-        case "detached":
-            lines = [f"going on without this terminal: {data['why']}"]
-        case "cancel-requested":
-            lines = [_STOPPING[min(data.get("level", 1), 3)].format(by=data["by"])]
+        case Differences(lines=found):
+            lines = ["different from then:", *(f"  {line}" for line in found)]
+        case Detached(why=why):
+            lines = [f"going on without this terminal: {why}"]
+        case CancelRequested(by=by, level=level):
+            lines = [_STOPPING[min(max(level, 1), 3)].format(by=by)]
     return lines
 
 

@@ -16,6 +16,19 @@ from typing import TYPE_CHECKING, Any, Protocol
 from opsbook.console.story import GOOD, Story, said, shown, values
 from opsbook.console.text import json_text, plain, say
 from opsbook.core.model.event import Event, Outcome
+from opsbook.core.model.events import (
+    EffectIntent,
+    EffectProgress,
+    EffectResult,
+    Output,
+    QuestionAnswered,
+    QuestionAsked,
+    RefusedEffect,
+    RollbackStarted,
+    StepFinished,
+    StepStarted,
+    read,
+)
 from opsbook.core.model.plan import Plan
 from opsbook.core.model.text import duration, one_line
 from opsbook.settings import Settings
@@ -107,30 +120,30 @@ class PlainView:
         self._line(f"run {run}")
 
     def event(self, event: Event) -> None:
-        data = event.data
-        for line in said(event):
+        fact = read(event, lenient=True)
+        for line in said(fact):
             self._line(line)
-        match event.type:
-            case "step-started":
-                again = "  (from the record)" if data.get("replay") else self._story.usual(data["step"])
-                self._line(f"{data['section']} / {data['title']} {again}".rstrip())
-            case "step-finished":
-                why = f": {one_line(data['why'], 400)}" if data.get("why") else ""
-                self._line(f"  {data['status']} in {duration(data['seconds'])}{why}")
-            case "effect-intent":
-                self._line(f"  {data['summary']}")
-            case "effect-refused":
-                self._line(f"  refused: {data['why']}")
-            case "question-asked":
-                self._line(f"  ? {data['name']}: {data['text']}")
-            case "question-answered":
-                self._line(f"  {data['name']}: {data['value']} ({data['by']})")
-            case "rollback-started":
+        match fact:
+            case StepStarted():
+                again = "  (from the record)" if fact.replay else self._story.usual(fact.step)
+                self._line(f"{fact.section} / {fact.title} {again}".rstrip())
+            case StepFinished():
+                why = f": {one_line(fact.why, 400)}" if fact.why else ""
+                self._line(f"  {fact.status} in {duration(fact.seconds)}{why}")
+            case EffectIntent(summary=summary):
+                self._line(f"  {summary}")
+            case RefusedEffect(why=why):
+                self._line(f"  refused: {why}")
+            case QuestionAsked(name=name, text=text):
+                self._line(f"  ? {name}: {text}")
+            case QuestionAnswered(name=name, value=value, by=by):
+                self._line(f"  {name}: {value} ({by})")
+            case RollbackStarted():
                 self._line("ROLLBACK")
-            case "output":
-                self._output(data["output"])
+            case Output(output=output):
+                self._output(output)
 
-    def _output(self, output: dict[str, Any]) -> None:
+    def _output(self, output: Mapping[str, Any]) -> None:
         for line in _text_of(output):
             say(f"    | {line}")
 
@@ -151,7 +164,7 @@ class PlainView:
             say("\n    ".join(clipped(line)))
 
 
-def _text_of(output: dict[str, Any]) -> list[str]:
+def _text_of(output: Mapping[str, Any]) -> list[str]:
     """The lines of an output that a terminal can show."""
     match output["output_type"]:
         case "stream":
@@ -245,55 +258,53 @@ class LiveView:
         return text
 
     def event(self, event: Event) -> None:
-        data = event.data
-        for line in said(event):
+        fact = read(event, lenient=True)
+        for line in said(fact):
             self._print(f"  {line}", "yellow")
-        match event.type:
-            case "step-started":
-                self._begin(data)
-            case "step-finished":
-                self._end(data)
-            case "effect-intent":
-                self._doing = data["summary"]
-            case "effect-progress":
-                self._doing = data["text"]
-            case "effect-result":
+        match fact:
+            case StepStarted():
+                self._begin(fact)
+            case StepFinished():
+                self._end(fact)
+            case EffectIntent(summary=doing) | EffectProgress(text=doing):
+                self._doing = doing
+            case EffectResult():
                 self._doing = ""
-            case "output":
-                self._output(data["output"])
-            case "rollback-started":
+            case Output(output=output):
+                self._output(output)
+            case RollbackStarted(reason=reason):
                 self._section = ""
-                self._print("Rolling back", "bold yellow", f"  {one_line(data['reason'], 200)}", "yellow")
+                self._print("Rolling back", "bold yellow", f"  {one_line(reason, 200)}", "yellow")
 
-    def _begin(self, data: dict[str, Any]) -> None:
-        self._again = bool(data.get("replay"))
-        if data["section"] != self._section:
-            self._section = data["section"]
+    def _begin(self, started: StepStarted) -> None:
+        self._again = started.replay
+        if started.section != self._section:
+            self._section = started.section
             self._print(f"{self._section}", "bold")
-        self._step, self._since, self._doing = one_line(plain(data["title"])), time.monotonic(), ""
-        self._usual = self._story.usual(data["step"])
+        self._step, self._since, self._doing = one_line(plain(started.title)), time.monotonic(), ""
+        self._usual = self._story.usual(started.step)
         self._lines.clear()
         self._errors.clear()
 
-    def _end(self, data: dict[str, Any]) -> None:
-        good = data["status"] in ("succeeded", "skipped", "unpredictable")
+    def _end(self, finished: StepFinished) -> None:
+        good = finished.status in ("succeeded", "skipped", "unpredictable")
         style = "green" if good else "red"
         self._print(
-            f"  {_MARKS.get(data['status'], '?')} ",
+            f"  {_MARKS.get(finished.status, '?')} ",
             style,
             f"{self._step}",
             "dim" if self._again else "",
-            "  from the record" if self._again else f"  {duration(data['seconds'])}",
+            "  from the record" if self._again else f"  {duration(finished.seconds)}",
             "dim",
         )
-        if data.get("why"):
-            self._print(f"    {data['why']}", "dim" if good else "red")
+        if finished.why:
+            self._print(f"    {finished.why}", "dim" if good else "red")
         if not good:
             for line in self._errors[-12:]:
                 self._print(f"    {line}", "dim")
         self._step = ""
 
-    def _output(self, output: dict[str, Any]) -> None:
+    def _output(self, output: Mapping[str, Any]) -> None:
         lines = _text_of(output)
         self._lines.extend(line for line in lines if line.strip())
         if output["output_type"] == "error":

@@ -21,6 +21,7 @@ from papermill.log import logger
 
 from opsbook import settings
 from opsbook.core.model.event import Event, Exit
+from opsbook.core.model.events import StepFinished, StepStarted, read
 from opsbook.core.model.person import Answer, Question
 from opsbook.core.model.plan import Plan
 from opsbook.core.model.runbook import Runbook
@@ -89,9 +90,10 @@ def _logged(run: str, plan: Plan, runbook: Runbook) -> Any:
     logger.info(f"opsbook run {run} in {plan.environment}")
 
     def listen(event: Event) -> None:
-        if event.type == "step-started":
-            logger.info(f"{event.data['section']} / {event.data['title']}")
-        elif event.type == "step-finished" and event.data.get("why"):
-            logger.warning(one_line(event.data["why"], 400))
+        match read(event):
+            case StepStarted(section=section, title=title):
+                logger.info(f"{section} / {title}")
+            case StepFinished(why=why) if why:
+                logger.warning(one_line(why, 400))
 
     return listen

@@ -11,6 +11,7 @@ from opsbook.core.engine.run_context import Earlier, RunContext, Workspace
 from opsbook.core.engine.secrets import Vault
 from opsbook.core.locks import lock
 from opsbook.core.locks.locking import acquire, worked_since
+from opsbook.core.model.attempts import attempts
 from opsbook.core.model.effect import Mode
 from opsbook.core.model.event import Event, Outcome
 from opsbook.core.model.events import RunResumed
@@ -169,7 +170,7 @@ def _again(settings: Settings, again: _Again, options: RunOptions, audience: Aud
             os.close(hold)
             raise
         record = replace(found.record, state="lost")
-        past = Past.of(book.earlier, lambda data: held.restored(side.result_of(record, data)))
+        past = Past.of(book.earlier, lambda ended: held.restored(side.result_of(record, ended)))
         earlier = Earlier(book.earlier, found.outcome, since, stale)
         workspace = Workspace(settings.root, folder / "inbox", hold, settings.keep_environment)
         context = run_context(settings, planned, options, workspace, past, earlier)
@@ -198,7 +199,8 @@ def _resumed(context: RunContext, book: journal.Journal, unsealed: dict[str, Any
 def _check_secrets(found: Stopped, held: Vault) -> None:
     """Every secret that the run has used is there, or what it did with it could not be replayed."""
     marked = set(MARK.findall((found.record.folder / journal.NAME).read_text(encoding="utf-8", errors="replace")))
-    asked = {e.data["request"].get("name") for e in found.events if e.data.get("kind") == "secret"}
+    intents = (attempt.intent for attempt in attempts(found.events))
+    asked = {intent.request.get("name") for intent in intents if intent.kind == "secret"}
     gone = sorted(name for name in {*marked, *map(str, asked)} if held.get(name) is None)
     if gone:
         hint = "Name it in environment.yml as it was when the run began, or start a new run."

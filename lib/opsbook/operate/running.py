@@ -263,7 +263,7 @@ def _found(settings: Settings, planned: Planned, record: store.Record, events: S
         for target in planned.plan.locks
     ]
     needs = needed(planned.runbook, planned.environment, datetime.now(UTC))
-    foreseen = forecast.of(events, lambda data: side.result_of(record, data))
+    foreseen = forecast.of(events, lambda ended: side.result_of(record, ended))
     return foreseen | {"locks": locks, "needs": needs}
 
 

@@ -7,6 +7,21 @@ from typing import Any
 
 from opsbook.core.locks import lock
 from opsbook.core.model.event import Event, Outcome
+from opsbook.core.model.events import (
+    CellFinished,
+    Detached,
+    Locked,
+    QuestionAnswered,
+    QuestionAsked,
+    RollbackStarted,
+    RunFinished,
+    RunResumed,
+    StepFinished,
+    StepStarted,
+    WaitingForApproval,
+    WaitingForLock,
+    read,
+)
 from opsbook.core.model.person import Question
 from opsbook.core.model.run_status import AskedQuestion, EndedRun, RunStatus
 from opsbook.core.record import store
@@ -16,7 +31,7 @@ from opsbook.settings import Settings
 _LATEST = 200
 """Finished runs among which those that wait for somebody are looked for."""
 
-_ENDS = frozenset({"cell-finished", "step-finished", "run-finished", "run-resumed"})
+_ENDS = (CellFinished, StepFinished, RunFinished, RunResumed)
 """Events behind which no earlier question stands any more."""
 
 
@@ -43,32 +58,31 @@ class Following:
         return next(iter(self._open.values()), None)
 
     def take(self, event: Event) -> None:
-        data = event.data
-        match event.type:
-            case "step-started":
-                self.doing = f"{data.get('section')}, {data.get('title')}"
-            case "rollback-started":
+        fact = read(event)
+        match fact:
+            case StepStarted(section=section, title=title):
+                self.doing = f"{section}, {title}"
+            case RollbackStarted():
                 self.doing = "rolling back"
-            case "waiting-for-lock" | "waiting-for-approval":
-                self.doing = str(data.get("why"))
-            case "locked":
+            case WaitingForLock(why=why) | WaitingForApproval(why=why):
+                self.doing = why
+            case Locked():
                 self.doing = ""
-            case "detached":
+            case Detached():
                 self.detached = True
-            case "question-asked":
-                self._open[event.seq] = StandingQuestion(event.seq, event.time, _question(event))
-            case "question-answered":
-                self._open.pop(data.get("asked", 0), None)
-        if event.type in _ENDS:
+            case QuestionAsked():
+                self._open[event.seq] = StandingQuestion(event.seq, event.time, _question(fact))
+            case QuestionAnswered(asked=asked):
+                self._open.pop(asked, None)
+            case RunResumed():
+                self.doing, self.detached = "", False
+        if isinstance(fact, _ENDS):
             self._open.clear()
-        if event.type == "run-resumed":
-            self.doing, self.detached = "", False
 
 
-def _question(event: Event) -> Question:
-    data = event.data
-    choices, remarks = tuple(data["choices"]), tuple(data.get("remarks") or ())
-    return Question(data["name"], data["kind"], data["text"], choices, data.get("detail") or "", remarks)
+def _question(asked: QuestionAsked) -> Question:
+    kind: Any = asked.kind
+    return Question(asked.name, kind, asked.text, tuple(asked.choices), asked.detail, tuple(asked.remarks))
 
 
 def under_way(settings: Settings) -> list[RunStatus]:

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from opsbook.core.model.event import Ending, Event, Outcome
+from opsbook.core.model.events import RunFinished, RunResumed, read
 from opsbook.core.record import journal, store
 from opsbook.core.record.journal_follower import JournalFollower
 from opsbook.errors import InputError, OpsbookError
@@ -20,7 +21,7 @@ class Watched:
 
     def __init__(self, settings: Settings, record: store.Record) -> None:
         self.record = record
-        self.end: Event | None = None
+        self.end: RunFinished | None = None
         self._settings = settings
         self._tail = JournalFollower(record.folder)
         self._following = Following()
@@ -54,8 +55,11 @@ class Watched:
 
     def _note(self, event: Event) -> None:
         self._following.take(event)
-        if event.type in ("run-finished", "run-resumed"):
-            self.end = event if event.type == "run-finished" else None
+        match read(event):
+            case RunFinished() as end:
+                self.end = end
+            case RunResumed():
+                self.end = None
 
     def _found(self) -> store.Record:
         record = store.exact(self._settings.records, self.record.id)
@@ -76,11 +80,10 @@ class Watched:
         told = record.glance()
         if self.end is None:
             return Finished(record.id, record.folder, self._lost(told), sealed=False, told=told)
-        data = self.end.data
+        end, outcome = self.end, Outcome(self.end.outcome)
         # The ending knows its exit code by whether there was anything to undo.
-        undoable = not (data["outcome"] == Outcome.FAILED and data["changed"] and data["exit_code"] == 1)
-        outcome, wanted = Outcome(data["outcome"]), data["exit_code"] == 0
-        ending = Ending(outcome, data["reason"], data["changed"], data["seconds"], undoable, wanted)
+        undoable = not (outcome is Outcome.FAILED and end.changed and end.exit_code == 1)
+        ending = Ending(outcome, end.reason, end.changed, end.seconds, undoable, wanted=end.exit_code == 0)
         found = tuple(map(str, told.get("quarantined") or ()))
         return Finished(record.id, record.folder, ending, found, record.state == "sealed", told)
 

@@ -10,9 +10,11 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from opsbook.core.model.attempts import attempts
 from opsbook.core.model.effect import Status
 from opsbook.core.model.event import Event
-from opsbook.core.model.past import LOOK
+from opsbook.core.model.events import QuestionAnswered, QuestionAsked, RunStarted
+from opsbook.core.model.events import read as usable
 from opsbook.core.model.plan import Plan
 from opsbook.core.model.recording import PROJECT, RecordedStep, Recording, Reply, Take
 from opsbook.core.record import side, summary
@@ -25,14 +27,18 @@ LARGEST = 512 * 1024
 OPERATOR = "operator@example"
 """Stands in the file of a recording for whoever ran it, who is nobody else's business."""
 
+_OWN = ("decide", "manual")
+"""Kinds of opsbook's own questions."""
+
 _RECORDING = TypeAdapter(Recording)
 
 
 def of(record: Record, plan: Plan, context: Mapping[str, Any], playbooks: Mapping[str, str], root: Path) -> Recording:
     """What a record has to say to a test or a trainee. Raises InputError if it cannot be read."""
     events = record.events()
-    started = next(event for event in events if event.type == "run-started")
-    asked = [event.data for event in events if event.type == "question-asked"]
+    facts = list(map(usable, events))
+    operator = next(fact.operator for fact in facts if isinstance(fact, RunStarted))
+    asked = [fact.kind for fact in facts if isinstance(fact, QuestionAsked)]
     recording = Recording(
         format=1,
         runbook=plan.runbook,
@@ -40,8 +46,8 @@ def of(record: Record, plan: Plan, context: Mapping[str, Any], playbooks: Mappin
         recorded=events[-1].time,
         opsbook=str(plan.versions.get("opsbook", "")),
         plan=plan,
-        context={**context, "run": record.id, "operator": started.data["operator"]},
-        present=any(data["kind"] in ("decide", "manual") for data in asked),
+        context={**context, "run": record.id, "operator": operator},
+        present=any(kind in _OWN for kind in asked),
         outcome=str(record.summary()["outcome"]),
         steps=tuple(RecordedStep(each["step"], each["status"]) for each in summary.of(events)["steps"]),
         replies=tuple(_replies(events)),
@@ -58,33 +64,33 @@ def _folder(root: Path) -> re.Pattern[str]:
 
 def _replies(events: list[Event]) -> Iterator[Reply]:
     """Answers to questions of opsbook's own: those of cells are results of effects."""
-    asked = {event.seq: event.data for event in events if event.type == "question-asked"}
+    kinds: dict[int, str] = {}
     for event in events:
-        data = event.data
-        if event.type == "question-answered" and asked[data["asked"]]["kind"] in ("decide", "manual"):
-            yield Reply(data["name"], data["value"], data["by"], event.time, data.get("note") or "")
+        match usable(event):
+            case QuestionAsked(kind=kind):
+                kinds[event.seq] = kind
+            case QuestionAnswered() as answer if kinds[answer.asked] in _OWN:
+                yield Reply(answer.name, answer.value, answer.by, event.time, answer.note)
 
 
 def _takes(record: Record, events: list[Event]) -> Iterator[Take]:
     """Every attempt, in the order in which they began; one that an interrupted process left behind is none."""
-    ended = {event.data["intent"]: event for event in events if event.type == "effect-result"}
-    for event in events:
-        data = event.data
-        if event.type != "effect-intent" or data["key"].startswith(LOOK) or event.seq not in ended:
+    for attempt in attempts(events):
+        intent, end = attempt.intent, attempt.result
+        if end is None:
             continue
-        end = ended[event.seq]
         yield Take(
-            key=data["key"],
-            kind=data["kind"],
-            summary=data["summary"],
-            changes=data["changes"],
-            step=data["step"],
-            request=data["request"],
-            status=Status(end.data["status"]),
-            at=event.time,
-            seconds=_between(event.time, end.time),
-            result=side.result_of(record, end.data),
-            why=str(end.data.get("why") or ""),
+            key=intent.key,
+            kind=intent.kind,
+            summary=intent.summary,
+            changes=intent.changes,
+            step=intent.step,
+            request=dict(intent.request),
+            status=Status(end.status),
+            at=attempt.began,
+            seconds=_between(attempt.began, attempt.ended),
+            result=side.result_of(record, end),
+            why=end.why,
         )
 
 

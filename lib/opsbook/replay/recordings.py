@@ -7,6 +7,8 @@ from pathlib import Path
 from opsbook import files
 from opsbook.core.catalog import catalog
 from opsbook.core.catalog.documents import FOLDERS, usable
+from opsbook.core.model.attempts import attempts
+from opsbook.core.model.events import RunResumed
 from opsbook.core.model.recording import Recording
 from opsbook.core.model.redact import Redactor
 from opsbook.core.model.runbook import Runbook
@@ -75,7 +77,8 @@ def of_record(settings: Settings, wanted: str) -> tuple[Recording, Stopped]:
     drafted = planned_draft(settings, found.runbook, found.plan)
     here = seen(settings, drafted.environment, found.record.id, "live")
     here = {name: value for name, value in here.items() if name not in _MACHINE}
-    named = [take.data["request"]["playbook"] for take in found.events if take.data.get("kind") == "playbook"]
+    intents = (attempt.intent for attempt in attempts(found.events))
+    named = [intent.request["playbook"] for intent in intents if intent.kind == "playbook"]
     made = deps_of(settings, dict.fromkeys(named))
     return recording.of(found.record, found.plan, here, made, settings.root), found
 
@@ -140,7 +143,7 @@ def _check_straight(settings: Settings, found: Stopped) -> None:
     run, environment = found.record.id, found.plan.environment
     if found.outcome not in _STRAIGHT:
         raise InputError(f"{run} is {found.outcome}, and a recording has an end.", "Record one that came to its end.")
-    if any(event.type == "run-resumed" for event in found.events):
+    if any(event.type == RunResumed.type for event in found.events):
         raise InputError(f"{run} was gone on with, and a recording is of one straight run.", "Record another one.")
     if flaws := seal.verify(found.record.folder):
         raise InputError(f"{run} is not as it was sealed: {flaws[0].file} {flaws[0].message}.", "Record another one.")

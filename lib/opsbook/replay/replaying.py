@@ -19,6 +19,7 @@ from opsbook.core.engine.secrets import Vault
 from opsbook.core.model.effect import Mode
 from opsbook.core.model.environment import Environment, Policy
 from opsbook.core.model.event import Ending, Event
+from opsbook.core.model.events import RefusedEffect, read
 from opsbook.core.model.options import RunOptions
 from opsbook.core.model.past import Past, Stepped
 from opsbook.core.model.person import Answer, Question
@@ -143,9 +144,9 @@ class _Then:
 
 def _problems(recording: Recording, ending: Ending, events: list[Event], tape: Tape) -> Iterator[str]:
     """The first effect that differed explains all that followed it; otherwise how run and steps ended."""
-    refused = next((event.data["why"] for event in events if event.type == "effect-refused"), None)
+    refused = next((fact.why for fact in map(read, events) if isinstance(fact, RefusedEffect)), None)
     if refused is not None:
-        yield str(refused)
+        yield refused
         return
     if str(ending.outcome) != recording.outcome:
         yield f"it ends {ending.outcome}, and {recording.outcome} in the recording: {ending.reason}"

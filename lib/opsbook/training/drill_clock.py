@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from opsbook.core.model.drill import PAR, checks
 from opsbook.core.model.event import Event, Outcome
+from opsbook.core.model.events import RequestTaken, RunFinished, StepFinished, read
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.model.text import span_seconds
 from opsbook.core.record import store
@@ -88,12 +89,13 @@ def progress(settings: Settings, record: store.Record, now: datetime) -> DrillPr
     page = drill(settings, str(told["runbook"]))
     showed, mended = _times(page, events)
     # The first end: a rollback that came later is no part of it.
-    ended = next((e.time for e in events if e.type == "run-finished"), None)
+    ended = next((e.time for e in events if e.type == RunFinished.type), None)
     over = mended or ended
     until = datetime.fromisoformat(over) if over else now
     since = datetime.fromisoformat(showed) if showed else until
     outcome = "mended" if mended else "failed" if ended else "open" if showed else "starting"
-    notes = [(e.time, str(e.data.get("text"))) for e in events if _noted(e)]
+    requests = [(e.time, fact.request) for e in events if isinstance(fact := read(e), RequestTaken)]
+    notes = [(time, str(request.get("text"))) for time, request in requests if request.get("kind") == "note"]
     environment = str(told["environment"])
     runs = list(_since(settings, record.id, environment, since, until)) if showed else []
     solvers = about(page).solved_by
@@ -127,17 +129,14 @@ def _times(page: Runbook, events: list[Event]) -> tuple[str | None, str | None]:
     """When the fault showed, and when it was mended."""
     done: dict[str, str] = {}
     for event in events:
-        if event.type == "run-finished":
+        fact = read(event)
+        if isinstance(fact, RunFinished):
             # Whoever goes on with it later does not turn the clock back.
             break
-        if event.type == "step-finished" and event.data["status"] == "succeeded":
-            done.setdefault(event.data["step"], event.time)
+        if isinstance(fact, StepFinished) and fact.status == "succeeded":
+            done.setdefault(fact.step, event.time)
     seen = [done.get(step.id) for step in checks(page)]
     return (seen[0], seen[-1]) if len(seen) > 1 else (None, None)
-
-
-def _noted(event: Event) -> bool:
-    return event.type == "request-taken" and event.data.get("kind") == "note"
 
 
 def _between(begin: str | None, end: str) -> float | None:

@@ -7,6 +7,7 @@ import pytest
 from opsbook.core.model.effect import Effect
 from opsbook.core.model.event import Event
 from opsbook.core.model.past import Meets, Past
+from tests.support.events import whole
 
 
 class Story:
@@ -18,7 +19,7 @@ class Story:
 
     def tell(self, kind: str, /, **data: Any) -> int:
         self._seq += 1
-        self.past.take(Event(self._seq, f"2026-11-20T00:00:{self._seq:02d}.000Z", kind, data))
+        self.past.take(Event(self._seq, f"2026-11-20T00:00:{self._seq:02d}.000Z", kind, whole(kind, **data)))
         return self._seq
 
     def step(self, name: str = "act", role: str = "change", *, manual: bool = False) -> None:

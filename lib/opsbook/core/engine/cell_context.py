@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from opsbook.core.engine.recheck import Recheck
+from opsbook.core.model.attempts import LOOK
 from opsbook.core.model.differ import changes_of, told
 from opsbook.core.model.effect import Effect, Status
-from opsbook.core.model.past import LOOK, Before, KnownEffect
+from opsbook.core.model.past import Before, KnownEffect
 from opsbook.core.model.person import Question
 from opsbook.core.model.recording import Take
 from opsbook.core.model.redact import Redactor

@@ -12,8 +12,9 @@ from opsbook.core.engine.gate import Gate
 from opsbook.core.engine.output import Outputs
 from opsbook.core.engine.process.kernel import Kernel, KernelDied
 from opsbook.core.engine.recheck import Recheck
+from opsbook.core.model.attempts import LOOK
 from opsbook.core.model.events import CellFinished, CellStarted
-from opsbook.core.model.past import LOOK, Past
+from opsbook.core.model.past import Past
 from opsbook.core.model.redact import Redactor
 from opsbook.core.model.role import Role
 from opsbook.core.model.runbook import Cell

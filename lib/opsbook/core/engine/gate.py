@@ -22,9 +22,10 @@ from opsbook.core.engine.runner_effects import ASKED, RunnerEffects
 from opsbook.core.engine.stop import Stop
 from opsbook.core.engine.transport import Frame, Transport
 from opsbook.core.engine.verdict import Act, Case, Verdict, live, verdict
+from opsbook.core.model.attempts import LOOK
 from opsbook.core.model.effect import Effect, Mode, Status
 from opsbook.core.model.events import RefusedEffect
-from opsbook.core.model.past import LOOK, Past
+from opsbook.core.model.past import Past
 from opsbook.core.model.person import Question
 from opsbook.core.model.recording import Tape
 from opsbook.core.model.role import Role

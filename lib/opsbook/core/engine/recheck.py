@@ -4,10 +4,11 @@ from collections.abc import Collection, Iterator
 
 from opsbook.core.engine.runner_effects import KINDS
 from opsbook.core.model import ignore
+from opsbook.core.model.attempts import LOOK
 from opsbook.core.model.differ import changes_of, shown
 from opsbook.core.model.effect import Effect, Status
 from opsbook.core.model.normal import normal
-from opsbook.core.model.past import LOOK, Past
+from opsbook.core.model.past import Past
 from opsbook.core.model.redact import Redactor
 
 REMEMBERED = KINDS | {"value", "attach"}

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from opsbook.core.model.authorization import Authorization
 from opsbook.core.model.event import Ending, Event, Outcome
 from opsbook.core.model.options import RunOptions
 from opsbook.core.model.past import Past
@@ -24,18 +25,6 @@ class Workspace:
     inbox: Path
     hold: int
     keep_environment: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Authorization:
-    """Why a run may begin: what the journal says of it, and files for the record, by name, that prove it.
-
-    `spend` uses the approvals up, once the run has its locks. It raises Refused if another run was faster.
-    """
-
-    evidence: dict[str, Any]
-    files: dict[str, bytes] = field(default_factory=dict)
-    spend: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from itertools import chain
 
 from opsbook.core.locks import lock
 from opsbook.core.locks.targets import conflict
+from opsbook.core.model.events import RunFinished, RunStarted, read
 from opsbook.core.model.plan import Plan
 from opsbook.core.record import journal, store
 from opsbook.errors import InputError, Refused
@@ -80,10 +80,10 @@ def _gave_back(settings: Settings, run: str) -> bool:
         # Whoever goes on with a run takes its locks before its seal comes off.
         return False
     try:
-        ends = [event for event in record.events() if event.type == "run-finished"]
+        ends = [fact for fact in map(read, record.events()) if isinstance(fact, RunFinished)]
     except InputError:
         return False
-    return bool(ends) and ends[-1].data.get("keeps_lock") is False
+    return bool(ends) and not ends[-1].keeps_lock
 
 
 def worked_since(settings: Settings, run: str, targets: tuple[str, ...], since: str) -> list[str]:
@@ -114,5 +114,5 @@ def _locks(record: store.Record) -> list[str]:
         events = record.events()
     except InputError:
         return []
-    named = (e.data.get("locks") for e in events if e.type == "run-started")
-    return [str(target) for target in chain.from_iterable(names for names in named if isinstance(names, list))]
+    facts = (read(event, lenient=True) for event in events)
+    return [target for fact in facts if isinstance(fact, RunStarted) for target in fact.locks]

@@ -7,9 +7,11 @@ and a new one has a default. A field that equals its default is left out of the 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Annotated, Any, ClassVar, get_type_hints
+from functools import cache
+from typing import Annotated, Any, ClassVar, Self, get_args, get_origin, get_type_hints
 
-from opsbook.core.model.event import Data
+from opsbook.core.model.event import Data, Event
+from opsbook.errors import InputError
 
 KINDS: "dict[str, type[Fact]]" = {}
 """Every kind of event, by the word that stands for it in the journal."""
@@ -34,6 +36,82 @@ class Fact:
             if each.default is MISSING or value != each.default:
                 found[key(each)] = list(value) if isinstance(value, tuple) else value
         return found
+
+    @classmethod
+    def of(cls, data: Data, *, lenient: bool = False) -> Self:
+        """The value that the data of an event stand for; other keys are passed over.
+
+        Raises ValueError for a field that is missing or of another kind; `lenient` takes an empty value for it.
+        """
+        values = {}
+        for each in shape(cls.type):
+            value = data.get(each.key, MISSING)
+            if value is MISSING and each.optional:
+                continue
+            if not each.fits(value):
+                if not lenient:
+                    raise ValueError(f"{each.key} is {'missing' if value is MISSING else 'of another kind'}")
+                value = each.empty
+            values[each.name] = each.made(value)
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class _Field:
+    """How a field stands in the journal: of which kinds of JSON it may be, and what is taken where there is nothing."""
+
+    name: str
+    key: str
+    kinds: tuple[type, ...]
+    item: type | None
+    optional: bool
+
+    def fits(self, value: Any) -> bool:
+        if value is MISSING:
+            return False
+        return not self.kinds or (isinstance(value, self.kinds) and (type(value) is not bool or bool in self.kinds))
+
+    def made(self, value: Any) -> Any:
+        if not isinstance(value, list):
+            return value
+        return tuple(str(each) if self.item is str else each for each in value)
+
+    @property
+    def empty(self) -> Any:
+        return None if not self.kinds or type(None) in self.kinds else self.kinds[0]()
+
+
+_KINDS = {Mapping: (dict,), Sequence: (list,), float: (float, int)}
+"""What stands in JSON for a type; any other type stands for itself."""
+
+
+@cache
+def shape(name: str) -> tuple[_Field, ...]:
+    """The fields of the kind of this name, as they stand in the journal."""
+    kind, found = KINDS[name], []
+    for each in fields(kind):
+        hint = get_args(get_type_hints(kind, include_extras=True)[each.name])[0]
+        parts = (hint,) if get_origin(hint) in (Mapping, Sequence) or not get_args(hint) else get_args(hint)
+        kinds = [json for part in parts for json in _KINDS.get(get_origin(part) or part, (get_origin(part) or part,))]
+        item = next((get_args(part)[0] for part in parts if get_origin(part) is Sequence), None)
+        optional = each.default is not MISSING or each.default_factory is not MISSING
+        found.append(_Field(each.name, key(each), () if Any in kinds else tuple(kinds), item, optional))
+    return tuple(found)
+
+
+def read(event: Event, *, lenient: bool = False) -> Fact | None:
+    """What an event says; None for a kind that this version does not know. Raises InputError where it says it badly.
+
+    `lenient` takes what can be used: one damaged record must not hide the others in a list.
+    """
+    kind = KINDS.get(event.type)
+    if kind is None or not isinstance(event.data, dict):
+        return None
+    try:
+        return kind.of(event.data, lenient=lenient)
+    except ValueError as error:
+        said = f"Event {event.seq} of the journal, {event.type}, cannot be used: {error}."
+        raise InputError(said, "opsbook records verify says whether it was changed.") from error
 
 
 def key(each: Any) -> str:
@@ -66,7 +144,7 @@ class RunStarted(Fact, type="run-started"):
     parameters: Annotated[Mapping[str, Any], "Values by name; of a secret, where it came from."]
     plan: Annotated[str, "Digest of the plan."]
     mode: Annotated[str, "live, check, notebook or replay."]
-    labels: Annotated[Mapping[str, str], "Labels by name."]
+    labels: Annotated[Mapping[str, str], "Labels by name."] = field(default_factory=dict)
     locks: Annotated[Sequence[str], "Targets that it locks."]
     versions: Annotated[Mapping[str, str], "Versions of opsbook and Ansible."]
     pid: Annotated[int, "Process of the runner."]
@@ -145,6 +223,12 @@ class RunAllowed(Fact, type="allowed"):
     def data(self) -> Data:
         """The evidence stands beside the files, not below a name of its own."""
         return {**self.evidence, "files": self.files}
+
+    @classmethod
+    def of(cls, data: Data, *, lenient: bool = False) -> Self:
+        """What stands beside the files is the evidence."""
+        evidence = {name: value for name, value in data.items() if name != "files"}
+        return super().of({"evidence": evidence, "files": data.get("files") or []}, lenient=lenient)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -272,9 +356,9 @@ class EffectIntent(Fact, type="effect-intent"):
     """An effect is about to happen: this is on disk before it does. Without a result, nobody knows what it did."""
 
     key: Annotated[str, "Names the effect in its run."]
-    cell: Annotated[str, "Id of its cell."]
-    keyed: Annotated[bool, "The page gave the key."]
-    anew: Annotated[bool, "What an earlier attempt at the cell did behind it no longer counts."]
+    cell: Annotated[str, "Id of its cell."] = ""
+    keyed: Annotated[bool, "The page gave the key."] = False
+    anew: Annotated[bool, "What an earlier attempt at the cell did behind it no longer counts."] = False
     kind: Annotated[str, "playbook, command, http and others."]
     step: Annotated[str, "Id of its step."]
     summary: Annotated[str, "One line for a person."]
@@ -337,8 +421,8 @@ class QuestionAsked(Fact, type="question-asked"):
     kind: Annotated[str, "text, confirm, decide, manual or secret."]
     text: Annotated[str, "The question."]
     choices: Annotated[Sequence[str], "Answers that it takes; any, if there is none."]
-    detail: Annotated[str, "What to know before one answers."]
-    remarks: Annotated[Sequence[str], "What each choice means."]
+    detail: Annotated[str, "What to know before one answers."] = ""
+    remarks: Annotated[Sequence[str], "What each choice means."] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -349,7 +433,7 @@ class QuestionAnswered(Fact, type="question-answered"):
     value: Annotated[str, "The answer; of a secret, its mark."]
     by: Annotated[str, "Who answered."]
     note: Annotated[str, "What they wrote with it."]
-    asked: Annotated[int, "Number of the question's event."]
+    asked: Annotated[int, "Number of the question's event."] = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -376,6 +460,11 @@ class RequestTaken(Fact, type="request-taken"):
     def data(self) -> Data:
         """The request as it came."""
         return dict(self.request)
+
+    @classmethod
+    def of(cls, data: Data, *, lenient: bool = False) -> Self:
+        """All of it is the request."""
+        return cls(request=data)
 
 
 @dataclass(frozen=True, kw_only=True)

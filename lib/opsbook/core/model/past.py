@@ -9,12 +9,21 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from opsbook.core.model.attempts import Attempt, Attempts
 from opsbook.core.model.effect import Effect, Mode, Status
-from opsbook.core.model.event import Data, Event
+from opsbook.core.model.event import Event
+from opsbook.core.model.events import (
+    CellFinished,
+    CellStarted,
+    EffectResult,
+    RollbackStarted,
+    RunResumed,
+    RunStarted,
+    StepFinished,
+    StepStarted,
+    read,
+)
 from opsbook.core.model.role import Role
-
-LOOK = "look:"
-"""Beginning of the keys of effects that only look at what has become of the prerequisites."""
 
 _KEPT = frozenset({"value"})
 """Kinds that are answered from the journal wherever they stand: another value would be another run."""
@@ -139,26 +148,45 @@ class Past:
         self.last = ""
         self._cells: dict[str, str | None] = {}
         self._intents: dict[int, str] = {}
+        self._attempts = Attempts()
         self._changed = False
 
     # -- growing
 
     @classmethod
-    def of(cls, events: Iterable[Event], whole: Callable[[Data], Any] | None = None) -> "Past":
-        """What the events of a journal say; `whole` gives the whole result for the data of an effect's end."""
+    def of(cls, events: Iterable[Event], whole: Callable[[EffectResult], Any] | None = None) -> "Past":
+        """What the events of a journal say; `whole` gives the whole result for the end of an effect."""
         past = cls()
         for event in events:
             past.take(event)
-            if whole is not None and event.type == "effect-result":
-                past.give(event.data["intent"], whole(event.data))
+            if whole is not None and isinstance(ended := read(event), EffectResult):
+                past.give(ended.intent, whole(ended))
         return past
 
     def take(self, event: Event) -> None:
-        """The next event of the run."""
+        """The next event of the run. Raises InputError for one that cannot be used."""
         self.last = event.time
-        handler = _HANDLERS.get(event.type)
-        if handler is not None:
-            handler(self, event.data, event.seq)
+        if attempt := self._attempts.take(event):
+            if attempt.result is None:
+                self._intent(attempt)
+            else:
+                self._result(attempt, attempt.result)
+            return
+        match read(event):
+            case RunStarted(operator=operator, mode=mode):
+                self.operator, self.mode = operator, mode
+            case RunResumed(anew=anew):
+                self.forget(set(anew))
+            case RollbackStarted():
+                self.undoing = True
+            case CellStarted(cell=cell, replay=False):
+                self._cells[cell] = None
+            case CellFinished(cell=cell, status=status, replay=False):
+                self._cells[cell] = status
+            case StepStarted(replay=False) as begun:
+                self.steps[begun.step] = Stepped(None, begun.manual, begun.role)
+            case StepFinished(replay=False) as ended if ended.step in self.steps:
+                self._step_ended(ended)
 
     def give(self, intent: int, result: Any) -> None:
         """The whole result of an effect, where the event has only a part of it, or has it redacted."""
@@ -176,32 +204,16 @@ class Past:
         for step in steps & set(self.steps):
             self.steps[step] = replace(self.steps[step], status=None)
 
-    def _resumed(self, data: Data, _: int) -> None:
-        anew = data.get("anew")
-        self.forget(set(map(str, anew)) if isinstance(anew, list) else set())
-
-    def _started(self, data: Data, _: int) -> None:
-        self.operator, self.mode = str(data.get("operator") or ""), str(data.get("mode") or "")
-
-    def _intent(self, data: Data, seq: int) -> None:
-        key = str(data["key"])
-        if key.startswith(LOOK):
-            return
-        cell, keyed = str(data.get("cell") or key.rsplit("/", 2)[0]), bool(data.get("keyed"))
-        if data.get("anew") and not keyed:
+    def _intent(self, attempt: Attempt) -> None:
+        intent, key, cell = attempt.intent, attempt.intent.key, attempt.cell
+        if intent.anew and not intent.keyed:
             self._drop_behind(cell, key)
-        effect = Effect(
-            kind=str(data["kind"]),
-            key=key,
-            summary=str(data["summary"]),
-            changes=data.get("changes") is True,
-            idempotent=data.get("idempotent") is True,
-            request=data["request"],
-        )
+        request = dict(intent.request)
+        effect = Effect(intent.kind, key, intent.summary, intent.changes, intent.idempotent, request)
         if key in self.effects:
             self._drop(key)
-        self.effects[key] = KnownEffect(effect, str(data["digest"]), cell, keyed, seq)
-        self._intents[seq] = key
+        self.effects[key] = KnownEffect(effect, intent.digest, cell, intent.keyed, attempt.seq)
+        self._intents[attempt.seq] = key
 
     def _drop_behind(self, cell: str, key: str) -> None:
         """An effect that runs anew makes those behind it, of an earlier attempt at its cell, a thing of the past."""
@@ -215,49 +227,29 @@ class Past:
         known = self.effects.pop(key)
         self._changed = self._changed or known.unknown
 
-    def _result(self, data: Data, seq: int) -> None:
-        key = self._intents.get(data["intent"])
-        if key is None or key not in self.effects:
+    def _result(self, attempt: Attempt, ended: EffectResult) -> None:
+        key = attempt.intent.key
+        if key not in self.effects:
             return
-        result, known = data.get("result"), self.effects[key]
+        result, known = ended.result, self.effects[key]
         untouched = isinstance(result, dict) and result.get("changed") is False
         self._changed = self._changed or (known.effect.changes and not untouched)
         self.effects[key] = replace(
             known,
-            status=Status(data["status"]),
+            status=Status(ended.status),
             result=result,
-            why=str(data.get("why") or ""),
-            marked=bool(data.get("marked") or data.get("lost")),
-            ended=seq,
+            why=ended.why,
+            marked=bool(ended.marked or ended.lost),
+            ended=attempt.result_seq,
         )
-        if isinstance(data.get("left_out"), list):
-            self.without.update(map(str, data["left_out"]))
+        self.without.update(ended.left_out)
 
-    def _cell_began(self, data: Data, _: int) -> None:
-        if not data.get("replay"):
-            self._cells[str(data["cell"])] = None
-
-    def _cell_ended(self, data: Data, _: int) -> None:
-        if not data.get("replay"):
-            self._cells[str(data["cell"])] = str(data["status"])
-
-    def _step_began(self, data: Data, _: int) -> None:
-        if data.get("replay"):
-            return
-        self.steps[str(data["step"])] = Stepped(None, data.get("manual") is True, str(data.get("role")))
-
-    def _step_ended(self, data: Data, _: int) -> None:
-        name = str(data["step"])
-        if name not in self.steps or data.get("replay"):
-            return
-        ended = replace(self.steps[name], status=str(data["status"]), why=str(data.get("why") or ""))
-        self.steps[name] = ended
+    def _step_ended(self, event: StepFinished) -> None:
+        ended = replace(self.steps[event.step], status=event.status, why=event.why)
+        self.steps[event.step] = ended
         # Only the person knows whether a step by hand changed anything: assume that it did.
         by_hand = ended.manual and ended.role == Role.CHANGE and ended.status not in ("skipped", "waiting")
         self._changed = self._changed or by_hand
-
-    def _rolling_back(self, _: Data, __: int) -> None:
-        self.undoing = True
 
     # -- asking
 
@@ -312,16 +304,3 @@ class Past:
 def _step(cell: str) -> str:
     """The step a cell belongs to: `unpack/1` -> `unpack`."""
     return cell.rpartition("/")[0]
-
-
-_HANDLERS = {
-    "run-started": Past._started,
-    "run-resumed": Past._resumed,
-    "effect-intent": Past._intent,
-    "effect-result": Past._result,
-    "cell-started": Past._cell_began,
-    "cell-finished": Past._cell_ended,
-    "step-started": Past._step_began,
-    "step-finished": Past._step_ended,
-    "rollback-started": Past._rolling_back,
-}

@@ -3,31 +3,32 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from opsbook.core.model.event import Data, Event
+from opsbook.core.model.attempts import Attempts
+from opsbook.core.model.effect import Status
+from opsbook.core.model.event import Event
+from opsbook.core.model.events import EffectResult, StepFinished, StepStarted, read
 
 
-def of(events: Iterable[Event], result_of: Callable[[Data], Any]) -> dict[str, Any]:
+def of(events: Iterable[Event], result_of: Callable[[EffectResult], Any]) -> dict[str, Any]:
     """Tasks that would change something or that nobody knows, effects that were left out, steps without an answer.
 
-    `result_of` gives the whole result of an effect for the data of its event.
+    `result_of` gives the whole result of an effect for its event.
     """
     titles: dict[str, str] = {}
-    intents: dict[int, Data] = {}
+    attempts = Attempts()
     found: dict[str, Any] = {"tasks": [], "skipped": [], "unpredictable": [], "by_hand": []}
     for event in events:
-        data = event.data
-        match event.type:
-            case "step-started":
-                titles[data["step"]] = data["title"]
-                found["by_hand"] += [data["title"]] if data["manual"] else []
-            case "step-finished" if data["status"] == "unpredictable":
-                found["unpredictable"].append({"title": titles[data["step"]], "why": data.get("why", "")})
-            case "effect-intent":
-                intents[event.seq] = data
-            case "effect-result" if data["status"] == "simulated":
-                intent, result = intents[data["intent"]], result_of(data)
-                if isinstance(result, dict) and result.get("skipped"):
-                    found["skipped"].append({"title": titles.get(intent["step"], ""), "summary": intent["summary"]})
-                elif isinstance(result, dict):
-                    found["tasks"] += [{**task, "playbook": intent["summary"]} for task in result.get("would") or ()]
+        attempt = attempts.take(event)
+        if attempt and attempt.result and attempt.status == Status.SIMULATED:
+            summary, result = attempt.intent.summary, result_of(attempt.result)
+            if isinstance(result, dict) and result.get("skipped"):
+                found["skipped"].append({"title": titles.get(attempt.intent.step, ""), "summary": summary})
+            elif isinstance(result, dict):
+                found["tasks"] += [{**task, "playbook": summary} for task in result.get("would") or ()]
+        match read(event):
+            case StepStarted(step=step, title=title, manual=manual):
+                titles[step] = title
+                found["by_hand"] += [title] if manual else []
+            case StepFinished(step=step, status="unpredictable", why=why):
+                found["unpredictable"].append({"title": titles[step], "why": why})
     return found

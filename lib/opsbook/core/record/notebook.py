@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from opsbook.core.model.event import Event
+from opsbook.core.model.events import CellFinished, CellStarted, Output, ParametersInjected, read
 from opsbook.core.model.runbook import Cell, Runbook
 from opsbook.core.source.markdown import Document, document
 
@@ -137,7 +138,8 @@ def fill(cells: Mapping[str, Node], events: Sequence[Event]) -> None:
 
 def _values(events: Sequence[Event]) -> str | None:
     """The source of the cell with the parameters' values."""
-    return next((e.data["source"] for e in events if e.type == "parameters-injected"), None)
+    facts = map(read, events)
+    return next((fact.source for fact in facts if isinstance(fact, ParametersInjected)), None)
 
 
 def _metadata(summary: dict[str, Any]) -> dict[str, Any]:
@@ -172,18 +174,17 @@ def _fill(node: Node, ran: _Ran) -> Node:
 def _replay(events: Sequence[Event]) -> dict[str, _Ran]:
     cells: dict[str, _Ran] = {}
     for event in events:
-        data = event.data
-        match event.type:
-            case "cell-started":
-                cells[data["cell"]] = _Ran(status="running", started=event.time)
-            case "output" if data.get("cell") in cells:
-                _add(cells[data["cell"]], data["output"])
-            case "cell-finished" if data["cell"] in cells:
-                cell = cells[data["cell"]]
-                cell.status, cell.ended = _STATUS.get(data["status"], "failed"), event.time
-                cell.seconds, cell.count = data["seconds"], data.get("count")
-                if data.get("tail"):
-                    _add(cell, _stream("stdout", data["tail"]))
+        match read(event):
+            case CellStarted(cell=name):
+                cells[name] = _Ran(status="running", started=event.time)
+            case Output(cell=name, output=output) if name in cells:
+                _add(cells[name], dict(output))
+            case CellFinished(cell=name) as end if name in cells:
+                cell = cells[name]
+                cell.status, cell.ended = _STATUS.get(end.status, "failed"), event.time
+                cell.seconds, cell.count = end.seconds, end.count
+                if end.tail:
+                    _add(cell, _stream("stdout", end.tail))
     for cell in cells.values():
         if cell.status == "running":
             cell.status = "failed"

@@ -2,14 +2,16 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from opsbook.core.model.attempts import Attempt, attempts
 from opsbook.core.model.event import Event
-from opsbook.core.model.past import LOOK
+from opsbook.core.model.events import CellFinished, CellStarted, EffectResult, Output
+from opsbook.core.model.events import read as usable
 from opsbook.core.record.store import Record
 
 _WHOLE, _TAIL = 4 * 1024 * 1024, 100
@@ -62,7 +64,7 @@ def read(record: Record) -> DiffInput:
         _plan(record),
         record.text("runbook.md"),
         outputs(record, events),
-        {did.key: did for did in _effects(record, events)},
+        {each.intent.key: _did(record, each) for each in attempts(events, lenient=True)},
     )
 
 
@@ -79,30 +81,29 @@ def outputs(record: Record, events: Sequence[Event]) -> dict[str, str]:
     cells: dict[str, list[dict[str, Any]]] = defaultdict(list)
     found: dict[str, str] = defaultdict(str)
     for event in events:
-        data = event.data
-        cell = str(data.get("cell"))
-        if event.type == "cell-started":
-            steps[cell] = str(data.get("step"))
-        elif event.type == "output" and isinstance(data.get("output"), dict):
-            cells[cell].append(data["output"])
-        elif event.type == "cell-finished":
-            found[steps.get(cell, cell)] += _printed(record, cells.pop(cell, []), data)
+        match usable(event, lenient=True):
+            case CellStarted(cell=cell, step=step):
+                steps[cell] = step
+            case Output(cell=cell, output=output):
+                cells[cell].append(dict(output))
+            case CellFinished(cell=cell) as end:
+                found[steps.get(cell, cell)] += _printed(record, cells.pop(cell, []), end)
     for cell, outputs in cells.items():
-        found[steps.get(cell, cell)] += _printed(record, outputs, {})
+        found[steps.get(cell, cell)] += _printed(record, outputs, None)
     return dict(found)
 
 
-def _printed(record: Record, outputs: list[dict[str, Any]], end: dict[str, Any]) -> str:
+def _printed(record: Record, outputs: list[dict[str, Any]], end: CellFinished | None) -> str:
     """What a cell printed, in order; the rest of what was too long for the journal follows where that stopped."""
-    file = end.get("file")
-    if not isinstance(file, dict):
+    file = end.file if end else None
+    if end is None or not isinstance(file, dict):
         return "".join(map(_text, outputs))
     printed = "".join(_text(output) for output in outputs if _is_stream(output))
     size = file.get("bytes")
     if isinstance(size, int) and size <= _WHOLE:
         printed += record.text(str(file.get("path")))
     else:
-        tail = str(end.get("tail")).splitlines(keepends=True)[-_TAIL:]
+        tail = end.tail.splitlines(keepends=True)[-_TAIL:]
         printed = printed.rpartition("\n")[0] + "\n…\n" + "".join(tail)
     return printed + "\n" + "".join(_text(output) for output in outputs if not _is_stream(output))
 
@@ -121,32 +122,24 @@ def _text(output: dict[str, Any]) -> str:
     return f"{data['text/plain']}\n" if isinstance(data, dict) and "text/plain" in data else ""
 
 
-def _effects(record: Record, events: list[Event]) -> Iterator[Did]:
-    """Every effect with how it ended; the last one counts where a key came again."""
-    results = {event.data.get("intent"): event.data for event in events if event.type == "effect-result"}
-    for event in events:
-        data = event.data
-        if event.type != "effect-intent" or not isinstance(data.get("key"), str) or data["key"].startswith(LOOK):
-            continue
-        request = data.get("request")
-        ended = results.get(event.seq, {})
-        yield Did(
-            key=data["key"],
-            step=str(data.get("step")),
-            summary=str(data.get("summary")),
-            request=request if isinstance(request, dict) else {},
-            status=str(ended.get("status", "unknown")),
-            result=result_of(record, ended),
-            ignore=tuple(map(str, data["ignore"])) if isinstance(data.get("ignore"), list) else (),
-        )
+def _did(record: Record, attempt: Attempt) -> Did:
+    intent, ended = attempt.intent, attempt.result
+    return Did(
+        key=intent.key,
+        step=intent.step,
+        summary=intent.summary,
+        request=dict(intent.request),
+        status=attempt.status,
+        result=result_of(record, ended) if ended else None,
+        ignore=tuple(intent.ignore),
+    )
 
 
-def result_of(record: Record, ended: dict[str, Any]) -> Any:
+def result_of(record: Record, ended: EffectResult) -> Any:
     """The result as the journal has it, or from the file where it was too long for the journal."""
-    file = ended.get("file")
-    if not isinstance(file, dict):
-        return ended.get("result")
-    name = str(file.get("path"))
+    if not isinstance(ended.file, dict):
+        return ended.result
+    name = str(ended.file.get("path"))
     try:
         return json.loads(record.text(name))
     except (ValueError, RecursionError) as error:

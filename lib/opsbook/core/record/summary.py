@@ -4,12 +4,24 @@ Two ways lead here: the events of a run, and the file that was made of them. Nei
 hundred other records: events that say nothing usable are passed over, and a file of another shape is refused.
 """
 
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, FiniteFloat
 
+from opsbook.core.model.attempts import Attempt, attempts, latest
 from opsbook.core.model.event import Event
-from opsbook.core.model.past import LOOK
+from opsbook.core.model.events import (
+    Fact,
+    OutputGap,
+    RunAllowed,
+    RunFinished,
+    RunResumed,
+    RunStarted,
+    StepFinished,
+    StepStarted,
+)
+from opsbook.core.model.events import read as usable
 
 _TEXTS = ("run", "runbook", "title", "environment", "operator", "plan", "mode")
 _MAPPINGS = ("parameters", "versions")
@@ -67,36 +79,36 @@ def read(text: bytes) -> dict[str, Any]:
     return Summary.model_validate_json(text).model_dump()
 
 
-def of(events: list[Event]) -> dict[str, Any]:
+def of(events: Sequence[Event]) -> dict[str, Any]:
     """The summary of a run, finished or not. Times are UTC, durations seconds."""
-    usable = [event for event in events if isinstance(event.data, dict)]
-    start = next((e for e in usable if e.type == "run-started"), None)
-    last = next((e for e in reversed(usable) if e.type in ("run-finished", "run-resumed")), None)
-    end = last if last and last.type == "run-finished" else None
-    begun, ended = start.data if start else {}, end.data if end else {}
-    effects = _effects(usable)
+    facts = [(event, fact) for event in events if (fact := usable(event, lenient=True))]
+    start, begun = next(((e, f) for e, f in facts if isinstance(f, RunStarted)), (None, None))
+    last = next(((e, f) for e, f in reversed(facts) if isinstance(f, RunFinished | RunResumed)), None)
+    end, ended = last if last and isinstance(last[1], RunFinished) else (None, None)
+    effects = [_effect(attempt) for attempt in latest(attempts(events, lenient=True))]
+    told = [fact for _, fact in facts]
     return {
-        **{key: _as(str, begun.get(key)) for key in _TEXTS},
-        **{key: _as(dict, begun.get(key)) for key in _MAPPINGS},
-        "operators": _operators(usable),
-        "started": _as(str, start.time) if start else None,
-        "ended": _as(str, end.time) if end else None,
-        "outcome": _as(str, ended.get("outcome")),
-        "reason": _text(ended, "reason") if end else "it has no end",
-        "exit_code": _as(int, ended.get("exit_code")),
-        "seconds": _seconds(ended),
-        "labels": _as(dict, begun.get("labels")) or {},
-        **_allowed(usable),
-        "steps": _steps(usable),
+        **{key: getattr(begun, key, None) or None for key in _TEXTS},
+        **{key: getattr(begun, key, None) for key in _MAPPINGS},
+        "operators": _operators(told),
+        "started": start.time if start else None,
+        "ended": end.time if end else None,
+        "outcome": getattr(ended, "outcome", None),
+        "reason": getattr(ended, "reason", "it has no end"),
+        "exit_code": getattr(ended, "exit_code", None),
+        "seconds": _seconds(getattr(ended, "seconds", None)),
+        "labels": getattr(begun, "labels", {}),
+        **_allowed(told),
+        "steps": _steps(facts),
         "effects": effects,
         "unknown": [e["summary"] for e in effects if e["changes"] and e["status"] in ("unknown", "interrupted")],
-        "gaps": sum(_as(int, e.data.get("missing")) or 0 for e in usable if e.type == "output-gap"),
+        "gaps": sum(fact.missing for fact in told if isinstance(fact, OutputGap)),
     }
 
 
-def _allowed(events: list[Event]) -> dict[str, Any]:
+def _allowed(facts: Iterable[Fact]) -> dict[str, Any]:
     """Whose approvals the run began with, and whether it was an emergency."""
-    allowed = [event.data for event in events if event.type == "allowed"]
+    allowed = [dict(fact.evidence) for fact in facts if isinstance(fact, RunAllowed)]
     given = [_as(dict, each) or {} for data in allowed for each in _as(list, data.get("approvals")) or ()]
     emergency = next((data for data in allowed if _text(data, "emergency")), {})
     return {
@@ -116,53 +128,32 @@ def _text(data: dict[str, Any], key: str) -> str:
     return _as(str, data.get(key)) or ""
 
 
-def _seconds(data: dict[str, Any]) -> float | None:
-    value = data.get("seconds")
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return value if abs(value) < _LONGEST else None
+def _seconds(value: float | None) -> float | None:
+    return value if value is not None and abs(value) < _LONGEST else None
 
 
-def _steps(events: list[Event]) -> list[dict[str, Any]]:
+def _steps(facts: Iterable[tuple[Event, Fact]]) -> list[dict[str, Any]]:
+    """Every step with how it ended. One that is only replayed was done before, and took its time then."""
     steps: dict[str, dict[str, Any]] = {}
-    for event in events:
-        data, name = event.data, _text(event.data, "step")
-        if event.type == "step-started" and not (_replayed(data) and name in steps):
-            told = {key: _text(data, key) for key in ("step", "title", "section")}
-            steps[name] = {**data, **told, "status": "unfinished", "seconds": None}
-        elif event.type == "step-finished" and name in steps and not _replayed(data):
-            steps[name].update(status=_text(data, "status"), seconds=_seconds(data))
+    for event, fact in facts:
+        match fact:
+            case StepStarted() if not (fact.replay and fact.step in steps):
+                told = {"step": fact.step, "title": fact.title, "section": fact.section}
+                steps[fact.step] = {**event.data, **told, "status": "unfinished", "seconds": None}
+            case StepFinished(replay=False) if fact.step in steps:
+                steps[fact.step].update(status=fact.status, seconds=_seconds(fact.seconds))
     return list(steps.values())
 
 
-def _replayed(data: dict[str, Any]) -> bool:
-    """A step that is only replayed was done before, and took its time then."""
-    return data.get("replay") is True
-
-
-def _operators(events: list[Event]) -> list[str]:
+def _operators(facts: Iterable[Fact]) -> list[str]:
     """Who ran it, and who went on with it."""
-    names = [_text(e.data, "operator") for e in events if e.type in ("run-started", "run-resumed")]
+    names = [fact.operator for fact in facts if isinstance(fact, RunStarted | RunResumed)]
     return list(dict.fromkeys(filter(None, names)))
 
 
-def _effects(events: list[Event]) -> list[dict[str, Any]]:
-    """Every effect with how its latest attempt ended; one with an intent and no result is unknown.
-
-    What a look found when the run went on is no effect of it.
-    """
-    found: dict[int, dict[str, Any]] = {}
-    attempts: dict[str, int] = {}
-    for event in events:
-        data = event.data
-        intent = _as(int, data.get("intent"))
-        if event.type == "effect-intent" and not _text(data, "key").startswith(LOOK):
-            told = {key: _text(data, key) for key in ("key", "step", "summary")}
-            found.pop(attempts.get(told["key"], 0), None)
-            attempts[told["key"]] = event.seq
-            found[event.seq] = {**told, "changes": data.get("changes") is True, "status": "unknown", "changed": None}
-        elif event.type == "effect-result" and intent in found:
-            result = _as(dict, data.get("result")) or {}
-            # A result that comes later says more: somebody marked the effect as done.
-            found[intent].update(status=_text(data, "status"), changed=_as(bool, result.get("changed")))
-    return list(found.values())
+def _effect(attempt: Attempt) -> dict[str, Any]:
+    """An effect with how its latest attempt ended; one with an intent and no result is unknown."""
+    intent, result = attempt.intent, attempt.result.result if attempt.result else None
+    changed = result.get("changed") if isinstance(result, dict) else None
+    told = {name: getattr(intent, name) for name in ("key", "step", "summary", "changes")}
+    return {**told, "status": attempt.status, "changed": _as(bool, changed)}

@@ -9,14 +9,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from opsbook.core.engine.run_context import Authorization
 from opsbook.core.locks import lock
 from opsbook.core.locks.locking import way_out
 from opsbook.core.locks.targets import conflict
 from opsbook.core.model.approval import Identity, Judged, Signed, judge
+from opsbook.core.model.authorization import Authorization
 from opsbook.core.model.effect import Mode, canonical, no_sandbox
 from opsbook.core.model.environment import Environment, Policy
 from opsbook.core.model.event import Event
+from opsbook.core.model.events import RunAllowed, RunResumed, RunStarted, read
 from opsbook.core.model.options import RunOptions
 from opsbook.core.model.plan import Plan
 from opsbook.core.model.planned import Planned
@@ -141,7 +142,7 @@ def _allowed(start: RunStart) -> Authorization | None:
     if start.emergency:
         within = start.policy.review_within
         return Authorization(evidence | {"emergency": start.emergency, "review_within": within}, files)
-    if earlier := [event.data for event in start.events if event.type == "allowed"]:
+    if earlier := [dict(fact.evidence) for fact in map(read, start.events) if isinstance(fact, RunAllowed)]:
         # It began already: only who goes on with it is new.
         _goes_on(start, me, earlier)
         return Authorization(evidence | {"again": True}, files)
@@ -223,7 +224,8 @@ def _approved(start: RunStart, me: Identity, known: Signers | None) -> list[tupl
     if not policy.approvals or known is None:
         return []
     found = list(_signed(start, known))
-    working = [me, *(Identity(e.data["operator"]) for e in start.events if e.type in ("run-started", "run-resumed"))]
+    begun = (fact for fact in map(read, start.events) if isinstance(fact, RunStarted | RunResumed))
+    working = [me, *(Identity(fact.operator) for fact in begun)]
     now = datetime.now(UTC)
     judged = judge([each for each, _ in found], start.plan.digest, start.run, policy, working, now)
     if judged.rejected:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from opsbook import files
 from opsbook.core.model.approval import Identity
 from opsbook.core.model.effect import canonical
+from opsbook.core.model.events import RunAllowed, RunResumed, RunStarted, read
 from opsbook.core.model.text import span_seconds
 from opsbook.core.planning.context import operator
 from opsbook.core.record import store
@@ -81,9 +82,9 @@ def sealed_as(settings: Settings, run: str) -> str:
 
 def worked(record: store.Record, person: Identity) -> bool:
     """Whether this person ran it, or went on with it. Raises InputError for a damaged record."""
-    events = record.events()
-    people = [Identity(**e.data["operator"]) for e in events if e.type == "allowed"]
-    people += [Identity(e.data["operator"]) for e in events if e.type in ("run-started", "run-resumed")]
+    facts = list(map(read, record.events()))
+    people = [Identity(**fact.evidence["operator"]) for fact in facts if isinstance(fact, RunAllowed)]
+    people += [Identity(fact.operator) for fact in facts if isinstance(fact, RunStarted | RunResumed)]
     return any(person.is_also(each) for each in people)
 
 

@@ -10,6 +10,7 @@ from opsbook.console import common, view
 from opsbook.console.person import TerminalPerson, answered
 from opsbook.console.text import say
 from opsbook.core.model.event import Event
+from opsbook.core.model.events import QuestionAnswered, RequestRefused, RequestTaken, read
 from opsbook.core.model.person import Gone
 from opsbook.core.planning import context
 from opsbook.core.record import step_timings
@@ -105,15 +106,14 @@ class _Follower:
 
     def _settle(self, event: Event) -> None:
         """Say what became of the question here, where this is not the terminal that answered it."""
-        data = event.data
-        match event.type:
-            case "request-taken" if self._pending and data.get("sender") == os.getpid():
+        match read(event):
+            case RequestTaken(request=request) if self._pending and request.get("sender") == os.getpid():
                 self._taken, self._pending = self._asked, False
-            case "request-refused" if self._pending and str(data["file"]).endswith(f"-{os.getpid()}.json"):
-                say(f"  Your answer came too late: {data['why']}.")
+            case RequestRefused(file=file, why=why) if self._pending and file.endswith(f"-{os.getpid()}.json"):
+                say(f"  Your answer came too late: {why}.")
                 self._pending, self._asked = False, 0
-            case "question-answered" if self._asked and data.get("asked") == self._asked != self._taken:
-                say(answered(event))
+            case QuestionAnswered() as answer if self._asked and answer.asked == self._asked != self._taken:
+                say(answered(answer))
 
     async def _withdraw_answered(self) -> None:
         """Take a question back that does not stand any more, before anything else is shown."""

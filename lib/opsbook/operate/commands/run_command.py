@@ -12,6 +12,15 @@ from opsbook.console import common, view
 from opsbook.console.person import Elsewhere, Nobody, TerminalPerson
 from opsbook.console.text import say
 from opsbook.core.model.event import Event
+from opsbook.core.model.events import (
+    Fact,
+    KernelStarted,
+    Locked,
+    RunFinished,
+    WaitingForApproval,
+    WaitingForLock,
+    read,
+)
 from opsbook.core.model.person import Person
 from opsbook.core.model.plan import Plan
 from opsbook.core.model.runbook import Runbook
@@ -26,7 +35,7 @@ if TYPE_CHECKING:
 Work = Callable[["running.Audience"], "running.Finished"]
 Tell = Callable[[dict[str, Any]], None]
 
-_BEGUN = frozenset({"locked", "waiting-for-lock", "waiting-for-approval", "kernel-started", "run-finished"})
+_BEGUN = (Locked, WaitingForLock, WaitingForApproval, KernelStarted, RunFinished)
 """Events at which it is known whether a run goes on. A check takes no locks."""
 
 
@@ -83,11 +92,12 @@ def _carried(settings: Settings, work: Work, shown: view.View, person: Person, t
         shown.start(run, planned, step_timings.seconds(settings.records, planned.runbook, planned.environment))
 
         def listen(event: Event) -> None:
-            if event.type in _BEGUN:
-                tell({"run": run, **_begun(event)})
+            fact = read(event, lenient=True)
+            if isinstance(fact, _BEGUN):
+                tell({"run": run, **_begun(fact)})
             shown.event(event)
             if isinstance(person, TerminalPerson):
-                person.hear(event)
+                person.hear(fact)
 
         return listen
 
@@ -99,12 +109,13 @@ def _carried(settings: Settings, work: Work, shown: view.View, person: Person, t
     return int(finished.ending.exit_code)
 
 
-def _begun(event: Event) -> dict[str, Any]:
+def _begun(fact: Fact) -> dict[str, Any]:
     """What the first process has to know besides the run: it waits for a lock, or is over already."""
-    if event.type in ("waiting-for-lock", "waiting-for-approval"):
-        return {"waits": event.data["why"]}
-    if event.type == "run-finished" and event.data["exit_code"]:
-        return {"message": f"{event.data['outcome']}: {event.data['reason']}", "code": event.data["exit_code"]}
+    match fact:
+        case WaitingForLock(why=why) | WaitingForApproval(why=why):
+            return {"waits": why}
+        case RunFinished() if fact.exit_code:
+            return {"message": f"{fact.outcome}: {fact.reason}", "code": fact.exit_code}
     return {}
 
 
