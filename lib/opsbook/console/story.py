@@ -5,18 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opsbook.console.text import plain
+from opsbook.core.model import events as kinds
 from opsbook.core.model.event import Exit, Outcome
-from opsbook.core.model.events import (
-    CancelRequested,
-    Detached,
-    Differences,
-    Fact,
-    LookStarted,
-    RunAllowed,
-    RunResumed,
-    WaitingForApproval,
-    WaitingForLock,
-)
 from opsbook.core.model.plan import Plan
 from opsbook.core.model.role import Role
 from opsbook.core.model.text import duration, one_line
@@ -87,24 +77,24 @@ class Story:
                 yield f"opsbook unlock {target} --reason WHY   once you have put it right by hand"
 
 
-def said(fact: Fact | None) -> list[str]:
+def said(fact: kinds.Fact | None) -> list[str]:
     """What happened to the run itself, in words; nothing for what happened in it."""
     lines: list[str] = []
     match fact:
-        case RunResumed():
+        case kinds.RunResumed():
             what = "rolled back" if fact.goal == "rollback" else "gone on with"
             lines = [f"{what} by {fact.operator}; it was {fact.outcome}"]
-        case WaitingForLock(why=why, hint=hint) | WaitingForApproval(why=why, hint=hint):
+        case kinds.WaitingForLock(why=why, hint=hint) | kinds.WaitingForApproval(why=why, hint=hint):
             lines = [f"waiting: {line}" for line in f"{why}\n{hint}".strip().split("\n")]
-        case RunAllowed(evidence=evidence):
+        case kinds.RunAllowed(evidence=evidence):
             lines = list(_allowed(evidence))
-        case LookStarted():
+        case kinds.LookStarted():
             lines = ["looking at what has become of the prerequisites"]
-        case Differences(lines=found):
+        case kinds.Differences(lines=found):
             lines = ["different from then:", *(f"  {line}" for line in found)]
-        case Detached(why=why):
+        case kinds.Detached(why=why):
             lines = [f"going on without this terminal: {why}"]
-        case CancelRequested(by=by, level=level):
+        case kinds.CancelRequested(by=by, level=level):
             lines = [_STOPPING[min(max(level, 1), 3)].format(by=by)]
     return lines
 

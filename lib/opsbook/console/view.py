@@ -15,20 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from opsbook.console.story import GOOD, Story, said, shown, values
 from opsbook.console.text import json_text, plain, say
+from opsbook.core.model import events as kinds
 from opsbook.core.model.event import Event, Outcome
-from opsbook.core.model.events import (
-    EffectIntent,
-    EffectProgress,
-    EffectResult,
-    Output,
-    QuestionAnswered,
-    QuestionAsked,
-    RefusedEffect,
-    RollbackStarted,
-    StepFinished,
-    StepStarted,
-    read,
-)
 from opsbook.core.model.plan import Plan
 from opsbook.core.model.text import duration, one_line
 from opsbook.settings import Settings
@@ -120,27 +108,27 @@ class PlainView:
         self._line(f"run {run}")
 
     def event(self, event: Event) -> None:
-        fact = read(event, lenient=True)
+        fact = kinds.read(event, lenient=True)
         for line in said(fact):
             self._line(line)
         match fact:
-            case StepStarted():
+            case kinds.StepStarted():
                 again = "  (from the record)" if fact.replay else self._story.usual(fact.step)
                 self._line(f"{fact.section} / {fact.title} {again}".rstrip())
-            case StepFinished():
+            case kinds.StepFinished():
                 why = f": {one_line(fact.why, 400)}" if fact.why else ""
                 self._line(f"  {fact.status} in {duration(fact.seconds)}{why}")
-            case EffectIntent(summary=summary):
+            case kinds.EffectIntent(summary=summary):
                 self._line(f"  {summary}")
-            case RefusedEffect(why=why):
+            case kinds.RefusedEffect(why=why):
                 self._line(f"  refused: {why}")
-            case QuestionAsked(name=name, text=text):
+            case kinds.QuestionAsked(name=name, text=text):
                 self._line(f"  ? {name}: {text}")
-            case QuestionAnswered(name=name, value=value, by=by):
+            case kinds.QuestionAnswered(name=name, value=value, by=by):
                 self._line(f"  {name}: {value} ({by})")
-            case RollbackStarted():
+            case kinds.RollbackStarted():
                 self._line("ROLLBACK")
-            case Output(output=output):
+            case kinds.Output(output=output):
                 self._output(output)
 
     def _output(self, output: Mapping[str, Any]) -> None:
@@ -258,25 +246,25 @@ class LiveView:
         return text
 
     def event(self, event: Event) -> None:
-        fact = read(event, lenient=True)
+        fact = kinds.read(event, lenient=True)
         for line in said(fact):
             self._print(f"  {line}", "yellow")
         match fact:
-            case StepStarted():
+            case kinds.StepStarted():
                 self._begin(fact)
-            case StepFinished():
+            case kinds.StepFinished():
                 self._end(fact)
-            case EffectIntent(summary=doing) | EffectProgress(text=doing):
+            case kinds.EffectIntent(summary=doing) | kinds.EffectProgress(text=doing):
                 self._doing = doing
-            case EffectResult():
+            case kinds.EffectResult():
                 self._doing = ""
-            case Output(output=output):
+            case kinds.Output(output=output):
                 self._output(output)
-            case RollbackStarted(reason=reason):
+            case kinds.RollbackStarted(reason=reason):
                 self._section = ""
                 self._print("Rolling back", "bold yellow", f"  {one_line(reason, 200)}", "yellow")
 
-    def _begin(self, started: StepStarted) -> None:
+    def _begin(self, started: kinds.StepStarted) -> None:
         self._again = started.replay
         if started.section != self._section:
             self._section = started.section
@@ -286,7 +274,7 @@ class LiveView:
         self._lines.clear()
         self._errors.clear()
 
-    def _end(self, finished: StepFinished) -> None:
+    def _end(self, finished: kinds.StepFinished) -> None:
         good = finished.status in ("succeeded", "skipped", "unpredictable")
         style = "green" if good else "red"
         self._print(

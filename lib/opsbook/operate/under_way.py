@@ -6,22 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from opsbook.core.locks import lock
+from opsbook.core.model import events as kinds
 from opsbook.core.model.event import Event, Outcome
-from opsbook.core.model.events import (
-    CellFinished,
-    Detached,
-    Locked,
-    QuestionAnswered,
-    QuestionAsked,
-    RollbackStarted,
-    RunFinished,
-    RunResumed,
-    StepFinished,
-    StepStarted,
-    WaitingForApproval,
-    WaitingForLock,
-    read,
-)
 from opsbook.core.model.person import Question
 from opsbook.core.model.run_status import AskedQuestion, EndedRun, RunStatus
 from opsbook.core.record import store
@@ -31,7 +17,7 @@ from opsbook.settings import Settings
 _LATEST = 200
 """Finished runs among which those that wait for somebody are looked for."""
 
-_ENDS = (CellFinished, StepFinished, RunFinished, RunResumed)
+_ENDS = (kinds.CellFinished, kinds.StepFinished, kinds.RunFinished, kinds.RunResumed)
 """Events behind which no earlier question stands any more."""
 
 
@@ -58,29 +44,29 @@ class Following:
         return next(iter(self._open.values()), None)
 
     def take(self, event: Event) -> None:
-        fact = read(event)
+        fact = kinds.read(event)
         match fact:
-            case StepStarted(section=section, title=title):
+            case kinds.StepStarted(section=section, title=title):
                 self.doing = f"{section}, {title}"
-            case RollbackStarted():
+            case kinds.RollbackStarted():
                 self.doing = "rolling back"
-            case WaitingForLock(why=why) | WaitingForApproval(why=why):
+            case kinds.WaitingForLock(why=why) | kinds.WaitingForApproval(why=why):
                 self.doing = why
-            case Locked():
+            case kinds.Locked():
                 self.doing = ""
-            case Detached():
+            case kinds.Detached():
                 self.detached = True
-            case QuestionAsked():
+            case kinds.QuestionAsked():
                 self._open[event.seq] = StandingQuestion(event.seq, event.time, _question(fact))
-            case QuestionAnswered(asked=asked):
+            case kinds.QuestionAnswered(asked=asked):
                 self._open.pop(asked, None)
-            case RunResumed():
+            case kinds.RunResumed():
                 self.doing, self.detached = "", False
         if isinstance(fact, _ENDS):
             self._open.clear()
 
 
-def _question(asked: QuestionAsked) -> Question:
+def _question(asked: kinds.QuestionAsked) -> Question:
     kind: Any = asked.kind
     return Question(asked.name, kind, asked.text, tuple(asked.choices), asked.detail, tuple(asked.remarks))
 

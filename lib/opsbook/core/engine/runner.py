@@ -23,19 +23,9 @@ from opsbook.core.engine.runner_effects import RunnerEffects
 from opsbook.core.engine.secrets import Vault
 from opsbook.core.engine.steps import Steps
 from opsbook.core.engine.tee_sink import TeeSink
+from opsbook.core.model import events as kinds
 from opsbook.core.model.effect import Mode, no_sandbox
 from opsbook.core.model.event import Ending, Outcome
-from opsbook.core.model.events import (
-    CancelRequested,
-    KernelStarted,
-    Locked,
-    OutputGap,
-    RequestRefused,
-    RequestTaken,
-    RunAllowed,
-    WaitingForApproval,
-    WaitingForLock,
-)
 from opsbook.core.model.person import Answer, Person, Question
 from opsbook.core.model.recording import NOWHERE
 from opsbook.core.model.role import Role
@@ -71,7 +61,7 @@ async def run(context: RunContext, sink: Sink, vault: Vault, person: Person) -> 
 class _Waits(NamedTuple):
     """The event that says so, seconds between two tries, and whether it is waited at all."""
 
-    event: type[WaitingForApproval] | type[WaitingForLock]
+    event: type[kinds.WaitingForApproval] | type[kinds.WaitingForLock]
     every: float
     wait: bool
 
@@ -91,11 +81,11 @@ class _Start(NamedTuple):
         if self.context.options.mode in (Mode.CHECK, Mode.REPLAY):
             return None
         began = time.monotonic()
-        waits = _Waits(WaitingForApproval, APPROVAL_EVERY, wait or self.person.present)
+        waits = _Waits(kinds.WaitingForApproval, APPROVAL_EVERY, wait or self.person.present)
         if ending := await self._obtained(admission.allow, waits):
             return ending
         with admission.queue() if wait else contextlib.nullcontext():
-            if ending := await self._obtained(self._lock, _Waits(WaitingForLock, LOCK_EVERY, wait)):
+            if ending := await self._obtained(self._lock, _Waits(kinds.WaitingForLock, LOCK_EVERY, wait)):
                 return ending
         try:
             if time.monotonic() - began > STALE:
@@ -108,14 +98,14 @@ class _Start(NamedTuple):
 
     def _lock(self) -> None:
         self.context.admission.lock()
-        self.sink.write(Locked(targets=self.context.planned.plan.locks))
+        self.sink.write(kinds.Locked(targets=self.context.planned.plan.locks))
 
     def _allow(self) -> None:
         """Now that it begins: it may have waited for its locks until an approval expired, or a window closed."""
         if allowed := self.context.admission.allow():
             allowed.spend()
             proof = [self.sink.blob("approvals", name, data) for name, data in allowed.files.items()]
-            self.sink.write(RunAllowed(evidence=allowed.evidence, files=proof), durable=True)
+            self.sink.write(kinds.RunAllowed(evidence=allowed.evidence, files=proof), durable=True)
 
     async def _obtained(self, obtain: Callable[[], object], waits: _Waits) -> Ending | None:
         """Try until it succeeds, is refused for good, or somebody cancels; how the run ends if it does not succeed."""
@@ -152,12 +142,12 @@ def _engine(context: RunContext, sink: Sink, vault: Vault, questions: Questions,
 
     def stop(by: str, level: int) -> None:
         gate.cancel(f"cancelled by {by}")
-        sink.write(CancelRequested(by=by, level=level), durable=True)
+        sink.write(kinds.CancelRequested(by=by, level=level), durable=True)
 
     cancel.on_request = stop
 
     def gap(missing: int) -> None:
-        sink.write(OutputGap(missing=missing))
+        sink.write(kinds.OutputGap(missing=missing))
 
     async def start_kernel() -> kernel.Kernel:
         started = kernel.Kernel(spare.take(context.run))
@@ -168,7 +158,7 @@ def _engine(context: RunContext, sink: Sink, vault: Vault, questions: Questions,
         work = context.workspace
         imports = _imports(context.planned.runbook)
         await started.start(kernel.Launch(work.root, work.keep_environment, work.hold, imports))
-        sink.write(KernelStarted(pid=started.pid))
+        sink.write(kinds.KernelStarted(pid=started.pid))
         return started
 
     cells = Cells(sink, gate, outputs, cancel, context.past)
@@ -204,10 +194,10 @@ async def _watch_inbox(context: RunContext, sink: Sink, questions: Questions, ca
             case "answer":
                 answer = Answer(request["value"], request["by"], str(request.get("note", "")))
                 questions.offer(request["name"], answer, request.get("asked"))
-        sink.write(RequestTaken(request=request), durable=True)
+        sink.write(kinds.RequestTaken(request=request), durable=True)
 
     def refuse(name: str, why: str) -> None:
-        sink.write(RequestRefused(file=name, why=why))
+        sink.write(kinds.RequestRefused(file=name, why=why))
 
     stale = context.earlier.stale if context.earlier else frozenset()
     for path in sorted(stale):

@@ -9,20 +9,10 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from opsbook.core.model import events as kinds
 from opsbook.core.model.attempts import Attempt, Attempts
 from opsbook.core.model.effect import Effect, Mode, Status
 from opsbook.core.model.event import Event
-from opsbook.core.model.events import (
-    CellFinished,
-    CellStarted,
-    EffectResult,
-    RollbackStarted,
-    RunResumed,
-    RunStarted,
-    StepFinished,
-    StepStarted,
-    read,
-)
 from opsbook.core.model.role import Role
 
 _KEPT = frozenset({"value"})
@@ -154,12 +144,12 @@ class Past:
     # -- growing
 
     @classmethod
-    def of(cls, events: Iterable[Event], whole: Callable[[EffectResult], Any] | None = None) -> "Past":
+    def of(cls, events: Iterable[Event], whole: Callable[[kinds.EffectResult], Any] | None = None) -> "Past":
         """What the events of a journal say; `whole` gives the whole result for the end of an effect."""
         past = cls()
         for event in events:
             past.take(event)
-            if whole is not None and isinstance(ended := read(event), EffectResult):
+            if whole is not None and isinstance(ended := kinds.read(event), kinds.EffectResult):
                 past.give(ended.intent, whole(ended))
         return past
 
@@ -172,20 +162,20 @@ class Past:
             else:
                 self._result(attempt, attempt.result)
             return
-        match read(event):
-            case RunStarted(operator=operator, mode=mode):
+        match kinds.read(event):
+            case kinds.RunStarted(operator=operator, mode=mode):
                 self.operator, self.mode = operator, mode
-            case RunResumed(anew=anew):
+            case kinds.RunResumed(anew=anew):
                 self.forget(set(anew))
-            case RollbackStarted():
+            case kinds.RollbackStarted():
                 self.undoing = True
-            case CellStarted(cell=cell, replay=False):
+            case kinds.CellStarted(cell=cell, replay=False):
                 self._cells[cell] = None
-            case CellFinished(cell=cell, status=status, replay=False):
+            case kinds.CellFinished(cell=cell, status=status, replay=False):
                 self._cells[cell] = status
-            case StepStarted(replay=False) as begun:
+            case kinds.StepStarted(replay=False) as begun:
                 self.steps[begun.step] = Stepped(None, begun.manual, begun.role)
-            case StepFinished(replay=False) as ended if ended.step in self.steps:
+            case kinds.StepFinished(replay=False) as ended if ended.step in self.steps:
                 self._step_ended(ended)
 
     def give(self, intent: int, result: Any) -> None:
@@ -227,7 +217,7 @@ class Past:
         known = self.effects.pop(key)
         self._changed = self._changed or known.unknown
 
-    def _result(self, attempt: Attempt, ended: EffectResult) -> None:
+    def _result(self, attempt: Attempt, ended: kinds.EffectResult) -> None:
         key = attempt.intent.key
         if key not in self.effects:
             return
@@ -244,7 +234,7 @@ class Past:
         )
         self.without.update(ended.left_out)
 
-    def _step_ended(self, event: StepFinished) -> None:
+    def _step_ended(self, event: kinds.StepFinished) -> None:
         ended = replace(self.steps[event.step], status=event.status, why=event.why)
         self.steps[event.step] = ended
         # Only the person knows whether a step by hand changed anything: assume that it did.

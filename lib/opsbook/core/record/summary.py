@@ -9,19 +9,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, FiniteFloat
 
+from opsbook.core.model import events as kinds
 from opsbook.core.model.attempts import Attempt, attempts, latest
 from opsbook.core.model.event import Event
-from opsbook.core.model.events import (
-    Fact,
-    OutputGap,
-    RunAllowed,
-    RunFinished,
-    RunResumed,
-    RunStarted,
-    StepFinished,
-    StepStarted,
-)
-from opsbook.core.model.events import read as usable
 
 _TEXTS = ("run", "runbook", "title", "environment", "operator", "plan", "mode")
 _MAPPINGS = ("parameters", "versions")
@@ -81,10 +71,10 @@ def read(text: bytes) -> dict[str, Any]:
 
 def of(events: Sequence[Event]) -> dict[str, Any]:
     """The summary of a run, finished or not. Times are UTC, durations seconds."""
-    facts = [(event, fact) for event in events if (fact := usable(event, lenient=True))]
-    start, begun = next(((e, f) for e, f in facts if isinstance(f, RunStarted)), (None, None))
-    last = next(((e, f) for e, f in reversed(facts) if isinstance(f, RunFinished | RunResumed)), None)
-    end, ended = last if last and isinstance(last[1], RunFinished) else (None, None)
+    facts = [(event, fact) for event in events if (fact := kinds.read(event, lenient=True))]
+    start, begun = next(((e, f) for e, f in facts if isinstance(f, kinds.RunStarted)), (None, None))
+    last = next(((e, f) for e, f in reversed(facts) if isinstance(f, kinds.RunFinished | kinds.RunResumed)), None)
+    end, ended = last if last and isinstance(last[1], kinds.RunFinished) else (None, None)
     effects = [_effect(attempt) for attempt in latest(attempts(events, lenient=True))]
     told = [fact for _, fact in facts]
     return {
@@ -102,13 +92,13 @@ def of(events: Sequence[Event]) -> dict[str, Any]:
         "steps": _steps(facts),
         "effects": effects,
         "unknown": [e["summary"] for e in effects if e["changes"] and e["status"] in ("unknown", "interrupted")],
-        "gaps": sum(fact.missing for fact in told if isinstance(fact, OutputGap)),
+        "gaps": sum(fact.missing for fact in told if isinstance(fact, kinds.OutputGap)),
     }
 
 
-def _allowed(facts: Iterable[Fact]) -> dict[str, Any]:
+def _allowed(facts: Iterable[kinds.Fact]) -> dict[str, Any]:
     """Whose approvals the run began with, and whether it was an emergency."""
-    allowed = [dict(fact.evidence) for fact in facts if isinstance(fact, RunAllowed)]
+    allowed = [dict(fact.evidence) for fact in facts if isinstance(fact, kinds.RunAllowed)]
     given = [_as(dict, each) or {} for data in allowed for each in _as(list, data.get("approvals")) or ()]
     emergency = next((data for data in allowed if _text(data, "emergency")), {})
     return {
@@ -132,22 +122,22 @@ def _seconds(value: float | None) -> float | None:
     return value if value is not None and abs(value) < _LONGEST else None
 
 
-def _steps(facts: Iterable[tuple[Event, Fact]]) -> list[dict[str, Any]]:
+def _steps(facts: Iterable[tuple[Event, kinds.Fact]]) -> list[dict[str, Any]]:
     """Every step with how it ended. One that is only replayed was done before, and took its time then."""
     steps: dict[str, dict[str, Any]] = {}
     for event, fact in facts:
         match fact:
-            case StepStarted() if not (fact.replay and fact.step in steps):
+            case kinds.StepStarted() if not (fact.replay and fact.step in steps):
                 told = {"step": fact.step, "title": fact.title, "section": fact.section}
                 steps[fact.step] = {**event.data, **told, "status": "unfinished", "seconds": None}
-            case StepFinished(replay=False) if fact.step in steps:
+            case kinds.StepFinished(replay=False) if fact.step in steps:
                 steps[fact.step].update(status=fact.status, seconds=_seconds(fact.seconds))
     return list(steps.values())
 
 
-def _operators(facts: Iterable[Fact]) -> list[str]:
+def _operators(facts: Iterable[kinds.Fact]) -> list[str]:
     """Who ran it, and who went on with it."""
-    names = [fact.operator for fact in facts if isinstance(fact, RunStarted | RunResumed)]
+    names = [fact.operator for fact in facts if isinstance(fact, kinds.RunStarted | kinds.RunResumed)]
     return list(dict.fromkeys(filter(None, names)))
 
 

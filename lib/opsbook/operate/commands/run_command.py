@@ -11,16 +11,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 from opsbook.console import common, view
 from opsbook.console.person import Elsewhere, Nobody, TerminalPerson
 from opsbook.console.text import say
+from opsbook.core.model import events as kinds
 from opsbook.core.model.event import Event
-from opsbook.core.model.events import (
-    Fact,
-    KernelStarted,
-    Locked,
-    RunFinished,
-    WaitingForApproval,
-    WaitingForLock,
-    read,
-)
 from opsbook.core.model.person import Person
 from opsbook.core.model.plan import Plan
 from opsbook.core.model.runbook import Runbook
@@ -35,7 +27,7 @@ if TYPE_CHECKING:
 Work = Callable[["running.Audience"], "running.Finished"]
 Tell = Callable[[dict[str, Any]], None]
 
-_BEGUN = (Locked, WaitingForLock, WaitingForApproval, KernelStarted, RunFinished)
+_BEGUN = (kinds.Locked, kinds.WaitingForLock, kinds.WaitingForApproval, kinds.KernelStarted, kinds.RunFinished)
 """Events at which it is known whether a run goes on. A check takes no locks."""
 
 
@@ -92,7 +84,7 @@ def _carried(settings: Settings, work: Work, shown: view.View, person: Person, t
         shown.start(run, planned, step_timings.seconds(settings.records, planned.runbook, planned.environment))
 
         def listen(event: Event) -> None:
-            fact = read(event, lenient=True)
+            fact = kinds.read(event, lenient=True)
             if isinstance(fact, _BEGUN):
                 tell({"run": run, **_begun(fact)})
             shown.event(event)
@@ -109,12 +101,12 @@ def _carried(settings: Settings, work: Work, shown: view.View, person: Person, t
     return int(finished.ending.exit_code)
 
 
-def _begun(fact: Fact) -> dict[str, Any]:
+def _begun(fact: kinds.Fact) -> dict[str, Any]:
     """What the first process has to know besides the run: it waits for a lock, or is over already."""
     match fact:
-        case WaitingForLock(why=why) | WaitingForApproval(why=why):
+        case kinds.WaitingForLock(why=why) | kinds.WaitingForApproval(why=why):
             return {"waits": why}
-        case RunFinished() if fact.exit_code:
+        case kinds.RunFinished() if fact.exit_code:
             return {"message": f"{fact.outcome}: {fact.reason}", "code": fact.exit_code}
     return {}
 
