@@ -6,7 +6,6 @@ variables are templates; a failing event handler loses events; the command artif
 """
 
 import math
-import os
 import shlex
 import shutil
 import sys
@@ -255,22 +254,9 @@ def _start(
 
 def _environment(given: Mapping[str, Any]) -> dict[str, str]:
     """What ansible-playbook is told by environment: everything else in here was passed on by the runner."""
-    tools = Path(here.ansible_bin)
-    found = {
-        "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
-        "ANSIBLE_RETRY_FILES_ENABLED": "False",
-        "ANSIBLE_NOCOLOR": "1",
-        "ANSIBLE_LOCALHOST_WARNING": "False",
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
-    config = Path(here.root) / "ansible.cfg"
-    if config.is_file():
-        found["ANSIBLE_CONFIG"] = str(config)
+    found = ansible_command.environment(Path(here.root), Path(here.ansible_bin), here.vault_password_file)
     if here.ports is not None:
         found["OPSBOOK_PORTS"] = str(here.ports)
-    if here.vault_password_file:
-        found["ANSIBLE_VAULT_PASSWORD_FILE"] = here.vault_password_file
-        found |= {"ANSIBLE_ASK_VAULT_PASS": "False"}
     # What is given is not asked for, whatever ansible.cfg says to the people who use it by hand.
     return found | {name: "False" for name, variables in ansible_command.PASSWORDS.items() if variables & set(given)}
 

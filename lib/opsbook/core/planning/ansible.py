@@ -5,6 +5,7 @@ import signal
 import subprocess
 from pathlib import Path
 
+from opsbook.core.effects.ansible_command import environment
 from opsbook.core.model.text import one_line
 from opsbook.core.planning.context import ansible_bin
 from opsbook.settings import Settings
@@ -18,10 +19,11 @@ def ask(settings: Settings, inventory: str, program: str, *arguments: str) -> tu
 
     It has no terminal: nothing it starts may ask for a password.
     """
+    vault = str(settings.vault_password_file) if settings.vault_password_file else None
     process = subprocess.Popen(
         [str(ansible_bin() / program), *arguments, "-i", str(settings.root / inventory / "hosts.yml")],
         cwd=settings.root,
-        env=_environment(settings),
+        env={**os.environ, **environment(settings.root, ansible_bin(), vault)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -58,20 +60,3 @@ def _finished(process: "subprocess.Popen[str]") -> tuple[int | None, str, str]:
         out, said = process.communicate()
         return None, out, said
     return process.returncode, out, said
-
-
-def _environment(settings: Settings) -> dict[str, str]:
-    """What a playbook of a run is told, too."""
-    config = settings.root / "ansible.cfg"
-    found = {
-        "PATH": f"{ansible_bin()}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
-        "ANSIBLE_NOCOLOR": "1",
-        "ANSIBLE_LOCALHOST_WARNING": "False",
-        "ANSIBLE_RETRY_FILES_ENABLED": "False",
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
-    if config.is_file():
-        found["ANSIBLE_CONFIG"] = str(config)
-    if settings.vault_password_file:
-        found["ANSIBLE_VAULT_PASSWORD_FILE"] = str(settings.vault_password_file)
-    return {**os.environ, **found}
