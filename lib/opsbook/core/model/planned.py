@@ -12,7 +12,7 @@ from opsbook.core.model.runbook import Runbook
 class Planned:
     """What is going to run. `files` are those that the plan relies on, with their SHA-256: tree, then path in it.
 
-    `typed` are secrets that somebody typed unseen; `made` is when all of it was read, by the monotonic clock.
+    `typed` are secrets that somebody typed unseen.
     """
 
     plan: Plan
@@ -20,4 +20,3 @@ class Planned:
     environment: Environment
     files: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
     typed: Mapping[str, str] = field(default_factory=dict, repr=False)
-    made: float = 0.0

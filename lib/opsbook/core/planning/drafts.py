@@ -2,9 +2,9 @@
 
 import hashlib
 import os
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
@@ -26,9 +26,6 @@ RELIED_ON = "relied-on.json"
 """File of a record: every file its plan relied on, with its SHA-256."""
 
 _CFG = "ansible.cfg"
-
-_FRESH = 1.0
-"""Seconds for which nobody looks again whether a plan still holds."""
 
 
 @dataclass(frozen=True)
@@ -110,13 +107,12 @@ def plan(settings: Settings, drafted: Draft) -> Planned:
     trees = {name: _tree(content) for name, content in found.items()}
     versions = {"opsbook": opsbook.__version__, "ansible-core": version("ansible-core")}
     frozen = build.build(runbook, environment, bound, build.Ground(trees, versions))
-    return Planned(frozen, runbook, environment, found, drafted.typed, time.monotonic())
+    return Planned(frozen, runbook, environment, found, drafted.typed)
 
 
 def check_unchanged(settings: Settings, planned: Planned) -> None:
     """Files may have changed while somebody read the plan, or waited for a lock or a signature. Raises Refused."""
-    fresh = time.monotonic() - planned.made < _FRESH
-    if not fresh and relied_on(settings, planned.environment) != planned.files:
+    if relied_on(settings, planned.environment) != planned.files:
         raise Refused("What this run was planned with has changed since.", "Look at what it is now: opsbook plan.")
 
 
@@ -156,8 +152,19 @@ def _files(folder: Path, skip: Path | None = None) -> dict[str, str]:
         above |= {str(here / name): seen for name in folders}
         for path in (here / name for name in names if _counts(name)):
             if path.is_file():
-                found[str(path.relative_to(folder))] = files.sha256(path)
+                found[str(path.relative_to(folder))] = _digest(path)
     return dict(sorted(found.items()))
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a file, which is read once: any write to it since gives it another time of change."""
+    now = path.stat()
+    return _read_once(path, now.st_ctime_ns, now.st_ino, now.st_size)
+
+
+@cache
+def _read_once(path: Path, *_: int) -> str:
+    return files.sha256(path)
 
 
 def _counts(name: str) -> bool:
