@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-
 from opsbook.errors import InputError
+from opsbook.shapes import Check, Misfit, Shape, key
 
 CONFIG = "opsbook.toml"
 
@@ -21,7 +20,7 @@ def _usable(text: str) -> str:
     return text
 
 
-_Text = Annotated[str, Field(min_length=1), AfterValidator(_usable)]
+_Text = Annotated[str, Check(_usable, min_length=1)]
 
 
 _DAYS = re.compile(r"[1-9][0-9]{0,4}d")
@@ -33,33 +32,35 @@ def _days(text: str) -> str:
     return text
 
 
-_Days = Annotated[str, AfterValidator(_days)]
+_Days = Annotated[str, Check(_days)]
 
 
-class _Retention(BaseModel):
+@dataclass(frozen=True)
+class _Retention(Shape):
     """The table [retention] of opsbook.toml."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-    keep: _Days | None = Field(
+    strict = True
+    keep: _Days | None = key(
         None,
-        description="Days for which records of runs that went well, or were refused, are kept; for good unless given",
+        about="Days for which records of runs that went well, or were refused, are kept; for good unless given",
         examples=["365d"],
     )
-    keep_failed: _Days | None = Field(
-        None, description="Days for which records of all other runs are kept; for good unless given", examples=["730d"]
+    keep_failed: _Days | None = key(
+        None, about="Days for which records of all other runs are kept; for good unless given", examples=["730d"]
     )
-    keep_last: Annotated[int, Field(ge=0)] = Field(
-        10, description="How many of the newest of each runbook in each environment always stay", examples=[10]
+    keep_last: Annotated[int, Check(int, ge=0)] = key(
+        10, about="How many of the newest of each runbook in each environment always stay", examples=[10]
     )
 
 
-class _Check(BaseModel):
+@dataclass(frozen=True)
+class _Check(Shape):
     """The table [check] of opsbook.toml."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-    reads: list[_Text] = Field(
-        default_factory=list,
-        description="Modules of Ansible that only read: in a check, tasks with check_mode: false may use them",
+    strict = True
+    reads: list[_Text] = key(
+        make=list,
+        about="Modules of Ansible that only read: in a check, tasks with check_mode: false may use them",
         examples=[["my_module"]],
     )
 
@@ -70,48 +71,49 @@ def _severity(table: dict[str, str]) -> dict[str, str]:
     return {"call": "", **table}
 
 
-class _Content(BaseModel):
+@dataclass(frozen=True)
+class _Content(Shape):
     """The content of opsbook.toml."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-    records: _Text = Field(
-        "records", description="The folder of the records, below the project or absolute", examples=["records"]
+    strict = True
+    records: _Text = key(
+        "records", about="The folder of the records, below the project or absolute", examples=["records"]
     )
-    state: _Text = Field(
-        ".opsbook", description="The folder of the locks, below the project or absolute", examples=[".opsbook"]
+    state: _Text = key(
+        ".opsbook", about="The folder of the locks, below the project or absolute", examples=[".opsbook"]
     )
-    vault_password_file: Annotated[str, AfterValidator(_usable)] | None = Field(
-        None, description="The file with Ansible's vault password", examples=["~/.vault-password"]
+    vault_password_file: Annotated[str, Check(_usable)] | None = key(
+        None, about="The file with Ansible's vault password", examples=["~/.vault-password"]
     )
-    signing_key: Annotated[str, AfterValidator(_usable)] | None = Field(
+    signing_key: Annotated[str, Check(_usable)] | None = key(
         None,
-        description="The SSH key that signs seals, plans and approvals; OPSBOOK_SIGNING_KEY names another one",
+        about="The SSH key that signs seals, plans and approvals; OPSBOOK_SIGNING_KEY names another one",
         examples=["~/.ssh/id_ed25519"],
     )
-    allowed_signers: _Text = Field(
+    allowed_signers: _Text = key(
         "allowed_signers",
-        description="The file of people and their keys, as ssh-keygen has it; what is committed counts",
+        about="The file of people and their keys, as ssh-keygen has it; what is committed counts",
         examples=["allowed_signers"],
     )
-    protected_branch: _Text = Field("main", description="The branch whose allowed_signers counts", examples=["main"])
-    keep_environment: list[_Text] = Field(
-        default_factory=list,
-        description="Variables of the caller's environment that cells may see besides the usual ones (PATH, HOME, …)",
+    protected_branch: _Text = key("main", about="The branch whose allowed_signers counts", examples=["main"])
+    keep_environment: list[_Text] = key(
+        make=list,
+        about="Variables of the caller's environment that cells may see besides the usual ones (PATH, HOME, …)",
         examples=[["KUBECONFIG"]],
     )
-    retention: _Retention | None = Field(
-        None, description="What opsbook records prune removes; without it, every record is kept for good"
+    retention: _Retention | None = key(
+        None, about="What opsbook records prune removes; without it, every record is kept for good"
     )
-    anchor: _Text | None = Field(
+    anchor: _Text | None = key(
         None,
-        description="Where opsbook records anchor writes what is sealed: a file outside the records folder, or "
+        about="Where opsbook records anchor writes what is sealed: a file outside the records folder, or "
         "git:REMOTE or git:REMOTE#BRANCH; {user} and {host} stand for who and where you are",
         examples=["git:git@example.com:ops/anchors.git#{host}"],
     )
-    check: _Check = Field(default_factory=_Check, description="What a run with --check may rely on")
-    severity: list[Annotated[dict[str, str], AfterValidator(_severity)]] = Field(
-        default_factory=list,
-        description="How bad something can be, for the home page of the docs site: [[severity]] with name, means, "
+    check: _Check = key(make=_Check, about="What a run with --check may rely on")
+    severity: list[Annotated[dict[str, str], Check(_severity)]] = key(
+        make=list,
+        about="How bad something can be, for the home page of the docs site: [[severity]] with name, means, "
         "respond and call, the worst first",
         examples=[[{"name": "SEV1", "means": "Nobody can play", "respond": "5 minutes"}]],
     )
@@ -120,8 +122,8 @@ class _Content(BaseModel):
 def protected_branch(text: str) -> str | None:
     """What the text of an opsbook.toml names as the protected branch; None if it cannot be read."""
     try:
-        return _Content.model_validate(tomllib.loads(text)).protected_branch
-    except (tomllib.TOMLDecodeError, ValidationError):
+        return _Content.read(tomllib.loads(text)).protected_branch
+    except ValueError:
         return None
 
 
@@ -231,22 +233,22 @@ def _read(path: Path) -> _Content:
     if not path.exists() and not path.is_symlink():
         return _Content()
     try:
-        return _Content.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return _Content.read(tomllib.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.", "Correct the file and try again.") from error
-    except ValidationError as error:
-        raise InputError(_problems(path, error), f"Known settings: {', '.join(_Content.model_fields)}.") from error
+    except Misfit as error:
+        raise InputError(_problems(path, error), f"Known settings: {', '.join(_Content.names())}.") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not valid TOML: {error}.", "Correct the file and try again.") from error
 
 
-def _problems(path: Path, error: ValidationError) -> list[str]:
+def _problems(path: Path, error: Misfit) -> list[str]:
     """One sentence for each; a setting in a list is named with its place, such as keep_environment.0."""
     return [
         f"{path}: unknown setting {e['loc'][0]}."
         if e["type"] == "extra_forbidden" and len(e["loc"]) == 1
         else f"{path}: {'.'.join(map(str, e['loc']))}: {e['msg']}."
-        for e in error.errors()
+        for e in error.problems
     ]
 
 

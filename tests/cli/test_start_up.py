@@ -17,14 +17,14 @@ print(json.dumps(sorted(sys.modules)))
 """
 VALUES = {"annotated_types", "pydantic", "pydantic_core", "typing_extensions", "typing_inspection", "yaml"}
 """What reads settings and other files of the project."""
-ALWAYS = {"cli", "console", "core.model", "errors"}
+ALWAYS = {"cli", "console", "core.model", "errors", "shapes"}
 PAGES = {"core.catalog", "core.rules", "core.source"}
 PLANS = {"core.engine.secrets", "core.locks", "core.planning", "core.record", "core.trust"}
 
 MAY = {
     ("--version",): (set(), set()),
-    ("list",): (VALUES, {"files", "operate", "settings", *PAGES}),
-    ("show", "deploy-service"): ({*VALUES, "markdown_it", "mdurl"}, {"files", "operate", "settings", *PAGES}),
+    ("list",): ({"yaml"}, {"files", "operate", "settings", *PAGES}),
+    ("show", "deploy-service"): ({"markdown_it", "mdurl", "yaml"}, {"files", "operate", "settings", *PAGES}),
     ("status",): (VALUES, {"files", "operate", "settings", *PAGES, *PLANS}),
     ("records", "list"): (VALUES, {"core.record", "files", "records", "settings"}),
     ("run", "--help"): (VALUES, {"files", "operate", "settings", *PAGES, *PLANS}),

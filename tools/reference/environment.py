@@ -24,5 +24,5 @@ there. A dot stands for a table: `retention.keep` is `keep` under `[retention]`.
 def body() -> str:
     parts = [_HEAD, keys(Policy, yaml_example, "###")]
     parts += [_RULES, keys(ChoiceRule, yaml_example, "###")]
-    parts += [_TOML, keys(settings._Content, toml_example, "###")]
+    parts += [_TOML, keys(settings._Content.model(), toml_example, "###")]
     return "\n".join(parts)

@@ -10,4 +10,4 @@ def body() -> str:
 No key is required, and no other key may be there. A page without front matter is a procedure: it runs as it is.
 Keys of MkDocs ({ignored}) and of Jupyter (`jupyter`, `jupytext`) may be there, and are not looked at.
 
-{keys(FrontMatter, yaml_example)}"""
+{keys(FrontMatter.model(), yaml_example)}"""

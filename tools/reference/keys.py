@@ -9,6 +9,7 @@ from typing import Any, Literal, Union
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from opsbook.shapes import Shape
 from tools.reference.text import fence, link, sentence, table
 
 Write = Callable[[str, Any], str]
@@ -44,8 +45,13 @@ def _fields(model: type[BaseModel], before: str = "") -> Iterator[tuple[str, Fie
 
 def _table(kind: Any) -> type[BaseModel] | None:
     """The model of a key that holds other keys."""
-    models = [each for each in (kind, *typing.get_args(kind)) if isinstance(each, type) and issubclass(each, BaseModel)]
+    kinds = [each for each in (kind, *typing.get_args(kind)) if isinstance(each, type)]
+    models = [_model(each) for each in kinds if issubclass(each, BaseModel | Shape)]
     return models[0] if models and typing.get_origin(kind) is not dict else None
+
+
+def _model(kind: type[BaseModel | Shape]) -> type[BaseModel]:
+    return kind.model() if issubclass(kind, Shape) else kind
 
 
 def _one(name: str, field: FieldInfo, write: Write, level: str) -> str:
@@ -79,12 +85,12 @@ def _collection(kind: Any, inner: tuple[Any, ...]) -> str:
     if inner:
         each = words(inner[0])
         return f"a list of {_MANY.get(each, each)}"
-    return f"a table of {', '.join(kind.model_fields)}"
+    return f"a table of {', '.join(_model(kind).model_fields)}"
 
 
 def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True)
-    if value in (None, "", (), [], {}) or isinstance(value, BaseModel):
+    if value in (None, "", (), [], {}) or isinstance(value, BaseModel | Shape):
         return "nothing"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 

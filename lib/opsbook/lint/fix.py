@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
-from opsbook.core.model.front import FrontMatter, Kind, split
+from opsbook.core.model.front import Kind, Rollback, split
 from opsbook.core.source.front import meant
 from opsbook.core.source.problem import Problem
 
@@ -21,7 +21,7 @@ _VALUE = re.compile(r"""^(kind|rollback)(\s*:\s*)(["']?)([A-Za-z]+)\3(\s*(?:#.*)
 
 _WORDS = {
     "kind": get_args(Kind),
-    "rollback": get_args(FrontMatter.model_fields["rollback"].annotation),
+    "rollback": get_args(Rollback),
 }
 
 

@@ -2,11 +2,11 @@
 
 import datetime
 import re
-from typing import Literal
-
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
 from opsbook.core.model.text import one_line, span_seconds
+from opsbook.shapes import Check, Shape, key
 
 Kind = Literal[
     "deploy",
@@ -20,6 +20,8 @@ Kind = Literal[
     "training",
     "procedure",
 ]
+
+Rollback = Literal["automatic", "ask", "manual", "none"]
 
 MKDOCS_KEYS = frozenset({"template", "hide", "icon", "status", "subtitle", "description", "tags", "search"})
 """Front matter of MkDocs and Material that a document may carry for its page."""
@@ -38,90 +40,88 @@ def split(text: str) -> tuple[str | None, int]:
     return None, 0
 
 
-class Drill(BaseModel):
+def _is_date(value: object) -> object:
+    """A number would be taken for seconds since 1970."""
+    if isinstance(value, int | float) or (isinstance(value, str) and _NUMBER.fullmatch(value.strip())):
+        raise ValueError(f"{one_line(str(value), 40)} is not a date; write one such as 2026-11-20")
+    return value
+
+
+def _is_span(value: str) -> str:
+    span_seconds(value)
+    return value
+
+
+_Span = Annotated[str, Check(_is_span)]
+
+
+@dataclass(frozen=True)
+class Drill(Shape):
     """What makes a page a drill: it brings a fault in, and waits until somebody has mended it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    solved_by: tuple[str, ...] = Field(
-        (), description="Runbooks that mend the fault; any one of them is enough", examples=[["restart-cache"]]
+    solved_by: tuple[str, ...] = key(
+        (), about="Runbooks that mend the fault; any one of them is enough", examples=[["restart-cache"]]
     )
-    hints: tuple[str, ...] = Field(
+    hints: tuple[str, ...] = key(
         (),
-        description="What whoever is stuck is told, one sentence after the other, from vague to plain",
+        about="What whoever is stuck is told, one sentence after the other, from vague to plain",
         examples=[["Look at the caches.", "Restart the one that does not answer."]],
     )
 
 
-class FrontMatter(BaseModel):
+@dataclass(frozen=True)
+class FrontMatter(Shape):
     """What a document says of itself. Every key is optional: a page without front matter is a procedure."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    title: str | None = Field(
+    title: str | None = key(
         None,
-        description="What the page is called; its first heading, or its file's name, unless given",
+        about="What the page is called; its first heading, or its file's name, unless given",
         examples=["Restart the cache"],
     )
-    summary: str = Field(
+    summary: str = key(
         "",
-        description="One sentence on what it does, for opsbook list and opsbook show",
+        about="One sentence on what it does, for opsbook list and opsbook show",
         examples=["Restart one cache, when it answers slowly."],
     )
-    kind: Kind = Field(
+    kind: Kind = key(
         "procedure",
-        description="What sort of page it is; opsbook check asks for the sections that this sort needs",
+        about="What sort of page it is; opsbook check asks for the sections that this sort needs",
         examples=["maintenance"],
     )
-    owner: str | None = Field(None, description="Who keeps the page right", examples=["platform"])
-    duration: str | None = Field(
-        None, description="Expected time of a whole run: a number and ms, s, m, h or d, such as 3m", examples=["3m"]
+    owner: str | None = key(None, about="Who keeps the page right", examples=["platform"])
+    duration: _Span | None = key(
+        None, about="Expected time of a whole run: a number and ms, s, m, h or d, such as 3m", examples=["3m"]
     )
-    reviewed: datetime.date | None = Field(
+    reviewed: Annotated[datetime.date | None, Check(_is_date, before=True)] = key(
         None,
-        description="The day on which somebody last made sure that the page is right",
+        about="The day on which somebody last made sure that the page is right",
         examples=[datetime.date(2026, 11, 20)],
     )
-    review_every: str | None = Field(
-        None, description="How long a review counts, such as 90d; from then on opsbook check warns", examples=["90d"]
+    review_every: _Span | None = key(
+        None, about="How long a review counts, such as 90d; from then on opsbook check warns", examples=["90d"]
     )
-    lock: tuple[str, ...] = Field(
+    lock: tuple[str, ...] = key(
         (),
-        description="Targets this run changes; {environment} and parameters in braces",
+        about="Targets this run changes; {environment} and parameters in braces",
         examples=[["{environment}/cache"]],
     )
-    rollback: Literal["automatic", "ask", "manual", "none"] = Field(
+    rollback: Rollback = key(
         "none",
-        description="What follows where a run failed and left changes behind. automatic: the Rollback section runs; "
+        about="What follows where a run failed and left changes behind. automatic: the Rollback section runs; "
         "ask: a person is asked first; manual: only opsbook rollback runs it; none: there is never anything to undo",
         examples=["automatic"],
     )
-    alerts: tuple[str, ...] = Field(
+    alerts: tuple[str, ...] = key(
         (),
-        description="Prometheus alerts that this page is for; opsbook list --alert finds it",
+        about="Prometheus alerts that this page is for; opsbook list --alert finds it",
         examples=[["CacheSlow"]],
     )
-    environments: tuple[str, ...] = Field(
-        (), description="Where it may run; empty means everywhere", examples=[["dev", "staging"]]
+    environments: tuple[str, ...] = key(
+        (), about="Where it may run; empty means everywhere", examples=[["dev", "staging"]]
     )
 
-    drill: Drill | None = Field(
+    drill: Drill | None = key(
         None,
-        description="For a page that is a drill: how its fault is mended, and hints for whoever is stuck",
+        about="For a page that is a drill: how its fault is mended, and hints for whoever is stuck",
         examples=[{"solved_by": ["restart-cache"], "hints": ["Look at the caches.", "Which of them answers?"]}],
     )
-
-    @field_validator("reviewed", mode="before")
-    @classmethod
-    def _is_date(cls, value: object) -> object:
-        """A number would be taken for seconds since 1970."""
-        if isinstance(value, int | float) or (isinstance(value, str) and _NUMBER.fullmatch(value.strip())):
-            raise ValueError(f"{one_line(str(value), 40)} is not a date; write one such as 2026-11-20")
-        return value
-
-    @field_validator("duration", "review_every")
-    @classmethod
-    def _is_span(cls, value: str | None) -> str | None:
-        if value is not None:
-            span_seconds(value)
-        return value

@@ -3,12 +3,12 @@
 import re
 
 import yaml
-from pydantic import ValidationError
 
 from opsbook.core.model.front import MKDOCS_KEYS, Drill, FrontMatter, split
 from opsbook.core.model.text import nearest, one_line
 from opsbook.core.source.problem import Problem
 from opsbook.files import parse_yaml
+from opsbook.shapes import Misfit
 
 _BOM = "\ufeff"
 _IGNORED = MKDOCS_KEYS | {"jupyter", "jupytext"}
@@ -52,12 +52,12 @@ def _yaml_problem(error: yaml.YAMLError, block: str, path: str) -> Problem:
 
 def _validate(values: dict[str, object], block: str, path: str) -> tuple[FrontMatter, list[Problem]]:
     try:
-        return FrontMatter.model_validate(values), []
-    except ValidationError as error:
-        problems = [_problem(e["loc"], e["type"], e["msg"], block, path) for e in error.errors()]
-        bad = {str(e["loc"][0]) for e in error.errors() if e["loc"]}
-    good = {k: v for k, v in values.items() if str(k) not in bad and k in FrontMatter.model_fields}
-    return FrontMatter.model_validate(good), problems
+        return FrontMatter.read(values), []
+    except Misfit as error:
+        problems = [_problem(e["loc"], e["type"], e["msg"], block, path) for e in error.problems]
+        bad = {str(e["loc"][0]) for e in error.problems if e["loc"]}
+    good = {k: v for k, v in values.items() if str(k) not in bad and k in FrontMatter.names()}
+    return FrontMatter.read(good), problems
 
 
 def _problem(where: tuple[int | str, ...], kind: str, message: str, block: str, path: str) -> Problem:
@@ -65,7 +65,7 @@ def _problem(where: tuple[int | str, ...], kind: str, message: str, block: str, 
     line = next((n for n, text in enumerate(block.split("\n"), 2) if text.startswith(f"{key}:")), 2)
     named = ".".join(map(str, where))
     if kind == "extra_forbidden":
-        known = Drill.model_fields if key == "drill" and len(where) > 1 else [*FrontMatter.model_fields, *_IGNORED]
+        known = Drill.names() if key == "drill" and len(where) > 1 else [*FrontMatter.names(), *_IGNORED]
         return Problem(path, line, 1, "F002", f"unknown key {named}. {nearest(str(where[-1]), known)}")
     return Problem(path, line, 1, "F003", f"{named}: {message[0].lower()}{message[1:]}")
 
@@ -73,4 +73,4 @@ def _problem(where: tuple[int | str, ...], kind: str, message: str, block: str, 
 def meant(key: str) -> str | None:
     """The known key that this one is in other case, or with hyphens for underscores."""
     plain = key.lower().replace("-", "_")
-    return plain if plain in FrontMatter.model_fields and plain != key else None
+    return plain if plain in FrontMatter.names() and plain != key else None

@@ -1,6 +1,7 @@
 """List runbooks and procedures."""
 
 import argparse
+from dataclasses import asdict
 
 from opsbook.console import common
 from opsbook.console.text import say
@@ -21,16 +22,7 @@ def execute(options: argparse.Namespace) -> int:
         if options.kind in (None, entry.front.kind) and (options.alert is None or _is_for(entry.front, options))
     ]
     if options.json:
-        rows = [
-            {
-                "name": e.name,
-                "path": str(e.path),
-                "title": e.title,
-                **e.front.model_dump(mode="json", exclude={"title"}),
-            }
-            for e in entries
-        ]
-        common.print_json(rows)
+        common.print_json([{"name": e.name, "path": e.path, **asdict(e.front), "title": e.title} for e in entries])
     elif entries:
         common.table(
             ("NAME", "KIND", "OWNER", "WHAT IT DOES"),

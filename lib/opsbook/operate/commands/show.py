@@ -1,6 +1,7 @@
 """Show one runbook: what it is given, what each step does, and what each part may do."""
 
 import argparse
+from dataclasses import asdict
 from typing import Any
 
 from opsbook.console import common
@@ -93,11 +94,10 @@ def _json(runbook: Runbook) -> dict[str, Any]:
         }
         for section in runbook.sections
     ]
-    front = runbook.front.model_dump(mode="json")
     return {
         "name": runbook.name,
         "path": str(runbook.path),
-        **front,
+        **asdict(runbook.front),
         "title": runbook.title,
         "parameters": schema,
         "sections": sections,
