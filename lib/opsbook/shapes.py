@@ -6,6 +6,7 @@ is plainly what its annotation says is taken as it is, and pydantic gets, and de
 
 import dataclasses
 import datetime
+import json
 import operator
 import re
 import types
@@ -21,15 +22,16 @@ from typing import (
     Self,
     TypeVar,
     Union,
+    cast,
     get_args,
     get_origin,
     get_type_hints,
 )
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
+    from pydantic import BaseModel, TypeAdapter
 
-DOUBTS = (ValueError, TypeError, LookupError)
+DOUBTS = (ValueError, TypeError, LookupError, RecursionError)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _LIMITS: Mapping[str, Callable[[Any, Any], bool]] = {"min_length": lambda value, n: len(value) >= n, "ge": operator.ge}
 
@@ -92,10 +94,7 @@ class Shape:
     @classmethod
     def plain(cls, value: Any) -> Self:
         """The value of what leaves no doubt. Raises one of DOUBTS otherwise, though it may be right."""
-        hints = _hints(cls)
-        if type(value) is not dict or not value.keys() <= hints.keys():
-            raise ValueError
-        return cls(**{name: _plain(hints[name], each, cls.strict) for name, each in value.items()})
+        return cast(Self, _made(cls, value, cls.strict))
 
     @classmethod
     def thorough(cls, value: Any) -> Self:
@@ -124,6 +123,21 @@ class Shape:
         return core_schema.no_info_after_validator_function(lambda found: cls(**dict(found)), handler(cls.model()))
 
 
+def from_json(kind: type[T], text: bytes | str, *, strict: bool = False) -> T:
+    """A dataclass, or another kind of value, that was written as JSON. Raises ValueError."""
+    try:
+        return cast(T, _plain(kind, json.loads(text.decode() if isinstance(text, bytes) else text), strict))
+    except DOUBTS:
+        return _adapter(kind).validate_json(text, strict=strict or None)  # type: ignore[no-any-return]
+
+
+@_once
+def _adapter(kind: Any) -> "TypeAdapter[Any]":
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
+
+
 @_once
 def _model(kind: Any) -> "type[BaseModel]":
     from pydantic import ConfigDict, Field, create_model
@@ -144,12 +158,19 @@ def _hints(kind: Any) -> dict[str, Any]:
 
 def _plain(kind: Any, value: Any, strict: bool) -> Any:
     """The value as one of this kind. Raises one of DOUBTS unless nothing about it is in doubt."""
-    if isinstance(kind, type) and issubclass(kind, Shape):
-        return kind.plain(value)
+    if dataclasses.is_dataclass(kind):
+        return _made(kind, value, getattr(kind, "strict", strict))
     written, read = _KINDS[get_origin(kind) or kind]
     if written and type(value) is not written:
         raise TypeError
     return read(value, get_args(kind), strict)
+
+
+def _made(kind: Any, value: Any, strict: bool) -> Any:
+    hints = _hints(kind)
+    if type(value) is not dict or (issubclass(kind, Shape) and not value.keys() <= hints.keys()):
+        raise TypeError
+    return kind(**{name: _plain(hints[name], value[name], strict) for name in hints.keys() & value.keys()})
 
 
 def _checked(value: Any, args: Any, strict: bool) -> Any:
@@ -188,6 +209,7 @@ _KINDS: Mapping[Any, tuple[type | None, Callable[[Any, Any, bool], Any]]] = {
     types.UnionType: (None, _optional),
     list: (list, lambda value, args, strict: [_plain(args[0], each, strict) for each in value]),
     dict: (dict, _table),
+    Mapping: (dict, _table),
     tuple: (list, _many),
     datetime.date: (str, _date),
 }

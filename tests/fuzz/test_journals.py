@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opsbook.core.model.event import Event
-from opsbook.core.record import journal, seal, store, summary
+from opsbook.core.record import journal, seal, store, summary, summary_file
 from opsbook.errors import InputError
 from tests.fuzz import records
 from tests.fuzz.mutations import FUZZ, assert_clear
@@ -157,7 +157,7 @@ def test_a_chain_of_events_that_say_nothing_usable(folder: Path, events: list[tu
     assert error is None
     assert len(found) == len(events)
     told = records.record(folder).summary()
-    summary.read(json.dumps(told, ensure_ascii=False).encode("utf-8", errors="replace"))
+    summary_file.read(json.dumps(told, ensure_ascii=False).encode("utf-8", errors="replace"))
 
 
 SHAPES = st.fixed_dictionaries({}, optional=dict.fromkeys(("time", "type", "data", "prev"), JSON) | {"seq": SEQ})

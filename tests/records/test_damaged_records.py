@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from opsbook.core.model.redact import Redactor
-from opsbook.core.record import journal, seal, store, summary
+from opsbook.core.record import journal, seal, store, summary, summary_file
 from opsbook.errors import InputError
 from tests.support.project import Project
 
@@ -230,7 +230,7 @@ def test_a_lost_run_is_summed_up_whatever_its_events_say(project: Project, value
     shown = json.loads(project.opsbook("records", "list", "--json", check=True).out)
     assert [one["outcome"] for one in shown] == ["lost", "lost"]
     for record in store.records(project.root / "records"):
-        summary.read(json.dumps(record.summary()).encode())
+        summary_file.read(json.dumps(record.summary()).encode())
         assert project.opsbook("records", "show", record.id).code == 0
 
 

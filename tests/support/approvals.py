@@ -50,6 +50,6 @@ def forged(team: Team, wanted: str, by: str = "bob", **changes: object) -> Appro
         "signed": now.isoformat(),
         "expires": (now + timedelta(hours=1)).isoformat(),
     }
-    approval = Approval.model_validate(content | changes)
+    approval = Approval.read(content | changes)
     requests.keep(found.folder, approval, sign.sign(team.key(by), sign.APPROVAL, approval.statement()))
     return approval

@@ -56,7 +56,9 @@ def test_links_lead_somewhere(name: str) -> None:
         assert not anchor or headings.count(f"#{anchor}") == 1, target
 
 
-@pytest.mark.parametrize("model", [FrontMatter.model(), Policy, ChoiceRule, settings._Content.model(), TrainingRole, Member])
+@pytest.mark.parametrize(
+    "model", [FrontMatter.model(), Policy, ChoiceRule, settings._Content.model(), TrainingRole, Member]
+)
 def test_every_key_has_a_description_and_an_example_that_is_right(model: type[BaseModel]) -> None:
     for name, field in _fields(model):
         assert field.description, name

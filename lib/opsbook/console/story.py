@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from opsbook.console.text import plain
 from opsbook.core.model import events as kinds
-from opsbook.core.model.event import Exit, Outcome
+from opsbook.core.model.event import GOOD, Exit, Outcome
 from opsbook.core.model.plan import Plan
 from opsbook.core.model.role import Role
 from opsbook.core.model.text import duration, one_line
@@ -24,8 +24,6 @@ _STOPPING = {
     3: "ending every process (cancelled by {by})",
 }
 """What a request to stop does, by how often it came."""
-
-GOOD = (Outcome.SUCCEEDED, Outcome.CHECKED)
 
 
 class Story:

@@ -13,10 +13,10 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from opsbook.console.story import GOOD, Story, said, shown, values
+from opsbook.console.story import Story, said, shown, values
 from opsbook.console.text import json_text, plain, say
 from opsbook.core.model import events as kinds
-from opsbook.core.model.event import Event, Outcome
+from opsbook.core.model.event import GOOD, Event, Outcome
 from opsbook.core.model.plan import Plan
 from opsbook.core.model.text import duration, one_line
 from opsbook.settings import Settings

@@ -1,74 +1,21 @@
 """A glance at all runs that are not done with, and at those that ended lately; nothing is run or replayed for it."""
 
 import itertools
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opsbook.core.locks import lock
-from opsbook.core.model import events as kinds
-from opsbook.core.model.event import Event, Outcome
-from opsbook.core.model.person import Question
+from opsbook.core.model.event import Outcome
 from opsbook.core.model.run_status import AskedQuestion, EndedRun, RunStatus
 from opsbook.core.record import store
 from opsbook.errors import InputError
 from opsbook.settings import Settings
 
+if TYPE_CHECKING:
+    from opsbook.operate.following import Following
+
 _LATEST = 200
 """Finished runs among which those that wait for somebody are looked for."""
-
-_ENDS = (kinds.CellFinished, kinds.StepFinished, kinds.RunFinished, kinds.RunResumed)
-"""Events behind which no earlier question stands any more."""
-
-
-@dataclass(frozen=True)
-class StandingQuestion:
-    """A question that stands, with the number and the time of its event."""
-
-    number: int
-    since: str
-    question: Question
-
-
-class Following:
-    """What the events of a run say of this moment: its step, its questions, whether its terminal is there."""
-
-    def __init__(self) -> None:
-        self.doing = ""
-        self.detached = False
-        self._open: dict[int, StandingQuestion] = {}
-
-    @property
-    def first(self) -> StandingQuestion | None:
-        """The question that is asked: of several, a terminal puts one after the other."""
-        return next(iter(self._open.values()), None)
-
-    def take(self, event: Event) -> None:
-        fact = kinds.read(event)
-        match fact:
-            case kinds.StepStarted(section=section, title=title):
-                self.doing = f"{section}, {title}"
-            case kinds.RollbackStarted():
-                self.doing = "rolling back"
-            case kinds.WaitingForLock(why=why) | kinds.WaitingForApproval(why=why):
-                self.doing = why
-            case kinds.Locked():
-                self.doing = ""
-            case kinds.Detached():
-                self.detached = True
-            case kinds.QuestionAsked():
-                self._open[event.seq] = StandingQuestion(event.seq, event.time, _question(fact))
-            case kinds.QuestionAnswered(asked=asked):
-                self._open.pop(asked, None)
-            case kinds.RunResumed():
-                self.doing, self.detached = "", False
-        if isinstance(fact, _ENDS):
-            self._open.clear()
-
-
-def _question(asked: kinds.QuestionAsked) -> Question:
-    kind: Any = asked.kind
-    return Question(asked.name, kind, asked.text, tuple(asked.choices), asked.detail, tuple(asked.remarks))
 
 
 def under_way(settings: Settings) -> list[RunStatus]:
@@ -118,9 +65,9 @@ def _now(record: store.Record, holding: set[str]) -> RunStatus | None:
     sealed, outcome = record.state == "sealed", str(told["outcome"])
     if sealed and outcome != Outcome.WAITING and record.id not in holding:
         return None
-    following = Following() if sealed else _followed(record)
+    following = None if sealed else _followed(record)
     # What a run that is gone asked, nobody can answer any more.
-    asked = following.first if record.state == "running" else None
+    asked = following.first if following and record.state == "running" else None
     question = asked.question if asked else None
     return RunStatus(
         run=record.id,
@@ -129,14 +76,17 @@ def _now(record: store.Record, holding: set[str]) -> RunStatus | None:
         operator=str((told.get("operators") or [told["operator"] or "nobody knows whose"])[-1]),
         state=outcome,
         since=str(told["started"] or ""),
-        doing=following.doing,
+        doing=following.doing if following else "",
         asks=AskedQuestion(question.name, question.text, question.choices, asked.since) if asked and question else None,
-        detached=following.detached and record.state == "running",
+        detached=bool(following and following.detached) and record.state == "running",
         reason=str(told["reason"]) if sealed else "",
     )
 
 
-def _followed(record: store.Record) -> Following:
+def _followed(record: store.Record) -> "Following":
+    # A glance at runs that have ended reads no events, and starts without them.
+    from opsbook.operate.following import Following
+
     following = Following()
     try:
         for event in record.events():

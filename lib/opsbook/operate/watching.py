@@ -7,9 +7,9 @@ from opsbook.core.model.events import RunFinished, RunResumed, read
 from opsbook.core.record import journal, store
 from opsbook.core.record.journal_follower import JournalFollower
 from opsbook.errors import InputError, OpsbookError
+from opsbook.operate.following import Following, StandingQuestion
 from opsbook.operate.resuming import stopped
 from opsbook.operate.running import Finished
-from opsbook.operate.under_way import Following, StandingQuestion
 from opsbook.settings import Settings
 
 EVERY = 0.1

@@ -2,6 +2,7 @@
 
 import json
 import textwrap
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -145,7 +146,7 @@ def test_a_signature_over_another_plan(team: Team) -> None:
 def test_a_statement_changed_after_it_was_signed(team: Team) -> None:
     plan = asked(team)
     approval = forged(team, plan, note="only after ten")
-    changed = approval.model_copy(update={"note": "at any time"})
+    changed = replace(approval, note="at any time")
     (team.root / f".opsbook/plans/{plan}/approval-{approval.id}.json").write_bytes(changed.statement())
     refused(run(team), "the signature is not one of this statement")
 

@@ -13,12 +13,11 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import TypeAdapter
-
 from opsbook.core.locks import queue
 from opsbook.core.locks.targets import conflict
 from opsbook.errors import InputError, NotYet, Refused
 from opsbook.files import guarded, is_plain, write_atomic
+from opsbook.shapes import from_json
 
 UNKNOWN = "unknown"
 """Run and operator of a lock whose file is damaged."""
@@ -44,9 +43,6 @@ class Held(NotYet):
     def __init__(self, locks: tuple[Lock, ...], hint: str = "") -> None:
         super().__init__("\n".join(map(_sentence, locks)), hint)
         self.locks = locks
-
-
-_LOCK = TypeAdapter(Lock)
 
 
 def acquire(state: Path, locks: list[Lock]) -> None:
@@ -128,7 +124,7 @@ def _held(state: Path) -> list[tuple[Path, Lock]]:
 def _read(path: Path) -> Lock:
     try:
         if is_plain(path):
-            return _LOCK.validate_json(path.read_bytes(), strict=True)
+            return from_json(Lock, path.read_bytes(), strict=True)
     except (OSError, ValueError):
         pass
     return Lock(path.stem.replace("+", "/"), UNKNOWN, UNKNOWN, f"the lock file {path.name} is damaged", _written(path))

@@ -6,13 +6,14 @@ A statement is canonical JSON. The plan's digest in it holds everything that dec
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal
-
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from opsbook.core.model.effect import canonical
-from opsbook.core.model.environment import Policy
 from opsbook.core.model.text import span_seconds
+from opsbook.shapes import Check, Shape
+
+if TYPE_CHECKING:
+    from opsbook.core.model.environment import Policy
 
 _FIRST_YEAR, _LAST_YEAR = 2000, 9000
 
@@ -24,13 +25,14 @@ def _moment(text: str) -> str:
     return text
 
 
-Moment = Annotated[str, AfterValidator(_moment)]
+Moment = Annotated[str, Check(_moment)]
 
 
-class Approval(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class Approval(Shape):
     """What an approver signs. `by` is the user of the system, `signed` and `expires` are UTC, ISO 8601."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    strict = True
     kind: Literal["approval"] = "approval"
     id: str
     plan: str
@@ -44,7 +46,7 @@ class Approval(BaseModel):
 
     def statement(self) -> bytes:
         """What the signature is made of."""
-        return canonical(self.model_dump())
+        return canonical(asdict(self))
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,9 @@ class Signed:
 
     def told(self) -> dict[str, Any]:
         """What the journal keeps of it."""
-        return {**self.approval.model_dump(exclude={"kind"}), **asdict(self.approver)}
+        told = {**asdict(self.approval), **asdict(self.approver)}
+        del told["kind"]
+        return told
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,7 @@ class Judged:
 
 
 def judge(
-    found: Sequence[Signed], digest: str, run: str, policy: Policy, working: Collection[Identity], now: datetime
+    found: Sequence[Signed], digest: str, run: str, policy: "Policy", working: Collection[Identity], now: datetime
 ) -> Judged:
     """Which approvals count for this run of this plan. `working` are all who run it, or went on with it.
 
@@ -112,14 +116,14 @@ def judge(
 
 
 def _why_not(
-    each: Signed, digest: str, run: str, policy: Policy, working: Collection[Identity], now: datetime
+    each: Signed, digest: str, run: str, policy: "Policy", working: Collection[Identity], now: datetime
 ) -> str | None:
     """The first reason for which an approval does not count."""
     return next(_reasons(each, digest, run, policy, working, now), None)
 
 
 def _reasons(
-    each: Signed, digest: str, run: str, policy: Policy, working: Collection[Identity], now: datetime
+    each: Signed, digest: str, run: str, policy: "Policy", working: Collection[Identity], now: datetime
 ) -> Iterator[str]:
     approval, approver = each.approval, each.approver
     if each.problem:

@@ -38,6 +38,9 @@ class Outcome(StrEnum):
     """Its process was killed, or its machine went down."""
 
 
+GOOD = (Outcome.SUCCEEDED, Outcome.CHECKED)
+
+
 class Exit(IntEnum):
     """Exit codes of the command line."""
 

@@ -2,8 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 
-from pydantic import TypeAdapter
-
 from opsbook.core.catalog import catalog
 from opsbook.core.model.differ import changes_of, lines_of, narrowed, told
 from opsbook.core.model.plan import Plan
@@ -13,14 +11,13 @@ from opsbook.core.planning.edits import original
 from opsbook.core.record import store
 from opsbook.errors import InputError
 from opsbook.settings import Settings
+from opsbook.shapes import from_json
 
 _MOST = 60
 """Lines of a diff that are shown."""
 
 _LONGEST = 200
 """Characters of such a line."""
-
-_RELIED_ON = TypeAdapter(dict[str, dict[str, str]])
 
 _ELSEWHERE = frozenset({"runbook", "policy"})
 """Trees that are compared by what is in them: the page by its text, the policy as a file of the inventory."""
@@ -43,7 +40,7 @@ def page_changes(settings: Settings, record: store.Record, planned: Plan) -> lis
 def relied_on_then(record: store.Record) -> Mapping[str, Mapping[str, str]]:
     """Every file that the plan of a record relied on, with its SHA-256; empty if that cannot be read."""
     try:
-        return _RELIED_ON.validate_json(record.text(RELIED_ON))
+        return from_json(dict[str, dict[str, str]], record.text(RELIED_ON))
     except (InputError, ValueError, RecursionError):
         return {}
 

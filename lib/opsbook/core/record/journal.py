@@ -11,14 +11,16 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opsbook import files
 from opsbook.core.model.event import Data, Event
-from opsbook.core.model.events import Fact
 from opsbook.core.model.redact import Redactor
 from opsbook.core.record.room import FULL, ROOM, Room
 from opsbook.errors import Fault, InputError, NoRoom, OpsbookError
+
+if TYPE_CHECKING:
+    from opsbook.core.model.events import Fact
 
 NAME = "journal.jsonl"
 START = "0" * 64
@@ -64,7 +66,7 @@ class Journal:
         """Hex SHA-256 of the last line."""
         return self._head
 
-    def write(self, fact: Fact, *, durable: bool = False) -> Event:
+    def write(self, fact: "Fact", *, durable: bool = False) -> Event:
         """Append an event; with `durable` it is on disk when this returns."""
         return self.put(fact.type, fact.data(), durable=durable)
 

@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any
 
 from opsbook.core.model.event import Outcome
-from opsbook.core.record import store, summary
+from opsbook.core.record import store, summary_file
 from opsbook.files import is_plain
 
 RUNS = 10
@@ -44,7 +44,7 @@ def _succeeded(folder: Path, environment: str, largest: float = math.inf) -> dic
     try:
         if not is_plain(path) or path.stat().st_size > largest:
             return None
-        told = summary.read(path.read_bytes())
+        told = summary_file.read(path.read_bytes())
     except (OSError, ValueError, RecursionError):
         return None
     return told if (told["outcome"], told["environment"]) == (str(Outcome.SUCCEEDED), environment) else None

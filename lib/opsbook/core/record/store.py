@@ -7,19 +7,16 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from opsbook.core.model.event import Event, Outcome
 from opsbook.core.model.plan import Plan
 from opsbook.core.model.text import nearest
-from opsbook.core.record import journal, logbook, summary
+from opsbook.core.record import journal, logbook, summary_file
 from opsbook.errors import InputError
 from opsbook.files import again, hold, is_plain
-
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
+from opsbook.shapes import from_json
 
 SEAL = "seal.json"
 SIGNATURE = "seal.json.sig"
@@ -71,7 +68,7 @@ class Record:
     def plan(self) -> Plan:
         """What was planned. Raises InputError if that cannot be read."""
         try:
-            return _plans().validate_json(self.text(PLAN))
+            return from_json(Plan, self.text(PLAN))
         except (ValueError, RecursionError) as error:
             raise self.damaged(PLAN) from error
 
@@ -79,7 +76,7 @@ class Record:
         """record.json, or for a run without an end what its journal says up to now. Raises InputError if damaged."""
         if self.state == "sealed":
             return _summary(self.folder)
-        found = summary.of(self.events())
+        found = _derived(self.events())
         found["outcome"] = "running" if self.state == "running" else str(Outcome.LOST)
         return found
 
@@ -88,15 +85,15 @@ class Record:
         try:
             return self.summary()
         except InputError as error:
-            return summary.of([]) | {"run": self.id, "outcome": DAMAGED, "reason": error.message}
+            return _derived([]) | {"run": self.id, "outcome": DAMAGED, "reason": error.message}
 
 
-@cache
-def _plans() -> "TypeAdapter[Plan]":
-    # Made when a plan is read: to list records it is not needed.
-    from pydantic import TypeAdapter
+def _derived(events: list[Event]) -> dict[str, Any]:
+    """What the events of a run say."""
+    # Who lists sealed records needs no events, and starts without them.
+    from opsbook.core.record import summary
 
-    return TypeAdapter(Plan)
+    return summary.of(events)
 
 
 def _summary(folder: Path) -> dict[str, Any]:
@@ -105,7 +102,7 @@ def _summary(folder: Path) -> dict[str, Any]:
     if not is_plain(path):
         raise InputError(f"{path} is missing, or no file.", hint)
     try:
-        return summary.read(path.read_bytes())
+        return summary_file.read(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} is damaged.", hint) from error
 

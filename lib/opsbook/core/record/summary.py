@@ -1,72 +1,19 @@
-"""record.json: what a run did, derived from its events alone.
+"""The content of record.json: what a run did, derived from its events alone.
 
-Two ways lead here: the events of a run, and the file that was made of them. Neither may break whoever lists a
-hundred other records: events that say nothing usable are passed over, and a file of another shape is refused.
+Events that say nothing usable are passed over: one damaged record must not hide a hundred others in a list.
 """
 
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, FiniteFloat
-
 from opsbook.core.model import events as kinds
 from opsbook.core.model.attempts import Attempt, attempts, latest
 from opsbook.core.model.event import Event
+from opsbook.core.record.summary_file import in_seconds
 
 _TEXTS = ("run", "runbook", "title", "environment", "operator", "plan", "mode")
 _MAPPINGS = ("parameters", "versions")
-_LONGEST = 1e12
-"""Seconds. No run takes longer; infinity, NaN and numbers beyond any clock are no times."""
-
 T = TypeVar("T")
-
-
-class _Part(BaseModel):
-    """Keys that are not listed here are kept as they are."""
-
-    model_config = ConfigDict(strict=True, extra="allow")
-
-
-class _Step(_Part):
-    step: str
-    title: str
-    section: str
-    status: str
-    seconds: FiniteFloat | None
-
-
-class _Effect(_Part):
-    key: str
-    step: str
-    summary: str
-    changes: bool
-    status: str
-    changed: bool | None
-
-
-class Summary(_Part):
-    """The shape of record.json, as far as anything relies on it."""
-
-    run: str | None
-    runbook: str | None
-    title: str | None
-    environment: str | None
-    operator: str | None
-    parameters: dict[str, Any] | None
-    started: str | None
-    ended: str | None
-    outcome: str | None
-    reason: str
-    seconds: FiniteFloat | None
-    steps: list[_Step]
-    effects: list[_Effect]
-    unknown: list[str]
-    gaps: int
-
-
-def read(text: bytes) -> dict[str, Any]:
-    """The content of a record.json. Raises ValueError for anything else."""
-    return Summary.model_validate_json(text).model_dump()
 
 
 def of(events: Sequence[Event]) -> dict[str, Any]:
@@ -86,7 +33,7 @@ def of(events: Sequence[Event]) -> dict[str, Any]:
         "outcome": getattr(ended, "outcome", None),
         "reason": getattr(ended, "reason", "it has no end"),
         "exit_code": getattr(ended, "exit_code", None),
-        "seconds": _seconds(getattr(ended, "seconds", None)),
+        "seconds": in_seconds(getattr(ended, "seconds", None)),
         "labels": getattr(begun, "labels", {}),
         **_allowed(told),
         "steps": _steps(facts),
@@ -118,10 +65,6 @@ def _text(data: dict[str, Any], key: str) -> str:
     return _as(str, data.get(key)) or ""
 
 
-def _seconds(value: float | None) -> float | None:
-    return value if value is not None and abs(value) < _LONGEST else None
-
-
 def _steps(facts: Iterable[tuple[Event, kinds.Fact]]) -> list[dict[str, Any]]:
     """Every step with how it ended. One that is only replayed was done before, and took its time then."""
     steps: dict[str, dict[str, Any]] = {}
@@ -131,7 +74,7 @@ def _steps(facts: Iterable[tuple[Event, kinds.Fact]]) -> list[dict[str, Any]]:
                 told = {"step": fact.step, "title": fact.title, "section": fact.section}
                 steps[fact.step] = {**event.data, **told, "status": "unfinished", "seconds": None}
             case kinds.StepFinished(replay=False) if fact.step in steps:
-                steps[fact.step].update(status=fact.status, seconds=_seconds(fact.seconds))
+                steps[fact.step].update(status=fact.status, seconds=in_seconds(fact.seconds))
     return list(steps.values())
 
 

@@ -12,21 +12,20 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-
-from pydantic import TypeAdapter, ValidationError
+from typing import Any
 
 from opsbook import files
 from opsbook.core.model.approval import Approval
 from opsbook.core.model.plan import Plan
 from opsbook.core.model.text import nearest
 from opsbook.errors import InputError, Refused
+from opsbook.shapes import from_json
 
 FOLDER = "plans"
 
 _OPEN_FOR = timedelta(days=14)
 """How long a request is shown that nobody has answered."""
 
-_PLAN = TypeAdapter(Plan)
 _NAME = re.compile(r"[0-9a-f]{16}")
 
 
@@ -48,9 +47,8 @@ class ApprovalRequest:
     asked: ApprovalAsked
     relied_on: dict[str, dict[str, str]]
 
-
-_ASKED = TypeAdapter(ApprovalAsked)
-_RELIED_ON = TypeAdapter(dict[str, dict[str, str]])
+    def to_json(self) -> dict[str, Any]:
+        return {**self.plan.to_json(), "asked_by": self.asked.by, "asked": self.asked.time, "run": self.asked.run}
 
 
 def file(state: Path, plan: Plan, asked: ApprovalAsked, relied_on: Mapping[str, Mapping[str, str]]) -> None:
@@ -76,9 +74,9 @@ def find(state: Path, wanted: str) -> ApprovalRequest:
 def _read(folder: Path) -> ApprovalRequest:
     try:
         parts = [(folder / f"{name}.json").read_bytes() for name in ("plan", "asked", "relied-on")]
-        plan = _PLAN.validate_json(parts[0])
-        asked, relied_on = _ASKED.validate_json(parts[1]), _RELIED_ON.validate_json(parts[2])
-    except (OSError, ValidationError, RecursionError) as error:
+        plan, asked = from_json(Plan, parts[0]), from_json(ApprovalAsked, parts[1])
+        relied_on = from_json(dict[str, dict[str, str]], parts[2])
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{folder} is damaged.", "Remove it, and ask anew: opsbook plan --request.") from error
     if plan.id != folder.name:
         raise InputError(f"{folder} holds another plan, {plan.id}.", "Remove it, and ask anew: opsbook plan --request.")
@@ -88,8 +86,8 @@ def _read(folder: Path) -> ApprovalRequest:
 def asking(folder: Path) -> str | None:
     """The run that waits for this plan; empty if somebody asked without one, None if nobody did."""
     try:
-        asked = _ASKED.validate_json((folder / "asked.json").read_bytes())
-    except (OSError, ValidationError, RecursionError):
+        asked = from_json(ApprovalAsked, (folder / "asked.json").read_bytes())
+    except (OSError, ValueError, RecursionError):
         return None
     return asked.run if (folder / "plan.json").exists() else None
 
@@ -127,9 +125,9 @@ def approvals(folder: Path) -> Iterator[tuple[Approval, str]]:
     found = []
     for path in folder.glob("approval-*.json"):
         try:
-            approval = Approval.model_validate_json(path.read_bytes())
+            approval = from_json(Approval, path.read_bytes())
             signature = path.with_suffix(".sig").read_text(encoding="utf-8", errors="replace")
-        except (OSError, ValidationError, RecursionError):
+        except (OSError, ValueError, RecursionError):
             continue
         if path.stem == f"approval-{approval.id}" and _NAME.fullmatch(approval.id):
             found.append((approval, signature))

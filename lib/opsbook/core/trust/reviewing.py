@@ -10,11 +10,8 @@ from opsbook.core.model.approval import Identity
 from opsbook.core.model.effect import canonical
 from opsbook.core.model.events import RunAllowed, RunResumed, RunStarted, read
 from opsbook.core.model.text import span_seconds
-from opsbook.core.planning.context import operator
 from opsbook.core.record import store
 from opsbook.core.record.sidecars import REVIEWS
-from opsbook.core.trust import sign, signers
-from opsbook.core.trust.signing import signed_here
 from opsbook.errors import InputError, OpsbookError, Refused
 from opsbook.settings import Settings
 
@@ -61,6 +58,8 @@ def follow_ups(settings: Settings) -> Iterator[FollowUp]:
 
 def _reviewed(settings: Settings, run: str) -> bool:
     """Whether somebody else's signature closed it. A file without a good signature closes nothing."""
+    from opsbook.core.trust import sign, signers
+
     folder = settings.records / REVIEWS
     try:
         data = (folder / f"{run}.json").read_bytes()
@@ -90,6 +89,11 @@ def worked(record: store.Record, person: Identity) -> bool:
 
 def review(settings: Settings, wanted: str, note: str, *, ask: bool) -> str:
     """Close the follow-up of an emergency; returns the run. Raises InputError where there is none, and Refused."""
+    # Not needed to see what is open.
+    from opsbook.core.planning.context import operator
+    from opsbook.core.trust import sign
+    from opsbook.core.trust.signing import signed_here
+
     record = store.find(settings.records, wanted)
     told = record.glance()
     if not told.get("emergency"):

@@ -3,7 +3,7 @@
 import argparse
 import shlex
 import sys
-from typing import Any
+from dataclasses import asdict
 
 from opsbook.console import common, story
 from opsbook.console.text import say
@@ -38,7 +38,7 @@ def signed(
     """Sign the decision and say what follows."""
     approval = approving.decide(settings, shown, decision, note, ask=sys.stdin.isatty())
     if options.json:
-        common.print_json(approval.model_dump())
+        common.print_json(asdict(approval))
         return 0
     planned = shown.request.plan.id
     if decision == "reject":
@@ -82,7 +82,7 @@ def _agreed(question: str) -> None:
 def _waiting(settings: Settings, *, as_json: bool) -> int:
     found = list(approving.waiting_plans(settings))
     if as_json:
-        common.print_json([told(request) for request in found])
+        common.print_json([request.to_json() for request in found])
     elif found:
         common.table(("PLAN", "WHAT", "ENVIRONMENT", "ASKED BY", "SINCE"), map(_row, found))
         say("opsbook approve PLAN shows one, and asks before it signs.")
@@ -94,9 +94,3 @@ def _waiting(settings: Settings, *, as_json: bool) -> int:
 def _row(request: requests.ApprovalRequest) -> tuple[str, ...]:
     planned, asked = request.plan, request.asked
     return planned.id, planned.title, planned.environment, asked.by, common.local(asked.time)
-
-
-def told(request: requests.ApprovalRequest) -> dict[str, Any]:
-    """A request as JSON."""
-    asked = request.asked
-    return {**request.plan.to_json(), "asked_by": asked.by, "asked": asked.time, "run": asked.run}

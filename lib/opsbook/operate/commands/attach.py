@@ -17,7 +17,7 @@ from opsbook.core.record import step_timings
 from opsbook.errors import InputError
 from opsbook.operate import run_requests, watching
 from opsbook.operate.commands import run_command
-from opsbook.operate.under_way import StandingQuestion
+from opsbook.operate.following import StandingQuestion
 from opsbook.settings import Settings
 
 

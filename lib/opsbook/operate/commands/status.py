@@ -4,15 +4,15 @@ import argparse
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
-from opsbook.console import common, story
+from opsbook.console import common
 from opsbook.console.text import say
-from opsbook.core.model.event import Outcome
+from opsbook.core.model.event import GOOD, Outcome
 from opsbook.core.model.run_status import EndedRun, RunStatus
 from opsbook.core.model.text import one_line
 from opsbook.core.record.store import DAMAGED
-from opsbook.core.trust import approving, requests, reviewing
+from opsbook.core.trust import requests, reviewing
 from opsbook.operate import under_way
-from opsbook.operate.commands import approve, locks, review
+from opsbook.operate.commands import locks, review
 
 _NEXT = {
     "running": "opsbook attach {run}",
@@ -34,9 +34,9 @@ def execute(options: argparse.Namespace) -> int:
     found = under_way.under_way(settings)
     held = locks.held(settings)
     ended = under_way.ended_since(settings, datetime.now(UTC) - _LATELY)
-    plans, reviews = list(approving.waiting_plans(settings)), list(reviewing.follow_ups(settings))
+    plans, reviews = list(requests.waiting(settings.state)), list(reviewing.follow_ups(settings))
     if options.json:
-        told = {"plans": [approve.told(each) for each in plans], "reviews": [asdict(each) for each in reviews]}
+        told = {"plans": [each.to_json() for each in plans], "reviews": [asdict(each) for each in reviews]}
         told |= {"ended": [asdict(each) for each in ended], "locks": held}
         common.print_json({"runs": [asdict(now) for now in found], **told})
         return 0
@@ -66,7 +66,7 @@ def _show(now: RunStatus) -> None:
 def _show_ended(over: EndedRun) -> None:
     say(f"{over.outcome}  {over.title}  {over.environment}, ended {common.local(over.ended)}")
     say(f"          {over.run}, {over.operator}")
-    if over.outcome not in story.GOOD:
+    if over.outcome not in GOOD:
         say(f"          {one_line(over.reason, 160)}")
 
 
