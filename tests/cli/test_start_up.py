@@ -25,9 +25,9 @@ MAY = {
     ("--version",): (set(), set()),
     ("list",): ({"yaml"}, {"files", "operate", "settings", *PAGES}),
     ("show", "deploy-service"): ({"markdown_it", "mdurl", "yaml"}, {"files", "operate", "settings", *PAGES}),
-    ("status",): (VALUES, {"files", "operate", "settings", *PAGES, *PLANS}),
-    ("records", "list"): (VALUES, {"core.record", "files", "records", "settings"}),
-    ("run", "--help"): (VALUES, {"files", "operate", "settings", *PAGES, *PLANS}),
+    ("status",): ({"yaml"}, {"files", "operate", "settings", *PAGES, *PLANS}),
+    ("records", "list"): ({"yaml"}, {"core.record", "files", "records", "settings"}),
+    ("run", "--help"): (set(), {"files", "operate", "settings"}),
 }
 """The packages of others, and the rooms of opsbook, that each command may load."""
 

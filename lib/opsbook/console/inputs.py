@@ -1,4 +1,4 @@
-"""Arguments that name a runbook, an environment and values, and prompts for what is missing."""
+"""What arguments say of a runbook, an environment and values, and prompts for what is missing."""
 
 import argparse
 import contextlib
@@ -18,28 +18,6 @@ from opsbook.core.planning import bind, drafts
 from opsbook.errors import InputError
 from opsbook.files import parse_yaml
 from opsbook.settings import Settings
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add what plan and run have in common."""
-    parser.add_argument("runbook", nargs="?", help="a name from opsbook list")
-    parser.add_argument("-e", "--environment", metavar="ENV", help="a name from opsbook env list")
-    configure_values(parser)
-
-
-def configure_values(parser: argparse.ArgumentParser) -> None:
-    """Add what gives parameters their values."""
-    parser.add_argument(
-        "-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help="a parameter; may be given often"
-    )
-    parser.add_argument("--params-file", type=Path, metavar="FILE", help="YAML or JSON with values; -p wins over it")
-
-
-def configure_labels(parser: argparse.ArgumentParser) -> None:
-    """Add the option that gives a run its labels."""
-    parser.add_argument(
-        "--label", action="append", default=[], metavar="NAME=VALUE", help="say what it is for, such as ticket=OPS-1"
-    )
 
 
 def labels(options: argparse.Namespace) -> dict[str, str]:

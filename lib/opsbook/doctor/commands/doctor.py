@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from opsbook.console import common, inputs
+from opsbook.console import arguments, common, inputs
 from opsbook.console.text import say
 from opsbook.doctor import checks as doctor
 from opsbook.errors import InputError
@@ -20,7 +20,7 @@ _MARKS = {"fine": "✓", "warning": "!", "wrong": "✗"}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    inputs.configure(parser)
+    arguments.add_request(parser)
     common.add_json(parser)
 
 

@@ -12,7 +12,7 @@ import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from opsbook.console import common, inputs
+from opsbook.console import arguments, common, inputs
 from opsbook.console.text import json_text, plain, say
 from opsbook.lab.opening import Lab, Lesson, lesson, opened_lab
 
@@ -22,7 +22,7 @@ _LOOK = 0.1
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runbook", help="a name from opsbook list")
     parser.add_argument("-e", "--environment", metavar="ENV", help="default: the only sandbox, or the first by order")
-    inputs.configure_values(parser)
+    arguments.add_values(parser)
     what = "walk through a run, or the file of a recording; reaches nothing"
     parser.add_argument("--replay", default="", metavar="RUN", help=what)
     parser.add_argument("--port", type=common.port, default=0, help="on this port of the machine, not any free one")

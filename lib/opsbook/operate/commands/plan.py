@@ -3,7 +3,7 @@
 import argparse
 from datetime import UTC, datetime
 
-from opsbook.console import common, inputs
+from opsbook.console import arguments, common, inputs
 from opsbook.console.text import say
 from opsbook.core.model.plan import Plan
 from opsbook.core.planning import drafts
@@ -11,7 +11,7 @@ from opsbook.core.trust import approving, authorization
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    inputs.configure(parser)
+    arguments.add_request(parser)
     parser.add_argument("--request", action="store_true", help="ask for its approval: opsbook status shows it")
     common.add_json(parser)
 

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from opsbook.console import common, inputs
+from opsbook.console import arguments, common, inputs
 from opsbook.console.text import say
 from opsbook.core.engine import engine
 from opsbook.core.model.options import RunOptions
@@ -32,8 +32,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--retry-unknown", action="store_true", help="run again what is unknown, where it repeats safely"
     )
     add_accept(parser)
-    run_command.add_emergency(parser)
-    run_command.configure(parser)
+    arguments.add_emergency(parser)
+    arguments.add_manner(parser)
 
 
 def say_which(found: resuming.Stopped, options: argparse.Namespace) -> None:

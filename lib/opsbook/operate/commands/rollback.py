@@ -2,7 +2,7 @@
 
 import argparse
 
-from opsbook.console import common, inputs, story
+from opsbook.console import arguments, common, inputs, story
 from opsbook.console.text import say
 from opsbook.core.model.options import RunOptions
 from opsbook.operate import resuming, running
@@ -12,7 +12,7 @@ from opsbook.operate.commands import resume, run_command
 def configure(parser: argparse.ArgumentParser) -> None:
     common.add_run(parser)
     resume.add_accept(parser)
-    run_command.configure(parser)
+    arguments.add_manner(parser)
 
 
 def execute(options: argparse.Namespace) -> int:

@@ -31,29 +31,6 @@ _BEGUN = (kinds.Locked, kinds.WaitingForLock, kinds.WaitingForApproval, kinds.Ke
 """Events at which it is known whether a run goes on. A check takes no locks."""
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Options of everything that runs."""
-    parser.add_argument(
-        "--answer",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="answer a question ahead; a manual step takes done, skip or problem",
-    )
-    parser.add_argument("--wait", action="store_true", help="wait for approvals, and for locks that other runs hold")
-    parser.add_argument("--pause-on-failure", action="store_true", help="ask before an automatic rollback")
-    parser.add_argument("--detach", action="store_true", help="go on without this terminal; see opsbook attach")
-    parser.add_argument("-y", "--yes", action="store_true", help="start without asking")
-    parser.add_argument("--json", action="store_true", help="one event a line, as JSON")
-
-
-def add_emergency(parser: argparse.ArgumentParser) -> None:
-    """The option that passes approvals and windows."""
-    parser.add_argument(
-        "--emergency", default="", metavar="REASON", help="do not wait for approvals and windows; it is reviewed later"
-    )
-
-
 def on_terminal(options: argparse.Namespace) -> bool:
     """Whether a person sits here who can be asked."""
     return sys.stdin.isatty() and sys.stdout.isatty() and not options.json

@@ -7,7 +7,7 @@ its par time.
 import argparse
 import time
 
-from opsbook.console import common, inputs
+from opsbook.console import arguments, common, inputs
 from opsbook.console.text import say
 from opsbook.core.model.options import RunOptions
 from opsbook.core.planning import drafts
@@ -29,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-e", "--environment", metavar="ENV", help="where; the page's own, unless given")
     parser.add_argument("--par", metavar="TIME", help="another par time, such as 5m")
     parser.add_argument("--for", dest="person", default="", metavar="PERSON", help="who practises, if it is not you")
-    inputs.configure_labels(parser)
+    arguments.add_labels(parser)
     common.add_json(parser)
 
 
