@@ -3,10 +3,8 @@
 import contextlib
 import errno
 import fcntl
-import hashlib
 import os
 import stat
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,6 +30,9 @@ def replacing(path: Path, *, anew: bool = False) -> Iterator[BinaryIO]:
 
     With `anew`, raises FileExistsError if the name is taken, also by somebody who was faster.
     """
+    # Reading needs neither of them, and both take a while to load.
+    import tempfile
+
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as out:
@@ -75,6 +76,8 @@ def sync_folder(folder: Path) -> None:
 
 def sha256(path: Path) -> str:
     """Hex SHA-256 of a file's content."""
+    import hashlib
+
     with path.open("rb") as source:
         return hashlib.file_digest(source, "sha256").hexdigest()
 

@@ -4,7 +4,6 @@ import argparse
 import contextlib
 import importlib
 import keyword
-import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
@@ -79,6 +78,8 @@ def port(value: str) -> int:
 
 def check_free(number: int) -> None:
     """Whether a server can listen on the port. Raises InputError, which servers would say late, and not in words."""
+    import socket
+
     try:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -26,6 +26,9 @@ _BLOCKS = ("block", "rescue", "always")
 _PLAY = ("pre_tasks", "tasks", "post_tasks", "handlers")
 _TEMPLATE = re.compile(r"\{\{.*?\}\}")
 _TIMED = re.compile(r"\b(?:seconds|minutes)\s*=")
+_CAN_ASK = re.compile(r"pause|vars_|include_|import_|roles|dependencies|\\|!")
+"""Stands in every file that asks something or names another one, unless an escape or a tag hides it."""
+
 _VAULT = "$ANSIBLE_VAULT;"
 _VAULTED_VALUE = re.compile(r":\s+!vault\b")
 
@@ -187,9 +190,10 @@ _Loader.add_multi_constructor("!", lambda _loader, _suffix, _node: None)
 
 
 def _parsed(path: Path) -> Any:
-    """What a YAML file says; None where it cannot be read, which is another check's to tell."""
+    """What a YAML file says; None where nothing in it can ask, or where it cannot be read: another check tells that."""
+    text = _text(path)
     try:
-        return yaml.load(_text(path), Loader=_Loader)  # noqa: S506  (a SafeLoader)
+        return yaml.load(text, Loader=_Loader) if _CAN_ASK.search(text) else None  # noqa: S506  (a SafeLoader)
     except (yaml.YAMLError, ValueError, TypeError, RecursionError):
         return None
 

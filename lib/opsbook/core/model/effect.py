@@ -1,6 +1,5 @@
 """Effects as they stand in the journal, and what the gate answers to them."""
 
-import hashlib
 import json
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -57,6 +56,8 @@ class Effect:
 
 def digest(value: Any) -> str:
     """Hex SHA-256 of a JSON value in one canonical form."""
+    import hashlib
+
     return hashlib.sha256(canonical(value)).hexdigest()
 
 

@@ -88,20 +88,14 @@ def _statement(node: ast.stmt, lines: list[str]) -> Parameter | None:
         raise _Bad(node, f"a parameter's name may not start with _: {node.target.id}")
     if node.target.id in _TAKEN or node.target.id.startswith("OPSBOOK_"):
         raise _Bad(node, f"{node.target.id} is a variable that programs rely on, and shell cells get parameters so")
-    parameter = dataclasses.replace(parameter, description=_comment(lines[(node.end_lineno or 1) - 1]))
+    parameter = dataclasses.replace(parameter, description=_comment(node, lines))
     return _with_default(parameter, node.value) if node.value is not None else parameter
 
 
-def _comment(line: str) -> str:
-    """The trailing comment of a line; a # inside quotes is no comment."""
-    import io
-    import tokenize
-
-    try:
-        tokens = list(tokenize.generate_tokens(io.StringIO(line.lstrip()).readline))
-    except (tokenize.TokenError, SyntaxError):
-        return line.rpartition("#")[2].strip() if "#" in line else ""
-    return next((t.string.lstrip("# ").strip() for t in tokens if t.type == tokenize.COMMENT), "")
+def _comment(node: ast.stmt, lines: list[str]) -> str:
+    """What stands behind a statement, and is no part of it."""
+    behind = lines[(node.end_lineno or 1) - 1].encode()[node.end_col_offset :].decode()
+    return behind.partition("#")[2].lstrip("# ").strip()
 
 
 def _annotation(node: ast.expr, parameter: Parameter) -> Parameter:
