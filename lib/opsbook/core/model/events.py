@@ -8,7 +8,7 @@ and a new one has a default. A field that equals its default is left out of the 
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
-from typing import Annotated, Any, ClassVar, Self, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, Self, dataclass_transform, get_args, get_origin, get_type_hints
 
 from opsbook.core.model.event import Data, Event
 from opsbook.errors import InputError
@@ -17,6 +17,7 @@ KINDS: "dict[str, type[Fact]]" = {}
 """Every kind of event, by the word that stands for it in the journal."""
 
 
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
 @dataclass(frozen=True, kw_only=True)
 class Fact:
     """What happened, as a value. Text is redacted where it is written."""
@@ -26,7 +27,7 @@ class Fact:
 
     def __init_subclass__(cls, type: str = "", since: int = 1) -> None:  # noqa: A002  (it is called so in the journal)
         cls.type, cls.since = type, since
-        KINDS[type] = cls
+        KINDS[type] = dataclass(frozen=True, kw_only=True)(cls)
 
     def data(self) -> Data:
         """The fields by the names that they have in the journal."""
@@ -132,7 +133,6 @@ def told(kind: type[Fact]) -> list[tuple[str, Any, str, bool]]:
 # -- the run
 
 
-@dataclass(frozen=True, kw_only=True)
 class RunStarted(Fact, type="run-started"):
     """The first event: what runs, where, and who started it."""
 
@@ -150,7 +150,6 @@ class RunStarted(Fact, type="run-started"):
     pid: Annotated[int, "Process of the runner."]
 
 
-@dataclass(frozen=True, kw_only=True)
 class RunResumed(Fact, type="run-resumed"):
     """Somebody goes on with the run, or rolls it back."""
 
@@ -165,7 +164,6 @@ class RunResumed(Fact, type="run-resumed"):
     pid: Annotated[int, "Process of the runner."]
 
 
-@dataclass(frozen=True, kw_only=True)
 class RunFinished(Fact, type="run-finished"):
     """The last event of a run that came to its end, or stopped."""
 
@@ -177,7 +175,6 @@ class RunFinished(Fact, type="run-finished"):
     seconds: Annotated[float, "How long it took."]
 
 
-@dataclass(frozen=True, kw_only=True)
 class SourceEdited(Fact, type="source-edited"):
     """The page was changed on the way, by `resume --edit`."""
 
@@ -190,7 +187,6 @@ class SourceEdited(Fact, type="source-edited"):
 # -- before it begins
 
 
-@dataclass(frozen=True, kw_only=True)
 class WaitingForApproval(Fact, type="waiting-for-approval"):
     """It may not run yet, and waits."""
 
@@ -198,7 +194,6 @@ class WaitingForApproval(Fact, type="waiting-for-approval"):
     hint: Annotated[str, "What to do about it."]
 
 
-@dataclass(frozen=True, kw_only=True)
 class WaitingForLock(Fact, type="waiting-for-lock"):
     """Another run holds a target, and it waits."""
 
@@ -206,14 +201,12 @@ class WaitingForLock(Fact, type="waiting-for-lock"):
     hint: Annotated[str, "What to do about it."]
 
 
-@dataclass(frozen=True, kw_only=True)
 class Locked(Fact, type="locked"):
     """It holds its targets."""
 
     targets: Annotated[Sequence[str], "What is locked."]
 
 
-@dataclass(frozen=True, kw_only=True)
 class RunAllowed(Fact, type="allowed"):
     """It may run: whoever runs it signed it, and everything the environment asks for is there."""
 
@@ -231,12 +224,10 @@ class RunAllowed(Fact, type="allowed"):
         return super().of({"evidence": evidence, "files": data.get("files") or []}, lenient=lenient)
 
 
-@dataclass(frozen=True, kw_only=True)
 class LookStarted(Fact, type="look-started"):
     """Before it goes on, the prerequisites look again at what they found."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class Differences(Fact, type="differences"):
     """What is different from when the run stopped."""
 
@@ -246,26 +237,22 @@ class Differences(Fact, type="differences"):
 # -- kernel and output
 
 
-@dataclass(frozen=True, kw_only=True)
 class KernelStarted(Fact, type="kernel-started"):
     """The process in which cells run is there."""
 
     pid: Annotated[int | None, "Its process."]
 
 
-@dataclass(frozen=True, kw_only=True)
 class KernelReplaced(Fact, type="kernel-replaced"):
     """The kernel was gone; another one takes its place, and what ran before is replayed in it."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class ParametersInjected(Fact, type="parameters-injected"):
     """The parameters have their values."""
 
     source: Annotated[str, "The cell that assigned them, redacted."]
 
 
-@dataclass(frozen=True, kw_only=True)
 class CellStarted(Fact, type="cell-started"):
     """A cell runs, or is replayed."""
 
@@ -275,7 +262,6 @@ class CellStarted(Fact, type="cell-started"):
     replay: Annotated[bool, "It succeeded before, and its effects are answered from the journal."] = False
 
 
-@dataclass(frozen=True, kw_only=True)
 class CellFinished(Fact, type="cell-finished"):
     """A cell has ended."""
 
@@ -290,7 +276,6 @@ class CellFinished(Fact, type="cell-finished"):
     count: Annotated[int | None, "IPython's number of it."]
 
 
-@dataclass(frozen=True, kw_only=True)
 class Output(Fact, type="output"):
     """Something that a cell printed or showed."""
 
@@ -298,7 +283,6 @@ class Output(Fact, type="output"):
     output: Annotated[Mapping[str, Any], "An output of nbformat."]
 
 
-@dataclass(frozen=True, kw_only=True)
 class OutputBetween(Fact, type="output-between"):
     """What was printed between two cells, where it was too long for the journal."""
 
@@ -307,7 +291,6 @@ class OutputBetween(Fact, type="output-between"):
     lost: Annotated[str, "Why some of it could not be kept."] = ""
 
 
-@dataclass(frozen=True, kw_only=True)
 class OutputGap(Fact, type="output-gap"):
     """Messages of the kernel did not arrive."""
 
@@ -317,7 +300,6 @@ class OutputGap(Fact, type="output-gap"):
 # -- steps
 
 
-@dataclass(frozen=True, kw_only=True)
 class StepStarted(Fact, type="step-started"):
     """A step begins, or is replayed."""
 
@@ -330,7 +312,6 @@ class StepStarted(Fact, type="step-started"):
     replay: Annotated[bool, "It is done with, and replayed."] = False
 
 
-@dataclass(frozen=True, kw_only=True)
 class StepFinished(Fact, type="step-finished"):
     """A step has ended."""
 
@@ -341,7 +322,6 @@ class StepFinished(Fact, type="step-finished"):
     why: Annotated[str, "What went wrong, or why it was skipped."] = ""
 
 
-@dataclass(frozen=True, kw_only=True)
 class RollbackStarted(Fact, type="rollback-started"):
     """The steps of the Rollback section run from now on."""
 
@@ -351,7 +331,6 @@ class RollbackStarted(Fact, type="rollback-started"):
 # -- effects
 
 
-@dataclass(frozen=True, kw_only=True)
 class EffectIntent(Fact, type="effect-intent"):
     """An effect is about to happen: this is on disk before it does. Without a result, nobody knows what it did."""
 
@@ -369,7 +348,6 @@ class EffectIntent(Fact, type="effect-intent"):
     ignore: Annotated[Sequence[str], "What of its answer changes by itself, and is not compared."] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
 class EffectProgress(Fact, type="effect-progress"):
     """What an effect is doing, for whoever watches."""
 
@@ -377,7 +355,6 @@ class EffectProgress(Fact, type="effect-progress"):
     text: Annotated[str, "One line."]
 
 
-@dataclass(frozen=True, kw_only=True)
 class EffectResult(Fact, type="effect-result"):
     """How an effect ended: the cell goes on only when this is on disk."""
 
@@ -394,7 +371,6 @@ class EffectResult(Fact, type="effect-result"):
     marked: Annotated[bool, "A person looked, and says that it did what it should."] = False
 
 
-@dataclass(frozen=True, kw_only=True)
 class EffectRecorded(Fact, type="effect-recorded"):
     """An effect was asked for again, and answered from the journal."""
 
@@ -402,7 +378,6 @@ class EffectRecorded(Fact, type="effect-recorded"):
     key: Annotated[str, "As of that intent."]
 
 
-@dataclass(frozen=True, kw_only=True)
 class RefusedEffect(Fact, type="effect-refused"):
     """An effect was asked for where it may not be."""
 
@@ -413,7 +388,6 @@ class RefusedEffect(Fact, type="effect-refused"):
 # -- people
 
 
-@dataclass(frozen=True, kw_only=True)
 class QuestionAsked(Fact, type="question-asked"):
     """Somebody has to answer."""
 
@@ -425,7 +399,6 @@ class QuestionAsked(Fact, type="question-asked"):
     remarks: Annotated[Sequence[str], "What each choice means."] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
 class QuestionAnswered(Fact, type="question-answered"):
     """Somebody answered."""
 
@@ -436,14 +409,12 @@ class QuestionAnswered(Fact, type="question-answered"):
     asked: Annotated[int, "Number of the question's event."] = 0
 
 
-@dataclass(frozen=True, kw_only=True)
 class Detached(Fact, type="detached"):
     """The terminal is gone, and the run goes on without it."""
 
     why: Annotated[str, "What became of it."]
 
 
-@dataclass(frozen=True, kw_only=True)
 class CancelRequested(Fact, type="cancel-requested"):
     """Somebody wants the run to stop."""
 
@@ -451,7 +422,6 @@ class CancelRequested(Fact, type="cancel-requested"):
     level: Annotated[int, "1: after what goes on; 2: now; 3: by force."]
 
 
-@dataclass(frozen=True, kw_only=True)
 class RequestTaken(Fact, type="request-taken"):
     """Another terminal's request was carried out."""
 
@@ -467,7 +437,6 @@ class RequestTaken(Fact, type="request-taken"):
         return cls(request=data)
 
 
-@dataclass(frozen=True, kw_only=True)
 class RequestRefused(Fact, type="request-refused"):
     """Another terminal's request was not carried out."""
 
