@@ -7,22 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from opsbook.core.planning.drafts import RunRequest
-from opsbook.doctor import (
-    ansible_content,
-    signing,
-)
-from opsbook.doctor import (
-    machine as doctor_machine,
-)
-from opsbook.doctor import (
-    project as doctor_project,
-)
-from opsbook.doctor import (
-    prompts as doctor_prompts,
-)
-from opsbook.doctor import (
-    runbook as doctor_runbook,
-)
+from opsbook.doctor import ansible_content, machine, project, prompts, runbook, signing
 from opsbook.doctor.finding import Finding, refused, wrong
 from opsbook.errors import InputError, OpsbookError
 from opsbook.settings import Settings
@@ -50,7 +35,6 @@ class Check:
 
 def project_checks(settings: Settings) -> list[Check]:
     """What holds for every run on this machine, in this project."""
-    machine, project = doctor_machine, doctor_project
     return [
         Check("versions", machine.versions),
         Check("tools", machine.tools),
@@ -69,16 +53,15 @@ def project_checks(settings: Settings) -> list[Check]:
 
 def runbook_checks(settings: Settings, request: RunRequest) -> list[Check]:
     """What holds for this runbook in this environment. Raises InputError if there is no such runbook or environment."""
-    subject = doctor_runbook.subject(settings, request)
-    runbook, ansible, prompts = doctor_runbook, ansible_content, doctor_prompts
+    subject = runbook.subject(settings, request)
     return [
         Check("runbook and environment", lambda: runbook.loads(subject)),
         Check("parameters", lambda: runbook.parameters(subject)),
         Check("secrets", lambda: runbook.secret_references(subject), slow=True),
         Check("questions", lambda: runbook.questions(subject)),
-        Check("playbooks", lambda: ansible.playbooks(subject), slow=True),
+        Check("playbooks", lambda: ansible_content.playbooks(subject), slow=True),
         Check("prompts", lambda: prompts.prompts(subject)),
-        Check("hosts", lambda: ansible.hosts(subject), slow=True),
+        Check("hosts", lambda: ansible_content.hosts(subject), slow=True),
         Check("services", lambda: runbook.urls(subject), slow=True),
         Check("locks", lambda: runbook.locks(subject)),
     ]

@@ -9,11 +9,7 @@ from opsbook.core.source.prompts import Prompt, unanswered, way_out
 from opsbook.doctor.finding import Finding, fine, warning, wrong
 from opsbook.doctor.runbook import Subject
 
-_VARIABLES = {
-    "ANSIBLE_BECOME_ASK_PASS": "become",
-    "ANSIBLE_ASK_PASS": "connection",
-    "ANSIBLE_ASK_VAULT_PASS": "vault",
-}
+_VARIABLES = {"ANSIBLE_BECOME_ASK_PASS": "become", "ANSIBLE_ASK_PASS": "connection", "ANSIBLE_ASK_VAULT_PASS": "vault"}
 """Variables of the environment that make Ansible ask for a password. A run passes them on."""
 
 

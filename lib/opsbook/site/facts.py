@@ -3,11 +3,12 @@
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from statistics import median
 from typing import Any
 
 from opsbook.core.model.event import Outcome
+from opsbook.training.standing import moment
 from opsbook.training.training import Drilled
 
 PROOF_LASTS = timedelta(days=90)
@@ -59,7 +60,7 @@ def run(told: Mapping[str, Any], *, page: bool, shown: bool = True) -> Run | Non
 
     `page`: the record's own page is published.
     """
-    started = _time(told.get("started"))
+    started = moment(told.get("started"))
     if started is None or not told.get("runbook"):
         return None
     operators = told.get("operators") or [told.get("operator") or "—"]
@@ -79,15 +80,6 @@ def run(told: Mapping[str, Any], *, page: bool, shown: bool = True) -> Run | Non
         page=page and shown,
         shown=shown,
     )
-
-
-def _time(text: object) -> datetime | None:
-    """A moment; None without a zone, which would be another moment for every reader."""
-    try:
-        found = datetime.fromisoformat(str(text))
-        return found.astimezone(UTC) if found.tzinfo else None
-    except (ValueError, OverflowError):
-        return None
 
 
 def _number(value: object) -> float | None:

@@ -28,11 +28,7 @@ from opsbook.training.training import Drilled
 ROLES = {Role.READ: "read", Role.CHANGE: "change", Role.UNDO: "undo"}
 """Classes of headings; the style says in words what they stand for, so that no table of contents has it."""
 
-STATES = {
-    "fresh": "proved by a run",
-    "stale": "not proved lately",
-    "never": "never run",
-}
+STATES = {"fresh": "proved by a run", "stale": "not proved lately", "never": "never run"}
 
 _HEADING = re.compile(r"#{1,6}(?:\s+|$)(.*?)(?:\s+#+|)\s*$")
 _ATTRIBUTES = re.compile(r"\s*\{(?P<inner>:[^{}]*|\s*[#.][^{}]*)\}$")

@@ -68,11 +68,7 @@ def _own() -> socket.socket:
     if _REPLAY in os.environ:
         command += ["--replay", os.environ[_REPLAY]]
     process = subprocess.Popen(
-        command,
-        pass_fds=[theirs.fileno()],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        start_new_session=True,
+        command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True
     )
     theirs.close()
     assert process.stdout is not None

@@ -47,11 +47,7 @@ def _property(text: str) -> str:
 
 def as_sarif(problems: Sequence[Problem], prefix: str) -> str:
     """SARIF 2.1.0, with every rule; paths are relative to where the caller is."""
-    driver = {
-        "name": "opsbook",
-        "semanticVersion": opsbook.__version__,
-        "rules": [_rule(rule) for rule in rules()],
-    }
+    driver = {"name": "opsbook", "semanticVersion": opsbook.__version__, "rules": [_rule(rule) for rule in rules()]}
     run = {
         "tool": {"driver": driver},
         "columnKind": "unicodeCodePoints",
@@ -86,8 +82,4 @@ def _result(problem: Problem, prefix: str) -> dict[str, Any]:
     }
 
 
-FORMATS: dict[str, Callable[[Sequence[Problem], str], str]] = {
-    "json": as_json,
-    "github": as_github,
-    "sarif": as_sarif,
-}
+FORMATS: dict[str, Callable[[Sequence[Problem], str], str]] = {"json": as_json, "github": as_github, "sarif": as_sarif}
