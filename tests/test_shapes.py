@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from opsbook.core.model.front import Drill, FrontMatter
-from opsbook.settings import _Check, _Content, _Retention
-from opsbook.shapes import DOUBTS, Misfit, Shape
+from opsbook.settings import Retention, _Check, _Content
+from opsbook.shapes import DOUBTS, Misfit, Shape, model
 
-SHAPES: list[type[Shape]] = [FrontMatter, Drill, _Content, _Retention, _Check]
+SHAPES: list[type[Shape]] = [FrontMatter, Drill, _Content, Retention, _Check]
 TEXTS = ("", "0", "1.5", "3m", "90d", "365d", " ", "x\0", "\ud800", "deploy", "Deploy", "automatic", "true")
 DATES = ("2026-11-20", " 2026-11-20", "2026-13-20", "20261120", "2026-W47-5", "2026-11-20T00:00:00", "٢٠٢٦-11-20")
 OTHERS = (None, True, False, -1, 0, 1, 2**70, 1.0, math.inf, b"x", datetime.date(2026, 1, 1), datetime.timedelta())
@@ -49,7 +49,7 @@ def test_both_ways_say_the_same(shape: type[Shape]) -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_every_key_can_be_read_without_pydantic(shape: type[Shape]) -> None:
-    for name, field in shape.model().model_fields.items():
+    for name, field in model(shape).model_fields.items():
         for example in field.examples or ():
             written = str(example) if isinstance(example, datetime.date) else example
             assert shape.plain({name: written}) == shape.thorough({name: written})

@@ -21,8 +21,6 @@ def _usable(text: str) -> str:
 
 
 _Text = Annotated[str, Check(_usable, min_length=1)]
-
-
 _DAYS = re.compile(r"[1-9][0-9]{0,4}d")
 
 
@@ -35,33 +33,29 @@ def _days(text: str) -> str:
 _Days = Annotated[str, Check(_days)]
 
 
-@dataclass(frozen=True)
-class _Retention(Shape):
-    """The table [retention] of opsbook.toml."""
+class Retention(Shape, strict=True):
+    """The table [retention] of opsbook.toml: how long records are kept."""
 
-    strict = True
     keep: _Days | None = key(
         None,
-        about="Days for which records of runs that went well, or were refused, are kept; for good unless given",
-        examples=["365d"],
+        "Days for which records of runs that went well, or were refused, are kept; for good unless given",
+        ["365d"],
     )
     keep_failed: _Days | None = key(
-        None, about="Days for which records of all other runs are kept; for good unless given", examples=["730d"]
+        None, "Days for which records of all other runs are kept; for good unless given", ["730d"]
     )
     keep_last: Annotated[int, Check(int, ge=0)] = key(
-        10, about="How many of the newest of each runbook in each environment always stay", examples=[10]
+        10, "How many of the newest of each runbook in each environment always stay", [10]
     )
 
 
-@dataclass(frozen=True)
-class _Check(Shape):
+class _Check(Shape, strict=True):
     """The table [check] of opsbook.toml."""
 
-    strict = True
     reads: list[_Text] = key(
-        make=list,
-        about="Modules of Ansible that only read: in a check, tasks with check_mode: false may use them",
-        examples=[["my_module"]],
+        list,
+        "Modules of Ansible that only read: in a check, tasks with check_mode: false may use them",
+        [["my_module"]],
     )
 
 
@@ -71,51 +65,45 @@ def _severity(table: dict[str, str]) -> dict[str, str]:
     return {"call": "", **table}
 
 
-@dataclass(frozen=True)
-class _Content(Shape):
+class _Content(Shape, strict=True):
     """The content of opsbook.toml."""
 
-    strict = True
-    records: _Text = key(
-        "records", about="The folder of the records, below the project or absolute", examples=["records"]
-    )
-    state: _Text = key(
-        ".opsbook", about="The folder of the locks, below the project or absolute", examples=[".opsbook"]
-    )
+    records: _Text = key("records", "The folder of the records, below the project or absolute", ["records"])
+    state: _Text = key(".opsbook", "The folder of the locks, below the project or absolute", [".opsbook"])
     vault_password_file: Annotated[str, Check(_usable)] | None = key(
-        None, about="The file with Ansible's vault password", examples=["~/.vault-password"]
+        None, "The file with Ansible's vault password", ["~/.vault-password"]
     )
     signing_key: Annotated[str, Check(_usable)] | None = key(
         None,
-        about="The SSH key that signs seals, plans and approvals; OPSBOOK_SIGNING_KEY names another one",
-        examples=["~/.ssh/id_ed25519"],
+        "The SSH key that signs seals, plans and approvals; OPSBOOK_SIGNING_KEY names another one",
+        ["~/.ssh/id_ed25519"],
     )
     allowed_signers: _Text = key(
         "allowed_signers",
-        about="The file of people and their keys, as ssh-keygen has it; what is committed counts",
-        examples=["allowed_signers"],
+        "The file of people and their keys, as ssh-keygen has it; what is committed counts",
+        ["allowed_signers"],
     )
-    protected_branch: _Text = key("main", about="The branch whose allowed_signers counts", examples=["main"])
+    protected_branch: _Text = key("main", "The branch whose allowed_signers counts", ["main"])
     keep_environment: list[_Text] = key(
-        make=list,
-        about="Variables of the caller's environment that cells may see besides the usual ones (PATH, HOME, …)",
-        examples=[["KUBECONFIG"]],
+        list,
+        "Variables of the caller's environment that cells may see besides the usual ones (PATH, HOME, …)",
+        [["KUBECONFIG"]],
     )
-    retention: _Retention | None = key(
-        None, about="What opsbook records prune removes; without it, every record is kept for good"
+    retention: Retention | None = key(
+        None, "What opsbook records prune removes; without it, every record is kept for good"
     )
     anchor: _Text | None = key(
         None,
-        about="Where opsbook records anchor writes what is sealed: a file outside the records folder, or "
+        "Where opsbook records anchor writes what is sealed: a file outside the records folder, or "
         "git:REMOTE or git:REMOTE#BRANCH; {user} and {host} stand for who and where you are",
-        examples=["git:git@example.com:ops/anchors.git#{host}"],
+        ["git:git@example.com:ops/anchors.git#{host}"],
     )
-    check: _Check = key(make=_Check, about="What a run with --check may rely on")
+    check: _Check = key(_Check, "What a run with --check may rely on")
     severity: list[Annotated[dict[str, str], Check(_severity)]] = key(
-        make=list,
-        about="How bad something can be, for the home page of the docs site: [[severity]] with name, means, "
+        list,
+        "How bad something can be, for the home page of the docs site: [[severity]] with name, means, "
         "respond and call, the worst first",
-        examples=[[{"name": "SEV1", "means": "Nobody can play", "respond": "5 minutes"}]],
+        [[{"name": "SEV1", "means": "Nobody can play", "respond": "5 minutes"}]],
     )
 
 
@@ -125,18 +113,6 @@ def protected_branch(text: str) -> str | None:
         return _Content.read(tomllib.loads(text)).protected_branch
     except ValueError:
         return None
-
-
-@dataclass(frozen=True)
-class Retention:
-    """How long records are kept, in days: of runs that went well (or were refused), and of all others.
-
-    None keeps them for good. The newest `keep_last` of each runbook in each environment always stay.
-    """
-
-    keep: int | None
-    keep_failed: int | None
-    keep_last: int
 
 
 @dataclass(frozen=True)
@@ -201,7 +177,7 @@ def load(start: Path, *, given: bool = False) -> Settings:
         state=_folder(root, "state", content.state),
         vault_password_file=_file(root, "vault_password_file", content.vault_password_file),
         keep_environment=tuple(content.keep_environment),
-        retention=_retention(content.retention),
+        retention=content.retention,
         check_reads=tuple(content.check.reads),
         severities=tuple(content.severity),
         signing_key=_file(root, "signing_key", os.environ.get("OPSBOOK_SIGNING_KEY") or content.signing_key),
@@ -209,13 +185,6 @@ def load(start: Path, *, given: bool = False) -> Settings:
         protected_branch=content.protected_branch,
         anchor=content.anchor,
     )
-
-
-def _retention(content: _Retention | None) -> Retention | None:
-    if content is None:
-        return None
-    keep, keep_failed = (int(days[:-1]) if days else None for days in (content.keep, content.keep_failed))
-    return Retention(keep, keep_failed, content.keep_last)
 
 
 def _find_root(start: Path, given: bool) -> Path:

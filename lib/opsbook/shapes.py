@@ -8,33 +8,19 @@ import dataclasses
 import datetime
 import json
 import operator
-import re
 import types
+import typing
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING
 from functools import cache
-from typing import (
-    TYPE_CHECKING,
-    Annotated,
-    Any,
-    ClassVar,
-    Literal,
-    Self,
-    TypeVar,
-    Union,
-    cast,
-    get_args,
-    get_origin,
-    get_type_hints,
-)
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeVar, Union, cast, get_args, get_origin
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, TypeAdapter
 
-DOUBTS = (ValueError, TypeError, LookupError, RecursionError)
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_LIMITS: Mapping[str, Callable[[Any, Any], bool]] = {"min_length": lambda value, n: len(value) >= n, "ge": operator.ge}
+DOUBTS = (ValueError, TypeError, LookupError, RecursionError, AttributeError)
+"""What is raised where a value is not plain, or an annotation is one that only pydantic knows."""
 
+_LIMITS: Mapping[str, Callable[[Any, Any], bool]] = {"min_length": lambda value, n: len(value) >= n, "ge": operator.ge}
 
 T = TypeVar("T")
 
@@ -57,8 +43,9 @@ class Check:
     def __init__(self, function: Callable[[Any], Any], *, before: bool = False, **limits: int) -> None:
         self._function, self._before, self._limits = function, before, limits
 
-    def plain(self, kind: Any, value: Any, strict: bool) -> Any:
-        found = _plain(kind, self._function(value) if self._before else value, strict)
+    def plain(self, value: Any, args: Any, read: Callable[[Any, Any], Any]) -> Any:
+        kind, _ = args
+        found = read(kind, self._function(value) if self._before else value)
         if not all(_LIMITS[name](found, limit) for name, limit in self._limits.items()):
             raise ValueError
         return found if self._before else self._function(found)
@@ -72,16 +59,22 @@ class Check:
         return core_schema.no_info_after_validator_function(self._function, schema)
 
 
-def key(default: Any = MISSING, *, make: Any = MISSING, about: str = "", examples: Any = ()) -> Any:
-    """A field of a shape: its default, or what makes one; and what `docs/reference/` says of it."""
-    told = {"description": about, "examples": list(examples)}
-    return dataclasses.field(default=default, default_factory=make, metadata=told)
+def key(default: Any, about: str, examples: Sequence[Any] = ()) -> Any:
+    """A field of a shape: its default, or the class that makes one; and what `docs/reference/` says of it."""
+    made: dict[str, Any] = {"default_factory" if isinstance(default, type) else "default": default}
+    return dataclasses.field(**made, metadata={"description": about, "examples": list(examples)})
 
 
+@typing.dataclass_transform(frozen_default=True, kw_only_default=True)
+@dataclasses.dataclass(frozen=True)
 class Shape:
     """A frozen dataclass that can be read. A strict one takes no list for a tuple, and no text for a date."""
 
     strict: ClassVar[bool] = False
+
+    def __init_subclass__(cls, *, strict: bool = False) -> None:
+        cls.strict = strict
+        dataclasses.dataclass(frozen=True, kw_only=True)(cls)
 
     @classmethod
     def read(cls, value: Any) -> Self:
@@ -102,7 +95,7 @@ class Shape:
         from pydantic import ValidationError
 
         try:
-            return cls(**dict(cls.model().model_validate(value)))
+            return cls(**dict(model(cls).model_validate(value)))
         except ValidationError as error:
             raise Misfit(error.errors()) from error
 
@@ -112,15 +105,10 @@ class Shape:
         return tuple(_hints(cls))
 
     @classmethod
-    def model(cls) -> "type[BaseModel]":
-        """The same as a model of pydantic."""
-        return _model(cls)
-
-    @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, handler: Callable[[Any], Any]) -> Any:
         from pydantic_core import core_schema
 
-        return core_schema.no_info_after_validator_function(lambda found: cls(**dict(found)), handler(cls.model()))
+        return core_schema.no_info_after_validator_function(lambda found: cls(**dict(found)), handler(model(cls)))
 
 
 def from_json(kind: type[T], text: bytes | str, *, strict: bool = False) -> T:
@@ -139,20 +127,17 @@ def _adapter(kind: Any) -> "TypeAdapter[Any]":
 
 
 @_once
-def _model(kind: Any) -> "type[BaseModel]":
-    from pydantic import ConfigDict, Field, create_model
+def model(kind: Any) -> "type[BaseModel]":
+    """The model of pydantic with the fields of a shape."""
+    from pydantic import ConfigDict, create_model
 
-    keys: dict[str, Any] = {}
-    for each in dataclasses.fields(kind):
-        given: dict[str, Any] = {"default": each.default, "default_factory": each.default_factory, **each.metadata}
-        field = Field(**{name: value for name, value in given.items() if value is not MISSING})
-        keys[each.name] = (_hints(kind)[each.name], field)
+    keys: dict[str, Any] = {each.name: (_hints(kind)[each.name], each) for each in dataclasses.fields(kind)}
     return create_model(kind.__name__, __config__=ConfigDict(extra="forbid", strict=kind.strict), **keys)
 
 
 @_once
 def _hints(kind: Any) -> dict[str, Any]:
-    hints = get_type_hints(kind, include_extras=True)
+    hints = typing.get_type_hints(kind, include_extras=True)
     return {each.name: hints[each.name] for each in dataclasses.fields(kind)}
 
 
@@ -160,10 +145,11 @@ def _plain(kind: Any, value: Any, strict: bool) -> Any:
     """The value as one of this kind. Raises one of DOUBTS unless nothing about it is in doubt."""
     if dataclasses.is_dataclass(kind):
         return _made(kind, value, getattr(kind, "strict", strict))
-    written, read = _KINDS[get_origin(kind) or kind]
-    if written and type(value) is not written:
+    origin = get_origin(kind) or kind
+    written, read = _KINDS[origin]
+    if (written and type(value) is not written) or (strict and origin in (tuple, datetime.date)):
         raise TypeError
-    return read(value, get_args(kind), strict)
+    return read(value, get_args(kind), lambda inner, each: _plain(inner, each, strict))
 
 
 def _made(kind: Any, value: Any, strict: bool) -> Any:
@@ -173,41 +159,37 @@ def _made(kind: Any, value: Any, strict: bool) -> Any:
     return kind(**{name: _plain(hints[name], value[name], strict) for name in hints.keys() & value.keys()})
 
 
-def _checked(value: Any, args: Any, strict: bool) -> Any:
-    kind, check = args
-    return check.plain(kind, value, strict)
-
-
-def _optional(value: Any, args: Any, strict: bool) -> Any:
+def _optional(value: Any, args: Any, read: Callable[[Any, Any], Any]) -> Any:
     (kind,) = (each for each in args if each is not type(None))
-    return None if value is None else _plain(kind, value, strict)
+    return None if value is None else read(kind, value)
 
 
-def _many(value: list[Any], args: Any, strict: bool) -> tuple[Any, ...]:
-    if strict or args[1] is not ...:
+def _many(value: list[Any], args: Any, read: Callable[[Any, Any], Any]) -> tuple[Any, ...]:
+    if args[1] is not ...:
         raise TypeError
-    return tuple(_plain(args[0], each, strict) for each in value)
+    return tuple(read(args[0], each) for each in value)
 
 
-def _date(value: str, _args: Any, strict: bool) -> datetime.date:
-    if strict or not _DATE.fullmatch(value):
+def _date(value: str, _args: Any, _read: Any) -> datetime.date:
+    found = datetime.date.fromisoformat(value)
+    if str(found) != value:
         raise ValueError
-    return datetime.date.fromisoformat(value)
+    return found
 
 
-def _table(value: dict[Any, Any], args: Any, strict: bool) -> dict[Any, Any]:
-    return {_plain(args[0], name, strict): _plain(args[1], each, strict) for name, each in value.items()}
+def _table(value: dict[Any, Any], args: Any, read: Callable[[Any, Any], Any]) -> dict[Any, Any]:
+    return {read(args[0], name): read(args[1], each) for name, each in value.items()}
 
 
-_KINDS: Mapping[Any, tuple[type | None, Callable[[Any, Any, bool], Any]]] = {
-    str: (str, lambda value, _args, _strict: value.encode().decode()),  # half of a pair of surrogates is no text
-    int: (int, lambda value, _args, _strict: value),
-    bool: (bool, lambda value, _args, _strict: value),
-    Literal: (str, lambda value, args, _strict: args[args.index(value)]),
-    Annotated: (None, _checked),
+_KINDS: Mapping[Any, tuple[type | None, Callable[[Any, Any, Any], Any]]] = {
+    str: (str, lambda value, _args, _read: value.encode().decode()),  # half of a pair of surrogates is no text
+    int: (int, lambda value, _args, _read: value),
+    bool: (bool, lambda value, _args, _read: value),
+    Literal: (str, lambda value, args, _read: args[args.index(value)]),
+    Annotated: (None, lambda value, args, read: args[1].plain(value, args, read)),
     Union: (None, _optional),
     types.UnionType: (None, _optional),
-    list: (list, lambda value, args, strict: [_plain(args[0], each, strict) for each in value]),
+    list: (list, lambda value, args, read: [read(args[0], each) for each in value]),
     dict: (dict, _table),
     Mapping: (dict, _table),
     tuple: (list, _many),

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 import opsbook
-from opsbook import settings
+from opsbook import settings, shapes
 from opsbook.cli.table import COMMANDS
 from opsbook.core.effects import basic
 from opsbook.core.model.environment import ChoiceRule, Policy
@@ -57,7 +57,7 @@ def test_links_lead_somewhere(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "model", [FrontMatter.model(), Policy, ChoiceRule, settings._Content.model(), TrainingRole, Member]
+    "model", [shapes.model(FrontMatter), Policy, ChoiceRule, shapes.model(settings._Content), TrainingRole, Member]
 )
 def test_every_key_has_a_description_and_an_example_that_is_right(model: type[BaseModel]) -> None:
     for name, field in _fields(model):

@@ -2,6 +2,7 @@
 
 from opsbook import settings
 from opsbook.core.model.environment import ChoiceRule, Policy
+from opsbook.shapes import model
 from tools.reference.keys import keys, toml_example, yaml_example
 
 _HEAD = """\
@@ -24,5 +25,5 @@ there. A dot stands for a table: `retention.keep` is `keep` under `[retention]`.
 def body() -> str:
     parts = [_HEAD, keys(Policy, yaml_example, "###")]
     parts += [_RULES, keys(ChoiceRule, yaml_example, "###")]
-    parts += [_TOML, keys(settings._Content.model(), toml_example, "###")]
+    parts += [_TOML, keys(model(settings._Content), toml_example, "###")]
     return "\n".join(parts)

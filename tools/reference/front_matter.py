@@ -1,6 +1,7 @@
 """The keys of the front matter, as Markdown."""
 
 from opsbook.core.model.front import MKDOCS_KEYS, FrontMatter
+from opsbook.shapes import model
 from tools.reference.keys import keys, yaml_example
 
 
@@ -10,4 +11,4 @@ def body() -> str:
 No key is required, and no other key may be there. A page without front matter is a procedure: it runs as it is.
 Keys of MkDocs ({ignored}) and of Jupyter (`jupyter`, `jupytext`) may be there, and are not looked at.
 
-{keys(FrontMatter.model(), yaml_example)}"""
+{keys(model(FrontMatter), yaml_example)}"""

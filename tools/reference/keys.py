@@ -9,7 +9,7 @@ from typing import Any, Literal, Union
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from opsbook.shapes import Shape
+from opsbook.shapes import Shape, model
 from tools.reference.text import fence, link, sentence, table
 
 Write = Callable[[str, Any], str]
@@ -26,18 +26,18 @@ _WORDS = {
 _MANY = {"text": "texts", "a whole number": "whole numbers"}
 
 
-def keys(model: type[BaseModel], write: Write, level: str = "##") -> str:
+def keys(of: type[BaseModel], write: Write, level: str = "##") -> str:
     """A table of all keys, then each with its example."""
-    found = dict(_fields(model))
+    found = dict(_fields(of))
     rows = [(f"[{name}]({link(name)})", words(field.annotation), _default(field)) for name, field in found.items()]
     parts = [table(("key", "what it takes", "unless given"), rows)]
     parts += [_one(name, field, write, level) for name, field in found.items()]
     return "\n".join(parts)
 
 
-def _fields(model: type[BaseModel], before: str = "") -> Iterator[tuple[str, FieldInfo]]:
+def _fields(of: type[BaseModel], before: str = "") -> Iterator[tuple[str, FieldInfo]]:
     """Every key, and those of the tables in it behind a dot."""
-    for name, field in model.model_fields.items():
+    for name, field in of.model_fields.items():
         yield before + name, field
         if (inner := _table(field.annotation)) is not None:
             yield from _fields(inner, f"{before}{name}.")
@@ -51,7 +51,7 @@ def _table(kind: Any) -> type[BaseModel] | None:
 
 
 def _model(kind: type[BaseModel | Shape]) -> type[BaseModel]:
-    return kind.model() if issubclass(kind, Shape) else kind
+    return model(kind) if issubclass(kind, Shape) else kind
 
 
 def _one(name: str, field: FieldInfo, write: Write, level: str) -> str:

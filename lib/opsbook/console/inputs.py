@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from opsbook.console.text import plain, say
 from opsbook.core.catalog import catalog
 from opsbook.core.model.parameter import Parameter
@@ -88,8 +90,6 @@ def unseen(names: Sequence[str]) -> dict[str, str]:
 
 def _file(path: Path) -> dict[str, str | list[str]]:
     """Every scalar as the text that was typed: 1.10 stays 1.10."""
-    import yaml
-
     try:
         content = _content(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -107,8 +107,6 @@ def _file(path: Path) -> dict[str, str | list[str]]:
 
 def _content(text: str) -> Any:
     """JSON is YAML but for its tabs, its long names and its emoji: what begins like JSON is read as that first."""
-    import yaml
-
     if text.lstrip().startswith("{"):
         with contextlib.suppress(ValueError, RecursionError):
             return json.loads(text, parse_int=str, parse_float=str, parse_constant=str, object_pairs_hook=_mapping)

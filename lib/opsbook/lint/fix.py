@@ -19,10 +19,7 @@ _KEY = re.compile(r"^([A-Za-z_][\w-]*)(\s*:.*)$")
 _NAME = re.compile(r"""^["']?([A-Za-z_][\w-]*)["']?\s*:""")
 _VALUE = re.compile(r"""^(kind|rollback)(\s*:\s*)(["']?)([A-Za-z]+)\3(\s*(?:#.*)?)$""")
 
-_WORDS = {
-    "kind": get_args(Kind),
-    "rollback": get_args(Rollback),
-}
+_WORDS = {"kind": get_args(Kind), "rollback": get_args(Rollback)}
 
 
 @dataclass(frozen=True, order=True)

@@ -93,7 +93,7 @@ def _age(run: str, now: datetime) -> timedelta:
 def _rule(policy: Retention, outcome: str, age: timedelta) -> str:
     """The rule that no longer keeps a record of this age; empty if it is kept."""
     name, days = ("keep", policy.keep) if outcome in _WELL else ("keep_failed", policy.keep_failed)
-    return f"{name} = {days}d" if days is not None and age > timedelta(days=days) else ""
+    return f"{name} = {days}" if days and age > timedelta(days=int(days[:-1])) else ""
 
 
 def remove(root: Path, old: Old, by: str) -> bool:

@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any
 
 from opsbook.core.model.event import Outcome
-from opsbook.training.standing import moment
+from opsbook.training.qualification import moment
 from opsbook.training.training import Drilled
 
 PROOF_LASTS = timedelta(days=90)

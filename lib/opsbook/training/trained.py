@@ -4,16 +4,13 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
-
 from opsbook import files
 from opsbook.core.model.effect import canonical
 from opsbook.core.model.text import nearest
 from opsbook.core.record.sidecars import TRAINING
 from opsbook.errors import InputError
+from opsbook.shapes import from_json
 from opsbook.training.training import Drilled
-
-_DRILLED = TypeAdapter(Drilled)
 
 
 def path(records: Path, run: str) -> Path:
@@ -46,10 +43,10 @@ def read(file: Path) -> Drilled:
     """The training record in a file. Raises InputError, also for one that is not in its canonical form."""
     try:
         data = file.read_bytes()
-        found = _DRILLED.validate_json(data)
+        found = from_json(Drilled, data)
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror}.", "Name a drill that is over.") from error
-    except (ValidationError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{file} is no training record.", "It was changed, or written by something else.") from error
     if data != canonical(asdict(found)) or found.run != file.stem:
         raise InputError(f"{file} is not as it was written.", "It was changed.")

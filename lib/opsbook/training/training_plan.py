@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from opsbook.core.model.text import one_line, span_seconds
+from opsbook.shapes import key
 
 _FIRST_CHECK = "30d"
 _LONGEST = 3650 * 86400
@@ -39,16 +40,12 @@ class TrainingRole(BaseModel):
     """What somebody has to pass to have a role."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    title: str = Field("", description="What it is called; its name unless given", examples=["On call"])
-    drills: tuple[str, ...] = Field((), description="Drills that have to be passed", examples=[["cache-down"]])
-    runbooks: tuple[str, ...] = Field(
-        (), description="Runbooks that have to be run, in a sandbox, with success", examples=[["restart-cache"]]
-    )
-    valid: Span = Field("180d", description="How long it counts once it was passed twice", examples=["180d"])
-    first_check: Span = Field(
-        _FIRST_CHECK,
-        description="How long it counts when it was passed for the first time; never longer than valid",
-        examples=["30d"],
+    title: str = key("", "What it is called; its name unless given", ["On call"])
+    drills: tuple[str, ...] = key((), "Drills that have to be passed", [["cache-down"]])
+    runbooks: tuple[str, ...] = key((), "Runbooks that have to be run, in a sandbox, with success", [["restart-cache"]])
+    valid: Span = key("180d", "How long it counts once it was passed twice", ["180d"])
+    first_check: Span = key(
+        _FIRST_CHECK, "How long it counts when it was passed for the first time; never longer than valid", ["30d"]
     )
     points: int = Field(0, ge=0, le=100, description="The least that a drill needs to count", examples=[60])
 
@@ -63,12 +60,8 @@ class Member(BaseModel):
     """What somebody has to know."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    roles: tuple[str, ...] = Field((), description="The roles that somebody has, or learns", examples=[["on-call"]])
-    since: Day | None = Field(
-        None,
-        description="Since when; what was passed before counts too",
-        examples=[datetime.date(2026, 11, 20)],
-    )
+    roles: tuple[str, ...] = key((), "The roles that somebody has, or learns", [["on-call"]])
+    since: Day | None = key(None, "Since when; what was passed before counts too", [datetime.date(2026, 11, 20)])
 
 
 @dataclass(frozen=True)

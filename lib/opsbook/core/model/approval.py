@@ -28,11 +28,9 @@ def _moment(text: str) -> str:
 Moment = Annotated[str, Check(_moment)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Approval(Shape):
+class Approval(Shape, strict=True):
     """What an approver signs. `by` is the user of the system, `signed` and `expires` are UTC, ISO 8601."""
 
-    strict = True
     kind: Literal["approval"] = "approval"
     id: str
     plan: str
@@ -77,9 +75,8 @@ class Signed:
 
     def told(self) -> dict[str, Any]:
         """What the journal keeps of it."""
-        told = {**asdict(self.approval), **asdict(self.approver)}
-        del told["kind"]
-        return told
+        said = {**asdict(self.approval), **asdict(self.approver)}
+        return {name: value for name, value in said.items() if name != "kind"}
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from opsbook.core.model.text import span_seconds
+from opsbook.shapes import key
 
 SCHEMES = ("env", "file", "vault", "exec")
 """Where a secret may be fetched from.
@@ -24,12 +25,10 @@ class ChoiceRule(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    glob: str | None = Field(
-        None,
-        description="A path pattern below the project root; each value is what its one * stands for",
-        examples=["releases/*.tar.gz"],
+    glob: str | None = key(
+        None, "A path pattern below the project root; each value is what its one * stands for", ["releases/*.tar.gz"]
     )
-    group: str | None = Field(None, description="The hosts of an inventory group", examples=["app"])
+    group: str | None = key(None, "The hosts of an inventory group", ["app"])
 
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -46,8 +45,8 @@ class Window(BaseModel):
         description="On which days it begins",
         examples=[["mon"]],
     )
-    begin: Clock = Field("00:00", description="When it begins, in time_zone", examples=["09:00"])
-    end: Clock = Field("00:00", description="When it ends; 00:00 is midnight", examples=["17:00"])
+    begin: Clock = key("00:00", "When it begins, in time_zone", ["09:00"])
+    end: Clock = key("00:00", "When it ends; 00:00 is midnight", ["17:00"])
 
 
 _LONGEST = 3650 * 86400
@@ -67,73 +66,53 @@ class Policy(BaseModel):
     """The content of environment.yml."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    title: str = Field("", description="What it is, in a few words", examples=["Development, on this machine"])
-    order: int = Field(0, description="Its place among the environments; the lowest comes first", examples=[1])
-    sandbox: bool = Field(
-        False, description="True: sessions may change it, and faults may be injected", examples=[True]
+    title: str = key("", "What it is, in a few words", ["Development, on this machine"])
+    order: int = key(0, "Its place among the environments; the lowest comes first", [1])
+    sandbox: bool = key(False, "True: sessions may change it, and faults may be injected", [True])
+    contacts: tuple[str, ...] = key(
+        (), "Who to turn to; cells have them as here.contacts", [["platform team: #platform"]]
     )
-    contacts: tuple[str, ...] = Field(
-        (), description="Who to turn to; cells have them as here.contacts", examples=[["platform team: #platform"]]
-    )
-    choices: dict[str, tuple[str, ...] | ChoiceRule] = Field(
-        default_factory=dict,
-        description="What parameters of the types Service and Release may be: a list, or a rule that makes one. "
+    choices: dict[str, tuple[str, ...] | ChoiceRule] = key(
+        dict,
+        "What parameters of the types Service and Release may be: a list, or a rule that makes one. "
         "Host and Group come from the inventory, unless they are here",
-        examples=[{"Service": ["arcade"], "Release": {"glob": "releases/*.tar.gz"}}],
+        [{"Service": ["arcade"], "Release": {"glob": "releases/*.tar.gz"}}],
     )
-    ports: int | None = Field(
+    ports: int | None = key(
         None,
-        description="The first port of a block of a hundred on the operator's machine. In texts of urls and settings, "
+        "The first port of a block of a hundred on the operator's machine. In texts of urls and settings, "
         "{ports} and {ports+3} stand for ports of it; a clone can be given another block: opsbook env ports",
-        examples=[18100],
+        [18100],
     )
-    urls: dict[str, str] = Field(
-        default_factory=dict,
-        description="Where each service answers",
-        examples=[{"arcade": "http://127.0.0.1:{ports}"}],
+    urls: dict[str, str] = key(dict, "Where each service answers", [{"arcade": "http://127.0.0.1:{ports}"}])
+    settings: dict[str, Any] = key(dict, "Values for here.settings", [{"restarts": 0}])
+    publish_records: Literal["none", "summary", "full"] = key(
+        "summary", "What the docs site shows of its runs: nothing, how they went, or all that was said", ["full"]
     )
-    settings: dict[str, Any] = Field(
-        default_factory=dict, description="Values for here.settings", examples=[{"restarts": 0}]
-    )
-    publish_records: Literal["none", "summary", "full"] = Field(
-        "summary",
-        description="What the docs site shows of its runs: nothing, how they went, or all that was said",
-        examples=["full"],
-    )
-    protected: bool = Field(
-        False,
-        description="True: whoever runs something signs it, and nothing runs that is not committed",
-        examples=[True],
+    protected: bool = key(
+        False, "True: whoever runs something signs it, and nothing runs that is not committed", [True]
     )
     approvals: int = Field(
         0, ge=0, le=9, description="How many other people have to sign a plan before it may run", examples=[1]
     )
-    approvers: tuple[str, ...] = Field(
+    approvers: tuple[str, ...] = key(
+        (), "Who may approve, as allowed_signers names them; unless given, everybody in it", [["bob@example.org"]]
+    )
+    approval_valid: _Span = key("24h", "How long an approval holds", ["8h"])
+    windows: tuple[Window, ...] = key(
         (),
-        description="Who may approve, as allowed_signers names them; unless given, everybody in it",
-        examples=[["bob@example.org"]],
+        "When runs may begin; unless given, always. Incident and recovery kinds never wait for it",
+        [[{"days": ["mon", "tue"], "begin": "09:00", "end": "17:00"}]],
     )
-    approval_valid: _Span = Field("24h", description="How long an approval holds", examples=["8h"])
-    windows: tuple[Window, ...] = Field(
-        (),
-        description="When runs may begin; unless given, always. Incident and recovery kinds never wait for it",
-        examples=[[{"days": ["mon", "tue"], "begin": "09:00", "end": "17:00"}]],
-    )
-    time_zone: str = Field("UTC", description="The zone of the windows' times", examples=["Europe/Berlin"])
-    labels: tuple[str, ...] = Field(
-        (), description="Labels that every run needs: opsbook run --label ticket=OPS-1", examples=[["ticket"]]
-    )
-    review_within: _Span = Field(
-        "72h", description="How soon after an emergency somebody else reviews it", examples=["24h"]
-    )
-    weak: tuple[str, ...] = Field(
-        (), description="Secrets that may be short; what equals them is hidden everywhere", examples=[["pin"]]
-    )
-    secrets: dict[str, str] = Field(
-        default_factory=dict,
-        description="Secret names and their references: env:NAME, file:PATH, vault:NAME for a vaulted variable of the "
+    time_zone: str = key("UTC", "The zone of the windows' times", ["Europe/Berlin"])
+    labels: tuple[str, ...] = key((), "Labels that every run needs: opsbook run --label ticket=OPS-1", [["ticket"]])
+    review_within: _Span = key("72h", "How soon after an emergency somebody else reviews it", ["24h"])
+    weak: tuple[str, ...] = key((), "Secrets that may be short; what equals them is hidden everywhere", [["pin"]])
+    secrets: dict[str, str] = key(
+        dict,
+        "Secret names and their references: env:NAME, file:PATH, vault:NAME for a vaulted variable of the "
         "inventory, or exec:PROGRAM ARGUMENT for what a program prints. Each run fetches them, and each resume again",
-        examples=[{"token": "env:DEPLOY_TOKEN", "pin": "vault:door_pin"}],
+        [{"token": "env:DEPLOY_TOKEN", "pin": "vault:door_pin"}],
     )
 
     @model_validator(mode="after")

@@ -2,7 +2,6 @@
 
 import datetime
 import re
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from opsbook.core.model.text import one_line, span_seconds
@@ -55,73 +54,59 @@ def _is_span(value: str) -> str:
 _Span = Annotated[str, Check(_is_span)]
 
 
-@dataclass(frozen=True)
 class Drill(Shape):
     """What makes a page a drill: it brings a fault in, and waits until somebody has mended it."""
 
-    solved_by: tuple[str, ...] = key(
-        (), about="Runbooks that mend the fault; any one of them is enough", examples=[["restart-cache"]]
-    )
+    solved_by: tuple[str, ...] = key((), "Runbooks that mend the fault; any one of them is enough", [["restart-cache"]])
     hints: tuple[str, ...] = key(
         (),
-        about="What whoever is stuck is told, one sentence after the other, from vague to plain",
-        examples=[["Look at the caches.", "Restart the one that does not answer."]],
+        "What whoever is stuck is told, one sentence after the other, from vague to plain",
+        [["Look at the caches.", "Restart the one that does not answer."]],
     )
 
 
-@dataclass(frozen=True)
 class FrontMatter(Shape):
     """What a document says of itself. Every key is optional: a page without front matter is a procedure."""
 
     title: str | None = key(
-        None,
-        about="What the page is called; its first heading, or its file's name, unless given",
-        examples=["Restart the cache"],
+        None, "What the page is called; its first heading, or its file's name, unless given", ["Restart the cache"]
     )
     summary: str = key(
         "",
-        about="One sentence on what it does, for opsbook list and opsbook show",
-        examples=["Restart one cache, when it answers slowly."],
+        "One sentence on what it does, for opsbook list and opsbook show",
+        ["Restart one cache, when it answers slowly."],
     )
     kind: Kind = key(
         "procedure",
-        about="What sort of page it is; opsbook check asks for the sections that this sort needs",
-        examples=["maintenance"],
+        "What sort of page it is; opsbook check asks for the sections that this sort needs",
+        ["maintenance"],
     )
-    owner: str | None = key(None, about="Who keeps the page right", examples=["platform"])
+    owner: str | None = key(None, "Who keeps the page right", ["platform"])
     duration: _Span | None = key(
-        None, about="Expected time of a whole run: a number and ms, s, m, h or d, such as 3m", examples=["3m"]
+        None, "Expected time of a whole run: a number and ms, s, m, h or d, such as 3m", ["3m"]
     )
     reviewed: Annotated[datetime.date | None, Check(_is_date, before=True)] = key(
-        None,
-        about="The day on which somebody last made sure that the page is right",
-        examples=[datetime.date(2026, 11, 20)],
+        None, "The day on which somebody last made sure that the page is right", [datetime.date(2026, 11, 20)]
     )
     review_every: _Span | None = key(
-        None, about="How long a review counts, such as 90d; from then on opsbook check warns", examples=["90d"]
+        None, "How long a review counts, such as 90d; from then on opsbook check warns", ["90d"]
     )
     lock: tuple[str, ...] = key(
-        (),
-        about="Targets this run changes; {environment} and parameters in braces",
-        examples=[["{environment}/cache"]],
+        (), "Targets this run changes; {environment} and parameters in braces", [["{environment}/cache"]]
     )
     rollback: Rollback = key(
         "none",
-        about="What follows where a run failed and left changes behind. automatic: the Rollback section runs; "
+        "What follows where a run failed and left changes behind. automatic: the Rollback section runs; "
         "ask: a person is asked first; manual: only opsbook rollback runs it; none: there is never anything to undo",
-        examples=["automatic"],
+        ["automatic"],
     )
     alerts: tuple[str, ...] = key(
-        (),
-        about="Prometheus alerts that this page is for; opsbook list --alert finds it",
-        examples=[["CacheSlow"]],
+        (), "Prometheus alerts that this page is for; opsbook list --alert finds it", [["CacheSlow"]]
     )
-    environments: tuple[str, ...] = key(
-        (), about="Where it may run; empty means everywhere", examples=[["dev", "staging"]]
-    )
+    environments: tuple[str, ...] = key((), "Where it may run; empty means everywhere", [["dev", "staging"]])
 
     drill: Drill | None = key(
         None,
-        about="For a page that is a drill: how its fault is mended, and hints for whoever is stuck",
-        examples=[{"solved_by": ["restart-cache"], "hints": ["Look at the caches.", "Which of them answers?"]}],
+        "For a page that is a drill: how its fault is mended, and hints for whoever is stuck",
+        [{"solved_by": ["restart-cache"], "hints": ["Look at the caches.", "Which of them answers?"]}],
     )

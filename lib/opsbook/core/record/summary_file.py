@@ -23,13 +23,12 @@ _SUMMARY = {
 def read(text: bytes) -> dict[str, Any]:
     """The content of a record.json. Raises ValueError for anything else."""
     found: dict[str, Any] = json.loads(text.decode())
-    timed = [found, *found["steps"]] if _fits(found, _SUMMARY) else []
-    if (
-        not timed
-        or not all(_fits(step, _STEP) for step in found["steps"])
-        or not all(_fits(effect, _EFFECT) for effect in found["effects"])
-        or not all(isinstance(each, str) for each in found["unknown"])
-        or any(each["seconds"] is not None and in_seconds(each["seconds"]) is None for each in timed)
+    if not (
+        _fits(found, _SUMMARY)
+        and all(_fits(step, _STEP) for step in found["steps"])
+        and all(_fits(effect, _EFFECT) for effect in found["effects"])
+        and all(isinstance(each, str) for each in found["unknown"])
+        and all(each["seconds"] == in_seconds(each["seconds"]) for each in (found, *found["steps"]))
     ):
         raise ValueError("it has not the shape of a summary")
     # Half of a pair of surrogates, which no terminal and no file takes.

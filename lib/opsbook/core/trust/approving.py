@@ -1,6 +1,5 @@
 """Approve or reject the plan of somebody else, and ask for it."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -68,11 +67,6 @@ def _changed(found: requests.ApprovalRequest, planned: Planned) -> list[str]:
     refusing, telling = changes_since(then, planned, found.relied_on)
     page = [f"{then.path} was changed"] if then.trees.get("runbook") != planned.plan.trees["runbook"] else []
     return [*page, *refusing, *telling]
-
-
-def waiting_plans(settings: Settings) -> Iterator[requests.ApprovalRequest]:
-    """Plans for which somebody wants an approval, newest first."""
-    return requests.waiting(settings.state)
 
 
 def waits(settings: Settings, request: requests.ApprovalRequest) -> bool:

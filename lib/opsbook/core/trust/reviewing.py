@@ -89,7 +89,6 @@ def worked(record: store.Record, person: Identity) -> bool:
 
 def review(settings: Settings, wanted: str, note: str, *, ask: bool) -> str:
     """Close the follow-up of an emergency; returns the run. Raises InputError where there is none, and Refused."""
-    # Not needed to see what is open.
     from opsbook.core.planning.context import operator
     from opsbook.core.trust import sign
     from opsbook.core.trust.signing import signed_here

@@ -80,7 +80,7 @@ def _agreed(question: str) -> None:
 
 
 def _waiting(settings: Settings, *, as_json: bool) -> int:
-    found = list(approving.waiting_plans(settings))
+    found = list(requests.waiting(settings.state))
     if as_json:
         common.print_json([request.to_json() for request in found])
     elif found:

@@ -82,13 +82,7 @@ def _json(runbook: Runbook) -> dict[str, Any]:
             "title": section.title,
             "role": section.role,
             "steps": [
-                {
-                    "id": s.id,
-                    "title": s.title,
-                    "manual": s.manual,
-                    "expected": s.expected,
-                    "cells": len(s.cells),
-                }
+                {"id": s.id, "title": s.title, "manual": s.manual, "expected": s.expected, "cells": len(s.cells)}
                 for s in section.steps
             ],
         }
