@@ -52,6 +52,12 @@ def found(settings: Settings) -> list[tuple[str, bool]]:
     return [(each.message, each.warning) for each in checks.check(settings, []) if each.code == "C011"]
 
 
+@pytest.mark.parametrize("key", ["pause", '"p\\x61use"'])
+def test_however_a_key_is_written_it_asks(tmp_path: Path, key: str) -> None:
+    task = f"    - {key}: {{prompt: Press enter}}\n"
+    assert len(found(project(tmp_path, site=ASKS.format(tasks=task)))) == 1
+
+
 WHO = "- hosts: all\n  vars_prompt:\n    - name: who\n      prompt: Who are you\n"
 
 
