@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# Effects load when a cell asks for them: the command line must start without them.
+# Effects are imported on first use, so that the command line starts without them.
 _HOMES = {
     "ansible": ("PlaybookResult",),
     "playbook": ("playbook",),
     "basic": ("ask", "attach", "confirm", "done", "here", "note", "secret", "value", "wait_until"),
     "http": ("http", "Response"),
-    "session": ("replay",),  # no effect: what an exported notebook begins with
-    "shell": ("command", "fence"),  # a fence is what a cell in bash or sh becomes
+    "session": ("replay",),  # not an effect: exported notebooks call it first
+    "shell": ("command", "fence"),  # fence() runs a bash or sh cell
     "team": ("effect",),
 }
 _HOME = {name: f"opsbook.core.effects.{home}" for home, names in _HOMES.items() for name in names}

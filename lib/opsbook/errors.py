@@ -3,14 +3,14 @@
     OpsbookError                 a sentence, what to do next, an exit code
     ├── InputError          2    wrong use or input; holds every problem found, nothing ran
     ├── Refused             4    a lock, approval or policy says no
-    │   └── NotYet               it may say yes later: whoever wants to, waits
-    ├── NoRoom              5    the record has no room; the run stops and can be resumed
+    │   └── NotYet               it may say yes later; the caller can wait
+    ├── NoRoom              5    no room for the record; the run stops and can be resumed
     └── Fault              70    a fault in opsbook itself, or a machine it cannot work on
     EffectFailed (Exception)     an effect did not succeed; a cell may handle it
-    RunStopped (BaseException)   the run is over; no cell may go on
-    ├── EffectRefused            the gate said no
+    RunStopped (BaseException)   the run is over; no cell may continue
+    ├── EffectRefused            the gate refused an effect
     ├── RunCancelled             a person or a time limit ended the run
-    └── Unpredictable            a cell used a result that nobody knows
+    └── Unpredictable            a cell used an unknown result
 
 The stop family derives from BaseException so that `except Exception` in a cell cannot swallow it.
 """
@@ -22,7 +22,7 @@ from pathlib import Path
 
 
 class OpsbookError(Exception):
-    """What went wrong (one sentence), what to do about it (one sentence), and the exit code."""
+    """A message (what went wrong), a hint (what to do about it), one sentence each, and an exit code."""
 
     exit_code = 70
 
@@ -33,12 +33,12 @@ class OpsbookError(Exception):
 
     @property
     def whole(self) -> str:
-        """What went wrong, and what to do about it, on one line."""
+        """Message and hint on one line."""
         return f"{self.message} {self.hint}".strip()
 
 
 class InputError(OpsbookError):
-    """Input that cannot be used. `problems` holds one sentence each; all are reported at once."""
+    """Invalid input. `problems` holds one sentence for each problem; all are reported at once."""
 
     exit_code = 2
 
@@ -55,11 +55,11 @@ class Refused(OpsbookError):
 
 
 class NotYet(Refused):
-    """Not now; somebody may give back a lock, or approve."""
+    """Refused for now: a lock may be released, or an approval given."""
 
 
 class NoRoom(OpsbookError):
-    """The record cannot grow. Nothing begins that could not be written down."""
+    """The record has no room left. Nothing starts that could not be journaled."""
 
     exit_code = 5
 
@@ -70,8 +70,8 @@ class Fault(OpsbookError):
     exit_code = 70
 
 
-class _ToldInCell(BaseException):
-    """Shown in a notebook by the line of the cell and one sentence, without opsbook's own frames."""
+class _ShortTraceback(BaseException):
+    """A notebook shows the failing lines of the cell and the message, without opsbook's own frames."""
 
     def _render_traceback_(self) -> list[str]:
         """What IPython shows for this exception."""
@@ -86,10 +86,10 @@ def _source(filename: str, number: int) -> str:
     return linecache.getline(filename, number).strip()
 
 
-class EffectFailed(Exception, _ToldInCell):
-    """An effect ended without success. `result` is the effect's result where there is one.
+class EffectFailed(Exception, _ShortTraceback):
+    """An effect failed. `result` is the effect's result, if there is one.
 
-    `untouched` says that it did not even begin: nothing can have changed.
+    `untouched`: it did not begin, so nothing can have changed.
     """
 
     def __init__(self, message: str, result: object = None, *, untouched: bool = False) -> None:
@@ -98,7 +98,7 @@ class EffectFailed(Exception, _ToldInCell):
         self.untouched = untouched
 
 
-class RunStopped(_ToldInCell):
+class RunStopped(_ShortTraceback):
     """The run is over. Cells must not catch it; the runner ends the run even if one does."""
 
 
@@ -111,4 +111,4 @@ class RunCancelled(RunStopped):
 
 
 class Unpredictable(RunStopped):
-    """A cell used what nobody knows: the result of an effect that was only simulated, or marked as done."""
+    """A cell used an unknown result: of an effect that was only simulated, or marked as done."""

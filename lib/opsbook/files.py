@@ -1,4 +1,4 @@
-"""Durable files: whole or not at all, locks that end with their process, and YAML that cannot end ours."""
+"""Atomic and durable file writes, locks that end with their process, and safe YAML parsing."""
 
 import contextlib
 import errno
@@ -26,9 +26,9 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 @contextlib.contextmanager
 def replacing(path: Path, *, anew: bool = False) -> Iterator[BinaryIO]:
-    """A file to write that gets its name when the block ends; if the block raises, nothing is left of it.
+    """Open a temporary file that gets its name when the block ends; it is removed if the block raises.
 
-    With `anew`, raises FileExistsError if the name is taken, also by somebody who was faster.
+    With `anew`, raises FileExistsError if the name exists, even if another process just created it.
     """
     # Reading needs neither of them, and both take a while to load.
     import tempfile
@@ -38,7 +38,7 @@ def replacing(path: Path, *, anew: bool = False) -> Iterator[BinaryIO]:
         with os.fdopen(handle, "wb") as out:
             yield out
             out.flush()
-            # mkstemp makes 0600; a team shares records through its umask.
+            # mkstemp creates files with 0600; a team shares records through its umask.
             os.fchmod(out.fileno(), 0o666 & ~umask())
             os.fsync(out.fileno())
         name_anew(Path(name), path) if anew else Path(name).replace(path)
@@ -50,14 +50,14 @@ def replacing(path: Path, *, anew: bool = False) -> Iterator[BinaryIO]:
 
 
 def name_anew(temporary: Path, path: Path) -> None:
-    """Move a file, but never, unlike a rename, to the place of one that is there. Raises FileExistsError."""
-    # A second name is given only where there is none.
+    """Rename a file, but never replace an existing one. Raises FileExistsError."""
+    # Creating a hard link fails if the name exists; a rename would replace the file.
     try:
         path.hardlink_to(temporary)
     except FileExistsError:
         raise
     except OSError:
-        # Some file systems know no second names.
+        # Some file systems have no hard links.
         if os.path.lexists(path):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
         temporary.replace(path)
@@ -66,7 +66,7 @@ def name_anew(temporary: Path, path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make names just created or replaced in `folder` durable."""
+    """Make names created or replaced in `folder` durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -83,7 +83,7 @@ def sha256(path: Path) -> str:
 
 
 def is_plain(path: Path) -> bool:
-    """Is this a regular file itself? Reading anything else may never end, or lead elsewhere."""
+    """Whether this is a regular file, not a link. Reading anything else may block, or lead elsewhere."""
     try:
         return stat.S_ISREG(path.lstat().st_mode)
     except (OSError, ValueError):
@@ -91,14 +91,14 @@ def is_plain(path: Path) -> bool:
 
 
 class PlainLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Safe YAML in which a date stays the text that was typed: whoever needs a date checks it, and names its key."""
+    """Safe YAML that keeps dates as text: code that needs a date checks it, and names the key in its error."""
 
 
 PlainLoader.add_constructor("tag:yaml.org,2002:timestamp", yaml.SafeLoader.construct_yaml_str)
 
 
 def parse_yaml(text: str, loader: Any = PlainLoader) -> Any:
-    """The value of a YAML text. Raises yaml.YAMLError for what is none, and for a key that is there twice."""
+    """Parse a YAML text. Raises yaml.YAMLError for invalid YAML and for duplicate keys."""
     try:
         _check_depth(text, loader)
         return _loaded(loader(text))
@@ -118,7 +118,7 @@ def _loaded(loader: Any) -> Any:
 
 
 def _check_keys(root: yaml.Node | None) -> None:
-    """The last of two values would win, and nobody would notice which one was meant."""
+    """Reject duplicate keys: PyYAML silently keeps the last value."""
     seen: set[int] = set()
     left: list[Any] = [root]
     while left:
@@ -143,7 +143,7 @@ def _check_mapping(node: yaml.MappingNode) -> None:
 
 
 def _check_depth(text: str, loader: Any) -> None:
-    """libyaml's composer recurses without a limit of its own: deep nesting ends the whole process."""
+    """Reject deep nesting: libyaml's composer recurses without a limit, which crashes the process."""
     if sum(map(text.count, "[{-?")) <= _DEEPEST:
         return
     depth = 0
@@ -155,9 +155,10 @@ def _check_depth(text: str, loader: Any) -> None:
 
 
 def hold(path: Path, *, shared: bool = False) -> int | None:
-    """Lock `path`, alone or with others who share it, and return the descriptor that holds it; None if that cannot be.
+    """Lock `path` and return the descriptor that holds the lock; None if another process holds it.
 
-    The lock belongs to the open file: it lasts as long as any process keeps the descriptor.
+    The lock belongs to the open file: it lasts as long as any process keeps the descriptor. `shared` locks exclude
+    only exclusive ones.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -170,7 +171,7 @@ def hold(path: Path, *, shared: bool = False) -> int | None:
 
 @contextlib.contextmanager
 def guarded(path: Path) -> Iterator[None]:
-    """One process at a time past this point, for short changes of shared state."""
+    """Run the block in one process at a time, for short changes of shared state."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
@@ -181,16 +182,16 @@ def guarded(path: Path) -> Iterator[None]:
 
 
 def umask() -> int:
-    """The permissions that this process takes from what it makes."""
+    """The umask of this process."""
     mask = os.umask(0)
     os.umask(mask)
     return mask
 
 
 def again(look: Callable[[], T], tries: int, pause: float) -> T | None:
-    """The first thing that `look` gives and that is not None or False; None if `tries` looks found none.
+    """Call `look` up to `tries` times until its result is neither None nor False; None if it never is.
 
-    `pause` is in seconds.
+    `pause` is the time between calls in seconds.
     """
     for _ in range(tries):
         if (found := look()) is not None and found is not False:

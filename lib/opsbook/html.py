@@ -1,4 +1,4 @@
-"""Writing HTML: whatever came from outside is text, and stays text."""
+"""Writing HTML: text from outside is always escaped."""
 
 import html
 import json
@@ -27,28 +27,28 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; ba
 
 
 def text(value: object) -> str:
-    """For the text of an element, or for a value in double quotes. No line end, which would end a block of Markdown."""
+    """Escape element text or an attribute value. Line ends become entities: they would end a block of Markdown."""
     return html.escape(_utf8(str(value)), quote=True).replace("\r", "&#13;").replace("\n", "&#10;")
 
 
 def plain_text(value: str) -> str:
-    """For a line of Markdown: whatever Markdown or HTML would take for a sign of theirs is an entity, on one line."""
+    """Escape text for one line of Markdown: every character with a meaning in Markdown or HTML is an entity."""
     return re.sub(r"[^\w\s,.?'/-]|_", lambda match: f"&#{ord(match[0])};", " ".join(_utf8(value).split()))
 
 
 def scalar(value: str) -> str:
-    """For front matter: YAML for this text as HTML, which themes put into their templates as it is."""
+    """Quote text for front matter: a YAML scalar with escaped HTML, since themes insert it unescaped."""
     line = "".join(sign if sign.isprintable() else " " for sign in " ".join(_utf8(value).split()))
     return "'" + html.escape(line, quote=False).replace('"', "&quot;").replace("'", "''") + "'"
 
 
 def _utf8(value: str) -> str:
-    """Half a character, which JSON can hold and no file can, becomes a question mark."""
+    """Replace lone surrogates with question marks: JSON can hold them, UTF-8 cannot."""
     return value.encode("utf-8", "replace").decode()
 
 
 def tag(name: str, content: str = "", /, **attributes: object) -> str:
-    """An element around HTML that is made already. `class_` is class, `data_x` is data-x; False leaves one out."""
+    """An element around ready HTML. `class_` is class, `data_x` is data-x; False omits an attribute."""
     given = "".join(_attribute(key, value) for key, value in attributes.items() if value is not False)
     return f"<{name}{given}>" if name == "input" else f"<{name}{given}>{content}</{name}>"
 
@@ -59,14 +59,14 @@ def _attribute(key: str, value: object) -> str:
 
 
 def rows(head: Iterable[str], body: Iterable[Iterable[str]], class_: str, *, search: bool = False) -> str:
-    """A table of cells that are made already; nothing without a row.
+    """A table of cells that are ready HTML; empty without rows.
 
-    `search`: its words are found by the site's search. What lists other pages or runs would only hide those.
+    `search`: the site's search indexes it. Tables that only list other pages or runs would crowd those out.
     """
     head = list(head)
-    # Search joins the words of two cells that no space is between.
+    # Without a space, the search index joins the words of two cells.
     between = " " if search else ""
-    # On a phone a row is a block, and each cell says itself what its column is.
+    # On a phone a row is a block, and each cell shows the name of its column.
     lines = [
         "<tr>"
         + between.join(tag("td", cell, data_label=label) for label, cell in zip(head, row, strict=True))
@@ -76,7 +76,7 @@ def rows(head: Iterable[str], body: Iterable[Iterable[str]], class_: str, *, sea
     if not lines:
         return ""
     titles = between.join(f'<th scope="col">{title}</th>' for title in head)
-    # With a class of its own the theme leaves its looks alone.
+    # The theme does not style tables that have a class.
     body_ = f"<tbody>{between.join(lines)}</tbody>"
     table = tag("table", f"<thead><tr>{titles}</tr></thead>{between}{body_}", class_="ob-rows")
     return tag("div", table, class_=f"ob-table {class_}", tabindex="0", **unsearched(not search))
@@ -88,22 +88,22 @@ def unsearched(hidden: bool = True) -> Mapping[str, bool]:
 
 
 def data(value: Any) -> str:
-    """A value as JSON that can stand in a script element: no end tag can hide in it."""
+    """A value as JSON that is safe in a script element: it cannot contain an end tag."""
     dumped = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
     return _utf8(dumped).replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
 def moment(when: datetime) -> str:
-    """A time for people, with the exact one for machines."""
+    """A time in minutes to read, with the exact one in the datetime attribute."""
     shown = when.strftime("%Y-%m-%d %H:%M UTC")
     return tag("time", shown, datetime=when.isoformat())
 
 
 def document(title: str, body: str, style: str = "") -> str:
-    """A whole HTML document that stands alone: readable without opsbook, a server, a script or the network.
+    """A self-contained HTML document: readable without opsbook, a server, a script or the network.
 
-    It forbids itself scripts and requests: should anything slip through that is no text, it can do nothing.
-    `title` is text, `body` HTML that is made already, `style` what this page looks like besides.
+    Its content security policy forbids scripts and requests, in case unescaped text slips through.
+    `title` is text, `body` is ready HTML, `style` is extra CSS for this page.
     """
     head = [
         '<meta charset="utf-8">',

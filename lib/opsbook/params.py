@@ -3,7 +3,7 @@
     from typing import Annotated, Literal
     from opsbook.params import Between, Duration, Pattern, Release, Secret, Service
 
-opsbook reads the cell without running it; at run time these names only have to exist and to hold values.
+opsbook reads the cell without running it. At run time these names only need to exist and to hold values.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Secret:
         self.name = name
 
     def reveal(self) -> str:
-        """The secret's text. Whatever prints or stores it is redacted in the record."""
+        """The secret's text. It is redacted wherever the record would contain it."""
         return self._text
 
     def __repr__(self) -> str:
@@ -55,7 +55,7 @@ class Duration(float):
 
 @dataclass(frozen=True)
 class Between:
-    """Limits of a number or a duration (in seconds), both allowed."""
+    """Limits of a number or a duration (in seconds), both inclusive."""
 
     low: float
     high: float
@@ -70,7 +70,7 @@ class Pattern:
 
 @dataclass(frozen=True)
 class Choice:
-    """A list of choices that the environment defines under this name."""
+    """A list of choices; the environment defines it under this name."""
 
     name: str
 

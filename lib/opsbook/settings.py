@@ -16,7 +16,7 @@ CONFIG = "opsbook.toml"
 
 def _usable(text: str) -> str:
     if "\0" in text:
-        raise ValueError("it holds a character that no name can hold")
+        raise ValueError("it contains a NUL character")
     return text
 
 
@@ -108,7 +108,7 @@ class _Content(Shape, strict=True):
 
 
 def protected_branch(text: str) -> str | None:
-    """What the text of an opsbook.toml names as the protected branch; None if it cannot be read."""
+    """The protected branch that the text of an opsbook.toml names; None if the text is invalid."""
     try:
         return _Content.read(tomllib.loads(text)).protected_branch
     except ValueError:
@@ -119,12 +119,12 @@ def protected_branch(text: str) -> str | None:
 class Settings:
     """The project's settings. All paths are absolute.
 
-    `check_reads` names modules of Ansible that only read: tasks with check_mode: false may use them.
+    `check_reads` names Ansible modules that only read: tasks with check_mode: false may use them.
 
     `keep_environment` names variables of the caller's environment that cells may see besides the
     usual ones (PATH, HOME, LANG, ...). `severities` have name, means, respond and call. `allowed_signers` is a path
-    in the repository, of which the `protected_branch` counts.
-    `anchor` is the place as it was written; record.places knows what it means.
+    in the repository; the version on `protected_branch` counts.
+    `anchor` is the text of the setting; records.anchor_store interprets it.
     """
 
     root: Path
@@ -162,9 +162,9 @@ class Settings:
 
 
 def load(start: Path, *, given: bool = False) -> Settings:
-    """Settings of the project that holds `start`. `given` means: exactly this folder, do not look upwards.
+    """Settings of the project that contains `start`. With `given`, `start` must be the project's folder itself.
 
-    Raises InputError for no project, a broken opsbook.toml, and folders that can never be made.
+    Raises InputError for no project, an invalid opsbook.toml, and folders that cannot be created.
     """
     try:
         root = _find_root(start.resolve(), given)
@@ -222,7 +222,7 @@ def _problems(path: Path, error: Misfit) -> list[str]:
 
 
 def _folder(root: Path, name: str, value: str) -> Path:
-    """The absolute path of a folder that is there or can be made."""
+    """The absolute path of a folder that exists or can be created."""
     try:
         path = (root / value).resolve()
         present = next(folder for folder in (path, *path.parents) if folder.exists())

@@ -1,1 +1,1 @@
-"""What keeps two runs from one target, and who waits for it."""
+"""Locks that keep two runs from one target, and the queue for them."""

@@ -1,8 +1,8 @@
 """Locks: the exclusive right to change a target, across all runbooks that share a state folder.
 
 A lock conflicts with itself, its prefixes and its extensions: `dev` and `dev/arcade` exclude each other.
-It belongs to a run, not to a process: a run that was lost or left things half-way keeps it. A lock file
-that cannot be read is still a lock: whose, nobody knows, so nobody else may have its target.
+It belongs to a run, not to a process: a lost or unfinished run keeps it. An unreadable lock file is still a
+lock: its owner is unknown, so no run may take its target.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from opsbook.files import guarded, is_plain, write_atomic
 from opsbook.shapes import from_json
 
 UNKNOWN = "unknown"
-"""Run and operator of a lock whose file is damaged."""
+"""Run and operator of a lock with a damaged file."""
 
 _READABLE = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
 _LONGEST = 120
@@ -38,7 +38,7 @@ class Lock:
 
 
 class Held(NotYet):
-    """Other runs hold what is wanted; `locks` says which."""
+    """Other runs hold the requested targets; `locks` lists their locks."""
 
     def __init__(self, locks: tuple[Lock, ...], hint: str = "") -> None:
         super().__init__("\n".join(map(_sentence, locks)), hint)
@@ -46,9 +46,9 @@ class Held(NotYet):
 
 
 def acquire(state: Path, locks: list[Lock]) -> None:
-    """Take all of them, or none. Raises Refused with who holds what, also if no lock can be written.
+    """Take all of the locks, or none. Raises Refused, which names the holders, also if no lock can be written.
 
-    Whoever stands in the queue for one of them comes first.
+    Runs that queue for one of the targets come first.
     """
     if not locks:
         return
@@ -76,7 +76,7 @@ def _take(state: Path, locks: list[Lock]) -> None:
 
 
 def release(state: Path, run: str) -> None:
-    """Give back every lock of a run."""
+    """Release every lock of a run."""
     if all(lock.run != run for lock in holders(state)):
         return
     with guarded(state / "locks" / ".guard"):
@@ -86,9 +86,9 @@ def release(state: Path, run: str) -> None:
 
 
 def unlock(state: Path, target: str, allow: Callable[[Lock], None]) -> Lock:
-    """Take a lock away from the run that holds it. Raises InputError if nobody holds it, and whatever `allow` raises.
+    """Remove a lock from the run that holds it. Raises InputError if nobody holds it, and whatever `allow` raises.
 
-    A run that goes on does so before it takes its locks again: what `allow` sees of it stays so until the lock is gone.
+    A resuming run holds its journal before it takes its locks. So what `allow` sees stays true until the lock is gone.
     """
     try:
         with guarded(state / "locks" / ".guard"):
@@ -112,7 +112,7 @@ def _remove(path: Path) -> None:
 
 
 def holders(state: Path) -> list[Lock]:
-    """Every lock that is held, by target."""
+    """Every lock that is held, sorted by target."""
     return [lock for _, lock in _held(state)]
 
 
@@ -138,7 +138,7 @@ def _written(path: Path) -> str:
 
 
 def _file(state: Path, target: str) -> Path:
-    """A target that is long, or that another would share a name with, gets a name by its digest."""
+    """The file of a lock. A long target, or one with unusual characters, gets its digest in the name."""
     name = target.replace("/", "+")
     if len(name) > _LONGEST or not _READABLE.fullmatch(target):
         shown = re.sub(r"[^A-Za-z0-9_.+-]", "_", name)[:_LONGEST]
@@ -147,7 +147,7 @@ def _file(state: Path, target: str) -> Path:
 
 
 def _clash(state: Path, path: Path, held: Lock, wanted: Lock) -> bool:
-    """By target; and by file, since a damaged one may not say its whole target."""
+    """Whether two locks conflict: by target, or by file, since a damaged file may not name its whole target."""
     return conflict(held.target, wanted.target) or path == _file(state, wanted.target)
 
 

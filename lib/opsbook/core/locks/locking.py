@@ -1,4 +1,4 @@
-"""Locks of a run, as the runner asks for them."""
+"""Locks of a run, for the runner."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -12,15 +12,15 @@ from opsbook.errors import InputError, Refused
 from opsbook.settings import Settings
 
 _EARLIER = timedelta(days=14)
-"""How long before a run another may have begun that worked on its target after it."""
+"""`worked_since` ignores runs that began earlier than this before the given run."""
 
 
 def acquire(
     settings: Settings, run: str, planned: Plan, operator: str, check: Callable[[], None] = lambda: None
 ) -> Callable[[], None]:
-    """What takes the locks of a run: all or none. It raises Refused with who holds what.
+    """Return a function that takes the locks of a run: all or none. It raises Refused, which names the holders.
 
-    `check` has a last look once they are held; where it raises, those that were taken are given back.
+    `check` runs once they are held. If it raises Refused, locks that this call took are released.
     """
     wanted = [lock.Lock(target, run, operator, planned.title, journal.now()) for target in planned.locks]
 
@@ -45,17 +45,17 @@ def _take(settings: Settings, wanted: list[lock.Lock], planned: Plan) -> None:
     try:
         lock.acquire(settings.state, wanted)
     except lock.Held:
-        if not _freed(settings, planned):
+        if not _release_leftover(settings, planned):
             raise
         lock.acquire(settings.state, wanted)
 
 
 def way_out(settings: Settings, held: lock.Lock) -> str:
-    """What to do about a lock that is in the way: it depends on what has become of the run that holds it."""
+    """What to do about a conflicting lock: it depends on the state of the run that holds it."""
     by_hand = f"opsbook unlock {held.target} --reason WHY."
     record = store.exact(settings.records, held.run) if held.run != lock.UNKNOWN else None
     if record is None:
-        return f"Nobody knows that run here. Look at {held.target}; if nothing works on it: {by_hand}"
+        return f"There is no record of that run here. Look at {held.target}; if nothing works on it: {by_hand}"
     if record.state == "running":
         return f"It goes on: wait for it (--wait), or watch it: opsbook attach {held.run}."
     became = "was lost: its process is gone" if record.state == "lost" else f"is {record.glance()['outcome']}"
@@ -65,19 +65,19 @@ def way_out(settings: Settings, held: lock.Lock) -> str:
     )
 
 
-def _freed(settings: Settings, planned: Plan) -> bool:
-    """Free what a run left that was killed between its seal and the moment in which it gave its locks back."""
+def _release_leftover(settings: Settings, planned: Plan) -> bool:
+    """Release locks of runs that were killed after their seal, before they released their locks."""
     runs = {held.run for held in lock.holders(settings.state) for t in planned.locks if conflict(held.target, t)}
-    over = [run for run in runs if _gave_back(settings, run)]
+    over = [run for run in runs if _is_over(settings, run)]
     for run in over:
         lock.release(settings.state, run)
     return bool(over)
 
 
-def _gave_back(settings: Settings, run: str) -> bool:
+def _is_over(settings: Settings, run: str) -> bool:
     record = store.exact(settings.records, run)
     if record is None or record.state != "sealed" or store.alive(record.folder / journal.NAME):
-        # Whoever goes on with a run takes its locks before its seal comes off.
+        # A resumed run takes its locks before its seal is removed.
         return False
     try:
         ends = [fact for fact in map(read, record.events()) if isinstance(fact, RunFinished)]
@@ -89,7 +89,7 @@ def _gave_back(settings: Settings, run: str) -> bool:
 def worked_since(settings: Settings, run: str, targets: tuple[str, ...], since: str) -> list[str]:
     """Runs that worked on a target after a time (UTC, ISO 8601), as sentences; also those that began before `run`.
 
-    One that began weeks earlier, or was rolled back so late, is not found: it would take a look at every record.
+    Runs that began more than two weeks before `run` are not found: that would mean reading every record.
     """
     found = []
     first = (datetime.strptime(run[:8], "%Y%m%d").replace(tzinfo=UTC) - _EARLIER).strftime("%Y%m%d")

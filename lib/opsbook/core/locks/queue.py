@@ -1,6 +1,6 @@
-"""Who waits for a lock, in the order in which they came.
+"""The queue of runs that wait for a lock, in order of arrival.
 
-A place in the queue is a file that its run keeps locked: it is gone with the process, whatever ends it.
+A place in the queue is a file that its run keeps locked: the lock ends with the process, however that ends.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ FOLDER = "waiting"
 
 @contextlib.contextmanager
 def place(state: Path, run: str, targets: Sequence[str]) -> Iterator[None]:
-    """A place at the end of the queue, for as long as this lasts. Without targets there is nothing to wait for."""
+    """Hold a place at the end of the queue while the block runs. Without targets there is no queue."""
     if not targets:
         yield
         return
@@ -36,7 +36,7 @@ def place(state: Path, run: str, targets: Sequence[str]) -> Iterator[None]:
 
 
 def before(state: Path, run: str, targets: Sequence[str]) -> str | None:
-    """The first run that waits for one of the targets and came before this one; None if it is this one's turn."""
+    """The first run ahead of this one that waits for one of the targets; None if it is this run's turn."""
     for path in sorted((state / "locks" / FOLDER).glob("*.json")):
         try:
             waits = json.loads(path.read_bytes()) if is_plain(path) else {}
@@ -56,7 +56,7 @@ def _number(path: Path) -> int:
 
 
 def _alive(path: Path) -> bool:
-    """Whether the run that waits there still lives; a place that was left is cleared away."""
+    """Whether the waiting run is alive; the place of a dead one is removed."""
     try:
         held = hold(path)
     except OSError:
