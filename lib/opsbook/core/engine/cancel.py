@@ -1,4 +1,4 @@
-"""The cancel ladder: first stop before the next effect, then interrupt, then end the whole tree."""
+"""The levels of a cancel: stop before the next effect, then interrupt, then end the whole process tree."""
 
 import asyncio
 import contextlib
@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 _early: list[signal.Signals] = []
-"""Signals that came before the run listens: `Cancel.listen` hands them on."""
+"""Signals that arrived before the run listens: `Cancel.listen` delivers them."""
 
 
 @contextlib.contextmanager
 def undisturbed() -> Iterator[None]:
-    """From the first file of a record to its seal, a signal may only cancel what runs, never leave half a record."""
+    """From the first file of a record to its seal, a signal may only cancel the run, never leave half a record."""
     _early.clear()
     before = {number: signal.signal(number, _remember) for number in (signal.SIGINT, signal.SIGTERM)}
-    # A lost terminal ends no run; whoever is asked then is not there any more. Not SIG_IGN: children would have it too.
+    # A lost terminal does not end the run; later questions find nobody. Not SIG_IGN: children would inherit it.
     before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: None)
     try:
         yield
@@ -29,7 +29,7 @@ def _remember(number: int, _: Any) -> None:
 
 
 class Cancel:
-    """How urgently somebody wants the run to stop: 0 not, 1 before the next effect, 2 now, 3 and more at any price."""
+    """How urgently the run should stop: 0 not at all, 1 before the next effect, 2 now, 3 and more by force."""
 
     def __init__(self) -> None:
         self.level = 0
@@ -38,33 +38,33 @@ class Cancel:
         self.on_request: Callable[[str, int], None] = lambda by, level: None
 
     def request(self, by: str) -> None:
-        """One step up the ladder."""
+        """Raise the level by one."""
         self.level += 1
         self.by = self.by or by
         self.on_request(by, self.level)
         self.changed.set()
 
     def clear(self) -> None:
-        """The request was dealt with: what follows (a rollback) is wanted."""
+        """Reset the level: the request was handled, and what follows (a rollback) is intended."""
         self.level = 0
         self.changed.clear()
 
-    def _hand_on(self, by: str) -> None:
-        """What came before anybody listened."""
+    def _deliver_early(self, by: str) -> None:
+        """Deliver signals that arrived before the run listened."""
         while _early:
             self.request(f"{by} ({_early.pop(0).name})")
 
     def listen(self, by: str) -> Callable[[], None]:
-        """Take SIGINT and SIGTERM as requests; returns what ends that: from then on they are ignored.
+        """Treat SIGINT and SIGTERM as requests. Returns a function that ends this: both are ignored from then on.
 
-        What follows is the seal, and a record that is half sealed would be worth less than either.
+        The seal follows, and a signal must not leave a half-sealed record.
         """
         loop = asyncio.get_running_loop()
         numbers = (signal.SIGINT, signal.SIGTERM)
         for number in numbers:
             loop.add_signal_handler(number, self.request, f"{by} ({number.name})")
-        # Soon, not now: whoever journals requests is not there yet.
-        loop.call_soon(self._hand_on, by)
+        # call_soon, since the handler that journals requests is not set yet.
+        loop.call_soon(self._deliver_early, by)
 
         def undo() -> None:
             for number in numbers:

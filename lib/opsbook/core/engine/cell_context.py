@@ -1,4 +1,4 @@
-"""Where in the page an effect is asked for, and what is said where the journal and a cell do not agree."""
+"""The cell that asks for an effect, and the messages for effects that differ from the journal or are unknown."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -16,14 +16,14 @@ from opsbook.core.model.redact import Redactor
 from opsbook.core.model.role import Role
 
 UNKNOWN = "unknown"
-"""Name of the question what to do about an effect whose outcome nobody knows."""
+"""Name of the question what to do about an effect with an unknown outcome."""
 
 LOOK_FIRST, AGAIN, MARKED = "look", "again", "done"
 
 
 @dataclass
 class CellContext:
-    """The cell that runs now, and what the journal has of it from earlier. `look` is there if it only looks."""
+    """The running cell, and what the journal has of earlier attempts. `look` is set in a recheck."""
 
     step: str
     cell: str
@@ -35,7 +35,7 @@ class CellContext:
 
 
 def asked(frame: Mapping[str, Any], place: CellContext, redactor: Redactor) -> Effect:
-    """What a cell asks for. Its key is the one that it gave, or the effect's number among those of its kind."""
+    """The effect that a cell asks for. Without a key of the cell, its key is its number among effects of its kind."""
     kind, order = str(frame["kind"]), frame.get("key")
     if order is None:
         place.counts[kind] += 1
@@ -52,7 +52,7 @@ def asked(frame: Mapping[str, Any], place: CellContext, redactor: Redactor) -> E
 
 
 def clash(effect: Effect, place: CellContext, others: Iterable[Effect], *, keyed: bool, once: bool) -> str:
-    """Why an effect could be taken for another of its cell: each has a key of its own, used `once`. Else it is kept."""
+    """Why the key of an effect is ambiguous in its cell. If it is not, note it. `once`: no key occurs twice."""
     if not keyed and any(each.kind == effect.kind for each in others):
         return f"effects that run at the same time need key=: {effect.summary}"
     if effect.key in place.keys and once:
@@ -62,7 +62,7 @@ def clash(effect: Effect, place: CellContext, others: Iterable[Effect], *, keyed
 
 
 def played(take: Take, *, asks: bool) -> dict[str, Any]:
-    """The gate's answer from a recording. With `asks`, a question is put once more; its answer of then comes along."""
+    """The gate's answer from a recording. With `asks`, a question is asked again, along with the recorded answer."""
     then = {"at": take.at, "seconds": take.seconds}
     if asks and take.status is Status.SUCCEEDED:
         nothing = {"folder": "", "without": [], "check": False}
@@ -73,21 +73,21 @@ def played(take: Take, *, asks: bool) -> dict[str, Any]:
 
 
 def other(known: KnownEffect, effect: Effect) -> str:
-    """A cell asks for something else than it did: guessing which is meant is nobody's business."""
+    """Why an effect is refused whose request differs from the journal. opsbook does not guess which one is meant."""
     asked = "; ".join(told(changes_of(known.effect.request, effect.request)))
     differs = asked or "the kind of effect, or whether it changes something"
     return f"{effect.summary} asks for something else than in the journal: {differs}"
 
 
 def never_met(known: KnownEffect) -> Question:
-    """The question about such an effect where the page does not come to it again."""
-    text = f"{known.effect.summary}: nobody knows what it did. Recheck at its target; is it as it should be?"
+    """The question about an unknown effect that the page does not reach again."""
+    text = f"{known.effect.summary}: nobody knows what it did. Look at its target; is it as it should be?"
     detail = f"It began and {known.why or 'never reported'}. `look` stops here; the run can be resumed again."
     return Question(UNKNOWN, "decide", text, (LOOK_FIRST, MARKED), detail)
 
 
 def what_became(known: KnownEffect, effect: Effect) -> Question:
-    """The question about an effect whose outcome nobody knows."""
-    text = f"{effect.summary}: nobody knows what it did. Recheck at its target; then run it again, or mark it as done?"
+    """The question about an effect with an unknown outcome."""
+    text = f"{effect.summary}: nobody knows what it did. Look at its target; then run it again, or mark it as done?"
     detail = f"It began and {known.why or 'never reported'}. `look` stops here; the run can be resumed again."
     return Question(UNKNOWN, "decide", text, (LOOK_FIRST, AGAIN, MARKED), detail)

@@ -1,4 +1,4 @@
-"""Run one cell: its time limit, its output, and every way in which it can end."""
+"""Run one cell, with its time limit and its output, and determine how it ended."""
 
 import asyncio
 import contextlib
@@ -25,20 +25,20 @@ DEFAULT_TIMEOUT = 600.0
 """Seconds a cell may take, unless its fence says timeout=…"""
 
 LONGEST_REASON = 2000
-"""Characters of an error's text that become a reason; the journal's output has the rest."""
+"""Characters of an error's text that are kept as the reason; the journaled output has the rest."""
 
 GRACE = 5.0
-"""Seconds an interrupted cell has to report before the kernel is ended."""
+"""Seconds that an interrupted cell has to end before the kernel is killed."""
 
 _DYING = 1.0
-"""Seconds after a lost connection in which the death of the kernel explains it."""
+"""Seconds after a lost connection in which a dead kernel counts as its cause."""
 
 
 @dataclass(frozen=True)
 class CellEnd:
-    """How a cell ended, and one sentence when it did not succeed.
+    """How a cell ended, and one sentence if it did not succeed.
 
-    succeeded, failed, timeout, died, cancelled, waiting; unpredictable, where it used what nobody knows.
+    succeeded, failed, timeout, died, cancelled, waiting; unpredictable if it used an unknown result.
     """
 
     status: str
@@ -50,7 +50,7 @@ class CellEnd:
 
 
 class Cells:
-    """Runs cells on one kernel after another; a dead one is replaced from outside."""
+    """Runs cells on a kernel; the engine replaces a dead one."""
 
     def __init__(self, sink: Sink, gate: Gate, outputs: Outputs, cancel: Cancel, past: Past) -> None:
         self.kernel: Kernel | None = None
@@ -61,9 +61,9 @@ class Cells:
         self._cancel = cancel
 
     async def run(self, cell: Cell, code: str, step: str, role: Role, look: Recheck | None = None) -> CellEnd:
-        """Run the cell's code and journal it. Never raises for what the cell does.
+        """Run the cell's code and journal it. Never raises because of what the cell does.
 
-        With `look` it only shows what has become of what it once found.
+        With `look`, the run is a recheck: it compares current results with those in the journal.
         """
         kernel = self.kernel
         assert kernel is not None
@@ -74,7 +74,7 @@ class Cells:
         self._outputs.begin(name)
         started = time.monotonic()
         reply, ended = await self._wait(kernel, code, cell.timeout or DEFAULT_TIMEOUT)
-        ended = await self._settle(kernel, ended)
+        ended = await self._end_leftovers(kernel, ended)
         self._gate.place = None
         ended = self._verdict(ended)
         finished = CellFinished(
@@ -89,11 +89,11 @@ class Cells:
         self._sink.write(finished)
         return ended
 
-    async def _settle(self, kernel: Kernel, ended: CellEnd) -> CellEnd:
-        """Nothing of the cell goes on when this returns: no effect in a thread, and no process of a dead kernel."""
+    async def _end_leftovers(self, kernel: Kernel, ended: CellEnd) -> CellEnd:
+        """End everything the cell left running: effects in threads, and processes of a dead kernel."""
         left = self._gate.ledger.going_on()
         if left and ended.status != "died":
-            self._gate.stop.cell = f"the cell ended while {left[0].summary} still went on; wait for its thread"
+            self._gate.stop.cell = f"the cell ended while {left[0].summary} was still running; wait for its thread"
             ended = CellEnd("failed", self._gate.stop.cell) if ended.ok else ended
             self._gate.cancel_effects()
             deadline = time.monotonic() + GRACE
@@ -103,7 +103,7 @@ class Cells:
                 ended = CellEnd("died", ended.why)
         if self._gate.transport.lost and ended.status != "died":
             with contextlib.suppress(TimeoutError):
-                # A kernel that dies loses its connection first; its death is noticed a little later.
+                # A dying kernel loses its connection first; its death is noticed a little later.
                 await asyncio.wait_for(kernel.died.wait(), _DYING)
             how = "the kernel died" if kernel.died.is_set() else "the cell broke its connection to the gate"
             ended = CellEnd("died", ended.why or how)
@@ -115,7 +115,7 @@ class Cells:
         return ended
 
     def _verdict(self, ended: CellEnd) -> CellEnd:
-        """A refusal, an unknown effect or an unanswered question stands, whatever the cell made of it."""
+        """How the cell ended. A refusal, an unknown effect or an unanswered question overrides its own status."""
         stop = self._gate.stop
         if stop.waits:
             return CellEnd("waiting", stop.waits)
@@ -139,9 +139,9 @@ class Cells:
         return reply, why or _judge(reply, self._outputs.redactor)
 
     async def _until_over(self, work: "asyncio.Task[dict[str, Any]]", limit: float) -> CellEnd | None:
-        """Wait for the cell; None if it ended by itself. The clock stands while a person is asked.
+        """Wait for the cell; None if it ended by itself. The time limit does not run while a person is asked.
 
-        So it does while this process is stopped or cannot write: the end of the cell may wait to be read.
+        Nor does it run while this process is stopped or blocked on a write: the cell may have ended meanwhile.
         """
         started, waited, stalled = time.monotonic(), self._gate.waited, 0.0
         while not work.done():
@@ -151,12 +151,12 @@ class Cells:
             if self._cancel.level >= 2:
                 return CellEnd("cancelled", f"cancelled by {self._cancel.by}")
             asked = self._gate.waited
-            more = await self._either(work, min(limit - spent, 1.0))
+            more = await self._wait_for_change(work, min(limit - spent, 1.0))
             stalled += max(0.0, more - (self._gate.waited - asked))
         return None
 
-    async def _either(self, work: "asyncio.Task[dict[str, Any]]", seconds: float) -> float:
-        """Until the cell is over, the cancel level changes, or the seconds are over; returns how much more it took."""
+    async def _wait_for_change(self, work: "asyncio.Task[dict[str, Any]]", seconds: float) -> float:
+        """Wait until the cell ends, the cancel level changes, or `seconds` pass; returns the seconds beyond those."""
         began = time.monotonic()
         changed = asyncio.create_task(self._cancel.changed.wait())
         await asyncio.wait({work, changed}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -166,14 +166,14 @@ class Cells:
         return max(0.0, time.monotonic() - began - seconds)
 
     async def _stop(self, kernel: Kernel, work: "asyncio.Task[dict[str, Any]]", *, force: bool) -> None:
-        """Interrupt, and if that does not help, end the kernel with everything below it."""
+        """Interrupt the cell; if it does not end, kill the kernel and all its processes."""
         self._gate.stop.cell = "the cell is being stopped"
         if not force:
             self._gate.cancel_effects()
             await kernel.interrupt()
             deadline = time.monotonic() + GRACE
             while not work.done() and time.monotonic() < deadline and self._cancel.level < 3:
-                await self._either(work, 0.2)
+                await self._wait_for_change(work, 0.2)
         if not work.done():
             await kernel.end()
             work.cancel()
@@ -185,10 +185,10 @@ def _judge(reply: dict[str, Any], redactor: Redactor) -> CellEnd:
     if reply["status"] == "ok":
         return CellEnd("succeeded")
     if reply["status"] == "error":
-        # Redacted whole, and then cut: half a secret is not known as one any more.
+        # Redact before cutting: part of a secret would not be recognized.
         name, text = str(reply.get("ename", "error")), redactor.text(str(reply.get("evalue", "")))[:LONGEST_REASON]
         if name == "Unpredictable":
             return CellEnd("unpredictable", text)
-        # An effect's failure is a sentence of its own; any other exception needs its name to make sense.
+        # An EffectFailed has a full sentence; other exceptions need their name to make sense.
         return CellEnd("failed", text if name == "EffectFailed" else f"{name}: {text}".rstrip(": "))
     return CellEnd("failed", "the cell was aborted")

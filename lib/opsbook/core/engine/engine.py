@@ -1,10 +1,10 @@
-"""The engine: steps in order, and what follows when one fails. Turns a Plan into events.
+"""The engine: runs the steps in order and handles failures. Turns a Plan into events.
 
 Rules this module keeps:
-- a run succeeded only if every step did; every other end names the step and the reason;
-- prerequisites come first, and a failure there ends the run before anything changed;
-- a run that goes on looks first, then replays what is done with (ADR 11), then goes on;
-- a rollback starts only when nothing of the failed step goes on.
+- a run succeeds only if every step does; any other ending names the step and the reason;
+- prerequisites come first, and a failure there ends the run before anything changes;
+- a resumed run first rechecks its prerequisites, then replays finished steps (ADR 11), then continues;
+- a rollback starts only when nothing of the failed step still runs.
 """
 
 import time
@@ -29,11 +29,11 @@ from opsbook.errors import NoRoom, OpsbookError
 
 End = tuple[Outcome, str]
 
-_END = Step("end", "behind the last step", "End", Role.READ, "", 0)
-"""Where what is wrong with a run shows that no step failed for."""
+_END = Step("end", "after the last step", "End", Role.READ, "", 0)
+"""Stands for the step in a failure that belongs to no step."""
 
 ACCEPT = "accept-changes"
-"""Name of the question whether to go on although something differs from then."""
+"""Name of the question whether to resume although something changed since the run stopped."""
 
 
 class Engine:
@@ -51,7 +51,7 @@ class Engine:
         self._began = True
 
     async def run(self) -> Ending:
-        """Run to the end; the ending is journaled by the caller, with the seal."""
+        """Run to the end; the caller journals the ending, with the seal."""
         started = time.monotonic()
         try:
             try:
@@ -69,7 +69,7 @@ class Engine:
         return ending if self._began else self._run.as_before(ending)
 
     async def _work(self) -> End:
-        if self._run.earlier and (refused := await self._agreed()) is not None:
+        if self._run.earlier and (refused := await self._accept_differences()) is not None:
             self._began = self._past.undoing or not self._options.undo
             return refused
         if self._options.undo or self._past.undoing:
@@ -79,7 +79,7 @@ class Engine:
     # -- kernels
 
     async def _open_kernel(self) -> None:
-        """A kernel that knows the parameters."""
+        """Start a kernel and run the parameters in it. Raises StepFailed."""
         self._cells.kernel = await self._start_kernel()
         for cell in self._parameter_cells():
             ended = await self._cells.run(cell, cell.source, "parameters", Role.READ)
@@ -101,14 +101,14 @@ class Engine:
         return [cell, Cell("injected-parameters", source, cell.line)]
 
     async def _close_kernel(self) -> None:
-        """End the kernel with everything it started; whatever it did not report is unknown."""
+        """End the kernel with everything it started; effects without a result are unknown from now on."""
         if self._cells.kernel is not None:
             await self._cells.kernel.end()
             self._cells.kernel = None
         await self._gate.close()
 
-    async def _revived(self, before: tuple[Step, ...]) -> None:
-        """A kernel that lives, and knows what these steps gave. Raises StepFailed."""
+    async def _ensure_kernel(self, before: tuple[Step, ...]) -> None:
+        """Replace a dead kernel, and replay these steps in the new one. Raises StepFailed."""
         if self._cells.kernel is not None and not self._cells.kernel.died.is_set() and not self._gate.transport.lost:
             return
         await self._close_kernel()
@@ -127,14 +127,14 @@ class Engine:
             if not self._options.by_hand:
                 await self._open_kernel()
             for step in self._forward_steps():
-                await self._through(step)
-            await self._settled()
+                await self._run_step(step)
+            await self._settle_unknown()
         except StepFailed as failure:
             return await self._failed(failure)
         return self._succeeded()
 
     def _forward_steps(self) -> list[Step]:
-        """Steps that can run. A check ends where nothing can be known any more."""
+        """Steps that can run. A check leaves out the Validation: its results depend on real changes."""
         steps = [step for step in self._runbook.forward() if step.cells or step.manual]
         if self._options.mode is Mode.CHECK:
             return [step for step in steps if step.section.lower() != "validation"]
@@ -150,8 +150,8 @@ class Engine:
             told += f", without {', '.join(sorted(self._past.without))}"
         return Outcome.SUCCEEDED, told
 
-    async def _settled(self) -> None:
-        """Nothing is over while a refusal went unnoticed, or while nobody knows what became of an effect."""
+    async def _settle_unknown(self) -> None:
+        """Raise StepFailed for a refusal that no step reported, and for effects that stay unknown after asking."""
         if self._gate.stop.refused:
             raise StepFailed(_END, CellEnd("failed", self._gate.stop.refused))
         for known in self._past.unsettled():
@@ -162,37 +162,37 @@ class Engine:
             if answer is None:
                 raise StepFailed(_END, CellEnd("cancelled", f"cancelled by {self._steps.cancel.by}"))
             if answer.value != MARKED:
-                raise StepFailed(_END, CellEnd("waiting", f"{known.effect.summary} is to be looked at first"))
+                raise StepFailed(_END, CellEnd("waiting", f"{known.effect.summary} has to be looked at first"))
             self._gate.ledger.mark_done(known, answer.by)
 
-    async def _through(self, step: Step) -> None:
-        """Run a step, as often as a person wants it. Raises StepFailed."""
+    async def _run_step(self, step: Step) -> None:
+        """Run a step, or skip it if the run resumes at a later one. Raises StepFailed."""
         if self._left_out(step):
             self._steps.leave_out(step, f"left out: the run went on from {self._options.start}")
             await self._steps.names(step)
         else:
-            await self._tried(step)
+            await self._run_until_decided(step)
         if self._past.steps[step.id].status == "skipped":
             self._skipped.append(step.title)
 
-    async def _tried(self, step: Step) -> None:
+    async def _run_until_decided(self, step: Step) -> None:
         while True:
             try:
                 await self._steps.run(step)
             except StepFailed as failure:
-                if await self._again(failure):
+                if await self._decide_on_failure(failure):
                     continue
             return
 
     def _left_out(self, step: Step) -> bool:
-        """Whether a step lies before the one from which the operator goes on, and never finished."""
+        """Whether an unfinished step comes before the one from which the operator resumes."""
         if not self._options.start or self._past.finished(step.id):
             return False
         order = [each.id for each in self._runbook.forward()]
         return order.index(step.id) < order.index(self._options.start)
 
-    async def _again(self, failure: StepFailed) -> bool:
-        """What a person decides about a failed step: True to run it again, False to go on without. Raises it again."""
+    async def _decide_on_failure(self, failure: StepFailed) -> bool:
+        """Ask what to do about a failed step: True to run it again, False to skip it. Otherwise raises the failure."""
         if not self._asks(failure):
             raise failure
         while True:
@@ -203,13 +203,13 @@ class Engine:
             self._gate.clear()
             if choice is FailureChoice.SKIP:
                 self._steps.finish(failure.step, CellEnd("skipped", f"{answer.by}: {answer.note or 'no reason given'}"))
-            await self._revived(self._before(failure.step))
+            await self._ensure_kernel(self._before(failure.step))
             if choice is not FailureChoice.PROMPT:
                 return choice is FailureChoice.RETRY
             await prompt(self._steps, failure.step)
 
     def _asks(self, failure: StepFailed) -> bool:
-        """Whether a person is asked what to do: not where the page says so already, and nobody wants it otherwise."""
+        """Whether a person is asked what to do: not if the page rolls back by itself, unless --pause-on-failure."""
         by_itself = self._runbook.front.rollback == "automatic" and self._undoable()
         alive = self._options.mode in (Mode.LIVE, Mode.REPLAY)
         asks = alive and self._steps.questions.answered(NAME) and not self._options.by_hand
@@ -220,15 +220,15 @@ class Engine:
         return self._past.changed and bool(self._runbook.undo()) and self._runbook.front.rollback != "none"
 
     def _before(self, step: Step) -> tuple[Step, ...]:
-        """Steps with cells that are done with, up to this one, which may be skipped."""
+        """Finished steps with cells before this one; also this one, if it was skipped."""
         order = list(self._runbook.forward())
         return tuple(each for each in order[: order.index(step) + 1] if each.cells and self._past.finished(each.id))
 
-    # -- going on with a run that stopped
+    # -- resuming
 
-    async def _agreed(self) -> End | None:
-        """Nothing differs from when the run stopped, or somebody goes on all the same. Else how the run ends."""
-        differences = [*(self._run.earlier.since if self._run.earlier else ()), *await self._looked()]
+    async def _accept_differences(self) -> End | None:
+        """None if nothing changed since the run stopped, or the operator accepts the changes; else how the run ends."""
+        differences = [*(self._run.earlier.since if self._run.earlier else ()), *await self._find_differences()]
         if not differences:
             return None
         self._sink.write(Differences(lines=differences), durable=True)
@@ -243,8 +243,8 @@ class Engine:
         by = answer.by if answer else self._steps.cancel.by
         return Outcome.CANCELLED, f"{by} did not want to go on: {differences[0]}"
 
-    async def _looked(self) -> list[str]:
-        """What the prerequisites find now and did not find then."""
+    async def _find_differences(self) -> list[str]:
+        """Recheck the prerequisites; returns what differs from their earlier results."""
         steps = [step for step in self._runbook.prerequisites() if step.cells]
         finished = all(self._past.finished(step.id) for step in steps)
         if self._options.undo or self._options.by_hand or self._past.undoing or not (steps and finished):
@@ -275,7 +275,7 @@ class Engine:
         return stopped or Outcome.FAILED, reason
 
     async def _wants_rollback(self, cancelled: bool) -> bool:
-        """Automatic after a failure; with a person present, who stopped the run is asked."""
+        """Whether to roll back: without asking after a failure if the page says automatic; else a person is asked."""
         mode = self._runbook.front.rollback
         if mode == "automatic" and not cancelled and not self._options.pause_on_failure:
             return True
@@ -293,12 +293,14 @@ class Engine:
         self._steps.cancel.clear()
         self._gate.clear()
         try:
-            # A new kernel learns by replay what a rollback may use: parameters and prerequisites.
-            await self._revived(tuple(step for step in self._runbook.prerequisites() if self._past.begun(step.id)))
+            # A replay gives a new kernel what a rollback may use: parameters and prerequisites.
+            await self._ensure_kernel(
+                tuple(step for step in self._runbook.prerequisites() if self._past.begun(step.id))
+            )
             for step in self._runbook.undo():
                 if step.cells or step.manual:
                     await self._steps.run(step)
-            await self._settled()
+            await self._settle_unknown()
         except NoRoom:
             raise
         except (StepFailed, OpsbookError) as failure:

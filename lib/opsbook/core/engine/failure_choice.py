@@ -20,7 +20,7 @@ _LINES = "- `prompt`: Python in the kernel of this run, line by line, through th
 _UNDO = "- `roll-back`: undo what was changed\n"
 
 _LONGEST = 300
-"""Characters of the reason in the question: all of it stands in the journal, and on the terminal above it."""
+"""Characters of the reason in the question; the journal and the terminal show all of it before."""
 
 _PROMPT = "Python, in the kernel of this run, line by line. An empty line ends it."
 
@@ -36,7 +36,7 @@ class FailureChoice(StrEnum):
 async def after_failure(
     steps: Steps, failure: StepFailed, *, undoable: bool
 ) -> tuple[FailureChoice | None, Answer | None]:
-    """What the person decides; nothing if the run is cancelled meanwhile, or nobody answers."""
+    """Ask what to do; (None, None) if the run is cancelled meanwhile, or nobody answers."""
     without = {FailureChoice.ROLL_BACK: not undoable, FailureChoice.PROMPT: not steps.lines}
     choices = tuple(choice for choice in FailureChoice if not without.get(choice))
     detail = _DETAIL.format(undo=_UNDO if undoable else "", prompt=_LINES if steps.lines else "")
@@ -48,16 +48,16 @@ async def after_failure(
         return None, None
     if answer is None:
         return None, None
-    # Whoever wanted the run to stop before was heard: what follows is what this person decided.
+    # An earlier cancel was handled: what follows is what this person decided.
     steps.cancel.clear()
     return FailureChoice(answer.value), answer
 
 
 async def prompt(steps: Steps, step: Step) -> None:
-    """Run lines in the kernel until an empty one; each is a cell of the failed step, with what that may do.
+    """Run lines in the kernel until an empty one. Each is a cell of the failed step, with the same role.
 
-    An answer given ahead is one line, not all of them. A line that is cancelled, or a cancel at the prompt, leads
-    back to the question what now: nothing goes on by itself.
+    An answer given ahead is one line, not all of them. After a cancelled line, or a cancel at the prompt, the
+    person is asked again what to do: the run does not continue by itself.
     """
     number = 0
     while not steps.cancel.level:

@@ -1,12 +1,12 @@
-"""The gate: every effect of a cell comes here first, and is journaled before it may happen.
+"""The gate: every effect of a cell passes here, and is journaled before it may happen.
 
 Rules this module keeps:
-- the intent is on disk before the kernel may act, the result before the cell goes on;
-- an intent is written only after the kernel's mark was seen among its output, so that the journal has
+- the intent is on disk before the kernel may act, the result before the cell continues;
+- an intent is written only after the kernel's mark was seen in its output, so that the journal has
   output and effects in the order in which they happened;
-- once an effect was refused, every later one is: a cell that swallows the refusal gains nothing.
+- after one refused effect, every later one is refused: a cell gains nothing by catching the refusal.
 
-What becomes of an effect is decided in `verdict.py`; here it is done.
+`verdict.py` decides about an effect; this module carries it out.
 """
 
 import base64
@@ -36,10 +36,10 @@ from opsbook.errors import NoRoom, OpsbookError
 
 @dataclass(frozen=True)
 class Scope:
-    """What a gate decides by. `here` is what cells see; `steps` are the ids of the page's.
+    """The basis of a gate's decisions. `here` is what cells see; `steps` are the ids of the page's steps.
 
-    `closed` says why nothing may be changed just now, and is asked before each effect that changes. With a `tape` every
-    effect is answered from a recording.
+    `closed` returns why changes are forbidden, or an empty text; it is called before each changing effect. With a
+    `tape`, a recording answers every effect.
     """
 
     mode: Mode
@@ -65,35 +65,35 @@ class Gate:
         self._redactor = by_runner.redactor
         self._by_runner = by_runner
 
-    # -- life
+    # -- lifecycle
 
     async def close(self) -> None:
-        """Stop serving; effects still open are unknown from now on."""
+        """Stop serving; open effects become unknown."""
         await self.transport.close()
         self.abandon("the kernel is gone")
 
     def clear(self) -> None:
-        """What stopped the run was dealt with: what follows (a rollback) is wanted."""
+        """Forget why the run stopped: it was handled, and what follows (a rollback) is intended."""
         self.stop.clear()
         self._by_runner.clear()
 
     def cancel(self, why: str) -> None:
-        """Nothing begins any more, and nobody is asked."""
+        """Allow no new effects, and withdraw open questions."""
         self.stop.cancel(why)
         self._by_runner.withdraw()
 
     def abandon(self, why: str) -> None:
-        """The kernel will not report any more: every open effect is interrupted."""
+        """Mark every open effect as interrupted: the kernel will not report any more."""
         for effect in self.ledger.abandon(why):
             self._unknown(effect, why)
 
     def cancel_effects(self) -> None:
-        """Ask the kernel to stop the effects that are under way."""
+        """Ask the kernel to stop running effects."""
         self.transport.send(0, "cancel")
 
     @property
     def waited(self) -> float:
-        """Seconds so far in which the kernel could not go on because a person was asked."""
+        """Seconds so far in which the kernel waited for a person."""
         return self._by_runner.waited
 
     # -- requests
@@ -102,7 +102,7 @@ class Gate:
         handler = {
             "hello": self._hello,
             "done": self._done,
-            "place": self._stand,
+            "place": self._set_place,
             "begin": self._begin,
             "decide": self._decide,
             "sample": self._sample,
@@ -115,28 +115,28 @@ class Gate:
 
     @contextmanager
     def _refusing(self, number: int) -> Iterator[None]:
-        """Whoever asks gets an answer, whatever the request was."""
+        """Answer every request: errors become refusals."""
         try:
             yield
         except (KeyError, TypeError, ValueError, RecursionError) as error:
-            self._no(number, f"the request is malformed: {error}")
+            self._send_refusal(number, f"the request is malformed: {error}")
         except NoRoom as error:
             self._wait(number, error.whole)
         except (OSError, OpsbookError) as error:
-            self._no(number, f"the record cannot be written: {error}")
+            self._send_refusal(number, f"the record cannot be written: {error}")
 
-    def _no(self, number: int, why: str) -> None:
-        """Refuse, and in a run refuse everything from now on."""
+    def _send_refusal(self, number: int, why: str) -> None:
+        """Refuse a request. In a run, every later effect is refused too."""
         self.stop.refuse(why)
         self.transport.send(number, "refuse", why=why)
 
     def _wait(self, number: int, why: str) -> None:
-        """The run stops here, and can be resumed."""
-        self._no(number, self.stop.wait(why))
+        """Refuse a request; the run stops here and can be resumed."""
+        self._send_refusal(number, self.stop.wait(why))
 
     def _refuse(self, number: int, summary: str, why: str) -> None:
         self._sink.write(RefusedEffect(summary=self._redactor.text(summary), why=why), durable=True)
-        self._no(number, why)
+        self._send_refusal(number, why)
 
     def _hello(self, number: int, _: Frame) -> None:
         self.transport.value(number, dict(self._scope.here))
@@ -144,19 +144,19 @@ class Gate:
     def _done(self, number: int, frame: Frame) -> None:
         step = slug(str(frame["step"]))
         if step not in self._scope.steps and self._scope.mode is not Mode.SESSION:
-            self._no(number, f"done({frame['step']!r}): no step has that name")
+            self._send_refusal(number, f"done({frame['step']!r}): no step has that name")
         else:
             self.transport.value(number, self._scope.past.begun(step))
 
-    def _stand(self, number: int, frame: Frame) -> None:
-        """A notebook that knows its page says which cell runs; in a run the runner knows."""
+    def _set_place(self, number: int, frame: Frame) -> None:
+        """A notebook that knows its page says which cell runs; in a run, the runner sets it."""
         if self._scope.mode is Mode.SESSION:
             self.place = CellContext(str(frame["step"]), str(frame["cell"]), Role(frame["role"]))
         self.transport.value(number, None)
 
     def _begin(self, number: int, frame: Frame) -> None:
         if self.transport.working(number) or number in self.ledger:
-            self._no(number, f"request {number} is already there")
+            self._send_refusal(number, f"request {number} is already there")
         else:
             self.transport.work(number, self._asked(number, frame))
 
@@ -174,7 +174,7 @@ class Gate:
     # -- an effect
 
     def _case(self, frame: Frame, place: CellContext) -> Case:
-        """What is asked for, and what decides about it now."""
+        """The requested effect, and everything that decides about it."""
         scope, keyed = self._scope, frame.get("key") is not None
         effect, once = asked(frame, place, self._redactor), scope.mode is not Mode.SESSION
         stopped = self._stopped(place) or clash(effect, place, self.ledger.going_on(), keyed=keyed, once=once)
@@ -191,11 +191,11 @@ class Gate:
         )
 
     def _stopped(self, place: CellContext) -> str:
-        """Why nothing of this cell may begin any more."""
+        """Why no effect of this cell may begin; empty if one may."""
         return self.stop.why or ("" if place is self.place else "its cell is over")
 
     async def _do(self, number: int, case: Case, found: Verdict) -> None:
-        """Do what was decided about an effect."""
+        """Carry out the verdict."""
         effect = case.effect
         if found.met is not None:
             case.place.before.pass_by(effect, found.met)
@@ -218,7 +218,7 @@ class Gate:
                 await self._start(number, case, found.act)
 
     def _remember(self, number: int, case: Case) -> None:
-        """A look asks nobody again, and makes no new values."""
+        """In a recheck, answer questions and values from the journal."""
         effect = case.effect
         known = case.place.before.effects.get(effect.key.removeprefix(LOOK))
         if known is None or known.status is not Status.SUCCEEDED:
@@ -227,7 +227,7 @@ class Gate:
             self.transport.value(number, self._by_runner.shown(effect, known.result))
 
     def _play(self, number: int, case: Case) -> None:
-        """Answer an effect from a recording, and journal it as if it had happened now."""
+        """Answer an effect from a recording, and journal it as if it happened now."""
         tape, effect = self._scope.tape, case.effect
         assert tape is not None
         take, why = tape.play(effect)
@@ -257,11 +257,11 @@ class Gate:
             self.transport.value(number, self._by_runner.shown(effect, known.result))
 
     def _unknown_value(self, number: int, why: str) -> None:
-        """The cell gets something that stops it as soon as it is used."""
+        """Give the cell a placeholder that ends it on first use."""
         self.transport.send(number, "unknown", why=why)
 
     async def _look_first(self, number: int, case: Case, found: Verdict) -> None:
-        """Nobody knows what an effect did: somebody has to say what to do about it."""
+        """Ask what to do about an effect with an unknown outcome."""
         effect, known = case.effect, found.known
         assert known is not None
         try:
@@ -277,33 +277,33 @@ class Gate:
             self.ledger.mark_done(known, answer.by)
             self._unknown_value(number, f"{effect.summary} was marked as done by {answer.by}")
         else:
-            self._wait(number, f"{effect.summary} is to be looked at first")
+            self._wait(number, f"{effect.summary} has to be looked at first")
 
     async def _again(self, number: int, case: Case) -> None:
-        """Do once more what nobody knows about, and whatever its cell did behind it."""
+        """Run an unknown effect again, and with it the later effects of its cell."""
         case.place.before.anew = True
         await self._start(number, case, live(case))
 
     def _intent(self, number: int, case: Case) -> str:
-        """Write the intent; returns the name of the effect's private files."""
+        """Write the intent; returns a name for private files of the effect."""
         place = case.place
         anew = place.before.anew and not case.plays
         return self.ledger.begin(number, case.effect, place.step, place.cell, keyed=case.keyed, anew=anew)
 
     async def _start(self, number: int, case: Case, act: Act) -> None:
-        """Let an effect happen: its intent is on disk from here on."""
+        """Write the intent, and let the effect happen."""
         folder = self._intent(number, case)
         if act is Act.SKIP:
             self._skip(number, case.effect)
         elif act is Act.PERFORM:
             await self._perform(number, case.effect)
         else:
-            # A rollback tries every host again: one that was left out may be half-way.
+            # A rollback includes every host: one that was left out may have half the change.
             without = [] if case.place.role is Role.UNDO else sorted(self._scope.past.without)
             self.transport.send(number, "run", folder=folder, without=without, check=act is Act.SIMULATE)
 
     def _skip(self, number: int, effect: Effect) -> None:
-        """A check does not do this, and cannot know what it would have given."""
+        """Skip an effect in a check; its result is unknown."""
         self.simulated = self.simulated or effect.changes
         self.ledger.end(number, Status.SIMULATED, {"changed": False, "skipped": True})
         self._unknown_value(number, f"{effect.summary} is not done in a check")
@@ -324,12 +324,12 @@ class Gate:
             self.ledger.end(number, Status.SUCCEEDED, result)
             self.transport.value(number, self._by_runner.shown(effect, result))
 
-    # -- what the kernel says of an effect that goes on
+    # -- what the kernel reports about a running effect
 
     def _decide(self, number: int, frame: Frame) -> None:
-        """A decision in the middle of an effect, which goes on with the answer, or without one."""
+        """Ask the operator in the middle of an effect. The effect continues with the answer, or without one."""
         if number not in self.ledger or self.place is None:
-            self._no(number, f"nothing is open under {number}")
+            self._send_refusal(number, f"nothing is open under {number}")
             return
         text, choices = self._redactor.text(str(frame["text"])), tuple(map(str, frame["choices"]))
         detail = self._redactor.text(str(frame["detail"]))
@@ -340,7 +340,7 @@ class Gate:
         self.transport.value(number, await self._by_runner.decide(number, question))
 
     def _withdraw(self, number: int, _: Frame) -> None:
-        """The cell was interrupted while it waited for the go-ahead."""
+        """The cell was interrupted before the gate answered."""
         self.transport.drop(number)
         if number in self.ledger:
             self.ledger.end(number, Status.FAILED, {"changed": False}, "withdrawn before it began")
@@ -350,7 +350,7 @@ class Gate:
 
     def _end(self, number: int, frame: Frame) -> None:
         if number not in self.ledger:
-            self._no(number, f"nothing is open under {number}")
+            self._send_refusal(number, f"nothing is open under {number}")
             return
         self.transport.drop(number)
         status, result, why = Status(frame["status"]), frame.get("result"), str(frame.get("why") or "")
@@ -369,5 +369,5 @@ class Gate:
         self.transport.send(number, "ack")
 
     def _unknown(self, effect: Effect, why: str) -> None:
-        """Nobody knows what it did, so nothing may be built on it, whatever the cell makes of it."""
+        """Refuse every later effect: the outcome of this one is unknown."""
         self.stop.refuse(f"the outcome of {effect.summary} is unknown: {why}")

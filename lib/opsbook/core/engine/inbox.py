@@ -1,4 +1,4 @@
-"""The inbox: requests of other processes, one file each, written whole and taken in order of their names."""
+"""The inbox: requests of other processes, one file each, written atomically and taken in order of their names."""
 
 import asyncio
 import json
@@ -11,10 +11,10 @@ from typing import Any
 from opsbook.errors import NoRoom, OpsbookError
 
 EVERY = 0.25
-"""Seconds between two looks."""
+"""Seconds between two scans."""
 
 LIMIT = 65536
-"""Bytes of the longest request."""
+"""Largest size of a request in bytes."""
 
 KINDS = ("cancel", "answer", "note")
 
@@ -25,9 +25,9 @@ async def watch(
     refuse: Callable[[str, str], None],
     stale: Iterable[Path] = (),
 ) -> None:
-    """Hand every request to `take`, and every file that is none to `refuse` with the reason. Never returns.
+    """Pass every request to `take`, and every invalid file to `refuse` with the reason. Never returns.
 
-    Files that are `stale` are not looked at.
+    `stale` files are ignored.
     """
     refused = set(stale)
     while True:
@@ -36,7 +36,7 @@ async def watch(
                 take(_request(path))
                 path.unlink(missing_ok=True)
             except (ValueError, OSError, RecursionError, OpsbookError) as error:
-                # It stays where it is: it is evidence of whatever put it there.
+                # The file stays, as evidence.
                 refused.add(path)
                 with suppress(NoRoom):
                     refuse(path.name, str(error))
@@ -55,7 +55,7 @@ def _request(path: Path) -> dict[str, Any]:
     if request["kind"] == "answer" and not _has_texts(request, "name", "value"):
         raise ValueError("an answer needs a name and a value")
     if type(request.get("asked", 0)) is not int:
-        raise ValueError("asked is no number of an event")
+        raise ValueError("asked is not an event number")
     return request
 
 

@@ -1,7 +1,7 @@
-"""Effects that were allowed: their intents, their event streams, their results. Everything goes to the sink.
+"""Allowed effects: their intents, event streams and results. Everything goes to the sink.
 
-An intent is on disk before anything happens, a result before the cell goes on. What never reported a result
-is interrupted: nobody knows what it did. An intent is written only where there is room for its result.
+An intent is on disk before anything happens, a result before the cell continues. An effect that never reports a
+result is interrupted: its outcome is unknown. An intent is written only if there is room for its result.
 """
 
 import contextlib
@@ -21,16 +21,16 @@ from opsbook.core.model.text import slug
 from opsbook.errors import OpsbookError
 
 INLINE = 64 * 1024
-"""Results longer than this (characters of JSON) are stored as a file of the record."""
+"""Longer results (in characters of JSON) are stored as a file of the record."""
 
 _STARTED = "runner_on_start"
 _ENDED = frozenset({"runner_on_ok", "runner_on_failed", "runner_on_unreachable", "runner_on_skipped"})
-"""Events of Ansible about a host: whose task began and did not end may still be at it."""
+"""Ansible's events that end a task on a host. A task that began and has none may still run."""
 
 
 @dataclass
 class _Open:
-    """An effect that has not ended. `intent` is the number of its event; `busy` are hosts in the middle of a task."""
+    """An effect that has not ended. `intent` is its event's number; `busy` are hosts in the middle of a task."""
 
     effect: Effect
     intent: int
@@ -40,7 +40,7 @@ class _Open:
 
 
 class Ledger:
-    """The effects of one run, by the numbers their kernel gave them."""
+    """The effects of one run, by the kernel's request numbers."""
 
     def __init__(self, sink: Sink, redactor: Redactor, past: Past) -> None:
         self._sink = sink
@@ -58,8 +58,8 @@ class Ledger:
     def begin(self, number: int, effect: Effect, step: str, cell: str, *, keyed: bool, anew: bool) -> str:
         """Write the intent; when this returns it is durable. Returns a name for private files of the effect.
 
-        `anew` says that whatever an earlier attempt at the cell did behind it does not count any more. Raises
-        NoRoom if the result would have no place.
+        `anew`: later effects of an earlier attempt at the cell no longer count. Raises NoRoom if there is no
+        room for the result.
         """
         wanted = EffectIntent(
             key=effect.key,
@@ -81,7 +81,7 @@ class Ledger:
         return f"{intent.seq:04d}"
 
     def sample(self, number: int, sample: Any, show: str) -> None:
-        """Something an open effect reports: one line of its event stream; `show` is for whoever watches."""
+        """Add a line to the event stream of an open effect; `show` is its progress for people."""
         item = self._open.get(number)
         if item is None:
             return
@@ -101,7 +101,7 @@ class Ledger:
         item.stream.append(json.dumps(self._redactor.value(sample), ensure_ascii=False) + "\n")
 
     def attach(self, number: int, result: Any, content: bytes) -> Any:
-        """Store the evidence of an effect; returns its result with the file in it."""
+        """Store an attachment; returns the effect's result with the file added."""
         with contextlib.suppress(UnicodeDecodeError):
             content = self._redactor.text(content.decode()).encode()
         given = Path(self._redactor.text(str(result["name"])))
@@ -109,7 +109,7 @@ class Ledger:
         return {**result, "file": self._sink.blob("effects", name, content)}
 
     def end(self, number: int, status: Status, result: Any, why: str = "", *, left_out: Sequence[str] = ()) -> Effect:
-        """Write the result; when this returns it is durable. Raises KeyError if nothing is open under the number."""
+        """Write the result; when this returns it is durable. Raises KeyError if no effect has this number."""
         item = self._open.pop(number)
         effect = item.effect
         if status is Status.INTERRUPTED and item.busy:
@@ -129,11 +129,11 @@ class Ledger:
         return effect
 
     def recorded(self, known: KnownEffect) -> None:
-        """An effect is answered from the journal."""
+        """Note that an effect was answered from the journal."""
         self._sink.write(EffectRecorded(intent=known.intent, key=known.effect.key))
 
     def mark_done(self, known: KnownEffect, by: str) -> None:
-        """Somebody looked, and says that an effect whose outcome was unknown did what it should."""
+        """Mark an unknown effect as done, because a person checked it."""
         done = EffectResult(
             intent=known.intent,
             key=known.effect.key,
@@ -146,10 +146,14 @@ class Ledger:
         self._sink.write(done, durable=True)
 
     def _kept(self, item: _Open, result: Any) -> Data:
-        """The result as the journal keeps it: itself, or a file where it is long. How it ended is never lost."""
+        """The result for the journal: inline, or as a file if it is long. A lost file does not lose the status."""
         text = json.dumps(self._redactor.value(result), ensure_ascii=False)
-        # Where a secret stands in another form, such as base64, its mark does not say in which.
-        kept = {} if self._redactor.exact(result) else {"lost": "it holds a secret in another form than it is kept in"}
+        # The mark of an encoded secret, such as base64, does not say how it was encoded.
+        kept = (
+            {}
+            if self._redactor.exact(result)
+            else {"lost": "it contains a secret in an encoded form, which cannot be restored"}
+        )
         if len(text) <= INLINE:
             return {"result": result} | kept
         name = f"{item.intent:04d}-{slug(item.effect.kind)}-result.json"
@@ -160,12 +164,12 @@ class Ledger:
             return {"result": short, "lost": f"{len(text)} characters could not be stored: {error}"}
 
     def abandon(self, why: str) -> list[Effect]:
-        """Every open effect is interrupted from now on: what it did is unknown. Returns them."""
+        """Mark every open effect as interrupted: its outcome is unknown. Returns them."""
         return [self.end(number, Status.INTERRUPTED, None, why) for number in list(self._open)]
 
 
 def _follow(busy: set[str], sample: dict[str, Any]) -> None:
-    """Which hosts are in the middle of a task."""
+    """Track which hosts are in the middle of a task."""
     if sample.get("event") == _STARTED:
         busy.add(sample["host"])
     elif sample.get("event") in _ENDED:
@@ -173,7 +177,7 @@ def _follow(busy: set[str], sample: dict[str, Any]) -> None:
 
 
 def _closed(item: _Open) -> Data | None:
-    """The event stream of an effect that ended."""
+    """Close the event stream of an effect; returns its file."""
     if item.stream is None:
         return None
     try:
@@ -183,5 +187,5 @@ def _closed(item: _Open) -> Data | None:
 
 
 def _suffix(name: Path) -> str:
-    """The ending of an attachment's name, if it is a plain one."""
+    """The file extension of an attachment, if it is short and alphanumeric."""
     return name.suffix if name.suffix[1:].isalnum() and name.suffix.isascii() and len(name.suffix) <= 8 else ""

@@ -1,4 +1,4 @@
-"""A sink that keeps events for as long as it lives, and no file: for what leaves no record."""
+"""A sink in memory that writes no files: for runs and sessions without a record."""
 
 from opsbook.core.model.event import Data, Event
 from opsbook.core.model.events import Fact
@@ -6,7 +6,7 @@ from opsbook.core.model.sink import Stream
 
 
 class NullSink:
-    """Collects events in memory. Sessions keep none: they may last for days."""
+    """Keeps events in memory if `keep` is set. Sessions keep none: they may last for days."""
 
     def __init__(self, *, keep: bool = False) -> None:
         self.events: list[Event] = []
@@ -21,20 +21,20 @@ class NullSink:
         return event
 
     def reserve(self, results: int) -> None:
-        """Nothing is kept."""
+        """Do nothing."""
 
     def blob(self, folder: str, name: str, data: bytes) -> Data:
         return {"path": f"{folder}/{name}", "bytes": len(data)}
 
     def stream(self, folder: str, name: str) -> Stream:
-        return _ForgetStream()
+        return _DiscardStream()
 
 
-class _ForgetStream:
-    """A growing file that keeps nothing."""
+class _DiscardStream:
+    """A stream that discards its text."""
 
     def append(self, text: str) -> None:
-        """Nothing is kept."""
+        """Do nothing."""
 
     def close(self) -> Data:
         return {}

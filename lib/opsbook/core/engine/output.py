@@ -13,24 +13,24 @@ from opsbook.core.model.redact import RedactedStream, Redactor
 from opsbook.core.model.sink import Sink, Stream
 
 HEAD = 64 * 1024
-"""Characters of a cell's streams that go into journal and notebook; what follows goes to a file."""
+"""Characters of a cell's streams that go into journal and notebook; the rest goes to a file."""
 
 TAIL = 16 * 1024
-"""Characters of the end that are kept besides."""
+"""Characters of the end that are kept as well."""
 
 RICH = 4 * 1024 * 1024
-"""Characters of all rich output of one cell."""
+"""Limit of all rich output of one cell, in characters."""
 
 LINES, LONGEST_LINE = 100, 4000
-"""Of a traceback."""
+"""Limits of a traceback: lines, and characters of a line."""
 
 LARGE = 256 * 1024
-"""A rich output (an image, a table) longer than this is replaced by a remark."""
+"""A longer rich output (an image, a table) is replaced by a remark."""
 
 
 @dataclass
 class _Cell:
-    """The output of the cell that runs."""
+    """The output of the running cell."""
 
     id: str
     streams: dict[tuple[str, str], RedactedStream] = field(default_factory=dict)
@@ -52,7 +52,7 @@ class Outputs:
         self._number = 0
 
     def begin(self, cell: str) -> None:
-        """What comes from now on belongs to this cell; what came since the last one is closed."""
+        """Assign output from now on to this cell; first close the output since the last cell."""
         between = self.end()
         if between:
             self._sink.write(OutputBetween(**between))
@@ -60,12 +60,12 @@ class Outputs:
         self._number += 1
 
     def _flush(self) -> None:
-        """Write out what a redacted stream still holds back."""
+        """Write out what the redacted streams still hold back."""
         for (_, name), stream in self._cell.streams.items():
             self._text(name, stream.flush())
 
     def end(self) -> Data:
-        """The cell is over; returns what its closing event says of its output."""
+        """End the cell's output; returns the fields about it for the closing event."""
         self._flush()
         cell, found = self._cell, {}
         if cell.spill is not None:
@@ -74,11 +74,11 @@ class Outputs:
         return found
 
     def raw(self, text: str) -> None:
-        """What the kernel's process wrote past IPython."""
+        """Handle output that the kernel's process wrote past IPython."""
         self._stream("raw", "stdout", text)
 
     def message(self, message: dict[str, Any]) -> None:
-        """One message of the kernel's iopub channel."""
+        """Handle one message of the kernel's iopub channel."""
         content = message["content"]
         match message["msg_type"]:
             case "stream":
@@ -89,17 +89,17 @@ class Outputs:
                 self._rich(_output(kind, content))
 
     def _mark(self, mark: Any) -> None:
-        """Hand a mark on. A cell may print anything of this type: only whole ones count."""
+        """Report a mark. A cell may print anything of this MIME type, so malformed marks are ignored."""
         if isinstance(mark, dict) and isinstance(mark.get("id"), int):
             self._on_mark(mark["id"])
 
     def _stream(self, source: str, name: str, text: str) -> None:
-        """Text from one source: each is redacted by itself, or one could part another's secret in two."""
+        """Redact each source separately: interleaved text could split a secret."""
         stream = self._cell.streams.setdefault((source, name), self.redactor.stream())
         self._text(name, stream.feed(text))
 
     def _text(self, name: str, text: str) -> None:
-        """Redacted text of a stream."""
+        """Write redacted text, up to the limit; spill the rest to a file."""
         cell = self._cell
         if not text:
             return
@@ -137,7 +137,7 @@ def _stream_note(text: str) -> Data:
 
 
 def _output(kind: str, content: dict[str, Any]) -> Data:
-    """An nbformat output, with the display's id where it may be updated later."""
+    """An nbformat output, with a display id if it may be updated later."""
     if kind == "error":
         lines = [str(line)[:LONGEST_LINE] for line in content["traceback"][-LINES:]]
         value = str(content["evalue"])[:LONGEST_LINE]
@@ -152,7 +152,7 @@ def _output(kind: str, content: dict[str, Any]) -> Data:
 
 
 def _small(data: dict[str, Any]) -> dict[str, Any]:
-    """MIME bundle without parts that are too long for a journal."""
+    """The MIME bundle without parts that are too long for the journal."""
     kept = {str(kind): value if _is_json(str(kind)) else str(value) for kind, value in data.items()}
     kept = {kind: value for kind, value in kept.items() if not isinstance(value, str) or len(value) <= LARGE}
     if len(kept) < len(data) and "text/plain" not in kept:
