@@ -294,9 +294,7 @@ class Engine:
         self._gate.clear()
         try:
             # A replay gives a new kernel what a rollback may use: parameters and prerequisites.
-            await self._ensure_kernel(
-                tuple(step for step in self._runbook.prerequisites() if self._past.begun(step.id))
-            )
+            await self._ensure_kernel(tuple(s for s in self._runbook.prerequisites() if self._past.begun(s.id)))
             for step in self._runbook.undo():
                 if step.cells or step.manual:
                     await self._steps.run(step)

@@ -149,11 +149,7 @@ class Ledger:
         """The result for the journal: inline, or as a file if it is long. A lost file does not lose the status."""
         text = json.dumps(self._redactor.value(result), ensure_ascii=False)
         # The mark of an encoded secret, such as base64, does not say how it was encoded.
-        kept = (
-            {}
-            if self._redactor.exact(result)
-            else {"lost": "it contains a secret in an encoded form, which cannot be restored"}
-        )
+        kept = {} if self._redactor.exact(result) else {"lost": "an encoded secret in it cannot be restored"}
         if len(text) <= INLINE:
             return {"result": result} | kept
         name = f"{item.intent:04d}-{slug(item.effect.kind)}-result.json"

@@ -1,4 +1,4 @@
-"""Put a question: known answers first, then a person at the terminal or a request in the inbox."""
+"""Ask a question: answers given ahead come first, then the person at the terminal or a request in the inbox."""
 
 import asyncio
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from opsbook.core.model.sink import Sink
 
 
 class Unanswered(Exception):
-    """Nobody is there to answer. The run stops here and waits."""
+    """Nobody can answer. The run stops and waits."""
 
     def __init__(self, question: Question) -> None:
         super().__init__(f"{question.name} needs an answer and nobody is there: {question.text}")
@@ -17,7 +17,7 @@ class Unanswered(Exception):
 
 
 class Questions:
-    """Everything a run asks a person goes through here, and every answer into the journal."""
+    """Asks all questions of a run, and journals them with their answers."""
 
     def __init__(self, sink: Sink, person: Person, known: Mapping[str, str], operator: str) -> None:
         self.operator = operator
@@ -30,15 +30,15 @@ class Questions:
 
     @property
     def present(self) -> bool:
-        """Whether somebody is there, or was: whoever lost the terminal may come back with attach."""
+        """Whether a person is or was there: after losing the terminal, one can come back with attach."""
         return self._person.present
 
     def answered(self, name: str) -> bool:
-        """Whether a question of this name would be answered: somebody is there, or did it ahead."""
+        """Whether a question of this name can be answered: by a person, or ahead."""
         return self.present or name in self._known
 
     async def put(self, question: Question) -> Answer:
-        """The answer, journaled. Raises Unanswered if nobody can give one."""
+        """Ask, and journal the answer. Raises Unanswered if nobody can give one."""
         asked = QuestionAsked(
             name=question.name,
             kind=question.kind,
@@ -52,7 +52,7 @@ class Questions:
         if known is not None and question.accepts(known.value):
             answer = known
             if question.kind == "decide":
-                # Given for one decision: the next failure is another one.
+                # It is valid for one decision: the next failure asks again.
                 del self._known[question.name]
         elif self.present:
             answer = await self._ask(question, number)
@@ -65,7 +65,7 @@ class Questions:
         return answer
 
     async def _ask(self, question: Question, number: int) -> Answer:
-        """First of: the person at the terminal, a request in the inbox. One question at a time on the terminal."""
+        """The first answer: from the person at the terminal, or from the inbox. The terminal asks one at a time."""
         elsewhere: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._open[number] = (question, elsewhere)
         here = asyncio.create_task(self._in_turn(question))
@@ -85,14 +85,14 @@ class Questions:
                 except Gone as gone:
                     self._gone = True
                     self._sink.write(Detached(why=str(gone)))
-        # From now on answers come through the inbox alone.
+        # Without the terminal, only the inbox can answer.
         never: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         return await never
 
     def offer(self, name: str, answer: Answer, asked: int | None = None) -> None:
-        """An answer that came through the inbox: for the first question of this name that stands, or for one that will.
+        """Take an answer from the inbox: for the first open question of this name, or for a later one.
 
-        With `asked` it is for the question of that number alone. Raises ValueError if it answers nothing.
+        With `asked`, it answers only the question with that event number. Raises ValueError if it does not fit.
         """
         open_ = {n: (q, f) for n, (q, f) in self._open.items() if q.name == name and not f.done()}
         question, future = open_.get(asked or min(open_, default=0), (None, None))

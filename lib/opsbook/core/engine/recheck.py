@@ -1,4 +1,4 @@
-"""The look before a run goes on: what its prerequisites find now, beside what they found then."""
+"""The recheck before a run resumes: compare what its prerequisites find now with what they found before."""
 
 from collections.abc import Collection, Iterator
 
@@ -12,20 +12,20 @@ from opsbook.core.model.past import Past
 from opsbook.core.model.redact import Redactor
 
 REMEMBERED = KINDS | {"value", "attach"}
-"""Kinds that a look takes from the journal: it looks at what is outside."""
+"""Kinds that a recheck takes from the journal: it only checks external systems."""
 
 _LONGEST = 60
-"""Characters of a value that is shown."""
+"""Characters of a value that are shown."""
 
 _MOST = 20
 """Differences of one effect that are shown."""
 
 _PASSING = frozenset({"headers", "polls", "seconds"})
-"""First parts of the names of values that say how an answer came, not what it was."""
+"""First parts of value names that are not compared: they describe the call, not the answer."""
 
 
 class Recheck:
-    """Collects what is different now."""
+    """Collects the differences."""
 
     def __init__(self, past: Past, redactor: Redactor) -> None:
         self.differences: list[str] = []
@@ -33,13 +33,13 @@ class Recheck:
         self._redactor = redactor
 
     def saw(self, effect: Effect, status: Status, result: object, why: str) -> None:
-        """An effect of the look has ended."""
+        """Compare an effect of the recheck with the journal, now that it has ended."""
         known = self._past.effects.get(effect.key.removeprefix(LOOK))
         if known is None or known.marked:
             return
         if status is not Status.SUCCEEDED:
             self._note(f"{effect.summary}: {why}")
-        # Redacted whole, and then shortened: a secret that is cut in two is not known as one any more.
+        # Redact before shortening: part of a secret would not be recognized.
         then, now = self._redactor.value(known.result), self._redactor.value(result)
         lines = list(_differ(then, now, effect.ignore))
         for line in lines[:_MOST]:
@@ -48,7 +48,7 @@ class Recheck:
             self._note(f"{effect.summary}: {len(lines) - _MOST} more differences")
 
     def failed(self, step: str, why: str) -> None:
-        """A cell of the look did not succeed."""
+        """Note that a cell of the recheck did not succeed."""
         if not self.differences:
             self._note(f"{step}: {why}")
 
@@ -57,7 +57,7 @@ class Recheck:
 
 
 def _differ(before: object, after: object, names: Collection[str]) -> Iterator[str]:
-    """Where two answers differ: by the path, where they are JSON; by the line, where they are other text."""
+    """Where two answers differ: by path in JSON, by line in other text."""
     then, now = (ignore.without(ignore.opened(each), names) for each in (before, after))
     for change in changes_of(then, now, "", normal):
         if change.what.partition(".")[0] not in _PASSING:

@@ -1,4 +1,4 @@
-"""Everything about a run that is decided before it starts: one value, which all parts of the engine read."""
+"""Everything decided about a run before it starts: one value that all parts of the engine read."""
 
 import contextlib
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ from opsbook.core.model.recording import Tape
 @dataclass(frozen=True)
 class Workspace:
     """Where a run works: the project's `root`, the `inbox` for requests of other processes, and `hold`, the descriptor
-    that keeps the journal locked for as long as anything of the run lives. `keep_environment` names variables that
+    that keeps the journal locked as long as any process of the run lives. `keep_environment` names variables that
     cells see besides the usual ones.
     """
 
@@ -29,8 +29,8 @@ class Workspace:
 
 @dataclass(frozen=True)
 class Admission:
-    """How a run may begin. `allow` says why it may, or raises Refused; None where nobody has to say so. `lock` takes
-    its locks, or raises Refused, and is asked again where the operator waits, in a place that `queue` gives.
+    """Checks before a run begins. `allow` returns its authorization (None if none is required), or raises Refused.
+    `lock` takes its locks, or raises Refused. If the operator waits, `lock` is retried, inside the place of `queue`.
     """
 
     allow: Callable[[], Authorization | None] = lambda: None
@@ -40,8 +40,8 @@ class Admission:
 
 @dataclass(frozen=True)
 class Earlier:
-    """A run that goes on: its `events` so far, how it ended before, what has changed on its target `since`, and `stale`
-    requests in its inbox, which its earlier process never took.
+    """The earlier part of a resumed run: its `events`, its `outcome`, what has changed `since` (in sentences), and
+    `stale` requests in its inbox, which the earlier process never took.
     """
 
     events: tuple[Event, ...]
@@ -52,9 +52,9 @@ class Earlier:
 
 @dataclass(frozen=True)
 class RunContext:
-    """A run that is about to start. `here` is what cells see; `past` is what it did before, and grows with it.
+    """A run that is about to start. `here` is what cells see; `past` is what it did so far, and grows as it runs.
 
-    `earlier` is there if it goes on; `tape` answers all effects of a replay.
+    `earlier` is set if it is resumed; `tape` answers all effects of a replay.
     """
 
     run: str
@@ -69,9 +69,9 @@ class RunContext:
     tape: Tape | None = None
 
     def as_before(self, ending: Ending) -> Ending:
-        """The ending of a run that did not go on, or whose rollback did not begin.
+        """The ending of a run that was not resumed, or whose rollback did not begin.
 
-        It is what it was, and only the command says otherwise.
+        Its outcome stays as it was (cancelled for a lost run); only the exit code of the command differs.
         """
         before = self.earlier.outcome if self.earlier else Outcome.LOST
         outcome = Outcome.CANCELLED if before == Outcome.LOST else Outcome(before)

@@ -1,4 +1,4 @@
-"""The runner: puts gate, kernel, cells, questions and inbox together for one run."""
+"""The runner: connects gate, kernel, cells, questions and inbox for one run."""
 
 import asyncio
 import contextlib
@@ -34,10 +34,10 @@ from opsbook.core.model.sink import Sink
 from opsbook.errors import InputError, NotYet, Refused
 
 LOCK_EVERY, APPROVAL_EVERY = 0.5, 2.0
-"""Seconds between two tries to get a lock that another run holds, and an approval."""
+"""Seconds between two tries to get a lock, and an approval."""
 
 STALE = 5.0
-"""Seconds after which what a program gave as a secret is fetched again: it may hold for minutes only."""
+"""Seconds of waiting after which secrets from programs are fetched again: they may expire within minutes."""
 
 
 async def run(context: RunContext, sink: Sink, vault: Vault, person: Person) -> Ending:
@@ -59,7 +59,7 @@ async def run(context: RunContext, sink: Sink, vault: Vault, person: Person) -> 
 
 
 class _Waits(NamedTuple):
-    """The event that says so, seconds between two tries, and whether it is waited at all."""
+    """How to wait: the event to write, seconds between two tries, and whether to wait at all."""
 
     event: type[kinds.WaitingForApproval] | type[kinds.WaitingForLock]
     every: float
@@ -67,7 +67,7 @@ class _Waits(NamedTuple):
 
 
 class _Start(NamedTuple):
-    """The start of a run: it is allowed, then it has its locks, then it is allowed once more."""
+    """The start of a run: check its authorization, take its locks, check the authorization again."""
 
     context: RunContext
     sink: Sink
@@ -76,7 +76,7 @@ class _Start(NamedTuple):
     person: Person
 
     async def refused(self) -> Ending | None:
-        """How the run ends if it does not get so far."""
+        """How the run ends if it may not start; None if it may."""
         admission, wait = self.context.admission, self.context.options.wait
         if self.context.options.mode in (Mode.CHECK, Mode.REPLAY):
             return None
@@ -89,7 +89,7 @@ class _Start(NamedTuple):
                 return ending
         try:
             if time.monotonic() - began > STALE:
-                # Before an approval is spent; and a program may take its time.
+                # Before an approval is spent. In a thread, since the program may be slow.
                 await asyncio.to_thread(self.vault.renew)
             self._allow()
         except (InputError, Refused) as error:
@@ -101,14 +101,14 @@ class _Start(NamedTuple):
         self.sink.write(kinds.Locked(targets=self.context.planned.plan.locks))
 
     def _allow(self) -> None:
-        """Now that it begins: it may have waited for its locks until an approval expired, or a window closed."""
+        """Check again: an approval may have expired, or a window closed, while the run waited for its locks."""
         if allowed := self.context.admission.allow():
             allowed.spend()
             proof = [self.sink.blob("approvals", name, data) for name, data in allowed.files.items()]
             self.sink.write(kinds.RunAllowed(evidence=allowed.evidence, files=proof), durable=True)
 
     async def _obtained(self, obtain: Callable[[], object], waits: _Waits) -> Ending | None:
-        """Try until it succeeds, is refused for good, or somebody cancels; how the run ends if it does not succeed."""
+        """Retry until `obtain` succeeds (None), refuses for good, or a person cancels (how the run ends)."""
         told = ""
         while True:
             try:
@@ -130,7 +130,7 @@ class _Start(NamedTuple):
         context = self.context
         ending = Ending(outcome, why, changed=context.past.changed, seconds=0.0)
         undone = context.options.undo and not context.past.undoing
-        # Whoever goes on with a run and is refused leaves it what it was: half-way, with its locks.
+        # A refused resume leaves the run as it was: unfinished, with its locks.
         left = context.earlier is not None and outcome is Outcome.REFUSED
         return context.as_before(ending) if undone or left else ending
 
@@ -181,7 +181,7 @@ def _scope(context: RunContext, here: dict[str, Any]) -> Scope:
 
 
 def _imports(runbook: Runbook) -> tuple[str, ...]:
-    """What the page's effects are made of, and what takes long to import."""
+    """Slow imports that the page's effects need."""
     needed = {"playbook(": "ansible_runner", "http(": "httpx"}
     return tuple(module for call, module in needed.items() if call in runbook.source)
 
@@ -201,7 +201,7 @@ async def _watch_inbox(context: RunContext, sink: Sink, questions: Questions, ca
 
     stale = context.earlier.stale if context.earlier else frozenset()
     for path in sorted(stale):
-        refuse(path.name, "it came before the run stopped; what goes on now is asked anew")
+        refuse(path.name, "it was sent before the run stopped; the resumed run asks again")
     await inbox.watch(context.workspace.inbox, take, refuse, stale)
 
 
@@ -209,7 +209,7 @@ async def _watch_inbox(context: RunContext, sink: Sink, questions: Questions, ca
 
 
 async def session(descriptor: int, scope: Scope, vault: Vault) -> None:
-    """Serve one notebook on a connected socket. Nothing is recorded: a session is no run."""
+    """Serve one notebook on a connected socket. A session is not a run: nothing is recorded."""
     private = spare.private_folder()
     try:
         sink = NullSink()
@@ -224,7 +224,7 @@ async def session(descriptor: int, scope: Scope, vault: Vault) -> None:
 
 
 class _Elsewhere:
-    """In a session the person sits before the notebook: questions are asked there."""
+    """In a session, the notebook itself asks the person."""
 
     present = False
 

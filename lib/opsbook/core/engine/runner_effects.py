@@ -1,6 +1,6 @@
-"""What the runner itself does for a cell: it asks a person, gives a secret, keeps a note.
+"""Effects that the runner performs for a cell: it asks a person, returns a secret, keeps a note.
 
-The clock of a cell stands while a person is asked.
+The time limit of a cell does not run while a person is asked.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from opsbook.core.model.effect import Effect
 from opsbook.core.model.person import Answer, Question, QuestionKind
 
 ASKED: dict[str, QuestionKind] = {"ask": "ask", "confirm": "confirm"}
-"""Kinds of effects that are questions. A session leaves them to the cell, before which its person sits."""
+"""Kinds of effects that are questions. In a session, the cell itself asks its person."""
 
 KINDS = frozenset({*ASKED, "secret", "note"})
 """Kinds of effects that the runner performs."""
@@ -31,11 +31,11 @@ class RunnerEffects:
         self._withdrawn = asyncio.Event()
 
     def withdraw(self) -> None:
-        """Take back what is asked, and ask no more: the run is to stop."""
+        """Withdraw open questions and ask no more: the run is stopping."""
         self._withdrawn.set()
 
     def clear(self) -> None:
-        """What follows may ask again."""
+        """Allow questions again."""
         self._withdrawn.clear()
 
     @property
@@ -44,12 +44,12 @@ class RunnerEffects:
 
     @property
     def waited(self) -> float:
-        """Seconds so far in which the kernel could not go on because a person was asked."""
+        """Seconds so far in which the kernel waited for a person."""
         now = time.monotonic()
         return self._waited + (now - min(self._waiting.values()) if self._waiting else 0.0)
 
     async def put(self, number: int, question: Question) -> Answer:
-        """Ask for the effect with this number. Raises Unanswered, also where the question is withdrawn."""
+        """Ask for the effect with this number. Raises Unanswered, also if the question is withdrawn."""
         self._waiting[number] = started = time.monotonic()
         asking = asyncio.create_task(self._questions.put(question))
         withdrawn = asyncio.create_task(self._withdrawn.wait())
@@ -66,7 +66,7 @@ class RunnerEffects:
             self._waited += 0.0 if self._waiting else time.monotonic() - started
 
     async def decide(self, number: int, question: Question) -> str | None:
-        """What is decided in the middle of an effect; None if nobody is there."""
+        """A decision in the middle of an effect; None if nobody can decide."""
         if not self.present:
             return None
         try:
@@ -75,7 +75,7 @@ class RunnerEffects:
             return None
 
     async def perform(self, number: int, effect: Effect) -> Any:
-        """The result of an effect of one of the KINDS. Raises Unanswered, and LookupError for an unknown secret."""
+        """Perform an effect of one of the KINDS. Raises Unanswered, and LookupError for an unknown secret."""
         request = effect.request
         if effect.kind == "note":
             return {"text": request["text"]}
@@ -89,5 +89,5 @@ class RunnerEffects:
         return {"value": answer.value, "by": answer.by, "note": answer.note}
 
     def shown(self, effect: Effect, result: Any) -> Any:
-        """What the cell gets for a result: of a secret, the journal has only the name."""
+        """The result as the cell gets it: a secret's value, of which the journal has only the name."""
         return self._vault.get(result["secret"]) if effect.kind == "secret" else result

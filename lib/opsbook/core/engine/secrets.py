@@ -1,4 +1,4 @@
-"""Secrets: references become values here, in the runner, and nowhere else."""
+"""Secrets: the only module that resolves their references. It runs in the runner."""
 
 import os
 import shlex
@@ -15,11 +15,11 @@ from opsbook.core.model.text import one_line
 from opsbook.errors import InputError
 
 _PATIENCE = 30.0
-"""Seconds for a program that gives a secret."""
+"""Seconds that a program has to print a secret."""
 
 
 class Vault:
-    """Values of one run, by name. Every one is known to the redactor before anybody can print it."""
+    """Secret values of one run, by name. The redactor knows each before it can be printed."""
 
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
@@ -27,7 +27,7 @@ class Vault:
         self._again: list[Callable[[], None]] = []
 
     def add(self, name: str, value: str, *, weak: bool = False) -> None:
-        """Keep a value. Raises InputError if it is too short to be kept out of a record, and not said to be weak."""
+        """Keep a value. Raises InputError if it is too short to be redacted safely and is not declared weak."""
         try:
             self._redactor.add(name, value, weak=weak)
         except ValueError as error:
@@ -36,11 +36,11 @@ class Vault:
         self._values[name] = value
 
     def renewed_by(self, fetch: Callable[[], None]) -> None:
-        """`fetch` adds a short-lived value anew."""
+        """Register `fetch`, which fetches a short-lived value again."""
         self._again.append(fetch)
 
     def renew(self) -> None:
-        """Fetch what may have expired meanwhile. Raises InputError if it cannot be had any more."""
+        """Fetch short-lived values again. Raises InputError if one is not available any more."""
         for fetch in self._again:
             fetch()
 
@@ -53,7 +53,7 @@ class Vault:
         return self._values.get(name)
 
     def restored(self, value: Any) -> Any:
-        """A JSON value of a journal with the secrets back in it whose place a mark had taken."""
+        """A JSON value from the journal, with the marks of secrets replaced by their values."""
         if isinstance(value, str):
             for name, secret in self._values.items():
                 value = value.replace(mark(name), secret)
@@ -71,9 +71,9 @@ def load(
     inventory: Sequence[tuple[str, str]],
     redactor: Redactor,
 ) -> Vault:
-    """Every secret a run may use: the environment's, the parameters', and what its inventory has vaulted.
+    """Every secret a run may use: the environment's, the parameters', and vaulted values of the inventory.
 
-    `typed` are values a person typed. Raises InputError with everything that cannot be had.
+    `typed` are values a person typed. Raises InputError with everything that is not available.
     """
     vault = Vault(redactor)
     problems = []
@@ -103,7 +103,7 @@ def _fetched(vault: Vault, policy: Policy, name: str, reference: str, root: Path
 
 
 def resolve(name: str, reference: str, root: Path, inventory: Mapping[str, str]) -> str:
-    """The value behind a reference. Raises InputError without showing anything of it."""
+    """The value of a reference. Raises InputError, which never shows any of the value."""
     scheme, _, rest = reference.partition(":")
     if scheme == "env":
         value = os.environ.get(rest)
@@ -128,7 +128,7 @@ def resolve(name: str, reference: str, root: Path, inventory: Mapping[str, str])
 
 
 def _printed(name: str, line: str, root: Path) -> str:
-    """What a program prints: that of any provider of secrets. No shell reads the line; what it says is not shown."""
+    """The output of a program, such as a secrets manager. No shell is used; errors never show the output."""
     try:
         words = shlex.split(line) or [line]
         done = subprocess.run(
@@ -152,8 +152,8 @@ def _printed(name: str, line: str, root: Path) -> str:
 def vaulted(inventory: Path, password_file: Path | None) -> list[tuple[str, str]]:
     """Names and decrypted values of the inventory's vaulted variables.
 
-    Ansible decrypts them: a small program of its own process, so that its import costs nothing where
-    no vault is used. Raises InputError if there is something to decrypt and no password that does.
+    Ansible decrypts them in a separate process, so that its import costs nothing where no vault is used.
+    Raises InputError if there is something to decrypt and the password is missing or wrong.
     """
     sources = [p for p in sorted(inventory.rglob("*")) if p.is_file() and b"$ANSIBLE_VAULT;" in p.read_bytes()]
     if not sources:

@@ -1,4 +1,4 @@
-"""Run one step, by the kernel or by hand; or replay one that is done with."""
+"""Run one step, in the kernel or by hand, or replay a finished one."""
 
 import asyncio
 import time
@@ -56,12 +56,12 @@ class Steps:
 
     @property
     def lines(self) -> bool:
-        """Whether whoever is asked after a failure may type Python: not where only what is committed may run."""
+        """Whether the operator may type Python after a failure: not in an environment that runs only committed code."""
         policy = self.run_context.planned.environment.policy
         return not (policy.protected or policy.approvals)
 
     def _by_hand(self, step: Step) -> bool:
-        """Whether a person does the step: it is written so, or the tool is in the way."""
+        """Whether a person does the step: the page has no code for it, or the run is by hand."""
         return step.manual or self.run_context.options.by_hand
 
     async def run(self, step: Step) -> None:
@@ -93,12 +93,12 @@ class Steps:
         self.sink.write(began)
 
     def finish(self, step: Step, ended: CellEnd, seconds: float = 0.0, *, replay: bool = False) -> None:
-        """Write how a step ended."""
+        """Journal how a step ended."""
         over = StepFinished(step=step.id, status=ended.status, seconds=round(seconds, 3), replay=replay, why=ended.why)
         self.sink.write(over)
 
     def leave_out(self, step: Step, why: str) -> None:
-        """Say that a step will not run."""
+        """Journal that a step is skipped."""
         if not self.past.begun(step.id):
             self._announce(step)
         self.finish(step, CellEnd("skipped", why))
@@ -109,11 +109,11 @@ class Steps:
         ended = await self.automatic(step)
         if ended.ok or self._mode is not Mode.CHECK or self.gate.stop.refused or ended.status == "cancelled":
             return ended
-        # What a cell looks for cannot be there yet where a change was only simulated.
+        # After a simulated change, a cell may fail because its result is not there.
         return CellEnd("unpredictable", ended.why) if self.gate.simulated else ended
 
     async def _replayed(self, step: Step) -> CellEnd:
-        """A step that is done with: for its names alone, or not at all where a person did it."""
+        """Replay a finished step to restore its variables; a step that a person did needs no replay."""
         known = self.past.steps[step.id]
         if not (known.manual or self._by_hand(step)):
             ended = await self.automatic(step)
@@ -133,7 +133,7 @@ class Steps:
         return ended
 
     async def names(self, step: Step) -> None:
-        """Let later steps have the names of one that is left out, as far as they come without its effects."""
+        """Run a skipped step without its effects, so that later steps have those of its variables that need none."""
         if self._by_hand(step):
             return
         ended = await self.automatic(step)
@@ -159,7 +159,7 @@ class Steps:
         return CellEnd("failed", f"{answer.by} reported a problem: {answer.note}".rstrip(": "))
 
     def _detail(self, step: Step) -> str:
-        """What a person needs to do the step: its text, and what its cells would have done."""
+        """What a person needs to do the step: its text, its code and the parameters."""
         code = [f"```{cell.language}\n{cell.body.strip()}\n```" for cell in step.cells]
         expected = [f"Expected: {step.expected}"] if step.expected else []
         values = ", ".join(f"{name} = {value!r}" for name, value in self.run_context.planned.plan.parameters.items())
@@ -167,7 +167,7 @@ class Steps:
         return "\n\n".join([step.prose.strip(), *given, *code, *expected]).strip()
 
     async def or_cancelled(self, question: Question) -> Answer | None:
-        """The answer, or None if somebody wants the run to stop, more urgently than before, while it is asked."""
+        """Ask; None if the cancel level rises while the question is open."""
         level = self.cancel.level
         asking = asyncio.create_task(self.questions.put(question))
         while not asking.done():

@@ -1,12 +1,12 @@
-"""Why nothing more may begin in a run: one value that the gate writes, and cells, steps and engine read."""
+"""Why a run may start no more effects: the gate writes it; cells, steps and engine read it."""
 
 
 class Stop:
-    """Four reasons, each a sentence or empty; the first of its kind stays.
+    """Four reasons, each a sentence or empty; the first of each kind is kept.
 
-    `cancelled`: somebody wants the run to stop. `cell`: the cell that runs is over, or is being stopped. `refused`: an
-    effect was refused, or nobody knows what it did, so the run cannot succeed any more. `waits`: the run cannot go on
-    now, and can be resumed. A session (`lasts` is false) goes on after a refusal: its person sees it.
+    `cancelled`: a person stopped the run. `cell`: the running cell is over, or is being stopped. `refused`: an effect
+    was refused, or its outcome is unknown, so the run cannot succeed any more. `waits`: the run cannot continue now,
+    and can be resumed. A session (`lasts` is false) continues after a refusal: its person sees it.
     """
 
     def __init__(self, *, lasts: bool = True) -> None:
@@ -14,7 +14,7 @@ class Stop:
         self.clear()
 
     def clear(self) -> None:
-        """What stopped the run was dealt with: what follows, such as a rollback, is wanted."""
+        """Clear all reasons: they were handled, and what follows, such as a rollback, is intended."""
         self.cancelled = self.cell = self.refused = self.waits = ""
 
     @property
@@ -23,14 +23,14 @@ class Stop:
         return self.cancelled or self.cell or self.refused
 
     def cancel(self, why: str) -> None:
-        """Nothing begins any more."""
+        """Stop because a person cancelled."""
         self.cancelled = self.cancelled or why
 
     def refuse(self, why: str) -> None:
-        """An effect was refused, or its outcome is unknown: a cell that swallows that gains nothing."""
+        """Stop after a refusal or an unknown outcome: a cell gains nothing by catching the error."""
         self.refused = self.refused or (why if self._lasts else "")
 
     def wait(self, why: str) -> str:
-        """The run stops here, and can be resumed; returns the reason that holds. A cancelled run does not wait."""
+        """Stop until the run is resumed; returns the reason that applies. A cancelled run does not wait."""
         self.waits = self.waits or ("" if self.cancelled else why)
         return self.cancelled or why

@@ -1,4 +1,4 @@
-"""A sink that remembers: every event goes on to the record, and into what the run knows of itself."""
+"""A sink that copies: every event goes to the record, and to what the run remembers."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from opsbook.core.model.sink import Sink, Stream
 
 
 class TeeSink:
-    """Stands before a sink; `takers` see each event once it is written."""
+    """Wraps a sink; `takers` get each event after it is written."""
 
     def __init__(self, sink: Sink, *takers: Callable[[Event], None]) -> None:
         self._sink = sink

@@ -1,7 +1,7 @@
-"""Requests of one kernel, and the answers to them: frames on a socket, each request with a number.
+"""Requests of one kernel and their answers: frames on a socket, each request with a number.
 
-A request that takes time is a task under its number. The kernel publishes a mark among its output before each request,
-so that output and effects have the order in the journal in which they happened.
+A slow request runs as a task under its number. The kernel publishes a mark in its output before each request, so that
+the journal has output and effects in the order in which they happened.
 """
 
 import asyncio
@@ -16,11 +16,11 @@ from opsbook.core.engine.process.wire import Wire
 Frame = dict[str, Any]
 
 LIMIT = 10.0
-"""Seconds to wait for a mark. A kernel that sends none loses its place in the output, not its effect."""
+"""Seconds to wait for a mark. Without one, only the order of output and effect is lost."""
 
 
 class Transport:
-    """Hands requests to `take` with number and operation; what is none is passed over."""
+    """Passes requests to `take` with number and operation; other frames are ignored."""
 
     def __init__(self, take: Callable[[int, str, Frame], None]) -> None:
         self._take = take
@@ -29,12 +29,12 @@ class Transport:
         self._tasks: dict[int, asyncio.Task[None]] = {}
 
     async def listen(self, path: Path) -> None:
-        """Accept the kernel on this socket. A second connection is turned away."""
+        """Accept the kernel on this socket. A second connection is closed at once."""
         self._marks.clear()
         await self._wire.listen(path)
 
     async def adopt(self, connection: socket.socket) -> None:
-        """Serve a kernel that is connected already, until it goes away."""
+        """Serve a connected kernel until it disconnects."""
         await self._wire.adopt(connection)
 
     @property
@@ -43,7 +43,7 @@ class Transport:
         return self._wire.lost
 
     async def close(self) -> None:
-        """Stop serving: whatever is in work ends."""
+        """Stop serving, and cancel running tasks."""
         self._wire.refuse_more()
         for task in list(self._tasks.values()):
             task.cancel()
@@ -55,38 +55,38 @@ class Transport:
             self._take(frame["id"], str(frame.get("op")), frame)
 
     def send(self, number: int, do: str, **told: Any) -> None:
-        """Answer a request; number 0 is for all of them."""
+        """Answer a request; number 0 addresses all of them."""
         self._wire.send({"id": number, "do": do, **told})
 
     def value(self, number: int, value: Any) -> None:
-        """Answer a request with what it asked for."""
+        """Answer a request with a value."""
         self.send(number, "value", value=value)
 
-    # -- what takes time
+    # -- tasks
 
     def working(self, number: int) -> bool:
-        """Whether a request is in work under this number."""
+        """Whether a task runs under this number."""
         return number in self._tasks
 
     def work(self, number: int, work: Coroutine[Any, Any, None]) -> None:
-        """Do the work beside everything else, as the one task under this number."""
+        """Run the work as the only task under this number."""
         task = asyncio.create_task(work)
         self._tasks[number] = task
         task.add_done_callback(lambda _: self._tasks.pop(number, None))
 
     def drop(self, number: int) -> None:
-        """What is in work under this number is not wanted any more."""
+        """Cancel the task under this number."""
         if number in self._tasks:
             self._tasks[number].cancel()
 
     # -- marks
 
     def mark(self, number: int) -> None:
-        """The mark of this request was seen among the kernel's output."""
+        """Note that the mark of this request was seen in the kernel's output."""
         self._marks.setdefault(number, asyncio.Event()).set()
 
     async def marked(self, number: int) -> None:
-        """Until the mark of this request has come, or will not come any more."""
+        """Wait for the mark of this request, for at most LIMIT seconds."""
         event = self._marks.setdefault(number, asyncio.Event())
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(event.wait(), LIMIT)

@@ -1,6 +1,6 @@
 """Decrypt vaulted variables: `python -m opsbook.core.engine.vault PASSWORD_FILE FILE…` prints them as JSON.
 
-Whole vaulted files and single `!vault` values alike. Ansible's vault is used here and nowhere else.
+Handles vaulted files and single `!vault` values. The only module that uses Ansible's vault.
 """
 
 import datetime
@@ -16,7 +16,7 @@ HEADER = "$ANSIBLE_VAULT;"
 
 
 def parse(output: str) -> list[tuple[str, str]]:
-    """What main() printed: names, dotted where they are nested, and values. A name may come from several files."""
+    """Parse the output of main(): names (dotted if nested) and values. A name may come from several files."""
     return [(str(name), str(value)) for name, value in json.loads(output)]
 
 
@@ -34,7 +34,7 @@ def main() -> None:
         except AnsibleError:
             sys.exit("the vault password does not fit.")
         except (yaml.YAMLError, ValueError) as error:
-            # Never the error's own text: it may quote the line, and the line is secret.
+            # Never print the error's own text: it may quote a secret line.
             mark = getattr(error, "problem_mark", None)
             sys.exit(f"{name} is not valid YAML{f', line {mark.line + 1}' if mark else ''}.")
     print(json.dumps(found))
@@ -51,13 +51,13 @@ def _file(text: str, library: Any) -> list[tuple[str, str]]:
 
 
 class _Vaulted(str):
-    """A text that was vaulted by itself."""
+    """A single `!vault` value."""
 
     __slots__ = ()
 
 
 def _texts(name: str, value: Any, *, everything: bool) -> Iterator[tuple[str, str]]:
-    """Secret values below `value`. Truth values and nothing are no secrets: hiding them would hide every yes."""
+    """Secret values below `value`. Booleans and null are not secrets: redacting them would redact every yes."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, item in items:
         yield from _texts(f"{name}.{key}".lstrip("."), item, everything=everything)

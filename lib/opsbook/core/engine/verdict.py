@@ -1,4 +1,4 @@
-"""What becomes of an effect that a cell asks for. Nothing here reads or writes: the gate does what this says."""
+"""Decides about each effect that a cell asks for. No IO: the gate carries out the verdict."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,58 +12,58 @@ from opsbook.core.model.past import KnownEffect, Meets
 from opsbook.core.model.role import Role
 
 _SIMULATED = frozenset({"playbook"})
-"""Kinds whose tool can say what it would do."""
+"""Kinds with a tool that can simulate them."""
 
 
 class Act(StrEnum):
     """What the gate does with an effect."""
 
     REFUSE = "refuse"
-    """It may not happen, and in a run nothing after it."""
+    """The effect may not happen, nor, in a run, any later one."""
 
     PLAY = "play"
-    """A recording answers it."""
+    """Answer from a recording."""
 
     REMEMBER = "remember"
-    """A look before a run goes on gets what the journal has, and asks nobody again."""
+    """In a recheck: answer from the journal, and ask nobody again."""
 
     RUN = "run"
-    """The kernel does it."""
+    """The kernel performs it."""
 
     SIMULATE = "simulate"
-    """The kernel asks the tool what it would do."""
+    """The kernel has the tool simulate it."""
 
     PERFORM = "perform"
-    """The runner does it: it asks a person, gives a secret, keeps a note."""
+    """The runner performs it: it asks a person, returns a secret, keeps a note."""
 
     SKIP = "skip"
-    """A check does not do it."""
+    """In a check: do not perform it."""
 
     ANSWER = "answer"
-    """The journal has its result."""
+    """Answer with the result from the journal."""
 
     FAIL = "fail"
-    """It failed then, and its cell went on: it fails again."""
+    """Answer with the failure from the journal: the cell handled it."""
 
     WITHHOLD = "withhold"
-    """It succeeded, and nobody knows what it gave."""
+    """It succeeded, but its result is unknown."""
 
     LEAVE_OUT = "leave-out"
-    """Its step was skipped before it was done."""
+    """Its step was skipped before the effect happened."""
 
     ASK = "ask"
-    """Nobody knows what it did: somebody has to say."""
+    """Its outcome is unknown: ask a person."""
 
     AGAIN = "again"
-    """Nobody knows what it did, and it is done again because it repeats safely and somebody wanted that."""
+    """Its outcome is unknown: repeat it, since it is idempotent and the operator asked for that."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """An effect that is asked for, and everything that decides about it.
+    """A requested effect, and everything that decides about it.
 
-    `stopped` says why nothing may begin, `closed` why this environment may not be changed by a session or by a notebook
-    of another tool. `simulated`: a check has simulated a change before. `plays`: a recording answers.
+    `stopped`: why nothing may begin. `closed`: why a session, or a notebook of another tool, may not change this
+    environment. `simulated`: a check has simulated an earlier change. `plays`: a recording answers.
     """
 
     effect: Effect
@@ -79,7 +79,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is done, a sentence where it is refused, and what the effect met in the journal if that was asked."""
+    """The decision, a sentence if it is a refusal, and what the journal has of the effect if that was looked up."""
 
     act: Act
     why: str = ""
@@ -88,7 +88,7 @@ class Verdict:
 
 
 def verdict(case: Case) -> Verdict:
-    """What becomes of the effect. Refusals come first, whatever the journal knows."""
+    """Decide about the effect. Refusals come first, whatever the journal has."""
     for refuses in _REFUSALS:
         if why := refuses(case):
             return Verdict(Act.REFUSE, why)
@@ -102,12 +102,12 @@ def verdict(case: Case) -> Verdict:
 
 
 def live(case: Case) -> Act:
-    """What is done with an effect of which the journal knows nothing."""
+    """What to do with an effect that the journal does not have."""
     effect, check = case.effect, case.mode is Mode.CHECK
     if check and effect.changes:
         return Act.SIMULATE if effect.kind in _SIMULATED else Act.SKIP
     if check and effect.kind == "wait_until" and case.simulated:
-        # Nobody waits for what cannot come.
+        # After a simulated change, the condition may never come true.
         return Act.SKIP
     if effect.kind in KINDS and not (case.mode is Mode.SESSION and effect.kind in ASKED):
         return Act.PERFORM
@@ -132,7 +132,7 @@ def _in_clear(case: Case) -> str:
 
 
 _REFUSALS: tuple[Callable[[Case], str], ...] = (lambda case: case.stopped, _reads_only, _is_closed, _in_clear)
-"""Each says why the effect may not happen, or nothing."""
+"""Each returns why the effect may not happen, or an empty text."""
 
 
 def _answered(_: Case, known: KnownEffect | None) -> tuple[Act, str]:
@@ -155,4 +155,4 @@ _MET: dict[Meets, Callable[[Case, KnownEffect | None], tuple[Act, str]]] = {
     Meets.OTHER: _differs,
     Meets.ABSENT: lambda case, _: (Act.LEAVE_OUT, f"{case.effect.summary} is not done: its step was skipped"),
 }
-"""What is done with an effect, by what it meets in the journal."""
+"""What to do with an effect, by what the journal has of it."""

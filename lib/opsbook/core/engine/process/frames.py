@@ -6,7 +6,7 @@ import struct
 from typing import Any
 
 LIMIT = 64 * 1024 * 1024
-"""Longest frame in bytes. A longer one ends the connection."""
+"""Largest frame in bytes. A larger one ends the connection."""
 
 _LENGTH = struct.Struct(">I")
 
@@ -18,7 +18,7 @@ def pack(message: dict[str, Any]) -> bytes:
 
 
 async def receive(reader: asyncio.StreamReader) -> dict[str, Any] | None:
-    """The next message; None at the end of the stream, or where it stops being frames of objects."""
+    """The next message; None at the end of the stream, or for a malformed frame."""
     try:
         (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
         if length > LIMIT:

@@ -1,11 +1,11 @@
 """The keeper: starts the kernel, and ends the whole tree when the runner or the kernel is gone.
 
-It runs in its own session and adopts every orphan below it, so nothing of a run outlives the run:
-ansible-playbook, for one, lives in a session of its own and ignores a hang-up.
+It runs in its own session and adopts every orphan below it, so that no process outlives the run:
+ansible-playbook, for example, starts its own session and ignores SIGHUP.
 
-It is started with the run's id, the run's private folder and the descriptor for the kernel's output. Its
-standard input is a socket: one JSON order for the kernel, with the descriptors that come with it, then lines:
-`interrupt`, `end`. The end of that socket means that the runner is gone. It writes JSON lines:
+Its arguments are the run's id, the run's private folder and the descriptor for the kernel's output. Its
+standard input is a socket: one JSON order for the kernel, with its descriptors, then lines: `interrupt`, `end`.
+The end of that socket means that the runner is gone. It writes JSON lines:
 {"kernel": pid}, {"exited": code}, {"left": n}.
 """
 
@@ -26,15 +26,15 @@ from opsbook.core.engine.process import MARK, spare
 if TYPE_CHECKING:
     import psutil
 
-_LOOK = 1.0  # seconds between two looks at what runs below the kernel
+_LOOK = 1.0  # seconds between two scans of the processes below the kernel
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of Linux's prctl(2)
 
 
 def main() -> None:
-    """Serve one kernel until it ends or nobody wants it any more."""
+    """Serve one kernel until it ends, or the runner ends it or is gone."""
     run, private, output = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
     ours, theirs = socket.socketpair()
-    # First of all: it takes longest, and meanwhile this process imports what it needs itself.
+    # Start it first: it takes longest, and this process does its own imports meanwhile.
     kernel = subprocess.Popen(
         [sys.executable, "-P", "-m", "opsbook.core.effects.boot", str(private / "connection.json")],
         env={**os.environ, MARK: run},
@@ -64,13 +64,13 @@ def main() -> None:
 
 
 def adopt_orphans() -> None:
-    """Make this process the parent of every orphan below it (Linux; elsewhere orphans stay orphans)."""
+    """Make this process the parent of every orphan below it (Linux only)."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None, use_errno=True).prctl(_SUBREAPER, 1, 0, 0, 0)
 
 
 def _signals() -> int:
-    """Turn signals into bytes on a pipe; returns its reading end."""
+    """Turn signals into bytes on a pipe; returns its read end."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     os.set_blocking(reading, False)
@@ -83,10 +83,10 @@ def _signals() -> int:
 
 
 def _serve(kernel: "subprocess.Popen[bytes]", wake: int, rest: bytes) -> "list[psutil.Process]":
-    """Return when the kernel has ended, or the runner wants the end or is gone.
+    """Return when the kernel has ended, or the runner ends it or is gone.
 
-    Returns what was last seen below the kernel: a program with an environment of its own (sudo makes one)
-    carries no mark, and when the kernel is killed its children are nobody's.
+    Returns the processes last seen below the kernel. A program with a new environment (as from sudo) does not carry
+    the run's id, and after a kill of the kernel it is no longer the kernel's child.
     """
     from opsbook.core.engine.process import tree
 
@@ -118,7 +118,7 @@ def _serve(kernel: "subprocess.Popen[bytes]", wake: int, rest: bytes) -> "list[p
 
 
 def _read() -> bytes:
-    """What the runner sent; nothing if it is gone."""
+    """Bytes from the runner; empty if it is gone."""
     try:
         return os.read(0, 65536)
     except ConnectionError:

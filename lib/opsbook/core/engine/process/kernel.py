@@ -1,6 +1,6 @@
-"""The kernel as the runner sees it: started through the keeper, driven over ipc sockets in a private folder.
+"""The runner's side of the kernel: started by the keeper, driven over ipc sockets in a private folder.
 
-jupyter_client is used here and nowhere else.
+The only module that uses jupyter_client.
 """
 
 import array
@@ -31,7 +31,7 @@ _DRAIN = 1.0
 
 @dataclass(frozen=True)
 class Launch:
-    """What a kernel is for. `hold` keeps the run's journal locked; `imports` are modules that it will need."""
+    """What a kernel needs for its run. `hold` keeps the journal locked; `imports` are modules to import early."""
 
     root: Path
     keep_environment: tuple[str, ...] = ()
@@ -77,7 +77,7 @@ class Kernel:
         self.fault: OpsbookError | None = None
 
     async def start(self, launch: Launch) -> None:
-        """Give the kernel its order; returns when cells can run. Raises Fault if that takes too long."""
+        """Send the kernel its order; returns when cells can run. Raises Fault if that fails or takes too long."""
         loop = asyncio.get_running_loop()
         assert self._raw is not None
         os.set_blocking(self._raw, False)
@@ -113,27 +113,27 @@ class Kernel:
         self._tasks += [asyncio.create_task(self._guarded(watch())) for watch in (self._watch_iopub, self._watch_shell)]
 
     async def _ready(self) -> None:
-        """Both channels answer.
+        """Wait until both channels answer.
 
-        Nothing is asked before the kernel has said that output is subscribed to, so the answer cannot be missed
-        and one question is enough. More than one would be a risk: jupyter_client sends past the event loop, and
-        a reply that arrives in that moment would wake nobody.
+        The request is sent only after the kernel's iopub welcome, so its answer cannot be missed and one request is
+        enough. More than one would be a risk: jupyter_client sends outside the event loop, and a reply that arrives
+        in that moment would not wake it.
         """
         await self._while_it_lives(self._welcome.wait())
         await self._answered(self._client.kernel_info())
 
     async def _answered(self, request: str) -> Message:
-        """The reply to a request, once all output of it has arrived. Raises KernelDied."""
+        """The reply to a request, once all its output has arrived. Raises KernelDied."""
         return await self._while_it_lives(self._both(request))
 
     async def _while_it_lives(self, waiting: Coroutine[Any, Any, Result]) -> Result:
-        """What is waited for. Raises KernelDied if the kernel ends before."""
+        """Await a coroutine. Raises KernelDied if the kernel ends first."""
         work = asyncio.create_task(waiting)
         died = asyncio.create_task(self.died.wait())
         try:
             await asyncio.wait({work, died}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
-                await self._last_words(work)
+                await self._read_remaining(work)
                 raise self.fault or KernelDied(self.code)
             return await work
         finally:
@@ -141,7 +141,7 @@ class Kernel:
             work.cancel()
 
     async def _both(self, request: str) -> Message:
-        """Reply and idle come on two channels, in no order."""
+        """Wait for reply and idle status: they arrive on two channels, in any order."""
         reply: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         idle = asyncio.Event()
         self._replies[request], self._idle[request] = reply, idle
@@ -158,7 +158,7 @@ class Kernel:
         return content
 
     async def interrupt(self) -> None:
-        """SIGINT to the kernel."""
+        """Send SIGINT to the kernel."""
         self._tell(b"interrupt\n")
 
     async def end(self) -> None:
@@ -178,7 +178,7 @@ class Kernel:
         spare.remove(self.private)
 
     def _tell(self, line: bytes) -> None:
-        """One line to the keeper, who may be gone."""
+        """Send a line to the keeper, which may be gone."""
         with contextlib.suppress(OSError):
             self._spare.control.sendall(line)
 
@@ -188,13 +188,13 @@ class Kernel:
             self.pid = message.get("kernel", self.pid)
             if "exited" in message:
                 self.code = message["exited"]
-        # The keeper ended orderly, or was killed: in that case its orphans came to this process.
+        # If the keeper was killed, this process has adopted its orphans.
         if await asyncio.to_thread(self._spare.keeper.wait) != 0:
             await asyncio.to_thread(tree.end, os.getpid(), self._spare.run, self.pid)
         self.died.set()
 
     def _read_raw(self) -> None:
-        """What the kernel's process and its children write past IPython."""
+        """Read what the kernel's process and its children write past IPython."""
         assert self._raw is not None
         with contextlib.suppress(BlockingIOError):
             data = os.read(self._raw, 65536)
@@ -211,15 +211,15 @@ class Kernel:
             self._raw = None
 
     async def drained(self) -> None:
-        """What was written to the raw pipe until now has been read."""
+        """Wait until the raw pipe is empty, for at most a second."""
         deadline = time.monotonic() + _DRAIN
         while self._raw is not None and _waiting(self._raw) and time.monotonic() < deadline:
             await asyncio.sleep(0.005)
 
-    async def _last_words(self, work: "asyncio.Task[Any]") -> None:
-        """A kernel that died may have said something before: read it until nothing more comes.
+    async def _read_remaining(self, work: "asyncio.Task[Any]") -> None:
+        """Read the remaining messages of a dead kernel, until none arrive.
 
-        One quiet look is not enough: this process may have been stopped while it slept.
+        One quiet interval is not enough: this process may have been stopped during it.
         """
         count, quiet = self._count, 0
         while quiet < 2 and not work.done() and self.fault is None:
@@ -227,7 +227,7 @@ class Kernel:
             count, quiet = self._count, quiet + 1 if self._count == count else 0
 
     def _handled(self, handler: Callable[[Any], None], argument: Any) -> None:
-        """Call a handler. What it raises ends the run: output that cannot be recorded must not be lost quietly."""
+        """Call a handler. An error in it ends the run: output must not be lost silently."""
         try:
             handler(argument)
         except (OpsbookError, OSError, ValueError, TypeError, KeyError) as error:
@@ -236,7 +236,7 @@ class Kernel:
             self.died.set()
 
     async def _guarded(self, watching: Awaitable[None]) -> None:
-        """A watcher that fails takes the kernel with it, so that nobody waits for it for ever."""
+        """Treat the kernel as dead if its watcher fails, so that nothing waits for it forever."""
         try:
             await watching
         except (ValueError, TypeError, KeyError, RecursionError) as error:
@@ -261,7 +261,7 @@ class Kernel:
                     event.set()
 
     def _check_count(self, message: Message) -> None:
-        """The kernel numbers its messages in a last buffer; a jump is output that was lost."""
+        """Detect lost output: the kernel numbers its messages in an extra buffer."""
         if not message["buffers"]:
             return
         number = int.from_bytes(bytes(message["buffers"].pop()), "big")
@@ -271,7 +271,7 @@ class Kernel:
 
 
 async def _lines(keeper: "subprocess.Popen[bytes]") -> asyncio.StreamReader:
-    """What the keeper says, line by line."""
+    """A reader for the keeper's lines."""
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), keeper.stdout)
@@ -279,7 +279,7 @@ async def _lines(keeper: "subprocess.Popen[bytes]") -> asyncio.StreamReader:
 
 
 def _waiting(descriptor: int) -> int:
-    """Bytes that wait to be read."""
+    """Bytes available to read."""
     size = array.array("i", [0])
     fcntl.ioctl(descriptor, termios.FIONREAD, size)
     return size[0]

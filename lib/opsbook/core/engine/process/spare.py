@@ -1,7 +1,7 @@
-"""A keeper with a kernel that is ready for an order, started before anybody knows what it will be.
+"""A keeper and kernel that start early and wait for an order.
 
-A kernel takes longest of all that a run needs, so it starts while the runner still reads the page. Nothing in
-here imports more than it must: that time would be lost again. A spare that gets no order ends by itself, with
+Starting a kernel takes longer than anything else before a run, so it starts while the runner still reads the page.
+This module imports as little as possible, to save that time. A spare without an order ends by itself, and removes
 its private folder, when the process that started it ends.
 """
 
@@ -30,7 +30,7 @@ _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 
 @dataclass(frozen=True)
 class Spare:
-    """`control` takes the order and what follows it; `raw` gives what the kernel's process writes past IPython."""
+    """`control` takes the order and later commands; from `raw` comes what the kernel writes past IPython."""
 
     run: str
     private: Path
@@ -44,7 +44,7 @@ class Spare:
         return self.run.partition("-")[2].rpartition("-")[0]
 
     def order(self, order: dict[str, Any], keep: int | None) -> None:
-        """Say what the kernel is for; `keep` is a descriptor that stays open as long as anything of the run lives."""
+        """Send the kernel its order; `keep` is a descriptor that stays open as long as any process of the run lives."""
         line = (json.dumps(order) + "\n").encode()
         socket.send_fds(self.control, [line], [keep] if keep is not None else [])
 
@@ -53,7 +53,7 @@ _waiting: Spare | None = None
 
 
 def new_run(runbook: str) -> str:
-    """The id of a run that begins now; the one that was prepared, if there is one for this runbook."""
+    """A new run id; that of the prepared spare, if there is one for this runbook."""
     if _waiting is not None and _waiting.runbook == runbook:
         return _waiting.run
     now = datetime.now(UTC)
@@ -61,14 +61,14 @@ def new_run(runbook: str) -> str:
 
 
 def prepare(runbook: str) -> None:
-    """Start one for a run that will probably come."""
+    """Start a spare for a run that will probably follow."""
     global _waiting  # noqa: PLW0603  (one command runs one runbook)
     with contextlib.suppress(Fault, OSError):
         _waiting = start(new_run(runbook))
 
 
 def take(run: str) -> Spare:
-    """The one for this run; a new one if there is none."""
+    """The prepared spare for this run, or a new one."""
     global _waiting
     if _waiting is not None and _waiting.run == run and _waiting.keeper.poll() is None:
         found, _waiting = _waiting, None
@@ -78,7 +78,7 @@ def take(run: str) -> Spare:
 
 
 def abandon() -> None:
-    """Let go of one that nobody took. It ends by itself, and nobody waits for that."""
+    """Drop an unused spare. It ends by itself; this does not wait for it."""
     global _waiting
     found, _waiting = _waiting, None
     if found is not None:
@@ -88,11 +88,11 @@ def abandon() -> None:
         found.keeper.stdout.close()
         if found.keeper.poll() is not None:
             _clear(found)
-        found.keeper.returncode = 0  # or Python would complain of a child that nobody waited for
+        found.keeper.returncode = 0  # or Python would warn that the child still runs
 
 
 def _clear(left: Spare) -> None:
-    """What is left of one whose keeper was killed. Its kernel is nobody's child now, and may still write."""
+    """Clean up after a killed keeper: its kernel is an orphan, and may still write."""
     from opsbook.core.engine.process import tree
 
     tree.end(1, left.run)
@@ -100,7 +100,7 @@ def _clear(left: Spare) -> None:
 
 
 def start(run: str) -> Spare:
-    """Start a keeper, which starts a kernel. Raises Fault where there is no place for its sockets."""
+    """Start a keeper, which starts a kernel. Raises Fault if there is no folder for its sockets."""
     private = private_folder()
     connection = _connection(private)
     ours, theirs = socket.socketpair()
@@ -127,7 +127,7 @@ def start(run: str) -> Spare:
 
 
 def environment(private: Path, keep: tuple[str, ...] = ()) -> dict[str, str]:
-    """What a kernel sees of the caller's environment: the usual variables, and those named in `keep`."""
+    """The caller's environment as the kernel gets it: the usual variables, and those named in `keep`."""
     names = (*_PASSED, *_PASSED_ALSO, *keep)
     passed = {name: os.environ[name] for name in names if name in os.environ}
     passed |= {name: value for name, value in os.environ.items() if name.startswith(_PREFIXES)}
@@ -140,7 +140,7 @@ def environment(private: Path, keep: tuple[str, ...] = ()) -> dict[str, str]:
 
 
 def private_folder() -> Path:
-    """A new folder only this user can read, short enough for socket paths, in memory where that is possible."""
+    """A new folder only this user can read, with a path short enough for sockets, in memory if possible."""
     places = [os.environ.get("XDG_RUNTIME_DIR"), "/dev/shm", tempfile.gettempdir()]  # noqa: S108  (mkdtemp makes it 0700)
     for place in places:
         if place and os.access(place, os.W_OK | os.X_OK) and len(place) < 60:
@@ -149,7 +149,7 @@ def private_folder() -> Path:
 
 
 def _connection(private: Path) -> dict[str, Any]:
-    """Jupyter's connection file: sockets in the private folder, which are no ports that others could reach."""
+    """Write Jupyter's connection file: ipc sockets in the private folder, since others could reach TCP ports."""
     ports = {f"{name}_port": n for n, name in enumerate(("shell", "iopub", "stdin", "control", "hb"), 1)}
     content = {
         "transport": "ipc",
@@ -171,7 +171,7 @@ def remove(private: Path) -> None:
 
 
 def receive(connection: socket.socket) -> tuple[dict[str, Any] | None, list[int], bytes]:
-    """An order with its descriptors, and what came behind it; None if the other side is gone."""
+    """Receive an order with its descriptors, and the bytes after it; None if the other side is gone."""
     data, found = b"", []
     while b"\n" not in data:
         piece, descriptors, _, _ = socket.recv_fds(connection, 65536, 4)

@@ -1,7 +1,7 @@
-"""End every process of a run, however it was left behind.
+"""End every process of a run, orphans included.
 
-A process belongs to the run if it descends from the kernel, or carries OPSBOOK_RUN in its environment
-below the keeper. A playbook that starts a service on purpose starts it without OPSBOOK_RUN, and it stays.
+A process belongs to the run if it descends from the kernel, or from the keeper with OPSBOOK_RUN in its
+environment. A playbook that starts a service on purpose starts it without OPSBOOK_RUN, and it keeps running.
 """
 
 import contextlib
@@ -17,11 +17,11 @@ GRACE = 0.5
 """Seconds between SIGTERM and SIGKILL."""
 
 DEADLINE = 5.0
-"""Seconds after which a process that cannot be ended (in the kernel's uninterruptible sleep) is given up."""
+"""Seconds after which a process that does not end (such as in uninterruptible sleep) is given up."""
 
 
 def members(root: int, run: str, kernel: int | None, seen: Iterable[psutil.Process]) -> list[psutil.Process]:
-    """Living processes of the run below `root`; `seen` were below the kernel while it lived."""
+    """Running processes of the run below `root`; `seen` were below the kernel while it ran."""
     found = {process.pid: process for process in below(root) if _marked(process, run)}
     found |= {process.pid: process for known in seen if known.is_running() for process in [known, *below(known.pid)]}
     if kernel is not None:
@@ -32,9 +32,9 @@ def members(root: int, run: str, kernel: int | None, seen: Iterable[psutil.Proce
 def end(
     root: int, run: str, kernel: int | None = None, *, seen: Iterable[psutil.Process] = (), adopted: bool = False
 ) -> int:
-    """End them all: SIGTERM, a moment, SIGKILL, until none is left. Returns how many could not be ended.
+    """End them all: SIGTERM, then SIGKILL after GRACE, until none is left. Returns how many could not be ended.
 
-    `adopted`: this process adopted them and has no other children, so it collects them too.
+    `adopted`: this process adopted them and has no other children, so it reaps them too.
     """
     started, killed = time.monotonic(), None
     for process in members(root, run, kernel, seen):
@@ -42,7 +42,7 @@ def end(
             process.terminate()
     while left := members(root, run, kernel, seen):
         now = time.monotonic()
-        # From the first kill on: this process may have been stopped for longer than that before it.
+        # Count from the first SIGKILL: before it, this process may have been stopped for longer than DEADLINE.
         if killed is not None and now - killed > DEADLINE:
             return len(left)
         if now - started > GRACE:
@@ -63,7 +63,7 @@ def _reap() -> None:
 
 
 def below(pid: int) -> list[psutil.Process]:
-    """Every process that descends from this one."""
+    """Every descendant of a process."""
     try:
         return list(psutil.Process(pid).children(recursive=True))
     except psutil.Error:

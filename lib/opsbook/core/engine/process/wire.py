@@ -10,7 +10,7 @@ from opsbook.core.engine.process import frames
 
 
 class Wire:
-    """Hands every frame of the kernel to `take`. `lost` says that the kernel's connection is gone."""
+    """Passes every frame of the kernel to `take`. `lost`: the connection to the kernel is gone."""
 
     def __init__(self, take: Callable[[dict[str, Any]], None]) -> None:
         self.lost = False
@@ -19,27 +19,27 @@ class Wire:
         self._server: asyncio.Server | None = None
 
     async def listen(self, path: Path) -> None:
-        """Accept the kernel on this socket. A second connection is turned away."""
+        """Accept the kernel on this socket. A second connection is closed at once."""
         self.lost = False
         self._server = await asyncio.start_unix_server(self._serve, str(path))
 
     async def adopt(self, connection: socket.socket) -> None:
-        """Serve a kernel that is connected already, until it goes away."""
+        """Serve a connected kernel until it disconnects."""
         await self._serve(*await asyncio.open_connection(sock=connection))
 
     def refuse_more(self) -> None:
-        """Nobody connects any more."""
+        """Stop accepting connections."""
         if self._server is not None:
             self._server.close()
 
     def hang_up(self) -> None:
-        """End the connection, if there is one."""
+        """Close the connection, if there is one."""
         if self._writer is not None:
             self._writer.close()
             self._writer = None
 
     def send(self, frame: dict[str, Any]) -> None:
-        """Write one frame, as long as somebody is there to read it."""
+        """Write one frame, if a kernel is connected."""
         if self._writer is not None and not self._writer.is_closing():
             self._writer.write(frames.pack(frame))
 
@@ -50,6 +50,6 @@ class Wire:
         self._writer = writer
         while (frame := await frames.receive(reader)) is not None:
             self._take(frame)
-        # The end of an earlier connection says nothing about the one that followed it.
+        # The end of an earlier connection does not mean that the current one is lost.
         self.lost = self.lost or self._writer is writer
         writer.close()
