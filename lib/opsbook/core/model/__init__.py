@@ -1,1 +1,1 @@
-"""Values of opsbook. Nothing here reads a file, a clock or the network."""
+"""Values of opsbook. No module here reads a file, a clock or the network."""

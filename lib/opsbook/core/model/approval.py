@@ -1,6 +1,6 @@
-"""Statements that people sign, and the rules by which an approval counts. No IO: whoever reads a signature tells whose.
+"""Approvals that people sign, and the rules by which they count. No IO: the caller verifies the signatures.
 
-A statement is canonical JSON. The plan's digest in it holds everything that decides what a run will do.
+The signed statement is canonical JSON. Its plan digest covers everything that decides what a run will do.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -21,7 +21,7 @@ _FIRST_YEAR, _LAST_YEAR = 2000, 9000
 def _moment(text: str) -> str:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None or not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
-        raise ValueError("a time without a zone is none, and nobody signed anything in such a year")
+        raise ValueError(f"a time needs a zone, and a year from {_FIRST_YEAR} to {_LAST_YEAR}")
     return text
 
 
@@ -49,23 +49,23 @@ class Approval(Shape, strict=True):
 
 @dataclass(frozen=True)
 class Identity:
-    """Somebody who works on a run: user of the system, and the principal and key of his signature, if he gave one."""
+    """A person who works on a run: the system user, and the principal and key of the signature, if there is one."""
 
     user: str
     principal: str = ""
     key: str = ""
 
     def is_also(self, other: "Identity") -> bool:
-        """Whether the two are one, as far as anything here can tell."""
+        """Whether both may be the same person: user, principal or key are equal."""
         pairs = ((self.user, other.user), (self.principal, other.principal), (self.key, other.key))
         return any(mine and mine == theirs for mine, theirs in pairs)
 
 
 @dataclass(frozen=True)
 class Signed:
-    """An approval with what its signature proves.
+    """An approval with the result of verifying its signature.
 
-    `problem` is why it proves nothing; `spent` is the run that used it.
+    `problem`: why the signature is invalid. `spent`: the run that used the approval.
     """
 
     approval: Approval
@@ -81,7 +81,7 @@ class Signed:
 
 @dataclass(frozen=True)
 class Judged:
-    """Approvals that count, each of another person; why others do not; the sentence of a rejection."""
+    """Approvals that count, one for each person; why others do not; the sentence of a rejection."""
 
     counted: tuple[Signed, ...] = ()
     complaints: tuple[str, ...] = ()
@@ -91,9 +91,9 @@ class Judged:
 def judge(
     found: Sequence[Signed], digest: str, run: str, policy: "Policy", working: Collection[Identity], now: datetime
 ) -> Judged:
-    """Which approvals count for this run of this plan. `working` are all who run it, or went on with it.
+    """Which approvals count for this run of this plan. `working` are all who started or resumed it.
 
-    Of `found`, oldest first, the last word of each person counts.
+    `found` is oldest first; the latest decision of each person counts.
     """
     latest: dict[str, Signed] = {}
     complaints = []
@@ -115,7 +115,7 @@ def judge(
 def _why_not(
     each: Signed, digest: str, run: str, policy: "Policy", working: Collection[Identity], now: datetime
 ) -> str | None:
-    """The first reason for which an approval does not count."""
+    """The first reason why an approval does not count."""
     return next(_reasons(each, digest, run, policy, working, now), None)
 
 

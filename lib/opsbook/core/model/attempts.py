@@ -1,4 +1,4 @@
-"""Attempts at effects: an intent of the journal, and how it ended. The one place where the two are put together."""
+"""Attempts at effects: the only module that pairs intents with results in the journal."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -7,14 +7,14 @@ from opsbook.core.model.event import Event
 from opsbook.core.model.events import EffectIntent, EffectResult, read
 
 LOOK = "look:"
-"""Beginning of the keys of effects that only look at what has become of the prerequisites."""
+"""Prefix of the keys of effects in a recheck."""
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempt at an effect: the number and the time of its intent, and of its result if it has one.
+    """One attempt at an effect: number and time of its intent, and of its result if it has one.
 
-    A result that comes later says more: somebody marked the effect as done.
+    A later result replaces an earlier one: a person marked the effect as done.
     """
 
     intent: EffectIntent
@@ -31,18 +31,18 @@ class Attempt:
 
     @property
     def cell(self) -> str:
-        """The cell that it belongs to; journals of the first format have it in the key alone."""
+        """The cell that it belongs to; journals of format 1 have it only in the key."""
         return self.intent.cell or self.intent.key.rsplit("/", 2)[0]
 
 
 class Attempts:
-    """The attempts of a run so far, by the numbers of their intents. What a look found is no effect of the run."""
+    """The attempts of a run so far, by the numbers of their intents. Effects of a recheck do not count."""
 
     def __init__(self) -> None:
         self.all: dict[int, Attempt] = {}
 
     def take(self, event: Event, *, lenient: bool = False) -> Attempt | None:
-        """The attempt that an event begins or ends, if it does."""
+        """The attempt that an event begins or ends; None for other events."""
         if event.type not in (EffectIntent.type, EffectResult.type):
             return None
         fact = read(event, lenient=lenient)
@@ -57,7 +57,7 @@ class Attempts:
 
 
 def attempts(events: Iterable[Event], *, lenient: bool = False) -> list[Attempt]:
-    """Every attempt of these events, in the order in which they began."""
+    """Every attempt in these events, by start."""
     found = Attempts()
     for event in events:
         found.take(event, lenient=lenient)
@@ -65,6 +65,6 @@ def attempts(events: Iterable[Event], *, lenient: bool = False) -> list[Attempt]
 
 
 def latest(found: Iterable[Attempt]) -> list[Attempt]:
-    """The latest attempt at each effect, in the order in which those began."""
+    """The latest attempt at each effect, by start."""
     last = {attempt.intent.key: attempt for attempt in found}
     return sorted(last.values(), key=lambda attempt: attempt.seq)

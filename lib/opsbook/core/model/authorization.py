@@ -7,9 +7,9 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Authorization:
-    """Why a run may begin: what the journal says of it, and files for the record, by name, that prove it.
+    """Why a run may begin: `evidence` for the journal, and `files` for the record, by name, that prove it.
 
-    `spend` uses the approvals up, once the run has its locks. It raises Refused if another run was faster.
+    `spend` uses up the approvals, once the run has its locks. It raises Refused if another run used them first.
     """
 
     evidence: dict[str, Any]

@@ -12,7 +12,7 @@ from opsbook.core.model.text import one_line
 _MEASURED = frozenset(
     {"seconds", "elapsed", "duration", "delta", "start", "end", "date", "atime", "mtime", "ctime", "pid"}
 )
-"""Keys of results whose values are never the same twice."""
+"""Keys of results whose values differ in every run."""
 
 _CONTEXT = 2
 
@@ -30,7 +30,7 @@ class Change:
 
 
 def changes_of(before: Any, after: Any, where: str = "", like: Callable[[str], str] = str) -> Iterator[Change]:
-    """Every leaf that differs, once `like` has made its text alike; named by its path, such as vars.version."""
+    """Every leaf that differs after `like` has normalized its text; named by its path, such as vars.version."""
     if isinstance(before, dict) and isinstance(after, dict):
         for key in [*after, *(key for key in before if key not in after)]:
             if like is normal and key.lower() in _MEASURED:
@@ -44,7 +44,7 @@ def changes_of(before: Any, after: Any, where: str = "", like: Callable[[str], s
 
 
 def _leaf(value: Any, like: Callable[[str], str]) -> str:
-    """One text for a value, its texts made alike; as JSON, their line breaks would hide what stands beside them."""
+    """One normalized text for a value. Texts are normalized before JSON escapes their line breaks."""
     if isinstance(value, str):
         return like(value)
     if isinstance(value, list | dict):
@@ -54,13 +54,13 @@ def _leaf(value: Any, like: Callable[[str], str]) -> str:
 
 
 def lines_of(before: str, after: str) -> tuple[str, ...]:
-    """The lines that differ, with some around them; no heading."""
+    """The lines that differ, with context, without the file header."""
     lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=_CONTEXT)
     return tuple(line for number, line in enumerate(lines) if number > 1)
 
 
 def alike(value: Any, like: Callable[[str], str]) -> Any:
-    """The value with its texts made alike, and without what is never the same twice where `like` is normal."""
+    """The value with normalized texts; if `like` is normal, also without keys that differ in every run."""
     if isinstance(value, dict):
         measured = _MEASURED if like is normal else frozenset[str]()
         return {key: alike(item, like) for key, item in value.items() if key.lower() not in measured}
@@ -70,7 +70,7 @@ def alike(value: Any, like: Callable[[str], str]) -> Any:
 
 
 def narrowed(lines: tuple[str, ...], limit: int) -> tuple[str, ...]:
-    """Lines of a diff, each long one shortened around the place where it differs from the one that took its place."""
+    """Lines of a diff; long ones are shortened around the first difference to their replacement."""
     found = list(lines)
     gone: list[int] = []
     for number, line in enumerate(lines):
@@ -86,7 +86,7 @@ def narrowed(lines: tuple[str, ...], limit: int) -> tuple[str, ...]:
 
 
 def shown(change: Change, like: Callable[[str], str] = str, limit: int = 60) -> tuple[str, str, str]:
-    """The first place at which the two values differ: where it is, if the value has lines, and both, shortened."""
+    """The first difference between the two values: its line, if they have lines, and both values, shortened."""
     before, after = alike(change.before, like), alike(change.after, like)
     if isinstance(before, str) and isinstance(after, str) and any("\n" in each.strip() for each in (before, after)):
         return _line(before.splitlines(), after.splitlines(), limit)
@@ -103,13 +103,13 @@ def _line(before: list[str], after: list[str], limit: int) -> tuple[str, str, st
 
 def _short(before: Any, after: Any, limit: int) -> tuple[str, str]:
     flat = [" ".join(str(value).split()) for value in (before, after)]
-    # Where only blanks differ, or 1 and "1", these are to be seen.
+    # If they differ only in blanks or in type (1 and "1"), show them with repr().
     first, second = flat if flat[0] != flat[1] else (repr(before), repr(after))
     return around(first, second, limit)
 
 
 def around(before: str, after: str, limit: int) -> tuple[str, str]:
-    """Two texts, each shortened around the first place at which they differ."""
+    """Two texts, each shortened around their first difference."""
     start = max(0, _first(before, after) - limit // 3)
     if max(len(before), len(after)) <= limit:
         return before, after
@@ -117,20 +117,20 @@ def around(before: str, after: str, limit: int) -> tuple[str, str]:
 
 
 def _first(before: Sequence[str], after: Sequence[str]) -> int:
-    """Where two texts, or two lists of lines, begin to differ."""
+    """The index of the first difference between two texts, or two lists of lines."""
     pairs = enumerate(zip(before, after, strict=False))
     return next((number for number, (a, b) in pairs if a != b), min(len(before), len(after)))
 
 
 def _window(text: str, start: int, limit: int) -> str:
-    """Up to `limit` characters from there, with a mark where something is left out."""
+    """Up to `limit` characters from `start`, with … where text is left out."""
     start = min(start, max(0, len(text) - limit))
     end = start + limit
     return f"{'…' if start else ''}{text[start:end]}{'…' if end < len(text) else ''}"
 
 
 def told(changes: Iterable[Change]) -> Iterator[str]:
-    """Each change in a line, as Python would write the values."""
+    """One line for each change, with the repr() of its values."""
     for change in changes:
         before, after = around(repr(change.before), repr(change.after), _TOLD)
         yield f"{change.what}: {before} -> {after}"

@@ -1,4 +1,4 @@
-"""Effects as they stand in the journal, and what the gate answers to them."""
+"""Effects and their statuses, as in the journal; the modes of a run."""
 
 import json
 from dataclasses import dataclass, field
@@ -6,15 +6,15 @@ from enum import StrEnum
 from typing import Any
 
 IN_FLIGHT = 32
-"""Messages of output that may wait on either side of the socket between kernel and runner."""
+"""Output messages that may queue on either side of the socket between kernel and runner."""
 
 MARK = "application/vnd.opsbook.mark+json"
-"""MIME type of the mark a kernel publishes among its output before each request to the gate."""
+"""MIME type of the mark that a kernel publishes in its output before each request to the gate."""
 
 
 class Mode(StrEnum):
-    """How a run treats effects. A check changes nothing; a notebook has a session's rules and a run's record; a
-    replay meets a recording instead of the outside.
+    """How a run treats effects. A check changes nothing; a notebook has a session's rules and a run's record; in a
+    replay, a recording stands in for external systems.
     """
 
     LIVE = "live"
@@ -25,7 +25,7 @@ class Mode(StrEnum):
 
 
 class Status(StrEnum):
-    """How an effect ended. The outcome of an interrupted one is unknown; a check only simulates."""
+    """How an effect ended. The outcome of an interrupted effect is unknown; a check simulates effects."""
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -37,7 +37,7 @@ class Status(StrEnum):
 class Effect:
     """What a cell asks the gate for. `request` is everything that decides what will happen.
 
-    `ignore` names values of its answer that change by themselves: nothing is decided by it.
+    `ignore` names values of its answer that change by themselves. It is not part of the digest.
     """
 
     kind: str
@@ -50,7 +50,7 @@ class Effect:
 
     @property
     def digest(self) -> str:
-        """Hex SHA-256 of the request; secrets in it are already replaced by their names."""
+        """Hex SHA-256 of kind, changes and request; secrets are already replaced by their names."""
         return digest([self.kind, self.changes, self.request])
 
 
@@ -62,10 +62,10 @@ def digest(value: Any) -> str:
 
 
 def canonical(value: Any) -> bytes:
-    """The one way opsbook writes JSON it hashes."""
+    """Canonical JSON, for hashing and signing."""
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
 def no_sandbox(mode: Mode) -> str:
-    """Why a session, or a notebook of another tool, may not change an environment that is no sandbox."""
+    """Why a session, or a notebook of another tool, may not change a non-sandbox environment."""
     return f"a {mode} may change only an environment marked sandbox: true. Use opsbook run."

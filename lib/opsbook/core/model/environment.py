@@ -1,4 +1,4 @@
-"""An environment as a value: its policy and its hosts, resolved."""
+"""An environment: its policy and its hosts, resolved."""
 
 import re
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from opsbook.core.model.text import span_seconds
 from opsbook.shapes import key
 
 SCHEMES = ("env", "file", "vault", "exec")
-"""Where a secret may be fetched from.
+"""Where a secret can come from.
 
 `env:NAME`, `file:PATH`, `vault:NAME` (a vaulted inventory variable), `exec:PROGRAM ARGUMENT …` (what it prints).
 """
@@ -20,7 +20,7 @@ SCHEMES = ("env", "file", "vault", "exec")
 class ChoiceRule(BaseModel):
     """Where a choice list comes from, if it is not written out.
 
-    `glob`: a path pattern below the project root; each value is what its one `*` stands for.
+    `glob`: a path pattern below the project root; each value is what its one `*` matches.
     `group`: the hosts of an inventory group.
     """
 
@@ -36,7 +36,7 @@ Clock = Annotated[str, Field(pattern=r"^(?:[01][0-9]|2[0-3]):[0-5][0-9]$")]
 
 
 class Window(BaseModel):
-    """A time of the week in which runs may begin. One that ends before it begins ends on the next day."""
+    """A time of the week when runs may begin. If the end is before the begin, it ends on the next day."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     days: tuple[Day, ...] = Field(
@@ -50,7 +50,7 @@ class Window(BaseModel):
 
 
 _LONGEST = 3650 * 86400
-"""Seconds. No review is due in more than ten years."""
+"""Longest approval or review time: ten years, in seconds."""
 
 
 def _span(value: str) -> str:
@@ -117,7 +117,7 @@ class Policy(BaseModel):
 
     @model_validator(mode="after")
     def _guarded(self) -> "Policy":
-        """A sandbox is open to sessions and to other tools, which sign nothing."""
+        """Reject a protected sandbox: sessions and other tools may change a sandbox, and they do not sign."""
         if self.sandbox and (self.protected or self.approvals):
             raise ValueError("a sandbox is open to everybody: it can be neither protected nor want approvals")
         return self
@@ -136,13 +136,13 @@ class Policy(BaseModel):
 
 
 BLOCK = 100
-"""Ports of one environment. A block begins at a multiple of it, so that two of them never overlap."""
+"""Ports of one environment. A block begins at a multiple of this number, so that blocks never overlap."""
 
 _FIRST_BLOCK, _LAST_BLOCK = 1100, 65400
 
 
 def checked_block(first: int) -> int:
-    """The number itself. Raises ValueError if no block of ports can begin there."""
+    """Return `first`. Raises ValueError if no block of ports can begin there."""
     if first % BLOCK or not _FIRST_BLOCK <= first <= _LAST_BLOCK:
         raise ValueError(f"a block of ports begins at a multiple of {BLOCK} from {_FIRST_BLOCK} to {_LAST_BLOCK}")
     return first
@@ -153,7 +153,7 @@ _PLACEHOLDER = re.compile(r"\{ports(?![A-Za-z0-9_])[^{}]*\}")
 
 
 def with_ports(text: str, first: int) -> str:
-    """The text with the numbers of its ports. Raises ValueError for a port that the block does not have."""
+    """Replace {ports} and {ports+N} by port numbers. Raises ValueError for a port outside the block."""
 
     def number(found: re.Match[str]) -> str:
         known = _PORT.fullmatch(found[0])
@@ -168,7 +168,7 @@ def with_ports(text: str, first: int) -> str:
 
 
 def check_reference(name: str, reference: str) -> None:
-    """Raise ValueError unless this is a reference to a secret rather than the secret itself."""
+    """Raise ValueError unless this is a reference to a secret, not the secret itself."""
     scheme, _, rest = reference.partition(":")
     if scheme not in SCHEMES or not rest:
         known = ", ".join(f"{scheme}:…" for scheme in SCHEMES)

@@ -1,4 +1,4 @@
-"""An event of a run as a line of the journal; how a run ends, and the exit codes."""
+"""Events as lines of the journal; outcomes of a run, and exit codes."""
 
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
@@ -8,31 +8,31 @@ Data = dict[str, Any]
 
 
 class Outcome(StrEnum):
-    """How a run ended. `LOST` is never written: it is what a record without an end and without an owner is."""
+    """How a run ended. `LOST` is never written: a record without an end and without a process is lost."""
 
     SUCCEEDED = "succeeded"
-    """Every step did, and nothing is unknown."""
+    """Every step succeeded, and no outcome is unknown."""
 
     FAILED = "failed"
     """A step failed, and what the run changed was not rolled back."""
 
     ROLLED_BACK = "rolled-back"
-    """The Rollback section ran to its end: after a failure, or because somebody wanted the run undone."""
+    """The Rollback section ran to its end: after a failure, or because an operator asked for it."""
 
     ROLLBACK_FAILED = "rollback-failed"
     """The Rollback section ran, and failed."""
 
     CANCELLED = "cancelled"
-    """A person stopped it before its end, or did not want to go on with it."""
+    """A person stopped it, or declined to resume it."""
 
     REFUSED = "refused"
     """A lock, an approval, a window or a signature was missing; nothing ran."""
 
     CHECKED = "checked"
-    """A run with --check came to its end; nothing was changed."""
+    """A run with --check finished; nothing was changed."""
 
     WAITING = "waiting"
-    """It stopped where it could not go on: an answer that nobody was there to give, or no room on the disk."""
+    """It stopped because it needs an answer and nobody is there, or because the disk is full."""
 
     LOST = "lost"
     """Its process was killed, or its machine went down."""
@@ -45,22 +45,22 @@ class Exit(IntEnum):
     """Exit codes of the command line."""
 
     SUCCEEDED = 0
-    """Succeeded, or checked; and opsbook rollback, if all was undone."""
+    """Succeeded, or checked; for opsbook rollback: everything was undone."""
 
     FAILED = 1
-    """Failed; rolled back, or nothing to undo. Also what doctor and records verify say where anything is wrong."""
+    """Failed; rolled back, or nothing to undo. Also if doctor or records verify find problems."""
 
     INPUT = 2
-    """Wrong use or input; nothing ran, and there is no record. Also what check says where there are errors."""
+    """Wrong use or input; nothing ran, and there is no record. Also if check finds errors."""
 
     NOT_ROLLED_BACK = 3
-    """Failed, not rolled back: changes are left behind, and the lock is kept."""
+    """Failed, not rolled back: changes remain, and the lock is kept."""
 
     REFUSED = 4
     """Refused: a lock, an approval, a window or a signature is missing; or what was planned has changed."""
 
     STOPPED = 5
-    """Stopped half-way, cancelled, or no room on the disk: opsbook resume goes on."""
+    """Unfinished: stopped, cancelled, or the disk is full. opsbook resume continues it."""
 
     FAULT = 70
     """A fault in opsbook itself."""
@@ -68,11 +68,10 @@ class Exit(IntEnum):
 
 @dataclass(frozen=True)
 class Ending:
-    """The end of a run: outcome, one sentence, whether changes are left behind, seconds it took.
+    """The end of a run: outcome, one sentence, whether changes remain, seconds it took.
 
-    `undoable` is false where the page says that there is never anything to undo; `wanted` is true where a person
-    had the run undone, who got what was asked for if that went well. `says` is the exit code of a command that did
-    not do what was asked, and so left the run as it was.
+    `undoable` is false if the page says that there is never anything to undo. `wanted` is true if a person asked for
+    the rollback: then a rollback counts as success. `says` is the exit code of a command that left the run as it was.
     """
 
     outcome: Outcome
@@ -102,7 +101,7 @@ class Ending:
 
     @property
     def keeps_lock(self) -> bool:
-        """A run that left its target half-way keeps the lock, so that nobody builds on the half."""
+        """Whether the run keeps its locks: it left half a change, which no other run should build on."""
         return self.changed and self._own in (Exit.NOT_ROLLED_BACK, Exit.STOPPED)
 
 

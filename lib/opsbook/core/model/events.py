@@ -1,8 +1,8 @@
-"""Every event of the journal: what it is called, what it says, and since which format of the journal it is there.
+"""Every event of the journal: its name, its fields, and the format of the journal since which it exists.
 
-Who writes an event makes a value of one of these; nothing else may be written. `docs/reference/journal.md` is made from
-this file: the format is public, and a journal of an earlier version can still be read, so a field is never renamed,
-and a new one has a default. A field that equals its default is left out of the journal.
+Only values of these classes may be written. `docs/reference/journal.md` is generated from this file. The format is
+public, and journals of earlier versions stay readable, so a field is never renamed, and a new one has a default.
+A field that equals its default is omitted from the journal.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,23 +14,23 @@ from opsbook.core.model.event import Data, Event
 from opsbook.errors import InputError
 
 KINDS: "dict[str, type[Fact]]" = {}
-"""Every kind of event, by the word that stands for it in the journal."""
+"""Every kind of event, by its name in the journal."""
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
 @dataclass(frozen=True, kw_only=True)
 class Fact:
-    """What happened, as a value. Text is redacted where it is written."""
+    """What happened, as a value. The sink redacts its text."""
 
     type: ClassVar[str] = ""
     since: ClassVar[int] = 1
 
-    def __init_subclass__(cls, type: str = "", since: int = 1) -> None:  # noqa: A002  (it is called so in the journal)
+    def __init_subclass__(cls, type: str = "", since: int = 1) -> None:  # noqa: A002  (its name in the journal)
         cls.type, cls.since = type, since
         KINDS[type] = dataclass(frozen=True, kw_only=True)(cls)
 
     def data(self) -> Data:
-        """The fields by the names that they have in the journal."""
+        """The fields by their names in the journal."""
         found: Data = {}
         for each in fields(self):
             value = getattr(self, each.name)
@@ -40,9 +40,9 @@ class Fact:
 
     @classmethod
     def of(cls, data: Data, *, lenient: bool = False) -> Self:
-        """The value that the data of an event stand for; other keys are passed over.
+        """Build the value from the data of an event; unknown keys are ignored.
 
-        Raises ValueError for a field that is missing or of another kind; `lenient` takes an empty value for it.
+        Raises ValueError for a field that is missing or of the wrong type; `lenient` uses an empty value instead.
         """
         values = {}
         for each in shape(cls.type):
@@ -59,7 +59,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class _Field:
-    """How a field stands in the journal: of which kinds of JSON it may be, and what is taken where there is nothing."""
+    """A field as it is in the journal: its JSON types, the type of its items, and whether it is optional."""
 
     name: str
     key: str
@@ -83,12 +83,12 @@ class _Field:
 
 
 _KINDS = {Mapping: (dict,), Sequence: (list,), float: (float, int)}
-"""What stands in JSON for a type; any other type stands for itself."""
+"""JSON types of a Python type; any other type is its own."""
 
 
 @cache
 def shape(name: str) -> tuple[_Field, ...]:
-    """The fields of the kind of this name, as they stand in the journal."""
+    """The fields of the kind with this name, as they are in the journal."""
     kind, found = KINDS[name], []
     for each in fields(kind):
         hint = get_args(get_type_hints(kind, include_extras=True)[each.name])[0]
@@ -101,9 +101,9 @@ def shape(name: str) -> tuple[_Field, ...]:
 
 
 def read(event: Event, *, lenient: bool = False) -> Fact | None:
-    """What an event says; None for a kind that this version does not know. Raises InputError where it says it badly.
+    """The value of an event; None for a kind that this version does not know. Raises InputError for invalid data.
 
-    `lenient` takes what can be used: one damaged record must not hide the others in a list.
+    `lenient` reads what is valid: one damaged record must not hide the others in a list.
     """
     kind = KINDS.get(event.type)
     if kind is None or not isinstance(event.data, dict):
@@ -116,12 +116,12 @@ def read(event: Event, *, lenient: bool = False) -> Fact | None:
 
 
 def key(each: Any) -> str:
-    """What a field is called in the journal: some words are Python's own."""
+    """The name of a field in the journal; it differs where the name is a Python keyword."""
     return str(each.metadata.get("key", each.name))
 
 
 def told(kind: type[Fact]) -> list[tuple[str, Any, str, bool]]:
-    """The fields of a kind: name in the journal, type, meaning, and whether it is always there."""
+    """The fields of a kind: name in the journal, type, meaning, and whether it is required."""
     hints = get_type_hints(kind, include_extras=True)
     found = []
     for each in fields(kind):
@@ -141,95 +141,95 @@ class RunStarted(Fact, type="run-started"):
     title: Annotated[str, "Title of the page."]
     environment: Annotated[str, "Name of the environment."]
     operator: Annotated[str, "Who started it, as user@host."]
-    parameters: Annotated[Mapping[str, Any], "Values by name; of a secret, where it came from."]
+    parameters: Annotated[Mapping[str, Any], "Values by name; for a secret, its reference."]
     plan: Annotated[str, "Digest of the plan."]
     mode: Annotated[str, "live, check, notebook or replay."]
     labels: Annotated[Mapping[str, str], "Labels by name."] = field(default_factory=dict)
-    locks: Annotated[Sequence[str], "Targets that it locks."]
+    locks: Annotated[Sequence[str], "Targets to lock."]
     versions: Annotated[Mapping[str, str], "Versions of opsbook and Ansible."]
     pid: Annotated[int, "Process of the runner."]
 
 
 class RunResumed(Fact, type="run-resumed"):
-    """Somebody goes on with the run, or rolls it back."""
+    """An operator resumes the run, or rolls it back."""
 
-    operator: Annotated[str, "Who goes on with it, as user@host."]
+    operator: Annotated[str, "Who resumes it, as user@host."]
     goal: Annotated[str, "resume or rollback."] = field(metadata={"key": "for"})
-    start: Annotated[str, "Step from which it begins anew; empty without one."] = field(metadata={"key": "from"})
+    start: Annotated[str, "Step from which it resumes; empty if none was given."] = field(metadata={"key": "from"})
     by_hand: Annotated[bool, "Every step is done by a person."]
-    cut: Annotated[int, "Bytes of a last line that was not whole, and was cut off."]
-    outcome: Annotated[str, "How the run stood before."]
-    seal: Annotated[Mapping[str, Any] | None, "The seal that was taken off; null if there was none."]
-    anew: Annotated[Sequence[str], "Steps that run as if for the first time."]
+    cut: Annotated[int, "Bytes of an incomplete last line that were cut off."]
+    outcome: Annotated[str, "Outcome of the run before."]
+    seal: Annotated[Mapping[str, Any] | None, "The seal that was removed; null if there was none."]
+    anew: Annotated[Sequence[str], "Steps that run again from their beginning."]
     pid: Annotated[int, "Process of the runner."]
 
 
 class RunFinished(Fact, type="run-finished"):
-    """The last event of a run that came to its end, or stopped."""
+    """The last event of a run that finished or stopped."""
 
     outcome: Annotated[str, "How it ended."]
     reason: Annotated[str, "One sentence."]
     exit_code: Annotated[int, "Exit code of the command."]
-    changed: Annotated[bool, "Changes are left behind, or may be."]
+    changed: Annotated[bool, "Changes remain, or may remain."]
     keeps_lock: Annotated[bool, "Its targets stay locked."]
     seconds: Annotated[float, "How long it took."]
 
 
 class SourceEdited(Fact, type="source-edited"):
-    """The page was changed on the way, by `resume --edit`."""
+    """The page was changed during the run, by `resume --edit`."""
 
     by: Annotated[str, "Who changed it."]
-    kept: Annotated[str, "File of the record with the page before."]
+    kept: Annotated[str, "File of the record with the page as it was."]
     patch: Annotated[str, "File of the record with the change."]
-    sha256: Annotated[str, "SHA-256 of the page now."]
+    sha256: Annotated[str, "SHA-256 of the changed page."]
 
 
-# -- before it begins
+# -- before the start
 
 
 class WaitingForApproval(Fact, type="waiting-for-approval"):
-    """It may not run yet, and waits."""
+    """The run waits for an approval or a window."""
 
     why: Annotated[str, "What is missing."]
     hint: Annotated[str, "What to do about it."]
 
 
 class WaitingForLock(Fact, type="waiting-for-lock"):
-    """Another run holds a target, and it waits."""
+    """The run waits for a lock that another run holds."""
 
     why: Annotated[str, "Who holds what."]
     hint: Annotated[str, "What to do about it."]
 
 
 class Locked(Fact, type="locked"):
-    """It holds its targets."""
+    """The run holds its locks."""
 
-    targets: Annotated[Sequence[str], "What is locked."]
+    targets: Annotated[Sequence[str], "Locked targets."]
 
 
 class RunAllowed(Fact, type="allowed"):
-    """It may run: whoever runs it signed it, and everything the environment asks for is there."""
+    """The run may begin: its operator signed it, and all requirements of the environment are met."""
 
-    evidence: Annotated[Mapping[str, Any], "Who, with which approvals, windows and commits."]
+    evidence: Annotated[Mapping[str, Any], "The operator, approvals, windows and commits."]
     files: Annotated[Sequence[Mapping[str, Any]], "The signatures, as files of the record."]
 
     def data(self) -> Data:
-        """The evidence stands beside the files, not below a name of its own."""
+        """The evidence at the top level, beside `files`."""
         return {**self.evidence, "files": self.files}
 
     @classmethod
     def of(cls, data: Data, *, lenient: bool = False) -> Self:
-        """What stands beside the files is the evidence."""
+        """Everything beside `files` is the evidence."""
         evidence = {name: value for name, value in data.items() if name != "files"}
         return super().of({"evidence": evidence, "files": data.get("files") or []}, lenient=lenient)
 
 
 class LookStarted(Fact, type="look-started"):
-    """Before it goes on, the prerequisites look again at what they found."""
+    """The recheck of the prerequisites begins, before the run resumes."""
 
 
 class Differences(Fact, type="differences"):
-    """What is different from when the run stopped."""
+    """What changed since the run stopped."""
 
     lines: Annotated[Sequence[str], "One sentence each."]
 
@@ -238,53 +238,53 @@ class Differences(Fact, type="differences"):
 
 
 class KernelStarted(Fact, type="kernel-started"):
-    """The process in which cells run is there."""
+    """The kernel started: the process in which cells run."""
 
-    pid: Annotated[int | None, "Its process."]
+    pid: Annotated[int | None, "Process of the kernel."]
 
 
 class KernelReplaced(Fact, type="kernel-replaced"):
-    """The kernel was gone; another one takes its place, and what ran before is replayed in it."""
+    """A dead kernel is replaced; finished steps are replayed in the new one."""
 
 
 class ParametersInjected(Fact, type="parameters-injected"):
-    """The parameters have their values."""
+    """The parameters are set."""
 
     source: Annotated[str, "The cell that assigned them, redacted."]
 
 
 class CellStarted(Fact, type="cell-started"):
-    """A cell runs, or is replayed."""
+    """A cell begins, or is replayed."""
 
     cell: Annotated[str, "Id of the cell."]
     step: Annotated[str, "Id of its step."]
     line: Annotated[int, "Its first line in the page."]
-    replay: Annotated[bool, "It succeeded before, and its effects are answered from the journal."] = False
+    replay: Annotated[bool, "It ran before, and its effects are answered from the journal."] = False
 
 
 class CellFinished(Fact, type="cell-finished"):
     """A cell has ended."""
 
     cell: Annotated[str, "Id of the cell."]
-    status: Annotated[str, "succeeded, failed, timeout, cancelled, interrupted, died or waiting."]
+    status: Annotated[str, "succeeded, failed, timeout, cancelled, died, waiting or unpredictable."]
     seconds: Annotated[float, "How long it took."]
     replay: Annotated[bool, "It was replayed."] = False
-    tail: Annotated[str, "The end of what it printed, where that was too long for the journal."] = ""
-    file: Annotated[Mapping[str, Any] | None, "The rest of what it printed, as a file of the record."] = None
-    lost: Annotated[str, "Why some of what it printed could not be kept."] = ""
+    tail: Annotated[str, "The end of its output, if that was too long for the journal."] = ""
+    file: Annotated[Mapping[str, Any] | None, "The rest of its output, as a file of the record."] = None
+    lost: Annotated[str, "Why some of its output could not be kept."] = ""
     why: Annotated[str, "What went wrong."] = ""
-    count: Annotated[int | None, "IPython's number of it."]
+    count: Annotated[int | None, "IPython's execution count."]
 
 
 class Output(Fact, type="output"):
-    """Something that a cell printed or showed."""
+    """A cell printed or displayed something."""
 
-    cell: Annotated[str, "Id of the cell; empty between two."]
-    output: Annotated[Mapping[str, Any], "An output of nbformat."]
+    cell: Annotated[str, "Id of the cell; empty between cells."]
+    output: Annotated[Mapping[str, Any], "Output in nbformat."]
 
 
 class OutputBetween(Fact, type="output-between"):
-    """What was printed between two cells, where it was too long for the journal."""
+    """Output between two cells was too long for the journal."""
 
     tail: Annotated[str, "Its end."] = ""
     file: Annotated[Mapping[str, Any] | None, "All of it, as a file of the record."] = None
@@ -292,7 +292,7 @@ class OutputBetween(Fact, type="output-between"):
 
 
 class OutputGap(Fact, type="output-gap"):
-    """Messages of the kernel did not arrive."""
+    """Output messages of the kernel were lost."""
 
     missing: Annotated[int, "How many."]
 
@@ -308,22 +308,22 @@ class StepStarted(Fact, type="step-started"):
     section: Annotated[str, "Title of its section."]
     role: Annotated[str, "read, change or undo."]
     manual: Annotated[bool, "A person does it."]
-    expected: Annotated[str, "What the page expects of it."]
-    replay: Annotated[bool, "It is done with, and replayed."] = False
+    expected: Annotated[str, "Expected result, as the page gives it."]
+    replay: Annotated[bool, "It finished before, and is replayed."] = False
 
 
 class StepFinished(Fact, type="step-finished"):
     """A step has ended."""
 
     step: Annotated[str, "Its id."]
-    status: Annotated[str, "As of a cell; also skipped and unpredictable."]
+    status: Annotated[str, "As for a cell; also skipped."]
     seconds: Annotated[float, "How long it took."]
     replay: Annotated[bool, "It was replayed."] = False
     why: Annotated[str, "What went wrong, or why it was skipped."] = ""
 
 
 class RollbackStarted(Fact, type="rollback-started"):
-    """The steps of the Rollback section run from now on."""
+    """The rollback begins: the steps of the Rollback section follow."""
 
     reason: Annotated[str, "Why."]
 
@@ -332,108 +332,108 @@ class RollbackStarted(Fact, type="rollback-started"):
 
 
 class EffectIntent(Fact, type="effect-intent"):
-    """An effect is about to happen: this is on disk before it does. Without a result, nobody knows what it did."""
+    """An effect is about to happen; this is on disk before it does. Without a result, its outcome is unknown."""
 
-    key: Annotated[str, "Names the effect in its run."]
+    key: Annotated[str, "Identifies the effect in its run."]
     cell: Annotated[str, "Id of its cell."] = ""
     keyed: Annotated[bool, "The page gave the key."] = False
-    anew: Annotated[bool, "What an earlier attempt at the cell did behind it no longer counts."] = False
+    anew: Annotated[bool, "Later effects of an earlier attempt at the cell no longer count."] = False
     kind: Annotated[str, "playbook, command, http and others."]
     step: Annotated[str, "Id of its step."]
     summary: Annotated[str, "One line for a person."]
     changes: Annotated[bool, "It may change something."]
-    idempotent: Annotated[bool, "It can be repeated."]
-    request: Annotated[Mapping[str, Any], "What was asked for: all that decides what happens."]
-    digest: Annotated[str, "SHA-256 of kind and request."]
-    ignore: Annotated[Sequence[str], "What of its answer changes by itself, and is not compared."] = ()
+    idempotent: Annotated[bool, "It can be repeated safely."]
+    request: Annotated[Mapping[str, Any], "The request: everything that decides what happens."]
+    digest: Annotated[str, "SHA-256 of kind, changes and request."]
+    ignore: Annotated[Sequence[str], "Values of its answer that change by themselves, and are not compared."] = ()
 
 
 class EffectProgress(Fact, type="effect-progress"):
-    """What an effect is doing, for whoever watches."""
+    """Progress of an effect, for people who watch."""
 
-    intent: Annotated[int, "Number of its intent's event."]
+    intent: Annotated[int, "Event number of its intent."]
     text: Annotated[str, "One line."]
 
 
 class EffectResult(Fact, type="effect-result"):
-    """How an effect ended: the cell goes on only when this is on disk."""
+    """An effect ended; the cell continues only when this is on disk."""
 
-    intent: Annotated[int, "Number of its intent's event."]
-    key: Annotated[str, "As of the intent."]
+    intent: Annotated[int, "Event number of its intent."]
+    key: Annotated[str, "As in the intent."]
     status: Annotated[str, "succeeded, failed, simulated or interrupted."]
-    digest: Annotated[str, "As of the intent."]
-    result: Annotated[Any, "What it gave; in short, where it was too long for the journal."]
+    digest: Annotated[str, "As in the intent."]
+    result: Annotated[Any, "Its result; a short form, if it was too long for the journal."]
     why: Annotated[str, "What went wrong."] = ""
-    file: Annotated[Mapping[str, Any] | None, "The whole result, as a file of the record."] = None
-    lost: Annotated[str, "Why its result is not known whole."] = ""
-    events: Annotated[Mapping[str, Any] | None, "What it reported while it went on, as a file of the record."] = None
-    left_out: Annotated[Sequence[str], "Hosts that an operator goes on without."] = ()
-    marked: Annotated[bool, "A person looked, and says that it did what it should."] = False
+    file: Annotated[Mapping[str, Any] | None, "The full result, as a file of the record."] = None
+    lost: Annotated[str, "Why part of its result is unknown."] = ""
+    events: Annotated[Mapping[str, Any] | None, "Its event stream, as a file of the record."] = None
+    left_out: Annotated[Sequence[str], "Hosts that the operator left out."] = ()
+    marked: Annotated[bool, "A person checked it, and marked it as done."] = False
 
 
 class EffectRecorded(Fact, type="effect-recorded"):
     """An effect was asked for again, and answered from the journal."""
 
-    intent: Annotated[int, "Number of the intent's event that it repeats."]
-    key: Annotated[str, "As of that intent."]
+    intent: Annotated[int, "Event number of the intent that it repeats."]
+    key: Annotated[str, "As in that intent."]
 
 
 class RefusedEffect(Fact, type="effect-refused"):
-    """An effect was asked for where it may not be."""
+    """The gate refused an effect."""
 
     summary: Annotated[str, "One line for a person."]
-    why: Annotated[str, "Which rule forbids it."]
+    why: Annotated[str, "Why."]
 
 
 # -- people
 
 
 class QuestionAsked(Fact, type="question-asked"):
-    """Somebody has to answer."""
+    """The run asks a person."""
 
     name: Annotated[str, "Name of the question, for `--answer`."]
-    kind: Annotated[str, "text, confirm, decide, manual or secret."]
+    kind: Annotated[str, "ask, confirm, decide or manual."]
     text: Annotated[str, "The question."]
-    choices: Annotated[Sequence[str], "Answers that it takes; any, if there is none."]
-    detail: Annotated[str, "What to know before one answers."] = ""
-    remarks: Annotated[Sequence[str], "What each choice means."] = ()
+    choices: Annotated[Sequence[str], "Valid answers; empty for free text."]
+    detail: Annotated[str, "Background for the answer."] = ""
+    remarks: Annotated[Sequence[str], "Choices that also ask for a note."] = ()
 
 
 class QuestionAnswered(Fact, type="question-answered"):
-    """Somebody answered."""
+    """A person answered."""
 
     name: Annotated[str, "Name of the question."]
-    value: Annotated[str, "The answer; of a secret, its mark."]
+    value: Annotated[str, "The answer, redacted."]
     by: Annotated[str, "Who answered."]
-    note: Annotated[str, "What they wrote with it."]
-    asked: Annotated[int, "Number of the question's event."] = 0
+    note: Annotated[str, "Note with the answer."]
+    asked: Annotated[int, "Event number of the question."] = 0
 
 
 class Detached(Fact, type="detached"):
-    """The terminal is gone, and the run goes on without it."""
+    """The terminal is gone, and the run continues without it."""
 
-    why: Annotated[str, "What became of it."]
+    why: Annotated[str, "Why the terminal is gone."]
 
 
 class CancelRequested(Fact, type="cancel-requested"):
-    """Somebody wants the run to stop."""
+    """A person asked the run to stop."""
 
     by: Annotated[str, "Who."]
-    level: Annotated[int, "1: after what goes on; 2: now; 3: by force."]
+    level: Annotated[int, "1: before the next effect; 2: now; 3 and more: by force."]
 
 
 class RequestTaken(Fact, type="request-taken"):
     """Another terminal's request was carried out."""
 
-    request: Annotated[Mapping[str, Any], "Its kind (cancel, answer, note), who sent it, and what it says."]
+    request: Annotated[Mapping[str, Any], "Its kind (cancel, answer, note), its sender, and its content."]
 
     def data(self) -> Data:
-        """The request as it came."""
+        """The request itself."""
         return dict(self.request)
 
     @classmethod
     def of(cls, data: Data, *, lenient: bool = False) -> Self:
-        """All of it is the request."""
+        """All data are the request."""
         return cls(request=data)
 
 
@@ -441,4 +441,4 @@ class RequestRefused(Fact, type="request-refused"):
     """Another terminal's request was not carried out."""
 
     file: Annotated[str, "Its file."]
-    why: Annotated[str, "What is wrong with it."]
+    why: Annotated[str, "Why not."]

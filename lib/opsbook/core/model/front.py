@@ -23,7 +23,7 @@ Kind = Literal[
 Rollback = Literal["automatic", "ask", "manual", "none"]
 
 MKDOCS_KEYS = frozenset({"template", "hide", "icon", "status", "subtitle", "description", "tags", "search"})
-"""Front matter of MkDocs and Material that a document may carry for its page."""
+"""Front matter keys of MkDocs and Material that a document may have."""
 
 _NUMBER = re.compile(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?", re.IGNORECASE)
 

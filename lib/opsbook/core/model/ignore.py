@@ -1,7 +1,6 @@
-"""What of an answer is not compared, because it changes by itself: the instance that answered, a counter.
+"""Values of an answer that are not compared, because they change by themselves: an instance name, a counter.
 
-A name stands for the values under it wherever it stands in JSON, dotted for a longer path; in any other text, for the
-lines that contain it.
+A name matches a key anywhere in JSON (dotted for a longer path); in other text, it matches the lines that contain it.
 """
 
 import json
@@ -9,16 +8,16 @@ from collections.abc import Collection
 from typing import Any
 
 IGNORED = "⟨ignored⟩"
-"""Stands for a line that is not compared."""
+"""Replaces a line that is not compared."""
 
 
 def without(value: Any, names: Collection[str]) -> Any:
-    """The value without what is not compared."""
+    """The value without the parts that these names match."""
     return _without(value, [name.split(".") for name in names], []) if names else value
 
 
 def opened(value: Any) -> Any:
-    """The value, with JSON in its texts as what it stands for."""
+    """The value with JSON texts in it parsed."""
     if isinstance(value, dict):
         return {key: opened(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -1,6 +1,6 @@
-"""Text of two runs made alike where every two runs differ: times, run ids, temporary paths, digests.
+"""Normalizes text that differs between any two runs: times, run ids, temporary paths, digests.
 
-What is left differs because something else happened. Marks such as ⟨time⟩ stand for what was taken away.
+Differences that remain have another cause. Marks such as ⟨time⟩ replace what was removed.
 """
 
 import re
@@ -14,7 +14,7 @@ _NAMES = (
     (re.compile(r"(?:/var/tmp|/tmp|/dev/shm|/run/user/\d+)/[^\s/'\"]+(?:/ansible-[^\s/'\"]+)?"), "⟨temp⟩"),
     (re.compile(r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b"), "⟨uuid⟩"),
 )
-"""What a run is called and where it works: of no meaning in a request either."""
+"""Names and folders of a run; they have no meaning in a request either."""
 
 _VALUES = (
     (
@@ -30,18 +30,18 @@ _VALUES = (
     (re.compile(r"\b\d+h \d\dm\b|\b\d+m ?\d+(?:\.\d+)?s\b"), "⟨duration⟩"),
     (re.compile(r"\b\d+(?:\.\d+)? ?(?:[nµum]?s|secs?|seconds?|minutes?|hours?)\b"), "⟨duration⟩"),
 )
-"""What is measured or made anew each time."""
+"""Values that are measured or generated in each run."""
 
 
 def named(text: str) -> str:
-    """The text without run ids, temporary paths and uuids; everything else in it counts."""
+    """The text without run ids, temporary paths and UUIDs; everything else stays."""
     for pattern, mark in _NAMES:
         text = pattern.sub(mark, text)
     return text
 
 
 def normal(text: str) -> str:
-    """The text without anything that differs between two runs that did the same."""
+    """The text without anything that differs between two equal runs."""
     text = named(text)
     for pattern, mark in _VALUES:
         text = pattern.sub(mark, text)

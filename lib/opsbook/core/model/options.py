@@ -1,4 +1,4 @@
-"""How a run is to go, beyond what is to run and where."""
+"""Options of a run, besides its runbook and environment."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,11 +8,11 @@ from opsbook.core.model.effect import Mode
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What the operator wants of a run.
+    """What the operator asks of a run.
 
-    `answers` were given ahead, by the name of the question. `wait`: until the locks are free and somebody has approved;
-    `emergency` says why that cannot be waited for. `undo`: roll back what the run did. `start`: the step from which a
-    run goes on; what is not done with before it is left out. `by_hand`: a person does every step.
+    `answers` are given ahead, by the name of the question. `wait`: wait for locks and approvals. `emergency`: why the
+    run cannot wait for approvals or a window. `undo`: roll back what the run did. `start`: the step from which a run
+    resumes; unfinished steps before it are skipped. `by_hand`: a person does every step.
     """
 
     mode: Mode = Mode.LIVE

@@ -1,4 +1,4 @@
-"""Parameters: what a runbook may be given, and the conversion from what the user typed."""
+"""Parameters of a runbook, and the conversion of typed text to their values."""
 
 import datetime
 import math
@@ -58,7 +58,7 @@ class Parameter:
 
     @property
     def kind(self) -> str:
-        """What the user is asked for, in words."""
+        """The kind of value, in words for the user."""
         if self.choices:
             return "one of " + ", ".join(map(str, self.choices))
         text = f"a {self.choice_of.lower()}" if self.choice_of else _KIND[self.base]
@@ -67,7 +67,7 @@ class Parameter:
         return f"a list ({text} each)" if self.many else text
 
     def convert(self, typed: str | Sequence[str]) -> Value:
-        """The JSON value for what was typed. Raises ValueError with what is wrong with it.
+        """The JSON value of typed text. Raises ValueError, which says what is wrong.
 
         A list takes several values, or one text with commas. Text stays exactly as typed.
         """
@@ -79,7 +79,7 @@ class Parameter:
         return None if self.optional and values[0] == "" else self.one(values[0])
 
     def one(self, text: str) -> Scalar:
-        """The JSON value for one text, an item of a list if it is one. Raises ValueError."""
+        """The JSON value of one text; for a list, that of one item. Raises ValueError."""
         check_text(text)
         value = self._typed(text)
         if self.choices and value not in self.choices:
@@ -121,14 +121,14 @@ class Parameter:
 
 
 def check_text(text: str) -> None:
-    """Raise ValueError for what no file and no program can be given: a NUL, or a character that is none."""
+    """Raise ValueError for characters that files and programs cannot take: NUL and surrogates."""
     wrong = _NO_TEXT.search(text)
     if wrong:
-        raise ValueError(f"it holds U+{ord(wrong[0]):04X}, which is no character of any text")
+        raise ValueError(f"it contains U+{ord(wrong[0]):04X}, which is not allowed in text")
 
 
 def quoted(text: str) -> str:
-    """What was typed, for a sentence that says what is wrong with it."""
+    """Typed text, quoted and shortened for an error message."""
     return repr(text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…")
 
 
@@ -184,7 +184,7 @@ _CONVERT: dict[str, Callable[[str], Scalar]] = {
 
 
 def literal(parameter: Parameter, value: Value) -> str:
-    """Python source that makes the value in the cell. Never contains text of the user outside a literal."""
+    """Python source of the value, for the parameters cell. User text appears only inside literals."""
     if parameter.secret:
         return f"__import__('opsbook').secret({parameter.name!r})"
     if value is not None and parameter.base in ("date", "duration"):

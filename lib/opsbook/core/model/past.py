@@ -1,7 +1,6 @@
-"""What a run did so far, event by event; and what a cell that ran before meets when it runs again.
+"""What a run did so far, and how effects are answered when a cell runs again.
 
-The same value grows while a run goes on, and is built from the journal when somebody resumes it. ADR 11 gives
-the rules kept here.
+The value grows event by event during a run; a resume builds it from the journal. ADR 11 has the rules.
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -16,21 +15,21 @@ from opsbook.core.model.event import Event
 from opsbook.core.model.role import Role
 
 _KEPT = frozenset({"value"})
-"""Kinds that are answered from the journal wherever they stand: another value would be another run."""
+"""Kinds that are always answered from the journal: a new value would change the run."""
 
 _FAILED = ("failed", "timeout")
-"""Statuses of a cell that went wrong by itself, and was not lost, cancelled or stopped."""
+"""Statuses of a cell that failed by itself: it was not lost, cancelled or stopped."""
 
 _BY_RUNNER = frozenset({"ask", "confirm", "secret", "note"})
-"""Kinds that reach nothing outside."""
+"""Kinds that do not reach external systems."""
 
 
 @dataclass(frozen=True)
 class KnownEffect:
-    """The latest attempt at one effect. `status` is None where it never reported; `intent` is its event's number.
+    """The latest attempt at one effect. `status` is None if it never reported; `intent` is its event number.
 
-    `marked` says that it succeeded, and nobody knows what it returned: a person marked it as done, or there was
-    no room for it. `ended` is the number of its result's event.
+    `marked`: it succeeded, but its result is unknown: a person marked it as done, or the result was not kept whole.
+    `ended` is the event number of its result.
     """
 
     effect: Effect
@@ -46,12 +45,12 @@ class KnownEffect:
 
     @property
     def unknown(self) -> bool:
-        """Nobody knows what it did, and it may have changed something."""
+        """Whether its outcome is unknown, and it may have changed something."""
         return self.effect.changes and self.status in (None, Status.INTERRUPTED)
 
 
 class Meets(StrEnum):
-    """What an effect meets at the gate."""
+    """What the journal has of an effect that a cell asks for."""
 
     LIVE = "live"
     RESULT = "result"
@@ -65,7 +64,8 @@ class Meets(StrEnum):
 class Before:
     """What the journal has of a cell that is about to run. `status` is how its latest attempt ended, if it did.
 
-    `kept` is a cell of a skipped step: what it did is replayed, with its failures; what it did not do, it never does.
+    `kept`: the cell belongs to a skipped step. Its earlier effects are replayed, failures included; others never run.
+    `anew`: later effects of this cell run again.
     """
 
     effects: dict[str, KnownEffect] = field(default_factory=dict)
@@ -74,17 +74,17 @@ class Before:
     anew: bool = False
 
     def meet(self, effect: Effect, *, keyed: bool) -> tuple[Meets, KnownEffect | None]:
-        """What this effect meets, now that it is asked for."""
+        """Look up an effect, and note that a cell asked for it."""
         met, known = self.look_up(effect, keyed=keyed)
         self.pass_by(effect, met)
         return met, known
 
     def pass_by(self, effect: Effect, met: Meets) -> None:
-        """From the first effect that runs anew, those behind it in the cell do so too."""
-        self.anew = self.anew or (met is Meets.LIVE and not self._tried_again(effect))
+        """Note the answer to an effect: after the first one that runs again, later ones of the cell run again too."""
+        self.anew = self.anew or (met is Meets.LIVE and not self._rereads(effect))
 
     def look_up(self, effect: Effect, *, keyed: bool) -> tuple[Meets, KnownEffect | None]:
-        """What this effect would meet."""
+        """What the journal has of an effect. Changes nothing."""
         known = self.effects.get(effect.key)
         stays = keyed and (effect.changes or effect.kind in _KEPT)
         if known is not None and self.anew and not (stays or known.unknown):
@@ -95,29 +95,29 @@ class Before:
         return met, known
 
     def _met(self, effect: Effect, known: KnownEffect | None) -> Meets:
-        if known is None or (known.status is Status.SUCCEEDED and not known.marked and self._tried_again(effect)):
+        if known is None or (known.status is Status.SUCCEEDED and not known.marked and self._rereads(effect)):
             return Meets.LIVE
         if known.unknown or known.status is Status.SUCCEEDED:
             answered = Meets.UNKNOWN if known.unknown else Meets.RESULT
             return answered if known.digest == effect.digest else Meets.OTHER
-        return Meets.FAILURE if self.kept or self._went_on(known) else Meets.LIVE
+        return Meets.FAILURE if self.kept or self._was_handled(known) else Meets.LIVE
 
-    def _went_on(self, known: KnownEffect) -> bool:
-        """Whether the failure of an effect is part of what its cell did. A cell that failed itself is tried again."""
+    def _was_handled(self, known: KnownEffect) -> bool:
+        """Whether the cell handled the failure of an effect and continued. A cell that failed itself is retried."""
         if known.status is not Status.FAILED or self.status in _FAILED:
             return False
         behind = (other for other in self.effects.values() if not other.keyed and other.intent > known.ended)
         return self.status == "succeeded" or (not known.keyed and any(behind))
 
-    def _tried_again(self, effect: Effect) -> bool:
-        """In a cell that failed, what only reads is read again; questions and values stay."""
+    def _rereads(self, effect: Effect) -> bool:
+        """Whether an effect of a failed cell runs again: those that only read do; questions and values do not."""
         failed = self.status in _FAILED and not self.kept
         return failed and not effect.changes and effect.kind not in _KEPT | _BY_RUNNER
 
 
 @dataclass(frozen=True)
 class Stepped:
-    """A step as far as the journal knows it. `status` is None where it has no end."""
+    """A step, as the journal has it. `status` is None if it has not ended."""
 
     status: str | None
     manual: bool
@@ -154,7 +154,7 @@ class Past:
         return past
 
     def take(self, event: Event) -> None:
-        """The next event of the run. Raises InputError for one that cannot be used."""
+        """Take the next event of the run. Raises InputError for an invalid one."""
         self.last = event.time
         if attempt := self._attempts.take(event):
             if attempt.result is None:
@@ -179,13 +179,13 @@ class Past:
                 self._step_ended(ended)
 
     def give(self, intent: int, result: Any) -> None:
-        """The whole result of an effect, where the event has only a part of it, or has it redacted."""
+        """Set the full result of an effect: its event may have only a part, or a redacted form."""
         key = self._intents.get(intent)
         if key is not None:
             self.effects[key] = replace(self.effects[key], result=result)
 
     def forget(self, steps: set[str]) -> None:
-        """These steps will run as if for the first time; that they began stays known, and what nobody knows of them."""
+        """Let these steps run again from their beginning. Their start and their unknown effects are kept."""
         for key in [key for key, known in self.effects.items() if _step(known.cell) in steps]:
             if not self.effects[key].unknown:
                 self._drop(key)
@@ -206,14 +206,14 @@ class Past:
         self._intents[attempt.seq] = key
 
     def _drop_behind(self, cell: str, key: str) -> None:
-        """An effect that runs anew makes those behind it, of an earlier attempt at its cell, a thing of the past."""
+        """Drop an effect that runs again, and later effects of the earlier attempt at its cell."""
         names = [name for name, known in self.effects.items() if known.cell == cell and not known.keyed]
         for name in names[names.index(key) :] if key in names else []:
             if name == key or not self.effects[name].unknown:
                 self._drop(name)
 
     def _drop(self, key: str) -> None:
-        """Forget an effect, but not that it may have changed something."""
+        """Drop an effect; keep that it may have changed something."""
         known = self.effects.pop(key)
         self._changed = self._changed or known.unknown
 
@@ -237,11 +237,11 @@ class Past:
     def _step_ended(self, event: kinds.StepFinished) -> None:
         ended = replace(self.steps[event.step], status=event.status, why=event.why)
         self.steps[event.step] = ended
-        # Only the person knows whether a step by hand changed anything: assume that it did.
+        # Only the person knows whether a manual step changed anything: assume that it did.
         by_hand = ended.manual and ended.role == Role.CHANGE and ended.status not in ("skipped", "waiting")
         self._changed = self._changed or by_hand
 
-    # -- asking
+    # -- queries
 
     @property
     def changed(self) -> bool:
@@ -252,17 +252,17 @@ class Past:
         return self._changed or by_hand or any(known.unknown for known in self.effects.values())
 
     def begun(self, step: str) -> bool:
-        """Whether the step was begun."""
+        """Whether the step began."""
         return step in self.steps
 
     def finished(self, step: str) -> bool:
-        """Whether the step is done with: it succeeded, or was skipped."""
+        """Whether the step is finished: it succeeded, or was skipped."""
         return step in self.steps and self.steps[step].status in ("succeeded", "skipped")
 
     def unsettled(self, cells: Collection[str] | None = None) -> list[KnownEffect]:
-        """Effects whose outcome nobody knows, of these cells or of all, but for those of steps that were skipped.
+        """Effects with an unknown outcome, of these cells or of all, except those of skipped steps.
 
-        A rollback leaves behind what it is there to undo: only its own effects count then.
+        During a rollback, only its own effects count: it undoes the others.
         """
         found = [known for known in self.effects.values() if known.unknown and not self._kept(known.cell)]
         if cells is not None:
@@ -274,7 +274,7 @@ class Past:
         return step is not None and step.role == Role.UNDO
 
     def replays(self, cell: str) -> bool:
-        """Whether a cell is only replayed: it succeeded, or belongs to a step that was skipped."""
+        """Whether a cell is only replayed: it succeeded, or belongs to a skipped step."""
         return self._cells.get(cell) == "succeeded" or self._kept(cell)
 
     def _kept(self, cell: str) -> bool:
@@ -282,7 +282,7 @@ class Past:
         return step is not None and step.status == "skipped"
 
     def knows(self, cell: str) -> bool:
-        """Whether a cell of this name ran."""
+        """Whether a cell with this id ran."""
         return cell in self._cells
 
     def before(self, cell: str) -> Before:
@@ -292,5 +292,5 @@ class Past:
 
 
 def _step(cell: str) -> str:
-    """The step a cell belongs to: `unpack/1` -> `unpack`."""
+    """The step of a cell: `unpack/1` -> `unpack`."""
     return cell.rpartition("/")[0]

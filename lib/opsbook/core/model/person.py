@@ -13,7 +13,7 @@ QuestionKind = Literal["ask", "confirm", "manual", "decide"]
 class Question:
     """What a person is asked. `choices` is empty for free text; `detail` is Markdown shown above it.
 
-    `remarks` are the choices for which a word of explanation is asked too.
+    `remarks` are the choices that also ask for an explanation.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """What was answered, by whom (user@host), with a remark where one was given."""
+    """An answer, by whom (user@host), and a remark if one was given."""
 
     value: str
     by: str
@@ -38,17 +38,17 @@ class Answer:
 
 
 class Gone(Exception):
-    """Whoever was asked is not there any more."""
+    """The person who was asked is gone."""
 
 
 class Person(Protocol):
-    """Somebody who can be asked while a run goes on."""
+    """A person who can be asked during a run."""
 
     @property
     def present(self) -> bool:
-        """Was anybody ever there? Without a terminal nobody is, unless the run was detached on purpose."""
+        """Whether a person was ever there: the run has a terminal, or was detached on purpose."""
         ...
 
     async def ask(self, question: Question) -> Answer:
-        """Ask and wait. Cancelling the task withdraws the question. Raises Gone if the person went away."""
+        """Ask and wait. Cancelling the task withdraws the question. Raises Gone if the person is gone."""
         ...

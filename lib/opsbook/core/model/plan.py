@@ -9,15 +9,15 @@ from opsbook.core.model.effect import digest
 from opsbook.core.model.parameter import Value
 
 PROMPT = "prompt"
-"""The reference of a secret that a person typed unseen."""
+"""The reference of a secret that a person typed at a hidden prompt."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is going to happen.
+    """What is going to run.
 
-    `secrets` maps a secret parameter to its reference ("prompt" where a person types it); `trees`
-    maps what the run relies on to its SHA-256. The mode is no part of it: a check and its run share it.
+    `secrets` maps a secret parameter to its reference ("prompt" if a person types it); `trees` maps each
+    dependency of the run to its SHA-256. The mode is not part of the plan: a check and its run share it.
     """
 
     runbook: str
@@ -33,12 +33,12 @@ class Plan:
 
     @cached_property
     def digest(self) -> str:
-        """Hex SHA-256 over all of it."""
+        """Hex SHA-256 of the whole plan."""
         return digest(asdict(self))
 
     @property
     def prompted(self) -> list[str]:
-        """Names of secrets that a person typed unseen, and has to type again where the plan is used again."""
+        """Names of secrets that a person typed at a hidden prompt, and types again whenever the plan is used."""
         return [name for name, reference in self.secrets.items() if reference == PROMPT]
 
     @property

@@ -1,4 +1,4 @@
-"""A plan with what it was made of."""
+"""A plan with its sources."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from opsbook.core.model.runbook import Runbook
 
 @dataclass(frozen=True)
 class Planned:
-    """What is going to run. `files` are those that the plan relies on, with their SHA-256: tree, then path in it.
+    """What is going to run. `files` are the SHA-256 of the files that the plan relies on, by tree and path in it.
 
     `typed` are secrets that somebody typed unseen.
     """

@@ -1,7 +1,7 @@
-"""A recording: what a run asked of the outside and what it got, small enough to review (ADR 18).
+"""A recording: the effects of a run and their results, small enough to review (ADR 18).
 
-A test and a trainee's replay meet it instead of the outside. The same question gets the same answer, in its order;
-a question that was not asked then has no answer, and nothing is guessed.
+In a test or a trainee's replay, it stands in for external systems. Equal effects get the recorded results, in order;
+an effect that was not recorded gets none, and nothing is guessed.
 """
 
 from collections import defaultdict
@@ -14,10 +14,10 @@ from opsbook.core.model.effect import Effect, Status
 from opsbook.core.model.plan import Plan
 
 PROJECT = "⟦project⟧"
-"""Stands in a recording for the folder of the project, which is another one on every machine."""
+"""Stands in a recording for the project's folder, which differs on every machine."""
 
 NOWHERE = "session"
-"""Stands for the cell where a notebook does not say which one runs."""
+"""Stands for the cell if a notebook does not say which one runs."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Take:
 
 @dataclass(frozen=True)
 class Reply:
-    """What somebody answered when opsbook itself asked: about a step by hand, or what to do about a failure."""
+    """An answer to a question of opsbook itself: about a manual step, or what to do about a failure."""
 
     name: str
     value: str
@@ -62,8 +62,8 @@ class RecordedStep:
 
 @dataclass(frozen=True)
 class Recording:
-    """One run. `context` is what its cells saw as `here`; `playbooks` are the files that its playbooks were made of
-    then, with their SHA-256, by their path below playbooks/; `present` says that somebody was there to be asked.
+    """One run. `context` is what its cells saw as `here`; `playbooks` are the SHA-256 of the files of its playbooks, by
+    path below playbooks/; `present`: a person was there to be asked.
     """
 
     format: Literal[1]
@@ -87,7 +87,7 @@ class Recording:
         return tuple(sorted({*asked, *self.plan.secrets}))
 
     def missing(self, steps: Mapping[str, str]) -> list[str]:
-        """In sentences, how steps ended otherwise than these: each by its name, with its status."""
+        """Sentences on steps that ended differently. `steps` are the current statuses, by step."""
         then = {each.step: each.status for each in self.steps}
         names = [*then, *(name for name in steps if name not in then)]
         return [
@@ -98,9 +98,9 @@ class Recording:
 
 
 class Tape:
-    """Plays takes back, by their keys. A run is `strict`: each is played once. In a session cells run in any order and
-    more than once, and where it does not say which cell runs, the request says which take is meant. `asks`: questions
-    are put once more.
+    """Plays takes back, by key. A run is `strict`: each take is played once. In a session, cells run in any order and
+    more than once; if it does not say which cell runs, the request identifies the take. `asks`: questions are asked
+    again.
     """
 
     def __init__(self, takes: Iterable[Take], *, strict: bool, asks: bool = False) -> None:
@@ -118,7 +118,7 @@ class Tape:
         numbers = self._found.get(effect.key) or (None if self._strict else self._found.get(effect.digest)) or []
         open_ = [number for number in numbers if number not in self._played]
         if not numbers or (self._strict and not open_):
-            return None, self._no(effect, again=bool(numbers))
+            return None, self._why_missing(effect, again=bool(numbers))
         number = open_[0] if open_ else numbers[-1]
         take = self._takes[number]
         if take.digest != effect.digest:
@@ -127,10 +127,10 @@ class Tape:
         return take, ""
 
     def left(self) -> list[Take]:
-        """What was recorded and never asked for."""
+        """Takes that were never asked for."""
         return [take for number, take in enumerate(self._takes) if number not in self._played]
 
-    def _no(self, effect: Effect, *, again: bool) -> str:
+    def _why_missing(self, effect: Effect, *, again: bool) -> str:
         if again:
             return f"{effect.summary} is asked for once more than in the recording"
         nearest = next((take for take in self.left() if take.kind == effect.kind), None)

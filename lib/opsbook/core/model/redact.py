@@ -1,8 +1,8 @@
-"""Redaction: known secret values never reach anything that is written.
+"""Redaction: removes known secret values from everything that is written.
 
 Rules this module keeps:
 - every form of a value that opsbook or its tools may print is replaced by ⟦secret:name⟧;
-- a value split over two writes of one stream is found (`Stream` holds back what may be a beginning);
+- a value split over two writes of one stream is found (`RedactedStream` holds back a possible beginning);
 - longer forms win over shorter ones, so no tail of a secret survives.
 """
 
@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from typing import Any
 
 WEAK = 6
-"""Shorter values are refused: redacting them would blank ordinary words."""
+"""Shorter values are refused: redacting them would hide ordinary words."""
 
 _LINE = 8
 _PERCENT = re.compile("%[0-9A-F]{2}")
@@ -27,12 +27,12 @@ MARK = re.compile("⟦secret:([^⟧]*)⟧")
 
 
 def mark(name: str) -> str:
-    """What stands in a record in place of the secret."""
+    """The mark that replaces a secret in a record."""
     return f"⟦secret:{name}⟧"
 
 
 def forms(value: str) -> set[str]:
-    """Every way the value may appear in output."""
+    """Every form in which the value may appear in output."""
     found: set[str] = set()
     for part in {value, value.strip(), *(line for line in value.splitlines() if len(line.strip()) >= _LINE)}:
         if part.strip():
@@ -45,7 +45,7 @@ def _forms(part: str) -> Iterator[str]:
     yield part.strip()
     for quoted in (json.dumps(part), json.dumps(part, ensure_ascii=False), repr(part), ascii(part)):
         yield quoted[1:-1]
-        # A value inside JSON inside a string: Ansible prints module arguments like that.
+        # JSON inside a JSON string: Ansible prints module arguments like that.
         yield json.dumps(quoted[1:-1])[1:-1]
     for escaped in (json.dumps(part)[1:-1], json.dumps(part, ensure_ascii=False)[1:-1]):
         yield escaped.replace("/", "\\/")
@@ -65,7 +65,7 @@ def _forms(part: str) -> Iterator[str]:
 
 
 def _base64(data: bytes) -> Iterator[str]:
-    """The characters that the value alone decides, at the three offsets it can have in longer data."""
+    """The base64 characters that depend only on the value, at its three possible offsets in longer data."""
     for offset in range(3):
         padded = base64.b64encode(b"\0" * offset + data).decode()
         start = (offset * 8 + 5) // 6
@@ -76,7 +76,7 @@ def _base64(data: bytes) -> Iterator[str]:
 
 
 class Redactor:
-    """Replaces known secrets. Secrets may be added while a run goes on."""
+    """Replaces known secrets. Secrets may be added during a run."""
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
@@ -84,7 +84,7 @@ class Redactor:
         self._pattern: re.Pattern[str] | None = None
 
     def add(self, name: str, value: str, *, weak: bool = False) -> None:
-        """Know a secret from now on. Raises ValueError if it is too short and not declared weak."""
+        """Redact a secret from now on. Raises ValueError if it is too short and not declared weak."""
         if len(value) < WEAK and not weak:
             raise ValueError(
                 f"secret {name} has fewer than {WEAK} characters: it cannot be kept out of the record safely"
@@ -116,7 +116,7 @@ class Redactor:
         return value
 
     def exact(self, value: Any) -> bool:
-        """Whether a JSON value comes back whole when its marks are replaced: it holds secrets as they are, or none."""
+        """Whether replacing its marks restores a redacted JSON value: it has no secrets in encoded form."""
         if self._pattern is None:
             return True
         if isinstance(value, str):
@@ -139,7 +139,7 @@ class Redactor:
         return RedactedStream(self)
 
     def settled(self, text: str) -> int:
-        """How much of the text cannot be part of a secret that goes on after its end."""
+        """The length of the text before a possible secret that continues after its end."""
         cut = min((_overlap(text, form) for form in self._names), default=len(text))
         for match in self._pattern.finditer(text) if self._pattern else ():
             if match.start() < cut < match.end():
@@ -148,7 +148,7 @@ class Redactor:
 
 
 def _overlap(text: str, form: str) -> int:
-    """Where the longest end of `text` starts that is a proper beginning of `form`; len(text) if none is."""
+    """The start of the longest suffix of `text` that is a proper prefix of `form`; len(text) if there is none."""
     at = text.find(form[:3], max(0, len(text) - len(form) + 1))
     while at != -1:
         if len(text) - at < len(form) and form.startswith(text[at:]):
@@ -158,7 +158,7 @@ def _overlap(text: str, form: str) -> int:
 
 
 class RedactedStream:
-    """Redacts pieces of one stream; holds back an end that may be the beginning of a secret."""
+    """Redacts a stream piece by piece; holds back a suffix that may begin a secret."""
 
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
@@ -172,6 +172,6 @@ class RedactedStream:
         return self._redactor.text(text[:cut])
 
     def flush(self) -> str:
-        """What was held back: the stream has ended."""
+        """The text held back, at the end of the stream."""
         text, self._held = self._redactor.text(self._held), ""
         return text

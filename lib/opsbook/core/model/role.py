@@ -1,4 +1,4 @@
-"""What a section of a page may do."""
+"""Roles of sections."""
 
 from enum import StrEnum
 

@@ -1,11 +1,11 @@
-"""A run that is not done with, as it stands at this moment."""
+"""Status of unfinished runs, and of ended ones."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class AskedQuestion:
-    """What a run asks, and since when: enough to answer it with `opsbook answer`."""
+    """An open question of a run, and since when: enough to answer it with `opsbook answer`."""
 
     name: str
     text: str
@@ -15,9 +15,9 @@ class AskedQuestion:
 
 @dataclass(frozen=True)
 class RunStatus:
-    """A run that is not done with. `doing` says at what it is; `asks` is the question that stands.
+    """An unfinished run. `doing` is its current step or activity; `asks` is its open question.
 
-    `detached`: the terminal it was asked at is gone, so that nobody may have seen it.
+    `detached`: the terminal of the question is gone, so perhaps nobody saw it.
     """
 
     run: str
@@ -34,7 +34,7 @@ class RunStatus:
 
 @dataclass(frozen=True)
 class EndedRun:
-    """A run that is over: how it ended, when (UTC, ISO 8601), and why."""
+    """An ended run: its outcome, when it ended (UTC, ISO 8601), and why."""
 
     run: str
     title: str

@@ -1,4 +1,4 @@
-"""A runbook as a value: sections with roles, steps, cells."""
+"""A runbook: sections with roles, steps, cells."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ ROLES = {
     "mitigation": Role.CHANGE,
     "rollback": Role.UNDO,
 }
-"""Section titles (lower case) that have a role; any other title is prose."""
+"""Roles by section title (lower case); any other section is prose."""
 
 READS = "read"
 """Tag of a shell cell that only reads."""
@@ -28,7 +28,7 @@ SHELLS = ("bash", "sh")
 
 @dataclass(frozen=True)
 class Cell:
-    """Code of one fence. `line` is the line of its first code line, from 1."""
+    """Code of one fence. `line` is the number of its first code line in the page, from 1."""
 
     id: str
     source: str
@@ -39,18 +39,18 @@ class Cell:
 
     @property
     def body(self) -> str:
-        """The text of the fence: without the magic that Jupytext puts before another language."""
+        """The text of the fence, without the magic that Jupytext adds for other languages."""
         return self.source.partition("\n")[2] if self.source.startswith("%%") else self.source
 
     @property
     def reads(self) -> bool:
-        """A shell cell whose author says that it changes nothing."""
+        """Whether it is a shell cell that its author tagged as only reading."""
         return self.language in SHELLS and READS in self.tags
 
 
 @dataclass(frozen=True)
 class Step:
-    """An H3, or an H2 without one. Prose and no cells make a manual step."""
+    """An H3, or an H2 without H3s. A step with prose and no cells is manual."""
 
     id: str
     title: str
@@ -84,7 +84,7 @@ class Section:
 class Runbook:
     """One document. `source` is its text; `path` is relative to the project root.
 
-    `bare` is a page without front matter: it was not written for opsbook, and is taken as it is.
+    `bare`: a page without front matter, which was not written for opsbook and is used as it is.
     """
 
     name: str
@@ -98,7 +98,7 @@ class Runbook:
     bare: bool = False
 
     def code(self, cell: Cell) -> str:
-        """What the kernel runs for a cell: Python as it is, a shell's text as an effect with the parameters."""
+        """What the kernel runs for a cell: Python as it is, shell text as an effect with the parameters."""
         if cell.language not in SHELLS:
             return cell.source
         values = ", ".join(f"{parameter.name!r}: {parameter.name}" for parameter in self.parameters)
@@ -112,12 +112,12 @@ class Runbook:
                 yield from section.steps
 
     def forward(self) -> Iterator[Step]:
-        """Steps of a run that goes well: the prerequisites, then the rest as written; never the rollback."""
+        """Steps of a run without failures: the prerequisites, then the others in document order; not the rollback."""
         yield from self.prerequisites()
         yield from (s for s in self.steps() if s.role is not Role.UNDO and not s.prerequisite)
 
     def prerequisites(self) -> tuple[Step, ...]:
-        """Steps that come first, wherever they stand."""
+        """Steps of the prerequisites; they run first, wherever they are in the page."""
         return tuple(step for step in self.steps() if step.prerequisite)
 
     def undo(self) -> tuple[Step, ...]:

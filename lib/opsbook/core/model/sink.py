@@ -1,4 +1,4 @@
-"""The one door through which events leave a run."""
+"""The interface through which a run writes its events and files."""
 
 from typing import Protocol
 
@@ -7,14 +7,14 @@ from opsbook.core.model.events import Fact
 
 
 class Sink(Protocol):
-    """Where a run puts what happens. Implemented by the record; the run knows nothing else of it."""
+    """Where a run writes what happens. The record implements it; the run knows only this interface."""
 
     def write(self, fact: Fact, *, durable: bool = False) -> Event:
         """Append an event. With `durable`, it is on disk when this returns. Text is redacted here."""
         ...
 
     def reserve(self, results: int) -> None:
-        """Keep room for so many results of effects. Raises NoRoom if there is none."""
+        """Reserve room for this many results of effects. Raises NoRoom if there is none."""
         ...
 
     def blob(self, folder: str, name: str, data: bytes) -> Data:
@@ -22,7 +22,7 @@ class Sink(Protocol):
         ...
 
     def stream(self, folder: str, name: str) -> "Stream":
-        """Open a file of the record that grows while the run goes on."""
+        """Open a file of the record that grows during the run."""
         ...
 
 

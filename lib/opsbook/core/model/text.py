@@ -1,4 +1,4 @@
-"""Small rules about words."""
+"""Helpers for text: slugs, suggestions, durations, sizes."""
 
 import difflib
 import math
@@ -17,11 +17,11 @@ def slug(text: str) -> str:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """`, did you mean X?` for the nearest known word, or a list of what there is."""
+    """`Did you mean X?` for the nearest known word, or a list of the known words."""
     names = sorted(known)
     matches = difflib.get_close_matches(word, names, n=3, cutoff=0.5)
     if matches:
-        # Letters that were typed in another order are the likelier slip.
+        # Swapped letters are the more likely typo.
         return f"Did you mean {next((m for m in matches if sorted(m) == sorted(word)), matches[0])}?"
     return f"There is: {', '.join(names)}." if names else "There is none yet."
 
@@ -45,7 +45,7 @@ def duration(seconds: float) -> str:
 
 
 def size_of(count: int) -> str:
-    """Bytes as a person says them: 512 bytes, 3.4 MB."""
+    """A human-readable size: 512 bytes, 3.4 MB."""
     size = float(count)
     for unit in ("bytes", "kB", "MB", "GB", "TB"):
         if size < 1000 or unit == "TB":
@@ -67,5 +67,5 @@ def span_seconds(text: str) -> float:
         raise ValueError(f"{shown!r} is not a duration; write a number and ms, s, m, h or d, such as 90s or 3m")
     seconds = float(match[1]) * _UNIT[match[2]]
     if not math.isfinite(seconds):
-        raise ValueError(f"{one_line(text, 40)!r} is longer than any time")
+        raise ValueError(f"{one_line(text, 40)!r} is too long")
     return seconds
