@@ -1,1 +1,1 @@
-"""What cells import. Runs inside the kernel, or inside JupyterLab's."""
+"""The effects that cells import. They run in the kernel of a run, or in JupyterLab's."""

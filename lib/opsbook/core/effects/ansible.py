@@ -1,8 +1,8 @@
-"""Run a playbook once. ansible-runner is used here and nowhere else.
+"""Run a playbook once. The only module that uses ansible-runner.
 
-What it is guarded against, each seen to happen: a private folder used twice brings back old variables;
-its signal handlers swallow an interrupt, and the next cell runs; no host matched counts as success; extra
-variables are templates; a failing event handler loses events; the command artifact holds the environment.
+It guards against these observed problems of ansible-runner: a reused private folder restores old variables; its
+signal handlers swallow an interrupt, and the next cell runs; no matching host counts as success; extra variables
+are templates; a failing event handler loses events; the command artifact contains the environment.
 """
 
 import math
@@ -34,7 +34,7 @@ _HOST_EVENTS = {
 }
 
 _ASKED = "asked"
-"""The file of a playbook that asked for something, in its private folder."""
+"""Name of the file, in the private folder, for what a playbook asked for."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,9 @@ class Failure:
 class PlaybookResult(Shown):
     """What a playbook did: task counts per host, failures, whether anything changed, seconds it took.
 
-    `left_out` are hosts the operator goes on without. `would` says what a check found: tasks that would change
-    something, and tasks of which Ansible could not say, each with host, task, state and diff. `lost_events` counts
-    messages of Ansible that never arrived.
+    `left_out` are hosts that the operator left out. `would` is the result of a check: tasks that would change
+    something, and tasks that Ansible cannot simulate, each with host, task, state and diff. `lost_events` counts
+    events of Ansible that never arrived.
     """
 
     playbook: str
@@ -69,7 +69,7 @@ class PlaybookResult(Shown):
     would: tuple[dict[str, Any], ...] = ()
 
     def bad(self) -> list[str]:
-        """Hosts on which a task failed or that could not be reached, less those that were left out."""
+        """Hosts that failed or were unreachable, except those left out."""
         return [
             host
             for host, counts in self.hosts.items()
@@ -77,7 +77,7 @@ class PlaybookResult(Shown):
         ]
 
     def after(self, earlier: "PlaybookResult | None") -> "PlaybookResult":
-        """This attempt together with an earlier one: a host's latest counts, everything that was changed."""
+        """This attempt merged with an earlier one: the latest counts of each host, and all changes of both."""
         if earlier is None:
             return self
         hosts = {host: dict(counts) for host, counts in earlier.hosts.items()}
@@ -109,7 +109,7 @@ class PlaybookResult(Shown):
 
 @dataclass
 class _Events:
-    """What the event stream said, collected while the playbook runs."""
+    """What the event stream reports, collected while the playbook runs."""
 
     call: EffectCall
     root: Path
@@ -123,7 +123,7 @@ class _Events:
     running: set[tuple[str, str]] = field(default_factory=set)
 
     def handle(self, event: dict[str, Any]) -> bool:
-        """One event of ansible-runner: hand it on, keep what the result needs. False: write no file."""
+        """Handle an event of ansible-runner: report it, keep what the result needs. Returns False: write no file."""
         self.counters.append(event["counter"])
         kind, data = event["event"], event.get("event_data") or {}
         host, task = data.get("host"), data.get("task")
@@ -143,7 +143,7 @@ class _Events:
         return False
 
     def _follow(self, kind: str, data: dict[str, Any], result: dict[str, Any]) -> None:
-        """Which hosts are in the middle of a task, and whether one changed something."""
+        """Track which hosts are in the middle of a task, and whether a task changed something."""
         if kind == "runner_on_start" and _bare(data.get("task_action")) != "pause":
             self.running.add((str(data.get("host")), str(data.get("task_uuid"))))
         elif kind in _HOST_EVENTS:
@@ -152,7 +152,7 @@ class _Events:
             self.touched = self.touched or bool(result.get("changed")) or kind == "runner_on_failed"
 
     def busy(self) -> bool:
-        """Whether a task began and did not end."""
+        """Whether a task has not ended."""
         return bool(self.running)
 
     def _place(self, data: dict[str, Any]) -> str:
@@ -179,7 +179,7 @@ class _Events:
         return f"{task}: {host} {state}" if state else ""
 
     def lost(self) -> int:
-        """Events that never arrived: gaps in the counters."""
+        """The number of lost events: gaps in the counters."""
         return max(self.counters, default=0) - len(set(self.counters))
 
 
@@ -189,7 +189,7 @@ def _bare(action: Any) -> str:
 
 
 def unsafe(value: Any) -> Any:
-    """The value in the form Ansible never takes for a template."""
+    """The value, marked so that Ansible never treats it as a template."""
     if isinstance(value, Secret):
         return {"__ansible_unsafe": value.reveal()}
     if isinstance(value, str):
@@ -200,12 +200,12 @@ def unsafe(value: Any) -> Any:
 
 
 def path_of(name: str) -> Path:
-    """Where a playbook lies."""
+    """The path of a playbook."""
     return Path(here.root) / "playbooks" / name
 
 
 def run(call: EffectCall, request: dict[str, Any], timeout: float | None) -> PlaybookResult:
-    """Run a playbook once. Raises EffectFailed, with the result where there is one, and Interrupted."""
+    """Run a playbook once. Raises EffectFailed, with the result if there is one, and Interrupted."""
     root = Path(here.root)
     path = path_of(request["playbook"])
     if not path.is_file():
@@ -230,12 +230,12 @@ def _start(
     return ansible_runner.run(
         private_data_dir=str(private),
         project_dir=str(path.parent),
-        # Ansible's own program, which asks nobody.
+        # Runs ansible-playbook so that a prompt ends it.
         binary=sys.executable,
         cmdline=shlex.join(
             [str(ansible_command.PROGRAM), str(path), *(["--check", "--diff", "-v"] if call.check else [])]
         ),
-        # The file, not its folder: Ansible would read environment.yml beside it as an inventory too.
+        # The file, not its folder: Ansible would read environment.yml in it as an inventory.
         inventory=str(Path(here.root) / request["inventory"] / "hosts.yml"),
         extravars=unsafe(request["vars"]),
         limit=request["limit"],
@@ -262,7 +262,7 @@ def _environment(given: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _asked(request: dict[str, Any], wanted: ansible_command.PlaybookPrompt, events: _Events) -> Exception:
-    """How a playbook ended that asked for something. Nobody knows of tasks that went on beside its question."""
+    """The error of a playbook that asked for something. The outcome of tasks that still ran is unknown."""
     said = wanted.sentence(request["playbook"])
     if events.busy():
         return Interrupted(f"{said}; it was stopped while tasks went on")
@@ -270,13 +270,13 @@ def _asked(request: dict[str, Any], wanted: ansible_command.PlaybookPrompt, even
 
 
 def _judge(request: dict[str, Any], ended: Any, events: _Events, seconds: float) -> PlaybookResult:
-    """A result only for a playbook that worked; what worked means is decided here and nowhere else."""
+    """The result of a successful playbook; the only place that decides what success is. Raises as `run` does."""
     if ended.status in ("canceled", "timeout"):
         why = "over its time" if ended.status == "timeout" else "cancelled"
         raise Interrupted(f"playbook {request['playbook']} was stopped: {why}")
     if events.begun and not events.stats:
         how = "was killed" if ended.rc is None else f"ended with exit code {ended.rc}"
-        raise Interrupted(f"playbook {request['playbook']} {how} before it said what became of it")
+        raise Interrupted(f"playbook {request['playbook']} {how} before it reported a result")
     result = _result(request["playbook"], events, seconds)
     unreachable = [host for host, counts in result.hosts.items() if counts["unreachable"]]
     if not result.hosts:
@@ -325,7 +325,7 @@ def _result(name: str, events: _Events, seconds: float) -> PlaybookResult:
 
 
 def _reason(result: dict[str, Any]) -> str:
-    """The message of a failed task, with what the program said on stderr."""
+    """The message of a failed task, with its stderr."""
     parts = [str(result[name]).strip() for name in ("msg", "stderr") if result.get(name)]
     items = [item for item in result.get("results") or () if isinstance(item, dict) and item.get("failed")]
     parts += [_reason(item) for item in items[:3]]

@@ -1,7 +1,7 @@
-"""ansible-playbook where nobody can answer: what would ask ends it, and leaves what it asked for.
+"""ansible-playbook without a person: a prompt ends it, and is written to a file.
 
-Runs in a process of its own. Ansible by itself would wait on its terminal until the time is over; without one it
-takes the default, or goes on past a pause as if somebody had agreed. Ansible's program is used here and nowhere else.
+Runs in a separate process. Plain Ansible would wait at its terminal until the timeout; without a terminal it takes the
+default, or continues after a pause as if a person had agreed. The only module that uses Ansible's command line.
 """
 
 import builtins
@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 VARIABLE = "OPSBOOK_ASKED"
-"""Names the file for what was asked."""
+"""Variable with the path of the file for the prompt."""
 
 PASSWORDS = {
     "ANSIBLE_BECOME_ASK_PASS": frozenset({"ansible_become_password", "ansible_become_pass"}),
     "ANSIBLE_ASK_PASS": frozenset({"ansible_password", "ansible_ssh_pass", "ansible_ssh_password"}),
 }
-"""Settings that make Ansible ask for a password, and the variables that are the answer."""
+"""Settings that make Ansible ask for a password, and the variables that provide it."""
 
 PROGRAM = Path(__file__).parent / "door" / "ansible-playbook"
 
@@ -49,14 +49,14 @@ def environment(root: Path, tools: Path, vault_password_file: str | None) -> dic
 
 @dataclass(frozen=True)
 class PlaybookPrompt:
-    """What a playbook wanted of a person: a `variable`, a `password`, a `pause`, or anything `else`."""
+    """A prompt of a playbook. `kind` is a key of _WANTED: variable, become, connection, vault, pause or else."""
 
     kind: str
     prompt: str
     name: str = ""
 
     def sentence(self, playbook: str) -> str:
-        """What it asked for, and the way out."""
+        """What it asked for, and what to do about it."""
         what, way = _WANTED[self.kind]
         prompt = " ".join(self.prompt.split()).rstrip(": ")
         told = what.replace("{prompt}", f'"{prompt}"').replace("{name}", self.name)
@@ -77,23 +77,23 @@ _WANTED = {
     "pause": ("an answer in the task {name} ({prompt})", _ASK),
     "else": ("an answer ({prompt})", "take away what makes it ask, or ask in the page"),
 }
-"""What is asked for, and the way out."""
+"""By kind: what it asks for, and what to do about it."""
 
 _MISSING = (
     (re.compile(r"Missing \w+ password|(?:sudo|doas|su): .*password is required", re.IGNORECASE), _BECOME),
     (re.compile(r"no vault secrets|vault password", re.IGNORECASE), _VAULT),
 )
-"""What Ansible says where it has no password, and does not ask for it."""
+"""Messages of Ansible about a missing password that it does not ask for."""
 
 
 def with_way_out(told: str, said: str) -> str:
-    """What is told of a failure, with what to do about it where Ansible said that a password is missing."""
+    """The message of a failure; if a password is missing, with what to do about it."""
     way = next((way for pattern, way in _MISSING if pattern.search(said)), "")
     return f"{told.rstrip('.')}. A password is missing: {way}" if way else told
 
 
 def read(path: Path) -> PlaybookPrompt | None:
-    """What a playbook asked for, if it did."""
+    """The prompt of a playbook; None if there was none."""
     try:
         return PlaybookPrompt(**json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
@@ -101,7 +101,7 @@ def read(path: Path) -> PlaybookPrompt | None:
 
 
 def main() -> None:
-    """Run Ansible's own program with these arguments."""
+    """Run ansible-playbook with the arguments of this process."""
     place = Path(os.environ.pop(VARIABLE))
     _leave_terminal()
     _refuse_prompts(place)
@@ -111,7 +111,7 @@ def main() -> None:
 
 
 def _leave_terminal() -> None:
-    """Nothing that this process starts finds a terminal: ssh would ask there whether it knows a host."""
+    """Detach from the terminal: ssh would ask there about unknown host keys."""
     with contextlib.suppress(OSError):
         fcntl.ioctl(0, termios.TIOCNOTTY)
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -120,11 +120,11 @@ def _leave_terminal() -> None:
 
 
 def _refuse_prompts(place: Path) -> None:
-    """Whatever of Ansible asks a person ends here."""
+    """Make every prompt of Ansible end the process."""
     from ansible.utils.display import Display
 
     def until(self: Any, msg: str, private: bool = False, seconds: int | None = None, *more: Any, **other: Any) -> Any:
-        # A worker hands its prompt to the main process; a pause with seconds is over by itself.
+        # A worker passes its prompt to the main process; a pause with seconds ends by itself.
         if self._final_q or seconds is not None:
             return prompt_until(self, msg, private, seconds, *more, **other)
         return _end(place, _paused(msg))
@@ -140,7 +140,7 @@ def _refuse_prompts(place: Path) -> None:
 
 
 def _paused(message: str) -> PlaybookPrompt:
-    """The module pause says [task], and its prompt behind it."""
+    """Parse the message of the pause module: [task], then its prompt."""
     task, _, prompt = message.partition("]\n")
     return (
         PlaybookPrompt("pause", prompt, task[1:])
@@ -154,7 +154,7 @@ def _password(prompt: str) -> str:
 
 
 def _end(place: Path, asked: PlaybookPrompt) -> NoReturn:
-    """Leave what was asked, and end with everything: Ansible passes this signal on to its workers."""
+    """Write the prompt to the file, and end the process: Ansible forwards this signal to its workers."""
     draft = place.with_suffix(".new")
     draft.write_text(json.dumps(asdict(asked)), encoding="utf-8")
     draft.rename(place)

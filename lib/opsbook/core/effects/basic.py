@@ -1,4 +1,4 @@
-"""The small effects: questions, secrets, waiting, values, notes, evidence; and the run's context."""
+"""The small effects: questions, secrets, waiting, values, notes, attachments; and the run's context."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ ATTACHMENT_LIMIT = 32 * 1024 * 1024
 
 
 class Here:
-    """The read-only context of the run. Asked from the gate once, on first use."""
+    """The read-only context of the run. It is fetched from the gate once, on first use."""
 
     _values: dict[str, Any]
 
@@ -35,7 +35,7 @@ class Here:
         raise AttributeError("here is read-only")
 
     def url(self, service: str) -> str:
-        """Where a service of this environment answers. Raises EffectFailed if its policy names none."""
+        """The URL of a service in this environment. Raises EffectFailed if environment.yml has none."""
         urls: dict[str, str] = self.urls
         if service not in urls:
             raise EffectFailed(
@@ -52,7 +52,7 @@ here = Here()
 
 
 def done(step: str) -> bool:
-    """Whether a step of this page, named by its title, was begun in this run: then it may have changed something."""
+    """Whether a step of this page, named by its title, began in this run. If so, it may have changed something."""
     if session.begun is not None:
         return slug(step) in session.begun
     return bool(channel().query("done", step=step))
@@ -66,7 +66,7 @@ def ask(name: str, question: str, choices: Sequence[str] = (), *, key: str | Non
 
 
 def confirm(name: str, question: str, *, key: str | None = None) -> bool:
-    """Ask the operator a question of yes or no; True for yes."""
+    """Ask the operator a yes/no question; True for yes."""
     answer: dict[str, Any] = _by_runner("confirm", {"name": name, "question": question}, f"confirm {name}", key)
     return bool(answer["value"] == "yes")
 
@@ -84,7 +84,7 @@ def note(text: str, *, key: str | None = None) -> None:
 
 def _by_runner(kind: str, request: dict[str, Any], summary: str, key: str | None) -> Any:
     def work(call: EffectCall) -> tuple[Any, Any]:
-        # A runner answers these itself. Only a session, beside its person, leaves a question to the cell.
+        # In a run, the runner answers these. Only in a session does the cell ask its person.
         answer = _answered_here(request)
         if call.then is not None:
             answer = _then(answer, call.then)
@@ -104,7 +104,7 @@ def _answered_here(request: dict[str, Any]) -> dict[str, str]:
 
 
 def _then(answer: dict[str, str], then: dict[str, Any]) -> dict[str, str]:
-    """Show what was answered when this was recorded, and go on with it: everything behind it followed from that."""
+    """Show the recorded answer, and return it: everything recorded after it depends on it."""
     same = "the same" if answer["value"] == then["value"] else "otherwise"
     note = f": {then['note']}" if then.get("note") else ""
     print(f"  then, {same}: {then['value']}, by {then['by']}{note}\n{watch.when(then)}")
@@ -112,9 +112,9 @@ def _then(answer: dict[str, str], then: dict[str, Any]) -> dict[str, str]:
 
 
 def value(name: str, make: Callable[[], Any]) -> Any:
-    """A value that would differ in a replay (a time, a random number): made once, then always the recorded one.
+    """A value that would differ in a replay (a time, a random number): generated once, then always the recorded one.
 
-    It must have a JSON form: text, numbers, lists, dicts; dates become text. Raises TypeError if it has none.
+    It needs a JSON form: text, numbers, lists, dicts; dates become text. Raises TypeError if it has none.
     """
 
     def work(call: EffectCall) -> tuple[Any, Any]:
@@ -136,10 +136,10 @@ def wait_until(
     ignore: Sequence[str] = (),
     key: str | None = None,
 ) -> Any:
-    """Call `check` every `every` seconds until it gives something true, and return that in its JSON form.
+    """Call `check` every `every` seconds until it returns a true value, and return that in its JSON form.
 
-    Reading effects inside `check` belong to this one; an EffectFailed in it counts as not yet. Raises
-    EffectFailed after `timeout` seconds. `ignore` names what of the value changes by itself.
+    Reading effects inside `check` are part of this one; an EffectFailed in it counts as not yet. Raises
+    EffectFailed after `timeout` seconds. `ignore` names parts of the value that change by themselves.
     """
 
     def work(call: EffectCall) -> tuple[Any, Any]:
@@ -191,7 +191,7 @@ def _recordable(made: Any) -> Any:
 
 
 def attach(name: str, data: str | bytes, *, key: str | None = None) -> None:
-    """Keep evidence in the record, as a file of its own, of at most 32 MiB. Raises ValueError for more."""
+    """Keep evidence in the record, as a separate file of at most 32 MiB. Raises ValueError for more."""
     content = data.encode() if isinstance(data, str) else bytes(data)
     if len(content) > ATTACHMENT_LIMIT:
         raise ValueError(f"{name} has {len(content)} bytes; a record keeps at most {ATTACHMENT_LIMIT}")

@@ -1,6 +1,6 @@
-"""Start the kernel of a run: `python -m opsbook.core.effects.boot CONNECTION_FILE`, its order on standard input.
+"""Start the kernel of a run: `python -m opsbook.core.effects.boot CONNECTION_FILE`, with its order on stdin.
 
-What differs from a kernel of JupyterLab: no start-up files and no history of the user, lib/ on the path,
+Differences from a kernel of JupyterLab: no start-up files and no history of the user, lib/ on the path,
 every message on iopub numbered, and iopub waits for a slow reader instead of dropping output.
 """
 
@@ -24,14 +24,14 @@ from traitlets.config import Config
 from opsbook.core.model.effect import IN_FLIGHT
 
 PIECE = 256 * 1024
-"""Characters a stream may collect before it is sent."""
+"""Characters that a stream may buffer before it is sent."""
 
 
 class BoundedStream(OutStream):  # type: ignore[misc]
-    """A cell that prints faster than the runner can write waits for it, instead of filling the memory."""
+    """Makes a cell that prints faster than the runner can write wait, instead of filling the memory."""
 
     flush_timeout = None
-    """It waits as long as the reader does, instead of complaining of it in the output."""
+    """Wait without a limit, instead of printing a warning into the output."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -47,7 +47,7 @@ class BoundedStream(OutStream):  # type: ignore[misc]
 
 
 class CountedIOPub(IOPubThread):  # type: ignore[misc]
-    """Adds the message's number as a last buffer, so that the runner sees a gap."""
+    """Adds the message's number as an extra buffer, so that the runner detects lost messages."""
 
     def __init__(self, socket: Any, **options: Any) -> None:
         super().__init__(socket, **options)
@@ -59,7 +59,7 @@ class CountedIOPub(IOPubThread):  # type: ignore[misc]
 
 
 class App(kernelapp.IPKernelApp):  # type: ignore[misc]
-    """Its iopub waits for a slow reader. A limit that is set after a socket is bound says nothing."""
+    """A kernel whose iopub waits for a slow reader. The limits must be set before the socket is bound."""
 
     def _bind_socket(self, s: Any, port: int) -> Any:
         if s.type == zmq.XPUB:
@@ -69,35 +69,35 @@ class App(kernelapp.IPKernelApp):  # type: ignore[misc]
 
 
 def pack(message: Any) -> bytes:
-    """JSON of a message. Half a surrogate in one print must not lose all that was printed with it."""
+    """JSON of a message. A lone surrogate is replaced, so that the rest of the output is not lost."""
     return json.dumps(message, default=json_default, ensure_ascii=False, allow_nan=False).encode(
         "utf-8", errors="replace"
     )
 
 
 def main() -> None:
-    """Get ready, wait for the order, and serve until the keeper ends this process."""
+    """Initialize, wait for the order, and serve until the keeper ends this process."""
     kernelapp.IOPubThread = CountedIOPub
     config = Config()
     config.HistoryManager.enabled = False
     config.IPKernelApp.quiet = True
     config.IPKernelApp.outstream_class = "opsbook.core.effects.boot.BoundedStream"
-    config.IPKernelApp.capture_fd_output = False  # what children write goes to the runner's own pipe, once
+    config.IPKernelApp.capture_fd_output = False  # output of children goes to the runner's pipe, once
     config.Session.packer = "opsbook.core.effects.boot.pack"
-    config.InteractiveShellApp.ignore_cwd = True  # a queue.py in the project must not stand for Python's
+    config.InteractiveShellApp.ignore_cwd = True  # a queue.py in the project must not shadow Python's
     config.InteractiveShellApp.exec_PYTHONSTARTUP = False
     app = App.instance(config=config, connection_file=sys.argv[1], log_level=logging.CRITICAL)
     app.initialize([])
-    _obey()
+    _receive_order()
     app.start()
 
 
-def _obey() -> None:
-    """Take the order from standard input: the environment and the folder of the run."""
+def _receive_order() -> None:
+    """Receive the order on stdin: the environment and the folder of the run."""
     with socket.socket(fileno=0) as orders:
         data = b""
         while not data.endswith(b"\n"):
-            # The descriptor that comes along keeps the run's journal locked for as long as this process lives.
+            # The descriptor with the order keeps the run's journal locked as long as this process lives.
             piece, held, _, _ = socket.recv_fds(orders, 65536, 4)
             for descriptor in held:
                 os.set_inheritable(descriptor, False)
@@ -117,7 +117,7 @@ def _obey() -> None:
 
 
 def _import(names: list[str]) -> None:
-    """Import what the page's effects will need while its first cells run. Whoever needs it says what is wrong."""
+    """Import modules for the page's effects while its first cells run. A later import reports errors."""
     for name in names:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)

@@ -1,6 +1,6 @@
-"""The kernel's side of the gate: ask, wait, act, report, and go on when the result is durable.
+"""The kernel's side of the gate: ask, wait, act, report, and continue when the result is durable.
 
-One socket for all threads: writes hold a lock, one reader hands each reply to the request with its id.
+One socket for all threads: writes hold a lock, and one reader passes each reply to the request with its id.
 """
 
 import base64
@@ -26,19 +26,19 @@ from opsbook.errors import EffectFailed, EffectRefused, RunCancelled
 Frame = dict[str, Any]
 
 _ALONE = frozenset({"ask", "confirm", "secret", "note", "attach"})
-"""Kinds that cannot be part of another effect: the runner performs them, or the record keeps them apart."""
+"""Kinds that cannot be part of another effect: the runner performs them, or the record stores them separately."""
 
 _LENGTH = struct.Struct(">I")
 
 
 @dataclass
 class EffectCall:
-    """An effect that has the go-ahead. `folder` is a name for private files; `cancelled` says: stop soon.
+    """An effect that the gate allowed. `folder` is a name for private files; `cancelled`: stop soon.
 
-    `without` names hosts that the operator left out of this run. `check` says: only find out what it would do.
-    `then` is what was answered when this was recorded, where it is asked once more.
-    `gentle` work looks at `cancelled` itself; other work is interrupted like any Python code. `touched`: an effect
-    within it may have changed something by now, whatever comes of the whole.
+    `without` names hosts that the operator left out of this run. `check`: only simulate.
+    `then` is the recorded answer, if a replay asks again.
+    `gentle` work checks `cancelled` itself; other work is interrupted like any Python code. `touched`: an effect
+    within it may have changed something.
     """
 
     channel: "Channel"
@@ -56,16 +56,16 @@ class EffectCall:
     _samples: "queue.SimpleQueue[Frame | None]" = field(default_factory=queue.SimpleQueue)
 
     def sample(self, sample: Any, show: str = "") -> None:
-        """Report something while the effect goes on; `show` is one line for the person who watches."""
+        """Report progress of the effect; `show` is one line for people."""
         self._samples.put({"id": self.number, "op": "sample", "sample": sample, "show": show})
         self.watcher.sample(sample, show)
 
     def decide(self, text: str, choices: Sequence[str], detail: str) -> str | None:
-        """Put a decision to the operator in the middle of the effect; None if nobody is there, or on a cancel."""
+        """Ask the operator in the middle of the effect; None if nobody is there, or on a cancel."""
         return self.channel.decide(self, {"text": text, "choices": list(choices), "detail": detail})
 
     def pump(self) -> None:
-        """Send samples until the effect ends; in a thread, so that no event handler ever waits."""
+        """Send samples until the effect ends; runs in a thread, so that event handlers never block."""
         while (frame := self._samples.get()) is not None:
             self.channel.send(frame)
 
@@ -77,9 +77,9 @@ class EffectCall:
 class EffectRequest:
     """What a cell asks the gate for: its kind, everything that decides what will happen, a line for people.
 
-    `decode` makes of a recorded result what a cell gets. `pretend` is what a check gives the cell instead of a result
-    that nobody knows. `ignore` names what of its result changes by itself, and is not compared. `gentle` work looks
-    itself whether it is cancelled.
+    `decode` turns a recorded result into what a cell gets. `pretend` is the cell's result in a check, instead of an
+    unknown one. `ignore` names parts of its result that change by themselves, and are not compared. `gentle` work
+    checks itself whether it is cancelled.
     """
 
     kind: str
@@ -94,17 +94,17 @@ class EffectRequest:
     ignore: Sequence[str] = ()
 
     def frame(self) -> Frame:
-        """The request to the gate."""
+        """The request as a frame for the gate."""
         named = {name: getattr(self, name) for name in ("kind", "summary", "changes", "idempotent", "key")}
         return {"op": "begin", **named, "ignore": names(self.ignore), "request": clean(self.request)}
 
 
 class Interrupted(Exception):
-    """An effect was stopped half-way: what it did is unknown."""
+    """An effect was stopped before its end: its outcome is unknown."""
 
 
 class Channel:
-    """The connection to the gate of this process."""
+    """The connection of this process to the gate."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
@@ -125,20 +125,20 @@ class Channel:
             raise RunCancelled("the runner is gone") from error
 
     def query(self, op: str, **fields: Any) -> Any:
-        """Ask something that is no effect."""
+        """Send a request that is not an effect."""
         return self._value(self._ask({"op": op, **fields}))
 
     def perform(self, asked: EffectRequest, work: Callable[[EffectCall], tuple[Any, Any]]) -> Any:
-        """Send one effect through the gate and return its result, from the world or from a recording.
+        """Send an effect through the gate and return its result, live or recorded.
 
-        `work` does it and returns the result for the cell and its JSON; it raises EffectFailed when it
-        failed and Interrupted when nobody knows.
+        `work` performs it and returns the result for the cell and its JSON. It raises EffectFailed on failure, and
+        Interrupted if the outcome is unknown.
         """
         outer: tuple[EffectCall, bool] | None = getattr(self._local, "outer", None)
         if outer is not None:
             return self._nested(outer, asked, work)
         frame, call = asked.frame(), EffectCall(self, next(self._numbers), asked.gentle)
-        # Known before it is asked for: a cancel may arrive together with the go-ahead.
+        # Register before asking: a cancel may arrive together with the answer.
         self._calls[call.number] = call
         try:
             reply = self._ask(frame, call.number, mark=True)
@@ -157,13 +157,13 @@ class Channel:
             del self._calls[call.number]
 
     def _answered(self, reply: Frame, decode: Callable[[Any], Any]) -> Any:
-        """What the gate has from earlier: a result, or a failure."""
+        """A recorded result or failure."""
         if reply["do"] == "fail":
             raise EffectFailed(reply["why"], _decoded(decode, reply.get("result")))
         return decode(self._value(reply))
 
     def decide(self, call: EffectCall, question: Frame) -> str | None:
-        """The gate's answer to a decision. The gate forgets a question whose effect ends before the answer."""
+        """The gate's answer to a decision. The gate drops the question if the effect ends first."""
         replies: queue.SimpleQueue[Frame] = queue.SimpleQueue()
         self._replies[call.number] = replies
         try:
@@ -179,7 +179,7 @@ class Channel:
     def _nested(
         self, outer: tuple[EffectCall, bool], asked: EffectRequest, work: Callable[[EffectCall], tuple[Any, Any]]
     ) -> Any:
-        """An effect within another one: part of that one, so it may change something only if that one says so."""
+        """Perform an effect inside another one. It may change something only if the outer one is declared to."""
         call, may_change = outer
         summary, changes = asked.summary, asked.changes
         if asked.kind in _ALONE:
@@ -193,7 +193,7 @@ class Channel:
             call.touched = call.touched or (changes and not failed.untouched)
             raise
         except (Interrupted, KeyboardInterrupt) as stopped:
-            # Whatever the outer effect makes of it: nobody knows what this one did.
+            # The outcome is unknown, even if the outer effect handles the error.
             call.unknown = str(stopped) or f"{summary} was interrupted"
             raise
         finally:
@@ -203,7 +203,7 @@ class Channel:
 
     @contextlib.contextmanager
     def inside(self, call: EffectCall, *, changes: bool = False) -> Iterator[None]:
-        """Effects called in here belong to the effect that is under way, `call`."""
+        """Effects called in the block are part of the running effect `call`."""
         before = getattr(self._local, "outer", None)
         self._local.outer = (call, changes)
         try:
@@ -291,7 +291,7 @@ class Channel:
 
 
 def _publish_mark(number: int) -> None:
-    """Say on iopub, after all output so far, that request `number` comes now."""
+    """Publish the mark of a request on iopub, after all output so far."""
     from IPython.core.getipython import get_ipython
 
     if get_ipython() is not None and "OPSBOOK_GATE" in os.environ:
@@ -301,7 +301,7 @@ def _publish_mark(number: int) -> None:
 
 
 class _Interrupt:
-    """SIGINT while an effect is under way: noted, and passed on only while the work itself runs."""
+    """Handles SIGINT during an effect: notes it, and raises only while the work itself runs."""
 
     def __init__(self, call: EffectCall) -> None:
         self.seen = False
@@ -326,7 +326,7 @@ class _Interrupt:
 
 @contextlib.contextmanager
 def _deferred(call: EffectCall) -> Iterator[_Interrupt]:
-    """From the go-ahead to the acknowledged result, SIGINT ends the work but never loses the report."""
+    """Until the result is acknowledged, SIGINT ends the work but never loses the report."""
     interrupt = _Interrupt(call)
     if threading.current_thread() is not threading.main_thread():
         yield interrupt
@@ -340,7 +340,7 @@ def _deferred(call: EffectCall) -> Iterator[_Interrupt]:
 
 @contextlib.contextmanager
 def _signals_held() -> Iterator[None]:
-    """No Python signal handler in between: half a frame would break the connection for all threads."""
+    """Defer SIGINT: half a frame would break the connection for all threads."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -355,7 +355,7 @@ def _signals_held() -> Iterator[None]:
 
 
 def _decoded(decode: Callable[[Any], Any], result: Any) -> Any:
-    """The result of a failure that is answered from the journal, where it had one."""
+    """The decoded result of a recorded failure; None if it has none."""
     try:
         return decode(result)
     except (KeyError, TypeError, ValueError):
@@ -363,7 +363,7 @@ def _decoded(decode: Callable[[Any], Any], result: Any) -> Any:
 
 
 def _failed(error: EffectFailed) -> Any:
-    """What the journal keeps of a failure."""
+    """The result of a failure for the journal."""
     if error.untouched:
         return {"changed": False}
     return error.result.to_json() if hasattr(error.result, "to_json") else None
@@ -375,7 +375,7 @@ _forked = False
 
 
 def _in_child() -> None:
-    """A forked process shares the socket: two writers on it would break it for both."""
+    """Note the fork: two processes that write to one socket would break it for both."""
     global _forked  # noqa: PLW0603  (a fact about this process)
     _forked = True
 
@@ -384,8 +384,8 @@ os.register_at_fork(after_in_child=_in_child)
 
 
 def channel() -> Channel:
-    """The channel of this process, opened on first use: to the run's gate, or to a session's."""
-    global _channel  # noqa: PLW0603  (one connection a process; a second would be turned away)
+    """The channel of this process to the gate of its run or session, opened on first use."""
+    global _channel  # noqa: PLW0603  (one connection per process; the gate closes a second)
     if _forked:
         raise EffectRefused("an effect cannot be used in a forked process; use threads, each effect with its key=")
     with _opening:

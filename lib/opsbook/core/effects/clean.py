@@ -1,4 +1,4 @@
-"""What an author passes, in the form a journal keeps it."""
+"""Values that an author passes, in the form for the journal."""
 
 import math
 from collections.abc import Iterable
@@ -8,14 +8,14 @@ from typing import Any
 from opsbook.params import Secret
 
 SHOWN = 2000
-"""Characters of what a program or a server said that an error repeats."""
+"""Characters of a program's or server's output that an error message quotes."""
 
 _LARGEST = 4096
-"""Bits of a whole number. Python refuses to write much longer ones."""
+"""Largest size of an integer in bits. Python refuses to print much longer ones."""
 
 
 def first_lines(text: str) -> str:
-    """The beginning of a long text. Only whole lines: a secret that is cut in two is not known as one any more."""
+    """The beginning of a long text, in whole lines: part of a secret would not be redacted."""
     return text if len(text) <= SHOWN else _whole(text[:SHOWN].rpartition("\n")[0], text)
 
 
@@ -29,14 +29,14 @@ def _whole(lines: str, text: str) -> str:
 
 
 def names(given: Iterable[Any]) -> list[str]:
-    """Names of what of an answer changes by itself. Raises TypeError for one text, which has letters and no names."""
+    """Names for `ignore`. Raises TypeError for a single text, which would be taken as a list of letters."""
     if isinstance(given, str):
         raise TypeError(f"ignore takes a list of names, such as [{given!r}]")
     return [str(name) for name in given]
 
 
 def clean(value: Any) -> Any:
-    """A JSON value of what an author passed; secrets by name. Raises TypeError for what has no JSON form."""
+    """The JSON form of a value, with secrets by name. Raises TypeError if it has none."""
     if isinstance(value, Secret):
         return {"secret": value.name}
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What a check may believe of Ansible: which tasks would change something, and which would really run (ADR 13)."""
+"""Checks of playbooks: which tasks would change something, and which would really run (ADR 13)."""
 
 import difflib
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ READS = frozenset(
     """
     stat slurp find assert set_fact debug fail setup gather_facts getent service_facts package_facts wait_for
     include_vars add_host group_by pause meta
-    """.split()  # noqa: SIM905  (a list of forty words reads better so)
+    """.split()  # noqa: SIM905  (a long list of words is easier to read this way)
 )
 """Modules of ansible.builtin that change nothing on a host."""
 
@@ -29,21 +29,21 @@ _REASONS = ('"skip_reason"', '"false_condition"', '"skipped_reason"')
 _LISTS = ("pre_tasks", "tasks", "post_tasks", "handlers", "block", "rescue", "always")
 _TASKS, _ROLES = ("import_tasks", "include_tasks"), ("import_role", "include_role")
 _LONGEST, _MOST = 160, 40
-"""Characters of a line, and lines, of a diff that is kept; the event stream has all of it."""
+"""Characters of a line, and lines, of a kept diff; the event stream has all of it."""
 
 _SIGNS = 3
-"""Characters of such a line that say what is left out, and what the line is."""
+"""Characters of such a line for its + or - sign and for … where text is left out."""
 
 
 def would(kind: str, data: Mapping[str, Any], result: Mapping[str, Any], said: str) -> dict[str, Any] | None:
-    """What an event of a simulated playbook says; None if it says that nothing would happen.
+    """What a task of a simulated playbook would do; None if nothing.
 
-    `said` is what Ansible printed of it: of a task that was skipped, ansible-runner hands on no result.
+    `said` is Ansible's output for the event: for a skipped task, ansible-runner passes no result.
     """
     found = {"host": str(data.get("host")), "task": str(data.get("task"))}
     if kind == "runner_on_ok" and result.get("changed"):
         return {**found, "state": "changed", "diff": _diff(result)}
-    # A condition that was not met is a reason; what cannot be simulated has none.
+    # A task skipped by a condition gives a reason; one that cannot be simulated gives none.
     if kind == "runner_on_skipped" and not any(reason in said for reason in _REASONS):
         return {**found, "state": "unknown", "diff": ""}
     return None
@@ -53,12 +53,12 @@ def _diff(result: Mapping[str, Any]) -> str:
     """The differences of a task, as text."""
     parts = [result, *(item for item in result.get("results") or () if isinstance(item, Mapping))]
     lines = [line for part in parts for diff in _listed(part.get("diff")) for line in _lines(diff)]
-    # Where the project lies, whoever reads this knows.
+    # Paths are relative to the project.
     return "\n".join(_shortened(lines)).replace(f"{here.root}/", "")
 
 
 def _shortened(lines: list[str]) -> list[str]:
-    """As much of a diff as is kept: its first lines, each around the place where it differs."""
+    """The first lines of a diff, each shortened around its difference."""
     more = [f"… {len(lines) - _MOST} more lines"] if len(lines) > _MOST else []
     kept = narrowed(tuple(lines[:_MOST]), _LONGEST - _SIGNS)
     return [*(line[:_LONGEST] for line in kept), *more]
@@ -78,7 +78,7 @@ def _lines(diff: Mapping[str, Any]) -> list[str]:
 
 
 def _text(value: Any) -> str:
-    """One side of a difference; some modules give it as attributes."""
+    """One side of a diff; some modules give it as attributes."""
     return "\n".join(f"{k}: {v}" for k, v in value.items()) if isinstance(value, Mapping) else str(value or "")
 
 
@@ -95,9 +95,9 @@ def allow(playbook: str) -> None:
 
 
 class _Reader:
-    """Reads a playbook and all that it includes, for tasks that a check would not simulate.
+    """Reads a playbook and its includes, and finds tasks that a check would really run.
 
-    A file that is not where this looks for it may be anywhere: then everything in the folder counts.
+    If an included file is not found, every file in the folder is read.
     """
 
     def __init__(self, folder: Path, reads: frozenset[str]) -> None:
@@ -143,7 +143,7 @@ class _Reader:
             yield f"{task.get('name') or module} ({module}, {path.relative_to(self._folder)})"
 
     def _only_gets(self, module: str, task: Mapping[str, Any], arguments: Any) -> bool:
-        """Whether it is a request that only reads, as far as its text says; defaults may say otherwise."""
+        """Whether the text of a uri task shows that it only reads; not if module_defaults may change it."""
         if module != "uri" or not isinstance(arguments, Mapping) or self._defaults or "module_defaults" in task:
             return False
         given = {**arguments, **(task["args"] if isinstance(task.get("args"), Mapping) else {})}
@@ -178,14 +178,14 @@ class _Reader:
                 yield from self._task(task, path, real=_real(task, inherited=real))
 
     def _files(self, folder: Path, name: str, *inside: str) -> list[Path]:
-        """The file of this name as Ansible looks for it: here, in the folder for its kind, beside the playbook."""
+        """The file of this name, searched like Ansible does: here, in the folder for its kind, beside the playbook."""
         places = [folder, *(folder / part for part in inside), self._base, *(self._base / part for part in inside)]
         found = [] if "{{" in name else [place / name for place in dict.fromkeys(places) if (place / name).is_file()]
         return found or sorted(self._folder.glob("**/*.y*ml"))
 
 
 def _real(holder: Mapping[str, Any], *, inherited: bool) -> bool:
-    """Whether a task runs in a check as if it were none. What a template decides may be so."""
+    """Whether a check really runs a task. A templated check_mode counts as yes."""
     said = holder.get("check_mode")
     return inherited if said is None else said is not True
 
@@ -196,11 +196,11 @@ def _get(value: Any, *names: str) -> Any:
 
 
 def _load(path: Path) -> list[Mapping[str, Any]]:
-    """The plays or tasks of a file. What cannot be read here, Ansible will not read either."""
+    """The plays or tasks of a file; none if it is unreadable, since Ansible cannot read it either."""
     import yaml
 
     class Loader(yaml.SafeLoader):
-        """Ansible's own tags (!vault, !unsafe) say nothing about what runs."""
+        """Ignores Ansible's tags (!vault, !unsafe), which do not affect what runs."""
 
     Loader.add_multi_constructor("!", lambda *_: None)
     try:

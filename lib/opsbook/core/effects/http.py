@@ -1,4 +1,4 @@
-"""The http effect. httpx is used here and nowhere else."""
+"""The http effect. The only module that uses httpx."""
 
 import json as jsonlib
 from collections.abc import Collection, Mapping, Sequence
@@ -14,7 +14,7 @@ from opsbook.params import Secret
 
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 LIMIT = 8 * 1024 * 1024
-"""Characters of an answer that are kept; whoever needs more fetches it with command()."""
+"""Characters of an answer that are kept; use command() to fetch more."""
 
 Expected = int | Collection[int] | None
 
@@ -32,7 +32,7 @@ class Response(Shown):
 
     @cached_property
     def json(self) -> Any:
-        """The body as JSON. Raises EffectFailed if it is none."""
+        """The body as JSON. Raises EffectFailed if it is not JSON."""
         try:
             return jsonlib.loads(self.text)
         except ValueError as error:
@@ -64,10 +64,10 @@ def http(
 ) -> Response:
     """Call a URL. GET, HEAD and OPTIONS read; everything else changes, unless `changes=False` says it does not.
 
-    `expect` is the status, or the statuses, that mean success; None takes any below 400. `timeout` is in
+    `expect` is the status, or the statuses, that mean success; None accepts any below 400. `timeout` is in
     seconds. Raises EffectFailed for another status or no connection. A changing call whose answer was lost
-    ends as interrupted: nobody knows whether it was done. A check does not make it, and gives `pretend`.
-    `ignore` names what of the answer changes by itself, such as `["instance"]`.
+    ends as interrupted: its outcome is unknown. A check does not make it, and returns `pretend`.
+    `ignore` names parts of the answer that change by themselves, such as `["instance"]`.
     """
     method = method.upper()
     request = {
@@ -118,7 +118,7 @@ def _send(request: Mapping[str, Any], timeout: float, changing: bool) -> Respons
     method, url, headers = request["method"], request["url"], request["headers"]
     plain = {name: value.reveal() if isinstance(value, Secret) else value for name, value in (headers or {}).items()}
     try:
-        # trust_env off: a proxy of the operator's shell must not decide what a runbook reaches.
+        # trust_env is off: proxy settings of the operator's shell must not affect a runbook.
         with httpx.Client(trust_env=False, timeout=timeout) as client:
             answer = client.request(
                 method, url, json=_revealed(request["json"]), content=request["data"], headers=plain

@@ -1,8 +1,8 @@
 """The kernel of a lab: `python -m opsbook.core.effects.lab CONNECTION_FILE`, started by JupyterLab.
 
-What differs from Jupyter's own kernel: no start-up files and no history of the user, the environment of a run, lib/ on
-the path, shell cells that go through the gate, effects that show how they go on, and a Rollback that waits until
-somebody wants it.
+Differences from Jupyter's own kernel: no start-up files and no history of the user, the environment of a run, lib/ on
+the path, shell cells that go through the gate, effects that show their progress, and a Rollback that runs only after a
+switch is set.
 """
 
 import json
@@ -35,14 +35,14 @@ _HELD = (
 
 
 class LabKernel(IPythonKernel):  # type: ignore[misc]
-    """Knows of each cell that it runs where it stands in the page."""
+    """Knows the place in the page of each cell that it runs."""
 
     order: dict[str, Any]
     place: dict[str, Any] | None = None
     shown: object = None
 
     async def do_execute(self, code: str, silent: bool, *args: Any, cell_meta: Any = None, **options: Any) -> Any:
-        """Run a cell, unless it would undo something and nobody said so."""
+        """Run a cell; one of the Rollback only if the switch is set."""
         self.shown = None
         self.place = None if silent else self.order["cells"].get((cell_meta or {}).get(self.order["attribute"]))
         if self.place is not None:
@@ -54,13 +54,13 @@ class LabKernel(IPythonKernel):  # type: ignore[misc]
                 return {**done, "user_expressions": {}, "payload": []}
             assert session.begun is not None
             session.begun.add(self.place["step"])
-            # Without a gate the first effect says why there is none.
+            # Without a gate, the first effect reports why.
             with suppress(EffectRefused, RunCancelled):
                 channel().query("place", **{name: self.place[name] for name in ("cell", "step", "role")})
         return await super().do_execute(code, silent, *args, cell_meta=cell_meta, **options)
 
     def watch(self, summary: str) -> watch.Watcher:
-        """Show an effect beside the cell."""
+        """Show an effect's progress in the cell's output."""
         handle: list[Any] = []
 
         def publish(data: dict[str, str]) -> None:
@@ -69,10 +69,10 @@ class LabKernel(IPythonKernel):  # type: ignore[misc]
             else:
                 handle.append(display(data, raw=True, display_id=True))
 
-        return _Remembering(self, summary, publish)
+        return _NotedProgress(self, summary, publish)
 
     def show(self, result: Shown) -> None:
-        """Show the result of an effect, unless that was just done."""
+        """Show the result of an effect, unless it was just shown."""
         if result is not self.shown:
             publish_display_data(described(result))
 
@@ -92,8 +92,8 @@ class LabKernel(IPythonKernel):  # type: ignore[misc]
         return run
 
 
-class _Remembering(PlaybookProgress):
-    """Tells the kernel what it showed, so that the end of the cell does not show it once more."""
+class _NotedProgress(PlaybookProgress):
+    """Tells the kernel what it showed, so that the end of the cell does not show it again."""
 
     def __init__(self, kernel: LabKernel, summary: str, publish: Callable[[dict[str, str]], None]) -> None:
         self._kernel = kernel
@@ -110,18 +110,18 @@ def main() -> None:
     config = Config()
     config.HistoryManager.enabled = False
     config.IPKernelApp.kernel_class = LabKernel
-    config.InteractiveShellApp.ignore_cwd = True  # a queue.py in the project must not stand for Python's
+    config.InteractiveShellApp.ignore_cwd = True  # a queue.py in the project must not shadow Python's
     config.InteractiveShellApp.exec_PYTHONSTARTUP = False
     app = IPKernelApp.instance(config=config, connection_file=sys.argv[1], log_level=logging.CRITICAL)
     LabKernel.order = order
     app.initialize([])
-    _settle(order)
-    _teach(app.kernel)
+    _enter_run_environment(order)
+    _register_displays(app.kernel)
     app.start()
 
 
-def _settle(order: dict[str, Any]) -> None:
-    """Stand where a run would stand, and see what it would see."""
+def _enter_run_environment(order: dict[str, Any]) -> None:
+    """Set the environment, folder and path of a run."""
     os.environ.clear()
     os.environ.update(order["env"])
     os.environ["OPSBOOK_RUN"] = f"{order['run']}-{os.getpid()}"
@@ -130,8 +130,8 @@ def _settle(order: dict[str, Any]) -> None:
     session.begun = set()
 
 
-def _teach(kernel: LabKernel) -> None:
-    """What a page may use, in the words of IPython."""
+def _register_displays(kernel: LabKernel) -> None:
+    """Register effect progress, result display and shell cells with IPython."""
     watch.start = kernel.watch
     shell = kernel.shell
     shell.display_formatter.ipython_display_formatter.for_type(Shown, kernel.show)

@@ -1,4 +1,4 @@
-"""The playbook effect: one or more attempts, until it succeeds or the operator has decided."""
+"""The playbook effect: one or more attempts, until it succeeds or the operator stops it."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from opsbook.errors import EffectFailed
 
 RETRY, WITHOUT, STOP = "retry", "without", "stop"
 CHOICES = (RETRY, WITHOUT, STOP)
-"""What an operator may decide where a playbook failed on some hosts and not on others."""
+"""What an operator may decide if a playbook failed on some hosts but not on all."""
 
 _PLAIN = re.compile(r"^[^-\n][^\n]*$")
 
@@ -33,12 +33,12 @@ def playbook(
 ) -> PlaybookResult:
     """Run playbooks/NAME against the run's environment.
 
-    `vars` reach it as text that is never a template. `timeout` is in seconds, for each attempt. Raises
+    `vars` are passed as text that is never a template. `timeout` is in seconds, for each attempt. Raises
     EffectFailed if a task failed, if no host was processed, or if more than `max_unreachable` hosts were
-    unreachable; the error's `result` is the PlaybookResult. Where only some hosts failed, an operator who is
-    there may retry them, or go on without them, also in the playbooks that follow. A playbook repeats safely,
-    so the effect is idempotent. A check runs it with --check --diff, and gives `pretend`, or a value that
-    ends the cell where it is used. `ignore` names what of its result changes by itself.
+    unreachable; the error's `result` is the PlaybookResult. If only some hosts failed, an operator who is
+    present may retry them, or leave them out, also in later playbooks. A playbook repeats safely,
+    so the effect is idempotent. A check runs it with --check --diff, and returns `pretend`, or a value that
+    ends the cell when it is used. `ignore` names parts of its result that change by themselves.
     Raises ValueError for a name, a limit or tags that begin with - or span lines.
     """
     for what, text in (("limit", limit), ("tags", tags), ("playbook", name)):
@@ -81,7 +81,7 @@ def _decode(value: dict[str, Any]) -> PlaybookResult:
 
 
 def _run(call: EffectCall, request: dict[str, Any], timeout: float | None) -> PlaybookResult:
-    """Run it, and if some hosts failed while others did not, as often as the operator wants."""
+    """Run it; if only some hosts failed, repeat as often as the operator decides."""
     if call.check:
         foresight.allow(request["playbook"])
     whole = _pattern(request["limit"], call.without)
@@ -94,7 +94,7 @@ def _run(call: EffectCall, request: dict[str, Any], timeout: float | None) -> Pl
             if not isinstance(error.result, PlaybookResult):
                 if result is None:
                     raise
-                # What an earlier attempt did is done, whatever came of this one.
+                # Report what an earlier attempt did.
                 raise EffectFailed(str(error), result) from error
             failed, latest = error, error.result
         result = replace(latest.after(result), left_out=tuple(left_out))
@@ -117,19 +117,19 @@ def _run(call: EffectCall, request: dict[str, Any], timeout: float | None) -> Pl
 
 
 def _worked(result: PlaybookResult) -> bool:
-    """Every host that was not left out is well, and there is one."""
+    """Whether at least one host remains, and none of them failed."""
     return not result.bad() and bool(set(result.hosts) - set(result.left_out))
 
 
 def _pattern(limit: str | None, without: Sequence[str]) -> str | None:
-    """Ansible's pattern for a limit less some hosts."""
+    """Ansible's pattern for a limit without some hosts."""
     return ":".join([limit or "all", *(f"!{host}" for host in without)]) if without else limit
 
 
 def _one_batch(name: str) -> bool:
-    """Whether hosts that did not fail are done with the playbook, whatever became of the others.
+    """Whether hosts that did not fail have finished the playbook, even if others failed.
 
-    Where a whole batch or play fails, Ansible starts none of those behind it.
+    If a whole batch or play fails, Ansible does not start later ones.
     """
     import yaml
 
@@ -142,7 +142,7 @@ def _one_batch(name: str) -> bool:
 
 
 def _choice(call: EffectCall, result: PlaybookResult, *, one_batch: bool) -> str | None:
-    """What the operator decides where some hosts failed and others did not; None where there is no choice."""
+    """Ask the operator what to do if only some hosts failed; None if there is no choice, or no answer."""
     bad = result.bad()
     good = [host for host in result.hosts if host not in (*bad, *result.left_out)]
     waiting = set(here.hosts) - set(result.hosts) - set(result.left_out)

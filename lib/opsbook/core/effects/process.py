@@ -1,4 +1,4 @@
-"""Run one program to its end, keep what it says, and end it with its group when it must stop."""
+"""Run one program, keep its output, and end its process group if it must stop."""
 
 import math
 import os
@@ -13,22 +13,22 @@ from dataclasses import dataclass, field
 from opsbook.core.effects.channel import EffectCall, Interrupted
 
 LIMIT = 1024 * 1024
-"""Bytes of each stream that are kept: half from its beginning, half from its end."""
+"""Bytes kept of each stream: half from its beginning, half from its end."""
 
 _POLL = 0.1
 _LONGEST_LINE = 4096
-"""Bytes of a line of output that is shown as it comes."""
+"""Longest output line, in bytes, that is shown as progress."""
 
 _SHOW = 0.25
-"""Seconds between two lines of output shown while a program runs."""
+"""Seconds between two lines that are shown as progress."""
 
 _LINGER = 1.0
-"""Seconds a program's output is still read after its end, when something it left behind holds the pipes."""
+"""Seconds to read a program's output after its end, if a leftover process holds the pipes."""
 
 
 @dataclass(frozen=True)
 class ProcessExit:
-    """How a program ended: its exit code (negative for a signal), what it said, seconds it took."""
+    """How a program ended: its exit code (negative for a signal), its output, seconds it took."""
 
     rc: int
     stdout: str
@@ -39,9 +39,9 @@ class ProcessExit:
 def run(
     call: EffectCall, argv: list[str], cwd: str | None, env: Mapping[str, str], stdin: str | None, timeout: float
 ) -> ProcessExit:
-    """Run the program for at most `timeout` seconds; `env` comes on top of this process's own environment.
+    """Run the program for at most `timeout` seconds; `env` is added to this process's environment.
 
-    Raises OSError if it cannot be started, Interrupted when its time is over or the call is cancelled.
+    Raises OSError if it cannot be started, Interrupted on a timeout or a cancel.
     """
     started = time.monotonic()
     data = None if stdin is None else stdin.encode()
@@ -65,7 +65,7 @@ def run(
 def _wait(
     call: EffectCall, process: "subprocess.Popen[bytes]", data: bytes | None, deadline: float
 ) -> "tuple[_Kept, _Kept]":
-    """Read what the program says until it has ended. Raises Interrupted when its time is over, or on a cancel."""
+    """Read the program's output until it has ended. Raises Interrupted on a timeout or a cancel."""
     kept = _Kept(), _Kept()
     pipes = [(process.stdout, kept[0]), (process.stderr, kept[1])]
     progress = _Progress(call)
@@ -74,7 +74,7 @@ def _wait(
             assert pipe is not None
             selector.register(pipe, selectors.EVENT_READ, into)
         if process.stdin is not None:
-            # A program that does not read must not keep us from looking at the clock.
+            # A program that does not read its input must not block this loop.
             os.set_blocking(process.stdin.fileno(), False)
             selector.register(process.stdin, selectors.EVENT_WRITE, memoryview(data or b""))
         lingering = math.inf
@@ -93,7 +93,7 @@ def _wait(
 
 
 def _move(selector: selectors.BaseSelector, ready: selectors.SelectorKey, progress: "_Progress") -> None:
-    """One piece of output, or of input; a pipe that is done is closed."""
+    """Move one piece of output or input; close a finished pipe."""
     if isinstance(ready.data, _Kept):
         piece = os.read(ready.fd, 65536)
         ready.data.add(piece)
@@ -126,7 +126,7 @@ def _check(call: EffectCall, process: "subprocess.Popen[bytes]", deadline: float
 
 @dataclass
 class _Kept:
-    """The beginning and the end of a stream, however long it is."""
+    """Keeps the beginning and the end of a stream."""
 
     head: bytearray = field(default_factory=bytearray)
     tail: bytearray = field(default_factory=bytearray)
@@ -149,7 +149,7 @@ class _Kept:
 
 
 class _Progress:
-    """Shows the last whole line of output now and then."""
+    """Shows the latest complete line of output from time to time."""
 
     def __init__(self, call: EffectCall) -> None:
         self._call = call
@@ -160,7 +160,7 @@ class _Progress:
         *lines, self._rest = (self._rest + piece).split(b"\n")
         shown = next((line for line in reversed(lines) if line.strip()), None)
         if len(self._rest) > _LONGEST_LINE:
-            # Only whole lines are shown: a secret that is cut in two is not known as one any more.
+            # Show only complete lines: part of a secret would not be redacted.
             self._rest = b" " * _LONGEST_LINE + b"."
         if shown is not None and time.monotonic() >= self._next:
             self._next = time.monotonic() + _SHOW
@@ -169,7 +169,7 @@ class _Progress:
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """End the program and its group. Whoever left the group may hold the pipes: they are not waited for."""
+    """End the program's process group. Processes outside the group may hold the pipes; do not wait for them."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError):
             os.killpg(process.pid, number)

@@ -1,4 +1,4 @@
-"""Effects in a notebook: one line for each, which changes in place while it goes on and ends as its result."""
+"""Effects in a notebook: one line for each, which is updated in place and ends as the result."""
 
 import html
 import time
@@ -11,10 +11,10 @@ from opsbook.core.model.text import duration, one_line
 from opsbook.errors import EffectFailed
 
 EVERY = 0.2
-"""Seconds between two changes of what is shown."""
+"""Seconds between two updates."""
 
 _HOSTS = 20
-"""Hosts that are shown while a playbook goes on."""
+"""Hosts that are shown while a playbook runs."""
 
 _SIGNS = {"going": "◌", "succeeded": "✓", "failed": "✗", "interrupted": "■"}
 _COLOURS = {
@@ -27,7 +27,7 @@ _FONT = "font-family: var(--jp-ui-font-family, sans-serif); font-size: var(--jp-
 
 
 class PlaybookProgress(Watcher):
-    """Shows one effect. `publish` gets HTML and text, which stand for what it got before."""
+    """Shows one effect. `publish` gets HTML and text, which replace the previous ones."""
 
     def __init__(self, summary: str, publish: Callable[[dict[str, str]], None]) -> None:
         self._summary = summary
@@ -60,7 +60,7 @@ class PlaybookProgress(Watcher):
         names, _ = result.table()
         first, _, rest = result.headline().partition("\n")
         if not names and not first.startswith(self._summary):
-            # The effect's own words: of a shell cell, the headline is the whole program.
+            # Use the effect's summary: the headline of a shell cell is the whole script.
             first, rest = f"{summary} · {duration(time.monotonic() - self._started)}", ""
         self._show(status, one_line(first, 300), _rest(rest) + _table(result), folded=not names)
 
@@ -84,12 +84,12 @@ class PlaybookProgress(Watcher):
 
 
 def boxed(inner: str) -> str:
-    """HTML as JupyterLab shows it beside text: a dollar sign is no formula."""
+    """Style HTML like JupyterLab's text, and keep MathJax from reading dollar signs as formulas."""
     return f"<div class='mathjax_ignore' style='{_FONT}; padding: 2px 5px'>{inner}</div>"
 
 
 def told(text: str) -> dict[str, str]:
-    """A sentence of opsbook's own, in the forms a notebook shows."""
+    """A message of opsbook, in the forms a notebook shows."""
     return {"text/html": boxed(html.escape(text)), "text/plain": text}
 
 
@@ -101,12 +101,12 @@ def described(result: Shown) -> dict[str, str]:
 
 
 def _left(text: str) -> str:
-    """A cell of a table; JupyterLab would put it to the right, as numbers."""
+    """A left-aligned table cell; JupyterLab's default is right-aligned, for numbers."""
     return f"<td style='text-align: left'>{html.escape(text)}</td>"
 
 
 def _rest(text: str) -> str:
-    """What stands below a headline."""
+    """The text below a headline."""
     return f"<pre style='white-space: pre-wrap'>{html.escape(text)}</pre>" if text.strip() else ""
 
 

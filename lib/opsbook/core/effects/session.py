@@ -1,8 +1,8 @@
-"""Session mode: the page was opened in JupyterLab, and there is no run.
+"""Session mode: the page is open in JupyterLab, without a run.
 
-The gate is then a process of its own beside the kernel, with the same code as in a run. Effects that
-change anything are allowed only in an environment marked sandbox: true. In a lab (`opsbook lab`) the lab starts it,
-which knows what the kernel does not; elsewhere this kernel does.
+The gate is a separate process beside the kernel, with the same code as in a run. Effects that change anything are
+allowed only in an environment marked sandbox: true. In a lab (`opsbook lab`), the lab starts the gate, since it knows
+more than the kernel; elsewhere this kernel starts it.
 """
 
 import os
@@ -14,22 +14,22 @@ from pathlib import Path
 from opsbook.errors import EffectRefused
 
 _REPLAY = "OPSBOOK_REPLAY"
-"""Variable that names the recording of which this kernel replays everything."""
+"""Variable with the path of the recording that this kernel replays."""
 
 _keep: list["subprocess.Popen[bytes]"] = []
 
 begun: set[str] | None = None
-"""Steps of which a cell was run, where that is known: in a lab."""
+"""Steps with a cell that ran; None outside a lab, where this is not known."""
 
 
 def connect() -> socket.socket:
-    """A gate for this kernel; it ends with the kernel, when its socket closes."""
+    """Connect to a gate for this kernel. The gate ends with the kernel, when the socket closes."""
     path = os.environ.get("OPSBOOK_LAB_GATES")
     return _from_lab(path) if path else _own()
 
 
 def _from_lab(path: str) -> socket.socket:
-    """Ask the lab for one, by the mark of what this kernel starts."""
+    """Ask the lab for a gate, with the OPSBOOK_RUN of this kernel."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         connection.connect(path)
@@ -45,12 +45,12 @@ def _from_lab(path: str) -> socket.socket:
 
 
 def replay(recording: str) -> None:
-    """Have every effect of this notebook answered from a recording, a file beside the notebook; reach nothing.
+    """Answer every effect of this notebook from a recording, a file beside the notebook. No real effect happens.
 
-    Cells run where those of a run do: in the project's folder, with lib/ on the path. Raises FileNotFoundError.
+    As in a run, cells run in the project's folder, with lib/ on the path. Raises FileNotFoundError.
     """
     if Path(os.environ.get(_REPLAY, "")).name == recording:
-        # The cell is run once more; it has left the folder of the notebook since.
+        # The cell runs again; its first run left the notebook's folder.
         return
     path = Path(recording).resolve(strict=True)
     root = next((folder for folder in path.parents if (folder / "runbooks").is_dir()), Path.cwd())

@@ -1,4 +1,4 @@
-"""The command effect: one program, no shell; and a page's shell cells, which run as one command each."""
+"""The command effect: one program, no shell; and a page's shell cells, each of which runs as one command."""
 
 import math
 import signal
@@ -17,7 +17,7 @@ from opsbook.params import Secret
 
 _BASH = ("bash", "--noprofile", "--norc", "-Eeuo", "pipefail", "-c")
 _BY_SIGNAL = 128
-"""What shells add to the number of a signal."""
+"""What shells add to a signal's number for the exit code."""
 
 _ENDING = frozenset({signal.SIGHUP, signal.SIGINT, signal.SIGKILL, signal.SIGTERM})
 _SH = ("sh", "-eu", "-c")
@@ -25,7 +25,7 @@ _SH = ("sh", "-eu", "-c")
 
 @dataclass(frozen=True, repr=False)
 class Done(Shown):
-    """A program that ended. `rc` is its exit code, negative for a signal; `seconds` the time it took."""
+    """A program that ended. `rc` is its exit code, negative for a signal; `seconds` is the time it took."""
 
     argv: tuple[str, ...]
     rc: int
@@ -35,7 +35,7 @@ class Done(Shown):
 
     @property
     def ended_by(self) -> str:
-        """The signal that ended it, or, as shells say it, what it ran; empty if none did."""
+        """The signal that ended it, or, by a shell's exit code, the program that it ran; empty if none did."""
         number = -self.rc if self.rc < 0 else self.rc - _BY_SIGNAL
         if self.rc < 0 or number in _ENDING:
             return signal.strsignal(number) or f"signal {number}"
@@ -65,11 +65,11 @@ def command(
 ) -> Done:
     """Run a program on this machine. It changes, unless `changes=False` says it only reads.
 
-    `argv` is a list: nothing is read by a shell. Secrets go in by `env` or `stdin`, never in `argv`. Raises
+    `argv` is a list: no shell is involved. Pass secrets by `env` or `stdin`, never in `argv`. Raises
     TypeError for one text instead of a list, and for a secret in it.
     `expect` is the exit code, or the codes, that mean success; `timeout` is in seconds. Raises EffectFailed
-    for another code or a program that is not there; one over its time ends as interrupted.
-    A check does not run it, and gives `pretend`. `ignore` names what of its output changes by itself.
+    for another code or a missing program; a timeout ends it as interrupted.
+    A check does not run it, and returns `pretend`. `ignore` names parts of its output that change by themselves.
     """
     program = _Program(_words(argv), cwd, env, stdin, timeout, expect)
     rules = {"idempotent": idempotent, "key": key, "pretend": pretend, "ignore": ignore}
@@ -105,10 +105,10 @@ class _Program:
 
 
 def fence(language: str, script: str, values: Mapping[str, Any], *, line: int, changes: bool) -> None:
-    """Run a shell cell: the first command that fails ends it, and so does a variable that is not set.
+    """Run a shell cell. It ends at the first failing command or unset variable.
 
-    `values` are the parameters, as environment variables: a list has one item a line, true and false are words,
-    nothing is the empty text. `line` is the page's line on which the script begins. Raises EffectFailed.
+    `values` are the parameters, as environment variables: a list has one item per line, booleans are the words true
+    and false, None is empty. `line` is the page's line where the script begins. Raises EffectFailed.
     """
     env = {name: value if isinstance(value, Secret) else _variable(value) for name, value in values.items()}
     env["OPSBOOK_ENVIRONMENT"] = here.environment
@@ -124,7 +124,7 @@ def fence(language: str, script: str, values: Mapping[str, Any], *, line: int, c
 
 
 def _script(language: str, script: str, line: int) -> list[str]:
-    """The program that runs the script. What fails says its line in the page; plain sh cannot."""
+    """The program that runs the script. Bash reports the page line of a failure; plain sh cannot."""
     if language == "sh":
         return [*_SH, script]
     told = f"""trap 'echo "line $((LINENO + {line - 1})): $BASH_COMMAND" >&2' ERR; """
@@ -140,7 +140,7 @@ def _variable(value: Any) -> str:
 
 
 def _print(done: "Done") -> None:
-    """What the program said, where a notebook shows it."""
+    """Print the program's output, for the notebook."""
     sys.stdout.write(done.stdout)
     sys.stderr.write(done.stderr)
 
@@ -151,7 +151,7 @@ def _perform(program: _Program, summary: str, *, changes: bool, **rules: Any) ->
         if not program.succeeded(done):
             name, said = program.words[0], last_lines(done.stderr or done.stdout).strip()
             if changes and done.ended_by:
-                # Somebody ended it, in the middle of whatever it did.
+                # It was killed before its end, so the outcome is unknown.
                 raise Interrupted(f"{name} was ended by {done.ended_by}: {said}".rstrip(": "))
             raise EffectFailed(f"{name} ended with exit code {done.rc}: {said}".rstrip(": "), done)
         return done, {**done.to_json(), "changed": changes}

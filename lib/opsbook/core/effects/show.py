@@ -1,18 +1,18 @@
-"""How results look: one place for the text, HTML and Markdown forms."""
+"""Text, HTML and Markdown forms of results."""
 
 import html
 from collections.abc import Sequence
 
 
 class Shown:
-    """A result with a headline and a small table; gives the three forms notebooks ask for."""
+    """A result with a headline and a small table, in the three forms that notebooks use."""
 
     def headline(self) -> str:
         """One line."""
         raise NotImplementedError
 
     def table(self) -> tuple[Sequence[str], Sequence[Sequence[object]]]:
-        """Column names and rows; no columns for no table."""
+        """Column names and rows; without a table, both are empty."""
         return (), ()
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""Effects of a team's own: one decorated function in lib/<team>/."""
+"""Custom effects of a team: decorated functions in lib/<team>/."""
 
 import functools
 import inspect
@@ -12,25 +12,25 @@ from opsbook.core.model.text import one_line
 Result = TypeVar("Result")
 
 _LONGEST = 200
-"""Characters of a call as the journal's summary shows it."""
+"""Characters of a call in the journal's summary."""
 
 
 def effect(
     *, changes: bool, idempotent: bool = False, pretend: Any = None, ignore: Sequence[str] = ()
 ) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
-    """Make a function an effect: asked for at the gate, journaled before and after, replayed from its result.
+    """Make a function an effect: it passes the gate, is journaled before and after, and is replayed by its result.
 
         @effect(changes=False)
         def queue_length(url: str) -> int:
             return int(http("GET", url + "/queue").json["length"])
 
-    `changes` says whether it changes anything outside; `idempotent`, whether it may run again when nobody
-    knows what became of it. Arguments and result need a JSON form (text, numbers, lists, dicts; a Secret is
-    named, never written); callers get the result in that form, live and from a recording alike. A result
-    with `"changed": False` says that nothing was changed. Effects it calls belong to it, and only read
-    unless it changes. It fails with whatever it raises; EffectFailed is shown as its sentence alone.
-    Callers may pass `key=`. A check calls none that changes, and gives `pretend`. `ignore` names what
-    of its result changes by itself. Raises TypeError for a function that has a parameter `key` already.
+    `changes`: it changes external systems. `idempotent`: it may run again if its outcome is unknown.
+    Arguments and result need a JSON form (text, numbers, lists, dicts; a Secret is recorded by name only);
+    callers get the result in that form, live or recorded. A result with `"changed": False` says that nothing
+    was changed. Effects that it calls are part of it, and may change something only if it may. Any exception
+    makes it fail; of an EffectFailed, only the message is shown. Callers may pass `key=`. A check does not
+    call a changing function, and returns `pretend`. `ignore` names parts of its result that change by
+    themselves. Raises TypeError for a function that has a parameter `key` already.
     """
 
     def decorate(function: Callable[..., Result]) -> Callable[..., Result]:

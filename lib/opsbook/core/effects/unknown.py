@@ -1,4 +1,4 @@
-"""What stands for a result that nobody knows: of an effect that was only simulated, or marked as done."""
+"""The placeholder for an unknown result: of an effect that was only simulated, or marked as done."""
 
 from typing import Any, NoReturn
 
@@ -6,7 +6,7 @@ from opsbook.errors import Unpredictable
 
 
 class Unknown:
-    """Can be kept and shown. Whatever else a cell does with it ends the cell: it would have to guess."""
+    """May be stored and displayed. Any other use ends the cell: it would have to guess."""
 
     def __init__(self, why: str) -> None:
         self.__dict__["_why"] = why
@@ -19,7 +19,7 @@ class Unknown:
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
-            # IPython asks every value how it wants to be shown.
+            # IPython looks up display methods on every value.
             raise AttributeError(name)
         self._touched()
 
@@ -28,7 +28,7 @@ class Unknown:
 
 
 def _guard() -> None:
-    """Every way in which Python uses a value without naming an attribute."""
+    """Cover every special method: Python looks them up on the class, not by __getattr__."""
     both = "add sub mul matmul truediv floordiv mod divmod pow lshift rshift and or xor"
     single = "bool len iter next contains getitem setitem delitem call eq ne lt le gt ge hash str format bytes"
     single += " int float complex index neg pos abs invert round enter exit fspath await reversed"

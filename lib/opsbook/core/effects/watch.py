@@ -1,4 +1,4 @@
-"""How effects show that they go on. In a run the runner shows it, so that nothing is done here."""
+"""Progress of effects in a notebook. In a run the runner shows it, and this does nothing."""
 
 import os
 from collections.abc import Callable
@@ -8,24 +8,24 @@ from opsbook.errors import EffectFailed
 
 
 class Watcher:
-    """Sees one effect go on. `end` has the frame that ended it, and the result or error that the cell gets."""
+    """Watches one effect. `end` gets its status, and the result or error that the cell gets."""
 
     def sample(self, sample: Any, show: str) -> None:
-        """Something happened; `show` is one line for the person who watches."""
+        """The effect reported progress; `show` is one line for people."""
 
     def end(self, status: str, outcome: Any) -> None:
-        """It succeeded, failed, or was interrupted."""
+        """The effect succeeded, failed, or was interrupted."""
 
     def was(self, then: dict[str, Any]) -> None:
-        """It succeeded from a recording, in which it was at the time of `then`."""
+        """The effect was answered from a recording; `then` has its time and duration."""
 
 
-start: Callable[[str], Watcher] = lambda _: Watcher()  # noqa: E731  (a lab puts its own here)
-"""Makes the watcher of an effect, from its summary."""
+start: Callable[[str], Watcher] = lambda _: Watcher()  # noqa: E731  (a lab replaces it)
+"""Creates the watcher of an effect, from its summary."""
 
 
 def replayed(summary: str, then: dict[str, Any] | None, answer: Callable[[], Any]) -> Any:
-    """What `answer` gives for an effect that was recorded; in a lab it is shown, with its time of `then`."""
+    """The result of `answer` for a recorded effect; outside a run, also show it, with the time in `then`."""
     if then is None or "OPSBOOK_GATE" in os.environ:
         return answer()
     watcher = start(summary)
@@ -40,5 +40,5 @@ def replayed(summary: str, then: dict[str, Any] | None, answer: Callable[[], Any
 
 
 def when(then: dict[str, Any]) -> str:
-    """The time of a recorded effect: UTC, the same wherever it is replayed."""
+    """Time (UTC) and duration of a recorded effect, as text."""
     return f"  at {str(then['at'])[11:19]}Z, took {then['seconds']:g} s"
