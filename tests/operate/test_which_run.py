@@ -79,7 +79,7 @@ def test_a_lock_of_a_run_that_goes_on_can_be_waited_for(project: Project) -> Non
     until((project.root / "file").exists, "the step")
     run = project.records()[-1].name
     refused = project.opsbook("run", "page", "-e", "dev")
-    assert f"It goes on: wait for it (--wait), or watch it: opsbook attach {run}." in refused.out
+    assert f"It is still running: wait for it (--wait), or watch it: opsbook attach {run}." in refused.out
     (project.root / "go").touch()
     assert process.wait(timeout=60) == 0
 

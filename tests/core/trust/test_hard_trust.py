@@ -47,7 +47,7 @@ def test_a_resume_that_is_refused_behind_its_locks_leaves_the_run_half_way(team:
     lock.unlink()
     said = waiting.communicate(timeout=180)[0]
     assert waiting.returncode == 4, said
-    assert "it is as it was: it did not go on" in said
+    assert "it is as it was: it was not resumed" in said
     assert team.summary()["outcome"] == "failed"
     # Somebody had taken its lock away; what was taken for nothing was given back.
     assert held(team) == []

@@ -265,14 +265,14 @@ def _asked(request: dict[str, Any], wanted: ansible_command.PlaybookPrompt, even
     """The error of a playbook that asked for something. The outcome of tasks that still ran is unknown."""
     said = wanted.sentence(request["playbook"])
     if events.busy():
-        return Interrupted(f"{said}; it was stopped while tasks went on")
+        return Interrupted(f"{said}; it was stopped while tasks were running")
     return EffectFailed(said, untouched=not events.touched)
 
 
 def _judge(request: dict[str, Any], ended: Any, events: _Events, seconds: float) -> PlaybookResult:
     """The result of a successful playbook; the only place that decides what success is. Raises as `run` does."""
     if ended.status in ("canceled", "timeout"):
-        why = "over its time" if ended.status == "timeout" else "cancelled"
+        why = "timed out" if ended.status == "timeout" else "cancelled"
         raise Interrupted(f"playbook {request['playbook']} was stopped: {why}")
     if events.begun and not events.stats:
         how = "was killed" if ended.rc is None else f"ended with exit code {ended.rc}"

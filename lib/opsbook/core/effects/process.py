@@ -121,7 +121,7 @@ def _check(call: EffectCall, process: "subprocess.Popen[bytes]", deadline: float
     late = time.monotonic() > deadline
     if late or call.cancelled.is_set():
         name = process.args[0] if isinstance(process.args, list) else ""
-        raise Interrupted(f"{name!s} was stopped: {'over its time' if late else 'cancelled'}")
+        raise Interrupted(f"{name!s} was stopped: {'timed out' if late else 'cancelled'}")
 
 
 @dataclass

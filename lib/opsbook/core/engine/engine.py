@@ -168,7 +168,7 @@ class Engine:
     async def _run_step(self, step: Step) -> None:
         """Run a step, or skip it if the run resumes at a later one. Raises StepFailed."""
         if self._left_out(step):
-            self._steps.leave_out(step, f"left out: the run went on from {self._options.start}")
+            self._steps.leave_out(step, f"left out: the run resumed from {self._options.start}")
             await self._steps.names(step)
         else:
             await self._run_until_decided(step)
@@ -237,11 +237,11 @@ class Engine:
         try:
             answer = await self._steps.or_cancelled(question)
         except Unanswered:
-            return Outcome.WAITING, f"something is different from then, and nobody said --{ACCEPT}: {differences[0]}"
+            return Outcome.WAITING, f"something changed since it stopped, and nobody said --{ACCEPT}: {differences[0]}"
         if answer is not None and answer.value == "yes":
             return None
         by = answer.by if answer else self._steps.cancel.by
-        return Outcome.CANCELLED, f"{by} did not want to go on: {differences[0]}"
+        return Outcome.CANCELLED, f"{by} declined to resume: {differences[0]}"
 
     async def _find_differences(self) -> list[str]:
         """Recheck the prerequisites; returns what differs from their earlier results."""

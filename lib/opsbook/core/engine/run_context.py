@@ -76,6 +76,6 @@ class RunContext:
         before = self.earlier.outcome if self.earlier else Outcome.LOST
         outcome = Outcome.CANCELLED if before == Outcome.LOST else Outcome(before)
         left = ending.changed and outcome is not Outcome.SUCCEEDED
-        what = "the rollback did not begin" if self.options.undo else "it did not go on"
+        what = "the rollback did not begin" if self.options.undo else "it was not resumed"
         why = f"it is as it was: {what}, {ending.reason}"
         return Ending(outcome, why, left, ending.seconds, ending.undoable, says=ending.exit_code)

@@ -57,7 +57,7 @@ def way_out(settings: Settings, held: lock.Lock) -> str:
     if record is None:
         return f"There is no record of that run here. Look at {held.target}; if nothing works on it: {by_hand}"
     if record.state == "running":
-        return f"It goes on: wait for it (--wait), or watch it: opsbook attach {held.run}."
+        return f"It is still running: wait for it (--wait), or watch it: opsbook attach {held.run}."
     became = "was lost: its process is gone" if record.state == "lost" else f"is {record.glance()['outcome']}"
     return (
         f"{held.run} {became}. Go on with it: opsbook resume {held.run}. Undo it: opsbook rollback {held.run}. "
