@@ -241,7 +241,7 @@ class Engine:
         if answer is not None and answer.value == "yes":
             return None
         by = answer.by if answer else self._steps.cancel.by
-        return Outcome.CANCELLED, f"{by} declined to resume: {differences[0]}"
+        return Outcome.CANCELLED, f"{by} declined to continue: {differences[0]}"
 
     async def _find_differences(self) -> list[str]:
         """Recheck the prerequisites; returns what differs from their earlier results."""
