@@ -139,7 +139,7 @@ def test_without_allowed_signers_the_key_is_named(team: Team) -> None:
     team.commit("Drop it")
     code, said = verify(team)
     assert code == 0
-    assert "whosoever that is: there is no allowed_signers here" in said
+    assert "unknown signer: there is no allowed_signers here" in said
 
 
 def test_a_passphrase_and_no_agent_no_terminal(team: Team) -> None:

@@ -1,1 +1,1 @@
-"""Request -> Draft -> Plan: environments, parameters, what a run relies on, and what has changed since."""
+"""Request -> Draft -> Plan: environments, parameters, the files a run relies on, and what has changed since."""

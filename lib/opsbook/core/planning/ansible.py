@@ -1,4 +1,4 @@
-"""Ask Ansible's own programs about a project; nothing is run on a host unless they are told to."""
+"""Run Ansible's own programs on a project, mostly to query it."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Bind what the user gave to a runbook's parameters: all problems at once, nothing guessed."""
+"""Bind the user's values to a runbook's parameters: reports all problems at once, guesses nothing."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,15 +10,15 @@ from opsbook.core.model.text import nearest, one_line
 from opsbook.errors import InputError
 
 Given = Mapping[str, str | Sequence[str]]
-"""Values by name. A list may be one text with commas; in several texts a comma is a character like any other."""
+"""Values by name. A list may be one text with commas; in several texts a comma is an ordinary character."""
 
 _LONGEST_NAME = 80
-"""Characters of a name that are shown; a longer one is no slip of the hand."""
+"""Characters of an unknown name that are shown; a longer one is no typo."""
 
 
 @dataclass(frozen=True)
 class Bound:
-    """Converted values, and the references of secret parameters. `missing` has no value and no default."""
+    """Converted values, and the references of secret parameters. `missing`: parameters without value and default."""
 
     values: dict[str, Value] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
@@ -26,7 +26,7 @@ class Bound:
     problems: tuple[str, ...] = ()
 
     def complete(self, runbook: str) -> "Bound":
-        """Itself, if nothing is wrong or missing. Raises InputError with everything that is."""
+        """Self, if nothing is wrong or missing. Raises InputError with every problem."""
         problems = [*self.problems, *(_absent(parameter) for parameter in self.missing)]
         if problems:
             raise InputError(problems, f"opsbook show {runbook} lists its parameters. Nothing ran.")
@@ -48,7 +48,7 @@ def pairs(arguments: Sequence[str]) -> dict[str, list[str]]:
 def bind(
     parameters: Sequence[Parameter], given: Given, environment: Environment, prompted: Collection[str] = ()
 ) -> Bound:
-    """Values from what was typed, defaults where nothing was. `prompted` secrets were typed unseen."""
+    """Convert the given values; the rest get their defaults. `prompted` secrets were typed at a hidden prompt."""
     known = {parameter.name: parameter for parameter in parameters}
     strange = (one_line(name, _LONGEST_NAME) for name in given if name not in known)
     problems = [f"There is no parameter {name}. {nearest(name, known)}" for name in strange]
@@ -81,14 +81,14 @@ def _unset(parameter: Parameter, environment: Environment, values: dict[str, Val
 
 
 def check(parameter: Parameter, typed: str | Sequence[str], environment: Environment) -> Value:
-    """The value for what was typed. Raises ValueError with what is wrong."""
+    """Convert one typed value. Raises ValueError with what is wrong."""
     value = parameter.convert(typed)
     _in_choices(parameter, value, environment)
     return value
 
 
 def recheck(parameters: Sequence[Parameter], values: Mapping[str, Value], environment: Environment) -> list[str]:
-    """What of these values, bound earlier, is no choice any more."""
+    """Problems of values bound earlier that are no longer among the choices."""
     problems = []
     for parameter in parameters:
         try:

@@ -13,7 +13,7 @@ from opsbook.core.planning.bind import Bound
 
 @dataclass(frozen=True)
 class Ground:
-    """What the run stands on: SHA-256 of the trees it reads, and the versions of the tools."""
+    """What the run relies on: SHA-256 of the trees it reads, and the versions of the tools."""
 
     trees: Mapping[str, str]
     versions: Mapping[str, str]

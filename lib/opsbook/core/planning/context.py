@@ -1,4 +1,4 @@
-"""What a run and a session both stand on: who works, with which tools and secrets, and what cells see of it."""
+"""The context of runs and sessions: operator, tools, secrets, and what cells see of it."""
 
 import getpass
 import hashlib
@@ -22,7 +22,7 @@ def vault(
     typed: Mapping[str, str],
     redactor: Redactor | None = None,
 ) -> secrets.Vault:
-    """The secrets of an environment and of parameters, by their `references`; some were `typed` unseen."""
+    """The secrets of an environment and of parameters, by `references`; `typed` ones came from a hidden prompt."""
     inventory = secrets.vaulted(settings.root / environment.inventory, settings.vault_password_file)
     return secrets.load(environment.policy, references, typed, settings.root, inventory, redactor or Redactor())
 
@@ -52,7 +52,7 @@ def seen(settings: Settings, environment: Environment, run_id: str, mode: str) -
 
 
 def clone_id(root: Path) -> str:
-    """Tells this copy of the project from any other on this machine: what a service may say that belongs to it."""
+    """Identifies this copy of the project on this machine; a service can report it to show which copy it belongs to."""
     return hashlib.sha256(str(root).encode()).hexdigest()[:12]
 
 

@@ -1,4 +1,4 @@
-"""From what a user asks for to a frozen plan. Nothing here leaves anything behind."""
+"""From a user's request to a frozen plan. Nothing here writes to disk."""
 
 import hashlib
 import os
@@ -30,7 +30,7 @@ _CFG = "ansible.cfg"
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What a user asks for: `given` are parameter values as typed, `typed_secrets` were typed unseen."""
+    """A user's request: `given` are parameter values as typed, `typed_secrets` come from a hidden prompt."""
 
     runbook: str
     environment: str
@@ -40,7 +40,7 @@ class RunRequest:
 
 @dataclass(frozen=True)
 class Draft:
-    """A request whose names are known; its parameters may still be missing."""
+    """A request whose runbook and environment exist; parameters may still be missing."""
 
     runbook: Runbook
     environment: Environment
@@ -49,7 +49,7 @@ class Draft:
 
 
 def draft(settings: Settings, request: RunRequest) -> Draft:
-    """Runbook, environment and what is bound so far. Raises InputError for anything that does not exist."""
+    """Runbook, environment and the parameters bound so far. Raises InputError for anything that does not exist."""
     problems: list[str] = []
     found: list[Any] = []
     for load, name in ((catalog.load, request.runbook), (environments.load, request.environment)):
@@ -68,21 +68,21 @@ def draft(settings: Settings, request: RunRequest) -> Draft:
 def planned_draft(
     settings: Settings, runbook: Runbook, then: Plan, typed: Mapping[str, str] = MappingProxyType({})
 ) -> Draft:
-    """The request of a plan once more, with its values. Raises InputError if the page may not run there any more."""
+    """A draft with the values of an earlier plan. Raises InputError if the page may no longer run there."""
     found = environments.load(settings, then.environment)
     check_place(runbook, found)
     return Draft(runbook, found, bind.Bound(dict(then.parameters), dict(then.secrets)), typed)
 
 
 def check_place(runbook: Runbook, environment: Environment) -> None:
-    """Raises InputError if the page names the environments that it may run in, and this is none of them."""
+    """Raises InputError if the page lists its environments, and this is not one of them."""
     allowed = runbook.front.environments
     if allowed and environment.name not in allowed:
         raise InputError(f"{runbook.name} may not run in {environment.name}, only in {', '.join(allowed)}.")
 
 
 def places(settings: Settings, runbook: str) -> list[str]:
-    """The environments in their order; of a runbook, those in which it may run. Raises InputError if there is none."""
+    """The environments in order; with a runbook, those it may run in. Raises InputError if the runbook is missing."""
     allowed = catalog.load(settings, runbook).front.environments if runbook else ()
     known = [environments.load(settings, name) for name in environments.names(settings)]
     found = [each for each in known if not allowed or each.name in allowed]
@@ -90,7 +90,7 @@ def places(settings: Settings, runbook: str) -> list[str]:
 
 
 def environment(settings: Settings, name: str | None) -> Environment:
-    """The environment of this name; without a name, the first one that may be played with, else the first."""
+    """The environment of this name; without a name, the first sandbox, else the first environment."""
     if name is not None:
         return environments.load(settings, name)
     known = [environments.load(settings, each) for each in environments.names(settings)]
@@ -100,7 +100,7 @@ def environment(settings: Settings, name: str | None) -> Environment:
 
 
 def plan(settings: Settings, drafted: Draft) -> Planned:
-    """The frozen plan, with the files that it relies on. Raises InputError with every parameter that is wrong."""
+    """The frozen plan, with the files it relies on. Raises InputError with every wrong parameter."""
     runbook, environment = drafted.runbook, drafted.environment
     bound = drafted.bound.complete(runbook.name)
     found = relied_on(settings, environment)
@@ -117,7 +117,7 @@ def check_unchanged(settings: Settings, planned: Planned) -> None:
 
 
 def relied_on(settings: Settings, environment: Environment) -> dict[str, dict[str, str]]:
-    """Every file that a run relies on besides its page, with its SHA-256: tree, then path in it."""
+    """SHA-256 of every file that a run relies on besides its page: by tree, then by path in it."""
     helpers = settings.helpers
     return {
         "playbooks": playbook_files(settings),
@@ -143,7 +143,7 @@ def _files(folder: Path, skip: Path | None = None) -> dict[str, str]:
     above: dict[str, frozenset[str]] = {str(folder): frozenset()}
     for place, folders, names in os.walk(folder, followlinks=True):
         here, seen = Path(place), above.pop(place, frozenset()) | {os.path.realpath(place)}
-        # A link to a folder that holds it would be followed for ever.
+        # A link to a parent folder would be followed forever.
         folders[:] = [
             name
             for name in folders

@@ -1,4 +1,4 @@
-"""What has changed since a run was planned: its page, its parameters, everything it relied on."""
+"""What has changed since a run was planned: its page, its parameters, and the files it relies on."""
 
 from collections.abc import Iterator, Mapping
 
@@ -20,7 +20,7 @@ _LONGEST = 200
 """Characters of such a line."""
 
 _ELSEWHERE = frozenset({"runbook", "policy"})
-"""Trees that are compared by what is in them: the page by its text, the policy as a file of the inventory."""
+"""Trees compared by content elsewhere: the page by its text, the policy as a file of the inventory."""
 
 
 def page_changes(settings: Settings, record: store.Record, planned: Plan) -> list[str]:
@@ -31,7 +31,7 @@ def page_changes(settings: Settings, record: store.Record, planned: Plan) -> lis
         return [error.message]
     lines = lines_of(original(record), now)
     if not lines or now == record.text("runbook.md"):
-        # What it was changed to on the way (--edit) may stand in runbooks/ by now.
+        # An edit during the run (--edit) may be in runbooks/ by now.
         return []
     more = [f"… {len(lines) - _MOST} more lines"] if len(lines) > _MOST else []
     return [f"{planned.path}:", *(f"  {line}" for line in narrowed(lines[:_MOST], _LONGEST)), *more]
@@ -46,9 +46,9 @@ def relied_on_then(record: store.Record) -> Mapping[str, Mapping[str, str]]:
 
 
 def changes_since(then: Plan, planned: Planned, relied: Mapping[str, Mapping[str, str]]) -> tuple[list[str], list[str]]:
-    """What differs between two plans of one request: what a run may not go on with, and what it is enough to know.
+    """Differences between two plans of one request: those that stop a run from resuming, and those only reported.
 
-    `relied`: every file that the earlier one relied on, by its tree.
+    `relied`: every file that the earlier plan relied on, by its tree.
     """
     now = planned.plan
     refusing = [
@@ -69,7 +69,7 @@ def _plain(value: object) -> object:
 
 
 def _files(tree: str, then: Mapping[str, str] | None, now: Mapping[str, str]) -> Iterator[str]:
-    """Which files of a tree are not as they were."""
+    """Which files of a tree have changed."""
     if then is None:
         yield f"{tree}: some file was changed"
         return

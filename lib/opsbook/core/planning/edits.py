@@ -1,4 +1,4 @@
-"""Change the page of a run that goes on: the record's copy, never the one in runbooks/."""
+"""Edit the page of a resumed run: the record's copy, never the one in runbooks/."""
 
 import difflib
 from collections.abc import Callable
@@ -20,7 +20,7 @@ _PATCH = "edit-{}.patch"
 
 @dataclass(frozen=True)
 class Edit:
-    """A page as it ran so far, and as it is to go on."""
+    """A page before and after an edit."""
 
     before: Runbook
     runbook: Runbook
@@ -34,13 +34,13 @@ class Edit:
 
 
 def original(record: store.Record) -> str:
-    """The page as the run began with it."""
+    """The page with which the run began."""
     first = _KEPT.format(1)
     return record.text(first if (record.folder / first).is_file() else "runbook.md")
 
 
 def edited(before: Runbook, past: Past, edit: Callable[[str], str]) -> Edit | None:
-    """What `edit` makes of the page; None if nothing. Raises InputError for what a run cannot go on with."""
+    """Apply `edit` to the page; None if it changes nothing. Raises InputError if the run cannot resume with it."""
     text = edit(before.source)
     if text == before.source:
         return None
@@ -50,7 +50,7 @@ def edited(before: Runbook, past: Past, edit: Callable[[str], str]) -> Edit | No
         found.append("the front matter or the parameters are not as they were: the plan rests on them")
     steps = {step.id: step for step in runbook.steps()}
     found += [
-        f"{step.section}, {step.title} is done with, and has to stay as it is"
+        f"{step.section}, {step.title} is finished, and must not change"
         for step in before.steps()
         if past.finished(step.id) and not _same(step, steps.get(step.id))
     ]
@@ -60,7 +60,7 @@ def edited(before: Runbook, past: Past, edit: Callable[[str], str]) -> Edit | No
 
 
 def _same(step: Step, other: Step | None) -> bool:
-    """Whether a step does the same; where it stands in the page does not matter."""
+    """Whether two steps do the same, wherever they stand in the page."""
     if other is None:
         return False
     does = [[(cell.source, cell.language, cell.tags) for cell in each.cells] for each in (step, other)]

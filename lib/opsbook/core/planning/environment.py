@@ -28,14 +28,14 @@ Groups = Mapping[str, tuple[str, ...]]
 
 
 class _InventoryLoader(PlainLoader):
-    """YAML with Ansible's own tags (!vault, !unsafe), which are of no interest here."""
+    """YAML with Ansible's own tags (!vault, !unsafe), whose values are ignored."""
 
 
 _InventoryLoader.add_multi_constructor("!", lambda loader, suffix, node: None)
 
 
 class _Group(BaseModel):
-    """A group of an inventory as Ansible takes it; only names matter here, so other keys are not looked at."""
+    """A group of an Ansible inventory; only names matter here, so other keys are ignored."""
 
     hosts: dict[str, Any] = Field(default_factory=dict)
     children: dict[str, "_Group | None"] = Field(default_factory=dict)
@@ -43,7 +43,7 @@ class _Group(BaseModel):
     @field_validator("hosts", "children", mode="before")
     @classmethod
     def _named(cls, value: Any) -> Any:
-        """Nothing, one name, or a mapping, whose names may look like numbers."""
+        """Accepts nothing, one name, or a mapping whose names may look like numbers."""
         if isinstance(value, str):
             return {value: None}
         return _by_text({} if value is None else value)
@@ -80,7 +80,7 @@ def load(settings: Settings, name: str) -> Environment:
 
 
 def load_as_written(settings: Settings, name: str) -> Policy:
-    """The policy as environment.yml has it, whatever ports this clone was given. Raises InputError."""
+    """The policy as environment.yml has it, without this clone's ports. Raises InputError."""
     known = names(settings)
     if name not in known:
         raise InputError(f"There is no environment {name}.", nearest(name, known))
@@ -88,7 +88,7 @@ def load_as_written(settings: Settings, name: str) -> Policy:
 
 
 def _with_ports(settings: Settings, name: str, policy: Policy) -> Policy:
-    # What guards an environment is committed; a file of this clone alone changes nothing in it.
+    # Only a sandbox: a file local to this clone must not change a guarded environment.
     moved = ports.moved(settings, name) if policy.sandbox and policy.ports is not None else None
     try:
         return ports.resolved(policy, moved)
@@ -114,7 +114,7 @@ def _policy(path: Path) -> Policy:
 
 
 def policy_of(text: str) -> Policy:
-    """The policy that the text of an environment.yml gives. Raises InputError."""
+    """The policy from the text of an environment.yml. Raises InputError."""
     return _validated(_parsed(text, Path("environment.yml")), Path("environment.yml"))
 
 
@@ -126,7 +126,7 @@ def _validated(content: Any, path: Path) -> Policy:
 
 
 def _sentences(path: Path, error: ValidationError) -> list[str]:
-    """One for each place. A choice fits none of three shapes at once: that is one problem, not three."""
+    """One sentence for each place. A choice that matches none of its three shapes is one problem, not three."""
     found = {}
     for problem in error.errors():
         where, message = problem["loc"], problem["msg"]
@@ -162,7 +162,7 @@ def _parsed(text: str, path: Path) -> Any:
 
 
 def _groups(path: Path) -> dict[str, tuple[str, ...]]:
-    """The hosts of each group with those of its children, both sorted."""
+    """The hosts of each group with those of its children, sorted."""
     direct: dict[str, set[str]] = {}
     children: dict[str, set[str]] = defaultdict(set)
     problems = []
@@ -203,7 +203,7 @@ def _members(name: str, direct: Mapping[str, set[str]], children: Mapping[str, s
 
 
 def _expanded(patterns: Iterable[str]) -> set[str]:
-    """Every host the patterns name. Raises ValueError."""
+    """Every host that the patterns match. Raises ValueError."""
     found: set[str] = set()
     for pattern in patterns:
         if not 0 < len(pattern) <= _LONGEST_NAME:
@@ -227,7 +227,7 @@ def _expand(pattern: str) -> Iterator[str]:
 
 
 def _items(pattern: str, inside: str) -> Iterator[str]:
-    """What stands for one range. Raises ValueError for what Ansible would refuse, or read as no host at all."""
+    """The values of one range. Raises ValueError for what Ansible refuses, or expands to no host."""
     match = _BOUNDS.fullmatch(inside)
     if match is None:
         raise ValueError(f"{pattern}: [{inside}] is no range")
@@ -247,7 +247,7 @@ def _items(pattern: str, inside: str) -> Iterator[str]:
 
 
 def _choices(root: Path, path: Path, policy: Policy, groups: Groups) -> dict[str, tuple[str, ...]]:
-    """Every list of choices, also the hosts and groups. Raises InputError for all rules that cannot be followed."""
+    """Every list of choices, with hosts and groups. Raises InputError with every unusable rule."""
     found = {"Host": tuple(sorted({host for hosts in groups.values() for host in hosts})), "Group": tuple(groups)}
     problems = []
     for name, rule in policy.choices.items():
@@ -275,7 +275,7 @@ def _chosen(root: Path, rule: ChoiceRule, groups: Groups) -> tuple[str, ...]:
 
 
 def _glob(root: Path, pattern: str) -> tuple[str, ...]:
-    """What the one * of the pattern stands for, sorted."""
+    """What the one * of the pattern matches, sorted."""
     path = PurePosixPath(pattern)
     if not pattern or path.is_absolute() or ".." in path.parts or str(path) != pattern or not pattern.isprintable():
         raise ValueError(f"the glob {pattern!r} is no path below the project")

@@ -1,4 +1,4 @@
-"""The secrets of environments as they are today, for whoever has to find them in a text."""
+"""Current secrets of environments, to search texts for them."""
 
 from collections.abc import Iterable, Mapping
 
@@ -10,14 +10,14 @@ from opsbook.settings import Settings
 
 
 def redactor(settings: Settings, names: Iterable[str]) -> Redactor:
-    """Knows every secret of these environments. Raises InputError with everything that cannot be had."""
+    """A redactor with every secret of these environments. Raises InputError with all that are unavailable."""
     return knowing(settings, {name: {} for name in names}, {})
 
 
 def knowing(settings: Settings, wanted: Mapping[str, Mapping[str, str]], typed: Mapping[str, str]) -> Redactor:
-    """Knows the secrets of environments, and of these references in each of them; `typed` are values by name.
+    """A redactor with the secrets of environments, and of these references in each; `typed` are values by name.
 
-    Raises InputError with everything that cannot be had.
+    Raises InputError with all that are unavailable.
     """
     found = Redactor()
     problems: list[str] = []

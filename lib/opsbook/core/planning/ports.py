@@ -1,4 +1,4 @@
-"""Ports of an environment: a block of a hundred, from environment.yml, or another one that this clone was given."""
+"""Ports of an environment: a block of a hundred, from environment.yml or set for this clone."""
 
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,9 @@ from opsbook.settings import Settings
 
 
 def moved(settings: Settings, name: str) -> int | None:
-    """The first port of the block that this clone was given for an environment; None without one.
+    """The first port of the block set for this clone; None without one.
 
-    Raises InputError for a file that says something else.
+    Raises InputError for a file with other content.
     """
     path = _file(settings, name)
     try:
@@ -25,17 +25,17 @@ def moved(settings: Settings, name: str) -> int | None:
 
 
 def keep(settings: Settings, name: str, first: int) -> None:
-    """Give this clone another block. It is kept until `forget`."""
+    """Set another block for this clone, until `forget`."""
     files.write_atomic(_file(settings, name), f"{first}\n".encode())
 
 
 def forget(settings: Settings, name: str) -> None:
-    """Go back to what environment.yml says."""
+    """Return to the ports of environment.yml."""
     _file(settings, name).unlink(missing_ok=True)
 
 
 def resolved(policy: Policy, first: int | None) -> Policy:
-    """The policy with its ports, or those of another block, in the texts of urls and settings. Raises ValueError."""
+    """The policy with ports from `first`, or its own, filled into urls and settings. Raises ValueError."""
     if policy.ports is None:
         return policy
     base = policy.ports if first is None else first

@@ -1,1 +1,1 @@
-"""Who may: signing, approvals, windows, labels, the protected branch, emergencies and their reviews."""
+"""Who may run what: signing, approvals, windows, labels, the protected branch, emergencies and their reviews."""

@@ -1,4 +1,4 @@
-"""Approve or reject the plan of somebody else, and ask for it."""
+"""Request an approval, and approve or reject another person's plan."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,7 +26,7 @@ from opsbook.settings import Settings
 class PlanReview:
     """What an approver sees before signing: the plan, what it could do, and what a check of it found.
 
-    `changed` names what is not as it was when the approval was asked for; `check` is None where nobody checked it.
+    `changed` names what has changed since the approval was requested; `check` is None if the plan was never checked.
     """
 
     request: requests.ApprovalRequest
@@ -39,16 +39,16 @@ class PlanReview:
 
 
 def request(settings: Settings, drafted: Draft) -> Plan:
-    """Ask for the approval of what was drafted. Raises InputError where nobody has to approve it."""
+    """Request the approval of a draft. Raises InputError if its environment needs no approvals."""
     if not drafted.environment.policy.approvals:
-        raise InputError(f"Nobody has to approve anything in {drafted.environment.name}.", "Run it: opsbook run.")
+        raise InputError(f"{drafted.environment.name} needs no approvals.", "Run it: opsbook run.")
     planned = plan(settings, drafted)
     authorization.ask(RunStart(settings, planned, run=""))
     return planned.plan
 
 
 def planned_again(settings: Settings, wanted: str) -> Planned:
-    """What a plan that waits for a signature was made of, as it is now. Raises Refused if that is another plan now."""
+    """Plan again what waits for a signature, from today's files. Raises Refused if the result is a different plan."""
     found = requests.find(settings.state, wanted)
     runbook = catalog.load(settings, found.plan.runbook)
     drafted = planned_draft(settings, runbook, found.plan)
@@ -62,7 +62,7 @@ def planned_again(settings: Settings, wanted: str) -> Planned:
 
 
 def _changed(found: requests.ApprovalRequest, planned: Planned) -> list[str]:
-    """What is not as it was when the plan was made, in words."""
+    """What has changed since the plan was made, in words."""
     then = found.plan
     refusing, telling = changes_since(then, planned, found.relied_on)
     page = [f"{then.path} was changed"] if then.trees.get("runbook") != planned.plan.trees["runbook"] else []
@@ -70,13 +70,13 @@ def _changed(found: requests.ApprovalRequest, planned: Planned) -> list[str]:
 
 
 def waits(settings: Settings, request: requests.ApprovalRequest) -> bool:
-    """Whether a run stands there that begins by itself as soon as the plan is approved."""
+    """Whether a run waits for this approval; it begins by itself as soon as the plan is approved."""
     record = store.exact(settings.records, request.asked.run) if request.asked.run else None
     return record is not None and record.state == "running"
 
 
 def show(settings: Settings, wanted: str) -> PlanReview:
-    """What there is to approve. Raises InputError if there is no such plan."""
+    """What an approver reviews. Raises InputError if no such plan waits."""
     found = requests.find(settings.state, wanted)
     runbook = catalog.load(settings, found.plan.runbook)
     planned = plan(settings, planned_draft(settings, runbook, found.plan))
@@ -109,7 +109,7 @@ def decide(settings: Settings, shown: PlanReview, decision: str, note: str, *, a
     planned, policy = shown.request.plan, environments.load(settings, shown.request.plan.environment).policy
     if decision == "approve" and shown.changed:
         said = "\n".join([f"{planned.id} is not what was planned any more.", *shown.changed])
-        raise Refused(said, "Whoever wants it plans it anew.")
+        raise Refused(said, "Its requester plans it anew.")
     now = datetime.now(UTC)
     until = now + timedelta(seconds=span_seconds(policy.approval_valid))
     approval = Approval(

@@ -1,5 +1,5 @@
-"""Whether a run may begin: its labels and its place, what is committed, who runs it, who approved it, and what time it
-is (ADR 16). Every door comes through here: the command line, papermill, drills, and labs.
+"""Whether a run may begin: its labels and environment, what is committed, who runs it, who approved it, and what time
+it is (ADR 16). Every way to start a run passes here: the command line, papermill, drills, and labs.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -31,15 +31,15 @@ from opsbook.errors import InputError, NotYet, Refused
 from opsbook.settings import Settings
 
 _LONGEST_WAIT = timedelta(days=14)
-"""How long a run may have waited for the approval that it began with."""
+"""How long a run can have waited for its approval before it began."""
 
 _NEVER_WAIT = frozenset({"incident", "recovery"})
-"""Kinds that no window holds up."""
+"""Kinds of runbook that ignore windows."""
 
 
 @dataclass(frozen=True)
 class RunStart:
-    """A run that is to begin, or to go on. `events` are those of its earlier processes."""
+    """A run about to begin or resume. `events` are those of its earlier processes."""
 
     settings: Settings
     planned: Planned
@@ -58,7 +58,7 @@ class RunStart:
 
 
 def check_start(drafted: Draft | Planned, options: RunOptions) -> None:
-    """Raises InputError where a run may not begin, whoever asks. Nothing has begun then."""
+    """Raises InputError, before anything begins, if nobody may start this run."""
     check_page(drafted.runbook, drafted.environment, options.emergency)
     missing = [name for name in drafted.environment.policy.labels if not options.labels.get(name, "").strip()]
     if missing and options.mode is not Mode.CHECK:
@@ -67,7 +67,7 @@ def check_start(drafted: Draft | Planned, options: RunOptions) -> None:
 
 
 def check_page(runbook: Runbook, environment: Environment, emergency: str) -> None:
-    """Raises InputError where this page may not run, or go on: it belongs elsewhere, or the reason says nothing."""
+    """Raises InputError if this page may not run or resume: wrong environment, or an empty emergency reason."""
     check_place(runbook, environment)
     if runbook.front.drill is not None and not environment.policy.sandbox:
         said = f"{environment.name} is no sandbox, and a drill breaks things."
@@ -82,9 +82,9 @@ def _label_hint(mode: Mode, missing: Sequence[str]) -> str:
 
 
 def closed_to_sessions(settings: Settings, environment: Environment) -> str:
-    """Why a notebook outside a run may not change anything there just now; empty if it may.
+    """Why a notebook outside a run may not change this environment now; empty if it may.
 
-    It has no plan, no label and no lock: what a run would need of these, it cannot have.
+    A notebook has no plan, label or lock, so it is refused wherever a run would need one.
     """
     policy, where = environment.policy, environment.name
     if not policy.sandbox:
@@ -104,11 +104,11 @@ def closed_to_sessions(settings: Settings, environment: Environment) -> str:
 
 
 def authorization(start: RunStart, mode: Mode, *, undo: bool) -> Callable[[], Authorization | None]:
-    """What says why the run may begin, or raises Refused; NotYet where somebody may still allow it.
+    """A function that returns why the run may begin, or raises Refused; NotYet if an approval or a window is pending.
 
-    A check changes nothing, and a rollback waits for nothing.
+    Checks and rollbacks need no authorization.
     """
-    # A notebook of another tool may change nothing but a sandbox.
+    # A notebook of another tool may change only a sandbox.
     reads = mode is Mode.CHECK or (mode is Mode.NOTEBOOK and not start.policy.sandbox)
     if reads or undo:
         return lambda: None
@@ -116,7 +116,7 @@ def authorization(start: RunStart, mode: Mode, *, undo: bool) -> Callable[[], Au
 
 
 def needed(runbook: Runbook, environment: Environment, now: datetime) -> list[str]:
-    """What a run of this would need from people and clock, in sentences."""
+    """The approvals, signature and window that a run of this needs, in sentences."""
     policy, found = environment.policy, []
     if policy.approvals:
         among = ", ".join(policy.approvers) or "anybody in allowed_signers"
@@ -143,8 +143,8 @@ def _allowed(start: RunStart) -> Authorization | None:
         within = start.policy.review_within
         return Authorization(evidence | {"emergency": start.emergency, "review_within": within}, files)
     if earlier := [dict(fact.evidence) for fact in map(read, start.events) if isinstance(fact, RunAllowed)]:
-        # It began already: only who goes on with it is new.
-        _goes_on(start, me, earlier)
+        # It began already: only who resumes it is new.
+        _check_resume(start, me, earlier)
         return Authorization(evidence | {"again": True}, files)
     counted = _approved(start, me, known)
     if opens := _opens(start.planned.runbook, start.policy, datetime.now(UTC)):
@@ -158,7 +158,7 @@ def _allowed(start: RunStart) -> Authorization | None:
 
 
 def _spend(start: RunStart, counted: Iterable[Signed]) -> None:
-    """Raises Refused if another run began with one of them since it was looked at."""
+    """Mark the approvals as spent. Raises Refused if another run has spent one of them since they were counted."""
     taken: list[Signed] = []
     for each in counted:
         if requests.spend(_folder(start), each.approval, start.run):
@@ -170,7 +170,7 @@ def _spend(start: RunStart, counted: Iterable[Signed]) -> None:
 
 
 def _known(start: RunStart) -> Signers | None:
-    """Whose keys count, where anybody has to sign. Raises Refused, also for what is not committed."""
+    """The known signers; None if no signature is needed. Raises Refused, also for uncommitted files."""
     settings, policy = start.settings, start.policy
     if policy.protected:
         protected_branch.check_tree(settings, start.planned)
@@ -180,7 +180,7 @@ def _known(start: RunStart) -> Signers | None:
 
 
 def _operator(start: RunStart, known: Signers | None) -> tuple[Identity, dict[str, bytes]]:
-    """Who runs it, with a signature that proves it where anybody has to sign. Raises Refused."""
+    """Who runs it, with the signature that proves it if one is needed. Raises Refused."""
     user = operator()
     if known is None:
         return Identity(user), {}
@@ -200,15 +200,15 @@ def _operator(start: RunStart, known: Signers | None) -> tuple[Identity, dict[st
 def _statement(key: Path, digest: str, run: str, user: str) -> tuple[str, bytes, str]:
     """When this process signed that it runs this, what it signed, and the signature. Raises Unsigned.
 
-    Once: a key may want a finger each time, and a run may wait for hours.
+    Cached: a hardware key may need a touch for each signature, and a run may wait for hours.
     """
     now = journal.now()
     data = canonical({"kind": "operator", "plan": digest, "run": run, "by": user, "signed": now})
     return now, data, sign.sign(key, sign.OPERATOR, data)
 
 
-def _goes_on(start: RunStart, me: Identity, earlier: Sequence[dict[str, Any]]) -> None:
-    """Raises Refused if somebody goes on with what he approved himself, or with what nobody approved."""
+def _check_resume(start: RunStart, me: Identity, earlier: Sequence[dict[str, Any]]) -> None:
+    """Raises Refused if an approver resumes the run he approved, or if the plan is not the approved one."""
     for each in (each for data in earlier for each in data.get("approvals") or ()):
         if me.is_also(Identity(each["user"], each["principal"], each["key"])):
             said = f"{each['principal']} approved this run, and nobody approves his own."
@@ -233,13 +233,13 @@ def _approved(start: RunStart, me: Identity, known: Signers | None) -> list[tupl
     if len(judged.counted) < policy.approvals:
         if not _asked(start):
             ask(start, start.run)
-        raise NotYet(_missing(start, judged), _how(start.plan))
+        raise NotYet(_missing(start, judged), _approval_hint(start.plan))
     chosen = judged.counted[: policy.approvals]
     return [(each, signature) for each, signature in found if each in chosen]
 
 
 def _asked(start: RunStart) -> bool:
-    """Whether approvers see the request already, be it for this run or for another that still waits."""
+    """Whether approvers already see the request, for this run or for another that still waits."""
     run = requests.asking(_folder(start))
     seen = any(each.plan.id == start.plan.id for each in requests.waiting(start.settings.state))
     record = store.exact(start.settings.records, run) if run and run != start.run else None
@@ -252,7 +252,7 @@ def _missing(start: RunStart, judged: Judged) -> str:
     return "\n".join([said, *judged.complaints])
 
 
-def _how(plan: Plan) -> str:
+def _approval_hint(plan: Plan) -> str:
     return f"Somebody else approves it: opsbook approve {plan.id}. Then: opsbook run --plan {plan.id}"
 
 
@@ -263,14 +263,14 @@ def ask(start: RunStart, run: str = "") -> None:
 
 
 def _signed(start: RunStart, known: Signers) -> Iterator[tuple[Signed, str]]:
-    """Everything that was signed of the plan, with what the signature proves."""
+    """Every decision on the plan, with what its signature proves."""
     folder = _folder(start)
     for approval, signature in requests.approvals(folder):
         used = requests.spent(folder, approval) or _used(start, approval.id, approval.signed)
         try:
             at = datetime.fromisoformat(approval.signed)
             who = sign.signer(known.text, sign.APPROVAL, approval.statement(), signature, at)
-            # A key that does not count any more does not count by saying an earlier time.
+            # A revoked key cannot be used by backdating the signature.
             sign.signer(known.text, sign.APPROVAL, approval.statement(), signature, datetime.now(UTC))
             yield Signed(approval, Identity(approval.by, who.principal, who.key), spent=used), signature
         except (sign.BadSignature, sign.Unsigned) as error:
@@ -278,8 +278,8 @@ def _signed(start: RunStart, known: Signers) -> Iterator[tuple[Signed, str]]:
 
 
 def _used(start: RunStart, approval: str, signed: str) -> str:
-    """The run whose record says that it began with it: the marker beside the plan may be gone."""
-    # A run is called by the day on which it began to wait.
+    """The run whose record names this approval: the marker beside the plan may be gone."""
+    # A run's id has the day on which it began to wait.
     first = f"{datetime.fromisoformat(signed).astimezone(UTC) - _LONGEST_WAIT:%Y%m%d}"
     for folder in store.newest(start.settings.records):
         if folder.name[:8] < first:

@@ -1,4 +1,4 @@
-"""What is committed decides who may run what: a work tree that says less does not count (ADR 16)."""
+"""The protected branch decides who may run what; a work tree cannot weaken it (ADR 16)."""
 
 import os
 
@@ -11,7 +11,7 @@ from opsbook.errors import InputError, Refused
 from opsbook.settings import CONFIG, Settings
 
 COMMITTED = ("runbooks", "procedures", "playbooks", "lib", "ansible.cfg", CONFIG)
-"""What has to be as it is committed before it may run in a protected environment."""
+"""Paths that must have no uncommitted changes before a run in a protected environment."""
 
 _GUARDS = (
     "sandbox",
@@ -28,33 +28,33 @@ _GUARDS = (
 
 
 def check_policy(settings: Settings, environment: Environment) -> None:
-    """Raises Refused if the protected branch guards an environment otherwise than the work tree does."""
-    there = _there(settings, environment)
-    if there is None or not is_guarded(there):
+    """Raises Refused if the work tree guards an environment differently from the protected branch."""
+    committed = _committed_policy(settings, environment)
+    if committed is None or not is_guarded(committed):
         return
     policy = environment.policy
-    differs = [key for key in _GUARDS if getattr(policy, key) != getattr(there, key)]
+    differs = [key for key in _GUARDS if getattr(policy, key) != getattr(committed, key)]
     if differs:
         said = f"{environment.name} is guarded, and its environment.yml is not as the protected branch has it: "
         raise Refused(f"{said}{', '.join(differs)}.", "Put it back, or have the change committed there.")
 
 
 def is_guarded(policy: Policy) -> bool:
-    """Whether anybody or anything has to allow a run."""
+    """Whether a run needs a signature, an approval or a window."""
     return bool(policy.protected or policy.approvals or policy.windows)
 
 
-def _there(settings: Settings, environment: Environment) -> Policy | None:
+def _committed_policy(settings: Settings, environment: Environment) -> Policy | None:
     try:
         text = signers.text(settings.root, f"{environment.inventory}/environment.yml", settings.protected_branch)
         return environments.policy_of(text) if text is not None else None
     except (Refused, InputError):
-        # Without git, or with a file that says nothing, there is only what the work tree says.
+        # Without git, or with an unusable file, only the work tree's policy is left.
         return None
 
 
 def check_tree(settings: Settings, planned: Planned) -> None:
-    """Raises Refused if a protected environment would run something else than what is committed."""
+    """Raises Refused if a run in a protected environment would use anything that is not committed."""
     name = planned.environment.name
     if changed := signers.uncommitted(settings.root, COMMITTED):
         shown = ", ".join(changed[:5]) + (f" and {len(changed) - 5} more" if len(changed) > 5 else "")

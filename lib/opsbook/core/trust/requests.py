@@ -1,6 +1,6 @@
-"""Plans that wait for a signature, below the state folder: the plan, who asked, and what was signed of it.
+"""Plans that wait for a signature, below the state folder: the plan, who asked, and the signed decisions.
 
-An approval is spent by the first run that begins with it; the marker says which, and never goes away before it does.
+The first run that begins with an approval spends it. A marker names that run, and lasts as long as the approval.
 """
 
 import json
@@ -24,14 +24,14 @@ from opsbook.shapes import from_json
 FOLDER = "plans"
 
 _OPEN_FOR = timedelta(days=14)
-"""How long a request is shown that nobody has answered."""
+"""How long an unanswered request is shown."""
 
 _NAME = re.compile(r"[0-9a-f]{16}")
 
 
 @dataclass(frozen=True)
 class ApprovalAsked:
-    """Who asked for the approval of a plan, when (UTC, ISO 8601), and with which run, if one waits for it."""
+    """Who requested the approval of a plan, when (UTC, ISO 8601), and the run that waits for it, if any."""
 
     by: str
     time: str
@@ -40,7 +40,7 @@ class ApprovalAsked:
 
 @dataclass(frozen=True)
 class ApprovalRequest:
-    """A plan that somebody wants approved. `relied_on` are the files it stands on, with their digests."""
+    """A plan whose approval is requested. `relied_on` are the files it relies on, with their digests."""
 
     folder: Path
     plan: Plan
@@ -52,7 +52,7 @@ class ApprovalRequest:
 
 
 def file(state: Path, plan: Plan, asked: ApprovalAsked, relied_on: Mapping[str, Mapping[str, str]]) -> None:
-    """Put a request where approvers find it; the latest who asks is kept."""
+    """Put a request where approvers find it; it replaces an earlier request for the same plan."""
     folder = state / FOLDER / plan.id
     with _shared(folder):
         for name, content in (("relied-on", relied_on), ("asked", asdict(asked)), ("plan", plan.to_json())):
@@ -84,7 +84,7 @@ def _read(folder: Path) -> ApprovalRequest:
 
 
 def asking(folder: Path) -> str | None:
-    """The run that waits for this plan; empty if somebody asked without one, None if nobody did."""
+    """The run that waits for this plan; empty if it was requested without a run, None if it was not requested."""
     try:
         asked = from_json(ApprovalAsked, (folder / "asked.json").read_bytes())
     except (OSError, ValueError, RecursionError):
@@ -93,7 +93,7 @@ def asking(folder: Path) -> str | None:
 
 
 def waiting(state: Path) -> Iterator[ApprovalRequest]:
-    """Requests of the last two weeks that no run has begun with, and nobody rejected; newest first."""
+    """Requests of the last two weeks that were neither used by a run nor rejected; newest first."""
     since = (datetime.now(UTC) - _OPEN_FOR).isoformat()
     found = []
     for path in (state / FOLDER).glob("*/plan.json"):
@@ -107,7 +107,7 @@ def waiting(state: Path) -> Iterator[ApprovalRequest]:
 
 
 def _begun(request: ApprovalRequest) -> bool:
-    """Whether a run began with the plan since it was asked for; earlier runs of the same plan do not count."""
+    """Whether a run began with the plan since the request; earlier runs of the same plan do not count."""
     try:
         asked = datetime.fromisoformat(request.asked.time).timestamp()
         return any(marker.stat().st_mtime > asked for marker in request.folder.glob("spent-*"))
@@ -121,7 +121,7 @@ def _rejected(request: ApprovalRequest) -> bool:
 
 
 def approvals(folder: Path) -> Iterator[tuple[Approval, str]]:
-    """Everything that was signed of a plan, with its signature, oldest first. What cannot be read is none."""
+    """Every signed decision on a plan, with its signature, oldest first. Unreadable files are skipped."""
     found = []
     for path in folder.glob("approval-*.json"):
         try:
@@ -135,7 +135,7 @@ def approvals(folder: Path) -> Iterator[tuple[Approval, str]]:
 
 
 def keep(folder: Path, approval: Approval, signature: str) -> None:
-    """Put what was signed beside the plan: the signature first, for what it belongs to makes it count."""
+    """Put a decision beside the plan: the signature first, since the decision counts once its own file exists."""
     with _shared(folder):
         files.write_atomic(folder / f"approval-{approval.id}.sig", signature.encode())
         files.write_atomic(folder / f"approval-{approval.id}.json", approval.statement())
@@ -146,23 +146,23 @@ def new_id() -> str:
 
 
 def spent(folder: Path, approval: Approval) -> str:
-    """The run that began with it; empty if none did."""
+    """The run that spent this approval; empty if none did."""
     try:
         return (folder / f"spent-{approval.id}").read_text(encoding="utf-8").strip()
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError):
-        return "nobody knows which run"
+        return "an unknown run"
 
 
 def spend(folder: Path, approval: Approval, run: str) -> bool:
-    """Write down that this run begins with it. False if another run did before. Raises Refused."""
+    """Mark an approval as spent by this run. False if another run has spent it. Raises Refused."""
     path = folder / f"spent-{approval.id}"
     whole = folder / f".spent-{approval.id}-{secrets.token_hex(4)}"
     with _shared(folder):
         files.write_atomic(whole, run.encode())
         try:
-            # A link is there or not, and never without its text.
+            # A hard link is atomic: the marker never exists without its text.
             os.link(whole, path)
         except FileExistsError:
             return spent(folder, approval) == run
@@ -173,14 +173,14 @@ def spend(folder: Path, approval: Approval, run: str) -> bool:
 
 
 def give_back(folder: Path, approval: Approval) -> None:
-    """Take the marker away again: the run did not begin with it. Raises Refused."""
+    """Remove the marker of an approval whose run did not begin. Raises Refused."""
     with _shared(folder):
         (folder / f"spent-{approval.id}").unlink(missing_ok=True)
 
 
 @contextmanager
 def _shared(folder: Path) -> Iterator[None]:
-    """Raises Refused where this user may not write what another began."""
+    """Raises Refused if this user may not write in another user's folder."""
     try:
         yield
     except OSError as error:

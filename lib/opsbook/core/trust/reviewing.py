@@ -1,4 +1,4 @@
-"""Emergencies that somebody else has to review: which are open, and how one is closed (ADR 16)."""
+"""Emergency runs that another person must review: which reviews are open, and how one is closed (ADR 16)."""
 
 import json
 from collections.abc import Iterator
@@ -16,12 +16,12 @@ from opsbook.errors import InputError, OpsbookError, Refused
 from opsbook.settings import Settings
 
 _UNUSABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
-"""What a file of another shape raises."""
+"""What a malformed file raises."""
 
 
 @dataclass(frozen=True)
 class FollowUp:
-    """An emergency that nobody has reviewed yet. `due` is UTC, ISO 8601."""
+    """An emergency run without a review. `due` is UTC, ISO 8601."""
 
     run: str
     title: str
@@ -74,13 +74,13 @@ def _reviewed(settings: Settings, run: str) -> bool:
 
 
 def sealed_as(settings: Settings, run: str) -> str:
-    """The digest of the seal that a run has now: one that went on since its review is reviewed again."""
+    """The digest of a run's current seal: a run resumed after its review needs another review."""
     record = store.exact(settings.records, run)
     return files.sha256(record.folder / store.SEAL) if record and record.state == "sealed" else ""
 
 
 def worked(record: store.Record, person: Identity) -> bool:
-    """Whether this person ran it, or went on with it. Raises InputError for a damaged record."""
+    """Whether this person started or resumed the run. Raises InputError for a damaged record."""
     facts = list(map(read, record.events()))
     people = [Identity(**fact.evidence["operator"]) for fact in facts if isinstance(fact, RunAllowed)]
     people += [Identity(fact.operator) for fact in facts if isinstance(fact, RunStarted | RunResumed)]
@@ -102,7 +102,7 @@ def review(settings: Settings, wanted: str, note: str, *, ask: bool) -> str:
     if _reviewed(settings, record.id):
         raise InputError(f"{record.id} was reviewed already.", f"{settings.records / REVIEWS} says by whom.")
     if not note.strip():
-        raise InputError("A review says something.", "Write what you found: --note TEXT.")
+        raise InputError("The review's note is empty.", "Write what you found: --note TEXT.")
     now = datetime.now(UTC)
     seal = sealed_as(settings, record.id)
     if not seal:

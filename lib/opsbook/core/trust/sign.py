@@ -1,7 +1,7 @@
-"""Signatures by SSH keys, made and verified by `ssh-keygen -Y`. Nobody is asked for a passphrase, unless told to.
+"""Signatures by SSH keys, made and verified by `ssh-keygen -Y`. A passphrase is asked for only on request.
 
-A statement is signed under a namespace: a signature for one kind of statement says nothing of another. Whether the
-signature is right, whose key it is, and whether that key counted at the time are three questions with three answers.
+A statement is signed under a namespace: a signature for one kind of statement is invalid for another. Whether the
+signature is valid, whose key it is, and whether that key was trusted at the time are checked separately.
 """
 
 import base64
@@ -23,23 +23,23 @@ REVIEW = "opsbook-review"
 TRAINING = "opsbook-training"
 
 _PATIENCE = 30.0
-"""Seconds for an agent, or for a finger on a hardware key, where nobody was told to wait for it."""
+"""Seconds to wait for an agent, or for a touch of a hardware key, if nobody was told to answer."""
 
 _ARMOR = re.compile(
     r"-----BEGIN SSH SIGNATURE-----\n((?:[A-Za-z0-9+/]{70}\n)*[A-Za-z0-9+/]{1,70}={0,2}\n)-----END SSH SIGNATURE-----\n"
 )
 _PATTERN = frozenset("*?!,")
-"""What makes a principal stand for several people: nobody could tell them apart."""
+"""Characters that make a principal match several people, who could not be told apart."""
 
 _FINGERPRINT = re.compile(r"with (?:\S+) key (SHA256:\S+)")
 
 
 class Unsigned(Exception):
-    """There is no signature; the sentence says why."""
+    """There is no signature; the message says why."""
 
 
 class BadSignature(Exception):
-    """The signature proves nothing; the sentence says why."""
+    """The signature proves nothing; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,9 @@ class Signer:
 
 
 def sign(key: Path, namespace: str, data: bytes, *, ask: bool = False) -> str:
-    """The signature, verified once. `ask` lets ssh-keygen ask for a passphrase on the terminal. Raises Unsigned.
+    """Sign, and verify the result. `ask` lets ssh-keygen ask for a passphrase on the terminal. Raises Unsigned.
 
-    An agent that holds the key is asked first: then the private key need not even be here.
+    An agent that holds the key is asked first, so the private key may be missing here.
     """
     try:
         chosen = next((path for path in (key, _public(key)) if path.is_file()), None)
@@ -84,7 +84,7 @@ def _why(key: Path, said: str) -> str:
 
 
 def fingerprint(namespace: str, data: bytes, signature: str) -> str:
-    """The key that made this signature of this data, whoever's it is. Raises BadSignature."""
+    """The key that made this signature of this data, trusted or not. Raises BadSignature."""
     _check_form(signature)
     with _files(signature) as (path,):
         done = _keygen(["check-novalidate", "-n", namespace, "-s", path], data)
@@ -95,7 +95,7 @@ def fingerprint(namespace: str, data: bytes, signature: str) -> str:
 
 
 def _check_form(signature: str) -> None:
-    """ssh-keygen takes the same signature with other blanks and bits to spare; here each has one form only."""
+    """Raises BadSignature for any but the canonical form: ssh-keygen accepts other whitespace and stray bits."""
     armored = _ARMOR.fullmatch(signature)
     packed = armored[1].replace("\n", "") if armored else ""
     try:
@@ -107,7 +107,7 @@ def _check_form(signature: str) -> None:
 
 
 def signer(signers: str, namespace: str, data: bytes, signature: str, at: datetime) -> Signer:
-    """Whose signature it is, by the text of `allowed_signers`, as of a moment. Raises BadSignature, and Unsigned."""
+    """Whose signature it is, by the text of `allowed_signers`, at a moment. Raises BadSignature, and Unsigned."""
     _check_form(signature)
     when = f"-Overify-time={at.astimezone():%Y%m%d%H%M%S}"
     with _files(signers, signature) as (known, signed):
@@ -127,7 +127,7 @@ def signer(signers: str, namespace: str, data: bytes, signature: str, at: dateti
 
 @contextmanager
 def _files(*texts: str) -> Iterator[Sequence[str]]:
-    """ssh-keygen takes signatures and signers only from files."""
+    """Temporary files with these texts: ssh-keygen reads signatures and signers only from files."""
     with ExitStack() as stack:
         try:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="opsbook-sign-")))
@@ -140,7 +140,7 @@ def _files(*texts: str) -> Iterator[Sequence[str]]:
 
 
 def _keygen(arguments: list[str], data: bytes, *, ask: bool = False) -> subprocess.CompletedProcess[bytes]:
-    """Raises Unsigned without ssh-keygen, and where nobody was to be asked and nothing comes."""
+    """Run ssh-keygen. Raises Unsigned if it is missing, or times out while nobody may be asked."""
     environment = {**os.environ, "LC_ALL": "C"} | ({} if ask else {"SSH_ASKPASS_REQUIRE": "never"})
     program = shutil.which("ssh-keygen")
     if program is None:
@@ -153,7 +153,7 @@ def _keygen(arguments: list[str], data: bytes, *, ask: bool = False) -> subproce
             check=False,
             env=environment,
             timeout=None if ask else _PATIENCE,
-            # A session of its own has no terminal, on which a passphrase could be asked for.
+            # A new session has no terminal on which to ask for a passphrase.
             start_new_session=not ask,
         )
     except subprocess.TimeoutExpired:

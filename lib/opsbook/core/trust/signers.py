@@ -1,4 +1,4 @@
-"""Whose keys count: `allowed_signers` as it is committed on the protected branch, whatever the work tree says."""
+"""Whose keys count: `allowed_signers` as committed on the protected branch; the work tree's copy is ignored."""
 
 import hashlib
 import os
@@ -30,7 +30,7 @@ class Signers:
 
 
 def committed(root: Path, name: str, branch: str) -> Signers:
-    """What is committed, on the remote's branch where this clone knows one. Raises Refused."""
+    """The committed signers, from the remote's branch if this clone has a remote. Raises Refused."""
     where = _branch(root, branch)
     found = git(root, ["rev-parse", "--verify", "--quiet", f"refs/{where}^{{commit}}"])
     shown_as = where.partition("/")[2]
@@ -47,13 +47,13 @@ def committed(root: Path, name: str, branch: str) -> Signers:
 
 
 def text(root: Path, name: str, branch: str) -> str | None:
-    """What a file says on the protected branch; None where it, or the branch, is not there. Raises Refused."""
+    """A file's content on the protected branch; None if the file or the branch is missing. Raises Refused."""
     return _show(root, f"refs/{_branch(root, branch)}", name)
 
 
 def _branch(root: Path, given: str) -> str:
-    """The branch that counts, below refs/. Where there is a remote, one that only this clone has is nobody's but its
-    owner's; and what the remote's own branch names counts, not what this clone says.
+    """The protected branch, below refs/. If there is a remote, a local branch does not count, and opsbook.toml on the
+    remote's default branch names the protected branch, not this clone's copy.
     """
     if git(root, ["config", "--get", "remote.origin.url"]).returncode != 0:
         return f"heads/{given}"
@@ -67,10 +67,10 @@ def _show(root: Path, commit: str, name: str) -> str | None:
 
 
 def uncommitted(root: Path, paths: Sequence[str]) -> list[str]:
-    """Files below these paths that are not as they are committed, new and ignored ones too, except hidden ones and
-    bytecode, which no plan stands on. Raises Refused without a repository.
+    """Files below these paths that differ from the commit, with new and ignored ones, without hidden ones and bytecode,
+    on which no plan relies. Raises Refused without a repository.
 
-    With an index of its own: git believes what somebody told the usual one of files not to look at.
+    Uses a temporary index: the usual one may tell git to ignore changes of some files.
     """
     with tempfile.TemporaryDirectory(prefix="opsbook-index-") as folder:
         own = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
@@ -96,7 +96,7 @@ def _said(done: "subprocess.CompletedProcess[bytes]") -> str:
 def git(
     root: Path, arguments: Sequence[str], more: Mapping[str, str] = MappingProxyType({})
 ) -> "subprocess.CompletedProcess[bytes]":
-    """Ask git about this project, not about one that the caller's environment names. Raises Refused without git."""
+    """Run git in this project, ignoring GIT_* variables of the caller. Raises Refused without git."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     environment |= {**_NO_REPLACING, **more}
     program = shutil.which("git")

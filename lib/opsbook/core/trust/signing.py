@@ -1,4 +1,4 @@
-"""Who signed what: seals as they are written and as they are read, and what whoever sits here says."""
+"""Sign and verify seals, and sign statements of the operator at this machine."""
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,12 +14,12 @@ from opsbook.errors import Refused
 from opsbook.settings import Settings
 
 _AT_ONCE = 8
-"""Records whose signatures are looked at together: each takes two short processes."""
+"""Records whose signatures are verified in parallel: each takes two short processes."""
 
 
 @dataclass(frozen=True)
 class Verified:
-    """A record beside its seal: what does not agree, whose signature it has, and why it has none."""
+    """A verified record: what does not match its seal, who signed it, and why it has no signature."""
 
     run: str
     flaws: tuple[seal.Flaw, ...] = ()
@@ -28,7 +28,7 @@ class Verified:
 
 
 def sealer(settings: Settings) -> seal.Sign:
-    """Signs seals with the key of the project. Nobody is asked for anything: a run may end with nobody there."""
+    """Signs seals with the project's key, without asking for a passphrase: a run may end unattended."""
 
     def made(data: bytes) -> str:
         if settings.signing_key is None:
@@ -42,7 +42,7 @@ def sealer(settings: Settings) -> seal.Sign:
 
 
 def known_signers(settings: Settings) -> Signers | None:
-    """Whose keys count; None where nobody can say."""
+    """The known signers; None if they cannot be determined."""
     try:
         return signers.committed(settings.root, settings.allowed_signers, settings.protected_branch)
     except Refused:
@@ -50,7 +50,7 @@ def known_signers(settings: Settings) -> Signers | None:
 
 
 def verified(settings: Settings, records: Iterable[store.Record]) -> Iterator[Verified]:
-    """Each of these records beside its seal, in their order."""
+    """Each of these records verified against its seal, in their order."""
     known = known_signers(settings)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         yield from pool.map(lambda record: _verified(record, known), records)
@@ -70,17 +70,17 @@ def _verified(record: store.Record, known: Signers | None) -> Verified:
 
 
 def _whose(signature: seal.Signature, known: Signers | None) -> str:
-    """Raises BadSignature where it proves nothing."""
+    """Who signed a seal. Raises BadSignature if the signature proves nothing."""
     if known is None:
         key = sign.fingerprint(sign.SEAL, signature.data, signature.text)
-        return f"{key}, whosoever that is: there is no allowed_signers here"
+        return f"{key}, unknown signer: there is no allowed_signers here"
     at = datetime.fromisoformat(signature.sealed)
     found = sign.signer(known.text, sign.SEAL, signature.data, signature.text, at)
     return f"{found.principal} ({found.key})"
 
 
 def signed_here(settings: Settings, namespace: str, data: bytes, now: datetime, *, ask: bool) -> tuple[str, Identity]:
-    """The signature of who sits here, and whose it is by what is committed. Raises Refused."""
+    """The operator's signature, and whose it is by the committed signers. Raises Refused."""
     if settings.signing_key is None:
         raise Refused("There is no key to sign with.", "Name it in opsbook.toml (signing_key), or OPSBOOK_SIGNING_KEY.")
     known = signers.committed(settings.root, settings.allowed_signers, settings.protected_branch)

@@ -8,11 +8,11 @@ from opsbook.core.model.environment import Window
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WEEK = 8
-"""Days to look ahead: whatever comes every week has come once more by then."""
+"""Days to look ahead: every weekly window opens again within them."""
 
 
 def opens(windows: Sequence[Window], zone: str, now: datetime) -> datetime | None:
-    """None if a window is open now, or there are none; else the moment in which the next one opens."""
+    """When the next window opens; None if one is open now, or there are none."""
     here = now.astimezone(ZoneInfo(zone))
     spans = [_span(window, here + timedelta(days=ahead)) for window in windows for ahead in range(-1, _WEEK)]
     found = [span for span in spans if span is not None]
@@ -22,7 +22,7 @@ def opens(windows: Sequence[Window], zone: str, now: datetime) -> datetime | Non
 
 
 def _span(window: Window, day: datetime) -> tuple[datetime, datetime] | None:
-    """When it begins and ends if it begins on this day. Local times: a clock that is put forward makes it shorter."""
+    """Begin and end of a window that begins on this day. Local times: a change to summer time makes it shorter."""
     if _DAYS[day.weekday()] not in window.days:
         return None
     begin, end = (time.fromisoformat(clock) for clock in (window.begin, window.end))
