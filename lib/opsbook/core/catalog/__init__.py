@@ -1,1 +1,1 @@
-"""The documents of a project: where they are, and what exists around them."""
+"""The documents of a project, its alert rules and what its playbooks ask for."""

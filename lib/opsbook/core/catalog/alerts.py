@@ -16,7 +16,7 @@ FOLDER = "alerts"
 
 
 def read(root: Path) -> tuple[list[Alert] | None, list[Problem]]:
-    """The alerts of every rule file, None if there is no such file; and what cannot be read."""
+    """The alerts of every rule file, None without rule files; and a problem for each unreadable file."""
     paths = sorted(path for path in (root / FOLDER).rglob("*") if path.suffix in (".yml", ".yaml") and path.is_file())
     found: list[Alert] = []
     problems = []
@@ -41,7 +41,7 @@ def _file(text: str, shown: str) -> Iterator[Alert]:
 
 
 def _rules(content: Any) -> Iterator[dict[str, Any]]:
-    """The rules of one YAML document; nothing for YAML that is something else."""
+    """The rules of one YAML document; none if it is not a rule file."""
     spec = content.get("spec", content) if isinstance(content, dict) else {}
     for group in _list(spec, "groups"):
         yield from (rule for rule in _list(group, "rules") if isinstance(rule, dict))
@@ -53,7 +53,7 @@ def _list(holder: Any, key: str) -> list[Any]:
 
 
 def _line(lines: list[str], name: str) -> int:
-    """The line of the alert's runbook_url, or of the alert."""
+    """The line of the alert's runbook_url; without one, the alert's own."""
     named = re.compile(rf"\s*(?:-\s+)?alert:\s*['\"]?{re.escape(name)}['\"]?\s*(?:#.*)?$")
     start = next((number for number, line in enumerate(lines) if named.match(line)), 0)
     end = next((n for n, line in enumerate(lines[start + 1 :], start + 1) if re.match(r"\s*-\s", line)), len(lines))

@@ -29,7 +29,7 @@ class Entry:
 def entries(settings: Settings) -> list[Entry]:
     """Every document with its front matter, sorted by name; a broken one is listed by its name.
 
-    What cannot be read at all is left out: `check` says why.
+    Unreadable files are left out: `check` says why.
     """
     found = (_entry(path, settings.root) for path in paths(settings))
     return sorted((entry for entry in found if entry is not None), key=lambda e: e.name)
@@ -65,7 +65,7 @@ def find(settings: Settings, name: str) -> Path:
 
 
 def load(settings: Settings, name: str) -> Runbook:
-    """The document with this name, fit to run. Raises InputError with every error lint finds in it."""
+    """The document with this name, ready to run. Raises InputError with every error that lint finds in it."""
     path = find(settings, name)
     runbook, problems = documents.document(path, settings.root, documents.known(settings))
     errors = [str(problem) for problem in sorted(problems) if not problem.warning]

@@ -1,4 +1,4 @@
-"""Documents as files: where they are, what they may be called, and how one is read."""
+"""Documents as files: where they are, which names are allowed, and how one is read."""
 
 import os
 import re
@@ -19,13 +19,13 @@ from opsbook.settings import Settings
 FOLDERS = ("runbooks", "procedures")
 
 _WORTH_A_PROCESS = 100
-"""Documents that take longer to read than a process takes to start."""
+"""Number of documents that take longer to read than a process takes to start."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
-"""A name becomes part of a run's id, of folders and of commands to copy."""
+"""A name is used in run ids, folder names and commands to copy."""
 
 NAMES = "take up to 80 letters, digits, - and _, and start with a letter or digit"
-"""What a usable name is, in words."""
+"""The rule for names, in words."""
 
 
 def paths(settings: Settings) -> list[Path]:
@@ -35,19 +35,19 @@ def paths(settings: Settings) -> list[Path]:
 
 
 def hidden(path: Path) -> bool:
-    """Is a document at this place, relative to the project root, left out on purpose?"""
+    """Whether documents at this path, relative to the project root, are ignored."""
     return any(part.startswith((".", "_")) or part == "recordings" for part in path.parts)
 
 
 def usable(name: str) -> bool:
-    """Can a document have this name?"""
+    """Whether a document can have this name."""
     return _NAME.fullmatch(name) is not None
 
 
 def text(path: Path) -> str:
-    """The page's text. Raises OSError, also for what is no file, and UnicodeDecodeError."""
+    """The page's text. Raises OSError, also if it is not a regular file, and UnicodeDecodeError."""
     if not stat.S_ISREG(path.stat().st_mode):
-        # A pipe or a device would be read for ever.
+        # Reading a pipe or a device might never end.
         raise OSError(0, "it is not a file")
     return path.read_bytes().decode("utf-8").removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
@@ -55,7 +55,7 @@ def text(path: Path) -> str:
 def document(
     path: Path, root: Path, known: lint.Known, checks: Iterable[Check] = lint.CHECKS
 ) -> tuple[Runbook | None, list[Problem]]:
-    """The document, unless it cannot be read, and every problem in it that reading it and these checks find."""
+    """The document, None if it cannot be read, and every problem found by reading it and by these checks."""
     shown = str(path.relative_to(root))
     problems = []
     if not usable(path.stem):
@@ -71,14 +71,14 @@ def document(
         runbook, found = notebook.parse(content, shown)
         return runbook, problems + lint.problems(runbook, found, known, checks)
     except (RecursionError, MemoryError):
-        # Python says the one or the other, by version and depth.
+        # Which of the two Python raises depends on its version and on the depth.
         return None, [*problems, Problem(shown, 1, 1, "D006", "cannot be read: its code is nested too deeply")]
 
 
 def every(
     found: Sequence[Path], root: Path, known: lint.Known, checks: Sequence[Check] = lint.CHECKS
 ) -> list[tuple[Runbook | None, list[Problem]]]:
-    """What `document` says of each of these, in their order; many of them are read by as many processes as can run."""
+    """`document` for each path, in order; many documents are read by parallel processes."""
     read = partial(document, root=root, known=known, checks=checks)
     workers = min(os.cpu_count() or 1, len(found) // _WORTH_A_PROCESS)
     if workers < 2:
@@ -86,18 +86,18 @@ def every(
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
 
-    # A fork would take the threads of whoever asks along, half of them in the middle of something.
+    # Not fork: the caller may have threads, and a lock that one of them holds would stay locked in the child.
     start = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=start, initializer=_leave_interrupts) as pool:
         return list(pool.map(read, found, chunksize=_WORTH_A_PROCESS // 4))
 
 
 def _leave_interrupts() -> None:
-    """Ctrl-C is for the process that a person started."""
+    """Ignore Ctrl-C in workers: the parent process handles it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def known(settings: Settings) -> lint.Known:
-    """What a run relies on. Links and alerts are not looked at: a dead link is no reason not to run a page."""
+    """What rules need before a run. Links and alerts are not checked: a page with a dead link may run."""
     asked = playbook_prompts.of_project(settings)
     return lint.Known(frozenset(path.name for path in settings.playbooks.glob("*.yml")), prompts=asked)

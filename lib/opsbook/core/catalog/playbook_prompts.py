@@ -1,6 +1,6 @@
-"""What playbooks ask of a person: read from their text, and from that of the tasks, roles and playbooks they name.
+"""Prompts of playbooks, read from their text and from the tasks, roles and playbooks that they include.
 
-Rather a prompt too few than one that never comes: what is put together at run time is met there
+It reports too few prompts rather than false ones: prompts that exist only at run time are handled there
 (core/effects/ansible_command.py).
 """
 
@@ -43,7 +43,7 @@ class Project:
         self._known: dict[str, tuple[Prompt, ...]] = {}
 
     def __call__(self, name: str) -> tuple[Prompt, ...]:
-        """Everything that playbooks/NAME asks, and what Ansible asks before it."""
+        """Every prompt of playbooks/NAME, after those of Ansible itself."""
         if name not in self._known:
             found = chain(self.settings, _Walk(self, self._playbooks / name).prompts())
             self._known[name] = tuple(dict.fromkeys(found))
@@ -79,7 +79,7 @@ class Project:
         return f"{path.relative_to(self._root) if inside else path}{f':{line}' if line else ''}"
 
     def vaulted(self, path: Path) -> bool:
-        """Whether there is something in a file that only a vault password opens, and none is named."""
+        """Whether a file has vaulted content and no vault password is configured."""
         text = _text(path)
         return not self._vault_password and (text.startswith(_VAULT) or bool(_VAULTED_VALUE.search(text)))
 
@@ -90,7 +90,7 @@ def of_project(settings: Settings) -> Project:
 
 
 class _Walk:
-    """One playbook with all that it names."""
+    """One playbook with all files that it includes."""
 
     def __init__(self, project: Project, playbook: Path) -> None:
         self._project = project
@@ -101,7 +101,7 @@ class _Walk:
         yield from self._played(self._playbook, sure=True)
 
     def _played(self, path: Path, *, sure: bool) -> Iterator[Prompt]:
-        """A playbook, or one that another imports."""
+        """The prompts of a playbook, also of an imported one."""
         for play in self._read(path):
             imported = _module(play, "import_playbook")
             if isinstance(imported, str):
@@ -163,7 +163,7 @@ class _Walk:
                 yield Prompt("vaulted", file.name, self._project.place(file))
 
     def _read(self, path: Path) -> list[Any]:
-        """The plays or tasks of a file; nothing for one that is read already, which may name itself."""
+        """The plays or tasks of a file; none if it was read before, since files may include themselves."""
         if path in self._seen:
             return []
         self._seen.add(path)
@@ -171,7 +171,7 @@ class _Walk:
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Maps know their lines; values in a vault are nothing."""
+    """Mappings know their line; vaulted values are None."""
 
 
 class _Map(dict[str, Any]):
@@ -214,7 +214,7 @@ def _list(value: Any) -> list[Any]:
 
 
 def _files(places: Iterable[Path], name: str) -> list[Path]:
-    """The files that a name may mean; a template in it may mean any."""
+    """The files that a name may refer to; a template in it matches any text."""
     pattern = _TEMPLATE.sub("*", name)
     for place in places:
         for each in (pattern, f"{pattern}.yml", f"{pattern}.yaml"):
@@ -233,7 +233,7 @@ def _named(places: Iterable[Path], names: Any) -> list[Path]:
 
 
 def _file_of(named: Any) -> str:
-    """The file that an include names, with a * for each template in it."""
+    """The file name of an include, with a * for each template in it."""
     file = named.get("file") if isinstance(named, dict) else named
     return _TEMPLATE.sub("*", file).partition(" ")[0] if isinstance(file, str) else ""
 
@@ -244,17 +244,17 @@ def _role_of(role: Any) -> str:
 
 
 def _conditional(item: Any) -> bool:
-    """Whether something may keep it from being done."""
+    """Whether a condition or a tag may skip the item."""
     return isinstance(item, dict) and ("when" in item or "never" in _list(item.get("tags")))
 
 
 def _module(task: Any, name: str) -> Any:
-    """What a task says to a module of Ansible's own, by any of its names."""
+    """The arguments that a task gives to a built-in module, under any of the module's names."""
     return next((task[key] for key in (name, f"ansible.builtin.{name}", f"ansible.legacy.{name}") if key in task), None)
 
 
 def _asks(task: dict[str, Any]) -> bool:
-    """Whether it is a pause that waits for a person. One with seconds or minutes is over by itself."""
+    """Whether the task is a pause that waits for a person. A pause with seconds or minutes ends without one."""
     said: list[Any] = [task[key] for key in _PAUSE if key in task]
     for key in ("action", "local_action"):
         action = task.get(key)

@@ -1,4 +1,4 @@
-"""Values that a page cannot do without, for a command to copy."""
+"""Required parameters of a page, to show in a command to copy."""
 
 from opsbook.core.catalog import catalog, documents
 from opsbook.core.source import notebook
@@ -7,7 +7,7 @@ from opsbook.settings import Settings
 
 
 def required(settings: Settings, name: str) -> list[str]:
-    """Names of the parameters without a default; none where the page cannot be read, which running it says."""
+    """Names of the parameters without a default; none if the page cannot be read, which running it reports."""
     try:
         page, _ = notebook.parse(documents.text(catalog.find(settings, name)), name)
     except (InputError, OSError, UnicodeDecodeError, RecursionError, MemoryError):

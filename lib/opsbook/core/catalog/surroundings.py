@@ -1,4 +1,4 @@
-"""What rules may ask for besides a document: the other documents, the alert rules, the files of the project, today."""
+"""What rules need besides a document: the other documents, the alert rules, the files of the project, today's date."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ from opsbook.settings import Settings
 
 
 def readable(settings: Settings) -> tuple[list[Runbook], list[Problem]]:
-    """Every document that can be read, and what a reader would stumble over: a page need not be fit to run."""
+    """Every readable document, and the problems that affect readers: a page need not be ready to run."""
     around, problems = known(settings)
     there = documents.paths(settings)
     problems += duplicates(settings, there)
@@ -28,7 +28,7 @@ def readable(settings: Settings) -> tuple[list[Runbook], list[Problem]]:
 
 
 def known(settings: Settings) -> tuple[lint.Known, list[Problem]]:
-    """Everything a rule may ask for, and what is wrong with the alert rules."""
+    """Everything that rules need, and the problems of the alert rules."""
     names = frozenset(path.stem for path in documents.paths(settings))
     rules, broken = alerts.read(settings.root)
     found = replace(
@@ -59,9 +59,9 @@ def _below(root: Path, path: str) -> bool:
 
 
 def exists(path: Path) -> bool:
-    """Whether something is there; no for a name that nothing can have."""
+    """Whether a path exists; False for an impossible name."""
     try:
         return path.exists()
     except OSError:
-        # A name longer than any can be.
+        # The name is too long.
         return False

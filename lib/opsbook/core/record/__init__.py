@@ -1,1 +1,1 @@
-"""Events -> record: the journal, the folder a run leaves, its seal, what lies beside it, and reading it again."""
+"""Events -> record: the journal, the record folder, its seal, the files beside it, and reading records."""

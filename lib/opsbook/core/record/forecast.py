@@ -1,4 +1,4 @@
-"""What a check found out, from the events of its run."""
+"""What a check found, from the events of its run."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -10,7 +10,7 @@ from opsbook.core.model.events import EffectResult, StepFinished, StepStarted, r
 
 
 def of(events: Iterable[Event], result_of: Callable[[EffectResult], Any]) -> dict[str, Any]:
-    """Tasks that would change something or that nobody knows, effects that were left out, steps without an answer.
+    """Tasks that would or might change something, skipped effects, unpredictable steps, and steps done by hand.
 
     `result_of` gives the whole result of an effect for its event.
     """

@@ -1,6 +1,6 @@
-"""The journal: one event a line, each line holding the SHA-256 of the line before.
+"""The journal: one event a line; each line holds the SHA-256 of the line before.
 
-It is the truth about a run. Everything else in the record is derived from it or named by it.
+It is the source of truth about a run. Everything else in the record is derived from it or named in it.
 """
 
 import hashlib
@@ -24,25 +24,25 @@ if TYPE_CHECKING:
 
 NAME = "journal.jsonl"
 START = "0" * 64
-"""What the first line names as the line before."""
+"""The digest that the first line has for the line before."""
 
 Listener = Callable[[Event], None]
 
 _SHAPE = (int, str, str, dict, str)
-"""Types of a line's number, time, type, data and digest. Python takes True for the number 1; it is none."""
+"""Exact types of a line's number, time, type, data and digest: in Python True equals 1, but is no number here."""
 
 _ORDINARY = frozenset({"effect-intent", "effect-progress", "output", "output-between", "step-started", "cell-started"})
-"""Events that leave the room alone that is kept for results, and for the end of the run."""
+"""Events that may not use the space reserved for results and for the end of the run."""
 
 
 class Journal:
     """Writes one journal, and the files of its record that events name. Implements model.sink.Sink."""
 
     def __init__(self, folder: Path, redactor: Redactor, *, again: bool = False) -> None:
-        """Begin a journal; or with `again`, go on with one that ended or was cut off, and whose lock the caller holds.
+        """Begin a journal; or with `again`, reopen one that ended or was cut off, and whose lock the caller holds.
 
-        `earlier` are the events it had, `cut` the bytes of a last line that was never whole: they are gone now.
-        Raises FileExistsError, or InputError if what is there is damaged.
+        `earlier` are the events it had, `cut` the bytes of an incomplete last line, which is removed.
+        Raises FileExistsError, or InputError if the existing journal is damaged.
         """
         path = folder / NAME
         lines = list(_walk(path)) if again else []
@@ -71,7 +71,7 @@ class Journal:
         return self.put(fact.type, fact.data(), durable=durable)
 
     def put(self, kind: str, data: Data, *, durable: bool = False) -> Event:
-        """The same, of whatever kind: what the journal itself does not ask after."""
+        """Append an event of any kind: the journal does not validate its data."""
         event = Event(self._seq + 1, now(), kind, self._redactor.value(data))
         line = _line(event, self._head)
         self._room.take(len(line), last=kind not in _ORDINARY)
@@ -83,12 +83,12 @@ class Journal:
             try:
                 listener(event)
             except OSError:
-                # Whoever watched is gone: a closed pipe, a lost terminal. The run is not theirs.
+                # The listener is gone: a closed pipe, a lost terminal. The run continues without it.
                 self.listeners.remove(listener)
         return event
 
     def _append(self, line: bytes) -> None:
-        """The whole line, or nothing of it: half a line would part the chain."""
+        """Append the whole line or nothing: half a line would break the chain."""
         try:
             _write(self._descriptor, line)
         except OSError as error:
@@ -97,7 +97,7 @@ class Journal:
         self._room.size += len(line)
 
     def reserve(self, results: int) -> None:
-        """Keep room for so many results. Raises NoRoom if there is none."""
+        """Reserve space for this many results. Raises NoRoom if the disk is full."""
         self._room.reserve(results)
 
     def blob(self, folder: str, name: str, data: bytes) -> Data:
@@ -113,23 +113,23 @@ class Journal:
         return GrowingFile(self.folder, f"{folder}/{name}")
 
     def close(self) -> None:
-        """Give back the room that was kept, and make everything durable."""
+        """Release the reserved space, and make everything durable."""
         os.ftruncate(self._descriptor, self._room.size)
         os.fsync(self._descriptor)
         os.close(self._descriptor)
 
 
 class GrowingFile:
-    """A file of the record that grows while the run goes on. Implements model.sink.Stream."""
+    """A file of the record that grows during the run. Implements model.sink.Stream."""
 
     def __init__(self, record: Path, name: str) -> None:
         (record / name).parent.mkdir(exist_ok=True)
         path = record / name
-        # A run that goes on counts its cells anew.
+        # A resumed run counts its cells anew, so the name may be taken.
         while os.path.lexists(path):
             path = path.with_stem(f"{path.stem}-again")
         self._name = str(path.relative_to(record))
-        # Unbuffered: what an effect reported before its runner was killed is what whoever resumes it looks at.
+        # Unbuffered: if the runner is killed, whoever resumes the run needs everything the effect has reported.
         self._file = path.open("xb", buffering=0)
         self._hash = hashlib.sha256()
         self._size = 0
@@ -159,20 +159,20 @@ def now() -> str:
 
 
 def read(path: Path) -> list[Event]:
-    """The events of a journal, up to the last whole line. Raises InputError at the first line that does not fit."""
+    """The events of a journal, up to the last whole line. Raises InputError at the first line that breaks the chain."""
     return [event for event, _ in chain(path)]
 
 
 def chain(path: Path) -> Iterator[tuple[Event, str]]:
-    """Each event with the SHA-256 of its line. A last line without its end was never acknowledged: it is left out."""
+    """Each event with the SHA-256 of its line. An incomplete last line was never acknowledged, and is skipped."""
     for event, head, _ in _walk(path):
         yield event, head
 
 
 def _walk(path: Path) -> Iterator[tuple[Event, str, int]]:
-    """Each event with the SHA-256 of its line, and the byte behind it."""
+    """Each event with the SHA-256 of its line, and the offset after it."""
     head, offset = START, 0
-    # Split at line feeds alone: any other byte of a line that was changed must not look like its end.
+    # Split only at line feeds: a tampered line must not end at any other byte.
     for seq, line in enumerate(io.BytesIO(path.read_bytes()), 1):
         if not line.endswith(b"\n"):
             return

@@ -1,4 +1,4 @@
-"""Read a journal that somebody else is writing."""
+"""Read a journal that another process is writing."""
 
 import json
 from pathlib import Path
@@ -8,14 +8,14 @@ from opsbook.core.record import journal
 
 
 class JournalFollower:
-    """Gives the events of a journal as they come. Whether they are a chain, `verify` says."""
+    """Yields the events of a journal as they arrive. It does not check the chain; `verify` does."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / journal.NAME
         self._at = 0
 
     def new(self) -> list[Event]:
-        """Events that were not given yet. Raises InputError or OSError for a journal that cannot be read."""
+        """The events since the last call. Raises InputError or OSError for a journal that cannot be read."""
         with self._path.open("rb") as source:
             source.seek(self._at)
             data = source.read()

@@ -1,4 +1,4 @@
-"""Lists beside the records that only grow, one JSON object a line: holds, and what was pruned."""
+"""Append-only logs beside the records, one JSON object a line: holds, pruned and restored records."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def append(path: Path, entry: dict[str, str]) -> None:
 
 
 def entries(path: Path) -> Iterator[dict[str, str]]:
-    """Every entry, oldest first. Raises InputError for a line that is none."""
+    """Every entry, oldest first. Raises InputError for an invalid line."""
     if not os.path.lexists(path):
         return
     try:

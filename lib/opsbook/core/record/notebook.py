@@ -1,6 +1,6 @@
-"""runbook.ipynb: the page that ran, with its outputs and honest statuses, derived from the events.
+"""runbook.ipynb: the page that ran, with its outputs and real statuses, derived from the events.
 
-The metadata follow papermill's conventions, so that tools that read papermill's notebooks read ours.
+The metadata follow papermill's conventions: tools that read papermill's notebooks read these too.
 """
 
 import json
@@ -25,7 +25,7 @@ _NOT_RUN = "This cell did not run."
 
 @dataclass
 class _Ran:
-    """What the journal says of one cell."""
+    """What the journal says about one cell."""
 
     status: str = "pending"
     started: str | None = None
@@ -62,14 +62,14 @@ def _code(source: str, tags: Sequence[str] = ()) -> Node:
 
 
 def _written(cells: list[Node], metadata: Node) -> bytes:
-    """A notebook as JSON; a cell's id is its place, so that the same record gives the same notebook."""
+    """A notebook as JSON. A cell's id is its position, so the same record always gives the same notebook."""
     numbered = [cell if "id" in cell else {"id": f"cell-{number}", **cell} for number, cell in enumerate(cells, 1)]
     book = {"cells": numbered, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
     return (json.dumps(book, indent=1, ensure_ascii=False) + "\n").encode()
 
 
 def _parts(page: Document, runbook: Runbook) -> Iterator[tuple[Cell | None, str]]:
-    """A page behind its front matter: its cells, and the text between them."""
+    """The page after its front matter: its cells, and the text between them."""
     ends = {fence.line + 2: fence.end + 1 for fence in page.fences}
     at = page.start
     for cell in _cells(runbook):
@@ -91,7 +91,7 @@ def _cells(runbook: Runbook) -> list[Cell]:
 
 
 def ids(nodes: Iterable[Node], runbook: Runbook) -> Iterator[str]:
-    """The id of the page's cell that each code cell of a notebook is; empty for one that the page does not run."""
+    """For each code cell of a notebook, the id of the matching cell of the page; empty if the page has none."""
     left = deque(_cells(runbook))
     for node in nodes:
         wanted = node["source"].strip()
@@ -102,9 +102,9 @@ def ids(nodes: Iterable[Node], runbook: Runbook) -> Iterator[str]:
 
 
 def replaying(executed: str, runbook: Runbook, recording: str) -> bytes:
-    """An executed notebook that can be run again: its first cell has every effect answered from a recording.
+    """An executed notebook made repeatable: its first cell replays every effect from a recording.
 
-    Cells that did not run are left out; one that failed is expected to. nbval compares what they print.
+    Cells that did not run are left out; a failed cell is expected to fail again. nbval compares their output.
     """
     book = json.loads(executed)
     cells = {cell.id: cell for step in runbook.steps() for cell in step.cells}

@@ -1,6 +1,6 @@
 """The page of one record: what a run did, readable without opsbook, a server, a script or the network.
 
-What hosts and people said is text here: every value is escaped.
+Text from hosts and people is untrusted: every value is escaped.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ LONGEST = 20_000
 
 
 def page(told: Mapping[str, Any], outputs: Mapping[str, str]) -> str:
-    """A whole HTML document from the summary of a record, and what each step printed."""
+    """An HTML document from the summary of a record and the output of each step."""
     title = f"{told.get('title') or told.get('runbook')} in {told.get('environment')}"
     return document(f"{title}: {told.get('outcome')}", "\n".join(_body(title, told, outputs)))
 
@@ -45,7 +45,7 @@ def _body(title: str, told: Mapping[str, Any], outputs: Mapping[str, str]) -> It
 
 
 def _span(started: object, ended: object) -> str:
-    """From when to when, to the second; the day and the zone are said once where they are the same."""
+    """Begin and end, to the second; the day and the zone are written once if they are the same."""
     first, last = _time(started), _time(ended)
     if first[:10] == last[:10] and first.endswith(" UTC") and last.endswith(" UTC"):
         return f"{first.removesuffix(' UTC')} to {last[11:]}"
@@ -84,5 +84,5 @@ def _output(title: str, said: str) -> str:
     cut = (
         said if len(said) <= LONGEST else f"{said[:LONGEST]}\n… {len(said) - LONGEST} more characters are in the record"
     )
-    # A line end would be lost right behind the tag, and is kept as an entity everywhere.
+    # HTML drops a line end directly after <pre>; escaped as an entity, it is kept.
     return tag("details", tag("summary", text(title)) + tag("pre", text(cut)), open=True)

@@ -1,4 +1,4 @@
-"""Room on the disk, kept before it is needed: an effect whose result could not be written must not begin."""
+"""Disk space, reserved in advance: an effect must not begin if its result could not be written."""
 
 import ctypes
 import errno
@@ -8,15 +8,15 @@ import resource
 from opsbook.errors import NoRoom
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""Ways of a system to say that a file cannot grow."""
+"""Errors that mean a file cannot grow."""
 
 ROOM = "Make room, then go on: opsbook resume RUN."
 
 RESULT = 320 * 1024
-"""Bytes kept for each effect under way: a result that is long goes to a file of its own."""
+"""Bytes reserved for each running effect: a long result goes to a separate file."""
 
 END = 256 * 1024
-"""Bytes kept for the end of the run."""
+"""Bytes reserved for the end of the run."""
 
 _PIECE = 1024 * 1024
 _KEEP_SIZE = 1  # FALLOC_FL_KEEP_SIZE of Linux's fallocate(2)
@@ -24,7 +24,7 @@ _UNSUPPORTED = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 
 
 class Room:
-    """The room of one file that grows at its end. `size` is the bytes it has."""
+    """The space of one append-only file. `size` is its length in bytes."""
 
     def __init__(self, descriptor: int) -> None:
         self.size = os.fstat(descriptor).st_size
@@ -33,17 +33,17 @@ class Room:
         self._have = 0
 
     def reserve(self, results: int) -> None:
-        """Keep room for so many results, and for the end of the run. Raises NoRoom."""
+        """Reserve space for this many results, and for the end of the run. Raises NoRoom."""
         self._kept = END + results * RESULT
         self._reach(self.size + self._kept)
 
     def take(self, more: int, *, last: bool) -> None:
-        """Room for the next line. Only the last words of an effect or a run may use what is kept. Raises NoRoom."""
+        """Space for the next line. Only the end of an effect or a run may use the reserve. Raises NoRoom."""
         if not last:
             self._reach(self.size + more + self._kept)
 
     def _reach(self, end: int) -> None:
-        """The file can grow to `end` bytes."""
+        """Make sure that the file can grow to `end` bytes. Raises NoRoom."""
         if end <= self._have:
             return
         limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -67,7 +67,7 @@ def _full(why: str) -> NoRoom:
 
 
 def _fallocate(descriptor: int, start: int, length: int) -> int:
-    """Blocks for a part of a file behind its end, without making it longer. Returns 0 or an errno."""
+    """Allocate blocks after the end of a file without changing its length. Returns 0 or an errno."""
     try:
         call = ctypes.CDLL(None, use_errno=True).fallocate
     except (AttributeError, OSError):

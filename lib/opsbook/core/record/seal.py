@@ -1,4 +1,4 @@
-"""The seal: digests of every file and the journal's head, written last. Its presence means complete."""
+"""The seal: digests of every file and the journal's head, written last. A record with a seal is complete."""
 
 import contextlib
 import json
@@ -19,16 +19,16 @@ from opsbook.core.record.store import PARTS, QUARANTINE, SEAL, SIGNATURE
 from opsbook.errors import InputError
 
 SEALS = "seals"
-"""Folder of a record's earlier seals: each time it went on, the one it had came here."""
+"""Folder of a record's earlier seals: each resume moves the current seal here."""
 
 _PIECE = 1024 * 1024
-"""Characters of a file that are looked at together."""
+"""Characters of a file that are scanned at a time."""
 
 _KINDS = {stat.S_IFLNK: "a link", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
 
 
 class _Content(BaseModel):
-    """What a seal says, in the order of its keys."""
+    """The content of a seal, in the order of its keys."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
     format: int
@@ -46,7 +46,7 @@ class NotSealed(Exception):
 
 
 Sign = Callable[[bytes], str]
-"""Gives the signature of a seal, or raises NotSealed."""
+"""Returns the signature of a seal, or raises NotSealed."""
 
 
 def nobody(_: bytes) -> str:
@@ -55,7 +55,7 @@ def nobody(_: bytes) -> str:
 
 
 def seal(folder: Path, head: str, sign: Sign = nobody) -> None:
-    """Seal a finished record. Requests left in the inbox are part of it: somebody sent them."""
+    """Seal a finished record. Requests left in the inbox stay part of it."""
     _clear(folder / "inbox")
     (folder / SIGNATURE).unlink(missing_ok=True)
     content: dict[str, Any] = {
@@ -75,14 +75,14 @@ def seal(folder: Path, head: str, sign: Sign = nobody) -> None:
 
 
 def unseal(folder: Path) -> dict[str, Any] | None:
-    """Put the seal of a record that goes on among its earlier ones. Returns its path and digest; None without one."""
+    """Move the seal of a resumed record to its earlier ones. Returns its path and digest; None without a seal."""
     if not os.path.lexists(folder / SEAL):
         return None
     earlier = folder / SEALS
     earlier.mkdir(exist_ok=True)
     number = len(list(earlier.glob("*.json"))) + 1
     told = {"path": f"{SEALS}/{number}.json", "sha256": files.sha256(folder / SEAL)}
-    # Without its seal the record is open again; a signature alone would say nothing.
+    # The seal moves first: without it the record is open, and a signature left alone proves nothing.
     (folder / SEAL).rename(folder / told["path"])
     with contextlib.suppress(FileNotFoundError):
         (folder / SIGNATURE).rename(folder / f"{told['path']}.sig")
@@ -92,7 +92,7 @@ def unseal(folder: Path) -> dict[str, Any] | None:
 
 
 def _clear(inbox: Path) -> None:
-    """Remove what is no file: it has no content that a seal could hold, and the journal has its name."""
+    """Remove everything that is not a file: a seal cannot cover it, and the journal has its name."""
     for path in sorted(inbox.rglob("*"), reverse=True):
         with contextlib.suppress(OSError):
             if path.is_dir() and not path.is_symlink():
@@ -102,13 +102,13 @@ def _clear(inbox: Path) -> None:
 
 
 def _render(content: dict[str, Any]) -> bytes:
-    """The seal's one form, with a digest of itself: no byte of it can change by accident and go unseen."""
+    """The seal's canonical form, with a digest of itself: any accidental change is detected."""
     body = {name: value for name, value in content.items() if name != "digest" and value is not None}
     return (json.dumps(body | {"digest": digest(body)}, indent=2) + "\n").encode()
 
 
 def _entries(folder: Path) -> Iterator[tuple[str, Path, int]]:
-    """Everything below the folder but its seal: the name in the record, the path, the kind. Links are not followed."""
+    """Everything below the folder except its seal: name in the record, path, file type. Links are not followed."""
     for path in sorted(folder.rglob("*")):
         name = os.fsencode(path.relative_to(folder)).decode("utf-8", errors="backslashreplace")
         if name not in (SEAL, SIGNATURE):
@@ -121,7 +121,7 @@ def _files(folder: Path) -> dict[str, Path]:
 
 @dataclass(frozen=True)
 class Flaw:
-    """What is wrong with a record: the file, and in the journal the event."""
+    """A fault of a record: the file and, in the journal, the event."""
 
     file: str
     message: str
@@ -129,9 +129,9 @@ class Flaw:
 
 
 def verify(folder: Path) -> list[Flaw]:
-    """Everything that does not agree with the seal; empty if the record is as it was sealed.
+    """Every mismatch with the seal; empty if the record is as it was sealed.
 
-    Whose signature it is says `signature`; only whoever knows whose keys count can tell.
+    It does not check whose signature it is: that needs the known signers (see `signature`).
     """
     try:
         content = _content(folder)
@@ -142,14 +142,14 @@ def verify(folder: Path) -> list[Flaw]:
     ):
         return [Flaw(SIGNATURE, "missing" if content.signed else "was added after the seal")]
     try:
-        return [*_strangers(folder, content.files), *_digests(folder, content.files), *_chain(folder, content)]
+        return [*_unexpected(folder, content.files), *_digests(folder, content.files), *_chain(folder, content)]
     except OSError as error:
         return [Flaw(str(error.filename), f"cannot be read: {error.strerror}")]
 
 
 @dataclass(frozen=True)
 class Signature:
-    """What was signed, with what, and when (UTC, ISO 8601); `unsigned` says why there is no signature."""
+    """The signed data, the signature, and the time of sealing (UTC, ISO 8601); `unsigned`: why it has no signature."""
 
     data: bytes
     text: str
@@ -158,7 +158,7 @@ class Signature:
 
 
 def signature(folder: Path) -> Signature | None:
-    """The signature of a record's seal; None if there is no seal that could be signed."""
+    """The signature of a record's seal; None without a usable seal."""
     try:
         content = _content(folder)
         text = (folder / SIGNATURE).read_text(encoding="utf-8", errors="replace") if content.signed else ""
@@ -168,7 +168,7 @@ def signature(folder: Path) -> Signature | None:
 
 
 class _Broken(Exception):
-    """What is wrong with a seal, in a sentence."""
+    """Why a seal is unusable, in a sentence."""
 
 
 def _content(folder: Path) -> _Content:
@@ -187,8 +187,8 @@ def _content(folder: Path) -> _Content:
     return content
 
 
-def _strangers(folder: Path, sealed: dict[str, str]) -> Iterator[Flaw]:
-    """What is neither a file nor a folder that files need."""
+def _unexpected(folder: Path, sealed: dict[str, str]) -> Iterator[Flaw]:
+    """Everything that is neither a file nor a folder of a sealed file."""
     known = {*PARTS, *(str(parent) for name in sealed for parent in Path(name).parents)}
     for name, _, kind in _entries(folder):
         if kind == stat.S_IFDIR and name not in known:
@@ -221,7 +221,7 @@ def _chain(folder: Path, content: _Content) -> list[Flaw]:
 
 
 def _earlier(folder: Path, heads: set[str]) -> Iterator[Flaw]:
-    """Seals from before the run went on: what they sealed has to be a part of the journal."""
+    """Check earlier seals, from before a resume: the journal must still contain the head of each."""
     for path in sorted((folder / SEALS).glob("*.json")):
         try:
             head = _Content.model_validate_json(path.read_bytes()).journal_head
@@ -232,12 +232,12 @@ def _earlier(folder: Path, heads: set[str]) -> Iterator[Flaw]:
 
 
 def scan(folder: Path, redactor: Redactor) -> list[str]:
-    """Files of the record that hold a known secret in some form, in their text or in their name."""
+    """Files of the record with a known secret, in any form, in their text or name."""
     return [name for name, path in _files(folder).items() if redactor.holds(name) or _holds(path, redactor)]
 
 
 def _holds(path: Path, redactor: Redactor) -> bool:
-    """Piece by piece: a record may hold more output than fits into memory."""
+    """Whether a file contains a secret. Read in pieces: the output may not fit into memory."""
     carried = ""
     with path.open(encoding="utf-8", errors="replace", newline="") as text:
         while piece := text.read(_PIECE):
@@ -248,7 +248,7 @@ def _holds(path: Path, redactor: Redactor) -> bool:
 
 
 def quarantine(folder: Path, records: Path) -> Path:
-    """Move a record that holds a secret where only its owner can read it."""
+    """Move a record that contains a secret to where only its owner can read it."""
     target = records / QUARANTINE / folder.name
     target.parent.mkdir(mode=0o700, exist_ok=True)
     folder.rename(target)

@@ -1,4 +1,4 @@
-"""One of two records to compare, read whole: what was going to happen, what happened, what was printed."""
+"""One side of a comparison of two records: its plan, its effects and its output."""
 
 import json
 from collections import defaultdict
@@ -15,11 +15,11 @@ from opsbook.core.model.events import read as usable
 from opsbook.core.record.store import Record
 
 _WHOLE, _TAIL = 4 * 1024 * 1024, 100
-"""Bytes of a step's output that are read for it; of more, so many lines of its end."""
+"""Bytes of a cell's output that are compared whole; of longer output, this many of its last lines."""
 
 
 class _Plan(BaseModel):
-    """What of plan.json is compared; other keys are of no interest."""
+    """The keys of plan.json that are compared; others are ignored."""
 
     model_config = ConfigDict(strict=True, extra="ignore")
     parameters: dict[str, Any] = Field(default_factory=dict)
@@ -32,7 +32,7 @@ class _Plan(BaseModel):
 
 @dataclass(frozen=True)
 class Did:
-    """One effect: what was asked for, how it ended, what it gave."""
+    """One effect: its request, status and result."""
 
     key: str
     step: str
@@ -45,7 +45,7 @@ class Did:
 
 @dataclass(frozen=True)
 class DiffInput:
-    """A record as far as it is compared. `outputs` maps steps to what their cells printed."""
+    """The compared parts of a record. `outputs` maps steps to the output of their cells."""
 
     run: str
     summary: dict[str, Any]
@@ -56,7 +56,7 @@ class DiffInput:
 
 
 def read(record: Record) -> DiffInput:
-    """The record with everything that is compared. Raises InputError if something of it cannot be read."""
+    """Read the compared parts of a record. Raises InputError if one cannot be read."""
     events = record.events()
     return DiffInput(
         record.id,
@@ -76,7 +76,7 @@ def _plan(record: Record) -> dict[str, Any]:
 
 
 def outputs(record: Record, events: Sequence[Event]) -> dict[str, str]:
-    """What each step printed. A cell that ran twice printed twice."""
+    """The output of each step. A cell that ran twice appears twice."""
     steps: dict[str, str] = {}
     cells: dict[str, list[dict[str, Any]]] = defaultdict(list)
     found: dict[str, str] = defaultdict(str)
@@ -94,7 +94,7 @@ def outputs(record: Record, events: Sequence[Event]) -> dict[str, str]:
 
 
 def _printed(record: Record, outputs: list[dict[str, Any]], end: CellFinished | None) -> str:
-    """What a cell printed, in order; the rest of what was too long for the journal follows where that stopped."""
+    """A cell's output, in order; output too long for the journal continues from its file."""
     file = end.file if end else None
     if end is None or not isinstance(file, dict):
         return "".join(map(_text, outputs))
@@ -113,7 +113,7 @@ def _is_stream(output: dict[str, Any]) -> bool:
 
 
 def _text(output: dict[str, Any]) -> str:
-    """An output as text: a stream as it is, anything else as lines of its own."""
+    """An output as text: a stream as it is, anything else as separate lines."""
     if _is_stream(output):
         return str(output.get("text", ""))
     if output.get("output_type") == "error":
@@ -136,7 +136,7 @@ def _did(record: Record, attempt: Attempt) -> Did:
 
 
 def result_of(record: Record, ended: EffectResult) -> Any:
-    """The result as the journal has it, or from the file where it was too long for the journal."""
+    """The result, from the journal or, if it was too long for it, from its file."""
     if not isinstance(ended.file, dict):
         return ended.result
     name = str(ended.file.get("path"))

@@ -1,6 +1,6 @@
-"""What is said of a record once it is sealed: files beside it, since a sealed record does not change.
+"""Statements about a sealed record, in files beside it: a sealed record does not change.
 
-Each lies in a folder of the records by what it is, and is named by the run. Who reads one looks at its signature anew.
+Each is in a folder by its kind, and named after the run. Readers verify its signature each time.
 """
 
 import json
@@ -17,21 +17,21 @@ TRAINING = "training"
 """Folders below the records."""
 
 LARGEST = 1024 * 1024
-"""Bytes. Nobody writes more about a run."""
+"""Bytes. A larger file is not a statement about a run."""
 
 _SAID = ".json"
 _SUFFIXES = {REVIEWS: (".sig", _SAID), TRAINING: (_SAID, ".sign-off.sig", ".sign-off")}
-"""Of each folder, in the order in which they are written: a signature before what it signs."""
+"""Suffixes in each folder, in the order of writing: a signature before what it signs."""
 
 
 def run_of(parts: Sequence[str]) -> str:
-    """The run that a file below the records says something of, by its path; empty if it is no such file."""
+    """The run that a sidecar belongs to, by its path below the records; empty if the file is no sidecar."""
     suffixes = _SUFFIXES.get(parts[0], ()) if len(parts) == 2 else ()
     return next((parts[1].removesuffix(suffix) for suffix in suffixes if parts[1].endswith(suffix)), "")
 
 
 def there(records: Path, run: str) -> list[Path]:
-    """The files that say something of a run, folder by folder."""
+    """The sidecars of a run, folder by folder."""
     return [path for folder in _SUFFIXES for path in _of(records / folder, run)]
 
 
@@ -41,15 +41,15 @@ def _of(folder: Path, run: str) -> list[Path]:
 
 
 def take_in(records: Path, staged: Path, record: store.Record) -> str:
-    """Move what is said of a record from a staging folder to its place; why not all of it, empty if it is.
+    """Move a record's sidecars from a staging folder to their place. Returns why some were not moved; empty if none.
 
-    What is here stays: where it is something else than what comes, nothing of that folder comes in.
+    Existing files stay: if one differs from the incoming file, nothing of that folder is moved.
     """
     return "; ".join(filter(None, (_folder(records / name, staged / name, record) for name in _SUFFIXES)))
 
 
 def _folder(here: Path, staged: Path, record: store.Record) -> str:
-    """One kind of what is said."""
+    """Move the sidecars of one folder. Returns why not, or nothing."""
     coming = _of(staged, record.id)
     try:
         return _moved(here, staged, record, coming) if coming else ""
@@ -58,7 +58,7 @@ def _folder(here: Path, staged: Path, record: store.Record) -> str:
 
 
 def _moved(here: Path, staged: Path, record: store.Record, coming: list[Path]) -> str:
-    """Raises OSError."""
+    """Like `_folder`, for a run with incoming files. Raises OSError."""
     run, seal = record.id, files.sha256(record.folder / store.SEAL)
     if not _is_of(staged / f"{run}{_SAID}", run, seal):
         return f"{here.name}/{run}{_SAID} says nothing of this record"
@@ -82,13 +82,13 @@ def _no_number(word: str) -> None:
 
 
 def _is_of(path: Path, run: str, seal: str) -> bool:
-    """Whether a file says something of this run, as it is sealed now."""
+    """Whether a sidecar belongs to this run and its current seal."""
     try:
         data = path.read_bytes()
         told = json.loads(data, parse_constant=_no_number)
         if not isinstance(told, dict) or (told.get("run"), told.get("seal")) != (run, seal):
             return False
-        # What opsbook wrote, and nobody since.
+        # Unchanged since opsbook wrote it.
         return path.parent.name != TRAINING or data == canonical(told)
     except (OSError, TypeError, ValueError, RecursionError):
         return False

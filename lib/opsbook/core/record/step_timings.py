@@ -1,4 +1,4 @@
-"""Earlier runs of a runbook that went well: what a run is compared with, and how long its steps usually take."""
+"""Earlier successful runs of a runbook: the one to compare with, and the usual duration of each step."""
 
 import math
 from collections import defaultdict
@@ -12,23 +12,23 @@ from opsbook.core.record import store, summary_file
 from opsbook.files import is_plain
 
 RUNS = 10
-"""Runs that make up what is usual."""
+"""Runs from which the usual durations are computed."""
 
 LOOKS = 80
-"""Records that are looked at to find them."""
+"""Records that are searched for them."""
 
 _LARGEST = 1024 * 1024
 """Bytes of a record.json that is read while somebody waits for a run to start."""
 
 
 def last_good(root: Path, runbook: str, environment: str, before: str) -> str | None:
-    """The newest run before the run `before` that went well in the environment."""
+    """The newest successful run in the environment before the run `before`."""
     earlier = (folder for folder in store.newest(root, runbook) if folder.name < before)
     return next((folder.name for folder in earlier if _succeeded(folder, environment)), None)
 
 
 def seconds(root: Path, runbook: str, environment: str) -> dict[str, float]:
-    """The usual time of each step: the median over the last runs that went well. Bounded: it reads few small files."""
+    """The usual seconds of each step: the median over the last successful runs. Bounded: it reads few small files."""
     took: dict[str, list[float]] = defaultdict(list)
     looked = (_succeeded(folder, environment, _LARGEST) for folder in islice(store.newest(root, runbook), LOOKS))
     for told in islice(filter(None, looked), RUNS):
@@ -39,7 +39,7 @@ def seconds(root: Path, runbook: str, environment: str) -> dict[str, float]:
 
 
 def _succeeded(folder: Path, environment: str, largest: float = math.inf) -> dict[str, Any] | None:
-    """The summary of a run that went well in the environment; a damaged one did not, as far as anybody knows."""
+    """The summary of a successful run in the environment; None for any other, and for a damaged record."""
     path = folder / store.SUMMARY
     try:
         if not is_plain(path) or path.stat().st_size > largest:

@@ -1,4 +1,4 @@
-"""Where records lie, and how one is made, found and read."""
+"""Where records are, and how one is created, found and read."""
 
 import contextlib
 import fcntl
@@ -32,7 +32,7 @@ _LINE = 1024 * 1024
 """Bytes that are read of a journal's first line."""
 
 _TRIES, _PAUSE = 100, 0.02
-"""How often, and seconds between, it is looked whether the last process of a run has ended."""
+"""Attempts, and seconds between them, to see whether the last process of a run has ended."""
 
 DAMAGED = "damaged"
 """Outcome of a record that cannot be read."""
@@ -51,7 +51,7 @@ class Record:
         return [event for event, _ in chain(self.folder)]
 
     def text(self, name: str) -> str:
-        """A file of the record as text. Raises InputError if it is missing, or no file of text."""
+        """A file of the record as text. Raises InputError if it is missing, or not a text file."""
         path = self.folder / name
         try:
             if is_plain(path) and path.resolve().is_relative_to(self.folder.resolve()):
@@ -61,19 +61,19 @@ class Record:
         raise self.damaged(name)
 
     def damaged(self, name: str) -> InputError:
-        """What to raise for a file of the record that cannot be used."""
+        """The error to raise for an unusable file of the record."""
         hint = f"opsbook records verify {self.id} names every file that is not as it was sealed."
         return InputError(f"{self.folder / name} is missing or damaged.", hint)
 
     def plan(self) -> Plan:
-        """What was planned. Raises InputError if that cannot be read."""
+        """The plan of the run. Raises InputError if it cannot be read."""
         try:
             return from_json(Plan, self.text(PLAN))
         except (ValueError, RecursionError) as error:
             raise self.damaged(PLAN) from error
 
     def summary(self) -> dict[str, Any]:
-        """record.json, or for a run without an end what its journal says up to now. Raises InputError if damaged."""
+        """record.json; for a run without an end, the same from its journal so far. Raises InputError if damaged."""
         if self.state == "sealed":
             return _summary(self.folder)
         found = _derived(self.events())
@@ -108,7 +108,7 @@ def _summary(folder: Path) -> dict[str, Any]:
 
 
 def chain(folder: Path) -> Iterator[tuple[Event, str]]:
-    """The events of a record with the digests of their lines. Raises InputError for whatever else is found there."""
+    """The events of a record with the digests of their lines. Raises InputError if its journal is unusable."""
     path = folder / journal.NAME
     hint = f"opsbook records verify {folder.name} says more."
     if not is_plain(path):
@@ -120,7 +120,7 @@ def chain(folder: Path) -> Iterator[tuple[Event, str]]:
 
 
 def create(records: Path, run: str) -> Path:
-    """A new record folder for a run, whose id begins with its time. Raises InputError if none can be made."""
+    """Create the record folder of a run, whose id begins with its time. Raises InputError if that fails."""
     folder = records / run[:4] / run[4:6] / run
     try:
         folder.mkdir(parents=True)
@@ -134,7 +134,7 @@ def create(records: Path, run: str) -> Path:
 
 
 def records(root: Path) -> Iterator[Record]:
-    """Every record, newest first; quarantined ones too. Its journal or its seal makes a folder one."""
+    """Every record, newest first; quarantined ones too. A folder with a journal or a seal is a record."""
     patterns = (f"{place}/{name}" for place in ("*/*/*", f"{QUARANTINE}/*") for name in (journal.NAME, SEAL))
     folders = {path.parent for pattern in patterns for path in root.glob(pattern)}
     for folder in sorted(folders, key=lambda f: (f.name, str(f)), reverse=True):
@@ -142,9 +142,9 @@ def records(root: Path) -> Iterator[Record]:
 
 
 def newest(root: Path, runbook: str | None = None) -> Iterator[Path]:
-    """Folders of runs (of one runbook), newest first, by their names alone: nothing in them is read.
+    """Folders of runs (of one runbook), newest first, by name: no file is read.
 
-    Quarantined records are left out. Fast also where there are ten thousands.
+    Quarantined records are left out. Fast even with tens of thousands of records.
     """
     for year in filter(str.isdigit, _descending(root)):
         for month in _descending(root / year):
@@ -175,7 +175,7 @@ def exact(root: Path, run: str) -> Record | None:
 
 
 def find(root: Path, wanted: str) -> Record:
-    """The record with this id, unique prefix, or `last`: of the run that began last. Raises InputError."""
+    """The record with this id, unique prefix, or `last`: the run that began last. Raises InputError."""
     known = list(records(root))
     if wanted == "last" and known:
         return _last(known)
@@ -190,18 +190,18 @@ def find(root: Path, wanted: str) -> Record:
 
 
 def _last(known: list[Record]) -> Record:
-    """The run that began last, of records newest first. One that was refused never began, unless nothing else did."""
+    """The run that began last, of records newest first. Refused runs never began; they count if all were refused."""
     ran = (each for each in known if each.state != "sealed" or each.glance()["outcome"] != Outcome.REFUSED)
     newest = next(ran, None)
     if newest is None:
         return known[0]
-    # An id has the second alone, and short runs may begin in one.
+    # Ids are precise to the second, and several short runs may begin within one.
     also = itertools.takewhile(lambda each: each.id[:_SECOND] == newest.id[:_SECOND], ran)
     return max((newest, *also), key=_begun)
 
 
 def _begun(record: Record) -> str:
-    """The time of its first event, as it is written there."""
+    """The time of the record's first event, as text."""
     path = record.folder / journal.NAME
     if not is_plain(path):
         return ""
@@ -213,7 +213,7 @@ def _begun(record: Record) -> str:
 
 
 def _absent(root: Path, wanted: str, known: list[Record]) -> str:
-    """Why there is no such run: its record was pruned, or its id is another."""
+    """Why there is no such run: its record was pruned, or the id is wrong."""
     with contextlib.suppress(InputError):
         for gone in logbook.entries(root / logbook.PRUNED):
             if gone["run"] == wanted:
@@ -228,15 +228,15 @@ def _state(folder: Path) -> str:
 
 
 def let_go(folder: Path) -> bool:
-    """Whether nobody carries out the run of this record any more; its last process gets a moment to end."""
+    """Whether no process holds the record any more; waits briefly for the run's last process to end."""
     return bool(again(lambda: not alive(folder / journal.NAME), _TRIES, _PAUSE))
 
 
 @contextlib.contextmanager
 def inbox(folder: Path, *, closing: bool) -> Iterator[bool]:
-    """Whether the inbox of a run is open to who sends a request, or closed by who seals the record (`closing`).
+    """Lock a run's inbox, to send a request or (`closing`) to seal the record. Yields whether the lock was taken.
 
-    Somebody who is stopped in here holds up nobody for long.
+    Waiting is limited: a process that hangs here blocks others only briefly.
     """
     held = None
     with contextlib.suppress(OSError):
@@ -250,7 +250,7 @@ def inbox(folder: Path, *, closing: bool) -> Iterator[bool]:
 
 
 def alive(path: Path) -> bool:
-    """Does a process of the run still hold its journal?"""
+    """Whether a process of the run still holds its journal."""
     if not is_plain(path):
         return False
     with contextlib.suppress(OSError):

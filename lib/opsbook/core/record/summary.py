@@ -57,7 +57,7 @@ def _allowed(facts: Iterable[kinds.Fact]) -> dict[str, Any]:
 
 
 def _as(kind: type[T], value: object) -> T | None:
-    """The value if it is exactly of this kind: JSON's true is no number."""
+    """The value if it is exactly of this type: JSON's true is no number."""
     return value if type(value) is kind else None
 
 
@@ -85,7 +85,7 @@ def _operators(facts: Iterable[kinds.Fact]) -> list[str]:
 
 
 def _effect(attempt: Attempt) -> dict[str, Any]:
-    """An effect with how its latest attempt ended; one with an intent and no result is unknown."""
+    """An effect with the status of its latest attempt; an intent without a result is unknown."""
     intent, result = attempt.intent, attempt.result.result if attempt.result else None
     changed = result.get("changed") if isinstance(result, dict) else None
     told = {name: getattr(intent, name) for name in ("key", "step", "summary", "changes")}

@@ -1,4 +1,4 @@
-"""What every rule is made of."""
+"""Types and helpers that every rule uses."""
 
 import datetime
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from opsbook.core.source.prompts import Prompt
 
 @dataclass(frozen=True)
 class Alert:
-    """An alert of a Prometheus rule file. `url` is its runbook_url, which stands on `line` of `path`."""
+    """An alert of a Prometheus rule file. `url` is its runbook_url, on `line` of `path`."""
 
     name: str
     path: str
@@ -22,11 +22,10 @@ class Alert:
 
 @dataclass(frozen=True)
 class Known:
-    """What exists besides the document, as far as anybody looked.
+    """What exists besides the document, as far as it was collected.
 
-    `documents` are names; `alerts` is None without alert rules (or with some that nobody can read); `exists`
-    says whether a path below the project is there, and is None where links are not looked at; `prompts` are those of
-    a playbook, by its name.
+    `documents` are names; `alerts` is None without alert rules, or if some cannot be read; `exists` tells whether a
+    path below the project exists, and is None if links are not checked; `prompts` returns those of a playbook, by name.
     """
 
     playbooks: frozenset[str]

@@ -1,4 +1,4 @@
-"""C001 to C004, C006, C007: what Python cells say. None of it is asked of a shell's cells."""
+"""C001 to C004, C006, C007: the code of Python cells. Shell cells are not checked."""
 
 import ast
 
@@ -41,7 +41,7 @@ def _syntax(runbook: Runbook, _: Known) -> Found:
 
 
 def _forbidden_calls(runbook: Runbook, _: Known) -> Found:
-    """C002, C003: calls that end the kernel, or act behind the gate's back."""
+    """C002, C003: calls that end the kernel, or bypass the gate."""
     for _step, call in calls(runbook):
         root = call.name.split(".")[0]
         if call.name in _ENDS:

@@ -11,7 +11,7 @@ _PLACEHOLDER = re.compile(r"(?<![<\w])<[A-Za-z](?:[A-Za-z0-9_ .-]*[A-Za-z0-9_])?
 _QUOTED = re.compile(r"""\\.|'[^']*'|"(?:\\.|\$\([^()]*\)|[^"\\])*"|(?:^|(?<=\s))\#[^\n]*""", re.MULTILINE | re.DOTALL)
 _PROMPTS = ("$ ", "# ")
 _NEVER = 99
-"""A position at which no argument stands: it is only given by its name."""
+"""A position that no argument has: the argument is passed only by keyword."""
 
 
 def _changes_where_only_reading(runbook: Runbook, _: Known) -> Found:
@@ -35,7 +35,7 @@ def _changes(call: Call) -> bool:
 
 
 def _said_to_read(runbook: Runbook, _: Known) -> Found:
-    """C008: an author's word that something only reads, shown to every reviewer."""
+    """C008: an author's claim that something only reads, shown to every reviewer."""
     for _step, call in calls(runbook):
         if call.name in ("playbook", "command", "http") and call.flag("changes") is False:
             text = f"{call.name}() is declared to change nothing; a reviewer should agree"
@@ -47,7 +47,7 @@ def _said_to_read(runbook: Runbook, _: Known) -> Found:
 
 
 def _not_written_to_run(runbook: Runbook, _: Known) -> Found:
-    """C009: text of a terminal, or a template, in a cell that runs."""
+    """C009: a shell prompt or a placeholder in a cell that runs."""
     for _step, cell in cells(runbook):
         if cell.language not in SHELLS:
             continue
@@ -62,14 +62,14 @@ def _not_written_to_run(runbook: Runbook, _: Known) -> Found:
 
 
 def _prompt(text: str, cell: Cell) -> str:
-    """The prompt this line begins with. A # is one only where every line has it: else it is a remark."""
+    """The prompt with which this line begins. A # is a prompt only if every line has a prompt, else a comment."""
     lines = [line.lstrip() for line in cell.body.split("\n") if line.strip()]
     prompt = next((prompt for prompt in _PROMPTS if text.lstrip().startswith(prompt)), "")
     return prompt if prompt == "$ " or all(line.startswith(_PROMPTS) for line in lines) else ""
 
 
 def _unquoted_parameter(runbook: Runbook, _: Known) -> Found:
-    """C010: a text that the shell would split."""
+    """C010: an unquoted text parameter, which the shell would split."""
     texts = [re.escape(p.name) for p in runbook.parameters if p.base in ("str", "secret") and not p.choices]
     uses = re.compile(rf"(?<!=)\$(?:({'|'.join(texts)})\b|\{{({'|'.join(texts)})\}})")
     for _step, cell in cells(runbook) if texts else ():
@@ -83,12 +83,12 @@ def _unquoted_parameter(runbook: Runbook, _: Known) -> Found:
 
 
 def _blanked(script: str) -> str:
-    """The script with blanks for what stands in quotes or in a remark."""
+    """The script with quoted text and comments replaced by blanks."""
     return _QUOTED.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), script)
 
 
 def _ignores_nothing(runbook: Runbook, _: Known) -> Found:
-    """C012: nothing is compared there."""
+    """C012: an ignore= that has no effect: not a list, or on a call whose result is not compared."""
     for _step, call in calls(runbook):
         if call.name not in ("http", "command", "playbook", "wait_until", "effect") or not call.given("ignore"):
             continue

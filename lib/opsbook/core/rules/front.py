@@ -10,9 +10,9 @@ from opsbook.core.rules.base import Found, Known, at, front_line
 
 
 def _solvers(runbook: Runbook, known: Known) -> Found:
-    """F006: a drill names the runbooks that mend it."""
+    """F006: a drill names the runbooks that solve it."""
     drill = runbook.front.drill
-    # Where nobody looked which documents there are, there is nothing to compare with.
+    # Without collected documents there is nothing to compare with.
     for name in drill.solved_by if drill and known.documents else ():
         if name not in known.documents:
             text = f"the drill is mended by {name}, which is no document. {nearest(name, known.documents)}".rstrip()
@@ -21,7 +21,7 @@ def _solvers(runbook: Runbook, known: Known) -> Found:
 
 def _clock(runbook: Runbook, _: Known) -> Found:
     """F007: a drill has what its clock needs."""
-    # Where nobody could read the parameters, that is said already.
+    # Unreadable parameters are reported already.
     unread = not runbook.parameters and re.search(r"(?m)^par\s*:", runbook.source)
     if runbook.front.drill is not None and not unread and (lacking := lacks(runbook)):
         yield at(runbook, front_line(runbook, "drill"), "F007", f"the drill cannot be started: {lacking}")
@@ -38,7 +38,7 @@ def _locks(runbook: Runbook, _: Known) -> Found:
 
 
 def _placeholders(target: str) -> list[str]:
-    """What stands in braces in a lock target: names, and with them whatever else Python would obey there."""
+    """The contents of braces in a lock target: names, each with its conversion and format, which Python would apply."""
     try:
         found = [part for part in string.Formatter().parse(target) if part[1] is not None]
     except ValueError:

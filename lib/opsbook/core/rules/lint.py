@@ -1,7 +1,7 @@
 """Every rule about documents, in order. Pure: what exists in the project comes in as `Known`.
 
-A rule is done in its family's CHECKS (generators of problems), or found where the text is read; what it is about, for
-people, stands in lint/rules.yml.
+A rule is a generator of problems in its family's CHECKS, or its problems are found while the text is read.
+lint/rules.yml explains each rule to people.
 """
 
 from collections.abc import Iterable
@@ -31,10 +31,10 @@ SOFT = frozenset({
     "S001", "S002", "S003", "S004", "S005",
 })
 # fmt: on
-"""Rules that are warnings in a page without front matter, which nobody wrote for opsbook."""
+"""Rules that are warnings in a page without front matter, which was not written for opsbook."""
 
 READERS = (*links.CHECKS, *alerts.CHECKS)
-"""What somebody who reads a page would stumble over, whether or not it can run."""
+"""Checks of what affects readers, whether or not the page can run."""
 
 
 def document(runbook: Runbook, known: Known) -> list[Problem]:
@@ -45,9 +45,9 @@ def document(runbook: Runbook, known: Known) -> list[Problem]:
 def problems(
     runbook: Runbook, read: Iterable[Problem], known: Known, checks: Iterable[Check] = CHECKS
 ) -> list[Problem]:
-    """Every problem of one document, with those met while it was read.
+    """Every problem of one document, with those found while it was read.
 
-    Nobody wrote a page without front matter for opsbook: what is only against its customs is a warning there.
+    A page without front matter was not written for opsbook: a breach of its conventions is only a warning there.
     """
     found = [*read, *(problem for check in checks for problem in check(runbook, known))]
     if not runbook.bare:

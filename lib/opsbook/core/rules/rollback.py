@@ -1,4 +1,4 @@
-"""R: what a rollback may rely on."""
+"""R: names and steps that a rollback uses."""
 
 from opsbook.core.model.role import Role
 from opsbook.core.model.runbook import Runbook
@@ -8,7 +8,7 @@ from opsbook.core.source import names
 
 
 def _rollback_names(runbook: Runbook, _: Known) -> Found:
-    """R001: the rollback may rely only on what a fresh kernel can know again."""
+    """R001: the rollback may use only names that a fresh kernel can define again."""
     safe = set(names.BUILTINS) | {parameter.name for parameter in runbook.parameters}
     for step, cell in cells(runbook):
         if step.role in (Role.UNDO, Role.PARAMETERS) or step.section.lower() == "prerequisites":

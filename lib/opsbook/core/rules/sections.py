@@ -1,4 +1,4 @@
-"""S: sections and their names; M: who looks after the page."""
+"""S: sections and their names; M: who maintains the page."""
 
 import datetime
 from collections import Counter
@@ -52,7 +52,7 @@ def _parameters_cell(runbook: Runbook, _: Known) -> Found:
 
 def _step_names(runbook: Runbook, _: Known) -> Found:
     """S004: two steps whose titles give the same name."""
-    # The parameters cell has this name in the journal.
+    # The journal uses the name `parameters` for the parameters cell.
     count = Counter([*(step.id for step in runbook.steps()), "parameters"])
     for step in runbook.steps():
         if count[step.id] > 1:
@@ -60,7 +60,7 @@ def _step_names(runbook: Runbook, _: Known) -> Found:
 
 
 def _repeated_sections(runbook: Runbook, _: Known) -> Found:
-    """S005: two sections with the same role's title."""
+    """S005: two sections with the same title, if the title gives a role."""
     seen: set[str] = set()
     for section in runbook.sections:
         title = section.title.lower()
@@ -70,7 +70,7 @@ def _repeated_sections(runbook: Runbook, _: Known) -> Found:
 
 
 def _ownership(runbook: Runbook, _: Known) -> Found:
-    """M001, M002: nobody owns the page, or nobody ever reviewed it."""
+    """M001, M002: the page has no owner, or was never reviewed."""
     if not runbook.front.owner:
         yield at(runbook, 1, "M001", "no owner: who keeps this page right?", warning=True)
     if not runbook.front.reviewed:
@@ -78,7 +78,7 @@ def _ownership(runbook: Runbook, _: Known) -> Found:
 
 
 def _overdue(runbook: Runbook, known: Known) -> Found:
-    """M003: the review is over."""
+    """M003: the review is overdue."""
     front = runbook.front
     if known.today is None or front.reviewed is None or front.review_every is None:
         return

@@ -1,7 +1,7 @@
-"""A page without front matter: written for people, and taken as it is.
+"""A page without front matter: written for people, and accepted unchanged.
 
-Nobody said which of its sections only read, so what runs a shell counts as changing something; and a section
-without code is a step that a person does. So a page of a wiki, pasted in, runs as a checklist.
+Its sections do not declare that they only read, so shell cells count as changing something, and a section without
+code is a manual step. A pasted wiki page therefore runs as a checklist.
 """
 
 from collections import Counter
@@ -35,14 +35,14 @@ _PROSE = frozenset(
 
 
 def taken(sections: tuple[Section, ...]) -> tuple[Section, ...]:
-    """The sections with the roles they need in order to run, and a name of its own for every step."""
+    """The sections with the roles that they need to run, and unique step names."""
     written = any(section.role is not Role.PROSE for section in sections)
     used: Counter[str] = Counter({"parameters": 1})
     return tuple(_named(_section(section, written=written), used) for section in sections)
 
 
 def _section(section: Section, *, written: bool) -> Section:
-    """`written`: some sections of the page have titles that say what they are for."""
+    """A section with its role. `written`: some section titles of the page give a role."""
     cells = [cell for step in section.steps for cell in step.cells]
     changes = any(cell.language in SHELLS and not cell.reads for cell in cells)
     prose = section.role is Role.PROSE and not cells and (written or section.title.lower() in _PROSE)

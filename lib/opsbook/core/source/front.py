@@ -16,7 +16,7 @@ _KEY = re.compile(r"[A-Za-z_][\w-]*\s*:(\s|$)")
 
 
 def parse(text: str, path: str) -> tuple[FrontMatter, list[Problem]]:
-    """Validated front matter; with problems, whatever of it was valid."""
+    """Validated front matter and its problems; only valid keys are kept."""
     block, _ = split(text)
     if block is None:
         return FrontMatter(), _missed(text.removeprefix(_BOM).split("\n"), path)
@@ -32,7 +32,7 @@ def parse(text: str, path: str) -> tuple[FrontMatter, list[Problem]]:
 
 
 def _missed(lines: list[str], path: str) -> list[Problem]:
-    """What somebody surely meant as front matter, but which is none."""
+    """Text that is meant as front matter but not recognized as such."""
     if lines[0].rstrip() == "---":
         return [Problem(path, 1, 1, "F001", "the front matter has no closing ---")]
     written = [(number, line) for number, line in enumerate(lines, 1) if line.strip()][:2]
@@ -45,7 +45,7 @@ def _missed(lines: list[str], path: str) -> list[Problem]:
 def _yaml_problem(error: yaml.YAMLError, block: str, path: str) -> Problem:
     mark = getattr(error, "problem_mark", None)
     what = one_line(getattr(error, "problem", None) or str(error))
-    # YAML ends lines also where no editor does, such as at U+2028.
+    # YAML also ends lines where editors do not, such as at U+2028.
     line, column = (min(mark.line, block.count("\n")) + 2, mark.column + 1) if mark else (2, 1)
     return Problem(path, line, column, "F001", f"the front matter is not valid YAML: {what}")
 
@@ -71,6 +71,6 @@ def _problem(where: tuple[int | str, ...], kind: str, message: str, block: str, 
 
 
 def meant(key: str) -> str | None:
-    """The known key that this one is in other case, or with hyphens for underscores."""
+    """The known key that matches apart from case and hyphens; None if there is none."""
     plain = key.lower().replace("-", "_")
     return plain if plain in FrontMatter.names() and plain != key else None

@@ -1,6 +1,6 @@
-"""What stands behind the mark of a fence: its language, and attributes as Jupytext writes them.
+"""The info string of a fence: its language, and attributes as Jupytext writes them.
 
-Jupytext's grammar, read without it: `python tags=["parameters"] timeout=20`, or JSON in braces.
+Parses Jupytext's grammar without Jupytext: `python tags=["parameters"] timeout=20`, or JSON in braces.
 """
 
 import ast
@@ -23,21 +23,21 @@ LANGUAGES = frozenset({
     "sql", "stata", "svg", "tcl", "typescript", "xonsh",
 })
 # fmt: on
-"""Languages of fences that Jupytext takes for cells; also in capitals."""
+"""Languages of fences that Jupytext reads as cells; also in capitals."""
 
 
 class NotRead(ValueError):
-    """Attributes that cannot be read; its text is what is wrong with them."""
+    """Attributes that cannot be read; the message says why."""
 
 
 def language(info: str) -> str:
-    """The first word."""
+    """The language: the first word."""
     found = _LANGUAGE.match(info)
     return found[1] if found else ""
 
 
 def is_cell(info: str) -> bool:
-    """Does Jupytext take a fence with this behind its mark for a cell?"""
+    """Whether Jupytext reads a fence with this info string as a cell."""
     word = info.split(maxsplit=1)[:1]
     return bool(word) and (word[0] in LANGUAGES or word[0] in _CAPITALS) and ".noeval" not in info.split()
 
@@ -46,7 +46,7 @@ _CAPITALS = frozenset(name.upper() for name in LANGUAGES)
 
 
 def attributes(info: str) -> Mapping[str, Any]:
-    """The attributes behind the language. Raises NotRead."""
+    """The attributes after the language. Raises NotRead."""
     rest = info[len(language(info)) :]
     braces, equals = rest.find("{"), rest.find("=")
     if braces >= 0 and not 0 <= equals < braces:
@@ -78,7 +78,7 @@ def _pairs(rest: str) -> Iterator[tuple[str, Any]]:
 
 
 def _value(rest: str, start: int) -> tuple[Any, int]:
-    """The value that begins here, up to the first space behind which it is whole; and where it ends."""
+    """The value that begins at `start`, up to the first space at which it parses; and where it ends."""
     for space in _SPACE.finditer(rest, start):
         written = rest[start : space.start()]
         for read in (json.loads, ast.literal_eval):
@@ -90,7 +90,7 @@ def _value(rest: str, start: int) -> tuple[Any, int]:
 
 
 def _checked(found: dict[str, Any]) -> Mapping[str, Any]:
-    """What a notebook can hold: Jupytext gives up a page whose cells say anything else."""
+    """The attributes, if a notebook can hold them; Jupytext rejects a page with others. Raises NotRead."""
     tags = found.get("tags", [])
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
         raise NotRead('tags are a list of words; write ```python tags=["parameters"]')

@@ -1,18 +1,18 @@
-"""The page that a notebook of Jupyter is, as text."""
+"""Convert a Jupyter notebook to the text of a page."""
 
 import copy
 from typing import Any
 
 INJECTED = "injected-parameters"
-"""Tag of the cell that papermill puts behind the parameters."""
+"""Tag of the cell that papermill inserts after the parameters."""
 
 
 def text(book: Any) -> str:
-    """The Markdown of a notebook (an nbformat node): its cells and, if its first cell is front matter, that."""
+    """The Markdown of a notebook (an nbformat node): its cells, with front matter if its first cell is one."""
     import jupytext
 
     plain = copy.deepcopy(book)
-    # Without this, Jupytext would add front matter of its own, and a page with front matter is another thing.
+    # Keeps Jupytext from adding front matter, which would make opsbook read the page differently.
     plain.metadata = {"jupytext": {"notebook_metadata_filter": "-all", "main_language": "python"}}
     for cell in plain.cells:
         cell.metadata = {"tags": list(cell.metadata["tags"])} if cell.metadata.get("tags") else {}
@@ -22,5 +22,5 @@ def text(book: Any) -> str:
 
 
 def injected(cell: Any) -> bool:
-    """Whether papermill made this cell."""
+    """Whether papermill inserted this cell."""
     return INJECTED in cell.metadata.get("tags", [])

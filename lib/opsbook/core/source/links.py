@@ -1,4 +1,4 @@
-"""Where a page of Markdown links to, and what can be linked to on it: found in the text, without rendering it."""
+"""Links and anchors of a Markdown page, found in its text without rendering it."""
 
 import re
 import unicodedata
@@ -26,10 +26,10 @@ _LINK_TEXT = re.compile(r"!?\[([^\]]*)\](?:\([^)]*\)|\[[^\]]*\])")
 
 @dataclass(frozen=True)
 class Link:
-    """A link to something of this project, or an image. `start` and `end` are those of its target in the text.
+    """A link or image with a target in this project. `start` and `end` are the target's offsets in the text.
 
-    `kind`: inline, reference (the definition of one) or html. The whole of it is from `opening` to `closing`; `text` is
-    what is shown of an inline link, and the label of a reference.
+    `kind`: inline, reference (a reference's definition) or html. The whole link is from `opening` to `closing`; `text`
+    is the shown text of an inline link, or the label of a reference.
     """
 
     kind: str
@@ -53,7 +53,7 @@ class Link:
 
 
 def prose(source: str) -> str:
-    """The page with spaces for its front matter, fences, indented code and comments: every place stays what it is."""
+    """The page with front matter, fences, indented code and comments as spaces, so that offsets stay the same."""
     page = document(source)
     quiet = page.code.union(page.comments, range(page.start))
     shown = (" " * len(line) if number in quiet else line for number, line in enumerate(page.lines))
@@ -77,7 +77,7 @@ def _link(kind: str, match: re.Match[str], text: str, opening: int, said: str = 
     if match["target"].startswith("<"):
         start, end = start + 1, end - 1
     target = text[start:end]
-    # {{ … }} and {% … %} are filled in by whatever builds the site.
+    # {{ … }} and {% … %} are templates that the site generator fills in.
     if target and not _SCHEME.match(target) and not target.startswith("{") and "{{" not in target:
         line = text.count("\n", 0, start) + 1
         column = start - (text.rfind("\n", 0, start) + 1) + 1
@@ -86,7 +86,7 @@ def _link(kind: str, match: re.Match[str], text: str, opening: int, said: str = 
 
 
 def _opening(text: str, closing: int) -> int:
-    """Where the bracket opens that closes here; -1 for none in this paragraph."""
+    """The offset of the bracket that `closing` closes; -1 if there is none in the paragraph."""
     depth, first = 0, max(text.rfind("\n\n", 0, closing), 0)
     for index in range(closing, first - 1, -1):
         depth += {"]": 1, "[": -1}.get(text[index], 0)

@@ -1,6 +1,6 @@
-"""The one reader of Markdown: what each line of a page is, as CommonMark and the extensions of the site have it.
+"""The only Markdown parser: what each line of a page is, by CommonMark and the extensions of the site.
 
-Running, lint, links, decision trees and the pages of the site ask here. Lines are counted from 0.
+Runs, lint, links, decision trees and the pages of the site use it. Lines count from 0.
 """
 
 import re
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 _HOLDER = re.compile(r'(?:!!!|\?\?\?\+?)[ \t]+\S|===[+!]?[ \t]+"|\[\^[^\]\s]+\]:|:[ \t]+\S')
-"""Begins what goes on with lines that are indented: an admonition, details, a tab, a footnote, a definition."""
+"""Begins a block whose indented lines belong to it: an admonition, details, a tab, a footnote, a definition."""
 
 _INSIDE = frozenset({"blockquote", "list_item", "holder"})
 _REGION = re.compile(r"^<!--\s*#(region|markdown|md|raw)\b.*-->\s*$")
@@ -26,9 +26,9 @@ _DEEPEST = 100
 
 @dataclass(frozen=True)
 class Heading:
-    """A heading; `title` as it is written, and `end` the line after it: one that is underlined has two or more.
+    """A heading; `title` as written, and `end` the line after it: an underlined heading has two or more lines.
 
-    `depth`: how many lists, quotes and admonitions it stands in.
+    `depth`: the number of lists, quotes and admonitions around it.
     """
 
     line: int
@@ -40,9 +40,9 @@ class Heading:
 
 @dataclass(frozen=True)
 class Fence:
-    """A fence. `end` is the line that closes it; where none does, the line after its last one.
+    """A fence. `end` is its closing line; of an unclosed fence, the line after its last one.
 
-    `info` is what stands behind the mark. `indent` is that of the mark, in columns; `depth` as of a heading.
+    `info` is the text after the mark, `indent` the mark's in columns, `depth` as in Heading.
     """
 
     line: int
@@ -66,13 +66,13 @@ class Item:
 
 
 class Document:
-    """A page, parsed as it is asked for."""
+    """A page; its parts are computed on first use."""
 
     def __init__(self, text: str) -> None:
         self.lines: Sequence[str] = text.split("\n")
         self.start = split(text)[1]
-        """The first line behind the front matter."""
-        # A return alone ends no line here, and would end one there.
+        """The first line after the front matter."""
+        # A carriage return alone ends no line here, but would end one for the parser.
         body = "\n".join(self.lines[self.start :]).removeprefix("\ufeff").replace("\r", " ")
         self._tokens = _parser().parse(body)
         self._depths = list(_depths(self._tokens))
@@ -87,21 +87,21 @@ class Document:
 
     @cached_property
     def comments(self) -> frozenset[int]:
-        """Lines of comments that begin a line."""
+        """Lines of comments that start at the beginning of a line."""
         blocks = (token for token in self._tokens if token.type == "html_block" and token.map)
         found = (self._span(token) for token in blocks if token.content.lstrip().startswith("<!--"))
         return frozenset(line for span in found for line in span)
 
     @cached_property
     def code(self) -> frozenset[int]:
-        """Lines of fences, with those that open and close them, and of code that is indented."""
+        """Lines of fences, with their opening and closing lines, and of indented code."""
         inside = {line for fence in self.fences for line in range(fence.line, min(fence.end + 1, len(self.lines)))}
         indented = (self._span(token) for token in self._tokens if token.type == "code_block" and token.map)
         return frozenset(inside.union(*indented))
 
     @cached_property
     def regions(self) -> frozenset[int]:
-        """Lines that Jupytext keeps together as one cell of text or of nothing, whatever stands in them."""
+        """Lines that Jupytext keeps together as one Markdown or raw cell, whatever their content."""
         found: set[int] = set()
         ends = ""
         for line in range(self.start, len(self.lines)):
@@ -114,7 +114,7 @@ class Document:
 
     @cached_property
     def first_list(self) -> tuple[Item, ...]:
-        """The items of the first list that is in nothing else."""
+        """The items of the first top-level list."""
         opened = (at for at, token in enumerate(self._tokens) if token.type.endswith("_list_open"))
         first = next((at for at in opened if not self._depths[at]), None)
         return () if first is None else tuple(self._items(first + 1)[0])
@@ -139,14 +139,14 @@ class Document:
             line = self.lines[span.start].lstrip("\ufeff")
             indent = len(line) - len(line.lstrip())
             end = span.stop - 1 if closed else span.stop
-            # As it is written, wherever nothing has to be taken away from the lines.
+            # The source lines unchanged, unless the parser must strip an indent or a quote's mark.
             code = (
                 token.content if depth or indent else "".join(f"{each}\n" for each in self.lines[span.start + 1 : end])
             )
             yield Fence(span.start, end, token.markup, token.info.strip(), code, indent, depth, closed)
 
     def _items(self, at: int) -> tuple[list[Item], int]:
-        """The items of a list whose first token this is, and the index of the token that ends it."""
+        """The items of the list whose first token is at `at`, and the index of the token that ends it."""
         found: list[Item] = []
         while self._tokens[at].type == "list_item_open":
             span = self._span(self._tokens[at])
@@ -168,7 +168,7 @@ class Document:
 
 @lru_cache(maxsize=16)
 def document(text: str) -> Document:
-    """The page whose text this is; the same one for the same text, so that it is parsed once for all who ask."""
+    """The parsed page. Cached by text, so that several callers parse it once."""
     return Document(text)
 
 
@@ -178,12 +178,12 @@ def _parser() -> "MarkdownIt":
 
     parser = MarkdownIt("commonmark", {"maxNesting": _DEEPEST}).disable("inline")
     ends: Any = {"alt": ["paragraph", "reference", "blockquote", "list"]}
-    parser.block.ruler.before("fence", "holder", _held, ends)
+    parser.block.ruler.before("fence", "holder", _holder_block, ends)
     return parser
 
 
-def _held(state: "StateBlock", first: int, end: int, silent: bool) -> bool:
-    """A block rule: what is indented by four below a line that holds it is parsed as a page of its own."""
+def _holder_block(state: "StateBlock", first: int, end: int, silent: bool) -> bool:
+    """A block rule of markdown-it: parses the lines indented by four below a holder (`_HOLDER`) as nested blocks."""
     start = state.bMarks[first] + state.tShift[first]
     if state.is_code_block(first) or not _HOLDER.match(state.src, start, state.eMarks[first]):
         return False

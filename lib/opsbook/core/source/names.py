@@ -1,4 +1,4 @@
-"""What a cell's code says, without running it: names, calls, literal arguments."""
+"""Static analysis of a cell's code: names, calls, literal arguments."""
 
 import ast
 import builtins
@@ -15,7 +15,7 @@ BUILTINS = frozenset(dir(builtins))
 
 @dataclass(frozen=True)
 class Call:
-    """A call in a cell. `name` is dotted; `line` and `column` are those of the document."""
+    """A call in a cell. `name` is dotted; `line` and `column` refer to the document."""
 
     name: str
     node: ast.Call
@@ -23,14 +23,14 @@ class Call:
     column: int
 
     def literal(self, position: int, keyword: str) -> str | None:
-        """A text argument, if it is written as a literal."""
+        """A text argument, if it is a literal."""
         nodes = [k.value for k in self.node.keywords if k.arg == keyword]
         nodes += self.node.args[position : position + 1]
         value = nodes[0].value if nodes and isinstance(nodes[0], ast.Constant) else None
         return value if isinstance(value, str) else None
 
     def literals(self, position: int, keyword: str) -> tuple[str, ...]:
-        """A list of texts, if it is written as a literal."""
+        """A list of texts, if it is a literal."""
         nodes = [k.value for k in self.node.keywords if k.arg == keyword] + self.node.args[position : position + 1]
         items = nodes[0].elts if nodes and isinstance(nodes[0], ast.List | ast.Tuple) else []
         values = [item.value for item in items if isinstance(item, ast.Constant)]
@@ -44,7 +44,7 @@ class Call:
         return None
 
     def keys(self, keyword: str) -> frozenset[str] | None:
-        """The keys of a dict, if it is written as one: none where it is not given, None where it cannot be seen."""
+        """The keys of a literal dict: empty if the argument is absent, None if the keys are computed."""
         if any(given.arg is None for given in self.node.keywords):
             return None
         node = next((given.value for given in self.node.keywords if given.arg == keyword), None)
@@ -55,12 +55,12 @@ class Call:
         return frozenset(str(key.value) for key in node.keys if isinstance(key, ast.Constant))
 
     def given(self, keyword: str) -> bool:
-        """Whether a keyword is written."""
+        """Whether a keyword is given."""
         return any(each.arg == keyword for each in self.node.keywords)
 
 
 _KEPT = 256
-"""Cells of which is known what they say: every rule asks anew."""
+"""Cells whose analysis is cached, since every rule asks for it."""
 
 
 def tree(cell: Cell) -> ast.Module | SyntaxError:
@@ -76,7 +76,7 @@ def _tree(source: str) -> ast.Module | SyntaxError:
 
 
 def parsed(source: str, flags: int = 0) -> ast.AST | SyntaxError:
-    """The syntax tree of a text, or why it has none. What Python only warns of is not printed: nothing runs here."""
+    """The syntax tree of a text, or why it has none. Python's warnings are suppressed."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -84,14 +84,14 @@ def parsed(source: str, flags: int = 0) -> ast.AST | SyntaxError:
     except SyntaxError as error:
         return error
     except ValueError as error:
-        # A character that is none, or in older versions a NUL.
+        # An invalid character or, in older Pythons, a NUL.
         return SyntaxError(str(error))
     return tree
 
 
 @lru_cache(_KEPT)
 def _nodes(source: str) -> tuple[ast.AST, ...]:
-    """Every node of a cell; none where it is not Python."""
+    """Every node of a cell; none if it is not Python."""
     parsed = _tree(source)
     return tuple(ast.walk(parsed)) if isinstance(parsed, ast.Module) else ()
 
@@ -136,7 +136,7 @@ def used(cell: Cell) -> Iterator[tuple[str, int, int]]:
 
 @dataclass(frozen=True)
 class PageQuestion:
-    """A question whose name is known before the run. `choices` is empty for free text, or if they are computed."""
+    """A question whose name is known before the run. `choices` is empty for free text and for computed choices."""
 
     name: str
     step: str
@@ -146,7 +146,7 @@ class PageQuestion:
 
 
 def questions(steps: Iterable[Step]) -> list[PageQuestion]:
-    """Every question these steps may put to a person, in order; a manual step asks under its own name."""
+    """Every question that these steps may ask, in order; a manual step asks one with its id as the name."""
     found = []
     for step in steps:
         if step.manual:

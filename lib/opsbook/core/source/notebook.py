@@ -17,11 +17,11 @@ from opsbook.core.source.problem import Problem
 _MAGIC = re.compile(r"^%%(\w+).*\n?")
 _EXPECTED = re.compile(r"^\**Expected:?\**:?\s*(.*)$")
 _BREAKS = "\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
-"""Jupytext and IPython take these for ends of lines; readers of Markdown, opsbook and shells do not."""
+"""Jupytext and IPython end lines at these characters; Markdown, opsbook and shells do not."""
 
 
 _LONGEST = 1e9
-"""Seconds. A longer time limit is none, and one that no clock can wait for is a fault in the middle of a run."""
+"""Seconds. A longer timeout is rejected: a run that used one too large for the clock would fail halfway."""
 
 
 @dataclass
@@ -36,9 +36,9 @@ class _Draft:
 
 
 def parse(text: str, shown: str, *, magics: bool = False) -> tuple[Runbook, list[Problem]]:
-    """The document whose text this is; `shown` is its path relative to the project.
+    """Parse a document's text; `shown` is its path relative to the project.
 
-    `magics`: IPython's own (%%time) may begin a cell, as they do in notebooks that were not written for opsbook.
+    `magics`: cells may begin with a magic of IPython (%%time), as in notebooks that were not written for opsbook.
     """
     matter, problems = front.parse(text, shown)
     page = document(text)
@@ -70,10 +70,10 @@ def parse(text: str, shown: str, *, magics: bool = False) -> tuple[Runbook, list
 
 
 def _cells(page: Document, shown: str, *, magics: bool) -> tuple[dict[int, Cell], list[Problem]]:
-    """The cells by the line of their fence (from 0), and what is wrong with them.
+    """The cells by the line of their fence (from 0), and their problems.
 
-    A cell is what a reader of Markdown and Jupyter take for one: a fence in backticks at the beginning of a line, in a
-    language of Jupyter's.
+    A cell is one for both Markdown and Jupyter: a fence in backticks at the beginning of a line, in a language that
+    Jupyter knows.
     """
     found: dict[int, Cell] = {}
     problems = list(_unseen(page, shown))
@@ -97,7 +97,7 @@ _JUPYTER = re.compile(r"^```+\s*(.*)$")
 
 
 def _unseen(page: Document, shown: str) -> Iterator[Problem]:
-    """D010: what Jupyter would run is code for a reader of Markdown too, from the same line on."""
+    """D010: a fence that Jupyter reads as a cell must be one for Markdown too, from the same line on."""
     own = {fence.line for fence in page.fences if not fence.depth and not fence.indent}
     inside = (range(fence.line, fence.end + 1) for fence in page.fences if fence.line in own)
     quiet = page.comments.union(page.regions, *inside)
@@ -137,7 +137,7 @@ def _cell(fence: Fence, attributes: Mapping[str, Any], *, magics: bool) -> Cell:
 
 
 def _seconds(value: object) -> float | None:
-    """A number as one that a clock can have; None for anything else."""
+    """The value as seconds, if it is a number below the limit; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _LONGEST:
         return None
     return float(value)
@@ -156,7 +156,7 @@ def _cell_problems(attributes: Mapping[str, Any], cell: Cell, shown: str, line: 
 
 
 def _hidden_ends(cell: Cell, shown: str) -> Iterator[Problem]:
-    """D009: IPython would run as a line of its own what a reader sees as part of a comment."""
+    """D009: IPython would run the rest of such a line as a separate line, where readers see part of a comment."""
     for number, line in enumerate(cell.source.split("\n"), cell.line - (cell.language != "python")):
         for column, sign in enumerate(line, 1):
             if sign in _BREAKS:
@@ -168,7 +168,7 @@ def _hidden_ends(cell: Cell, shown: str) -> Iterator[Problem]:
 def _outline(page: Document, cells: Mapping[int, Cell], *, bare: bool) -> tuple[str, list[_Draft]]:
     """The H1's text and a draft for each H2, with its prose, cells and H3s.
 
-    In a bare page, what stands before the first H2 is a section too.
+    In a bare page, the text before the first H2 is a section too.
     """
     headings = {heading.line: heading for heading in page.headings if not heading.depth}
     fences = {fence.line: fence for fence in page.fences if not fence.depth}

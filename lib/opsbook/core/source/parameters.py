@@ -1,4 +1,4 @@
-"""The parameters cell, read with `ast` and never run."""
+"""The parameters cell, parsed with `ast` and never run."""
 
 import ast
 import dataclasses
@@ -55,7 +55,7 @@ def parse(cell: Cell, path: str) -> tuple[tuple[Parameter, ...], list[Problem]]:
         where = Problem(path, offset + (tree.lineno or 1), tree.offset or 1, "P001", f"not Python: {tree.msg}")
         return (), [where]
     assert isinstance(tree, ast.Module)
-    # As Python counts them; a page whose lines end otherwise has another problem.
+    # Python's line ends; a page with other line ends is reported by another rule.
     lines = re.split(r"\r\n?|\n", cell.source)
     found: list[Parameter] = []
     problems: list[Problem] = []
@@ -171,7 +171,7 @@ def _constraint(node: ast.expr, parameter: Parameter) -> Parameter:
 
 
 def _fitting(parameter: Parameter, bases: tuple[Base, ...], node: ast.expr) -> None:
-    """A constraint that nobody could check would be believed all the same."""
+    """Raises _Bad for a constraint that this type cannot check: authors would rely on it."""
     if parameter.base not in bases:
         raise _Bad(node, f"{_shown(node)} says nothing of {parameter.kind}")
 
@@ -213,7 +213,7 @@ def _base_of(choices: tuple[Scalar, ...], node: ast.expr) -> Any:
 
 
 def _written(value: object, node: ast.expr) -> str:
-    """The value as somebody would type it."""
+    """The value as a user would type it."""
     try:
         text = str(value)
         check_text(text)
@@ -234,7 +234,7 @@ def _with_default(parameter: Parameter, node: ast.expr) -> Parameter:
 
 
 def _default(node: ast.expr) -> Any:
-    """A literal, or Duration("...") and date(...) spelled as calls with literal arguments."""
+    """A literal, or Duration("...") and date(...) written as calls with literal arguments."""
     if isinstance(node, ast.Call) and not node.keywords:
         arguments = [_literal(argument) for argument in node.args]
         name = _name(node.func)

@@ -1,4 +1,4 @@
-"""A question of a playbook, and whether a call of it answers. What reads them is `playbook_prompts.py`."""
+"""Prompts of a playbook, and whether a call answers them. `playbook_prompts.py` finds them."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -10,14 +10,14 @@ PASSWORDS = {
     "connection": frozenset({"ansible_password", "ansible_ssh_pass", "ansible_ssh_password"}),
     "vault": frozenset[str](),
 }
-"""Passwords that Ansible may ask for, and the variables that are the answer."""
+"""Passwords that Ansible may ask for, and the variables that answer."""
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """A question of a playbook, where it stands. `sure`: no condition may keep it from being asked.
+    """A prompt of a playbook, and its place. `sure`: no condition can skip it.
 
-    `kind` is a `variable`, a `pause`, a `password`, or `vaulted`: a file that nobody can read without a password.
+    `kind` is a `variable`, a `pause`, a `password`, or `vaulted`: a file that needs a vault password.
     """
 
     kind: str
@@ -47,13 +47,13 @@ WAYS_OUT = {
 
 
 def way_out(prompt: Prompt) -> str:
-    """What to do about it."""
+    """How to answer or avoid the prompt."""
     key = prompt.name if prompt.kind == "password" else prompt.kind
     return WAYS_OUT[key].replace("NAME", prompt.name)
 
 
 def unanswered(call: Call, prompts: Iterable[Prompt]) -> Iterator[Prompt]:
-    """Prompts of a playbook that this call does not answer, as far as its vars= can be seen."""
+    """Prompts of a playbook that this call does not answer, as far as its vars= is literal."""
     given = call.keys("vars")
     some = call.given("tags")
     for prompt in prompts:
