@@ -1,7 +1,7 @@
-"""What a shell asks for while somebody types: the parser of that one command, and the values it may take.
+"""Shell completion: the parser of the typed command, and the values of its arguments.
 
-The shell sets _ARGCOMPLETE and reads the answer from a descriptor of its own. Whatever goes wrong, it is told
-nothing: somebody who types must never see a traceback.
+The shell sets _ARGCOMPLETE and reads the answer from a separate descriptor. Every error is suppressed: completion
+must never print a traceback.
 """
 
 import argparse
@@ -22,11 +22,11 @@ from opsbook.cli.table import COMMANDS, module
 from opsbook.console.common import Command
 
 _FILES = {"params_file": False, "project": True, "to": False, "archive": False}
-"""Arguments that name a file, and whether it must be a folder."""
+"""Arguments that name a path, and whether it must be a folder."""
 
 
 def answer() -> int:
-    """Answer the shell. Returns 1 if there is nothing to say; otherwise the process ends here."""
+    """Answer the shell. Returns 1 if there is nothing to offer; otherwise the process ends here."""
     with contextlib.suppress(Exception):
         words = split_line(os.environ["COMP_LINE"], int(os.environ["COMP_POINT"]))[3]
         command = _command(words[1:])
@@ -38,7 +38,7 @@ def answer() -> int:
 
 
 class _Finder(CompletionFinder):
-    """Options are offered after a dash, and where there is nothing else to offer."""
+    """Offers options after a dash, and where there is nothing else to offer."""
 
     def collect_completions(
         self, active_parsers: list[argparse.ArgumentParser], parsed_args: argparse.Namespace, cword_prefix: str
@@ -51,7 +51,7 @@ class _Finder(CompletionFinder):
 
 
 def _command(words: list[str]) -> str:
-    """The command among the words before the one that is typed; empty if it is not there yet."""
+    """The command among the words before the cursor; empty if it is not typed yet."""
     rest = iter(words)
     for word in rest:
         if word == "--project":
@@ -62,7 +62,7 @@ def _command(words: list[str]) -> str:
 
 
 def _parser(command: str, words: list[str]) -> argparse.ArgumentParser:
-    """Every command by its name, and the arguments of this one; of its sub-commands, those among the words."""
+    """A parser with every command's name, the arguments of this command, and those of its typed sub-commands."""
     root = argparse.ArgumentParser(prog="opsbook")
     root.add_argument("--project", type=Path, help="work on the project in this folder")
     root.add_argument("--version", action="store_true", help="print the version")
@@ -97,7 +97,7 @@ class _Values:
         self._dest = dest
 
     def __call__(self, *, prefix: str, parsed_args: argparse.Namespace, **_: object) -> dict[str, str]:
-        """Values with what they mean; none if they cannot be had."""
+        """Values with their descriptions; none if they are unavailable."""
         if self._dest in _FILES:
             return dict.fromkeys(_paths(prefix, folders=_FILES[self._dest]), "")
         source = complete_values.SOURCES.get(f"{self._command} {self._dest}") or complete_values.SOURCES.get(self._dest)
@@ -111,7 +111,7 @@ class _Values:
 
 
 def _paths(prefix: str, *, folders: bool) -> Iterator[str]:
-    """Files and folders that begin so; a folder ends with its slash, so that one can go on into it."""
+    """Files and folders with this prefix; a folder ends with a slash, so that completion can continue in it."""
     inside, slash, name = prefix.rpartition("/")
     folder = Path(inside + slash or ".").expanduser()
     for path in sorted(folder.iterdir()):

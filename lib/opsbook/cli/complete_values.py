@@ -1,4 +1,4 @@
-"""Values that arguments may take, by the name of the argument: what the shell offers while somebody types."""
+"""Values that shell completion offers, by the name of the argument."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -22,12 +22,12 @@ from opsbook.settings import Settings
 from opsbook.training import plan_file, trained
 
 _MOST = 100
-"""Runs that are offered: the newest."""
+"""How many runs are offered, newest first."""
 
 
 @dataclass(frozen=True)
 class Typed:
-    """What was typed before the cursor: the beginning of this word, and the arguments before it."""
+    """The text before the cursor: the beginning of this word, and the arguments before it."""
 
     settings: Settings
     prefix: str
@@ -46,7 +46,7 @@ class Typed:
 _RESUMABLE = frozenset({"lost", "waiting", "cancelled", "failed", "rollback-failed"})
 
 Offered = Iterable[tuple[str, str]]
-"""Values, each with what it means, or nothing."""
+"""Values, each with its description, which may be empty."""
 
 
 def _plain(values: Iterable[object]) -> Offered:
@@ -81,13 +81,13 @@ def _runs(typed: Typed) -> Offered:
 
 
 def _open_runs(typed: Typed) -> Offered:
-    """Runs without a seal among the newest: only these can be told anything."""
+    """Runs without a seal among the newest: only these can receive requests."""
     newest = islice(store.newest(typed.settings.records), _MOST)
     return _plain(folder.name for folder in newest if not os.path.lexists(folder / store.SEAL))
 
 
 def _stopped_runs(typed: Typed) -> Offered:
-    """Runs among the newest that may go on, with what became of them."""
+    """Runs among the newest that can be resumed, with their outcome."""
     for folder in islice(store.newest(typed.settings.records), _MOST):
         record = store.exact(typed.settings.records, folder.name)
         if record is not None and record.state != "running" and record.id.startswith(typed.prefix):
@@ -97,7 +97,7 @@ def _stopped_runs(typed: Typed) -> Offered:
 
 
 def _steps(typed: Typed) -> Offered:
-    """The steps of a run from which it may go on."""
+    """The steps from which a run can be resumed."""
     found = store.find(typed.settings.records, str(typed.get("run")))
     runbook = catalog.load(typed.settings, store.runbook_of(found.id))
     return ((step.id, step.title) for step in runbook.forward() if step.cells or step.manual)
@@ -108,7 +108,7 @@ def _held_runs(typed: Typed) -> Offered:
 
 
 def _drills(typed: Typed) -> Offered:
-    """Drills that are over, the newest first, with who did them."""
+    """Finished drills, newest first, with who did them."""
     found = reversed(list(trained.every(typed.settings.records)))
     mine = ((each.run, f"{each.drill}, {each.person}") for each in found if each.run.startswith(typed.prefix))
     return [("last", ""), *islice(mine, _MOST)]
@@ -135,7 +135,7 @@ def _parameters(typed: Typed) -> Offered:
 
 
 def _values(typed: Typed, parameter: Parameter) -> list[str]:
-    """What the parameter takes; of a list, what may follow the items that are there."""
+    """The values of a parameter; of a list, the items that may follow those typed."""
     if parameter.secret:
         return [f"{scheme}:" for scheme in SCHEMES]
     found = [str(choice) for choice in parameter.choices]
@@ -150,7 +150,7 @@ def _values(typed: Typed, parameter: Parameter) -> list[str]:
 
 
 def _chosen(typed: Typed) -> Iterator[Environment]:
-    """The environment that was named; all of them as long as none is."""
+    """The named environment; all environments if none is named yet."""
     named = typed.get("environment")
     for name in [named] if named else environment.names(typed.settings):
         yield environment.load(typed.settings, name)
@@ -166,7 +166,7 @@ def _answers(typed: Typed) -> Offered:
 
 
 def _open_answers(typed: Typed) -> Offered:
-    """The questions that a run has asked and that nobody has answered."""
+    """The open questions of a run."""
     events = store.find(typed.settings.records, str(typed.get("run"))).events()
     facts = list(map(read, events))
     answered = {fact.name for fact in facts if isinstance(fact, QuestionAnswered)}
@@ -208,4 +208,4 @@ SOURCES: dict[str, Callable[[Typed], Offered]] = {
     "target": _locks,
     "plan": _plans,
 }
-"""By the argument's name, or by its command and its name where that says more."""
+"""By the argument's name, or by its command and name, which takes precedence."""

@@ -1,4 +1,4 @@
-"""Start what takes longest before anything else is even imported."""
+"""Start the kernel, which takes longest, before anything else is imported."""
 
 import contextlib
 import re
@@ -12,7 +12,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 @contextlib.contextmanager
 def kernel(command: str, arguments: list[str]) -> Iterator[None]:
-    """A kernel for a run that will probably come. Where a person is asked first, it can wait for the answer."""
+    """Start a kernel for a probable run. If a person is asked first, the kernel starts after the answer instead."""
     name = _runbook(arguments) if command == "run" and not _asks_first(arguments) else None
     if name is None:
         yield
@@ -28,7 +28,7 @@ def kernel(command: str, arguments: list[str]) -> Iterator[None]:
 
 def _asks_first(arguments: list[str]) -> bool:
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    # A process that is about to fork has nothing to prepare.
+    # With --detach the process forks first, so a kernel prepared here would be lost.
     return bool({"-h", "--help", "--detach"} & set(arguments)) or (terminal and not _UNASKED & set(arguments))
 
 

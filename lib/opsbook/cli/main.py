@@ -1,4 +1,4 @@
-"""The command line: one table of commands, one error boundary. Each command is a module of its own."""
+"""The command line: one table of commands, one error boundary. Each command is a separate module."""
 
 import argparse
 import importlib
@@ -27,7 +27,7 @@ cancelled · 70 a fault in opsbook."""
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; returns its exit code. Every error becomes a sentence here and nowhere else."""
+    """Run one command; returns its exit code. Only here are errors turned into messages."""
     if "_ARGCOMPLETE" in os.environ:
         return importlib.import_module("opsbook.cli.complete").answer()  # type: ignore[no-any-return]
     arguments = sys.argv[1:] if argv is None else argv
@@ -67,7 +67,7 @@ def _check_text(arguments: list[str]) -> None:
 
 
 def _told(code: int, out: outlet.Outlet, command: list[str]) -> int:
-    """A command that prints and could not has failed, unless its reader had seen enough. A run has a record."""
+    """The exit code: a command whose output was lost has failed, except on a closed pipe, or if it left a record."""
     if out.lost is None or isinstance(out.lost, BrokenPipeError):
         return code
     error = Fault(f"Standard output cannot be written: {out.lost.strerror}.", "Make room, or send it elsewhere.")
@@ -103,7 +103,7 @@ def _command(arguments: list[str]) -> int:
 
 
 def _project(arguments: list[str]) -> tuple[Path | None, list[str]]:
-    """`--project DIR` may stand anywhere before the command."""
+    """Split off `--project DIR`, which comes before the command."""
     if arguments[:1] == ["--project"] and len(arguments) > 1:
         return Path(arguments[1]), arguments[2:]
     if arguments and arguments[0].startswith("--project="):

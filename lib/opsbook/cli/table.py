@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class CommandEntry(NamedTuple):
-    """Which feature a command belongs to, and what it is for; without that, it is for opsbook's own use and not listed.
+    """A command's feature and purpose. A command without a purpose is internal, and not listed.
 
     Its module is `opsbook.FEATURE.commands.NAME`.
     """
@@ -16,34 +16,34 @@ class CommandEntry(NamedTuple):
 
 
 COMMANDS = {
-    "init": CommandEntry("scaffold", "make a repository of your own, with one of everything"),
+    "init": CommandEntry("scaffold", "create a new repository, with one of everything"),
     "new": CommandEntry("scaffold", "write a new page of a kind"),
-    "list": CommandEntry("operate", "what runbooks and procedures there are"),
+    "list": CommandEntry("operate", "list runbooks and procedures"),
     "show": CommandEntry("operate", "one runbook: parameters, steps, roles"),
     "check": CommandEntry("lint", "every problem of every document"),
     "test": CommandEntry("replay", "run runbooks against their recordings; reaches nothing"),
     "plan": CommandEntry("operate", "what a run would do, with its digest; runs nothing"),
     "run": CommandEntry("operate", "run a runbook"),
-    "approve": CommandEntry("operate", "sign a plan that somebody else wants to run"),
-    "reject": CommandEntry("operate", "say no to such a plan"),
-    "review": CommandEntry("operate", "close what an emergency left open"),
-    "status": CommandEntry("operate", "what goes on, waits for somebody, or was lost; and what is locked"),
-    "attach": CommandEntry("operate", "watch a run that goes on elsewhere, and answer it"),
-    "resume": CommandEntry("operate", "go on with a run that was lost, stopped or failed"),
+    "approve": CommandEntry("operate", "sign another person's plan"),
+    "reject": CommandEntry("operate", "reject another person's plan"),
+    "review": CommandEntry("operate", "review an emergency run of another person"),
+    "status": CommandEntry("operate", "runs that are running, waiting or lost; and what is locked"),
+    "attach": CommandEntry("operate", "watch a run that was started elsewhere, and answer it"),
+    "resume": CommandEntry("operate", "resume a run that was lost, stopped or failed"),
     "rollback": CommandEntry("operate", "undo what a run did"),
-    "cancel": CommandEntry("operate", "ask a run that goes on to stop"),
-    "answer": CommandEntry("operate", "answer a question of a run that goes on"),
+    "cancel": CommandEntry("operate", "ask a running run to stop"),
+    "answer": CommandEntry("operate", "answer a question of a running run"),
     "records": CommandEntry("records", "what runs left: list, show, diff, verify, anchor, export, prune"),
     "env": CommandEntry("environments", "environments: list, show, ports"),
     "locks": CommandEntry("operate", "what is locked, and by which run"),
     "unlock": CommandEntry("operate", "take a lock from a run that will never finish"),
-    "diagnose": CommandEntry("diagnose", "a decision tree: looks where it can, asks the rest, says what to do"),
+    "diagnose": CommandEntry("diagnose", "a decision tree: checks what it can, asks the rest, says what to do"),
     "training": CommandEntry("training", "who has passed what: status, sign-off, certificate"),
     "site": CommandEntry("site", "the docs site: build, serve"),
-    "drill": CommandEntry("training", "a fault to find and mend, with a clock: list, start, status, hint, stop"),
+    "drill": CommandEntry("training", "a timed fault to find and fix: list, start, status, hint, stop"),
     "lab": CommandEntry("lab", "open a page in JupyterLab, to practise"),
     "doctor": CommandEntry("doctor", "what would keep opsbook, or one run, from working"),
-    "completion": CommandEntry("cli", "what makes bash, zsh or fish complete all this"),
+    "completion": CommandEntry("cli", "print the completion script for bash, zsh or fish"),
     "session": CommandEntry("lab", ""),
 }
 

@@ -1,1 +1,1 @@
-"""What commands say and ask in a terminal."""
+"""Output and prompts of commands in a terminal."""

@@ -1,4 +1,4 @@
-"""Tables: on a terminal as wide as it is, on a pipe as wide as they are. A word, such as an id, is never cut."""
+"""Tables: they fit the width of a terminal, and are as wide as needed on a pipe. A word, such as an id, is never cut."""
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from opsbook.console.text import plain, say
 
 _PROSE = 26
-"""Characters from which on a cell with spaces is a text that may be broken; a time with its zone has 25."""
+"""From this many characters, a cell with spaces may be wrapped; a time with its zone has 25."""
 
 _NARROWEST = 24
-"""Columns that a text needs at least."""
+"""The least width of a wrapped text, in columns."""
 
 
 def table(names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -45,12 +45,12 @@ def _on_terminal(names: Sequence[str], cells: list[list[str]]) -> None:
 
 
 def _widths(columns: list[list[str]], room: int) -> list[int] | None:
-    """How wide each column is: texts share what the others leave. None where a word would have to be broken."""
+    """The width of each column: texts share the space that the others leave. None if a word would not fit."""
     from rich.cells import cell_len
 
     whole = [max(map(cell_len, column)) for column in columns]
     least = [_least(column) for column in columns]
-    # Between two columns rich puts a space, a line that is not seen, and a space; and one at each edge.
+    # rich puts three characters between two columns (space, invisible line, space), and one at each edge.
     spare = room - 3 * (len(columns) - 1) - 2 - sum(least)
     if spare < 0:
         return None
@@ -61,7 +61,7 @@ def _widths(columns: list[list[str]], room: int) -> list[int] | None:
 
 
 def _least(column: list[str]) -> int:
-    """The least width of a column: a text may be broken between its words, anything else stays on one line."""
+    """The least width of a column: a text may be wrapped between words, anything else stays on one line."""
     from rich.cells import cell_len
 
     def least(cell: str) -> int:
@@ -73,7 +73,7 @@ def _least(column: list[str]) -> int:
 
 
 def _in_lines(row: list[str], room: int) -> Iterator[str]:
-    """A row that is too long for one line: what it is about, and below it the rest, broken between the cells."""
+    """A row too long for one line: its first cell, and the others below it, wrapped between cells."""
     from rich.cells import cell_len
 
     yield row[0]

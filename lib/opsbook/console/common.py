@@ -1,4 +1,4 @@
-"""What several commands share: the project, tables, times."""
+"""Helpers of several commands: the project, tables, times."""
 
 import argparse
 import contextlib
@@ -30,12 +30,12 @@ def project(options: argparse.Namespace) -> Settings:
 
 
 class Command(argparse.ArgumentParser):
-    """The parser of a sub-command. Its module is imported once somebody asks for that one, not to list its name."""
+    """The parser of a sub-command. Its module is imported only when that sub-command is used, not to list its name."""
 
     module = ""
 
     def fill(self) -> None:
-        """Take the arguments from the module, once."""
+        """Add the module's arguments, once."""
         if not self.module:
             return
         module = importlib.import_module(self.module)
@@ -50,7 +50,7 @@ class Command(argparse.ArgumentParser):
 
 
 def add_commands(parser: argparse.ArgumentParser, home: str, known: Mapping[str, str]) -> None:
-    """Sub-commands with what each is for; each is a module whose name is `home` and the command's name."""
+    """Add sub-commands, each with its purpose; the module of each is `home` plus the command's name."""
     commands = parser.add_subparsers(dest="what", required=True, metavar="|".join(known), parser_class=Command)
     for name, text in known.items():
         module = name.replace("-", "_")
@@ -104,7 +104,7 @@ def local(time: str | None) -> str:
 
 @contextlib.contextmanager
 def progress(what: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """How far long work is, on a terminal: give what is yielded how much of how much is done."""
+    """A progress bar on a terminal; call the yielded function with the amount done and the total."""
     if quiet or not sys.stderr.isatty():
         yield lambda _done, _all: None
         return

@@ -23,21 +23,21 @@ from opsbook.settings import Settings
 
 
 def labels(options: argparse.Namespace) -> dict[str, str]:
-    """The labels that were given; of one that was given twice, the last."""
+    """The given labels; the last value of one that was given twice."""
     return {name: values[-1] for name, values in bind.pairs(options.label).items()}
 
 
 def request(options: argparse.Namespace) -> drafts.RunRequest:
-    """The request as typed. Raises InputError for arguments that are no pairs, and for a file that is none."""
+    """The request as typed. Raises InputError for arguments that are not NAME=VALUE, and for an unusable file."""
     given: dict[str, Any] = _file(options.params_file) if options.params_file else {}
     given |= {name: _once(values) for name, values in bind.pairs(options.parameter).items()}
     return drafts.RunRequest(options.runbook, options.environment, given)
 
 
 def named(settings: Settings, options: argparse.Namespace, otherwise: str = "") -> drafts.RunRequest:
-    """The request with its runbook and its environment, for which a person at the terminal is asked.
+    """The request with runbook and environment; missing ones are asked for at the terminal.
 
-    Raises InputError where nobody can be asked; `otherwise` is what else could be given.
+    Raises InputError if nobody can be asked; `otherwise` is a hint at another way.
     """
     asked = request(options)
     missing = [name for name, value in (("a RUNBOOK", asked.runbook), ("-e ENV", asked.environment)) if not value]
@@ -49,17 +49,17 @@ def named(settings: Settings, options: argparse.Namespace, otherwise: str = "") 
 
 
 def place(settings: Settings, runbook: str = "") -> str:
-    """The environment that a person chooses, of those in which the runbook may run, if there is one."""
+    """Ask for an environment; with a runbook, for one in which it may run."""
     return chosen("Where?", "environment", drafts.places(settings, runbook))
 
 
 def asks() -> bool:
-    """Whether somebody sits here who can be asked."""
+    """Whether a person at this terminal can be asked."""
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def chosen(question: str, name: str, known: Sequence[str]) -> str:
-    """What a person chooses, or types the beginning of where that is enough. Raises InputError if nobody answers."""
+    """Ask for one of the known names; a unique prefix is enough. Raises InputError if nobody answers."""
     if not known:
         raise InputError(f"There is no {name} to choose from.", "opsbook doctor says what the project lacks.")
     say(f"{question} {', '.join(known)}", to=sys.stderr)
@@ -77,12 +77,12 @@ def chosen(question: str, name: str, known: Sequence[str]) -> str:
 
 
 def answers(options: argparse.Namespace) -> dict[str, str]:
-    """Answers that were given ahead."""
+    """Answers given on the command line."""
     return {name: values[-1] for name, values in bind.pairs(getattr(options, "answer", [])).items()}
 
 
 def unseen(names: Sequence[str]) -> dict[str, str]:
-    """Secrets that are typed once more, unseen. Without a terminal, none."""
+    """Ask for secrets again, at a hidden prompt. Without a terminal, none."""
     if not asks():
         return {}
     return {name: getpass.getpass(f"{name} (a secret): ", sys.stderr) for name in names}
@@ -114,7 +114,7 @@ def _content(text: str) -> Any:
 
 
 def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON. Raises ValueError for a name that is there twice: YAML says where."""
+    """A JSON object. Raises ValueError for a duplicate name; the YAML parser then reports its line."""
     found = {name: _typed(value) for name, value in pairs}
     if len(found) != len(pairs):
         raise ValueError("a name is there twice")
@@ -122,14 +122,14 @@ def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _typed(value: Any) -> Any:
-    """`true`, `false` and `null` as they stand in the file."""
+    """`true`, `false` and `null` as text, as written in the file."""
     if isinstance(value, list):
         return [_typed(item) for item in value]
     return json.dumps(value) if value is None or isinstance(value, bool) else value
 
 
 def _once(values: list[str]) -> str | list[str]:
-    """What was typed once is one text, which may hold a list; `-p hosts=a -p hosts=b` is a list by itself."""
+    """A value given once is one text, which may hold a list; `-p hosts=a -p hosts=b` gives a list."""
     return values[0] if len(values) == 1 else values
 
 
@@ -138,7 +138,7 @@ def _usable(value: object) -> bool:
 
 
 def complete(settings: Settings, wanted: drafts.RunRequest) -> drafts.Draft:
-    """The request drafted, with what a person at the terminal adds: missing values, secrets unseen."""
+    """Draft the request; asks at the terminal for missing values, and for secrets at a hidden prompt."""
     drafted = drafts.draft(settings, wanted)
     if drafted.bound.problems or not asks():
         return drafted

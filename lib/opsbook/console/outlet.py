@@ -1,4 +1,4 @@
-"""Standard streams that never end a command: closed from the start, closed half-way, of any encoding."""
+"""Standard streams that never make a command fail: closed before or during it, or with any encoding."""
 
 import contextlib
 import io
@@ -9,9 +9,9 @@ from typing import Any, TextIO, cast
 
 
 class Outlet:
-    """A stream for as long as somebody reads it: after the first write that fails, it is silent for good.
+    """A stream that discards everything after the first failed write.
 
-    What a command does must not depend on whether its reader stays; `lost` says what was in the way.
+    A command must do the same with or without a reader; `lost` is the error of that write.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -34,7 +34,7 @@ class Outlet:
                 self._silence(error)
 
     def _silence(self, error: OSError) -> None:
-        """What is still in the buffer would fail again when Python closes the stream."""
+        """Redirect to /dev/null: the buffered rest would fail again when Python closes the stream."""
         self.lost = error
         with contextlib.suppress(OSError, ValueError):
             null = os.open(os.devnull, os.O_WRONLY)
@@ -48,7 +48,7 @@ class Outlet:
 
 @contextlib.contextmanager
 def opened() -> Iterator[Outlet]:
-    """The standard streams made safe while a command runs. Gives what stands for standard output."""
+    """Make the standard streams safe while a command runs. Yields the replacement of standard output."""
     _fill()
     before = sys.stdout, sys.stderr
     for stream in (sys.stdin, *before):
@@ -65,7 +65,9 @@ def opened() -> Iterator[Outlet]:
 
 
 def _fill() -> None:
-    """Open what the caller closed. Python says None for it; and the next file would get its number, and our text."""
+    """Open streams that the caller closed. Python sets them to None; the next opened file would get their descriptor,
+    and so our output.
+    """
     for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         if getattr(sys, name) is None:
             null = os.open(os.devnull, os.O_RDWR)

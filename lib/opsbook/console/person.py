@@ -1,4 +1,4 @@
-"""Who can be asked: the person at this terminal, or nobody."""
+"""Who answers questions: the person at this terminal, somebody elsewhere, or nobody."""
 
 import asyncio
 import contextlib
@@ -12,11 +12,11 @@ from opsbook.core.model.person import PROBLEM, Answer, Gone, Question
 from opsbook.errors import Fault
 
 _WHY = {PROBLEM: "  what is wrong? "}
-"""How a remark on a choice is asked for; it stands in the record, so it is asked for until there is one."""
+"""Prompts for the remark that a choice requires; asked until there is one, since the record keeps it."""
 
 
 class Nobody:
-    """There is no terminal."""
+    """No terminal: every question fails."""
 
     present = False
 
@@ -25,7 +25,7 @@ class Nobody:
 
 
 class Elsewhere:
-    """The run was detached on purpose: whoever answers does so through the inbox."""
+    """The run is detached: answers arrive through its inbox."""
 
     present = True
 
@@ -45,8 +45,8 @@ class TerminalPerson:
         self._withdrawn = ""
 
     async def ask(self, question: Question) -> Answer:
-        """Show the question, read answers until one fits. Raises Gone when the terminal gives no more lines."""
-        # A prompt asks the same again after each line; whoever pasted ten lines means all of them.
+        """Show the question, read answers until one is valid. Raises Gone at the end of the terminal's input."""
+        # The prompt of a failed step repeats after each line: keep pasted lines for it.
         again = _is_prompt(question) and question == self._shown
         self._withdrawn = ""
         if not again:
@@ -58,13 +58,13 @@ class TerminalPerson:
             try:
                 return await self._answer(question)
             except asyncio.CancelledError:
-                # Whatever is shown next must not stand behind a prompt that nobody answers any more.
+                # End the line of the withdrawn prompt before anything else is shown.
                 say()
                 self._withdrawn = question.name
                 raise
 
     def hear(self, fact: Fact | None) -> None:
-        """Say who answered, where the question was withdrawn here because somebody else did."""
+        """Print who answered a question that was withdrawn here because it was answered elsewhere."""
         if isinstance(fact, QuestionAnswered) and fact.name == self._withdrawn:
             say(answered(fact))
 
@@ -86,12 +86,12 @@ class TerminalPerson:
             from rich.markdown import Markdown
             from rich.padding import Padding
 
-            # As a link, a text could name one place and lead to another.
+            # No hyperlinks: a link's text could name one place and lead to another.
             shown = Markdown(plain(question.detail), hyperlinks=False)
             Console().print(Padding(shown, (0, 0, 0, 2)))
 
     async def _line(self, prompt: str) -> str:
-        """One line of standard input, without keeping the run's other work from going on."""
+        """Read one line of standard input without blocking the run's other work."""
         say(prompt, end="")
         loop = asyncio.get_running_loop()
         ready: asyncio.Future[str] = loop.create_future()
@@ -111,13 +111,13 @@ class TerminalPerson:
 
 
 def answered(answer: QuestionAnswered) -> str:
-    """The line about an answer that was given elsewhere."""
+    """The line to print for an answer given elsewhere."""
     note = f": {answer.note}" if answer.note else ""
     return f"  answered by {answer.by}: {answer.value}{note}"
 
 
 def _read_line() -> str:
-    """A line, or nothing at its end: a terminal that was closed gives an error instead."""
+    """A line; empty at the end of input, or if the terminal was closed, which raises an error."""
     try:
         return sys.stdin.readline()
     except (OSError, ValueError):
@@ -125,13 +125,13 @@ def _read_line() -> str:
 
 
 def _forget_typed() -> None:
-    """What was typed before a question could be read is no answer to it."""
+    """Discard input typed before the question was shown."""
     with contextlib.suppress(termios.error, OSError, ValueError):
         termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
 
 
 def _is_prompt(question: Question) -> bool:
-    """Whether this is the prompt of a failed step: a decision that is any line of Python."""
+    """Whether this is the prompt of a failed step, which takes any line of Python."""
     return question.kind == "decide" and not question.choices
 
 
@@ -142,13 +142,13 @@ def _prompt(question: Question) -> str:
 
 
 def _completed(text: str, choices: tuple[str, ...]) -> str:
-    """`d` for done: the one choice that starts so."""
+    """Expand a unique prefix of a choice: `d` for done."""
     matches = _starting(text, choices)
     return matches[0] if len(matches) == 1 else text
 
 
 def _misfit(text: str, choices: tuple[str, ...]) -> str:
-    """What to say about a line that is no answer."""
+    """The message for an invalid answer."""
     matches = _starting(text, choices)
     if matches:
         return f"{text} could be {' or '.join(matches)}; write more of it."

@@ -1,10 +1,10 @@
-"""Terminals as they have to be left: whatever ends a command, also kill -9, leaves the cursor where it can be seen."""
+"""Keep the cursor visible, whatever ends a command, including kill -9."""
 
 from rich.console import Console
 
 
 class Steady(Console):
-    """A console that hides no cursor: nobody would show it again for a command that was killed."""
+    """A console that never hides the cursor: a killed command could not show it again."""
 
     def show_cursor(self, show: bool = True) -> bool:
         return False

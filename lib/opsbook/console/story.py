@@ -1,4 +1,4 @@
-"""What plain lines and the live view say alike of a run: what was usual before it, and how it ended."""
+"""Texts that the plain and the live view share: usual durations, events of the run itself, and its end."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from opsbook.operate.running import Finished
 
 _WORTH_SAYING = 1.0
-"""Seconds of a step below which nobody waits for it."""
+"""Seconds; the usual duration of a shorter step is not shown."""
 
 _STOPPING = {
     1: "stopping before the next effect (cancelled by {by}); once more interrupts it",
     2: "interrupting what is under way (cancelled by {by}); once more ends every process",
     3: "ending every process (cancelled by {by})",
 }
-"""What a request to stop does, by how often it came."""
+"""What a request to stop does, by how often it was sent."""
 
 
 class Story:
-    """What is told of one run besides its events."""
+    """What the views show of a run besides its events."""
 
     def __init__(self) -> None:
         self._plan: Plan | None = None
@@ -38,7 +38,7 @@ class Story:
         self._usual = usual
 
     def usual(self, step: str) -> str:
-        """`(usually 25 s)`: what the step took in earlier runs that went well; empty if that is nothing to wait for."""
+        """`(usually 25 s)`: the step's duration in earlier successful runs; empty if unknown or too short to matter."""
         return f"(usually {duration(self._usual[step])})" if self._usual.get(step, 0) >= _WORTH_SAYING else ""
 
     def ending(self, finished: "Finished", settings: Settings) -> Iterator[str]:
@@ -106,7 +106,7 @@ def _allowed(data: Mapping[str, Any]) -> Iterator[str]:
 
 
 def did(told: Mapping[str, Any]) -> tuple[list[str], list[str], list[str]]:
-    """What a run changed, what undid it, and what nobody knows."""
+    """Effects of a run: those that changed something, those that undid it, and those of unknown outcome."""
     steps = {step["step"]: step for step in told.get("steps") or ()}
     changed: list[str] = []
     undone: list[str] = []
@@ -125,7 +125,7 @@ def did(told: Mapping[str, Any]) -> tuple[list[str], list[str], list[str]]:
 
 
 def would(check: dict[str, Any]) -> Iterator[str]:
-    """What a check found: tasks and hosts, with their differences; what it does not know; what a run would need."""
+    """What a check found: tasks and hosts with their differences, what is unknown, and what a run would need."""
     if not check:
         return
     changed, unknown = ([task for task in check["tasks"] if task["state"] == state] for state in ("changed", "unknown"))
@@ -145,7 +145,7 @@ def _holder(lock: dict[str, Any]) -> str:
 
 
 def _each(tasks: list[dict[str, Any]]) -> Iterator[str]:
-    """Each task with its hosts and its difference, once where only the host's own name makes one."""
+    """Each task with its hosts and its diff; hosts whose diffs differ only by the host's name share one."""
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for one in tasks:
         found.setdefault((one["task"], str(one["diff"]).replace(one["host"], "")), []).append(one)
@@ -165,7 +165,7 @@ def shown(folder: Path, settings: Settings) -> str:
 
 
 def listed(label: str, lines: list[str]) -> Iterator[str]:
-    """Lines below a label; nothing without them."""
+    """Indented lines below a label; nothing if there are no lines."""
     if lines:
         yield f"  {label}"
         yield from (f"    {line}" for line in lines)

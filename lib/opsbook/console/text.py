@@ -1,7 +1,7 @@
-"""The one way to print.
+"""The only functions that print.
 
-Titles, parameters, output of programs and requests of others may hold anything. So no command prints by itself:
-`say` and `json_text` let nothing through that a terminal would obey.
+Titles, parameters, program output and requests may contain anything, so commands never print directly: `say` and
+`json_text` remove control sequences.
 """
 
 import json
@@ -16,17 +16,17 @@ _UNSAFE_IN_JSON = re.compile(r"[\x7f-\x9f\ud800-\udfff]")
 
 
 def say(text: object = "", *, end: str = "\n", to: TextIO | None = None) -> None:
-    """Print text of whatever origin, on standard output unless `to` says otherwise."""
+    """Print text of any origin, without control sequences, to standard output or `to`."""
     print(plain(str(text)), end=end, file=to or sys.stdout, flush=True)
 
 
 def plain(text: str) -> str:
-    """Text of hosts and programs without anything a terminal would obey."""
+    """Text without control sequences, and with line feeds as line ends."""
     return _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def json_text(value: Any, indent: int | None = None) -> str:
-    """JSON that says the same on every terminal: what its encoding has no sign for is escaped as JSON does."""
+    """JSON with the same content on every terminal: characters that its encoding lacks are escaped."""
     whole = (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") == "utf8"
     text = json.dumps(value, indent=indent, ensure_ascii=not whole, default=str)
     return _UNSAFE_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

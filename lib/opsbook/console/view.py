@@ -1,7 +1,7 @@
-"""What a run looks like while it goes on: live on a terminal, plain lines on a pipe, JSON for programs.
+"""Views of a running run: live on a terminal, plain lines on a pipe, JSON for programs.
 
-Everything shown comes from the journal's events, so nothing is shown that was not redacted before. Each view has
-one function that prints, and that one lets nothing through that a terminal would obey or that would flood it.
+Everything shown comes from the journal's events, so it is redacted. Each view has one function that prints; it
+removes control sequences and shortens long output.
 """
 
 import contextlib
@@ -31,10 +31,10 @@ Listener = Callable[[Event], None]
 
 MOST_LINES = 200
 LONGEST_LINE = 2000
-"""Of one text. A terminal that scrolls for minutes shows nothing; whoever wants the rest has the record."""
+"""Limits for one text: more would only scroll past. The record has the rest."""
 
 _TURNS = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
-"""What turns beside the step that goes on."""
+"""The spinner beside the running step."""
 
 _MARKS = {
     "succeeded": "✓",
@@ -59,17 +59,17 @@ class View(Protocol):
 
 
 def choose(*, terminal: bool, as_json: bool) -> View:
-    """The view that fits where the output goes."""
+    """The view for the output's destination."""
     if as_json:
         return JsonView()
     return LiveView() if terminal and os.environ.get("TERM") != "dumb" else PlainView()
 
 
 class JsonView:
-    """One event a line; the last line says where the record lies."""
+    """One event a line; the last line names the record's folder."""
 
     def start(self, run: str, plan: Plan, usual: Mapping[str, float]) -> None:
-        """Nothing: the first event says it."""
+        """Nothing: the first event has it."""
 
     def event(self, event: Event) -> None:
         self._line(asdict(event))
@@ -136,7 +136,7 @@ class PlainView:
             say(f"    | {line}")
 
     def _line(self, text: str) -> None:
-        """The text with the time; further lines of it stand below, further in."""
+        """Print the text with the time; its further lines are indented below."""
         say(f"{datetime.now().astimezone():%H:%M:%S} " + "\n           ".join(clipped(text)))
 
     def paused(self) -> contextlib.AbstractContextManager[None]:
@@ -167,7 +167,7 @@ def _text_of(output: Mapping[str, Any]) -> list[str]:
 
 
 def clipped(text: str) -> list[str]:
-    """The lines of a text as far as a terminal should show them: its beginning, its end, and what is missing."""
+    """The lines of a text to show on a terminal: beginning and end of a long text, and how much is left out."""
     lines = plain(text).split("\n")
     if len(lines) > MOST_LINES:
         head, tail = MOST_LINES // 2, MOST_LINES // 2 - 1
@@ -183,7 +183,7 @@ def _clipped_line(line: str) -> str:
 
 
 class LiveView:
-    """Finished steps above, and below them what goes on now: step, time, task, last lines of output."""
+    """Finished steps, and below them the running one: step, time, task, last lines of output."""
 
     LINES = 4
 
@@ -203,7 +203,7 @@ class LiveView:
         self._live = self._new_live()
 
     def _new_live(self) -> "Live":
-        """For each stretch one of its own: started again, it would erase as many lines as it had shown before."""
+        """A new display after each pause: one started again would erase the lines that it showed before."""
         from rich.live import Live
 
         return Live(get_renderable=self._now, console=self._console, transient=True, refresh_per_second=8)
@@ -216,7 +216,7 @@ class LiveView:
         self._live.start()
 
     def _print(self, *parts: str, whole: bool = False) -> None:
-        """Pairs of text and style. Text of others is never markup. `whole`: with no line end in it, to be copied."""
+        """Print pairs of text and style; text is never parsed as markup. `whole`: do not wrap, so it can be copied."""
         from rich.text import Text
 
         text = Text()
@@ -240,7 +240,7 @@ class LiveView:
         return Group(*map(self._row, (now, *lines)))
 
     def _row(self, text: "Text") -> "Text":
-        """One row of the terminal and not more, whatever signs are in it: what is broken anew is not erased whole."""
+        """Cut a text to one row of the terminal: a wrapped row would not be erased completely."""
         text.truncate(self._console.width - 1, overflow="ellipsis")
         text.no_wrap = True
         return text
@@ -300,7 +300,7 @@ class LiveView:
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
-        """While a person is asked, nothing moves."""
+        """Stop the live display while a person is asked."""
         self._live.stop()
         try:
             yield

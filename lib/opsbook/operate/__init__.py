@@ -1,1 +1,1 @@
-"""Runs: start, watch, answer, approve, go on with, undo, cancel."""
+"""Runs: start, watch, answer, approve, resume, roll back, cancel."""

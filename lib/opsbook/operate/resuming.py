@@ -1,4 +1,4 @@
-"""Go on with a run that stopped, or roll it back: in a new process, by whoever may write its record (ADR 12)."""
+"""Resume a stopped run, or roll it back: in a new process, by any user who may write its record (ADR 12)."""
 
 import contextlib
 import os
@@ -38,7 +38,7 @@ _RESUMABLE = (Outcome.LOST, Outcome.WAITING, Outcome.CANCELLED, Outcome.FAILED, 
 
 @dataclass(frozen=True)
 class Stopped:
-    """A run that does not go on: its record, what was planned, the page as it ran, and what it did."""
+    """A stopped run: its record, its plan, the page as it ran, and what it did."""
 
     record: store.Record
     plan: Plan
@@ -49,7 +49,7 @@ class Stopped:
 
 
 def stopped(settings: Settings, wanted: str) -> Stopped:
-    """A run that stopped, read from its record. Raises InputError, or Refused if it goes on."""
+    """A stopped run, read from its record. Raises InputError, or Refused if it still runs."""
     record = store.find(settings.records, wanted)
     if record.state == "running" and store.let_go(record.folder):
         record = store.find(settings.records, record.id)
@@ -78,9 +78,9 @@ def resume(
     audience: Audience,
     edit: Callable[[str], str] | None = None,
 ) -> Finished:
-    """Go on with a run where it stopped. Raises InputError or Refused, and leaves everything as it was."""
+    """Resume a run where it stopped. Raises InputError or Refused, and then changes nothing."""
     if found.outcome not in _RESUMABLE or found.past.mode != "live":
-        raise InputError(f"{found.record.id} is {found.outcome}: there is nothing to go on with.", "Start a new run.")
+        raise InputError(f"{found.record.id} is {found.outcome}: there is nothing to resume.", "Start a new run.")
     change = edited(found.runbook, found.past, edit) if edit else None
     runbook = change.runbook if change else found.runbook
     _check_start(runbook, options.start)
@@ -102,7 +102,7 @@ def resume(
 def rollback(
     settings: Settings, found: Stopped, options: RunOptions, typed: Mapping[str, str], audience: Audience
 ) -> Finished:
-    """Undo what a run did. Raises InputError or Refused, and leaves everything as it was."""
+    """Undo what a run did. Raises InputError or Refused, and then changes nothing."""
     check_rollback(found)
     check_answers(found.runbook, options, present=True)
     planned = _planned(settings, found, found.runbook, typed)
@@ -112,7 +112,7 @@ def rollback(
 
 
 def check_rollback(found: Stopped) -> None:
-    """Raises InputError if there is nothing to roll back, or no way to."""
+    """Raises InputError if there is nothing to roll back, or the page has no rollback."""
     run = found.record.id
     if found.past.mode != "live" or found.outcome in (Outcome.ROLLED_BACK, Outcome.REFUSED, Outcome.CHECKED):
         raise InputError(f"{run} is {found.outcome}: there is nothing to roll back.")
@@ -123,7 +123,7 @@ def check_rollback(found: Stopped) -> None:
 
 
 def _check_allowed(start: RunStart) -> None:
-    """Raises Refused while the record is still as it was; what may be allowed later, the run itself waits for."""
+    """Raises Refused before the record is changed. NotYet is ignored: the run itself waits for approval or window."""
     with contextlib.suppress(NotYet):
         authorization(start, Mode.LIVE, undo=False)()
 
@@ -135,13 +135,13 @@ def _check_start(runbook: Runbook, start: str) -> None:
 
 
 def _planned(settings: Settings, found: Stopped, runbook: Runbook, typed: Mapping[str, str]) -> Planned:
-    """The same request once more: the page of the record, with the parameters of the plan."""
+    """Plan the same request again: the record's page with the plan's parameters."""
     return plan(settings, planned_draft(settings, runbook, found.plan, typed))
 
 
 @dataclass(frozen=True)
 class _Again:
-    """What is carried out again: a run that stopped, as it is planned now, what differs, and a change of its page."""
+    """A stopped run to continue: its new plan, the differences to report, and an edit of its page."""
 
     found: Stopped
     planned: Planned
@@ -150,7 +150,7 @@ class _Again:
 
 
 def _again(settings: Settings, again: _Again, options: RunOptions, audience: Audience) -> Finished:
-    """Open the record again and carry on."""
+    """Reopen the record and continue the run."""
     found, planned = again.found, again.planned
     if absent := [name for name in found.plan.prompted if name not in planned.typed]:
         raise InputError([f"Secret {name} has to be typed again." for name in absent], "Use a terminal.")
@@ -162,7 +162,7 @@ def _again(settings: Settings, again: _Again, options: RunOptions, audience: Aud
         stale = frozenset((folder / "inbox").glob("*.json"))
         hold = taken(folder)
         try:
-            # Only now nobody else writes it. What was looked at until now has to be what there is.
+            # Only now no other process can write the record: check that it is still the one read before.
             _check_still(found)
             unsealed = _opened(settings, found, planned.plan, wait=options.wait)
             book = journal.Journal(folder, held.redactor, again=True)
@@ -197,7 +197,7 @@ def _resumed(context: RunContext, book: journal.Journal, unsealed: dict[str, Any
 
 
 def _check_secrets(found: Stopped, held: Vault) -> None:
-    """Every secret that the run has used is there, or what it did with it could not be replayed."""
+    """Raises InputError if a secret that the run has used is missing: its effects could not be replayed."""
     marked = set(MARK.findall((found.record.folder / journal.NAME).read_text(encoding="utf-8", errors="replace")))
     intents = (attempt.intent for attempt in attempts(found.events))
     asked = {intent.request.get("name") for intent in intents if intent.kind == "secret"}
@@ -208,13 +208,13 @@ def _check_secrets(found: Stopped, held: Vault) -> None:
 
 
 def _check_still(found: Stopped) -> None:
-    """Somebody else may have gone on with the run, and stopped again, while an editor or a prompt stood open."""
+    """Raises Refused if another process resumed the run, and stopped, while an editor or a prompt was open."""
     if len(journal.read(found.record.folder / journal.NAME)) != len(found.events):
         raise Refused(f"{found.record.id} went on meanwhile.", "Look at it, and start again: opsbook status.")
 
 
 def _opened(settings: Settings, found: Stopped, plan: Plan, *, wait: bool) -> dict[str, Any] | None:
-    """Take the locks, then the seal off. Without the locks the record stays as it is. Raises Refused."""
+    """Take the locks, then remove the seal. Without the locks the record does not change. Raises Refused."""
     run, folder = found.record.id, found.record.folder
     had = any(held.run == run for held in lock.holders(settings.state))
     if not wait:
@@ -228,7 +228,7 @@ def _opened(settings: Settings, found: Stopped, plan: Plan, *, wait: bool) -> di
 
 
 def _behind(runbook: Runbook, start: str) -> Iterator[str]:
-    """The step from which a run goes on, and those behind it."""
+    """The step from which a run resumes, and those after it."""
     seen = False
     for step in runbook.forward() if start else ():
         seen = seen or step.id == start

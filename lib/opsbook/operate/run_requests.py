@@ -1,4 +1,4 @@
-"""What other processes may ask of a run that goes on, or of the lock it left."""
+"""Requests of other processes to a running run, and for a lock that a run left."""
 
 import json
 import os
@@ -13,11 +13,11 @@ from opsbook.settings import Settings
 
 
 def send(settings: Settings, run_id: str, request: Mapping[str, str | int]) -> str:
-    """Put a request into the inbox of a run that goes on; returns the run's id. Raises InputError otherwise."""
+    """Put a request into the inbox of a running run; returns the run's id. Raises InputError if it does not run."""
     record = _running(store.find(settings.records, run_id))
     name = f"{journal.now().replace(':', '')}-{os.getpid()}.json"
     with store.inbox(record.folder, closing=False) as is_open:
-        # It may have been sealed since, and a file more would make its record one that was changed.
+        # It may be sealed by now, and another file would make the record fail verification.
         _running(store.exact(settings.records, record.id) or record)
         if not is_open:
             raise InputError(f"{record.id} is being sealed.", "In a moment: opsbook records show says how it ended.")
@@ -35,15 +35,15 @@ def _running(record: store.Record) -> store.Record:
 
 
 def unlock(settings: Settings, target: str, reason: str) -> lock.Lock:
-    """Take a lock from a run that does not go on any more, and keep who did it and why."""
+    """Take a lock from a run that no longer runs, and log who did it and why."""
     if not reason.strip():
         raise InputError("The reason is empty.", "Say why it is safe: --reason WHY.")
     entry = {"time": journal.now(), "target": target, "by": operator(), "reason": reason}
-    return lock.unlock(settings.state, target, lambda held: _lost(settings, held, entry))
+    return lock.unlock(settings.state, target, lambda held: _check_stopped(settings, held, entry))
 
 
-def _lost(settings: Settings, held: lock.Lock, entry: dict[str, str]) -> None:
-    """Keeps who takes the lock, and why. Raises Refused if its run goes on."""
+def _check_stopped(settings: Settings, held: lock.Lock, entry: dict[str, str]) -> None:
+    """Logs who takes the lock, and why. Raises Refused if its run still runs."""
     record = store.exact(settings.records, held.run)
     if record is not None and record.state == "running":
         raise Refused(f"{held.run} holds {held.target} and still runs.", f"Stop it first: opsbook cancel {held.run}.")
@@ -51,7 +51,7 @@ def _lost(settings: Settings, held: lock.Lock, entry: dict[str, str]) -> None:
 
 
 def _keep(settings: Settings, entry: dict[str, str]) -> None:
-    """First the reason, then the lock: one without a reason would be gone for no reason."""
+    """Log the reason before the lock is taken: no lock disappears without a logged reason."""
     path = settings.state / "locks" / "unlocked.jsonl"
     try:
         with path.open("a", encoding="utf-8") as log:

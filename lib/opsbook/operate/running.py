@@ -1,4 +1,4 @@
-"""Run a runbook to its end, and leave a sealed record of it."""
+"""Run a runbook to its end, and seal its record."""
 
 import asyncio
 import json
@@ -44,7 +44,7 @@ from opsbook.errors import InputError, NoRoom, OpsbookError, Refused
 from opsbook.settings import Settings
 
 _TRIES, _PAUSE = 200, 0.01
-"""How often, and seconds between, a record is tried to be taken that only readers look at."""
+"""Attempts, and seconds between them, to lock a record that readers hold."""
 
 DECISIONS = {
     "failed": tuple(FailureChoice),
@@ -52,15 +52,15 @@ DECISIONS = {
     ACCEPT: ("yes", "no"),
     UNKNOWN: (LOOK_FIRST, AGAIN, MARKED),
 }
-"""Questions of opsbook itself, with what answers them."""
+"""Questions of opsbook itself, with their answers."""
 
 
 @dataclass(frozen=True)
 class Finished:
     """A run that ended. `quarantined` names files of the record in which a secret was found.
 
-    `sealed` is false where there was no room for the end of the record: the run can be resumed all the same.
-    `told` is what record.json says.
+    `sealed` is false if the record could not be closed, such as on a full disk: the run can still be resumed.
+    `told` is the content of record.json.
     """
 
     run: str
@@ -72,25 +72,25 @@ class Finished:
 
 
 OnStart = Callable[[str, Plan, Runbook], Callable[[Event], None]]
-"""Gets run id, plan and runbook, and returns what listens to events."""
+"""Takes run id, plan and runbook, and returns a listener for events."""
 
 
 class Audience(NamedTuple):
-    """Who is asked, and what is told of the run once it has an id."""
+    """Who answers questions, and who is told once the run has an id."""
 
     person: Person
     on_start: OnStart
 
 
 def run(settings: Settings, planned: Planned, options: RunOptions, audience: Audience) -> Finished:
-    """Run what is planned to its end. Raises InputError, and leaves nothing, if it cannot begin."""
+    """Run a plan to its end. Raises InputError, and leaves no record, if it cannot begin."""
     held = vault(settings, planned.environment, planned.plan.secrets, planned.typed)
     check_answers(planned.runbook, options, audience.person.present)
     return recorded(settings, planned, options, audience, held)
 
 
 def check_answers(runbook: Runbook, options: RunOptions, present: bool) -> None:
-    """Known questions have usable answers, or somebody is there to give them. A check can do without."""
+    """Raises InputError for unusable answers, and for known questions that nobody can answer, except in a check."""
     undo = runbook.undo() if runbook.front.rollback in ("automatic", "ask") else ()
     known = {question.name: question for question in names.questions((*runbook.forward(), *undo))}
     known |= {name: names.PageQuestion(name, "", "decide", name, choices) for name, choices in DECISIONS.items()}
@@ -111,7 +111,7 @@ def check_answers(runbook: Runbook, options: RunOptions, present: bool) -> None:
 def recorded(
     settings: Settings, planned: Planned, options: RunOptions, audience: Audience, held: secrets.Vault
 ) -> Finished:
-    """Run what is planned, from the first file of its record to the seal. Raises InputError, and leaves nothing."""
+    """Run a plan, from the first file of its record to the seal. Raises InputError, and then leaves no record."""
     check_start(planned, options)
     redactor = held.redactor
     with undisturbed():
@@ -128,15 +128,15 @@ def recorded(
 
 
 def taken(folder: Path) -> int:
-    """The descriptor that says that a process carries out the run of this record. Raises Refused if another does.
+    """Lock the journal, as the process that executes the run; returns the descriptor. Raises Refused if another has it.
 
-    Whoever only asks whether the run lives holds it for a moment, and has to be waited for.
+    A process that only checks whether the run is alive holds the lock briefly, so this waits for a moment.
     """
     for tried in range(_TRIES):
         if (hold := files.hold(folder / journal.NAME)) is not None:
             return hold
         if tried >= _TRIES // 4 and store.alive(folder / journal.NAME):
-            # Not somebody who reads, and not the last process of a run that has just ended.
+            # Neither a reader, nor the last process of a run that has just ended.
             break
         time.sleep(_PAUSE)
     raise Refused(f"{folder.name} goes on already.", f"Watch it: opsbook attach {folder.name}")
@@ -154,13 +154,13 @@ def run_context(
     past: Past,
     earlier: Earlier | None = None,
 ) -> RunContext:
-    """What the engine gets; `past` is what the run did before if it goes on, with whole results."""
+    """The engine's input; `past` is what a resumed run did before, with whole results."""
     run, plan = workspace.inbox.parent.name, planned.plan
     start = RunStart(settings, planned, run, options.emergency, earlier.events if earlier else ())
-    # A rollback waits for nothing, and changed files do not hold it up: half-way is worse.
+    # Never refuse a rollback because files changed: a half-done change is worse.
     check = (lambda: None) if options.undo else partial(check_unchanged, settings, planned)
     here = seen(settings, planned.environment, run, options.mode)
-    # Requests that name the operator must stay the same when somebody else goes on with the run.
+    # Requests that name the operator must stay the same when another person resumes the run.
     here |= {"operator": past.operator} if past.operator else {}
     return RunContext(
         run=run,
@@ -201,7 +201,7 @@ def _started(context: RunContext) -> RunStarted:
 def carry_out(
     settings: Settings, context: RunContext, book: journal.Journal, held: secrets.Vault, person: Person
 ) -> Finished:
-    """Run to the end, seal the record, and give back what the run does not keep."""
+    """Run to the end, seal the record, and release the locks that the run does not keep."""
     ending = _ran(context, book, held, person)
     ending = replace(ending, reason=held.redactor.text(ending.reason))
     folder, sealed = book.folder, True
@@ -213,7 +213,7 @@ def carry_out(
         told = summary.of(events)
         if context.options.mode is Mode.CHECK:
             told["check"] = _found(settings, context.planned, store.Record(folder.name, folder, "running"), events)
-        # A request that came now would be in no seal.
+        # Closed first: a request that arrived now would be missing from the seal.
         with store.inbox(folder, closing=True):
             _close(context.planned.runbook, folder, events, told, held.redactor)
             seal.seal(folder, book.head, sealer(settings))
@@ -239,7 +239,7 @@ def _ran(context: RunContext, book: journal.Journal, held: secrets.Vault, person
     except OpsbookError as error:
         return Ending(Outcome.FAILED, error.whole, changed=past.changed, seconds=0.0)
     except Exception as error:
-        # What it did until then nobody knows: the record is closed all the same, and the lock is kept.
+        # What the run did is unknown: close the record anyway, and keep the lock.
         why = f"a fault in opsbook itself: {type(error).__name__}: {error}"
         return Ending(Outcome.FAILED, why, changed=bool(past.steps), seconds=0.0)
 
@@ -268,11 +268,11 @@ def _found(settings: Settings, planned: Planned, record: store.Record, events: S
 
 
 def _close(runbook: Runbook, folder: Path, events: Sequence[Event], told: dict[str, Any], redactor: Redactor) -> None:
-    """Derive what is derived, and scan. `told`, the content of record.json, gets files in which a secret was found."""
+    """Write the derived files, and scan for secrets. `told`, the content of record.json, gets files with a secret."""
     try:
         files.write_atomic(folder / "runbook.ipynb", notebook.build(runbook, events, told))
     except Exception as error:
-        # Notebook and page are only derived: what they cannot show must not cost the record its seal.
+        # Notebook and page are only derived: a failure to build them must not prevent the seal.
         told["notebook"] = f"could not be made: {type(error).__name__}: {error}"
     try:
         printed = side.outputs(store.Record(folder.name, folder, "running"), events)

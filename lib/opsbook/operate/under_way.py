@@ -1,4 +1,4 @@
-"""A glance at all runs that are not done with, and at those that ended lately; nothing is run or replayed for it."""
+"""The status of unfinished runs and of those that ended recently, read from their records only."""
 
 import itertools
 from datetime import datetime
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from opsbook.operate.following import Following
 
 _LATEST = 200
-"""Finished runs among which those that wait for somebody are looked for."""
+"""The newest records that are searched for finished runs."""
 
 
 def under_way(settings: Settings) -> list[RunStatus]:
-    """Runs that go on, that were lost, or that stopped and wait for somebody; newest first."""
+    """Runs that are running, were lost, or stopped and need somebody; newest first."""
     holding = {held.run for held in lock.holders(settings.state)}
     records = store.records(settings.records)
     found = []
@@ -33,7 +33,7 @@ def under_way(settings: Settings) -> list[RunStatus]:
 
 
 def ended_since(settings: Settings, since: datetime) -> list[EndedRun]:
-    """Runs that ended since then, however, the last to end first. One that was refused never began, and is left out."""
+    """Runs that ended since then with any outcome, latest end first. Refused runs never began, and are left out."""
     holding = {held.run for held in lock.holders(settings.state)}
     found = []
     for record in itertools.islice(store.records(settings.records), _LATEST):
@@ -45,7 +45,7 @@ def ended_since(settings: Settings, since: datetime) -> list[EndedRun]:
 
 
 def _sealed(record: store.Record) -> float:
-    """When its seal was written, as seconds since the epoch; long ago where that cannot be seen."""
+    """When the seal was written, in seconds since the epoch; 0 if unknown."""
     try:
         return (record.folder / store.SEAL).stat().st_mtime
     except OSError:
@@ -73,7 +73,7 @@ def _now(record: store.Record, holding: set[str]) -> RunStatus | None:
         run=record.id,
         title=str(told["title"] or store.runbook_of(record.id)),
         environment=str(told["environment"] or ""),
-        operator=str((told.get("operators") or [told["operator"] or "nobody knows whose"])[-1]),
+        operator=str((told.get("operators") or [told["operator"] or "unknown operator"])[-1]),
         state=outcome,
         since=str(told["started"] or ""),
         doing=following.doing if following else "",
@@ -92,6 +92,6 @@ def _followed(record: store.Record) -> "Following":
         for event in record.events():
             following.take(event)
     except (InputError, ValueError, LookupError, TypeError, AttributeError):
-        # A journal that cannot be read says nothing more; the list must show the other runs all the same.
+        # An unreadable journal gives no details; the list must still show the other runs.
         return Following()
     return following

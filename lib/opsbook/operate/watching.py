@@ -1,4 +1,4 @@
-"""See what goes on in a run: its events as they come, the question that stands, how it ended."""
+"""Watch a run: its events as they arrive, its open question, its end."""
 
 from datetime import datetime
 
@@ -13,7 +13,7 @@ from opsbook.operate.running import Finished
 from opsbook.settings import Settings
 
 EVERY = 0.1
-"""Seconds between two looks at a journal."""
+"""Seconds between two reads of a journal."""
 
 
 class Watched:
@@ -29,11 +29,11 @@ class Watched:
 
     @property
     def question(self) -> StandingQuestion | None:
-        """The question that stands."""
+        """The open question, if there is one."""
         return self._following.first
 
     def events(self) -> list[Event]:
-        """What is new. Raises InputError for a journal that cannot be read."""
+        """New events. Raises InputError for a journal that cannot be read."""
         try:
             found = self._new()
             for event in found:
@@ -46,7 +46,7 @@ class Watched:
         try:
             found = self._tail.new()
         except FileNotFoundError:
-            # A record in which a secret was found is moved away while somebody watches.
+            # A record in which a secret was found moves to quarantine, also while it is watched.
             self.record = self._found()
             self._tail = JournalFollower(self.record.folder)
             found = self._tail.new()[self._seen :]
@@ -69,26 +69,26 @@ class Watched:
         return record
 
     def state(self) -> str:
-        """sealed, running or lost, as it is now. Raises InputError if the record is gone."""
+        """The current state: sealed, running or lost. Raises InputError if the record is gone."""
         return self._found().state
 
     def finished(self) -> Finished:
         """How the run ended; lost if it did not."""
-        # After its seal its locks are given back, and a record with a secret in it is moved away.
+        # After sealing, the run releases its locks and may move its record to quarantine: wait for that.
         store.let_go(self._found().folder)
         record = self._found()
         told = record.glance()
         if self.end is None:
             return Finished(record.id, record.folder, self._lost(told), sealed=False, told=told)
         end, outcome = self.end, Outcome(self.end.outcome)
-        # The ending knows its exit code by whether there was anything to undo.
+        # Ending derives its exit code from whether there was anything to undo.
         undoable = not (outcome is Outcome.FAILED and end.changed and end.exit_code == 1)
         ending = Ending(outcome, end.reason, end.changed, end.seconds, undoable, wanted=end.exit_code == 0)
         found = tuple(map(str, told.get("quarantined") or ()))
         return Finished(record.id, record.folder, ending, found, record.state == "sealed", told)
 
     def _lost(self, told: dict[str, object]) -> Ending:
-        """What is left to do about a run whose process is gone: all of it, where its record cannot say."""
+        """The ending of a run whose process is gone. If its record is unusable, it counts as changed and undoable."""
         changed, undoable, seconds = True, True, 0.0
         try:
             found = stopped(self._settings, self.record.id)
@@ -105,5 +105,5 @@ def _seconds(start: str, end: str) -> float:
 
 
 def watch(settings: Settings, run: str) -> Watched:
-    """A run to follow. Raises InputError if there is none of this name."""
+    """A run to follow. Raises InputError if there is no such run."""
     return Watched(settings, store.find(settings.records, run))

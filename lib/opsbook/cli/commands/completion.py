@@ -1,4 +1,4 @@
-"""Print what makes a shell complete commands, options, runbooks, environments, parameters and runs."""
+"""Print a shell's completion script, for commands, options, runbooks, environments, parameters and runs."""
 
 import argparse
 
@@ -26,6 +26,6 @@ def execute(options: argparse.Namespace) -> int:
     from argcomplete.shell_integration import shellcode
 
     first, _, rest = shellcode(["opsbook"], use_defaults=False, shell=options.shell).partition("\n")
-    # zsh looks at the first line when it loads the script from a folder of functions.
+    # zsh requires this first line when it loads the script from a folder of functions.
     say("\n".join((first, _LOAD[options.shell], rest.rstrip())).lstrip("\n"))
     return 0

@@ -1,4 +1,4 @@
-"""Answer a question of a run that goes on, from another terminal."""
+"""Answer a question of a running run, from another terminal."""
 
 import argparse
 

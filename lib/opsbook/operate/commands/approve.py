@@ -1,4 +1,4 @@
-"""Look at a plan that somebody wants to run, and sign it. Without a plan: what waits for an approval."""
+"""Review another person's plan, and sign it. Without a plan: list the plans that wait for an approval."""
 
 import argparse
 import shlex
@@ -35,7 +35,7 @@ def execute(options: argparse.Namespace) -> int:
 def signed(
     settings: Settings, options: argparse.Namespace, shown: approving.PlanReview, decision: str, note: str
 ) -> int:
-    """Sign the decision and say what follows."""
+    """Sign the decision and print what to do next."""
     approval = approving.decide(settings, shown, decision, note, ask=sys.stdin.isatty())
     if options.json:
         common.print_json(asdict(approval))
@@ -51,7 +51,7 @@ def signed(
 
 
 def show(shown: approving.PlanReview) -> None:
-    """What an approver has to know: what it is, what it could do, what a check found, and what has changed since."""
+    """Print what an approver must know: the plan, what it could do, what a check found, and what has changed since."""
     asked, planned = shown.request.asked, shown.request.plan
     plan.show(planned)
     say(f"  about: {shown.summary or '—'}")

@@ -1,4 +1,4 @@
-"""Watch a run that goes on elsewhere, and answer what it asks. Ctrl-C leaves it alone: it goes on."""
+"""Watch a run that was started elsewhere, and answer its questions. Ctrl-C detaches; the run continues."""
 
 import argparse
 import asyncio
@@ -47,7 +47,7 @@ def execute(options: argparse.Namespace) -> int:
 
 
 class _Follower:
-    """Shows what comes, and puts each question to the person who watches, until the run is over."""
+    """Shows events, and asks the watching person each question, until the run is over."""
 
     def __init__(
         self, settings: Settings, watched: watching.Watched, shown: view.View, person: TerminalPerson | None
@@ -64,7 +64,7 @@ class _Follower:
     async def follow(self) -> None:
         try:
             while True:
-                # The state first: what stands in the journal of a run that is over is all that ever will.
+                # State before events: once the run is over, its journal is complete.
                 state = self._watched.state()
                 events = self._watched.events()
                 await self._withdraw_answered()
@@ -79,7 +79,7 @@ class _Follower:
             await self._withdraw()
 
     def _put(self) -> None:
-        """Ask what the run asks, once, and not before it is known what became of the last answer."""
+        """Ask the run's open question once, and only after the last answer was accepted or refused."""
         standing = self._watched.question
         if self._person is None or self._pending or standing is None or standing.number == self._asked:
             return
@@ -91,7 +91,7 @@ class _Follower:
         try:
             answer = await person.ask(question)
         except Gone:
-            # Whoever ended the input may go on watching; the question stands.
+            # The person ended the input but may keep watching; the question stays open.
             say(f"\n  not answered here; opsbook answer {run} {question.name}=… does it from any terminal")
             return
         given: dict[str, str | int] = {"name": question.name, "value": answer.value, "note": answer.note}
@@ -105,7 +105,7 @@ class _Follower:
             say(f"  Your answer cannot be sent: {error.strerror}.")
 
     def _settle(self, event: Event) -> None:
-        """Say what became of the question here, where this is not the terminal that answered it."""
+        """Print what became of the question, unless this terminal answered it."""
         match read(event):
             case RequestTaken(request=request) if self._pending and request.get("sender") == os.getpid():
                 self._taken, self._pending = self._asked, False
@@ -116,7 +116,7 @@ class _Follower:
                 say(answered(answer))
 
     async def _withdraw_answered(self) -> None:
-        """Take a question back that does not stand any more, before anything else is shown."""
+        """Withdraw a question that is no longer open, before anything else is shown."""
         standing = self._watched.question
         if standing is None or standing.number != self._asked:
             await self._withdraw()

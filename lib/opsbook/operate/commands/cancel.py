@@ -1,4 +1,4 @@
-"""Ask a run that goes on to stop: before its next effect; asked again, it interrupts what it does."""
+"""Ask a running run to stop before its next effect. Asked again, it interrupts the current one."""
 
 import argparse
 

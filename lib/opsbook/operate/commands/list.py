@@ -34,6 +34,6 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def _is_for(front: FrontMatter, options: argparse.Namespace) -> bool:
-    """Whether a page helps with the alert. At night nobody wants the drill that practises it."""
+    """Whether a page helps with the alert. Drills do not: in an incident they are in the way."""
     practises = front.kind == "training" and options.kind is None
     return options.alert in front.alerts and not practises

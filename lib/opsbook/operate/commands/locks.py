@@ -1,4 +1,4 @@
-"""What is locked, by which run, and why."""
+"""List locked targets, each with the run that holds it and why."""
 
 import argparse
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""Show what a run would do, with the digest that names exactly this. Runs nothing, leaves nothing."""
+"""Show what a run would do, with the digest that identifies the plan. Runs nothing, leaves nothing."""
 
 import argparse
 from datetime import UTC, datetime
@@ -33,7 +33,7 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def show(plan: Plan) -> None:
-    """The plan, for somebody who decides whether to run it."""
+    """Print the plan for a decision whether to run it."""
     say(f"{plan.title} in {plan.environment}")
     width = max((len(name) for name in [*plan.parameters, *plan.secrets]), default=0)
     for name, value in plan.parameters.items():

@@ -1,4 +1,4 @@
-"""Say no to a plan, signed and with a reason: whoever waits for it is told, and cannot run it."""
+"""Reject a plan, signed and with a reason. The run that waits for it is told the reason, and cannot run it."""
 
 import argparse
 

@@ -1,7 +1,7 @@
-"""Go on with a run that was lost, stopped or failed: same record, nothing that succeeded is done twice.
+"""Resume a run that was lost, stopped or failed: same record, nothing that succeeded is done twice.
 
-Anybody who may write the record can do it. First the prerequisites are looked at again; what differs from
-when the run stopped is shown, and needs a yes.
+Every user who may write the record can do it. First it checks the prerequisites again, and shows what has
+changed since the run stopped, which needs a yes.
 """
 
 import argparse
@@ -24,12 +24,12 @@ from opsbook.operate.commands import run_command
 def configure(parser: argparse.ArgumentParser) -> None:
     common.add_run(parser)
     parser.add_argument(
-        "--from", dest="start", default="", metavar="STEP", help="go on from this step; leave out what is before it"
+        "--from", dest="start", default="", metavar="STEP", help="resume from this step; skip those before it"
     )
     parser.add_argument("--edit", action="store_true", help="first change the record's copy of the page in $EDITOR")
     parser.add_argument("--manual", action="store_true", help="do the rest by hand, as a checklist that is recorded")
     parser.add_argument(
-        "--retry-unknown", action="store_true", help="run again what is unknown, where it repeats safely"
+        "--retry-unknown", action="store_true", help="run effects of unknown outcome again, if safe to repeat"
     )
     add_accept(parser)
     arguments.add_emergency(parser)
@@ -37,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def say_which(found: resuming.Stopped, options: argparse.Namespace) -> None:
-    """Say which run it is that something is about to happen to: `last` may be another than somebody thinks."""
+    """Print which run is affected: `last` may not be the one the user has in mind."""
     if options.json:
         return
     told = found.record.glance()
@@ -46,7 +46,7 @@ def say_which(found: resuming.Stopped, options: argparse.Namespace) -> None:
 
 
 def add_accept(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--accept-changes", action="store_true", help="go on although something is different from then")
+    parser.add_argument("--accept-changes", action="store_true", help="go on although something has changed since")
 
 
 def execute(options: argparse.Namespace) -> int:

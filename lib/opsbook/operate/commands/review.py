@@ -1,4 +1,4 @@
-"""Review what somebody did in an emergency, and sign it. Without a run: the reviews that are open."""
+"""Review another person's emergency run, and sign the review. Without a run: list open reviews."""
 
 import argparse
 import sys
@@ -24,7 +24,7 @@ def execute(options: argparse.Namespace) -> int:
     if options.json:
         common.print_json({"run": run, "reviewed": True})
     else:
-        say(f"{run} is reviewed; nothing of it is open any more.")
+        say(f"{run} is reviewed; nothing is left open.")
     return 0
 
 

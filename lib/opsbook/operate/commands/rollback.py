@@ -1,4 +1,4 @@
-"""Undo what a run did, by the Rollback section of the page that ran. Also of a run that succeeded, and later."""
+"""Undo what a run did, with the Rollback section of the page that ran. Also works later, and after success."""
 
 import argparse
 

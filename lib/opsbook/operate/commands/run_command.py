@@ -1,4 +1,4 @@
-"""What run, resume and rollback have in common: who is asked, what is shown, and going on without a terminal."""
+"""Shared by run, resume and rollback: who is asked, what is shown, and detached runs."""
 
 import argparse
 import json
@@ -32,7 +32,7 @@ _BEGUN = (kinds.Locked, kinds.WaitingForLock, kinds.WaitingForApproval, kinds.Ke
 
 
 def on_terminal(options: argparse.Namespace) -> bool:
-    """Whether a person sits here who can be asked."""
+    """Whether a person at this terminal can be asked."""
     return sys.stdin.isatty() and sys.stdout.isatty() and not options.json
 
 
@@ -44,7 +44,7 @@ def agreed(question: str) -> None:
 
 
 def carry(options: argparse.Namespace, settings: Settings, work: Work) -> int:
-    """Do the work and show it; with --detach, in a process of its own. Returns the exit code."""
+    """Do the work and show it; with --detach, in a separate process. Returns the exit code."""
     if options.detach:
         if getattr(options, "edit", False):
             raise InputError("--edit needs this terminal, and --detach leaves it.", "Leave one of them out.")
@@ -91,7 +91,7 @@ def _begun(fact: kinds.Fact) -> dict[str, Any]:
 def detached(settings: Settings, work: Work) -> dict[str, Any]:
     """Start the work in a process without a terminal; returns when it has its locks, or waits for them.
 
-    What is returned has the `run`, and why it `waits` if it does. Raises OpsbookError if it did not begin.
+    The result has the `run`, and why it `waits` if it does. Raises OpsbookError if the run did not begin.
     """
     reading, writing = os.pipe()
     sys.stdout.flush()
@@ -115,7 +115,7 @@ def detached(settings: Settings, work: Work) -> dict[str, Any]:
 
 
 class _Told:
-    """Tells the first process one thing, once: later its end of the pipe may be any file of the run."""
+    """Sends the first process one message, then closes the pipe: its descriptor may be reused by a file of the run."""
 
     def __init__(self, writing: int) -> None:
         self._writing: int | None = writing
@@ -132,7 +132,7 @@ def _started(telling: TextIO) -> dict[str, Any]:
     try:
         told: dict[str, Any] = json.loads(telling.readline() or "{}")
     except KeyboardInterrupt:
-        # The other process is out of reach of this terminal's keys.
+        # Ctrl-C in this terminal does not reach the other process.
         raise Fault(
             "Interrupted before the run said that it goes on.", "opsbook status shows whether it does."
         ) from None

@@ -1,4 +1,4 @@
-"""Show one runbook: what it is given, what each step does, and what each part may do."""
+"""Show one runbook: its parameters, its steps, and what each section may do."""
 
 import argparse
 from dataclasses import asdict

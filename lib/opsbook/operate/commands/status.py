@@ -1,4 +1,4 @@
-"""Runs that go on, wait for somebody, or were lost; those that ended in the last hour, and how; and what is locked."""
+"""Show runs that are running, waiting or lost; runs that ended in the last hour, and how; and locked targets."""
 
 import argparse
 from dataclasses import asdict
@@ -22,7 +22,7 @@ _NEXT = {
 
 
 _LATELY = timedelta(hours=1)
-"""How long a run that ended is shown."""
+"""How long an ended run is shown."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -78,7 +78,7 @@ def _show_plan(request: requests.ApprovalRequest) -> None:
 
 
 def _asked(now: RunStatus) -> list[str]:
-    """What a run waits for, and whether somebody may sit before it."""
+    """The question that a run waits for, and whether its terminal is gone."""
     if now.asks is None:
         return []
     choices = f" [{'/'.join(now.asks.choices)}]" if now.asks.choices else ""

@@ -1,4 +1,4 @@
-"""Take a lock from a run that was lost or left things half-way, once somebody has looked at its target."""
+"""Take a lock from a run that was lost or stopped half-way. Inspect its target first."""
 
 import argparse
 
