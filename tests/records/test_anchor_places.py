@@ -46,7 +46,7 @@ def test_places_that_cannot_be(project: Project, tmp_path: Path) -> None:
             anchor(project, place)
         assert error.value.hint
         assert "hidden" not in error.value.message
-    with pytest.raises(InputError, match="Nobody said where to"):
+    with pytest.raises(InputError, match="There is no place for the anchor"):
         anchor(project, None)
     assert not list((project.root / ".opsbook").rglob("tmp*"))
 

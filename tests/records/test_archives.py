@@ -186,7 +186,7 @@ def test_what_is_chosen(project: Project) -> None:
             export(project, "refused", run.name)
     with pytest.raises(InputError, match="no sealed record to export"):
         export(project, "refused", without=[old.name, new.name])
-    with pytest.raises(InputError, match="named and chosen at once"):
+    with pytest.raises(InputError, match="RUN excludes --since and --without"):
         export(project, "refused", old.name, without=[new.name])
     assert not (project.root / "refused").exists()
 

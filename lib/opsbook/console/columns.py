@@ -1,4 +1,4 @@
-"""Tables: they fit the width of a terminal, and are as wide as needed on a pipe. A word, such as an id, is never cut."""
+"""Tables: they fit a terminal's width, and are as wide as needed on a pipe. A word, such as an id, is never cut."""
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence

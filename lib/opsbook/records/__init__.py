@@ -1,1 +1,1 @@
-"""What runs left: list, show, compare, verify, anchor, export, keep, prune."""
+"""Records of runs: list, show, compare, verify, anchor, export, keep, prune."""

@@ -1,4 +1,4 @@
-"""Records of another place that come into this one: staged where nobody looks, verified, then moved in whole."""
+"""Move imported records into the records' folder: each is staged out of sight, verified, then moved as a whole."""
 
 import contextlib
 import os
@@ -13,15 +13,15 @@ from opsbook.records import manifest
 from opsbook.records.manifest import Manifest
 
 STAGING = ".importing"
-"""Folder of records on their way in: what a crash leaves there, the next import removes."""
+"""Staging folder of imports. The next import removes what a crash left there."""
 
 _LEVELS = "archive/records"
-"""So deep that no file in it is taken for the journal or the seal of a record, which lie three folders deep."""
+"""Deep enough that no staged file is mistaken for the journal or seal of a record, which are three folders deep."""
 
 
 @dataclass(frozen=True)
 class Imported:
-    """What became of a run: imported, there already, or refused; `why`, or why not all that was said of it came in."""
+    """The result for a run: imported, there already, or refused; `why`, also if only its sidecars were not moved."""
 
     run: str
     result: str
@@ -30,7 +30,7 @@ class Imported:
 
 @contextlib.contextmanager
 def staging(root: Path) -> Iterator[Path]:
-    """An empty folder below the records; whoever uses it holds off other imports. Raises OSError."""
+    """An empty folder below the records; the caller must lock out other imports. Raises OSError."""
     place = root / STAGING
     if os.path.lexists(place):
         shutil.rmtree(place)
@@ -42,7 +42,7 @@ def staging(root: Path) -> Iterator[Path]:
 
 
 def adopt(root: Path, staged: Path, told: Manifest, run: str) -> Imported:
-    """Move a staged run to its place, unless it is not as it was exported, or another one is there."""
+    """Move a staged run to its place, unless it differs from what was exported, or a different record is there."""
     folder = staged / run
     if why := _unlike(folder, told.records.get(run)):
         return Imported(run, "refused", why)
@@ -57,7 +57,7 @@ def adopt(root: Path, staged: Path, told: Manifest, run: str) -> Imported:
 
 
 def _unlike(folder: Path, told: manifest.Sealed | None) -> str:
-    """Why the staged record is not the one that was exported; empty if it is."""
+    """Why the staged record is not the exported one; empty if it is."""
     if told is None:
         return f"{manifest.NAME} does not name it"
     if not folder.is_dir():
@@ -68,7 +68,7 @@ def _unlike(folder: Path, told: manifest.Sealed | None) -> str:
 
 
 def _in_the_way(present: store.Record, told: manifest.Sealed) -> str:
-    """Why the run cannot come in beside the one that is there; empty if they are the same."""
+    """Why the existing record blocks the import; empty if both are the same."""
     if present.folder.parent.name == store.QUARANTINE:
         return "it is here, in quarantine"
     if present.state != "sealed":

@@ -1,7 +1,7 @@
-"""An anchor: what was sealed, as a chain of lines in a place that whoever owns the records cannot change.
+"""An anchor: the digests of seals, as a chain of lines in a place that the records' owner cannot change.
 
-One JSON object a line: its number, time, by whom, the SHA-256 of the line before, the seals that were new then, and
-what was pruned. Each line speaks for good: a record has to know every seal that was ever anchored of it.
+One JSON object a line: number, time, author, the SHA-256 of the line before, the seals that were new then, and the
+pruned records. Lines stay valid: a record must contain every seal that was ever anchored for it.
 """
 
 import hashlib
@@ -21,12 +21,12 @@ from opsbook.core.record.seal import SEALS, Flaw
 from opsbook.errors import InputError
 
 GIT = "git:"
-"""Begins a place that is a branch of a git repository."""
+"""Prefix of a place that is a branch of a git repository."""
 
 NAME = "anchor.jsonl"
 
 _EVIDENCE = ("effects/", "outputs/")
-"""Folders whose files never change, also where a run goes on."""
+"""Folders whose files never change, even if the run is resumed."""
 
 _Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -53,9 +53,9 @@ class Word:
 
 @dataclass
 class Anchor:
-    """What an anchor says: how many lines, SHA-256 and time of the last, and of each run that it knows every seal.
+    """The content of an anchor: number of lines, SHA-256 and time of the last, and every seal of each run.
 
-    A run that was pruned has no seals.
+    A pruned run has no seals.
     """
 
     lines: int = 0
@@ -65,7 +65,7 @@ class Anchor:
 
     @property
     def records(self) -> int:
-        """How many records it holds that were not pruned."""
+        """How many anchored records were not pruned."""
         return sum(bool(words) for words in self.words.values())
 
     def take(self, line: Line, digest: str) -> None:
@@ -77,7 +77,7 @@ class Anchor:
 
 
 class Broken(InputError):
-    """An anchor whose line does not follow the one before. Nobody repairs it: it is evidence."""
+    """An anchor with a broken chain. It is never repaired: it is evidence."""
 
     def __init__(self, place: str, line: int, what: str) -> None:
         hint = "Somebody changed it, or wrote it only in part. Keep a copy; go on with a new place."
@@ -87,7 +87,7 @@ class Broken(InputError):
 
 
 def read(data: bytes, place: str) -> Anchor:
-    """What stands in a place. Raises Broken at the first line that does not follow."""
+    """Parse the lines of a place. Raises Broken at the first line that breaks the chain."""
     found = Anchor()
     for number, raw in enumerate(io.BytesIO(data), 1):
         if not raw.endswith(b"\n"):
@@ -103,8 +103,8 @@ def read(data: bytes, place: str) -> Anchor:
 
 
 def next_line(found: Anchor, root: Path, by: str) -> Line | None:
-    """What is new in the records' folder since the anchor's last word; None if nothing is."""
-    # The time first: what is pruned while the seals are read must not look older than they are.
+    """A line with what is new in the records' folder since the last line; None if nothing is."""
+    # The time first: a record pruned while the seals are read must not look pruned before it was anchored.
     time = journal.now()
     seals = {run: digest for run, digest in _seals(root) if not _ends_with(found.words.get(run), digest)}
     gone = {run: entry for run, entry in _pruned(root).items() if _explains(entry, found.words.get(run))}
@@ -127,7 +127,7 @@ def _seals(root: Path) -> Iterator[tuple[str, str]]:
 
 
 def _digest(path: Path) -> str | None:
-    """None if there is no such file to read: the run goes on again, or the record was pruned this moment."""
+    """The file's SHA-256; None if it is gone: the run was just resumed, or its record pruned."""
     try:
         return files.sha256(path) if files.is_plain(path) else None
     except OSError:
@@ -139,12 +139,12 @@ def _ends_with(words: list[Word] | None, digest: str) -> bool:
 
 
 def _pruned(root: Path) -> dict[str, dict[str, str]]:
-    """The last entry of each run in the list of what was pruned. Raises InputError if it cannot be read."""
+    """The last entry of each run in the log of pruned records. Raises InputError if it cannot be read."""
     return {entry["run"]: entry for entry in logbook.entries(root / logbook.PRUNED)}
 
 
 def _explains(entry: Mapping[str, str] | None, words: list[Word] | None) -> bool:
-    """Was the record pruned after it was anchored? An entry from before says nothing of a record that came back."""
+    """Whether the record was pruned after it was anchored. An older entry is of a record that was imported again."""
     if entry is None or not words:
         return False
     return entry.get("time", "") >= words[-1].time
@@ -154,7 +154,7 @@ def _explains(entry: Mapping[str, str] | None, words: list[Word] | None) -> bool
 
 
 def flaws(found: Anchor, root: Path, run: str | None = None) -> dict[str, list[Flaw]]:
-    """What of the records (or of one run) is not as it was anchored, by run."""
+    """Mismatches between the records (or one run) and the anchor, by run."""
     words = found.words if run is None else {run: found.words.get(run, [])}
     pruned = _pruned(root)
     wrong = {name: _flaws(root, name, said, pruned.get(name)) for name, said in words.items() if said}
@@ -177,14 +177,14 @@ def _flaws(root: Path, run: str, words: list[Word], pruned: Mapping[str, str] | 
 
 
 def _known(folder: Path) -> tuple[str | None, dict[str, Path]]:
-    """Digest of the seal, and the earlier ones with their files."""
-    # In this order: a run that goes on this moment takes its seal from here to there.
+    """Digest of the current seal, and the earlier seals' files by digest."""
+    # In this order: a run resumed just now moves its current seal to the earlier ones.
     current = _digest(folder / store.SEAL)
     return current, {digest: path for path in sorted((folder / SEALS).glob("*.json")) if (digest := _digest(path))}
 
 
 def _evidence(folder: Path, seal: Path, word: Word) -> Iterator[Flaw]:
-    """Files of evidence that an anchored seal names. A run that goes on adds some; it never changes one."""
+    """Flaws of evidence files that an anchored seal names. A resumed run adds files, and never changes one."""
     try:
         told: dict[str, str] = json.loads(seal.read_bytes())["files"]
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
@@ -195,17 +195,17 @@ def _evidence(folder: Path, seal: Path, word: Word) -> Iterator[Flaw]:
 
 
 def _has(folder: Path, name: str, digest: str) -> bool:
-    # A name that is no UTF-8 stands in the seal in another form; the seal of today compares that file.
+    # A name that is not UTF-8 is escaped in the seal, so it is skipped here; the current seal verifies that file.
     return "\\x" in name or _digest(folder / name) == digest
 
 
 def unanchored(found: Anchor, root: Path) -> set[str]:
-    """Sealed records that the anchor has no word on yet, as they are now."""
+    """Sealed records whose current seal is not anchored yet."""
     return {run for run, digest in _seals(root) if not _ends_with(found.words.get(run), digest)}
 
 
 Make = Callable[[bytes | None], bytes | None]
-"""What to append to a place that holds this (None: nothing was ever there); None for nothing."""
+"""Returns the line to append to this content (None: the place is new); None to append nothing."""
 
 
 class Unreachable(InputError):
@@ -213,5 +213,5 @@ class Unreachable(InputError):
 
 
 def shown(text: str) -> str:
-    """A place, or what git said of it, without the password that a URL may hold."""
+    """A place, or git's message about it, without the password that a URL may contain."""
     return re.sub(r"://[^/@\s]+@", "://…@", text)

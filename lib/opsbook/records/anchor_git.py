@@ -1,7 +1,7 @@
 """An anchor on a branch of a git repository: the file anchor.jsonl, one commit for each line.
 
-Everything is fetched fresh into a bare repository that lives as long as the command. A push never forces: if somebody
-else was faster, theirs is fetched and ours comes behind it.
+Each command fetches the branch into a temporary bare repository. A push never forces: if another push was faster, it
+is fetched, and ours is added after it.
 """
 
 import contextlib
@@ -23,17 +23,17 @@ _FOLDER = "anchoring"
 _HINT = "Try the same with git ls-remote, without a terminal; or name another place."
 
 _FASTER = (b"[rejected]", b"cannot lock ref", b"failed to update ref", b"incorrect old value")
-"""What git says where somebody else pushes at the same moment."""
+"""Messages of git when another push happened at the same moment."""
 
 _OURS = ("GIT_SSH", "GIT_SSL", "GIT_HTTP", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_EXEC")
-"""Variables of git that say how to reach a remote. All others, such as GIT_DIR in a hook, mean another repository."""
+"""Git variables that configure access to a remote. All others, such as GIT_DIR in a hook, select another repository."""
 
 
 class GitPlace:
-    """A branch of a repository that git can reach without asking anybody."""
+    """A branch of a repository that git can reach without a prompt."""
 
     def __init__(self, remote: str, branch: str, root: Path, state: Path, by: str) -> None:
-        """`root` is what a relative path is relative to. Raises InputError for a branch that cannot be."""
+        """`root` is the base of a relative path. Raises InputError for an invalid branch name."""
         self.name = shown(f"{GIT}{remote}#{branch}")
         self._remote = remote
         self._ref = f"refs/heads/{branch}"
@@ -54,14 +54,14 @@ class GitPlace:
                 line = make(before)
                 if line is None or self._add(repository, tip, (before or b"") + line):
                     return
-                # Whoever was faster may be about to push again.
+                # The faster process may push again soon: wait a random time.
                 time.sleep((number + 1) * secrets.randbelow(400) / 1000)
         said = f"The anchor {self.name} cannot be written: others were faster {_TRIES} times."
         raise Unreachable(said, "Nothing of yours was anchored. Try again.")
 
     @contextlib.contextmanager
     def _repository(self) -> Iterator[Path]:
-        """An empty bare repository; nothing in it outlives the command."""
+        """A temporary, empty bare repository."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             _sweep(self._folder)
@@ -76,7 +76,7 @@ class GitPlace:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _fetched(self, repository: Path) -> tuple[str, bytes | None]:
-        """The commit that the branch is at, and its lines; nothing if there is no such branch."""
+        """The branch's commit and its lines; empty and None if there is no such branch."""
         if not self._tip():
             return "", None
         # The last commit is enough: its file holds the whole chain.
@@ -93,7 +93,7 @@ class GitPlace:
         return next((line.split()[0] for line in lines if line.endswith(f"\t{self._ref}")), "")
 
     def _add(self, repository: Path, tip: str, content: bytes) -> bool:
-        """Commit and push. False if somebody else was faster; raises Unreachable if the push fails otherwise."""
+        """Commit and push. False if another push was faster; raises Unreachable if the push fails otherwise."""
         blob = self._done("hash-object", "-w", "--stdin", repository=repository, given=content).decode().strip()
         tree = self._tree(repository, tip, blob)
         parent = ["-p", tip] if tip else []
@@ -107,14 +107,14 @@ class GitPlace:
         return now == commit
 
     def _tree(self, repository: Path, tip: str, blob: str) -> str:
-        """The tree of the branch with the new file; whatever else lies there stays."""
+        """The branch's tree with the new file; its other files stay."""
         there = self._done("ls-tree", "-z", tip, repository=repository) if tip else b""
         kept = [entry for entry in there.split(b"\0") if entry and not entry.endswith(f"\t{NAME}".encode())]
         entries = b"\0".join([*kept, f"100644 blob {blob}\t{NAME}".encode(), b""])
         return self._done("mktree", "-z", "--missing", repository=repository, given=entries).decode().strip()
 
     def _done(self, *arguments: str, repository: Path | None = None, given: bytes = b"") -> bytes:
-        """What git printed. Raises Unreachable."""
+        """Run git; returns its output. Raises Unreachable if it fails."""
         done = self._git(*arguments, repository=repository, given=given)
         if done.returncode:
             raise self._failed(arguments[0], done)
@@ -124,7 +124,7 @@ class GitPlace:
         lines = (done.stderr + done.stdout).decode(errors="replace").splitlines() or [
             f"it ended with {done.returncode}"
         ]
-        # "error:" only says that something failed; the line that begins with ! says why a push was refused.
+        # Prefer a line with "!", which says why a push was refused, to "error:", which only says that it failed.
         signs = ("fatal:", "!", "error:")
         told = next((line.split("\t")[-1] for sign in signs for line in lines if line.startswith(sign)), lines[-1])
         return Unreachable(f"The anchor {self.name} cannot be reached: git {what}: {shown(told.strip())}.", _HINT)
@@ -152,7 +152,7 @@ class GitPlace:
 
 
 def _environment(by: str) -> dict[str, str]:
-    """Nobody is asked anything, and nothing of the user's git is needed."""
+    """Environment for git: no prompts, and no dependence on the user's git identity."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k.startswith(_OURS)}
     ssh = f"{os.environ.get('GIT_SSH_COMMAND', 'ssh')} -oBatchMode=yes"
     who = {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in _person(by).items()}
@@ -165,7 +165,7 @@ def _person(by: str) -> dict[str, str]:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what a killed command left here a day ago or longer."""
+    """Remove repositories that a killed command left more than a day ago."""
     for path in folder.iterdir():
         with contextlib.suppress(OSError):
             if path.stat().st_mtime < time.time() - 86400:

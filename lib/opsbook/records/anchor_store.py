@@ -1,4 +1,4 @@
-"""Where an anchor lies: a file outside the records folder, or a branch of a git repository."""
+"""Where an anchor is stored: a file outside the records folder, or a branch of a git repository."""
 
 import contextlib
 import fcntl
@@ -22,11 +22,11 @@ class AnchorStore(Protocol):
         """All lines; None if nothing was ever anchored there."""
 
     def append(self, make: Make) -> None:
-        """Add what `make` gives for the lines that are there, and nothing in between. It may be asked again."""
+        """Append what `make` returns for the existing lines, atomically. `make` may be called several times."""
 
 
 class FilePlace:
-    """A file. Whoever appends holds its lock, and only ever adds whole lines."""
+    """A file. Appending takes its lock, and adds only whole lines."""
 
     def __init__(self, path: Path) -> None:
         self.name = str(path)
@@ -42,7 +42,7 @@ class FilePlace:
             raise self._unreachable(error) from error
 
     def append(self, make: Make) -> None:
-        # An anchor with nothing to say makes no file.
+        # Do not create a file if there is nothing to append.
         if not os.path.lexists(self._path) and make(None) is None:
             return
         try:
@@ -56,7 +56,7 @@ class FilePlace:
 
     @contextlib.contextmanager
     def _opened(self, flags: int, lock: int) -> Iterator[int]:
-        # O_NONBLOCK: a pipe of that name must not make us wait for ever.
+        # O_NONBLOCK: opening a pipe of that name must not block.
         descriptor = os.open(self._path, flags | os.O_CLOEXEC | os.O_NONBLOCK, 0o666)
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -77,7 +77,7 @@ def _content(descriptor: int) -> bytes:
 
 
 def _append(descriptor: int, line: bytes) -> None:
-    """The whole line, durable; or, where there is no room for it, nothing."""
+    """Append the whole line durably; nothing if the disk is full."""
     before = os.fstat(descriptor).st_size
     try:
         left = line
@@ -85,14 +85,14 @@ def _append(descriptor: int, line: bytes) -> None:
             left = left[os.write(descriptor, left) :]
         os.fsync(descriptor)
     except OSError:
-        # A file that only grows cannot be cut; then the next one names the line that is not whole.
+        # An append-only file cannot be truncated; then the next read reports the incomplete line.
         with contextlib.suppress(OSError):
             os.ftruncate(descriptor, before)
         raise
 
 
 def at(text: str, root: Path, records: Path, state: Path, by: str) -> AnchorStore:
-    """The place that a setting or an option names. Raises InputError if it can be none."""
+    """The place that a setting or an option names. Raises InputError for an invalid place."""
     if text.startswith(GIT):
         from opsbook.records.anchor_git import GitPlace
 
@@ -103,7 +103,7 @@ def at(text: str, root: Path, records: Path, state: Path, by: str) -> AnchorStor
 
 
 def _outside(root: Path, records: Path, path: str, text: str) -> Path:
-    """The path, if it is none in the records' folder: whoever can change those could change their anchor."""
+    """The path. Raises InputError if it is in the records' folder: who can change records could change their anchor."""
     try:
         found = (root / Path(path).expanduser()).resolve()
     except (OSError, RuntimeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Write what is sealed to a place elsewhere, and compare the records with what stands there."""
+"""Write the digests of seals to an anchor, and compare the records with it."""
 
 import getpass
 import socket
@@ -17,9 +17,9 @@ from opsbook.settings import Settings
 
 @dataclass(frozen=True)
 class Anchored:
-    """What was written: the line's number and time, the runs in it; `unlike` are not as they were anchored before.
+    """The written line: its number, time and runs. `unlike` are runs that no longer match what was anchored before.
 
-    Without a run, nothing was new, and number and time are those of the last line.
+    If nothing was new, there are no runs, and number and time are those of the last line.
     """
 
     place: str
@@ -31,10 +31,10 @@ class Anchored:
 
 
 def anchor(settings: Settings, to: str | None) -> Anchored:
-    """Append one line about what is new. Raises InputError; Refused for the anchor of another records folder."""
+    """Append one line with what is new. Raises InputError; Refused for the anchor of another records folder."""
     place = _place(settings, to)
     if place is None:
-        raise InputError("Nobody said where to.", 'Write anchor = "…" in opsbook.toml, or --to PLACE.')
+        raise InputError("There is no place for the anchor.", 'Write anchor = "…" in opsbook.toml, or --to PLACE.')
     done: list[Anchored] = []
 
     def line(before: bytes | None) -> bytes | None:
@@ -62,7 +62,7 @@ def _place(settings: Settings, given: str | None) -> anchor_store.AnchorStore | 
 
 
 def _check_own(settings: Settings, place: str, found: anchors.Anchor, unlike: tuple[str, ...]) -> None:
-    """Two folders in one anchor: each would miss the records of the other for ever."""
+    """Raises Refused for another folder's anchor: each folder would report the other's records as missing forever."""
     here = [run for run, words in found.words.items() if words and store.exact(settings.records, run)]
     if unlike and not here:
         raise Refused(
@@ -73,9 +73,9 @@ def _check_own(settings: Settings, place: str, found: anchors.Anchor, unlike: tu
 
 @dataclass(frozen=True)
 class Compared:
-    """What an anchor says of the records: flaws by run, flaws of the anchor itself, and in one sentence until when.
+    """The records compared with an anchor: flaws by run, flaws of the anchor itself (`own`), and a summary (`said`).
 
-    `unread` says that it could not be read, and `said` why.
+    `unread`: the anchor could not be read, and `said` is why.
     """
 
     said: str
@@ -85,7 +85,7 @@ class Compared:
 
 
 def against_anchor(settings: Settings, to: str | None, run: str | None = None) -> Compared | None:
-    """Compare all records, or one run, with the anchor; None if there is none. Raises InputError for no such place."""
+    """Compare all records, or one run, with the anchor; None without one. Raises InputError for an invalid place."""
     place = _place(settings, to)
     if place is None:
         return None

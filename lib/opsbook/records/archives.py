@@ -1,4 +1,4 @@
-"""Records that leave for another machine, and records that come from one."""
+"""Export records to an archive, and import records from one."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -14,12 +14,12 @@ from opsbook.records import adopt, export, manifest, unpack
 from opsbook.settings import Settings
 
 _GUARD = ".import-guard"
-"""In the records' folder: one import at a time, so that each may clear what another one left."""
+"""Lock file in the records' folder: one import at a time, so that each can clear the leftovers of another."""
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """What to export: these runs, or all that are sealed, started on or after a day (UTC), and are not left out."""
+    """What to export: these runs, or all sealed ones that started on or after `since` (UTC), except `without`."""
 
     runs: Sequence[str] = ()
     since: date | None = None
@@ -27,10 +27,10 @@ class Chosen:
 
 
 def export_records(settings: Settings, chosen: Chosen, path: Path, tell: export.Tell, *, force: bool) -> list[str]:
-    """Write sealed records into one archive; returns their ids. Raises InputError, and then nothing is written."""
+    """Write sealed records into one archive; returns their ids. Raises InputError, and then writes nothing."""
     _check_target(settings, path, force=force)
     records = _choose(settings, chosen)
-    # First, so that what is verified then is what these digests name.
+    # Digests before verification, so that the verified records are those that the digests name.
     seals = {record.id: _sealed(record) for record in records}
     export.check(records, tell)
     told = manifest.Manifest(exported=_now(), by=operator(), records=seals)
@@ -49,9 +49,9 @@ def _check_target(settings: Settings, path: Path, *, force: bool) -> None:
 
 
 def _choose(settings: Settings, chosen: Chosen) -> list[store.Record]:
-    """The records, oldest first. Raises InputError for one that is named and cannot be exported, and for none."""
+    """The records, oldest first. Raises InputError if a named one cannot be exported, and if there are none."""
     if chosen.runs and (chosen.since or chosen.without):
-        raise InputError("Runs are named and chosen at once.", "Name runs, or choose with --since and --without.")
+        raise InputError("RUN excludes --since and --without.", "Name runs, or choose with --since and --without.")
     known = list(store.records(settings.records))
     found = {record.id: record for record in (_find(settings, run) for run in chosen.runs)}
     if problems := [why for record in found.values() if (why := _unfit(record))]:
@@ -71,7 +71,7 @@ def _find(settings: Settings, run: str) -> store.Record:
 
 
 def _unfit(record: store.Record) -> str:
-    """Why a record is no candidate; empty if it is one."""
+    """Why a record cannot be exported; empty if it can."""
     if record.folder.parent.name == store.QUARANTINE:
         return f"{record.id} is in quarantine: a secret is in its record."
     if record.state != "sealed":
@@ -87,7 +87,7 @@ def _sealed(record: store.Record) -> manifest.Sealed:
 
 
 def _now() -> str:
-    """The time of the export; as the convention of reproducible builds has it, SOURCE_DATE_EPOCH may give it."""
+    """The time of the export; SOURCE_DATE_EPOCH overrides it, by the convention of reproducible builds."""
     given = os.environ.get("SOURCE_DATE_EPOCH", "")
     if given.isascii() and given.isdigit() and len(given) < 12:
         return datetime.fromtimestamp(int(given), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -95,9 +95,9 @@ def _now() -> str:
 
 
 def import_records(settings: Settings, archive: Path, tell: Callable[[int, int], None]) -> list[adopt.Imported]:
-    """Unpack, verify and move in every record of an export; says what became of each.
+    """Unpack, verify and move in every record of an export; returns the result of each.
 
-    Raises InputError for an archive that is damaged or hostile: then nothing came in.
+    Raises InputError for a damaged or hostile archive, and then imports nothing.
     """
     if not is_plain(archive.resolve()):
         raise InputError(f"{archive} is no file.", "Name what opsbook records export wrote.")
@@ -106,7 +106,7 @@ def import_records(settings: Settings, archive: Path, tell: Callable[[int, int],
         with guarded(settings.records / _GUARD), adopt.staging(settings.records) as staged:
             unpacking = unpack.Unpacking(archive, staged, tell)
             told = unpacking.run()
-            # One by one, thousands of small files would take minutes.
+            # One sync for all: syncing thousands of small files one by one would take minutes.
             os.sync()
             runs = sorted({*unpacking.runs, *told.records})
             return [_taken_in(settings, staged, adopt.adopt(settings.records, staged, told, run)) for run in runs]
@@ -116,6 +116,6 @@ def import_records(settings: Settings, archive: Path, tell: Callable[[int, int],
 
 
 def _taken_in(settings: Settings, staged: Path, found: adopt.Imported) -> adopt.Imported:
-    """The same with what is said of the run, which comes in behind its record."""
+    """The result, after the run's sidecars were moved in too: they follow their record."""
     record = store.exact(settings.records, found.run) if found.result != "refused" else None
     return replace(found, why=sidecars.take_in(settings.records, staged, record)) if record else found

@@ -1,4 +1,4 @@
-"""What differs between two runs, step by step. Pure: two sides in, a value out; whoever prints it decides how."""
+"""Differences between two runs, step by step. Pure: it takes two sides and returns a value; callers print it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,15 +10,15 @@ from opsbook.core.model.normal import named, normal
 from opsbook.core.record.side import Did, DiffInput
 
 COUNTS = ("ok", "changed", "failed", "unreachable")
-"""Of a host, in the result of a playbook."""
+"""A host's counts in the result of a playbook."""
 
 NOTABLE, SECONDS = 1.5, 1.0
-"""A step took notably longer or shorter by this factor, if it is a matter of a second at all."""
+"""Durations differ notably by at least this factor and at least these seconds."""
 
 
 @dataclass(frozen=True)
 class EffectDiff:
-    """An effect that differs. `hosts` has per host the counts that differ, as [before, after]."""
+    """An effect that differs. `hosts` maps hosts to the counts that differ, as [before, after]."""
 
     key: str
     summary: str
@@ -28,7 +28,7 @@ class EffectDiff:
 
 @dataclass(frozen=True)
 class StepDiff:
-    """One step. A status is None where the run did not get there; `ratio` is there if it is notable."""
+    """One step. A status is None if the run did not reach the step; `ratio` is None unless it is notable."""
 
     step: str
     title: str
@@ -59,13 +59,13 @@ class Diff:
 
     @property
     def same(self) -> bool:
-        """Nothing differs but what always does."""
+        """Whether nothing differs, apart from what always does."""
         plain = self.outcome[0] == self.outcome[1] and not (self.parameters or self.inputs or self.source)
         return plain and not any(step.differs for step in self.steps)
 
 
 def compare(before: DiffInput, after: DiffInput) -> Diff:
-    """What differs in `after`, seen from `before`."""
+    """Differences of `after` from `before`."""
     told = before.summary, after.summary
     return Diff(
         run=after.run,
@@ -80,7 +80,7 @@ def compare(before: DiffInput, after: DiffInput) -> Diff:
 
 
 def _inputs(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Change]:
-    """What the plans rely on. The page itself is not among it: its source says more."""
+    """Differences of what the plans rely on, without the page: its source is compared separately."""
     for name in ("secrets", "versions", "trees"):
         for change in changes_of(before[name], after[name]):
             if change.what != "runbook":
@@ -105,7 +105,7 @@ def _steps(before: DiffInput, after: DiffInput) -> Iterator[StepDiff]:
             status=(a["status"] if a else None, b["status"] if b else None),
             seconds=seconds,
             ratio=_ratio(*seconds),
-            # What a step printed that the other run did not reach is no difference of its own.
+            # If one run did not reach the step, its status is the only difference.
             output=lines_of(normal(before.outputs.get(name, "")), normal(after.outputs.get(name, "")))
             if a and b
             else (),
@@ -114,7 +114,7 @@ def _steps(before: DiffInput, after: DiffInput) -> Iterator[StepDiff]:
 
 
 def _ratio(before: float | None, after: float | None) -> float | None:
-    """How many times as long, if that is worth a word."""
+    """The ratio of two durations, if it is notable."""
     if not before or not after or abs(after - before) < SECONDS:
         return None
     ratio = after / before
@@ -141,13 +141,13 @@ def _effect(a: Did | None, b: Did | None) -> tuple[list[Change], dict[str, dict[
     asked = [(change.before, change.after) for change in found]
     names = {*a.ignore, *b.ignore}
     given = changes_of(_compared(a.result, names), _compared(b.result, names), "result", normal)
-    # A result often repeats what was asked for.
+    # A result often repeats the request: report such a change once.
     found += [change for change in given if (change.before, change.after) not in asked]
     return found, _hosts(a.result, b.result)
 
 
 def _compared(result: Any, names: set[str]) -> Any:
-    """The result without its hosts, which are compared by their counts, and without what changes by itself."""
+    """The result without its hosts, which are compared by their counts, and without ignored names."""
     plain = {name: value for name, value in result.items() if name != "hosts"} if isinstance(result, dict) else result
     return ignore.without(ignore.opened(plain), names) if names else plain
 
@@ -171,7 +171,7 @@ def _counts(result: Any) -> dict[str, dict[str, int]]:
 
 
 def unified(change: Change) -> tuple[str, ...]:
-    """A text of several lines that differs, as a unified diff; empty for any other value."""
+    """The unified diff of a changed multi-line text; empty for any other value."""
     a, b = change.before, change.after
     if isinstance(a, str) and isinstance(b, str) and "\n" in f"{a}{b}".strip():
         return lines_of(normal(a), normal(b))

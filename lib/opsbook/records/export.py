@@ -1,4 +1,4 @@
-"""Sealed records as one archive: the same records give the same bytes, and the archive is there whole or not at all."""
+"""Sealed records as one archive: reproducible (same records, same bytes) and written atomically."""
 
 import gzip
 import hashlib
@@ -18,11 +18,11 @@ from opsbook.records import manifest
 from opsbook.records.manifest import Manifest
 
 Tell = Callable[[int, int], None]
-"""Is told how much of how much is done."""
+"""Takes progress: the amount done, and the total."""
 
 
 def check(records: Sequence[store.Record], tell: Tell) -> None:
-    """Raises InputError that names every record which is not as it was sealed."""
+    """Raises InputError with every record that does not match its seal."""
     problems = []
     for number, record in enumerate(records):
         tell(number, 2 * len(records))
@@ -36,7 +36,7 @@ def check(records: Sequence[store.Record], tell: Tell) -> None:
 def write(path: Path, root: Path, records: Sequence[store.Record], told: Manifest, tell: Tell, *, force: bool) -> None:
     """Write the archive of records below `root`.
 
-    Raises InputError, and leaves nothing, if that fails or a record changed meanwhile.
+    Raises InputError, and leaves no file, if that fails or a record changed meanwhile.
     """
     try:
         with files.replacing(path, anew=not force) as out, gzip.GzipFile("", "wb", fileobj=out, mtime=0) as packed:
@@ -57,12 +57,12 @@ def _pack(packed: gzip.GzipFile, root: Path, records: Sequence[store.Record], to
             _add(archive, record, told.records[record.id])
             for path in sidecars.there(root, record.id):
                 _copy(archive, path, str(path.relative_to(root)), newest)
-            # It keeps every header that it wrote: a record may have very many files.
+            # tarfile keeps every written header: drop them, since a record may have very many files.
             archive.members = []  # type: ignore[attr-defined]
 
 
 def _add(archive: tarfile.TarFile, record: store.Record, told: manifest.Sealed) -> None:
-    """All files of the record, each compared with what was verified: somebody may go on with the run meanwhile."""
+    """Add all files of the record, each compared with its verified digest: the run may be resumed meanwhile."""
     place = manifest.place(record.id)
     try:
         time = _sealed_at(record.folder)
@@ -82,7 +82,7 @@ def _changed(record: store.Record) -> InputError:
 
 
 def _expected(folder: Path, told: manifest.Sealed) -> dict[str, str]:
-    """The digest of every file of the record, by its name as the seal writes it."""
+    """The digest of every file of the record, by its name in the seal."""
     expected = dict(json.loads((folder / store.SEAL).read_bytes())["files"]) | {store.SEAL: told.seal}
     return expected | ({manifest.SIGNATURE: told.signature} if told.signature else {})
 
@@ -94,13 +94,13 @@ def _files(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _sealed_at(folder: Path) -> int:
-    """Seconds since 1970: the time of the record in the archive, whenever its files were copied."""
+    """Time of sealing in seconds since 1970; every file of the record gets it in the archive."""
     told = json.loads((folder / store.SEAL).read_bytes())["sealed"]
     return int(datetime.fromisoformat(told).timestamp())
 
 
 def _copy(archive: tarfile.TarFile, path: Path, name: str, time: int) -> str:
-    """Add one file; returns the SHA-256 of what was written."""
+    """Add one file; returns the SHA-256 of the written content."""
     with open(path, "rb", opener=_no_link) as source:
         digesting = _Digesting(source)
         archive.addfile(_header(name, os.fstat(source.fileno()).st_size, time), digesting)
@@ -112,14 +112,14 @@ def _no_link(path: str, flags: int) -> int:
 
 
 def _header(name: str, size: int, time: int) -> tarfile.TarInfo:
-    """Without anything of this machine: no owner, no rights of its own."""
+    """A header without this machine's owner and permissions."""
     header = tarfile.TarInfo(name)
     header.size, header.mtime, header.mode = size, time, 0o644
     return header
 
 
 class _Digesting(io.RawIOBase):
-    """Reads a file and takes its digest on the way."""
+    """Reads a file and computes its digest."""
 
     def __init__(self, source: BinaryIO) -> None:
         self._source = source

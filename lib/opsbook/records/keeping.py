@@ -1,4 +1,4 @@
-"""Records that are kept for good, and records that the policy no longer keeps."""
+"""Hold records, and prune those that the retention policy no longer keeps."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,12 +13,12 @@ from opsbook.records import retention
 from opsbook.settings import Settings
 
 _GUARD = ".guard"
-"""In the records' folder: whoever holds, releases or prunes waits for the others."""
+"""Lock file in the records' folder: hold, release and prune run one at a time."""
 
 
 @dataclass(frozen=True)
 class Pruned:
-    """Records that are no longer kept; `removed` says whether they are gone now. `busy` are still in use."""
+    """Records that are no longer kept; `removed`: they were deleted, except `busy` ones, which are in use."""
 
     old: tuple[retention.Old, ...]
     removed: bool
@@ -26,7 +26,7 @@ class Pruned:
 
 
 def hold(settings: Settings, run: str, reason: str) -> retention.Hold:
-    """Keep a record whatever the policy says. Raises InputError if it is held already, or there is no reason."""
+    """Keep a record regardless of the policy. Raises InputError if it is held already, or there is no reason."""
     record = store.find(settings.records, run)
     with guarded(settings.records / _GUARD):
         held = retention.holds(settings.records).get(record.id)
@@ -59,7 +59,7 @@ def _note(settings: Settings, action: str, run: str, reason: str) -> retention.H
 
 
 def prune(settings: Settings, *, remove: bool) -> Pruned:
-    """Find, and with `remove` take away, what the policy no longer keeps. Raises InputError without a policy."""
+    """Find, and with `remove` delete, records that the policy no longer keeps. Raises InputError without a policy."""
     policy = settings.retention
     if policy is None:
         raise InputError(
@@ -81,7 +81,7 @@ def prune(settings: Settings, *, remove: bool) -> Pruned:
 
 
 def _locking(settings: Settings) -> set[str]:
-    """Runs that hold a lock. Raises Refused if nobody knows which."""
+    """Runs that hold a lock. Raises Refused if the holder of a lock is unknown."""
     held = lock.holders(settings.state)
     for one in held:
         if one.run == lock.UNKNOWN:

@@ -1,4 +1,4 @@
-"""What an export holds: export.json, below YYYY/MM/RUN/ the files of each record, and what is said beside it."""
+"""The content of an export: export.json, the files of each record below YYYY/MM/RUN/, and its sidecars."""
 
 import re
 from pathlib import Path
@@ -47,7 +47,7 @@ def sealed(folder: Path) -> Sealed:
 
 
 def is_run(name: str) -> bool:
-    """May a run have this id?"""
+    """Whether a run can have this id."""
     return _RUN.fullmatch(name) is not None and name not in (".", "..")
 
 

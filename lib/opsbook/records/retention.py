@@ -1,7 +1,6 @@
-"""Which records the policy no longer keeps, which are held, and how one goes without leaving half of itself.
+"""Which records the policy no longer keeps, which are held, and how one is removed completely.
 
-A record is sealed and never changed: a hold lies in a list beside the records, and so does what remains of a
-record that was removed.
+A sealed record never changes: holds, and the entries of removed records, are in logs beside the records.
 """
 
 import json
@@ -19,17 +18,17 @@ from opsbook.core.record import journal, logbook, store
 from opsbook.settings import Retention
 
 PRUNING = ".pruning"
-"""Folder of records on their way out: what a crash leaves there, the next pruning finishes."""
+"""Folder of records that are being removed. The next prune finishes what a crash left there."""
 
 _WELL = frozenset(map(str, (Outcome.SUCCEEDED, Outcome.CHECKED, Outcome.REFUSED)))
-"""Outcomes that `keep` is for; `keep_failed` is for every other one."""
+"""Outcomes to which `keep` applies; `keep_failed` applies to every other one."""
 
 _STAMP = "%Y%m%dT%H%M%SZ"
 
 
 @dataclass(frozen=True)
 class Hold:
-    """Why a record is kept whatever the policy says, who wants it, and since when (UTC)."""
+    """Why a record is kept regardless of the policy, by whom, and since when (UTC)."""
 
     run: str
     by: str
@@ -39,7 +38,7 @@ class Hold:
 
 @dataclass(frozen=True)
 class Old:
-    """A record that the policy no longer keeps, and the rule that says so."""
+    """A record that the policy no longer keeps, and the rule by which it is removed."""
 
     run: str
     folder: Path
@@ -50,7 +49,7 @@ class Old:
 
 
 def holds(root: Path) -> dict[str, Hold]:
-    """Every hold, by run. Raises InputError if the list cannot be read: then nobody knows what is held."""
+    """Every hold, by run. Raises InputError if the list cannot be read: then holds are unknown."""
     found: dict[str, Hold] = {}
     for entry in logbook.entries(root / logbook.HOLDS):
         if entry.get("action") == "release":
@@ -63,10 +62,10 @@ def holds(root: Path) -> dict[str, Hold]:
 
 
 def expired(records: Iterable[store.Record], policy: Retention, now: datetime, kept: Container[str]) -> Iterator[Old]:
-    """Records to remove, of those given newest first. `kept` are runs that are kept whatever the policy says.
+    """Records to remove, of those given newest first. `kept` are runs that are kept regardless of the policy.
 
-    Only what is sealed, whole and not in quarantine is ever removed. Of each runbook in each environment the
-    newest ones stay, however old they are.
+    Only sealed, undamaged records outside quarantine are removed. The newest `keep_last` of each runbook in each
+    environment stay, however old they are.
     """
     newer: Counter[tuple[str, str]] = Counter()
     for record in records:
@@ -83,7 +82,7 @@ def expired(records: Iterable[store.Record], policy: Retention, now: datetime, k
 
 
 def _age(run: str, now: datetime) -> timedelta:
-    """Since the run started, as its id says."""
+    """Time since the run started, by its id."""
     try:
         return now - datetime.strptime(run.partition("-")[0], _STAMP).replace(tzinfo=UTC)
     except ValueError:
@@ -91,13 +90,13 @@ def _age(run: str, now: datetime) -> timedelta:
 
 
 def _rule(policy: Retention, outcome: str, age: timedelta) -> str:
-    """The rule that no longer keeps a record of this age; empty if it is kept."""
+    """The rule by which a record of this age is removed; empty if it is kept."""
     name, days = ("keep", policy.keep) if outcome in _WELL else ("keep_failed", policy.keep_failed)
     return f"{name} = {days}" if days and age > timedelta(days=int(days[:-1])) else ""
 
 
 def remove(root: Path, old: Old, by: str) -> bool:
-    """Take the record away, write down that it is gone, delete it: in this order. False if a process still holds it."""
+    """Move the record away, log its removal, delete it, in this order. False if a process still holds it."""
     hold = files.hold(old.folder / journal.NAME)
     if hold is None:
         return False
@@ -116,7 +115,7 @@ def remove(root: Path, old: Old, by: str) -> bool:
 
 
 def _entry(old: Old, by: str) -> dict[str, str]:
-    """What remains of a record: enough to know it again, and why it went."""
+    """The log entry of a removed record: what identifies it, and why it was removed."""
     return {
         "run": old.run,
         "runbook": old.runbook,
@@ -130,7 +129,7 @@ def _entry(old: Old, by: str) -> dict[str, str]:
 
 
 def finish(root: Path) -> None:
-    """Finish every removal that a crash cut short."""
+    """Finish every removal that a crash interrupted."""
     notes = sorted((root / PRUNING).glob("*.json"))
     gone = {entry["run"] for entry in logbook.entries(root / logbook.PRUNED)} if notes else set()
     for note in notes:
@@ -138,7 +137,7 @@ def finish(root: Path) -> None:
 
 
 def _complete(root: Path, note: Path, *, written: bool) -> None:
-    """The record is away: first the line that explains it, then it is deleted, then the note of what to do."""
+    """Finish the removal of a moved record: log it unless `written`, delete it, then delete its note."""
     folder = note.with_suffix("")
     if folder.is_dir():
         if not written:

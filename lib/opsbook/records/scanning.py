@@ -1,4 +1,4 @@
-"""Look for secrets in records, as they are known today; and let a record out of quarantine once they are changed."""
+"""Scan records for current secrets, and restore a record from quarantine once its secrets are changed."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from opsbook.settings import Settings
 
 @dataclass(frozen=True)
 class Scanned:
-    """A record, and the files of it that hold a secret. `quarantined` says whether it lies there now."""
+    """A record, and its files with a secret. `quarantined`: it is in quarantine now."""
 
     run: str
     files: tuple[str, ...]
@@ -25,9 +25,9 @@ class Scanned:
 
 
 def references(record: store.Record) -> dict[str, str]:
-    """Where the secrets of a run's parameters came from. Raises InputError if its plan cannot be read.
+    """References of the secrets in a run's parameters. Raises InputError if its plan cannot be read.
 
-    A record with secrets in it may come from an earlier version: nothing else of its plan has to be whole.
+    The record may come from an earlier version, so the rest of the plan is not validated.
     """
     try:
         found = json.loads(record.text(store.PLAN))["secrets"]
@@ -37,7 +37,7 @@ def references(record: store.Record) -> dict[str, str]:
 
 
 def scan(settings: Settings, records: Iterable[store.Record], known: Redactor, *, move: bool) -> Iterator[Scanned]:
-    """What holds a secret; with `move`, such a record goes where only its owner can read it."""
+    """Records that contain a secret; with `move`, they go to quarantine, where only the owner can read them."""
     for record in records:
         if record.state == "running" or not (found := tuple(seal.scan(record.folder, known))):
             continue
@@ -47,7 +47,7 @@ def scan(settings: Settings, records: Iterable[store.Record], known: Redactor, *
 
 
 def _moved(settings: Settings, record: store.Record) -> bool:
-    """Whether the record could be moved: not from under a run that goes on."""
+    """Move a record to quarantine. False if its run holds it."""
     path = record.folder / journal.NAME
     if (hold := files.hold(path if path.exists() else record.folder)) is None:
         return False
@@ -61,15 +61,15 @@ def _moved(settings: Settings, record: store.Record) -> bool:
 def restore(
     settings: Settings, record: store.Record, names: Iterable[str], typed: Mapping[str, str], reason: str
 ) -> str:
-    """Put a record back among the others; returns the run. Raises InputError while it holds a secret of today.
+    """Move a record out of quarantine; returns the run. Raises InputError while it contains a current secret.
 
-    Looked for are the secrets of the environments named, of the run's own, and of its parameters, of which `typed`
-    has those that a person typed.
+    It searches for the secrets of the named environments, of the run's environment, and of its parameters; `typed` are
+    values of those that come from a prompt.
     """
     if record.folder.parent.name != store.QUARANTINE:
         raise InputError(f"{record.id} is not in quarantine.", "opsbook doctor names those that are.")
     if not reason.strip():
-        raise InputError("The reason is empty.", "Say why nothing can be done with it any more: --reason WHY.")
+        raise InputError("The reason is empty.", "Say why the secret is useless now: --reason WHY.")
     own = str(record.glance()["environment"] or "")
     known = knowing(settings, {**{name: {} for name in names}, own: references(record)}, typed)
     if found := seal.scan(record.folder, known):

@@ -1,8 +1,8 @@
-"""Read an export that anybody may have made: nothing in it is believed, and nothing of it leaves the staging folder.
+"""Unpack an untrusted export: nothing in it is trusted, and nothing is written outside the staging folder.
 
-- Only regular files, once each, with plain names below YYYY/MM/RUN/, and what is said beside the record of a run.
-- tarfile reads no more for a header than a header needs, and never back: sizes in headers are lies until they are read.
-- What would not fit on the disk is refused by what its headers say, before it is written.
+- Only regular files, once each, with plain names below YYYY/MM/RUN/, and sidecars of runs.
+- tarfile reads only what a header needs, and never backwards: sizes in headers are not trusted.
+- An archive too large for the disk, by the sizes in its headers, is refused before it is written.
 """
 
 import gzip
@@ -30,19 +30,19 @@ _PIECE = 1024 * 1024
 _DEEPEST = 32
 _BLOCK = 4096
 _RESERVE = 64 * 1024 * 1024
-"""Bytes: the most that one header, export.json and one step of reading may take; what an empty file takes; what an
-import leaves free on the disk. `_DEEPEST` are the names in a path."""
+"""Bytes, except `_DEEPEST`, the most names in a path: the largest header, the largest export.json, one read, the
+space of an empty file, and what an import leaves free on the disk."""
 
 _PLAIN = (tarfile.REGTYPE, tarfile.AREGTYPE)
 _BROKEN = (EOFError, zlib.error, gzip.BadGzipFile, tarfile.TarError, ValueError, OverflowError, IndexError, TypeError)
-"""What gzip and tarfile raise for bytes that are no archive, or not a whole one."""
+"""What gzip and tarfile raise for bytes that are no archive, or an incomplete one."""
 
 
 class Unpacking:
-    """One archive on its way into a staging folder. `runs` are those of which a file was in it."""
+    """Unpacks one archive into a staging folder. `runs` are those with a file in the archive."""
 
     def __init__(self, archive: Path, staging: Path, tell: Tell) -> None:
-        """`staging` is there and empty; each run becomes a folder in it."""
+        """`staging` must exist and be empty; each run becomes a folder in it."""
         self._archive = archive
         self._staging = staging
         self._tell = tell
@@ -71,7 +71,7 @@ class Unpacking:
         told = None
         with tarfile.open(fileobj=source, mode="r:") as archive:  # type: ignore[call-overload]
             while member := archive.next():
-                # It keeps every header that it read.
+                # tarfile keeps every header that it read: drop them.
                 archive.members.clear()
                 self._check_member(member)
                 if told is None:
@@ -113,7 +113,7 @@ class Unpacking:
                 out.write(piece)
 
     def _place(self, member: tarfile.TarInfo) -> str:
-        """Where it is staged: below RUN/, or as it lies beside the records. Raises InputError for any other name."""
+        """The path in staging: below RUN/, or for a sidecar as beside the records. Raises InputError for others."""
         parts = member.name.split("/")
         if "\0" in member.name or len(parts) > _DEEPEST or any(part in ("", ".", "..") for part in parts):
             raise self._hostile(member, "has a name that no file of a record has")
@@ -137,7 +137,7 @@ class Unpacking:
 
 
 class _Source:
-    """What tarfile reads from: forward only, and no more than was allowed since the last member."""
+    """The stream that tarfile reads: forward only, and at most the bytes allowed since the last member."""
 
     def __init__(self, packed: gzip.GzipFile, progress: Callable[[], None]) -> None:
         self._packed = packed
@@ -154,7 +154,7 @@ class _Source:
         return self._packed.read(size)
 
     def seek(self, position: int) -> int:
-        """Forward to the next header, over what fills up the last block. tarfile never needs more."""
+        """Skip the padding of the last block, to the next header. tarfile never needs more."""
         if not 0 <= position - self._packed.tell() <= tarfile.BLOCKSIZE:
             raise tarfile.ReadError("a header points elsewhere")
         return self._packed.seek(position)
@@ -174,7 +174,7 @@ class _Source:
             yield piece
 
     def finish(self) -> None:
-        """Read to the end: only there gzip knows that all of it is as it was written."""
+        """Read to the end, where gzip verifies its checksum."""
         rest = self._packed.read(_HEADER)
         if rest.strip(b"\0") or self._packed.read(1):
-            raise tarfile.ReadError("it goes on behind its end")
+            raise tarfile.ReadError("data follows its end")

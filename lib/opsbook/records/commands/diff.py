@@ -1,6 +1,6 @@
-"""What differs between a run and another, by default the last one before it that went well in the same environment.
+"""Compare a run with another, by default the last successful one before it in the same environment.
 
-Times, run ids, temporary paths, durations, digests and uuids in outputs and results are no difference.
+Times, run ids, temporary paths, durations, digests and uuids in outputs and results are ignored.
 """
 
 import argparse
@@ -77,7 +77,7 @@ def _lines(found: compare.Diff) -> Iterator[str]:
 
 
 def _indented(by: str, lines: Sequence[str]) -> Iterator[str]:
-    """As much of it as a terminal should show."""
+    """Indent the lines, clipped for a terminal."""
     return (f"{by}{line}" for line in clipped("\n".join(lines)))
 
 
@@ -125,5 +125,5 @@ def _shown(change: Change) -> str:
 
 
 def _like(change: Change) -> Callable[[str], str]:
-    """What made the values alike, where they were compared."""
+    """The normalization with which the values were compared."""
     return {"result": normal, "request": named}.get(change.what.partition(".")[0], str)

@@ -1,11 +1,11 @@
 """Write sealed records into one archive, for another machine or a safe place; or the recording of one run.
 
-Without RUN all of them, except what is in quarantine. A record that is not as it was sealed is refused by its name, and
-then nothing is written. The archive holds the records as they lie in the folder, export.json with their seals, and what
-was said of them later: reviews, training records, sign-offs.
+Without RUN all of them, except those in quarantine. If a record does not match its seal, the error names it, and
+nothing is written. The archive holds the records as in their folder, export.json with their seals, and later statements
+about them: reviews, training records, sign-offs.
 
-With --recording, what one run asked and got is written beside its page, for opsbook test: small, without secrets, and
-only if it replays. Read it before you commit it.
+With --recording, the requests and results of one run are written beside its page, for opsbook test: small, without
+secrets, and only if it replays. Read it before you commit it.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Keep a record whatever the retention policy says, until the hold is released."""
+"""Keep a record regardless of the retention policy, until the hold is released."""
 
 import argparse
 

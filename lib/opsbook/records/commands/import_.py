@@ -1,8 +1,8 @@
 """Take the records of an export into this project's folder.
 
-Each comes in whole, after it was compared with its seal and with export.json. A run that is here already is left as it
-is; one that is here with another seal is refused. What was said of a record (a review, a training record, a sign-off)
-comes along, unless something else is here. Exit code 1 if any was refused.
+Each record is compared with its seal and with export.json, then moved in as a whole. A run that is here already is left
+unchanged; one that is here with another seal is refused. Statements about a record (a review, a training record, a
+sign-off) are imported too, unless different ones are here. Exit code 1 if any record was refused.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""List what runs left behind, newest first."""
+"""List the records of runs, newest first."""
 
 import argparse
 from typing import Any
@@ -16,7 +16,7 @@ OUTCOMES = (*map(str, Outcome), "running", store.DAMAGED)
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runbook", help="only runs of this runbook")
     parser.add_argument("--outcome", help="only this outcome, such as failed or lost")
-    parser.add_argument("--limit", type=int, default=20, help="at most so many (20)")
+    parser.add_argument("--limit", type=int, default=20, help="at most this many (20)")
     common.add_json(parser)
 
 

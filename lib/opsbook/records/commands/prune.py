@@ -1,7 +1,7 @@
-"""Show what the retention policy in opsbook.toml no longer keeps; with --yes, remove it.
+"""Show the records that the retention policy in opsbook.toml no longer keeps; with --yes, remove them.
 
-Never removed: what runs, was lost, holds a lock, is damaged, in quarantine or held. Of a record that was removed,
-records/pruned.jsonl keeps the id, the outcome and the digest of its seal.
+Never removed: records of runs that are running, lost or hold a lock, and damaged, quarantined or held ones. For each
+removed record, records/pruned.jsonl keeps the id, the outcome and the digest of its seal.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""What runs left behind: list, show and compare records, verify, anchor, move, keep and remove them."""
+"""Records of runs: list, show, compare, verify, anchor, move, keep and remove them."""
 
 import argparse
 
@@ -9,13 +9,13 @@ COMMANDS = {
     "show": "what a run did, step by step",
     "diff": "what differs between two runs",
     "verify": "compare every file with the seal",
-    "anchor": "write what is sealed to a place where it cannot be changed",
+    "anchor": "write the digests of seals to a place that is safe from changes",
     "export": "write sealed records into one archive",
-    "import": "take the records of such an archive in",
-    "scan": "look for secrets, as they are known today",
-    "restore": "bring a record back from quarantine",
+    "import": "import the records of such an archive",
+    "scan": "search records for current secrets",
+    "restore": "move a record out of quarantine",
     "prune": "remove what the retention policy no longer keeps",
-    "hold": "keep a record whatever the retention policy says",
+    "hold": "keep a record regardless of the retention policy",
     "release": "end such a hold",
 }
 """Sub-commands and what they are for; each is a module NAME beside this one."""

@@ -1,4 +1,4 @@
-"""End a hold: from now on the retention policy decides again."""
+"""End a hold: the retention policy applies again."""
 
 import argparse
 

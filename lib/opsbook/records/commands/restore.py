@@ -1,4 +1,4 @@
-"""Put a record in quarantine back among the others, once the secret in it is changed."""
+"""Move a record out of quarantine, once the secret in it is changed."""
 
 import argparse
 
@@ -17,7 +17,7 @@ _HINT = "Use a terminal: what is not known is not found."
 def configure(parser: argparse.ArgumentParser) -> None:
     common.add_run(parser)
     scan.add_environments(parser)
-    parser.add_argument("--reason", required=True, help="why nobody can do anything with it; it is written down")
+    parser.add_argument("--reason", required=True, help="why the secret is useless now; it is written down")
     common.add_json(parser)
 
 

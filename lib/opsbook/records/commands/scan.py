@@ -1,4 +1,4 @@
-"""Look for secrets in records, as the environments know them today."""
+"""Search records for the current secrets of environments."""
 
 import argparse
 from dataclasses import asdict
@@ -13,12 +13,14 @@ from opsbook.records import scanning
 def configure(parser: argparse.ArgumentParser) -> None:
     common.add_run(parser, nargs="?")
     add_environments(parser)
-    parser.add_argument("--quarantine", action="store_true", help="move what holds one where only you can read it")
+    parser.add_argument(
+        "--quarantine", action="store_true", help="move records with one to where only you can read them"
+    )
     common.add_json(parser)
 
 
 def add_environments(parser: argparse.ArgumentParser) -> None:
-    """Whose secrets are looked for."""
+    """Add the option for environments whose secrets are searched for."""
     parser.add_argument(
         "-e", "--environment", action="append", metavar="ENV", help="only its secrets; all, unless given"
     )

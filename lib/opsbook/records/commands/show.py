@@ -56,7 +56,7 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def _held(records: Path, run: str) -> retention.Hold | None:
-    """The hold on the record. A list of holds that cannot be read must not hide what a run did."""
+    """The hold on the record, if any. An unreadable list of holds must not hide what a run did."""
     try:
         return retention.holds(records).get(run)
     except InputError:

@@ -45,7 +45,7 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def _joined(found: Iterator[signing.Verified], anchored: anchoring.Compared | None) -> Iterator[signing.Verified]:
-    """What the seal says of each record, with what the anchor says of it; also of those that are not here any more."""
+    """The flaws of each record by seal and anchor; also of records that the anchor has and that are gone here."""
     left = dict(anchored.flaws) if anchored else {}
     for each in found:
         yield replace(each, flaws=(*each.flaws, *left.pop(each.run, ())))
@@ -66,7 +66,7 @@ def _show(found: Sequence[signing.Verified]) -> None:
 
 
 def _chosen(settings: Settings, options: argparse.Namespace) -> tuple[list[store.Record], anchoring.Compared | None]:
-    """The records, and what an anchor says of them; it may also know a run that is not here any more."""
+    """The records, and their comparison with an anchor, which may also have a run whose record is gone."""
     if options.all:
         return list(store.records(settings.records)), anchoring.against_anchor(settings, options.anchor)
     try:
