@@ -61,7 +61,7 @@ def prose(source: str) -> str:
 
 
 def links(text: str) -> Iterator[Link]:
-    """Every link of a page to something of its project. `text` is its prose."""
+    """Every link of a page with a target in its project. `text` is its prose."""
     shown = _CODE.sub(_spaces, text)
     for match in _INLINE.finditer(shown):
         opening = _opening(shown, match.start())
@@ -103,7 +103,7 @@ def _spaces(match: re.Match[str]) -> str:
 
 
 def anchors(text: str) -> dict[str, str]:
-    """Every anchor that MkDocs or GitHub give the page, or it names itself, with the one that it has on the site.
+    """Every anchor from MkDocs, GitHub or the page itself, mapped to the anchor on the site.
 
     `text` is its prose.
     """
