@@ -1,4 +1,4 @@
-"""F: the front matter. All but F004 are found while it is read (core/source/front.py)."""
+"""F004, F006, F007: the front matter. The other F rules are found while it is read (core/source/front.py)."""
 
 import re
 import string
