@@ -1,7 +1,7 @@
 """Write the digest of every new seal to a place outside the records folder.
 
 The place is a file, or git:REMOTE or git:REMOTE#BRANCH; --to names it, or anchor in opsbook.toml. From then on, a
-record that was removed or sealed anew is reported by opsbook records verify. Each records folder needs a place of its own.
+record that was removed or sealed anew is reported by opsbook records verify. Each records folder needs its own place.
 """
 
 import argparse
