@@ -1,11 +1,11 @@
-"""Set up a virtual environment with exactly what lock files say, and opsbook itself.
+"""Set up a virtual environment with exactly the packages of lock files, and opsbook itself.
 
     python3 tools/install.py VENV LOCK [LOCK …]
 
-Nothing is resolved here: every package a lock names is installed in the version and with a hash that the lock gives,
-as a wheel, whatever has been published since. A check at the end says whether the packages fit each other.
-It runs before anything is installed and under any Python 3, which then says what is missing: standard library alone,
-and no syntax that an old one does not know.
+Nothing is resolved: every package is installed as a wheel, in the version and with a hash of the lock, whatever has
+been published since. `pip check` then says whether the packages are compatible.
+It runs before anything is installed, and under any Python 3, so that an old one can say that it is too old: it uses
+the standard library only, and no newer syntax.
 """
 
 import os
@@ -18,7 +18,7 @@ OLDEST = (3, 11)
 PIP = ("-m", "pip", "--disable-pip-version-check", "--no-input")
 LOCKED = ("--no-deps", "--require-hashes", "--only-binary", ":all:")
 ELSEWHERE = ("PIP_CONSTRAINT", "PIP_PREFIX", "PIP_REQUIREMENT", "PIP_TARGET", "PYTHONHOME", "PYTHONPATH")
-"""Settings of whoever calls that would install something else, or in another place."""
+"""Variables of the caller that would change what is installed, or where."""
 
 
 def main(arguments: "list[str]") -> int:
@@ -44,7 +44,7 @@ def main(arguments: "list[str]") -> int:
 
 
 def missing(version: "tuple[int, int]") -> "str | None":
-    """What this Python, of this version, lacks: a sentence on what to type, or nothing."""
+    """What a Python of this version lacks, with what to type; None if nothing."""
     if version < OLDEST:
         wanted, found = (".".join(str(number) for number in each) for each in (OLDEST, version))
         return f"opsbook needs Python {wanted} or newer, and this is {found}. Name another: make PYTHON=python3.12 …"
@@ -57,7 +57,7 @@ def missing(version: "tuple[int, int]") -> "str | None":
 
 
 def run(*command: "str | Path") -> int:
-    """Run a command without the caller's settings of where packages go; its exit code."""
+    """Run a command without the caller's ELSEWHERE variables; its exit code."""
     environment = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
     environment["PIP_USER"] = "0"
     done = subprocess.run([str(word) for word in command], env=environment, check=False, stdout=subprocess.PIPE)

@@ -1,10 +1,10 @@
-"""Renew the lock files from pyproject.toml, and prove them before they take the place of the old ones.
+"""Renew the lock files from pyproject.toml, and test them before they replace the old ones.
 
     python tools/lock.py             keep every version that still fits
     python tools/lock.py --upgrade   take the newest of everything
 
-`requirements.lock` is what opsbook and its reference platform need, and enough for the demo; `requirements-dev.lock` is
-what the tests, the docs site, papermill and JupyterLab need besides. Each package stands in one of them.
+`requirements.lock` has what opsbook and its reference platform need, and is enough for the demo.
+`requirements-dev.lock` adds the tests, the docs site, papermill and JupyterLab. Each package is in one of them only.
 """
 
 import re
@@ -24,7 +24,7 @@ def main(arguments: list[str]) -> int:
     """Write both lock files, or neither; the exit code."""
     with tempfile.TemporaryDirectory(dir=ROOT) as made:
         folder = Path(made)
-        # What uv finds where it will write, it keeps.
+        # uv keeps the versions it finds in the output file.
         present = [ROOT / name for name in (RUN, DEV) if (ROOT / name).exists()]
         (folder / "whole.txt").write_text("".join(path.read_text(encoding="utf-8") for path in present))
         whole = compiled(folder / "whole.txt", *arguments, *EVERYTHING)
@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int:
 
 
 def compiled(file: Path, *what: str) -> dict[str, str]:
-    """What uv resolves, for every system and Python: each package's lines by its name."""
+    """What uv resolves for all systems and Pythons: name -> the package's lines."""
     uv = [
         str(Path(sys.executable).with_name("uv")),
         "pip",
@@ -59,14 +59,14 @@ def compiled(file: Path, *what: str) -> dict[str, str]:
     subprocess.run([*uv, *shape, "pyproject.toml", *what, "--output-file", str(file)], cwd=ROOT, check=True)
     found: dict[str, str] = {}
     for block in re.split(r"^(?=\S)", file.read_text(encoding="utf-8"), flags=re.MULTILINE):
-        # A package may stand twice, for different Pythons.
+        # A package may be listed twice, for different Pythons.
         if match := _NAME.match(block):
             found[match[0]] = found.get(match[0], "") + block
     return found
 
 
 def prove(venv: Path, locks: list[str]) -> None:
-    """Install them into an empty environment, as every newcomer will."""
+    """Install them into an empty environment, as in a fresh clone."""
     subprocess.run([sys.executable, str(ROOT / "tools" / "install.py"), str(venv), *locks], check=True)
     subprocess.run([venv / "bin" / "opsbook", "--version"], check=True)
 

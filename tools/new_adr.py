@@ -1,4 +1,4 @@
-"""Begin a decision: `make new-adr TITLE="In a few words"` writes its page and its line in the table."""
+"""Start a decision record: `make new-adr TITLE="In a few words"` writes its page and its line in the table."""
 
 import re
 import sys
@@ -18,7 +18,7 @@ PAGE = """\
 
 
 def main(arguments: list[str]) -> int:
-    """Write both; the exit code."""
+    """Write the page and the line; the exit code."""
     title = " ".join(arguments).strip()
     words = "-".join(re.findall(r"[a-z0-9]+", title.lower()))
     if not words:

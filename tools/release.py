@@ -1,7 +1,7 @@
-"""Make a release: `make release VERSION=0.2.0` writes version, changelog, wheel, constraints and SBOM, and tries them.
+"""Make a release: `make release VERSION=0.2.0` writes version, changelog, wheel, constraints and SBOM, and tests them.
 
-Nothing is committed or sent anywhere: the commands for that are said at the end. If anything fails, the files of the
-project are as they were.
+Nothing is committed or pushed: it prints the commands for that at the end. If anything fails, the project's files are
+restored.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from tools import install, wheel
 
 ROOT = Path(__file__).resolve().parent.parent
 PLACES = {"pyproject.toml": r'(?m)^version = "(.*)"$', "lib/opsbook/__init__.py": r'(?m)^__version__ = "(.*)"$'}
-"""Files that say the version, and where."""
+"""Files that contain the version, and where."""
 
 CHANGELOG = "CHANGELOG.md"
 UNRELEASED = "## Unreleased\n"
@@ -30,7 +30,7 @@ _LOCKED = re.compile(r"(?P<name>[\w.-]+)==(?P<version>[^\s;]+)")
 
 
 class Refused(Exception):
-    """Why there is no release; its text is one sentence."""
+    """Why the release fails, in one sentence."""
 
 
 def main(arguments: list[str]) -> int:
@@ -54,7 +54,7 @@ def main(arguments: list[str]) -> int:
 
 
 def check(version: str, texts: dict[str, str]) -> None:
-    """Raises Refused where this cannot become a release."""
+    """Raises Refused if this cannot be released."""
     try:
         wanted = Version(version)
     except InvalidVersion as error:
@@ -80,7 +80,7 @@ def _said(name: str, text: str) -> str:
 
 
 def released(version: str, texts: dict[str, str], today: str) -> dict[str, str]:
-    """The files as the release has them."""
+    """The files with the new version, and the changelog with its heading."""
     told = {}
     for name, where in PLACES.items():
         told[name] = re.sub(where, lambda at: at[0].replace(at[1], version), texts[name])
@@ -89,7 +89,7 @@ def released(version: str, texts: dict[str, str], today: str) -> dict[str, str]:
 
 
 def build(version: str) -> Path:
-    """The wheel, the constraints and the SBOM in dist/; the wheel's path."""
+    """Write the wheel, the constraints and the SBOM to dist/; the wheel's path."""
     subprocess.run([sys.executable, "-m", "tools.wheel"], cwd=ROOT, check=True)
     made = wheel.DIST / f"opsbook-{version}-py3-none-any.whl"
     content = json.dumps(sbom(version, made), indent=1) + "\n"
@@ -98,7 +98,7 @@ def build(version: str) -> Path:
 
 
 def sbom(version: str, made: Path) -> dict[str, Any]:
-    """What the wheel is installed with, as CycloneDX 1.5: https://cyclonedx.org/docs/1.5/json/."""
+    """The wheel and its locked dependencies, as CycloneDX 1.5: https://cyclonedx.org/docs/1.5/json/."""
     own = component("opsbook", version)
     own["hashes"] = [{"alg": "SHA-256", "content": hashlib.sha256(made.read_bytes()).hexdigest()}]
     return {
@@ -125,7 +125,7 @@ def locked() -> Iterator[dict[str, Any]]:
 
 
 def tried(made: Path, version: str) -> None:
-    """Install the wheel into an empty environment, and begin a project with it. Raises Refused."""
+    """Install the wheel into an empty environment and create a project with it. Raises Refused if that fails."""
     with tempfile.TemporaryDirectory() as folder:
         place, constraints = Path(folder), wheel.DIST / "constraints.txt"
         python, program = place / "venv/bin/python", str(place / "venv/bin/opsbook")

@@ -2,7 +2,7 @@
 
     make wheel
 
-A constraints file with hashes would make pip want hashes for everything, the wheel too: these have none.
+The constraints have no hashes: with them pip would require hashes for everything, also for the wheel.
 """
 
 import subprocess
@@ -15,7 +15,7 @@ LOCKS = ("requirements.lock", "requirements-dev.lock")
 
 
 def main() -> int:
-    """Write both into dist/ and say how to install them."""
+    """Write the wheel and the constraints to dist/, and print how to install them."""
     command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(DIST)]
     subprocess.run(command, cwd=ROOT, check=True)
     wheel = max(DIST.glob("opsbook-*.whl"), key=lambda path: path.stat().st_mtime)

@@ -1,1 +1,1 @@
-"""What runbooks about arcade need beyond opsbook's own effects."""
+"""Effects that arcade's runbooks use besides those of opsbook."""

@@ -1,4 +1,4 @@
-"""The watch over a canary: reads its metrics and those of the instances beside it, and says whether to go on."""
+"""Watch a canary: compare its metrics with those of the stable instances, and say whether to go on."""
 
 import itertools
 import time
@@ -14,7 +14,7 @@ from opsbook import EffectFailed, effect
 
 EVERY_SECONDS = 1.0
 
-# What players ask most and what leaves nothing behind.
+# Frequent requests of players, without side effects.
 _PROBES = (
     {"Action": "Ping", "From": "canary-watch"},
     {"Action": "Info", "From": "canary-watch"},
@@ -24,11 +24,11 @@ _PROBES = (
 
 @effect(changes=False)
 def watch(url: str, balancer: str, seconds: float, limits: Mapping[str, Any]) -> dict[str, Any]:
-    """Compare the canary with the instances that serve beside it, for `seconds`; prints and returns the verdict.
+    """Compare the canary with the stable instances for `seconds`; prints and returns the verdict.
 
-    `url` is where the service answers, `balancer` where the load balancer says who serves, `limits` the
-    environment's `settings: canary:`. Raises EffectFailed as soon as the canary is seen to fail or restart
-    too often, and at the end if it was too slow or had too little traffic to be judged.
+    `url` is the service, `balancer` the load balancer's state page, `limits` the environment's `settings: canary:`.
+    Raises EffectFailed as soon as the canary fails or restarts too often, and at the end if it was too slow or had
+    too little traffic to be judged.
     """
     try:
         allowed = verdict.limits(limits)
@@ -43,7 +43,7 @@ def watch(url: str, balancer: str, seconds: float, limits: Mapping[str, Any]) ->
 
 
 class _Watch:
-    """The instances, and what each did so far."""
+    """The instances, with what each counted so far."""
 
     def __init__(self, client: httpx.Client, url: str, balancer: str, limits: Limits) -> None:
         self._client = client
@@ -53,7 +53,7 @@ class _Watch:
         self._probes = itertools.cycle(_PROBES)
 
     def _sides(self, balancer: str) -> tuple[dict[str, Track], dict[str, Track]]:
-        """The canary's and the other instances' URLs, with nothing seen yet."""
+        """The URLs of the canary's and of the stable instances, each with an empty track."""
         try:
             answer = self._client.get(balancer).raise_for_status()
             state = answer.json()
@@ -69,7 +69,7 @@ class _Watch:
         return canary, stable
 
     def run(self, seconds: float) -> Verdict:
-        """Read again and again, until the time is over or the verdict cannot get better."""
+        """Read the metrics every second until the time is over or the canary has failed."""
         until = time.monotonic() + seconds
         self._read()
         while True:
@@ -96,13 +96,13 @@ class _Watch:
             return None
 
     def _probe(self, until: float) -> None:
-        """Send the probes of one turn, and wait for its end."""
+        """Send this second's probes, then wait for its end."""
         for _ in range(round(self._limits.probes_per_second)):
             if time.monotonic() >= until:
                 return
             try:
                 self._client.post(f"{self._url}/messages", json=next(self._probes))
             except httpx.HTTPError:
-                # The instance counts what it could not answer; what nobody got counts against nobody.
+                # An instance counts its own failures; a request that reached none counts against none.
                 continue
         time.sleep(max(0.0, until - time.monotonic()))

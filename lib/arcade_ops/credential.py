@@ -1,4 +1,4 @@
-"""Whether a password that became known still opens the database, and where the present one stands in a log."""
+"""Whether a leaked password still opens the database, and which logs contain the current one."""
 
 from pathlib import Path
 
@@ -10,11 +10,11 @@ from opsbook import EffectFailed, effect, here
 
 @effect(changes=False)
 def leaked_opens(database: str, leaked: str) -> bool:
-    """Try the password in the file `leaked`, relative to the project. The password itself is in no argument or result.
+    """Whether the password in the file `leaked` opens the database. The password is in no argument or result.
 
-    `database` is a libpq connection string without a password; a `host` with a slash is the folder of the server's
-    socket, relative to the project. Raises EffectFailed when the database does not
-    answer, or the file cannot be read: then nobody knows.
+    `leaked` is relative to the project. `database` is a libpq connection string without a password; a `host` with a
+    slash is the folder of the server's socket, relative to the project. Raises EffectFailed if the database does
+    not answer or the file cannot be read.
     """
     try:
         password = Path(leaked).read_text(encoding="utf-8").strip()
@@ -23,7 +23,7 @@ def leaked_opens(database: str, leaked: str) -> bool:
     try:
         psycopg.connect(_resolved(database), password=password, connect_timeout=3).close()
     except psycopg.OperationalError as error:
-        # A server that refuses says so; one that is not there does not say FATAL. libpq gives no code for it.
+        # libpq has no error code for a refused password; only the text tells it from a server that is down.
         if "password authentication failed" in str(error):
             return False
         raise EffectFailed("the database does not answer") from error
@@ -31,16 +31,16 @@ def leaked_opens(database: str, leaked: str) -> bool:
 
 
 def _resolved(database: str) -> str:
-    """libpq wants the path of a socket whole, and in less than 108 bytes: that of the folder a link leads to."""
+    """libpq wants an absolute socket path of less than 108 bytes: links are resolved."""
     host = str(conninfo.conninfo_to_dict(database).get("host") or "")
     return conninfo.make_conninfo(database, host=str(Path(host).resolve())) if "/" in host else database
 
 
 @effect(changes=False)
 def leaks() -> list[str]:
-    """The logs of this environment in which the database's present password stands, as paths in the project.
+    """The logs of this environment that contain the database's current password, as paths in the project.
 
-    The password itself is in no result. Raises EffectFailed when it cannot be read: then nobody knows.
+    The password is not in the result. Raises EffectFailed if the password or a log cannot be read.
     """
     folder = Path(here.root) / ".opsbook/env" / here.environment
     try:
@@ -58,5 +58,5 @@ def _holds(path: Path, text: bytes) -> bool:
     try:
         return text in path.read_bytes()
     except FileNotFoundError:
-        # A log that was just replaced by a new one.
+        # The log was just rotated.
         return False

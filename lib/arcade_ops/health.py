@@ -1,4 +1,4 @@
-"""How well the service is, seen from outside: what runbooks and drills ask before they say that it is mended."""
+"""The service's health as its clients see it: runbooks and drills check it before they report a repair."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,33 +9,33 @@ from arcade_ops.identity import mark, owner, said_by
 from opsbook import EffectFailed, effect
 
 SLOW_SECONDS = 0.2
-"""An instance that does not answer Info once in three times within this is slow, whatever else the machine does."""
+"""An instance is slow if the fastest of three Info requests takes longer: a busy machine slows down some, not all."""
 
 TIMES = 3
-"""Good looks in a row that count as well: one alone may be luck."""
+"""Good checks in a row that count as healthy: one alone may be luck."""
 
 _LEADERBOARD = {"Action": "Leaderboard", "From": "opsbook", "Tags": {"Limit": "3"}}
 _INFO = {"Action": "Info", "From": "opsbook"}
-# The same player with the same name each time: it leaves nothing that was not there.
+# Always the same player and name, so that repeated checks add no data.
 _REGISTER = {"Action": "Register", "From": "opsbook", "Data": "opsbook"}
 
 
 @effect(changes=False)
 def problems(url: str, balancer: str, canary: bool = False) -> list[str]:
-    """What is wrong, a sentence each; nothing where everybody can play.
+    """What is wrong, one sentence each; empty if everybody can play.
 
-    `url` is where the service answers, `balancer` where the load balancer says who serves. It looks at what
-    players notice, and at each instance that serves them. `canary`: one that is well may have a share.
+    `url` is the service, `balancer` the load balancer's state page. It checks what players get, and each instance
+    that serves them. With `canary`, a healthy canary may have a share of the traffic.
     """
     with httpx.Client(trust_env=False, timeout=5) as client:
         return list(look(client, url, balancer, mark(), canary=canary))
 
 
 class SteadilyWell:
-    """For wait_until: true when the service was well several times in a row.
+    """For wait_until: true when the service was healthy TIMES times in a row.
 
-    Otherwise EffectFailed says what is wrong, so that the run shows it while it waits. `also` is asked too:
-    more sentences, of something that the service itself cannot tell.
+    Raises EffectFailed with what is wrong, so that the run shows it while it waits. `also` returns further
+    problems, which the service itself cannot see.
     """
 
     def __init__(self, url: str, balancer: str, also: Callable[[], list[str]] = list) -> None:
@@ -53,7 +53,7 @@ class SteadilyWell:
 
 
 def look(client: httpx.Client, url: str, balancer: str, own: str, *, canary: bool = False) -> Iterator[str]:
-    """What `problems` tells, without a run. `own` is the mark of the environment."""
+    """The same as `problems`, outside of a run. `own` is the mark of the environment."""
     try:
         answer = client.get(balancer).raise_for_status()
         state = answer.json()
@@ -75,7 +75,7 @@ def look(client: httpx.Client, url: str, balancer: str, own: str, *, canary: boo
 
 
 def _players(client: httpx.Client, url: str, times: int, own: str) -> Iterator[str]:
-    """What players get; asked often enough to reach each instance, whichever is next."""
+    """What players get, asked often enough to reach every instance behind the load balancer."""
     for _ in range(times):
         answer = _answer(client, url, _LEADERBOARD)
         if (status := _status(answer)) != "200":

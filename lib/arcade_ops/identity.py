@@ -1,4 +1,4 @@
-"""Whether what answers on a port belongs to this environment of this clone, and not to another one on the machine."""
+"""Whether a service on a port belongs to this environment of this clone, and not to another one on the machine."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,22 +6,22 @@ from typing import Any
 from opsbook import EffectFailed, here
 
 HEADER = "arcade-environment"
-"""With which an instance says where it belongs; the load balancer says it in its state page, as `environment`."""
+"""The response header with an instance's mark; the load balancer has it in its state page, as `environment`."""
 
 
 def mark() -> str:
-    """What everything of this environment says: its name, and which clone it is of."""
+    """The mark of this environment's services: its name, and the id of its clone."""
     return f"{here.environment}/{here.clone}"
 
 
 def said_by(headers: Mapping[str, str], content: Any) -> str:
-    """What an answer says where it comes from; empty if it says nothing."""
+    """The mark in an answer; empty if there is none."""
     named = content.get("environment") if isinstance(content, dict) else None
     return str(headers.get(HEADER) or named or "")
 
 
 def owner(said: str) -> str:
-    """The same in words, for a sentence."""
+    """A mark in words, for a sentence."""
     return f"the environment {said}" if said else "something that is not of this platform"
 
 
@@ -31,7 +31,7 @@ def is_own(answer: Any) -> bool:
 
 
 def own(answer: Any) -> Any:
-    """The JSON of an answer of `http`. Raises EffectFailed if it comes from anywhere else than this environment."""
+    """The JSON of an answer of `http`. Raises EffectFailed if it does not come from this environment."""
     content = answer.json
     if (said := said_by(answer.headers, content)) != mark():
         raise EffectFailed(f"{answer.url} is answered by {owner(said)}, not by {mark()}: see opsbook env ports")

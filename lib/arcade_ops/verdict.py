@@ -1,4 +1,4 @@
-"""The verdict over a canary, from what it and the instances beside it counted. Arithmetic only: no IO, no clock."""
+"""The verdict on a canary, from its counters and those of the stable instances. Arithmetic only: no IO, no clock."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -8,15 +8,15 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 
 FAILED = frozenset({"error", "unavailable"})
-"""Outcomes of a message that are the service's own fault; a refused or malformed one is the player's."""
+"""Outcomes of a message that are the service's fault; a refused or malformed message is the player's."""
 
 SILENT_TOO_OFTEN = 3
-"""Readings in a row that a canary may not miss: one that restarts misses fewer, and its restart is counted."""
+"""A canary that misses this many readings in a row is down. A restart misses fewer, and is counted as a restart."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a canary may do worse than the others: `settings: canary:` of an environment."""
+    """How much worse than the others a canary may be: `settings: canary:` of an environment."""
 
     minimum_messages: int = 50
     more_errors: float = 0.02
@@ -27,7 +27,7 @@ class Limits:
 
 
 def limits(given: Mapping[str, Any]) -> Limits:
-    """The limits of an environment. Raises ValueError for a name nobody knows, or what is no number from 0 on."""
+    """The limits of an environment. Raises ValueError for an unknown name, and for a value that is no number >= 0."""
     known = {each.name for each in fields(Limits)}
     for name, value in given.items():
         if name not in known:
@@ -39,7 +39,7 @@ def limits(given: Mapping[str, Any]) -> Limits:
 
 @dataclass(frozen=True)
 class Reading:
-    """What one instance has counted since it started. `buckets`: messages at least so fast, by seconds."""
+    """One instance's counters since it started. `buckets`: upper bound in seconds -> messages within it."""
 
     started: float
     messages: int = 0
@@ -49,7 +49,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Track:
-    """What one instance did while it was watched. `last` is None until it answers for the first time."""
+    """What one instance counted while it was watched. `last` is None until it answers for the first time."""
 
     last: Reading | None = None
     messages: int = 0
@@ -61,7 +61,7 @@ class Track:
 
 @dataclass(frozen=True)
 class Side:
-    """The canary, or all the others together. `silent`: readings in a row that one of them missed."""
+    """The canary, or all the others together. `silent`: the most readings in a row that one of them missed."""
 
     messages: int
     errors: int
@@ -115,16 +115,16 @@ def read(text: str) -> Reading:
 
 
 def follow(track: Track, now: Reading | None) -> Track:
-    """The track with one more reading; None when the instance did not answer. The first one only begins it."""
+    """The track with one more reading; None if the instance did not answer. The first reading is the baseline."""
     if now is None:
         return replace(track, silent=track.silent + 1)
     before = track.last
     if before is None:
         return replace(track, last=now, silent=0)
     restarted = now.started != before.started
-    # What a restarted instance counted before its end and after the last reading is lost.
+    # What an instance counted between the last reading and its restart is lost.
     base = Reading(now.started) if restarted else before
-    # An instance that has answered nothing yet has no buckets at all.
+    # An instance without any answer yet has no buckets.
     more = {bound: count - base.buckets.get(bound, 0) for bound, count in now.buckets.items()}
     return Track(
         last=now,
@@ -137,7 +137,7 @@ def follow(track: Track, now: Reading | None) -> Track:
 
 
 def together(tracks: Iterable[Track]) -> Side:
-    """One side of the comparison."""
+    """The sum of these tracks, as one side of the comparison."""
     each = list(tracks)
     buckets: Counter[float] = Counter()
     for track in each:
@@ -152,7 +152,7 @@ def together(tracks: Iterable[Track]) -> Side:
 
 
 def quantile_ms(buckets: Mapping[float, int], share: float) -> float | None:
-    """The time that `share` of the messages did not exceed, within its bucket by proportion, as Prometheus does.
+    """The time that `share` of the messages did not exceed, interpolated within its bucket as Prometheus does.
 
     None without messages. Above the last finite bound it is that bound.
     """
@@ -168,7 +168,7 @@ def quantile_ms(buckets: Mapping[float, int], share: float) -> float | None:
 
 
 def judge(canary: Side, stable: Side, limits: Limits, *, over: bool) -> Verdict:
-    """The verdict so far, or at the end. Latency waits for the end: an instance that just started is slow."""
+    """The verdict so far, or at the end. Latency is judged at the end only: an instance that just started is slow."""
     problems = _crashes(canary, limits, over=over) + _errors(canary, stable, limits)
     if over:
         problems += _latency(canary, stable, limits) + _too_little(canary, stable, limits)

@@ -1,6 +1,6 @@
 """Every command with its usage and its arguments, as Markdown.
 
-Written from the parsers themselves: argparse's own help depends on the terminal and on the version of Python.
+Written from the parsers, since argparse's own help depends on the terminal and on the version of Python.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from opsbook.console.common import Command
 from tools.reference.text import fence, link, sentence, table
 
 WIDTH = 88
-"""Characters of a line of a usage."""
+"""Characters of a usage line."""
 
 _HEAD = """\
 ```text
@@ -21,9 +21,9 @@ opsbook --help
 opsbook --version
 ```
 
-`--project DIR` works on the project in that folder; without it, the one that holds the present folder. `--verbose` says
-where a fault in opsbook itself was. `opsbook COMMAND --help` says of one command what stands here. What every command
-ends with is in [Exit codes and outcomes](exit-codes.md).
+`--project DIR` works on the project in that folder; without it, on the project that contains the current folder.
+`--verbose` shows the traceback of a fault in opsbook itself. `opsbook COMMAND --help` shows what this page says of one
+command. [Exit codes and outcomes](exit-codes.md) lists how every command ends.
 """
 
 
@@ -63,24 +63,24 @@ def _section(parser: argparse.ArgumentParser, level: str, about: str = "") -> st
 
 
 def _named(parser: argparse.ArgumentParser, name: str) -> argparse.ArgumentParser:
-    """A command of a command. What argparse calls it holds arguments of the outer one."""
+    """A sub-command's parser under its plain name: argparse's own name holds arguments of the outer command."""
     parser.prog = f"opsbook {name}"
     return parser
 
 
 def _inner(parser: argparse.ArgumentParser) -> "argparse._SubParsersAction[argparse.ArgumentParser] | None":
-    """The commands of a command."""
+    """The sub-commands of a command."""
     return next((each for each in parser._actions if isinstance(each, argparse._SubParsersAction)), None)
 
 
 def _arguments(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
-    """Arguments in the order of the usage: by place, options that must be there, and all others."""
+    """Arguments in the order of the usage: positional, required options, other options."""
     found = [each for each in parser._actions if each.help != argparse.SUPPRESS and each.dest != "help"]
     return iter(sorted(found, key=lambda each: (bool(each.option_strings), not each.required)))
 
 
 def _value(action: argparse.Action) -> str:
-    """What stands for the argument's value; empty for an option without one."""
+    """The placeholder of the argument's value; empty for an option without one."""
     if action.nargs == 0:
         return ""
     name = action.metavar if isinstance(action.metavar, str) else action.dest.upper().replace("_", "-")
@@ -97,7 +97,7 @@ def _told(action: argparse.Action) -> str:
 
 
 def _usage(parser: argparse.ArgumentParser) -> str:
-    """The usage on lines of a fixed width; what belongs together stays on one line."""
+    """The usage in lines of a fixed width; an option and its value stay on one line."""
     lines = [parser.prog]
     for part in map(_part, _arguments(parser)):
         if len(f"{lines[-1]} {part}") > WIDTH:

@@ -1,4 +1,4 @@
-"""What `from opsbook import …` gives, as Markdown."""
+"""The names that cells import from opsbook, as Markdown."""
 
 import dataclasses
 import inspect
@@ -12,27 +12,27 @@ from opsbook import errors
 from tools.reference.text import annotation, documented, fence, link, sentence, table, unqualified
 
 _WIDTH = 100
-"""Characters of a signature on one line; a longer one has a line for each of its parameters."""
+"""Characters of a signature on one line; a longer one has one line for each parameter."""
 
 _RAISES = re.compile(r"\bRaises\s+((?:(?!\.\s).)*)", re.DOTALL)
 _ERROR = re.compile(r"\b(?:EffectFailed|[A-Z][A-Za-z]*Error)\b")
 
 _CHANGES = {True: "yes, unless `changes=False`", None: "by its method, unless `changes` says it"}
-"""By the default of the parameter `changes`."""
+"""The column *changes*, by the default of the parameter `changes`."""
 
 _HEAD = """\
-How effects work is written in [Effects, in words](../effects.md). What is the same for all of them:
+[Effects, in words](../effects.md) says how effects work. Common to all of them:
 
-- `changes`, where there is one, says whether it changes anything outside. Where a section only reads, an effect that
-  changes is refused, and so is everything that changes as part of an effect that does not.
-- `key` names a call. Two effects at the same time, or in a loop whose length may change, each need one.
-- `idempotent` says that it may run again when nobody knows what became of it.
-- `pretend` is what a check gives the cell instead of a result that nobody knows.
-- `ignore` names what of an answer changes by itself: it is no difference when a run goes on, nor between two records.
-  A name stands for the values under it, wherever it stands in JSON (`"instance"`, `"build.host"`); in any other text,
-  for the lines that contain it.
+- `changes` says whether the effect changes an external system. A changing effect is refused in a section that only
+  reads, and as part of an effect that does not change anything.
+- `key` names a call. Effects that run in parallel, or in a loop whose length may change, each need one.
+- `idempotent` says that the effect may run again when its outcome is unknown.
+- `pretend` is the result that a check gives the cell, since the real one is unknown.
+- `ignore` names the parts of an answer that vary by themselves: they count as no difference when a run resumes, nor
+  between two records. In JSON a name stands for its values at any depth (`"instance"`, `"build.host"`); in any other
+  text, for the lines that contain it.
 
-Besides what stands under *raises*, each of them may end the run, and no cell can catch that:
+Besides the errors under *raises*, each effect may end the run with one of these, which no cell can catch:
 
 """
 
@@ -61,7 +61,7 @@ def _lower(text: str) -> str:
 
 
 def _results(effects: typing.Iterable[Callable[..., Any]]) -> dict[str, type]:
-    """Classes that effects give back, and those inside of these."""
+    """Classes that effects return, and those of their fields."""
     todo = [inspect.signature(effect).return_annotation for effect in effects]
     found: dict[str, type] = {}
     while todo:
@@ -93,7 +93,7 @@ def _changes(effect: Callable[..., Any]) -> str:
 
 
 def _given(effect: Callable[..., Any], classes: dict[str, type]) -> str:
-    """What it gives back, with a link if that is on a page."""
+    """What it returns, with a link if the class is documented."""
     text = annotation(inspect.signature(effect).return_annotation)
     if text == "None":
         return "nothing"
@@ -103,7 +103,7 @@ def _given(effect: Callable[..., Any], classes: dict[str, type]) -> str:
 
 
 def _raised(effect: Callable[..., Any]) -> str:
-    """Errors that the docstring says it raises."""
+    """The errors that its docstring names after "Raises"."""
     said = " ".join(_RAISES.findall(inspect.getdoc(effect) or ""))
     return ", ".join(f"`{name}`" for name in dict.fromkeys(_ERROR.findall(said))) or "nothing of its own"
 
@@ -128,7 +128,7 @@ def _parts(found: inspect.Signature) -> Iterator[str]:
 
 
 def _context(name: str, thing: object) -> str:
-    """A thing that is neither function nor class: what is said of it, and of its kind."""
+    """A value that is neither function nor class: its own text, and that of its class."""
     module = inspect.getmodule(type(thing))
     said = documented(module).get(name, "") if module else ""
     parts = [f"### {name}\n", f"{_text(type(thing))}\n", f"It has: {sentence(said)[:1].lower()}{sentence(said)[1:]}\n"]
@@ -140,7 +140,7 @@ def _heading(kind: type) -> str:
 
 
 def _class(kind: type) -> str:
-    """A class: its text, its fields, and what can be asked of it."""
+    """A class: its text, its fields, its methods and properties."""
     parts = [f"### {_heading(kind)}\n", f"{_text(kind)}\n"]
     if dataclasses.is_dataclass(kind):
         hints = typing.get_type_hints(kind)

@@ -8,8 +8,8 @@ from tools.reference.keys import keys, toml_example, yaml_example
 _HEAD = """\
 ## environment.yml
 
-An environment is a folder `playbooks/inventories/NAME` with Ansible's inventory in `hosts.yml`. Beside it may be an
-`environment.yml`. No key is required, and no other key may be there.
+An environment is a folder `playbooks/inventories/NAME` with Ansible's inventory in `hosts.yml`, and optionally an
+`environment.yml`. No key is required, and no other key is allowed.
 """
 
 _RULES = "## A rule for choices\n\nUnder `choices`, instead of a list: one of these keys.\n"
@@ -17,8 +17,8 @@ _RULES = "## A rule for choices\n\nUnder `choices`, instead of a list: one of th
 _TOML = f"""\
 ## opsbook.toml
 
-The file `{settings.CONFIG}` is at the root of a project. It may be empty: no key is required, and no other key may be
-there. A dot stands for a table: `retention.keep` is `keep` under `[retention]`.
+The file `{settings.CONFIG}` is at the root of a project. It may be empty: no key is required, and no other key is
+allowed. A dot stands for a table: `retention.keep` is `keep` under `[retention]`.
 """
 
 

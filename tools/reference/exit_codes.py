@@ -8,12 +8,12 @@ from tools.reference.text import documented, table
 _RUN = """\
 ## Outcomes
 
-The outcome of a run is in its record and in `--json`; `opsbook records list --outcome OUTCOME` finds runs by it. What
-it means for whoever started the run, its exit code says.
+The outcome of a run is in its record and in `--json`; `opsbook records list --outcome OUTCOME` finds runs by it. The
+exit code tells whoever started the run.
 """
 
 _SIGNAL = """\
-Where Ctrl-C ends a command that runs nothing, its exit code is 130, as of any program.
+If Ctrl-C ends a command that runs nothing, its exit code is 130, as of any program.
 """
 
 
@@ -33,6 +33,6 @@ def _outcomes() -> str:
 
 
 def _exits(outcome: Outcome) -> Iterator[str]:
-    """The exit code of an outcome; both of them, where it depends on whether changes are left behind."""
+    """The exit code of an outcome; both codes, if it depends on whether changes are left behind."""
     left, clean = (int(Ending(outcome, "", changed, 0.0).exit_code) for changed in (True, False))
     yield str(clean) if left == clean else f"{left}; {clean} where nothing was changed, or the page has nothing to undo"

@@ -8,13 +8,12 @@ from opsbook.core.model.events import KINDS, told
 from tools.reference.text import sentence, table
 
 _HEAD = """\
-A record's `journal.jsonl` is a line of JSON for each event, in the order in which it happened: `seq` (its number, from
-1), `time` (UTC, ISO 8601, with milliseconds), `type`, `data` (what stands below), and `prev`, the SHA-256 of the line
-before. A line is written before the run goes on; secrets are replaced by their marks before that.
+A record's `journal.jsonl` has a line of JSON for each event, in the order of the events: `seq` (its number, from 1),
+`time` (UTC, ISO 8601, with milliseconds), `type`, `data` (the fields below), `prev` (the SHA-256 of the line before).
+A line is written before the run goes on, with secrets replaced by their marks.
 
-A journal of an earlier version can be read: a field is never renamed, and a new one may be missing. What reads it
-passes over a type or a field that it does not know. A field that is not always there has said nothing when it is
-missing.
+Journals of earlier versions stay readable: a field is never renamed, and a new one may be missing. Readers ignore
+unknown types and fields. A missing optional field has no value.
 """
 
 _NAMES: dict[Any, str] = {str: "text", int: "number", float: "number", bool: "true or false", Any: "any"}

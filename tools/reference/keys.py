@@ -13,7 +13,7 @@ from opsbook.shapes import Shape, model
 from tools.reference.text import fence, link, sentence, table
 
 Write = Callable[[str, Any], str]
-"""An example as it stands in the file: of the key's name and a value."""
+"""Formats an example for the file: the key's name, its value."""
 
 _WORDS = {
     str: "text",
@@ -66,7 +66,7 @@ def _choices(kind: Any) -> tuple[Any, ...]:
 
 
 def words(kind: Any) -> str:
-    """A type for people."""
+    """A type in words."""
     if kind in _WORDS:
         return _WORDS[kind]
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
@@ -96,7 +96,7 @@ def _default(field: FieldInfo) -> str:
 
 
 def yaml_example(name: str, value: Any) -> str:
-    """The key as it stands in a YAML file."""
+    """The key in a YAML file."""
     import yaml
 
     flat = None if isinstance(value, list) else False
@@ -105,7 +105,7 @@ def yaml_example(name: str, value: Any) -> str:
 
 
 def toml_example(name: str, value: Any) -> str:
-    """The key as it stands in a TOML file; texts, lists and numbers are written as in JSON."""
+    """The key in a TOML file; texts, lists and numbers are written as in JSON."""
     import json
 
     parent, _, key = name.rpartition(".")

@@ -1,4 +1,4 @@
-"""The pages of docs/reference, as the code says them."""
+"""The pages of docs/reference, generated from the code."""
 
 import importlib
 from collections.abc import Iterator
@@ -11,28 +11,26 @@ RENEW = "make reference"
 """The command that writes every page."""
 
 FOLDER = "docs/reference"
-"""Where the pages are, below the project."""
+"""The folder of the pages, relative to the project."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """A page: its title, and one sentence on what is in it. A module NAME beside this one makes the rest."""
+    """A page: its title, and one sentence about it. The module NAME beside this one makes its body."""
 
     title: str
     about: str
 
 
 PAGES = {
-    "front-matter": Page("Front matter", "What a page may say of itself between its first two `---` lines."),
+    "front-matter": Page("Front matter", "The keys that a page may have between its first two `---` lines."),
     "parameters": Page("Parameters", "The types of the parameters cell, and what the command line takes for each."),
     "environment": Page("Environments and settings", "Every key of environment.yml and of opsbook.toml."),
     "training": Page("The training plan", "Every key of training.yml."),
-    "effects": Page("Effects", "What cells import from opsbook: what it takes, gives back, raises and changes."),
+    "effects": Page("Effects", "What cells import from opsbook: what each takes, returns, raises and changes."),
     "commands": Page("Commands", "Every command with its arguments."),
-    "journal": Page("The journal", "Every event of a record's journal, and what it says."),
-    "exit-codes": Page(
-        "Exit codes and outcomes", "How a command ends, how a run ends, and what one says of the other."
-    ),
+    "journal": Page("The journal", "Every event of a record's journal, with its fields."),
+    "exit-codes": Page("Exit codes and outcomes", "How a command ends, how a run ends, and how the two relate."),
 }
 
 _INDEX = Page("Reference", "Every key, type, effect, command, rule and exit code.")
@@ -41,18 +39,18 @@ _OTHERS = {
     "../lint.md": Page("What opsbook check finds", "Every rule, with an example that is wrong and one that is right."),
     "../effects.md": Page("Effects, in words", "How effects work: shell cells, playbooks, effects of a team's own."),
 }
-"""What is linked, and is not made here. Only the rules are made from the code too, by `opsbook check`."""
+"""Linked pages that are not made here. docs/lint.md is generated too, by opsbook.lint.reference."""
 
 
 def page(name: str) -> str:
     """A page as Markdown."""
     made = _all()[name]
-    head = f"# {made.title}\n\nMade from the code itself: `{RENEW}` renews this page.\n\n{made.about}\n"
+    head = f"# {made.title}\n\nGenerated from the code: `{RENEW}` renews this page.\n\n{made.about}\n"
     return f"{head}\n{_body(name)}"
 
 
 def files() -> Iterator[tuple[str, str]]:
-    """Every page: its file's name, and its text."""
+    """Every page: file name and text."""
     return ((f"{name}.md", page(name)) for name in _all())
 
 

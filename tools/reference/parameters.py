@@ -1,4 +1,4 @@
-"""The types of the parameters cell, as Markdown. Every example is read, and every value tried, as opsbook does it."""
+"""The types of the parameters cell, as Markdown. opsbook itself parses every example and converts every value."""
 
 import datetime
 import inspect
@@ -18,7 +18,7 @@ from tools.reference.text import documented, fence, sentence, table
 
 @dataclass(frozen=True)
 class Type:
-    """A type: a line of the cell, and what somebody may type for it, right or wrong. A tuple is typed piece by piece.
+    """A type: a line of the cell, and values to type for it, right and wrong. A tuple is several `-p` options.
 
     `about` is empty where opsbook.params says what it is.
     """
@@ -70,11 +70,11 @@ _ENVIRONMENT = Environment(
     hosts=("app-1", "app-2"),
     choices={"Host": ("app-1", "app-2"), "Group": ("app",), "Service": ("arcade",), "Release": ("1.4.0", "1.5.0")},
 )
-"""Where the examples are tried."""
+"""The environment of the examples."""
 
 _HEAD = """\
-The cell below `## Parameters` has one line for each: name, type, default, and a comment that says what to give. It is
-read and never run. A parameter without default is required; a person at the terminal is asked for it.
+The cell below `## Parameters` has one line for each parameter: name, type, default, and a comment that describes it. It
+is parsed, never run. A parameter without default is required; opsbook asks for it at a terminal.
 
 ````markdown
 ## Parameters
@@ -88,12 +88,12 @@ count: int = 3  # How many
 ```
 ````
 
-On the command line a value is `-p NAME=VALUE`; a `--params-file` has the same texts. The examples are tried in an
-environment `dev` with the hosts app-1 and app-2 in the group app, the service arcade, and its releases 1.4.0 and 1.5.0.
+On the command line a value is `-p NAME=VALUE`; a `--params-file` takes the same texts. The examples use an environment
+`dev` with the hosts app-1 and app-2 in the group app, the service arcade, and its releases 1.4.0 and 1.5.0.
 """
 
 _MAKE: dict[str, Callable[[Any], object]] = {"date": datetime.date.fromisoformat, "duration": params.Duration}
-"""What the cell has instead of the text in a record."""
+"""Converts the text in a record to the value in the cell."""
 
 
 def body() -> str:
@@ -115,7 +115,7 @@ def _about(kind: Type) -> str:
 
 
 def read(line: str) -> Parameter:
-    """The parameter that one line of the cell makes."""
+    """The parameter that one line of the cell declares."""
     found, problems = parameters.parse(Cell("parameters", line, 1), "example")
     if problems:
         raise ValueError(f"{line}: {problems[0]}")
@@ -123,7 +123,7 @@ def read(line: str) -> Parameter:
 
 
 def _row(parameter: Parameter, typed: str | tuple[str, ...]) -> tuple[str, str]:
-    """One value as it is typed, and what becomes of it."""
+    """A row: the value as typed, and the value in the cell or why it is refused."""
     pieces = (typed,) if isinstance(typed, str) else typed
     shown = " ".join(f"-p {shlex.quote(f'{parameter.name}={piece}')}" for piece in pieces)
     bound = bind.bind([parameter], {parameter.name: typed if isinstance(typed, str) else list(typed)}, _ENVIRONMENT)
@@ -133,7 +133,7 @@ def _row(parameter: Parameter, typed: str | tuple[str, ...]) -> tuple[str, str]:
 
 
 def _made(parameter: Parameter, bound: bind.Bound) -> str:
-    """The value as the cell has it."""
+    """The value in the cell."""
     if parameter.secret:
         return repr(params.Secret(""))
     value = bound.values[parameter.name]

@@ -1,4 +1,4 @@
-"""What the pages of the reference have in common: tables, fences, and texts that stand in the code."""
+"""Helpers for the pages of the reference: tables, fences, and docstrings of names."""
 
 import ast
 import inspect
@@ -24,7 +24,7 @@ def fence(language: str, text: str) -> str:
 
 
 def link(heading: str) -> str:
-    """The address of a heading on the same page, as GitHub and MkDocs make it of letters, digits, - and _."""
+    """The link to a heading on the same page, as GitHub and MkDocs derive it: letters, digits, - and _."""
     return "#" + re.sub(r"[^\w\s-]", "", heading).strip().lower().replace(" ", "-")
 
 
@@ -35,7 +35,7 @@ def sentence(text: str) -> str:
 
 
 def documented(owner: type | ModuleType) -> dict[str, str]:
-    """The text below each name that a module or a class sets: Python keeps it in the source alone."""
+    """The docstring below each name that a module or a class sets; Python has it in the source only."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(owner)))
     body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else tree.body
     return {
@@ -47,7 +47,7 @@ def documented(owner: type | ModuleType) -> dict[str, str]:
 
 
 def _set(node: ast.stmt) -> Iterator[str]:
-    """Names that a statement sets."""
+    """The names that a statement sets."""
     targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
     return (target.id for target in targets if isinstance(target, ast.Name))
 
@@ -58,5 +58,5 @@ def annotation(kind: object) -> str:
 
 
 def unqualified(text: str) -> str:
-    """Python without the modules of its names, and without the mark of a type variable."""
+    """The code without the modules of its names, and without the ~ of a type variable."""
     return _MODULES.sub("", text).replace("~", "")

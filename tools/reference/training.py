@@ -4,13 +4,13 @@ from opsbook.training.training_plan import Member, TrainingRole
 from tools.reference.keys import keys, yaml_example
 
 _HEAD = """\
-The file `training.yml` is at the root of a project that has a [training plan](../training-plan.md). It has two keys, no
-other may be there: `roles`, with what each role needs below its name, and `people`, with who has which.
+The file `training.yml` at the root of a project is its [training plan](../training-plan.md). It has two keys, and no
+other is allowed: `roles` (what each role needs) and `people` (who has which role).
 
 ## Of a role
 """
 
-_MEMBER = "## Of a person\n\nThe name is that of the user, as it stands before the @ of whoever ran something.\n"
+_MEMBER = "## Of a person\n\nThe name is the user name: the part before the @ of an operator.\n"
 
 
 def body() -> str:
