@@ -1,1 +1,1 @@
-"""Decision trees: pages of docs/trees/ that look where they can and ask the rest."""
+"""Decision trees: pages of docs/trees/. They answer questions by checks where they can, and ask the rest."""

@@ -1,4 +1,4 @@
-"""Walk a decision tree: answer what a look can answer, and ask the rest. Nothing is changed, nothing is recorded."""
+"""Walk a decision tree: run its checks, and ask the rest. Nothing is changed, nothing is recorded."""
 
 import socket
 import time
@@ -16,12 +16,12 @@ from opsbook.errors import InputError
 from opsbook.settings import Settings
 
 Ask = Callable[[Node], str]
-"""Gets a question, and gives one of its answers."""
+"""Takes a question, returns one of its answers."""
 
 
 @dataclass(frozen=True)
 class Answered:
-    """A question with its answer; `seen` says what a check saw, and is empty where a person answered."""
+    """A question with its answer. `seen` is the result of a check; empty if a person answered."""
 
     question: str
     answer: str
@@ -34,7 +34,7 @@ def load(settings: Settings, name: str, place: str) -> tuple[Tree, Environment]:
 
 
 def walk(tree: Tree, place: Environment, ask: Ask) -> Iterator[Answered | Node]:
-    """Each question with its answer, and at the end what to do."""
+    """Each question with its answer; last, the node that says what to do."""
     node = tree.root
     while node.answers:
         if node.check:
@@ -48,7 +48,7 @@ def walk(tree: Tree, place: Environment, ask: Ask) -> Iterator[Answered | Node]:
 
 
 def look(check: TreeCheck, place: Environment) -> tuple[bool, str]:
-    """Whether it is so, and what was seen. Raises InputError for a service that the environment does not know."""
+    """Run a check: whether it holds, and what was seen. Raises InputError for an unknown service."""
     started = time.monotonic()
     seen, good = (_port if check.what == "port" else _get)(check, place)
     took = time.monotonic() - started
@@ -66,7 +66,7 @@ def _get(check: TreeCheck, place: Environment) -> tuple[str, bool]:
     url = f"{str(known[service]).rstrip('/')}/{path}"
     if not _is_url(url):
         raise InputError(f"{url} is no address of a web service.", "Correct environment.yml.")
-    # No proxy: what is looked at is what an operator's machine sees itself.
+    # No proxy: the check has to see what this machine sees.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Stay)
     try:
         with opener.open(url, timeout=check.within) as response:
@@ -79,7 +79,7 @@ def _get(check: TreeCheck, place: Environment) -> tuple[str, bool]:
 
 
 class _Stay(urllib.request.HTTPRedirectHandler):
-    """What sends us elsewhere has answered: its status is what is asked for, and another host is none of ours."""
+    """Follows no redirect: the check is about this service's status, not about another host."""
 
     def redirect_request(self, *_: object, **__: object) -> None:
         return None

@@ -1,4 +1,4 @@
-"""A decision tree as a value: questions with answers, and at the end of each way what to do."""
+"""A decision tree as a value: questions with answers, and at each leaf what to do."""
 
 import re
 from collections.abc import Iterator
@@ -10,10 +10,10 @@ _LINK = re.compile(r"\[([^\]]+)\]\(([^)\s]+)\)")
 
 @dataclass(frozen=True)
 class TreeCheck:
-    """What answers a question by looking, as written: `get arcade/health is 200`. It only reads.
+    """A check that answers a question, such as `get arcade/health is 200`. It only reads.
 
-    `what`: get or port. `where`: a service and a path, or host:port. `status` is the one expected, else any below
-    400; `within` seconds.
+    `what`: get or port. `where`: a service and a path, or host:port. `status` is the expected one; without it, any
+    below 400. `within` is the time limit in seconds.
     """
 
     written: str
@@ -25,7 +25,7 @@ class TreeCheck:
 
 @dataclass(frozen=True)
 class Node:
-    """A question with its answers, or what to do where there are none. `text` is Markdown of one line."""
+    """A question with its answers, or a leaf that says what to do. `text` is one line of Markdown."""
 
     text: str
     line: int
@@ -38,7 +38,7 @@ class Node:
         return _LINK.sub(r"\1", self.text).replace("**", "").replace("`", "")
 
     def pages(self) -> Iterator[str]:
-        """Names of the documents that it links to."""
+        """The names of the runbooks and procedures it links to."""
         for _, target in _LINK.findall(self.text):
             path = PurePosixPath(target.partition("#")[0])
             if path.suffix == ".md" and path.parent.name in ("runbooks", "procedures"):
@@ -47,7 +47,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Tree:
-    """A decision tree. `symptoms` are what somebody sees who needs it; `intro` and `outro` the text around its list."""
+    """A decision tree. `symptoms` say when it applies; `intro` and `outro` are the text around its list."""
 
     name: str
     title: str

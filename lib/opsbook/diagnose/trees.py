@@ -24,7 +24,7 @@ from opsbook.settings import Settings
 FOLDER = "docs/trees"
 
 _DEEPEST = 30
-"""Nobody answers that many questions at 3 a.m., and what reads Markdown recurses."""
+"""Levels of questions. The Markdown parser recurses; and nobody answers more at 3 a.m."""
 
 _CHECK = re.compile(r"\s*`((?:get|port) [^`]+)`\s*$")
 _GET = re.compile(r"get (?P<where>[\w.-]+(?:/\S*)?)(?: is (?P<status>[1-5][0-9]{2}))?(?: within (?P<within>\S+))?")
@@ -32,12 +32,12 @@ _PORT = re.compile(r"port (?P<where>[\w.-]+:[0-9]+)(?: within (?P<within>\S+))?"
 
 
 def names(settings: Settings) -> list[str]:
-    """Names of all trees. What is called as the page of a whole folder is a page, and no tree."""
+    """The names of all trees. index.md and README.md are no trees."""
     return sorted(path.stem for path in (settings.root / FOLDER).glob("*.md") if path.stem not in ("index", "README"))
 
 
 def load(settings: Settings, name: str) -> Tree:
-    """The tree of this name. Raises InputError with file and line for what is none."""
+    """The tree of this name. Raises InputError, with file and line for an invalid page."""
     known = names(settings)
     if name not in known:
         raise InputError(f"There is no decision tree {name}. {nearest(name, known)}", f"Trees are pages in {FOLDER}/.")
@@ -72,7 +72,7 @@ def parse(text: str, shown: str) -> Tree:
 
 
 def _text(page: Document, start: int, end: int, title: Heading | None) -> str:
-    """What is written from a line to another one, without the title."""
+    """The text between two lines, without the title."""
     apart = range(title.line, title.end) if title else range(0)
     return "\n".join(page.lines[line] for line in range(start, end) if line not in apart).strip()
 
@@ -89,7 +89,7 @@ def _node(item: Item, shown: str, depth: int = 0) -> Node:
             raise _wrong(shown, child.line + 1, "an answer begins with its word", "Write `- yes: what follows`.")
         below = replace(child, text=rest.strip())
         label = label.strip()
-        # A terminal takes an answer in either case.
+        # Answers on a terminal are case-insensitive.
         if label.casefold() in (known.casefold() for known, _ in answers):
             raise _wrong(shown, child.line + 1, f"the answer {label} is there twice", "Give one of them another word.")
         answers.append((label, _node(below, shown, depth + 1)))

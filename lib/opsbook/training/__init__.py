@@ -1,1 +1,1 @@
-"""Drills with their clock, and who has passed what: the plan, sign-offs, certificates."""
+"""Drills with their clock, and who has passed what: training plan, sign-offs, certificates."""

@@ -1,4 +1,4 @@
-"""What a certificate says of a drill that was passed. No IO."""
+"""The content of a certificate for a passed drill. No IO."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -12,7 +12,7 @@ from opsbook.training.training import Drilled
 
 @dataclass(frozen=True)
 class Counts:
-    """For one role: until when the drill counts, or why it does not."""
+    """For one role: the date until which the drill counts, or why it does not count."""
 
     role: str
     until: datetime | None
@@ -25,10 +25,10 @@ class Counts:
 
 @dataclass(frozen=True)
 class Certificate:
-    """A drill that was passed, who signed it off, and what it counts for.
+    """A passed drill, who signed it off, and what it counts for.
 
-    `title` is that of the drill's page. `record` says what is wrong with the record it stands on; nothing if it is as
-    it was sealed, or was pruned (`gone`): what was signed counts all the same.
+    `title` is that of the drill's page. `record` says what is wrong with the drill's record; empty if it is intact, or
+    was pruned (`gone`): a sign-off still counts then.
     """
 
     drilled: Drilled
@@ -40,24 +40,24 @@ class Certificate:
 
     @property
     def good(self) -> bool:
-        """Whether anybody may rely on it."""
+        """Whether it counts: signed off, and its record intact or pruned."""
         return self.verdict.good and not self.record
 
     def times(self) -> Iterator[tuple[str, str]]:
-        """How long things took, from the moment the fault showed."""
+        """Durations since the fault showed, and the par time."""
         yield "par time", duration(self.drilled.par)
         yield "diagnosed after", _took(self.drilled.diagnosed)
         yield "mended after", _took(self.drilled.mended)
 
     def points(self) -> Iterator[tuple[str, str]]:
-        """How the points came about."""
+        """The points: what was earned, and each deduction."""
         yield "mended", "100"
         for what, points in self.drilled.lost():
             yield what, f"-{points:.0f}" if points == round(points) else f"-{points:.1f}"
         yield "points", f"{self.drilled.points}"
 
     def told(self) -> dict[str, Any]:
-        """For a machine."""
+        """The certificate as JSON."""
         drilled = asdict(self.drilled)
         counts = [{**asdict(each), "until": each.until.isoformat() if each.until else None} for each in self.counts]
         return {

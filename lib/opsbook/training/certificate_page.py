@@ -1,4 +1,4 @@
-"""The certificate of a drill, as a page for one sheet of paper. Every value is text here."""
+"""The certificate of a drill, as a page for one sheet of paper. Every value is escaped."""
 
 from collections.abc import Iterable, Iterator
 
@@ -8,7 +8,7 @@ from opsbook.training.certificate import Certificate
 from opsbook.training.qualification import moment as moment_of
 
 _LONGEST = 280
-"""Characters of a note or of feedback: all of it has to stay on one sheet."""
+"""Characters of a note or of feedback, so that the page fits one sheet."""
 
 _STYLE = """
 main{overflow-wrap:anywhere;border:2px solid var(--line);padding:1.2rem 1.6rem;border-radius:.4rem}

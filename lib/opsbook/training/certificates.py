@@ -1,4 +1,4 @@
-"""What can be shown for a drill: its certificate, in the terminal and as a page (ADR 19)."""
+"""The certificate of a drill, for the terminal and as a page (ADR 19)."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +18,7 @@ from opsbook.training.training_plan import Requirement, TrainingPlan
 
 
 def certificate(settings: Settings, wanted: str) -> Certificate:
-    """What can be said of a drill, passed or not. Raises InputError where there is no training record."""
+    """The certificate of a drill, passed or not. Raises InputError if there is no training record."""
     file = trained.find(settings.records, wanted)
     drilled = trained.read(file)
     entries = {entry.name: entry for entry in catalog.entries(settings)}
@@ -49,7 +49,7 @@ def _why_not(needs: Requirement, drilled: Drilled) -> str:
 
 
 def write_certificate(found: Certificate, target: Path) -> None:
-    """Write it as a page that stands alone. Raises InputError."""
+    """Write it as a self-contained page. Raises InputError."""
     if target.is_dir():
         raise InputError(f"{target} is a folder.", "Name a file, such as certificate.html.")
     try:

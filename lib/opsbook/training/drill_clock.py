@@ -1,7 +1,7 @@
-"""How far a drill is, from the record of its run (ADR 19).
+"""A drill's progress, from the record of its run (ADR 19).
 
-A drill is a page, and its run is a run: the first step of its Validation shows that the fault is there, which starts
-the clock; the last one waits until the service is mended. Hints and diagnoses are notes in the run's journal.
+A drill is a runbook, and its run a normal run. The first step of its Validation proves the fault, which starts the
+clock; the last one waits until the service is mended. Hints and diagnoses are notes in the run's journal.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,17 +20,17 @@ from opsbook.training import trained
 from opsbook.training.drills import about, drill, names
 
 TRAINEE = "trainee"
-"""Label of a drill's run: who practises, where that is not who started it."""
+"""Label of a drill's run: the trainee, if somebody else started it."""
 
 HINT, DIAGNOSIS = "hint ", "diagnosis "
-"""How the notes begin that a drill leaves in its journal."""
+"""Prefixes of the notes that a drill writes to its journal."""
 
 
 @dataclass(frozen=True)
 class DrillProgress:
-    """How far a drill is. `started` is None until its fault shows; durations are seconds from then.
+    """A drill's progress. `started` is None until its fault shows; durations are seconds from then.
 
-    `state` is starting, open (it waits for somebody to mend it), mended, or failed.
+    `state` is starting, open (its fault shows and is not mended), mended, or failed.
     """
 
     run: str
@@ -51,12 +51,12 @@ class DrillProgress:
 
     @property
     def broken(self) -> bool:
-        """Whether the fault may still be there, and nobody mended it."""
+        """Whether the fault may still be there: injected, not mended, not rolled back."""
         return self.mended is None and self.changed and self.outcome not in (Outcome.ROLLED_BACK, Outcome.REFUSED)
 
 
 def _current(settings: Settings, wanted: str | None) -> store.Record:
-    """The record of a drill: the one named, or the newest that nobody has ended. Raises InputError."""
+    """The record of a drill: the one named, or the newest that is not stopped. Raises InputError."""
     if wanted is not None:
         return store.find(settings.records, wanted)
     known = set(names(settings))
@@ -68,12 +68,12 @@ def _current(settings: Settings, wanted: str | None) -> store.Record:
 
 
 def progress_of(settings: Settings, wanted: str | None) -> DrillProgress:
-    """How far a drill is by now: the one of this run, or the newest that nobody has ended. Raises InputError."""
+    """The current progress of a drill: the one of this run, or the newest that is not stopped. Raises InputError."""
     return progress(settings, _current(settings, wanted), datetime.now(UTC))
 
 
 def _stands(settings: Settings, record: store.Record) -> bool:
-    """Whether there is anything left to do about the drill of a record: it goes on, can be judged, or left a fault."""
+    """Whether a drill is unfinished: it runs, is not judged yet, or left a fault behind."""
     if trained.path(settings.records, record.id).exists() or record.glance().get("mode") != "live":
         return False
     if record.state == "running":
@@ -83,12 +83,12 @@ def _stands(settings: Settings, record: store.Record) -> bool:
 
 
 def progress(settings: Settings, record: store.Record, now: datetime) -> DrillProgress:
-    """How far the drill of a record is. Raises InputError if it is the record of something else."""
+    """The progress of a record's drill at `now`. Raises InputError if it is not the record of a drill."""
     events = record.events()
     told = record.summary()
     page = drill(settings, str(told["runbook"]))
     showed, mended = _times(page, events)
-    # The first end: a rollback that came later is no part of it.
+    # The first end counts: a later rollback is not part of the drill.
     ended = next((e.time for e in events if e.type == RunFinished.type), None)
     over = mended or ended
     until = datetime.fromisoformat(over) if over else now
@@ -131,7 +131,7 @@ def _times(page: Runbook, events: list[Event]) -> tuple[str | None, str | None]:
     for event in events:
         fact = read(event)
         if isinstance(fact, RunFinished):
-            # Whoever goes on with it later does not turn the clock back.
+            # A run that is resumed later does not change the times.
             break
         if isinstance(fact, StepFinished) and fact.status == "succeeded":
             done.setdefault(fact.step, event.time)

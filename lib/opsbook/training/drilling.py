@@ -1,4 +1,4 @@
-"""What a trainee does in a drill beside mending it: hints, a diagnosis, and its end."""
+"""A trainee's actions in a drill, apart from mending it: take a hint, name a diagnosis, end it."""
 
 from datetime import UTC, datetime
 
@@ -14,11 +14,11 @@ from opsbook.training.drills import about, drill
 from opsbook.training.training import Drilled, Feedback
 
 _TRIES, _PAUSE = 50, 0.1
-"""How often, and seconds between, it is looked whether a note has reached the journal."""
+"""Checks whether a note has reached the journal, and seconds between them."""
 
 
 def hint(settings: Settings, now: DrillProgress) -> str:
-    """The next hint, noted in the journal first. Raises InputError where there is none, or the drill is over."""
+    """The next hint, noted in the journal first. Raises InputError if there is none, or the drill is over."""
     hints = about(drill(settings, now.drill)).hints
     if now.hints >= len(hints):
         raise InputError(f"You have had all {len(hints)} hints of {now.drill}.", "opsbook drill stop ends it.")
@@ -35,9 +35,9 @@ def diagnose(settings: Settings, now: DrillProgress, runbook: str) -> None:
 
 
 def finish(settings: Settings, run: str, feedback: Feedback | None) -> Drilled:
-    """Write the training record of a drill that is over and sealed. Raises InputError if it is not.
+    """Write the training record of a finished drill. Raises InputError if its record is not sealed.
 
-    One that is there already stays as it is: somebody may have signed it.
+    An existing training record is never overwritten: it may be signed.
     """
     record = store.find(settings.records, run)
     if (there := trained.path(settings.records, record.id)).exists():

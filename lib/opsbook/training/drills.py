@@ -1,4 +1,4 @@
-"""The pages that are drills."""
+"""Drills: runbooks with `drill:` in their front matter."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _NAMES = "opsbook drill list names them."
 
 @dataclass(frozen=True)
 class Listed:
-    """A drill as a list shows it; nothing in it gives the fault away."""
+    """A drill in a list, without anything that reveals its fault."""
 
     name: str
     title: str
@@ -41,14 +41,14 @@ def drills(settings: Settings) -> Iterator[Listed]:
 
 
 def drill(settings: Settings, name: str) -> Runbook:
-    """The page of a drill. Raises InputError if it is none."""
+    """The page of a drill. Raises InputError if there is no such drill."""
     if name not in (known := names(settings)):
         raise InputError(f"There is no drill {name}. {nearest(name, known)}", _NAMES)
     return catalog.load(settings, name)
 
 
 def check_par(page: Runbook, parameters: Mapping[str, Any]) -> None:
-    """Raises InputError where a run of this drill with these parameters could never be judged."""
+    """Raises InputError if a run with these parameters has no usable par time: it could not be judged."""
     par = parameters.get(rules.PAR)
     if par is None or not rules.is_time(str(par)):
         said = f"{page.name} has no par time" if par is None else f"{par} is no par time"
@@ -56,13 +56,13 @@ def check_par(page: Runbook, parameters: Mapping[str, Any]) -> None:
 
 
 def about(page: Runbook) -> Drill:
-    """What its front matter says of the drill. Raises InputError if it is none."""
+    """The `drill:` of its front matter. Raises InputError if it has none."""
     if page.front.drill is None:
         raise InputError(f"{page.name} is no drill.", _NAMES)
     return page.front.drill
 
 
 def told(runbook: Runbook, title: str) -> str:
-    """The prose of a section: Symptoms when it starts, Fault when it is over."""
+    """The prose of a section: Symptoms for the start of a drill, Fault for its end."""
     steps = (step for section in runbook.sections if section.title.lower() == title.lower() for step in section.steps)
     return "\n\n".join(step.prose.strip() for step in steps)

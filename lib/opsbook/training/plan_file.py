@@ -30,7 +30,7 @@ def exists(settings: Settings) -> bool:
 
 
 def problems(settings: Settings, entries: Collection["Entry"]) -> list[Problem]:
-    """T001: everything that is wrong with the plan of the project."""
+    """T001: all problems of the project's plan."""
     try:
         load(settings, entries)
     except InputError as error:
@@ -39,7 +39,7 @@ def problems(settings: Settings, entries: Collection["Entry"]) -> list[Problem]:
 
 
 def load(settings: Settings, entries: Collection["Entry"]) -> TrainingPlan | None:
-    """The plan of the project, whose pages these are; None without one. Raises InputError with all that is wrong."""
+    """The project's plan, checked against its pages; None without one. Raises InputError with all problems."""
     if not exists(settings):
         return None
     written, wrong = _mappings(_content(settings))
@@ -64,7 +64,7 @@ def _content(settings: Settings) -> Any:
 
 
 def _mappings(content: Any) -> tuple[dict[str, dict[str, Any]], list[str]]:
-    """What is written under each part, by names that are text, and what is wrong with the parts themselves."""
+    """The names under each part as text, with their values; and the problems of the parts themselves."""
     if content is not None and not isinstance(content, dict):
         return {part: {} for part in _PARTS}, ["it is not a list of `key: value` lines."]
     given = {str(key): value for key, value in (content or {}).items()}
@@ -79,7 +79,7 @@ def _mappings(content: Any) -> tuple[dict[str, dict[str, Any]], list[str]]:
 
 
 def _each(model: type[M], part: str, written: Mapping[str, Any]) -> tuple[dict[str, M], list[str]]:
-    """Those that are right, and a sentence for each thing that is wrong with the others."""
+    """The valid ones by name, and a sentence for each problem of the others."""
     found: dict[str, M] = {}
     problems: list[str] = []
     for name, value in written.items():

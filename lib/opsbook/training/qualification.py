@@ -1,8 +1,8 @@
-"""Where somebody stands with what a role needs. Rules alone: no clock, no IO (ADR 19).
+"""Qualifications: which requirements of a role a person meets, and until when. Rules only: no clock, no IO (ADR 19).
 
-- What was passed for the first time holds until the first check of retention: who still can it then has learned it.
-- Passed again, a day later or more, it holds for as long as the role says.
-- What nobody signed off does not count, and neither does what has too few points, or a time that is still to come.
+- A first pass holds for `first_check`: a second pass proves retention.
+- A pass at least a day after the first one holds for `valid`.
+- A drill without sign-off, a pass with too few points and a pass in the future do not count.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,14 +13,14 @@ from enum import StrEnum
 from opsbook.training.training_plan import Kind, Requirement, TrainingPlan
 
 SOON = timedelta(days=14)
-"""So long before it expires, something is due."""
+"""How long before it expires a qualification is due."""
 
 AGAIN = timedelta(days=1)
-"""What is passed again sooner says nothing of tomorrow."""
+"""A second pass sooner than this does not prove retention."""
 
 
 class State(StrEnum):
-    """Where somebody stands with one requirement."""
+    """The state of one requirement for one person."""
 
     PASSED = "passed"
     DUE = "due"
@@ -31,7 +31,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Pass:
-    """Something that somebody passed. A run of a runbook needs no signature, and has all points."""
+    """A passed drill, or a successful run of a runbook: that needs no sign-off, and has all points."""
 
     person: str
     kind: Kind
@@ -45,10 +45,10 @@ class Pass:
 
 @dataclass(frozen=True)
 class Qualification:
-    """Somebody and a requirement. `until` is where it ends, or ended; `run` is what it stands on.
+    """One requirement for one person. `until` is when it expires, or expired; `run` is the pass that counts.
 
-    `unsigned` is a run that would make it better if somebody else signed it off. `why` says what is in the way, and
-    `next` is the command to do next.
+    `unsigned` is a run whose sign-off would extend it. `why` says why passes do not count. `next` is the command to
+    do next.
     """
 
     person: str
@@ -64,19 +64,19 @@ class Qualification:
 
 @dataclass(frozen=True)
 class Training:
-    """The plan, and where everybody stands, as of a moment."""
+    """The plan, and everybody's qualifications at `now`."""
 
     now: datetime
     plan: TrainingPlan
     standings: tuple[Qualification, ...]
 
     def of(self, role: str, person: str) -> list[Qualification]:
-        """Where somebody stands in a role."""
+        """A person's qualifications for a role."""
         return [each for each in self.standings if (each.person, each.needs.role) == (person, role)]
 
 
 def moment(text: object) -> datetime | None:
-    """A time of a record; None without a zone, which would be another moment for every reader."""
+    """A time of a record in UTC; None without a zone, since it would depend on the reader's."""
     try:
         found = datetime.fromisoformat(str(text))
         return found.astimezone(UTC) if found.tzinfo else None
@@ -87,7 +87,7 @@ def moment(text: object) -> datetime | None:
 def standings(
     plan: TrainingPlan, passes: Iterable[Pass], now: datetime, places: Mapping[str, str]
 ) -> Iterator[Qualification]:
-    """Where everybody stands, as the plan names them. `places` says of a page where its next run is."""
+    """Everybody's qualifications, in the order of the plan. `places`: page -> environment of its next run."""
     grouped: dict[tuple[str, Kind, str], list[Pass]] = {}
     for each in passes:
         grouped.setdefault((each.person, each.kind, each.name), []).append(each)
@@ -98,11 +98,11 @@ def standings(
 
 
 def standing(person: str, needs: Requirement, passes: Sequence[Pass], now: datetime) -> Qualification:
-    """Where somebody stands. `passes` are this person's, of this page, in any order."""
+    """One qualification. `passes` are those of this person and page, in any order."""
     known = [each for each in passes if each.when <= now]
     until, last = _best(_held(known, needs))
     state = _state(until, now)
-    # What a signature would change is what counts if all were signed.
+    # Compare with what would count if every pass were signed off.
     hoped, waits = _best(_held([replace(each, signed=True) for each in known], needs))
     better = hoped is not None and hoped > now and (until is None or hoped > until)
     unsigned = _unsigned(known, waits) if better and state is not State.PASSED else ""
@@ -113,12 +113,12 @@ def standing(person: str, needs: Requirement, passes: Sequence[Pass], now: datet
 
 
 def holds(run: str, needs: Requirement, passes: Sequence[Pass]) -> datetime | None:
-    """Until when one run counts for a requirement; None where it does not count."""
+    """Until when one run counts for a requirement; None if it does not count."""
     return next((until for each, until in _held(passes, needs) if each.run == run), None)
 
 
 def _held(passes: Iterable[Pass], needs: Requirement) -> list[tuple[Pass, datetime]]:
-    """What counts, oldest first, each with the moment until which it does."""
+    """The passes that count, oldest first, each with its expiry."""
     counted = [each for each in passes if each.signed and each.points >= needs.points]
     first = min((each.when for each in counted), default=None)
     spans = ((each, needs.valid if each.when - first >= AGAIN else needs.first_check) for each in counted if first)
@@ -141,7 +141,7 @@ def _state(until: datetime | None, now: datetime) -> State:
 
 
 def _unsigned(passes: Iterable[Pass], best: Pass | None) -> str:
-    """The run to sign off: the one that holds longest, unless it is signed and an earlier one makes it hold longer."""
+    """The run to sign off: the one that holds longest; if that is signed, the oldest unsigned one, which extends it."""
     waiting = sorted((each for each in passes if not each.signed), key=lambda each: each.when)
     return best.run if best and best.run in {each.run for each in waiting} else waiting[0].run if waiting else ""
 
@@ -154,7 +154,7 @@ def _why(passes: Sequence[Pass], needs: Requirement) -> str:
 
 
 def _next(found: Qualification, place: str) -> str:
-    """The command to do next; nothing where there is nothing to do."""
+    """The command to do next; empty if there is nothing to do."""
     if found.state is State.PASSED:
         return ""
     if found.unsigned:

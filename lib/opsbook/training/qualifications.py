@@ -1,4 +1,4 @@
-"""Who has passed what: the plan, training records that are signed off, and runs of runbooks in a sandbox (ADR 19)."""
+"""Who has passed what, from the plan, signed-off training records, and runs of runbooks in a sandbox (ADR 19)."""
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -28,11 +28,11 @@ TRAINING = "training"
 """The environment of a drill whose page names none."""
 
 _AT_ONCE = 8
-"""Signatures that are looked at together: each takes two short processes."""
+"""Signatures that are verified in parallel: each starts two short processes."""
 
 
 def training(settings: Settings) -> Training | None:
-    """Where everybody stands, as of now; None without a plan. Raises InputError for a plan that is wrong."""
+    """Everybody's current qualifications; None without a plan. Raises InputError for an invalid plan."""
     if not plan_file.exists(settings):
         return None
     entries = catalog.entries(settings)
@@ -41,7 +41,7 @@ def training(settings: Settings) -> Training | None:
 
 
 def published(settings: Settings, runbooks: tuple[Runbook, ...], now: datetime) -> Training | None:
-    """The same for a site, whose pages are read already."""
+    """The same for a site, whose pages are loaded already."""
     entries = [Entry(each.name, each.path, each.front, each.title) for each in runbooks]
     plan = plan_file.load(settings, entries)
     return _training(settings, plan, entries, now) if plan else None
@@ -55,7 +55,7 @@ def _training(settings: Settings, plan: TrainingPlan, entries: list[Entry], now:
 
 
 def _environments(settings: Settings) -> list[Environment]:
-    """Environments in their order; a broken one is left out, and opsbook env validate says why."""
+    """Environments in their order, without broken ones: opsbook env list says what is wrong with those."""
     found = []
     for name in environment.names(settings):
         with suppress(InputError):
@@ -75,7 +75,7 @@ def _passes(settings: Settings, plan: TrainingPlan, sandboxes: list[str]) -> lis
 
 
 def drilled(settings: Settings, drills: list[Drilled]) -> list[Pass]:
-    """What these drills count as. Those without a usable time, of their end or by par, count as nothing."""
+    """These drills as passes, without those that have no usable end or par time."""
     known = known_signers(settings) if drills else None
 
     def looked_at(each: Drilled) -> Pass | None:
@@ -93,7 +93,7 @@ def drilled(settings: Settings, drills: list[Drilled]) -> list[Pass]:
 
 
 def _ran(settings: Settings, wanted: set[tuple[str, Kind, str]], sandboxes: list[str]) -> Iterator[Pass]:
-    """Sealed live runs that succeeded, of one person alone, in a sandbox, as they were sealed."""
+    """Live runs in a sandbox that succeeded, by one person alone, whose records are sealed and intact."""
     for name in sorted({name for _, kind, name in wanted if kind == "runbook"}):
         for folder in store.newest(settings.records, name):
             record = store.exact(settings.records, folder.name)
@@ -109,7 +109,7 @@ def _run(record: store.Record, name: str, sandboxes: list[str]) -> Pass | None:
     shape = (told["run"], told["runbook"], told["mode"], told["outcome"])
     if shape != (record.id, name, "live", Outcome.SUCCEEDED) or told["environment"] not in sandboxes:
         return None
-    # Where somebody else went on with it, nobody knows who of them could have done it alone.
+    # A run of several operators does not show that one of them can do it alone.
     return (
         Pass(people.pop(), "runbook", name, record.id, told["environment"], when) if len(people) == 1 and when else None
     )
@@ -121,7 +121,7 @@ def _run(record: store.Record, name: str, sandboxes: list[str]) -> Pass | None:
 def _places(
     settings: Settings, plan: TrainingPlan, fronts: Mapping[str, FrontMatter], sandboxes: list[str]
 ) -> Iterator[tuple[str, str]]:
-    """Where each page is done next, with the values that somebody has to give."""
+    """The environment of each page's next run, with -p options for its required parameters."""
     for needs in {needs.name: needs for role in plan.roles for needs in plan.requirements(role)}.values():
         theirs = fronts[needs.name].environments
         if needs.kind == "drill":

@@ -1,4 +1,4 @@
-"""What a second person signs of a drill that was passed, and who may not (ADR 19). No IO."""
+"""The statement that a second person signs for a passed drill, and who may not sign it (ADR 19). No IO."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,9 +11,9 @@ from opsbook.training.training import Drilled
 
 
 class SignOff(BaseModel):
-    """The statement. `seal` and `training` are SHA-256 of the record's seal and of the training record's bytes.
+    """The signed statement. `seal` and `training` are the SHA-256 of the record's seal and of the training record.
 
-    `person` is the trainee, `by` the user of the system who signs; `signed` is UTC, ISO 8601.
+    `person` is the trainee, `by` the system user who signs; `signed` is UTC, ISO 8601.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -27,18 +27,18 @@ class SignOff(BaseModel):
     signed: Moment
 
     def statement(self) -> bytes:
-        """What the signature is made of."""
+        """The bytes that are signed."""
         return canonical(self.model_dump())
 
     def is_of(self, drilled: Drilled, training: str) -> bool:
-        """Whether it says something of this training record, as it is now. `training` is its SHA-256."""
+        """Whether it is about this training record, unchanged. `training` is the SHA-256 of the record."""
         mine = (self.run, self.seal, self.training, self.person)
         return mine == (drilled.run, drilled.seal, training, drilled.person)
 
 
 @dataclass(frozen=True)
 class SignOffVerdict:
-    """Who signed a drill off, with which words and when; `problem` says why that does not count, or why nobody did."""
+    """Who signed a drill off, with which note, and when. `problem` says why there is no sign-off that counts."""
 
     signer: Identity | None = None
     note: str = ""
@@ -51,7 +51,7 @@ class SignOffVerdict:
 
 
 def took_part(drilled: Drilled, signer: Identity) -> bool:
-    """Whether the signer is the trainee or the operator, as far as names tell: of users, and of principals."""
+    """Whether the signer is the trainee or the operator, by the names of user and principal."""
     theirs = {drilled.person, drilled.operator, _name(drilled.person), _name(drilled.operator)}
     return bool({signer.principal, _name(signer.user), _name(signer.principal)} & (theirs - {""}))
 

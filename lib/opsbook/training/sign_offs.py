@@ -1,4 +1,4 @@
-"""Sign a drill off, as somebody else than the trainee; and say of each that was, whether it still is (ADR 19)."""
+"""Sign off a drill as a second person, and verify existing sign-offs (ADR 19)."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,11 +19,11 @@ from opsbook.training.sign_off import SignOff, SignOffVerdict, took_part
 from opsbook.training.training import Drilled
 
 GONE = "its record is not here any more"
-"""What is wrong with a record that was pruned: what was signed of it before still counts."""
+"""The problem of a pruned record: its sign-off still counts."""
 
 
 def verdict(settings: Settings, file: Path, drilled: Drilled, known: Signers | None) -> SignOffVerdict:
-    """Whether a drill is signed off, looked at anew: the statement, the signature, and who took part."""
+    """Verify a drill's sign-off: the statement, the signature, and that the signer took no part."""
     given = signed_off.read(file)
     if given is None:
         return SignOffVerdict(problem="nobody signed it off")
@@ -43,7 +43,7 @@ def verdict(settings: Settings, file: Path, drilled: Drilled, known: Signers | N
 
 
 def _problem(settings: Settings, drilled: Drilled, signer: Identity) -> str:
-    """Why a good signature does not count. A record that was pruned since takes nothing back: its seal was signed."""
+    """Why a valid signature does not count; empty if it does. It counts for a pruned record too: it covers the seal."""
     record = store.exact(settings.records, drilled.run)
     if record is not None and sealed_as(settings, drilled.run) != drilled.seal:
         return "its record is not the one that was signed off"
@@ -58,7 +58,7 @@ def _took_part(record: store.Record | None, drilled: Drilled, signer: Identity) 
 
 
 def _sealed_by(record: store.Record) -> str:
-    """The key that signed the seal: that of whoever ran it. Empty if there is none."""
+    """The fingerprint of the key that signed the seal, which is the operator's; empty if there is none."""
     found = seal.signature(record.folder)
     try:
         return sign.fingerprint(sign.SEAL, found.data, found.text) if found and found.text else ""
@@ -67,7 +67,7 @@ def _sealed_by(record: store.Record) -> str:
 
 
 def record_problem(settings: Settings, drilled: Drilled) -> str:
-    """What is wrong with the record of a drill, in a sentence; nothing if the training record rests on it."""
+    """What is wrong with the record of a drill, in a sentence; empty if it matches the training record."""
     record = store.exact(settings.records, drilled.run)
     if record is None:
         return GONE
@@ -83,7 +83,7 @@ def record_problem(settings: Settings, drilled: Drilled) -> str:
 
 
 def proved(settings: Settings, drilled: Drilled, known: Signers | None) -> bool:
-    """Whether its record bears a drill out, and either says the same itself or somebody signed that it did."""
+    """Whether the record matches the training record, and its result is either signed off or derived from it again."""
     if record_problem(settings, drilled):
         return False
     signed = verdict(settings, trained.path(settings.records, drilled.run), drilled, known).good
@@ -91,9 +91,9 @@ def proved(settings: Settings, drilled: Drilled, known: Signers | None) -> bool:
 
 
 def _derived_problem(settings: Settings, drilled: Drilled) -> str:
-    """Why the record does not say what the training record says; nothing if both say the same.
+    """Why the training record cannot be derived from the record; empty if it can.
 
-    Asked before it is signed, and not later: the drill's page may change, and what counts then is what was signed.
+    Checked before signing only: the drill's page may change later, and the signed content counts then.
     """
     record = store.find(settings.records, drilled.run)
     try:
@@ -108,7 +108,7 @@ def _derived_problem(settings: Settings, drilled: Drilled) -> str:
 
 
 def sign_off(settings: Settings, wanted: str, note: str, *, ask: bool) -> Drilled:
-    """Sign that somebody else passed a drill. Raises InputError where there is nothing to sign, and Refused."""
+    """Sign that somebody else passed a drill. Raises InputError if there is nothing to sign, and Refused."""
     file = trained.find(settings.records, wanted)
     drilled = trained.read(file)
     if not note.strip():

@@ -9,12 +9,12 @@ from opsbook import files
 from opsbook.training.sign_off import SignOff
 
 _SUFFIX = ".sign-off"
-"""Not .json: what is signed of a training record is none."""
+"""Not .json, so that it is not taken for a training record."""
 
 
 @dataclass(frozen=True)
 class Given:
-    """A statement as it lies there, with its signature. Nobody has looked at either yet."""
+    """A statement and its signature as read from their files, not verified."""
 
     said: SignOff
     data: bytes
@@ -22,7 +22,7 @@ class Given:
 
 
 def read(file: Path) -> Given | None:
-    """What was signed of the training record in a file; None where there is nothing that could be that."""
+    """The sign-off of the training record in `file`; None if there is none that can be read."""
     place = file.with_suffix(_SUFFIX)
     try:
         data = place.read_bytes()
@@ -34,7 +34,7 @@ def read(file: Path) -> Given | None:
 
 
 def write(file: Path, said: SignOff, signature: str) -> Path:
-    """Keep what was signed of the training record in a file: the signature first, so that it never lacks one."""
+    """Write the sign-off of the training record in `file`: the signature first, so that it never lacks one."""
     place = file.with_suffix(_SUFFIX)
     files.write_atomic(_beside(place), signature.encode())
     files.write_atomic(place, said.statement())

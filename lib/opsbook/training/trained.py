@@ -1,4 +1,4 @@
-"""Training records as files: records/training/RUN.json, and beside it what a second person signed of it."""
+"""Training records as files: records/training/RUN.json."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -18,7 +18,7 @@ def path(records: Path, run: str) -> Path:
 
 
 def find(records: Path, wanted: str) -> Path:
-    """The training record of this run, by its id, the beginning of it, or `last`. Raises InputError."""
+    """The training record of a run, by its id, a prefix of it, or `last`. Raises InputError."""
     known = sorted(path.stem for path in (records / TRAINING).glob("*.json"))
     if wanted == "last" and known:
         return path(records, known[-1])
@@ -40,7 +40,7 @@ def write(records: Path, drilled: Drilled) -> Path:
 
 
 def read(file: Path) -> Drilled:
-    """The training record in a file. Raises InputError, also for one that is not in its canonical form."""
+    """The training record in a file. Raises InputError, also if it is not in its canonical form."""
     try:
         data = file.read_bytes()
         found = from_json(Drilled, data)
@@ -54,7 +54,7 @@ def read(file: Path) -> Drilled:
 
 
 def every(records: Path) -> Iterator[Drilled]:
-    """Every training record that can be read, oldest first."""
+    """Every readable training record, oldest first."""
     for file in sorted((records / TRAINING).glob("*.json")):
         try:
             yield read(file)

@@ -1,4 +1,4 @@
-"""A drill that is over, and what it was worth. Rules alone: no clock, no IO (ADR 19)."""
+"""The training record of a finished drill, and its points. Rules only: no clock, no IO (ADR 19)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ from pydantic import Field
 from opsbook.core.model.text import duration, number_of
 
 LIMIT = 3
-"""A drill fails when it is not mended within so many times its par time."""
+"""A drill fails if it is not mended within this many times its par time."""
 
 HINT, WRONG, UNDIAGNOSED, LATE = 10, 15, 10, 40
-"""Points of a hundred that are lost: for each hint, for each wrong change, without a right diagnosis before it is
-mended, and, growing from par time to the end, for being late."""
+"""Deductions from 100 points: for each hint, for each wrong change, for no right diagnosis before it is mended, and at
+most for being late: it grows from par time to the limit."""
 
 
 _Seconds = Annotated[float, Field(ge=0, lt=1e9, allow_inf_nan=False)]
@@ -29,11 +29,11 @@ class Feedback:
 
 @dataclass(frozen=True)
 class Drilled:
-    """A training record: records/training/RUN.json, canonical JSON, beside the record that proves it.
+    """A training record: canonical JSON in records/training/RUN.json. The record of its run proves it.
 
     `seal` is the SHA-256 of that record's seal; `person` is the trainee. Times are UTC, ISO 8601; durations are
-    seconds from the moment the fault showed. `diagnosed` and `mended` are None where that did not happen. `wrong` are
-    runs that changed something in the environment and are not what mends it.
+    seconds from the moment the fault showed. `diagnosed` and `mended` are None if that did not happen. `wrong` are
+    runs of other runbooks that changed something in the environment.
     """
 
     kind: Literal["training"]
@@ -62,7 +62,7 @@ class Drilled:
         return max(0, round(100 - sum(points for _, points in self.lost()))) if self.passed else 0
 
     def lost(self) -> Iterator[tuple[str, float]]:
-        """What took points of the hundred, and how many; nothing for a drill without a mistake, or not mended."""
+        """Each deduction with its points; empty for a perfect drill, and for one that was not mended."""
         if self.mended is None:
             return
         if self.hints:

@@ -1,4 +1,4 @@
-"""The training plan: which role needs what, who has which role, how long it counts. No IO, no clock (ADR 19)."""
+"""The training plan: what each role needs, who has which role, how long it counts. No IO, no clock (ADR 19)."""
 
 import datetime
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from opsbook.shapes import key
 
 _FIRST_CHECK = "30d"
 _LONGEST = 3650 * 86400
-"""Seconds. Nothing that somebody learned holds for more than ten years."""
+"""Seconds; at most ten years."""
 
 
 def _span(value: str) -> str:
@@ -22,7 +22,7 @@ def _span(value: str) -> str:
 
 
 def _day(value: object) -> object:
-    """A number would be taken for seconds since 1970."""
+    """A date. Pydantic would take a number for seconds since 1970."""
     if isinstance(value, datetime.date):
         return value
     try:
@@ -37,7 +37,7 @@ Kind = Literal["drill", "runbook"]
 
 
 class TrainingRole(BaseModel):
-    """What somebody has to pass to have a role."""
+    """What a role requires."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     title: str = key("", "What it is called; its name unless given", ["On call"])
@@ -47,7 +47,7 @@ class TrainingRole(BaseModel):
     first_check: Span = key(
         _FIRST_CHECK, "How long it counts when it was passed for the first time; never longer than valid", ["30d"]
     )
-    points: int = Field(0, ge=0, le=100, description="The least that a drill needs to count", examples=[60])
+    points: int = Field(0, ge=0, le=100, description="The minimum for a drill to count", examples=[60])
 
     @model_validator(mode="after")
     def _first_comes_first(self) -> "TrainingRole":
@@ -57,7 +57,7 @@ class TrainingRole(BaseModel):
 
 
 class Member(BaseModel):
-    """What somebody has to know."""
+    """A person of the plan."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     roles: tuple[str, ...] = key((), "The roles that somebody has, or learns", [["on-call"]])
@@ -66,7 +66,7 @@ class Member(BaseModel):
 
 @dataclass(frozen=True)
 class Requirement:
-    """One thing that a role needs. Spans are seconds; `points` is the least that counts."""
+    """One requirement of a role. Spans are seconds; `points` is the minimum."""
 
     role: str
     kind: Kind
@@ -78,13 +78,13 @@ class Requirement:
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """The whole plan. Roles and people keep the order in which they are written."""
+    """The whole plan. Roles and people keep the order of the file."""
 
     roles: dict[str, TrainingRole]
     people: dict[str, Member]
 
     def requirements(self, role: str) -> Iterator[Requirement]:
-        """What a role needs: drills, then runbooks, as they are written."""
+        """The requirements of a role: drills, then runbooks, in the order of the file."""
         asked = self.roles[role]
         valid = span_seconds(asked.valid)
         spans: dict[str, Any] = {"valid": valid, "first_check": min(span_seconds(asked.first_check), valid)}
@@ -94,14 +94,14 @@ class TrainingPlan:
             yield Requirement(role, "runbook", name, **spans)
 
     def needs(self, person: str) -> Iterator[Requirement]:
-        """What somebody needs, role by role."""
+        """A person's requirements, role by role."""
         for role in dict.fromkeys(self.people[person].roles):
             yield from self.requirements(role)
 
     def members(self, role: str) -> list[str]:
-        """Who has a role."""
+        """The people of a role."""
         return [person for person, member in self.people.items() if role in member.roles]
 
     def title(self, role: str) -> str:
-        """What a role is called."""
+        """The title of a role."""
         return self.roles[role].title or role

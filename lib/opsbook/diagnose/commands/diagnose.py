@@ -1,4 +1,4 @@
-"""Find out what is wrong: a decision tree, which looks for itself where it can, and asks the rest. Changes nothing."""
+"""Find out what is wrong with a decision tree: it runs its checks and asks the rest. Changes nothing."""
 
 import argparse
 import sys

@@ -1,4 +1,4 @@
-"""Drills: bring a fault in where nobody is hurt, and see how long it takes to find and to mend it."""
+"""Drills: inject a fault into a sandbox, and see how long it takes to find and to mend it."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""Say which runbook mends it. It is noted with the time, and nobody tells you before the end whether it is right."""
+"""Say which runbook mends it. It is noted with the time; whether it is right is shown at the end."""
 
 import argparse
 

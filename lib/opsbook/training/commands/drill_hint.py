@@ -1,4 +1,4 @@
-"""The next hint. Each costs points, and is noted in the journal of the drill before it is shown."""
+"""The next hint. Each costs points, and is noted in the drill's journal before it is shown."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""What drills there are. Nothing here gives a fault away: do not read their pages before you have done them."""
+"""List the drills. The list does not reveal the faults; do not read a drill's page before you have done it."""
 
 import argparse
 from dataclasses import asdict

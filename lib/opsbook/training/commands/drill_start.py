@@ -1,6 +1,6 @@
-"""Start a drill: its page brings a fault into the environment, and the clock runs from when it shows.
+"""Start a drill: its page injects a fault into the environment, and the clock starts when the fault shows.
 
-Mend it as you would: any runbook, any terminal. The drill notices by looking at the service; it fails after three times
+Mend it as you would in production: any runbook, any terminal. The drill watches the service; it fails after three times
 its par time.
 """
 
@@ -21,7 +21,7 @@ from opsbook.training.commands.drill_status import show
 _LOOK = 0.2
 
 _NOBODY_ASKED = {"failed": "stop", "roll-back": "no"}
-"""What becomes of a drill that nobody mends: it ends as it is, and opsbook drill stop puts everything right."""
+"""Answers for a drill that is not mended in time: it stops as it is, and opsbook drill stop rolls it back."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +50,7 @@ def execute(options: argparse.Namespace) -> int:
 
     told = run_command.detached(settings, work)
     if "waits" in told:
-        # It would break something when nobody looks any more.
+        # A run that waits could inject its fault after the trainee has left.
         run_requests.send(settings, str(told["run"]), {"kind": "cancel"})
         raise Refused(str(told["waits"]), "Nothing was broken. Start the drill again when it may begin.")
     if not options.json:
@@ -69,7 +69,7 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def _shown(settings: Settings, run: str) -> drill_clock.DrillProgress:
-    """The drill, once its fault shows. Raises InputError if its run ended before."""
+    """Wait until the fault shows; the drill's progress. Raises InputError if its run ended before."""
     while True:
         now = drill_clock.progress_of(settings, run)
         if now.started is not None:

@@ -1,4 +1,4 @@
-"""How far the drill is: the newest that nobody has ended, unless a run is named."""
+"""Show the state of a drill: the newest that is not stopped, unless a run is named."""
 
 import argparse
 from dataclasses import asdict
@@ -33,7 +33,7 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def show(now: drill_clock.DrillProgress) -> None:
-    """One line on where a drill stands."""
+    """Print a drill's state on one line."""
     cost = [number_of(now.hints, "hint")] if now.hints else []
     cost += [number_of(len(now.wrong), "wrong change")] if now.wrong else []
     more = f"; {', '.join(cost)}" if cost else ""

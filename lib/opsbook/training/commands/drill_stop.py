@@ -1,6 +1,6 @@
-"""End a drill: what it broke is put right if that is still needed, and it is said what it was worth.
+"""End a drill: roll back its fault if nobody mended it, and show the result.
 
-A training record is left in records/training/, beside the record that proves it.
+Its training record is written to records/training/.
 """
 
 import argparse
@@ -28,10 +28,10 @@ from opsbook.training import drill_clock, drilling, drills
 from opsbook.training.training import Drilled, Feedback
 
 _LOOK, _PATIENCE = 0.2, 120.0
-"""Seconds between two looks whether its run has ended, and for which that is waited."""
+"""Seconds between two checks whether its run has ended, and seconds after which it gives up."""
 
 _URGENTLY = 2
-"""How often a run is asked to stop whose effect is a look that may last for minutes: the second time interrupts it."""
+"""Stop requests to send: the second one interrupts an effect that waits, which may take minutes."""
 
 _FEEDBACK = re.compile(r"([1-5])\b[ .:,-]*(.*)", re.DOTALL)
 
@@ -61,7 +61,7 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def _never_began(now: drill_clock.DrillProgress, *, as_json: bool) -> int:
-    """A drill whose fault never showed was none: nobody is judged by it."""
+    """Report a drill whose fault never showed: it is not judged."""
     if as_json:
         common.print_json({"run": now.run, "passed": False, "points": 0, "began": False})
     else:
@@ -77,7 +77,7 @@ def _feedback(text: str) -> Feedback:
 
 
 def _asked() -> Feedback | None:
-    """One key and a sentence, or nothing."""
+    """Ask for feedback: one key and a sentence; None if there is no answer."""
     say("How was it? 1 (bad) to 5 (good), and a sentence; Enter for nothing: ", end="")
     try:
         line = sys.stdin.readline().strip()
@@ -88,9 +88,9 @@ def _asked() -> Feedback | None:
 
 
 def _ended(settings: Settings, now: drill_clock.DrillProgress) -> drill_clock.DrillProgress:
-    """The drill, once its run is over: it is asked to stop."""
+    """Stop the drill's run and wait for its end; the drill's progress."""
     for _ in range(_URGENTLY if now.goes_on else 0):
-        # It may end by itself meanwhile.
+        # The run may end by itself in between.
         with suppress(InputError):
             run_requests.send(settings, now.run, {"kind": "cancel"})
         time.sleep(_LOOK)

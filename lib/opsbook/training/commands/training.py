@@ -1,4 +1,4 @@
-"""The training plan: who has passed what, what somebody else signed off, and what can be shown for it."""
+"""The training plan: who has passed what, sign-offs, and certificates."""
 
 import argparse
 

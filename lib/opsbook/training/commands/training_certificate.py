@@ -1,4 +1,4 @@
-"""What somebody passed, how the points came about, who signed it off, and until when it counts."""
+"""Show the certificate of a passed drill: its points, who signed it off, and until when it counts."""
 
 import argparse
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Sign that somebody else passed a drill. Whoever took part in it cannot."""
+"""Sign that somebody else passed a drill. Nobody who took part in it can sign."""
 
 import argparse
 import sys

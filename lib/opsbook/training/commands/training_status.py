@@ -13,7 +13,7 @@ from opsbook.training import qualifications
 from opsbook.training.qualification import Qualification, State, Training
 
 _SIDE_BY_SIDE = 6
-"""People in one table: more do not fit a terminal."""
+"""People in one table: more do not fit on a terminal."""
 
 _EXAMPLE = """\
 roles:
