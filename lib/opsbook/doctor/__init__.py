@@ -1,1 +1,1 @@
-"""`opsbook doctor`: what would keep opsbook, or one run, from working."""
+"""`opsbook doctor`: find what would keep opsbook, or one run, from working."""

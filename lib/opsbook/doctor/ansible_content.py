@@ -1,4 +1,4 @@
-"""Checks that ask Ansible itself: do the playbooks parse, do the hosts answer."""
+"""Checks by Ansible itself: do the playbooks parse, do the hosts answer."""
 
 import json
 import re
@@ -12,13 +12,13 @@ from opsbook.doctor.finding import Finding, fine, wrong
 from opsbook.doctor.runbook import Subject
 
 _CONNECT = 10
-"""Seconds for one host to take a connection."""
+"""Seconds for one host to accept a connection."""
 
 _RESULT = re.compile(r"^(\S+) \| ([A-Z]+)!? => (\{.*?^\}|.*?$)", re.MULTILINE | re.DOTALL)
 
 
 def playbooks(about: Subject) -> Iterator[Finding]:
-    """Every playbook the page names is there, and parses."""
+    """Every playbook the page names exists, and parses."""
     if about.runbook is None or about.environment is None:
         return
     cells = [cell for step in about.runbook.steps() for cell in step.cells]
@@ -40,7 +40,7 @@ def playbooks(about: Subject) -> Iterator[Finding]:
 
 
 def hosts(about: Subject) -> Iterator[Finding]:
-    """Every host of the environment answers a ping of Ansible's."""
+    """Every host of the environment answers Ansible's ping."""
     if about.environment is None:
         return
     wanted = about.environment.hosts

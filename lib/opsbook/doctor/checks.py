@@ -1,6 +1,6 @@
-"""Before the shift: what would keep opsbook, or one run of one runbook, from working.
+"""Find what would keep opsbook, or one run of one runbook, from working.
 
-A check is a small function that yields findings. Each runs by itself: one that fails says so and hides no other.
+A check is a small function that yields findings. A check that fails reports that, and does not stop the others.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -15,14 +15,14 @@ from opsbook.settings import Settings
 
 @dataclass(frozen=True)
 class Check:
-    """A check by the words that say what it is about. One that may take seconds says so first."""
+    """A named check. A `slow` one may take seconds, and is announced first."""
 
     name: str
     look: Callable[[], Iterable[Finding]] = field(repr=False)
     slow: bool = False
 
     def findings(self) -> Iterator[Finding]:
-        """What the check finds; its own failure is a finding too."""
+        """The findings of the check; its own failure is a finding too."""
         try:
             yield from self.look()
         except InputError as error:

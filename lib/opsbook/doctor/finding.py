@@ -1,4 +1,4 @@
-"""What a check of the doctor says."""
+"""The findings of the doctor's checks."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,7 +7,7 @@ from opsbook.errors import InputError
 
 
 class Level(StrEnum):
-    """Fine, look at it, or it will not work."""
+    """Fine, worth a look, or it will not work."""
 
     FINE = "fine"
     WARNING = "warning"
@@ -16,7 +16,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the checklist. `hint` says what to do, and is there for everything that is not fine."""
+    """One line of the checklist. `hint` says what to do; every finding that is not fine has one."""
 
     level: Level
     text: str
@@ -36,6 +36,6 @@ def wrong(text: str, hint: str) -> Finding:
 
 
 def refused(error: InputError) -> list[Finding]:
-    """Every problem of an error, each with its hint."""
+    """Every problem of an error as a finding, with the error's hint."""
     hint = error.hint.removesuffix("Nothing ran.").strip() or "Correct it and try again."
     return [wrong(problem.rstrip("."), hint) for problem in error.problems]

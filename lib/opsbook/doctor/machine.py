@@ -17,17 +17,17 @@ from opsbook.scaffold.origin import requirement
 from opsbook.settings import Settings
 
 _LITTLE, _TOO_LITTLE = 1024**3, 100 * 1024**2
-"""Bytes of free disk below which a run may not end well, and below which none should start."""
+"""Bytes of free disk below which a run may fail, and below which none should start."""
 
 _REMOTE = ("nfs", "cifs", "smb", "9p", "fuse.", "afs", "ceph", "gluster", "lustre")
-"""Beginnings of the types of file systems whose locks and renames other machines share, or do not."""
+"""Prefixes of network file systems: their locks and renames may not hold on all machines."""
 
 _SKEW = timedelta(minutes=2)
 _STAMP = "%Y%m%dT%H%M%SZ"
 
 
 def versions() -> Iterator[Finding]:
-    """Python and every library against what opsbook was packaged for."""
+    """Python and every library have a version that opsbook supports."""
     from packaging.requirements import Requirement
     from packaging.specifiers import SpecifierSet
 
@@ -54,7 +54,7 @@ def _installed(name: str) -> str:
 
 
 def tools() -> Iterator[Finding]:
-    """Programs that opsbook calls."""
+    """The programs that opsbook calls exist."""
     for name in ("ansible-playbook", "ansible"):
         path = ansible_bin() / name
         if not os.access(path, os.X_OK):
@@ -66,7 +66,7 @@ def tools() -> Iterator[Finding]:
 
 
 def private() -> Iterator[Finding]:
-    """The folder for sockets and for what Ansible is handed: it should be in memory."""
+    """The folder for sockets and for Ansible's variables should be in memory."""
     folder = spare.private_folder()
     folder.rmdir()
     kind = _file_system(folder.parent)
@@ -78,7 +78,7 @@ def private() -> Iterator[Finding]:
 
 
 def _file_system(path: Path) -> str:
-    """The type of the file system that holds the path; empty if the system does not say."""
+    """The type of the path's file system; empty if unknown."""
     try:
         mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text(encoding="utf-8").splitlines()]
     except (OSError, UnicodeDecodeError):
@@ -88,7 +88,7 @@ def _file_system(path: Path) -> str:
 
 
 def folders(settings: Settings) -> Iterator[Finding]:
-    """Records and state: writable, by nobody else, on a file system whose locks hold."""
+    """Records and state are writable by this user only, on a file system with reliable locks."""
     for name, folder in (("records", settings.records), ("state", settings.state)):
         present = _present(folder)
         found = [*_writable(name, present), *_local(name, present), *_guarded(name, folder)]
@@ -116,7 +116,7 @@ def _local(name: str, folder: Path) -> Iterator[Finding]:
 
 
 def _guarded(name: str, folder: Path) -> Iterator[Finding]:
-    """Everybody may read a record, which holds no secret; but one in quarantine, and write to none."""
+    """Nobody else may write, or read what is in quarantine. Other records have no secrets: everybody may read them."""
     if _mode(folder) & 0o002:
         yield wrong(f"{name}: everybody may write in {folder}", f"chmod o-w {folder}")
     quarantine = folder / store.QUARANTINE
@@ -132,7 +132,7 @@ def _mode(path: Path) -> int:
 
 
 def disk(settings: Settings) -> Iterator[Finding]:
-    """Room for the next records."""
+    """There is disk space for the next records."""
     folder = _present(settings.records)
     free = shutil.disk_usage(folder).free
     text = f"{free / 1024**3:.1f} GiB free in {folder}"

@@ -31,7 +31,7 @@ def environments(settings: Settings) -> Iterator[Finding]:
 
 
 def documents(settings: Settings) -> Iterator[Finding]:
-    """Every document lints without errors."""
+    """Every document passes opsbook check without errors."""
     problems = checks.check(settings, [])
     errors = sum(not problem.warning for problem in problems)
     pages = number_of(len(catalog.paths(settings)), "document")
@@ -42,7 +42,7 @@ def documents(settings: Settings) -> Iterator[Finding]:
 
 
 def secret_files(settings: Settings) -> Iterator[Finding]:
-    """Files that hold secrets: there, and for nobody else to read."""
+    """Files of secrets exist, and only this user can read them."""
     files: dict[Path, str] = {}
     if settings.vault_password_file is not None:
         files[settings.vault_password_file] = "vault_password_file"
@@ -50,14 +50,14 @@ def secret_files(settings: Settings) -> Iterator[Finding]:
         try:
             files |= referenced(settings, policies.load(settings, name).policy.secrets, name)
         except InputError:
-            # The check of the environments says why.
+            # The check of the environments reports it.
             continue
     found = [finding for path, what in files.items() for finding in guarded_file(path, what)]
     yield from found or [fine(f"files of secrets: {len(files)}")]
 
 
 def referenced(settings: Settings, references: Mapping[str, str], where: str) -> dict[Path, str]:
-    """The files that `file:` references name, with the words for each."""
+    """The files of `file:` references, each with a description."""
     files = {}
     for name, reference in references.items():
         scheme, _, rest = reference.partition(":")
@@ -67,7 +67,7 @@ def referenced(settings: Settings, references: Mapping[str, str], where: str) ->
 
 
 def guarded_file(path: Path, what: str) -> Iterator[Finding]:
-    """Readable by this user, and by nobody else."""
+    """The file can be read by this user, and by nobody else."""
     if not path.is_file() or not os.access(path, os.R_OK):
         yield wrong(f"{what}: {path} cannot be read", "Put the file there, or correct its path or its rights.")
     elif path.stat().st_mode & 0o077:
@@ -75,7 +75,7 @@ def guarded_file(path: Path, what: str) -> Iterator[Finding]:
 
 
 def locks(settings: Settings) -> Iterator[Finding]:
-    """Locks of runs that will never give them back."""
+    """Locks of runs that will never release them."""
     held = lock.holders(settings.state)
     kept = [finding for one in held for finding in _kept(settings, one)]
     yield from kept or [
@@ -97,7 +97,7 @@ def _kept(settings: Settings, held: lock.Lock) -> Iterator[Finding]:
 
 
 def quarantine(settings: Settings) -> Iterator[Finding]:
-    """Records in which a secret was found."""
+    """No record is in quarantine because of a secret."""
     folder = settings.records / store.QUARANTINE
     runs = sorted(os.listdir(folder)) if folder.is_dir() else []  # noqa: PTH208  (names are all it needs)
     if runs:

@@ -1,4 +1,4 @@
-"""A check of what Ansible would ask a person: nobody can answer it in a run."""
+"""A check for Ansible's prompts, which nobody can answer in a run."""
 
 import os
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ _VARIABLES = {"ANSIBLE_BECOME_ASK_PASS": "become", "ANSIBLE_ASK_PASS": "connecti
 
 
 def prompts(about: Subject) -> Iterator[Finding]:
-    """Whatever the playbooks of the page ask, and what Ansible asks before them."""
+    """Neither the page's playbooks nor Ansible itself prompt for anything."""
     if about.runbook is None:
         return
     project, found = of_project(about.settings), False

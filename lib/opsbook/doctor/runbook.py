@@ -1,4 +1,4 @@
-"""Checks of one runbook in one environment: what a run of it would need, or be kept from by."""
+"""Checks of one runbook in one environment: what its run needs, and what would stop it."""
 
 import ipaddress
 import socket
@@ -26,16 +26,16 @@ from opsbook.errors import InputError
 from opsbook.settings import Settings
 
 _PATIENCE = 3.0
-"""Seconds for a service to take a connection."""
+"""Seconds for a service to accept a connection."""
 
 _PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What is looked at: the parts that could be loaded, and why the others could not.
+    """The runbook and environment to check, as far as they load, and why they do not.
 
-    `redactor` knows the secrets once they were resolved: what Ansible says goes through it.
+    `redactor` knows the resolved secrets, and removes them from Ansible's output.
     """
 
     settings: Settings
@@ -47,7 +47,7 @@ class Subject:
 
     @property
     def drafted(self) -> Draft | None:
-        """What a run would start from, as far as it can be made."""
+        """The draft of the run; None if the runbook or the environment does not load."""
         if self.runbook is None or self.environment is None:
             return None
         bound = bind.bind(self.runbook.parameters, self.request.given, self.environment)
@@ -55,7 +55,7 @@ class Subject:
 
 
 def subject(settings: Settings, request: RunRequest) -> Subject:
-    """The runbook and the environment as far as they load. Raises InputError if there is no such thing."""
+    """The runbook and the environment, as far as they load. Raises InputError if one does not exist."""
     catalog.find(settings, request.runbook)
     known = policies.names(settings)
     if request.environment not in known:
@@ -74,7 +74,7 @@ def subject(settings: Settings, request: RunRequest) -> Subject:
 
 
 def loads(about: Subject) -> Iterator[Finding]:
-    """Both load, and belong together."""
+    """The runbook and the environment load, and the runbook may run there."""
     for error in about.broken:
         yield from refused(error)
     drafted = about.drafted
@@ -89,7 +89,7 @@ def loads(about: Subject) -> Iterator[Finding]:
 
 
 def parameters(about: Subject) -> Iterator[Finding]:
-    """What was given is right; what is missing will be asked."""
+    """The given values are valid; missing ones will be asked."""
     drafted = about.drafted
     if drafted is None:
         return
@@ -103,7 +103,7 @@ def parameters(about: Subject) -> Iterator[Finding]:
 
 
 def secret_references(about: Subject) -> Iterator[Finding]:
-    """Every reference leads to a value. No value is ever part of a finding."""
+    """Every reference resolves to a value. No value is ever part of a finding."""
     drafted = about.drafted
     if drafted is None:
         return
@@ -130,7 +130,7 @@ def secret_references(about: Subject) -> Iterator[Finding]:
 def _unusable(
     about: Subject, environment: Environment, inventory: list[tuple[str, str]], references: dict[str, str]
 ) -> list[Finding]:
-    """What is wrong with these references and with what the inventory has vaulted."""
+    """The problems of these references, and of the inventory's vaulted values."""
     policy = environment.policy.model_copy(update={"secrets": references})
     try:
         secrets.load(policy, {}, {}, about.settings.root, inventory, about.redactor)
@@ -140,7 +140,7 @@ def _unusable(
 
 
 def questions(about: Subject) -> Iterator[Finding]:
-    """What a person will be asked."""
+    """The questions that a person will be asked."""
     if about.runbook is None:
         return
     undo = about.runbook.undo() if about.runbook.front.rollback in ("automatic", "ask") else ()
@@ -150,7 +150,7 @@ def questions(about: Subject) -> Iterator[Finding]:
 
 
 def urls(about: Subject) -> Iterator[Finding]:
-    """Services take a connection. One that does not may be why somebody runs this page."""
+    """Services accept connections. Only a warning: a service that is down may be the reason for the run."""
     known = about.environment.policy.urls if about.environment else {}
     good = []
     for name, url in known.items():
@@ -171,7 +171,7 @@ def urls(about: Subject) -> Iterator[Finding]:
 
 
 def _strangers(about: Subject, name: str, url: str, host: str, port: int) -> Iterator[Finding]:
-    """A service of another environment, or another clone, that has the port on this machine."""
+    """Services of another environment or clone on the same port of this machine."""
     if about.environment is None or not _is_here(host):
         return
     of = about.environment.name
@@ -193,7 +193,7 @@ def _is_here(host: str) -> bool:
 
 
 def locks(about: Subject) -> Iterator[Finding]:
-    """Nobody else works on the targets."""
+    """No other run holds a lock on the targets."""
     drafted = about.drafted
     if drafted is None or drafted.bound.problems:
         return

@@ -1,4 +1,4 @@
-"""Checks of the signing key: there, for nobody else to read, able to sign unasked, and known on the branch."""
+"""Checks of the signing key: it exists, is private, signs without a prompt, and is known on the branch."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ _TRIAL = b"opsbook doctor"
 
 
 def signing(settings: Settings) -> Iterator[Finding]:
-    """What a signature of who sits here would count for. Where nothing has to be signed, a lack is no fault."""
+    """This user's signatures count. Without protected environments a missing key is no error."""
     wanted = _protected(settings)
     bad = wrong if wanted else warning
     key = settings.signing_key
@@ -39,12 +39,12 @@ def signing(settings: Settings) -> Iterator[Finding]:
 
 
 def _protected(settings: Settings) -> bool:
-    """Whether some environment wants signatures."""
+    """Whether any environment requires signatures."""
     for name in policies.names(settings):
         try:
             policy = policies.load(settings, name).policy
         except InputError:
-            # The check of the environments says why.
+            # The check of the environments reports it.
             continue
         if policy.protected or policy.approvals:
             return True

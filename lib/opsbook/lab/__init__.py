@@ -1,1 +1,1 @@
-"""A page in JupyterLab, with a gate of its own."""
+"""Open a page in JupyterLab, with its own gate."""

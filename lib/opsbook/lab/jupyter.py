@@ -1,6 +1,6 @@
-"""A lab: JupyterLab in a process of its own, gates for its kernels, and one folder, all gone when it ends.
+"""A lab: a JupyterLab process, gates for its kernels, and one folder. Nothing of it remains when it ends.
 
-Whatever belongs to it carries its mark: the server the lab's own, what a kernel starts the kernel's.
+Each process has a mark in its environment: the server the lab's, a kernel and its children the kernel's.
 """
 
 import contextlib
@@ -25,16 +25,16 @@ from opsbook.errors import Fault
 
 _START_LIMIT = 60.0
 _STOP_LIMIT = 10.0
-"""Seconds in which JupyterLab has to answer, and to end its kernels."""
+"""Seconds for JupyterLab to answer, and to end its kernels."""
 
 _LOOK = 0.05
 
 
 @dataclass(frozen=True)
 class LabRequest:
-    """`page` is the copy, a name and its text. `kernel` is what the kernel is told of it. `port` 0 takes a free one.
+    """`page` is the copy: name and text. `kernel` is what the kernel is told about it. `port` 0 takes a free one.
 
-    `gate` is the command that serves a gate, less its descriptor. `about` stands beside the kernel in JupyterLab.
+    `gate` is the command that serves a gate, without its descriptor. `about` is the kernel's name in JupyterLab.
     """
 
     root: Path
@@ -48,7 +48,7 @@ class LabRequest:
 
 
 class Lab:
-    """One that is open. `address` holds the token."""
+    """An open lab. `address` contains the token."""
 
     def __init__(self, wanted: LabRequest, private: Path) -> None:
         self.private = private
@@ -65,11 +65,11 @@ class Lab:
 
     @property
     def alive(self) -> bool:
-        """Whether JupyterLab goes on: its own menu may shut it down too."""
+        """Whether JupyterLab still runs: its own menu can shut it down."""
         return self._server is not None and self._server.poll() is None
 
     def start(self) -> Iterator[None]:
-        """Start JupyterLab; yields while it is not there yet. Raises Fault if it does not come."""
+        """Start JupyterLab; yields until it answers. Raises Fault if it does not start."""
         self._write()
         log = self.private / "server.log"
         with log.open("wb") as said:
@@ -96,7 +96,7 @@ class Lab:
             time.sleep(_LOOK)
 
     def _answers(self) -> bool:
-        """Whether the server has said where it listens."""
+        """Whether the server has written its port, and listens on it."""
         for path in (self.private / "runtime").glob("jpserver-*.json"):
             with contextlib.suppress(OSError, ValueError, KeyError):
                 self.port = int(json.loads(path.read_text(encoding="utf-8"))["port"])
@@ -105,7 +105,7 @@ class Lab:
         return False
 
     def end(self) -> None:
-        """End the server, its kernels and all they started, and remove the folder."""
+        """End the server, its kernels and all their processes, and remove the folder."""
         if self._server is not None:
             with contextlib.suppress(OSError):
                 self._server.terminate()
@@ -122,7 +122,7 @@ class Lab:
         spare.remove(self.private)
 
     def _environment(self) -> dict[str, str]:
-        """What the server sees: what a kernel of a run would, and nothing of the user's own Jupyter."""
+        """The server's environment: that of a run's kernel, without the user's own Jupyter settings."""
         places = {
             "JUPYTER_DATA_DIR": "data",
             "JUPYTER_RUNTIME_DIR": "runtime",
@@ -139,7 +139,7 @@ class Lab:
         }
 
     def _write(self) -> None:
-        """The copy of the page, and what the kernel and Jupyter have to know."""
+        """Write the copy of the page, and the files for the kernel and Jupyter."""
         for name in ("page", "data/kernels/opsbook", "runtime", "config", "ipython"):
             (self.private / name).mkdir(mode=0o700, parents=True)
         name, text = self._wanted.page
@@ -166,7 +166,7 @@ class Lab:
 
 
 class _Gates:
-    """Starts a gate for each kernel that asks, as a child of this process, which can resolve secrets."""
+    """Starts a gate for each kernel that connects. It is a child of this process, so that it can resolve secrets."""
 
     def __init__(self, path: Path, command: Sequence[str]) -> None:
         self.marks: list[str] = []
@@ -178,7 +178,7 @@ class _Gates:
         threading.Thread(target=self._accept, name="opsbook-gates", daemon=True).start()
 
     def close(self) -> None:
-        """A gate ends with its kernel, and takes its folder along; one that does not is ended."""
+        """Wait for the gates, which end with their kernels and remove their folders; kill those that do not."""
         self._socket.close()
         for process in self._going:
             try:
@@ -194,7 +194,7 @@ class _Gates:
                 threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        """One kernel, until it is gone; what it started goes with it."""
+        """Serve one kernel until it is gone, then end the processes it started."""
         with connection, tempfile.TemporaryFile() as said:
             mark = _line(connection)
             self.marks.append(mark)
@@ -217,7 +217,7 @@ class _Gates:
 
 
 def _line(connection: socket.socket) -> str:
-    """What the kernel says first: byte by byte, since what follows is for the gate."""
+    """The kernel's first line, read byte by byte: the rest is for the gate."""
     said = b""
     while not said.endswith(b"\n") and (piece := connection.recv(1)):
         said += piece
@@ -225,14 +225,14 @@ def _line(connection: socket.socket) -> str:
 
 
 def _why(said: Any) -> bytes:
-    """What a gate that did not start has said, on one line."""
+    """The output of a gate that did not start, on one line."""
     said.seek(0)
     return b" ".join(said.read().split())[:2000] + b"\n"
 
 
 @contextlib.contextmanager
 def opened(wanted: LabRequest) -> Iterator[Lab]:
-    """A lab in a private folder; nothing of it is left afterwards."""
+    """A lab in a private folder; nothing of it remains afterwards."""
     adopt_orphans()
     lab = Lab(wanted, spare.private_folder())
     try:

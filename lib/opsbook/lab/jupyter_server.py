@@ -1,7 +1,7 @@
-"""JupyterLab for one lab: `python -m opsbook.lab.jupyter_server`, its order as a line of JSON on standard input.
+"""JupyterLab for one lab: `python -m opsbook.lab.jupyter_server`, with its order as a line of JSON on stdin.
 
-JupyterLab is used here and nowhere else. It listens on loopback only, reads no settings but those written here, asks
-nothing of the internet, and ends when its standard input does: whoever started it is gone then.
+Only this module uses JupyterLab. It listens on loopback only, reads only the settings written here, makes no request to
+the internet, and ends when its stdin closes: its parent is gone then.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ _OFF = (
     "@jupyterlab/notebook-extension:language-server",
     "@jupyterlab/terminal-extension",
 )
-"""Parts of JupyterLab that a lab has no use for, or that would ask something of the network."""
+"""Parts of JupyterLab that a lab does not need, or that use the network."""
 
 _SETTINGS = {
     "@jupyterlab/docmanager-extension:plugin": {
@@ -42,14 +42,14 @@ _SETTINGS = {
 
 
 _STOP_LIMIT = 15.0
-"""Seconds in which it has to end by itself once nobody is there any more: JupyterLab gives a kernel 5 of them."""
+"""Seconds for it to end by itself once its parent is gone: JupyterLab gives a kernel 5 of them."""
 
 
 def main() -> None:
-    """Serve until somebody ends it."""
+    """Serve until it is ended."""
     private = Path(os.environ["OPSBOOK_LAB"]).parent
     alone = threading.Event()
-    # JupyterLab puts a handler of its own in its place, once it is ready for it.
+    # JupyterLab replaces this handler once it has started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
         _serve(private, alone)
@@ -60,14 +60,14 @@ def main() -> None:
 
 
 def _serve(private: Path, alone: threading.Event) -> None:
-    """Take the order, and serve until the end."""
+    """Read the order, and serve until the end."""
     line = sys.stdin.readline()
     if not line:
         alone.set()
         return
     order = json.loads(line)
     threading.Thread(target=_watch, args=(private, alone), daemon=True).start()
-    tempfile.tempdir = str(private)  # Jupyter makes an empty folder for settings in here, and reads no other
+    tempfile.tempdir = str(private)  # Jupyter makes an empty settings folder here, and reads no other
     _write_settings()
     from jupyterlab.labapp import LabApp
 
@@ -76,7 +76,7 @@ def _serve(private: Path, alone: threading.Event) -> None:
 
 
 def _end_all(lab: str) -> None:
-    """End what kernels have left behind. Each kernel's mark begins with the lab's."""
+    """End processes that kernels left behind. Each kernel's mark begins with the lab's."""
     marks = set()
     for process in tree.below(os.getpid()):
         with contextlib.suppress(psutil.Error, OSError):
@@ -86,9 +86,9 @@ def _end_all(lab: str) -> None:
 
 
 def _watch(private: Path, alone: threading.Event) -> None:
-    """End together with whoever started this, and leave nothing behind.
+    """Wait for the parent to go away, then end, and leave nothing behind.
 
-    The folder goes last: while a kernel or JupyterLab itself still writes there, it could not be removed whole.
+    The folder is removed last: while a kernel or JupyterLab still writes there, removing it would fail.
     """
     sys.stdin.read()
     alone.set()
@@ -122,7 +122,7 @@ def _config(order: dict[str, Any], private: Path) -> Any:
         port_retries=0,
         root_dir=str(private / "page"),
         open_browser=False,
-        allow_root=True,  # it is reached only by whoever has the token
+        allow_root=True,  # only a user with the token can reach it
         terminals_enabled=False,
         use_redirect_file=False,
         contents_manager_class="jupytext.TextFileContentsManager",
@@ -140,7 +140,7 @@ def _config(order: dict[str, Any], private: Path) -> Any:
 
 
 def _jupytext(private: Path) -> Path:
-    """A folder in which JupyterLab finds Jupytext's part in the browser, and no other extension."""
+    """A folder of extensions for JupyterLab with Jupytext's alone."""
     from jupyter_core.paths import jupyter_path
 
     name = "jupyterlab-jupytext"

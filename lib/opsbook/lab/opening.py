@@ -1,4 +1,4 @@
-"""Open a page in JupyterLab for a trainee: a private copy, the rules of a session, and nothing left afterwards."""
+"""Open a page in JupyterLab for a trainee: a private copy, the rules of a session, and no traces afterwards."""
 
 import contextlib
 import importlib.util
@@ -20,8 +20,8 @@ Lab = jupyter.Lab
 
 @dataclass(frozen=True)
 class Lesson:
-    """What is to be opened. `missing` parameters are for the trainee to write. `replay` names the run, or the file of a
-    recording, that answers every effect, and `outcome` how that ended.
+    """A page to open. The trainee writes the `missing` parameters. `replay` names the run or the recording file that
+    answers every effect, `outcome` its outcome.
     """
 
     settings: Settings
@@ -48,10 +48,10 @@ class Lesson:
 
 
 def lesson(settings: Settings, wanted: RunRequest, replay: str = "") -> Lesson:
-    """The page with what was given for it; without an environment, the first sandbox.
+    """The page with its parameters; without an environment, in the first sandbox.
 
-    With `replay`, the page, the environment and the values of that. Raises InputError with everything that is wrong.
-    A value that is missing is not.
+    With `replay`, page, environment and parameters are those of the replay. Raises InputError with all problems; a
+    missing parameter is none.
     """
     if importlib.util.find_spec("jupyterlab") is None:
         hint = f"Install it: pip install '{requirement('training')}', or make install in a clone of opsbook."
@@ -80,7 +80,7 @@ def _replayed(settings: Settings, wanted: RunRequest, replay: str) -> Lesson:
 
 @contextlib.contextmanager
 def opened_lab(found: Lesson, port: int) -> Iterator[Lab]:
-    """The lab, not started yet. Whatever happens, nothing of it is left in the end."""
+    """The lab, not started yet. Nothing of it remains afterwards, also after an error."""
     drafted, settings = found.drafted, found.settings
     runbook, bound = drafted.runbook, drafted.bound
     gate = [sys.executable, "-m", "opsbook.cli.main", "--project", str(settings.root), "session"]
@@ -109,7 +109,7 @@ def opened_lab(found: Lesson, port: int) -> Iterator[Lab]:
 
 
 def _note(found: Lesson) -> str:
-    """What the copy says of itself at its beginning."""
+    """The note at the top of the copy."""
     rule = (
         f"**{found.environment}** is a sandbox: what changes something really changes it there."
         if found.sandbox

@@ -1,7 +1,7 @@
-"""A page as a trainee gets it: the same text, in which every cell says to its kernel where it belongs.
+"""The trainee's copy of a page: the same text, with an id on every cell for the kernel.
 
-Jupytext keeps attributes of a fence as the cell's metadata, and JupyterLab sends them along with what it runs. So the
-kernel knows a cell whatever is typed into it.
+Jupytext keeps attributes of a fence as the cell's metadata, and JupyterLab sends them with the code. So the kernel
+knows the cell even if its code was edited.
 """
 
 import re
@@ -16,13 +16,13 @@ from opsbook.core.source.ipynb import INJECTED
 from opsbook.core.source.markdown import document
 
 ATTRIBUTE = "opsbook"
-"""Attribute of a fence that holds the cell's id."""
+"""The fence attribute with the cell's id."""
 
 KERNEL = "opsbook"
-"""Name of the kernel that the page asks for."""
+"""The name of the page's kernel."""
 
 SWITCH = "roll_back"
-"""The variable that lets the cells of a Rollback run."""
+"""The variable that enables the cells of a Rollback."""
 
 _FRONT = f"""\
 ---
@@ -48,7 +48,7 @@ _OPENS = re.compile(r"^`{3,}\s*\w+\b")
 
 
 def written(runbook: Runbook, note: str, values: Mapping[str, Value], secrets: Sequence[str]) -> str:
-    """The text of the copy; `note` begins it. `values` and `secrets` (names) were given, or are defaults."""
+    """The text of the copy, with `note` at its top. `values` and `secrets` (names) were given, or are defaults."""
     lines = runbook.source.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
     closing = {fence.line: fence.end for fence in document(runbook.source).fences}
     behind: dict[int, str] = {}
@@ -66,7 +66,7 @@ def written(runbook: Runbook, note: str, values: Mapping[str, Value], secrets: S
 
 
 def places(runbook: Runbook) -> dict[str, dict[str, Any]]:
-    """What the kernel is told of each cell, by its id."""
+    """What the kernel is told about each cell, by its id."""
     found = [(step, cell) for step in _steps(runbook) for cell in step.cells]
     return {cell.id: _place(step, cell) for step, cell in found}
 
@@ -84,13 +84,13 @@ def _cells(runbook: Runbook) -> Iterator[Cell]:
 
 
 def _undoing(runbook: Runbook) -> Iterator[Section]:
-    """Sections of a Rollback that has cells."""
+    """Rollback sections that have cells."""
     undo = (section for section in runbook.sections if section.role is Role.UNDO)
     return (section for section in undo if any(step.cells for step in section.steps))
 
 
 def _injected(parameters: Sequence[Parameter], values: Mapping[str, Value], secrets: Sequence[str]) -> str:
-    """The cell behind the parameters: what was given, and a line to fill in for what was not."""
+    """The cell after the parameters: each given value, and a line to fill in for each missing one."""
     lines = ["# Parameters"]
     for parameter in parameters:
         if parameter.name in values or parameter.name in secrets:

@@ -1,4 +1,4 @@
-"""Serve a notebook outside a run: JupyterLab has the page open."""
+"""Serve a notebook outside a run: a page that is open in JupyterLab."""
 
 import asyncio
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from opsbook.settings import Settings
 
 
 def session(settings: Settings, descriptor: int, name: str | None, secrets: Mapping[str, str]) -> None:
-    """Serve the gate of a notebook that was opened outside a run, until its kernel goes away.
+    """Serve the gate of a notebook that was opened outside a run, until its kernel ends.
 
     `secrets` are the references of the page's own secret parameters.
     """
@@ -28,9 +28,9 @@ def session(settings: Settings, descriptor: int, name: str | None, secrets: Mapp
 
 
 def replay_session(settings: Settings, descriptor: int, wanted: str, *, asks: bool) -> None:
-    """Serve the gate of a notebook whose every effect is answered from a run or a recording.
+    """Serve the gate of a notebook whose effects are all answered from a run or a recording.
 
-    With `asks`, questions are put to whoever sits before it, who is told then what was answered when it was recorded.
+    With `asks`, the user answers questions, and is then told the recorded answer.
     """
     recording = recordings.load(settings, wanted).recording
     held = replaying.vault(recording)

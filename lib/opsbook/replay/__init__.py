@@ -1,1 +1,1 @@
-"""Recordings: made of a record, replayed against a page. Reaches nothing."""
+"""Recordings: derived from a record, replayed against a page. A replay touches no external system."""

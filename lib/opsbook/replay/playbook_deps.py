@@ -1,4 +1,4 @@
-"""Which files below playbooks/ a playbook is made of."""
+"""The files below playbooks/ that a playbook depends on."""
 
 import re
 from collections.abc import Iterable
@@ -10,14 +10,14 @@ from opsbook.settings import Settings
 _WORD = re.compile(r"[\w.-]+")
 
 _BY_STEM = frozenset({"library", "module_utils"})
-"""Folders of what is named without its ending."""
+"""Folders whose files are named without their suffix."""
 
 
 def deps_of(settings: Settings, names: Iterable[str]) -> dict[str, str]:
-    """The playbooks and what they name, directly or not (roles, task files, templates, modules), with their SHA-256.
+    """The playbooks and their dependencies (roles, task files, templates, modules), with their SHA-256.
 
-    A file counts where its name (its role's, its module's) stands in one that counts, and where Ansible takes it by
-    itself: rather one too many than one that changes unseen. Inventories do not count.
+    A file counts if its name (or that of its role or module) is in a file that counts, or if Ansible loads it itself.
+    Better one too many than a change that nobody notices. Inventories do not count.
     """
     known = playbook_files(settings)
     words = {path: _words(settings, path) for path in known}
@@ -47,5 +47,5 @@ def _called(path: str) -> str:
 
 
 def _always(path: str) -> bool:
-    """Variables and plugins beside the playbooks, which nobody has to name."""
+    """Whether Ansible loads it without being told: variables and plugins beside the playbooks."""
     return any(part in ("group_vars", "host_vars") or part.endswith("_plugins") for part in PurePath(path).parts[:-1])

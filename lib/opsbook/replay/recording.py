@@ -1,4 +1,4 @@
-"""Recordings as files: made from the events of a record, written beside the runbook, read back."""
+"""Recordings as files: derived from the events of a record, written beside the runbook, read back."""
 
 import json
 import re
@@ -22,10 +22,10 @@ from opsbook.core.record.store import Record
 from opsbook.errors import InputError
 
 LARGEST = 512 * 1024
-"""Bytes. A larger one is nothing that anybody reviews."""
+"""Bytes. Nobody reviews a larger one."""
 
 OPERATOR = "operator@example"
-"""Stands in the file of a recording for whoever ran it, who is nobody else's business."""
+"""Replaces the operator in the file of a recording, for privacy."""
 
 _OWN = ("decide", "manual")
 """Kinds of opsbook's own questions."""
@@ -34,7 +34,7 @@ _RECORDING = TypeAdapter(Recording)
 
 
 def of(record: Record, plan: Plan, context: Mapping[str, Any], playbooks: Mapping[str, str], root: Path) -> Recording:
-    """What a record has to say to a test or a trainee. Raises InputError if it cannot be read."""
+    """The recording of a record. Raises InputError if the record cannot be read."""
     events = record.events()
     facts = list(map(usable, events))
     operator = next(fact.operator for fact in facts if isinstance(fact, RunStarted))
@@ -58,12 +58,12 @@ def of(record: Record, plan: Plan, context: Mapping[str, Any], playbooks: Mappin
 
 
 def _folder(root: Path) -> re.Pattern[str]:
-    """The folder of the project where it is a path of its own, and no part of another one."""
+    """Matches the project's folder as a whole path, not as part of another one."""
     return re.compile(rf"(?<![\w.\-/]){re.escape(str(root))}(?=/|$|[^\w.\-])")
 
 
 def _replies(events: list[Event]) -> Iterator[Reply]:
-    """Answers to questions of opsbook's own: those of cells are results of effects."""
+    """Answers to opsbook's own questions: those of cells are results of effects."""
     kinds: dict[int, str] = {}
     for event in events:
         match usable(event):
@@ -74,7 +74,7 @@ def _replies(events: list[Event]) -> Iterator[Reply]:
 
 
 def _takes(record: Record, events: list[Event]) -> Iterator[Take]:
-    """Every attempt, in the order in which they began; one that an interrupted process left behind is none."""
+    """Every attempt in the order of their start, without those that were interrupted."""
     for attempt in attempts(events):
         intent, end = attempt.intent, attempt.result
         if end is None:
@@ -99,7 +99,7 @@ def _between(begin: str, end: str) -> float:
 
 
 def render(recording: Recording) -> str:
-    """The one form in which a recording is written: two of the same run are the same text."""
+    """A recording in its canonical form: two of the same run are the same text."""
     recording = _moved(recording, str(recording.context["operator"]), OPERATOR)
     return json.dumps(asdict(recording), indent=1, ensure_ascii=False) + "\n"
 
@@ -117,7 +117,7 @@ def read(path: Path, root: Path) -> Recording:
 
 
 def parsed(text: str | bytes, root: Path) -> Recording:
-    """The recording that a text is, in this project. Raises ValueError and RecursionError."""
+    """The recording in a text, with this project's paths. Raises ValueError and RecursionError."""
     found = _RECORDING.validate_json(text)
     _Seen.model_validate(found.context)
     for take in found.takes:
@@ -127,7 +127,7 @@ def parsed(text: str | bytes, root: Path) -> Recording:
 
 
 class _Seen(BaseModel):
-    """What of `here` a replay relies on."""
+    """The parts of `here` that a replay needs."""
 
     operator: str
     inventory: str
@@ -136,7 +136,7 @@ class _Seen(BaseModel):
 
 
 class _Asked(BaseModel):
-    """What of a playbook's request is relied on."""
+    """The parts of a playbook's request that a replay needs."""
 
     playbook: str
     inventory: str
@@ -144,7 +144,7 @@ class _Asked(BaseModel):
 
 
 def _moved(recording: Recording, before: str | re.Pattern[str], after: str) -> Recording:
-    """The recording with another text in place of one, wherever it stands."""
+    """The recording with a text replaced everywhere."""
     return _RECORDING.validate_python(_replaced(asdict(recording), before, after))
 
 

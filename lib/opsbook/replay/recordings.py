@@ -1,4 +1,4 @@
-"""Recordings of a project: which there are, and how one is made of a record."""
+"""Recordings of a project: find them, load them, and make one from a record."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -25,18 +25,18 @@ from opsbook.replay.replaying import Replayed, replay
 from opsbook.settings import Settings
 
 FOLDER = "recordings"
-"""Beside each page: its recordings, RUNBOOK.NAME.json."""
+"""The folder beside the pages with their recordings, RUNBOOK.NAME.json."""
 
 _MACHINE = frozenset({"ansible_bin", "vault_password_file", "check_reads", "private", "mode"})
-"""What cells see of the machine they run on, and is no part of what happened."""
+"""Keys of `here` that depend on the machine, and are not part of a recording."""
 
 _STRAIGHT = ("succeeded", "failed", "rolled-back", "rollback-failed")
-"""Outcomes that a replay comes to again."""
+"""Outcomes that a replay can reproduce."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """A recording that lies beside a page."""
+    """A recording beside a page."""
 
     runbook: str
     name: str
@@ -49,14 +49,14 @@ def find(settings: Settings, runbooks: Iterable[str] = ()) -> Iterator[Found]:
     folders = (folder for place in FOLDERS for folder in (settings.root / place).rglob(FOLDER))
     paths = sorted(path for folder in folders for path in folder.glob("*.*.json"))
     for path in sorted(paths, key=lambda path: path.name):
-        # One whose page is gone is found, too: somebody renamed it, and nothing tests the page any more.
+        # Include recordings without a page: it may have been renamed, and would silently go untested.
         runbook, _, name = path.name.removesuffix(".json").partition(".")
         if not wanted or runbook in wanted:
             yield Found(runbook, name, path)
 
 
 def without(settings: Settings) -> list[str]:
-    """Runbooks with cells to run, and no recording."""
+    """Runbooks with cells, but without a recording."""
     known = {found.runbook for found in find(settings)}
     names = (entry.name for entry in catalog.entries(settings))
     return [name for name in names if name not in known and _runs(settings, name)]
@@ -70,7 +70,7 @@ def _runs(settings: Settings, name: str) -> bool:
 
 
 def of_record(settings: Settings, wanted: str) -> tuple[Recording, Stopped]:
-    """What a record has to say to a test or a trainee, and the run it is of. Raises InputError."""
+    """The recording of a record, and its run. Raises InputError."""
     found = stopped(settings, wanted)
     if found.past.mode != "live":
         raise InputError(f"{found.record.id} was no real run, but a {found.past.mode}.", "Record one that was.")
@@ -85,14 +85,14 @@ def of_record(settings: Settings, wanted: str) -> tuple[Recording, Stopped]:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A recording with the page it is of: as it ran, or, of the file of a recording, as it is now."""
+    """A recording with its page: as it ran, for a run; as it is now, for a recording file."""
 
     recording: Recording
     runbook: Runbook
 
 
 def load(settings: Settings, wanted: str) -> Loaded:
-    """What a run, or the file of a recording, has to replay. Raises InputError."""
+    """The recording of a run, or in a file, with its page. Raises InputError."""
     if wanted.endswith(".json"):
         made = recording.read(Path(wanted), settings.root)
         return Loaded(made, catalog.load(settings, made.runbook))
@@ -101,9 +101,9 @@ def load(settings: Settings, wanted: str) -> Loaded:
 
 
 def record(settings: Settings, wanted: str, name: str | None, *, book: bool = False) -> tuple[Path, Replayed]:
-    """Write the recording of a run beside its page, once it replays. Raises InputError, and leaves nothing.
+    """Write the recording of a run beside its page if it replays. Raises InputError, and writes nothing then.
 
-    With `book`, also the notebook of its record, which replays it where it is run.
+    With `book`, also write the notebook of its record, which replays when it is run.
     """
     made, found = of_record(settings, wanted)
     _check_straight(settings, found)
@@ -115,7 +115,7 @@ def record(settings: Settings, wanted: str, name: str | None, *, book: bool = Fa
     known = redactor(settings, [made.plan.environment])
     if known.holds(text):
         raise InputError("A secret of today stands in what would be written.", "opsbook records scan says where.")
-    # With the page as it is now, which is what opsbook test will meet.
+    # Replay against the current page, as opsbook test will.
     played = replay(settings, catalog.load(settings, made.runbook), recording.parsed(text, settings.root))
     if played.problems:
         raise InputError([f"{found.record.id} does not replay:", *played.problems], "Nothing was written.")
@@ -139,7 +139,7 @@ def _notebook(settings: Settings, found: Stopped, name: str, known: Redactor) ->
 
 
 def _check_straight(settings: Settings, found: Stopped) -> None:
-    """Raises InputError for a run that no replay comes to again, or whose surroundings are not what they were."""
+    """Raises InputError for a run that no replay can reproduce, or whose environment or playbooks have changed."""
     run, environment = found.record.id, found.plan.environment
     if found.outcome not in _STRAIGHT:
         raise InputError(f"{run} is {found.outcome}, and a recording has an end.", "Record one that came to its end.")

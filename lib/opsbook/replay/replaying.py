@@ -1,4 +1,4 @@
-"""Run a page against a recording: the real engine and a real kernel, with nothing behind the gate."""
+"""Replay a page against a recording: with the real engine and a real kernel; the gate answers from the recording."""
 
 import asyncio
 import os
@@ -35,7 +35,7 @@ from opsbook.settings import Settings
 
 @dataclass(frozen=True)
 class Replayed:
-    """How a page did against a recording. `problems` are sentences; without any, the page does what it did then."""
+    """The result of a replay. `problems` are sentences; without any, the page does what was recorded."""
 
     outcome: str
     problems: tuple[str, ...]
@@ -43,7 +43,7 @@ class Replayed:
 
 
 def replay(settings: Settings, runbook: Runbook, recording: Recording) -> Replayed:
-    """Run the page to its end. Nothing outside is touched, and nothing is left behind."""
+    """Run the page to its end. No external system is touched, and no file is left behind."""
     started = time.monotonic()
     sink, held = NullSink(keep=True), vault(recording)
     tape = Tape(restored(recording, held), strict=True)
@@ -62,12 +62,12 @@ def replay(settings: Settings, runbook: Runbook, recording: Recording) -> Replay
 
 
 def _memory() -> str | None:
-    """Where nothing is written to a disk."""
+    """A folder in memory, if there is one."""
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108  (a private folder in it)
 
 
 def stale(settings: Settings, recording: Recording) -> list[str]:
-    """What of its playbooks is not as it was when it was recorded."""
+    """How its playbooks differ from the recorded ones, one sentence each."""
     named = [take.request["playbook"] for take in recording.takes if take.kind == "playbook"]
     now, then = deps_of(settings, dict.fromkeys(named)), recording.playbooks
     differ = sorted(path for path in {*now, *then} if now.get(path) != then.get(path))
@@ -78,7 +78,7 @@ def stale(settings: Settings, recording: Recording) -> list[str]:
 
 
 def vault(recording: Recording) -> Vault:
-    """Values for the secrets of a recording, which has only their names."""
+    """Made-up values for the secrets of a recording, which has only their names."""
     held = Vault(Redactor())
     for name in recording.secrets:
         held.add(name, f"no-secret-but-{name}-of-a-replay")
@@ -86,19 +86,19 @@ def vault(recording: Recording) -> Vault:
 
 
 def restored(recording: Recording, held: Vault) -> tuple[Take, ...]:
-    """Its takes, with values for secrets in what they gave."""
+    """The takes of a recording, with values for the secrets in their results."""
     return tuple(replace(take, result=held.restored(take.result)) for take in recording.takes)
 
 
 def past(recording: Recording) -> Past:
-    """Which steps of it were begun: a notebook that asks for one was not there."""
+    """The steps that the recording began, for a notebook that asks about them."""
     found = Past()
     found.steps = {each.step: Stepped(each.status, manual=False, role="") for each in recording.steps}
     return found
 
 
 def environment(recording: Recording) -> Environment:
-    """The environment as the run saw it; nothing in it can be reached."""
+    """The recorded environment; nothing in it can be reached."""
     seen = recording.context
     groups = {name: tuple(hosts) for name, hosts in seen["groups"].items()}
     policy = Policy(sandbox=True)
@@ -106,7 +106,7 @@ def environment(recording: Recording) -> Environment:
 
 
 def seen(settings: Settings, recording: Recording) -> dict[str, object]:
-    """What cells see as `here`."""
+    """The value of `here` for cells."""
     here = {"root": str(settings.root), "ansible_bin": str(ansible_bin()), "vault_password_file": None}
     return {**recording.context, **here, "check_reads": [], "mode": str(Mode.LIVE)}
 
@@ -127,7 +127,7 @@ def _context(
 
 
 class _Then:
-    """Whoever answered then, answers again."""
+    """Answers questions with the recorded replies."""
 
     def __init__(self, recording: Recording) -> None:
         self.present = recording.present
@@ -143,7 +143,7 @@ class _Then:
 
 
 def _problems(recording: Recording, ending: Ending, events: list[Event], tape: Tape) -> Iterator[str]:
-    """The first effect that differed explains all that followed it; otherwise how run and steps ended."""
+    """The first effect that differs, since the rest follows from it; otherwise the differences in outcome and steps."""
     refused = next((fact.why for fact in map(read, events) if isinstance(fact, RefusedEffect)), None)
     if refused is not None:
         yield refused

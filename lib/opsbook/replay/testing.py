@@ -1,4 +1,4 @@
-"""Test pages against their recordings: replays side by side, and every playbook they named parsed once."""
+"""Test pages against their recordings: replay in parallel, and parse each of their playbooks once."""
 
 import json
 import multiprocessing
@@ -23,7 +23,7 @@ from opsbook.settings import Settings
 
 @dataclass(frozen=True)
 class Tested:
-    """What became of one recording. `status` is passed, failed or stale; `problems` say why."""
+    """The result of one recording. `status` is passed, failed or stale; `problems` say why."""
 
     runbook: str
     name: str
@@ -33,7 +33,7 @@ class Tested:
 
 
 def test(settings: Settings, found: Found, *, accept_stale: bool = False) -> Tested:
-    """Replay one recording, in this process. Never raises for what is wrong with it."""
+    """Replay one recording in this process. Never raises for a bad recording."""
     try:
         made = recording.read(found.path, settings.root)
         played = replay(settings, catalog.load(settings, found.runbook), made)
@@ -50,12 +50,12 @@ def test(settings: Settings, found: Found, *, accept_stale: bool = False) -> Tes
 
 
 def every(settings: Settings, chosen: Sequence[Found], tell: Callable[[Tested], None], *, accept_stale: bool) -> bool:
-    """Replay these recordings, as many at once as there are processors, and parse their playbooks; whether all is well.
+    """Replay these recordings, one per processor at a time, and parse their playbooks; whether all passed.
 
-    `tell` hears of each as soon as it is known.
+    `tell` is called with each result at once.
     """
     good = True
-    # Forked while this process has one thread: what is imported is there already.
+    # Fork while this process has one thread: a forked worker need not import anything.
     context = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(os.cpu_count() or 1, mp_context=context) as pool:
         replays: list[Future[Tested]] = [
@@ -71,7 +71,7 @@ def every(settings: Settings, chosen: Sequence[Found], tell: Callable[[Tested], 
 
 
 def parsed(settings: Settings, chosen: Sequence[Found]) -> Iterator[Tested]:
-    """Whether the playbooks that these recordings name parse, with the variables that they were given then."""
+    """Check the syntax of these recordings' playbooks, with the recorded variables."""
     wanted = {}
     for found in chosen:
         try:
@@ -90,7 +90,7 @@ def _given(request: dict[str, Any]) -> bytes:
 def _parsed(settings: Settings, made: Recording, request: dict[str, Any]) -> Tested:
     path: Path = settings.playbooks / request["playbook"]
     with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as given:
-        # As in a run: what came from outside is never a template.
+        # In a file, as in a run: external values are never templates.
         json.dump(request["vars"], given)
         given.flush()
         problem = ansible.syntax(settings, request["inventory"], path, "-e", f"@{given.name}")

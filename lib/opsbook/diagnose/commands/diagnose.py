@@ -1,4 +1,4 @@
-"""Find out what is wrong with a decision tree: it runs its checks and asks the rest. Changes nothing."""
+"""Diagnose a problem: walk a decision tree, which runs its own checks and asks the rest. Changes nothing."""
 
 import argparse
 import sys

@@ -1,7 +1,7 @@
-"""Before the shift: what would keep opsbook, or one run of one runbook, from working.
+"""Before the shift: find what would keep opsbook, or one run of one runbook, from working.
 
-Without arguments it looks at the machine and the project; with RUNBOOK -e ENV at everything that run needs, and
-runs nothing of it. Exit code 1 if anything is wrong (✗); what is marked ! deserves a look.
+Without arguments it checks the machine and the project; with RUNBOOK -e ENV everything that run needs, without running
+any of it. Exit code 1 if anything is wrong (✗); ! is a warning.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def _checks(settings: Settings, options: argparse.Namespace) -> "list[doctor.Che
 
 @contextlib.contextmanager
 def _going_on(check: "doctor.Check", *, quiet: bool) -> Iterator[None]:
-    """Say that a slow check goes on: moving on a terminal, one line elsewhere."""
+    """Show that a slow check is running: a spinner on a terminal, one line elsewhere."""
     if quiet or not check.slow:
         yield
     elif sys.stderr.isatty():

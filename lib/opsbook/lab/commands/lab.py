@@ -1,4 +1,4 @@
-"""Open a page in JupyterLab, to practise: a private copy, in which cells look, and change only a sandbox.
+"""Open a page in JupyterLab, to practise: a private copy, whose cells may read, and change a sandbox only.
 
 Nothing written there reaches the page, and a lab leaves no record. Ctrl-C ends it and removes the copy.
 """
@@ -49,7 +49,7 @@ def execute(options: argparse.Namespace) -> int:
 
 @contextmanager
 def _told_to_end() -> Iterator[list[int]]:
-    """Signals that ask for the end, as they come. However often they come, everything is put away."""
+    """Collect signals that ask for the end. Repeated ones do not interrupt the clean-up."""
     came: list[int] = []
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = [signal.signal(number, lambda received, _: came.append(received)) for number in numbers]
@@ -84,7 +84,7 @@ def _tell(found: Lesson, lab: Lab, *, as_json: bool) -> None:
 
 
 def _browse(lab: Lab) -> None:
-    """Open a browser, where there is a screen. The address with its token stands in no process's arguments."""
+    """Open a browser if there is a display. A file keeps the address with its token out of process arguments."""
     if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         return
     page = lab.private / "open.html"

@@ -1,4 +1,4 @@
-"""Serve the gate of a notebook that was opened outside a run. Started by the notebook's kernel itself."""
+"""Serve the gate of a notebook that was opened outside a run. The notebook's kernel starts it."""
 
 import argparse
 
@@ -10,10 +10,14 @@ from opsbook.lab import sessions
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--socket", type=int, required=True, help="descriptor of a connected socket")
     parser.add_argument(
-        "--secret", action="append", default=[], metavar="NAME=REFERENCE", help="where a secret parameter is fetched"
+        "--secret",
+        action="append",
+        default=[],
+        metavar="NAME=REFERENCE",
+        help="the reference of a secret parameter",
     )
     parser.add_argument("--replay", help="a run, or the file of a recording, that answers every effect")
-    parser.add_argument("--asks", action="store_true", help="with --replay: questions are put once more")
+    parser.add_argument("--asks", action="store_true", help="with --replay: ask questions again")
     parser.add_argument("--environment", help="default: the only sandbox, or the first by order")
 
 

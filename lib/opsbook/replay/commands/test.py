@@ -1,8 +1,8 @@
-"""Run runbooks against their recordings: nothing is reached, nothing is changed, seconds each.
+"""Replay runbooks against their recordings, in seconds each, without touching any system.
 
-A recording lies beside its page, in recordings/; opsbook records export RUN --recording NAME makes one. A page passes
-that asks for the same effects and ends the same way. One is stale whose playbook was changed since it was recorded.
-Every playbook that a recording names is parsed, too, with the variables of then.
+Recordings are in recordings/ beside their page; opsbook records export RUN --recording NAME makes one. A page passes if
+it asks for the same effects and ends the same way. A recording is stale if its playbooks have changed since. Every
+playbook of a recording is parsed too, with the recorded variables.
 """
 
 import argparse

@@ -6,11 +6,11 @@ from opsbook.console import common
 
 COMMANDS = {
     "list": "what drills there are",
-    "start": "bring the fault in, and start the clock",
-    "status": "how far the drill is",
+    "start": "inject the fault, and start the clock",
+    "status": "the state of the drill",
     "hint": "the next hint; it costs points",
     "diagnose": "say which runbook mends it",
-    "stop": "end it, put everything right, and say what it was worth",
+    "stop": "end it, roll back its fault, and show the result",
 }
 """Sub-commands and what they are for; each is a module drill_NAME beside this one."""
 

@@ -54,7 +54,7 @@ def execute(options: argparse.Namespace) -> int:
         run_requests.send(settings, str(told["run"]), {"kind": "cancel"})
         raise Refused(str(told["waits"]), "Nothing was broken. Start the drill again when it may begin.")
     if not options.json:
-        say(f"{told['run']}: the fault is brought in …")
+        say(f"{told['run']}: injecting the fault …")
     now = _shown(settings, str(told["run"]))
     symptoms = drills.told(page, "Symptoms")
     if options.json:

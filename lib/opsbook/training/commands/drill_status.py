@@ -9,7 +9,7 @@ from opsbook.core.model.text import duration, number_of
 from opsbook.training import drill_clock
 
 _SAYS = {
-    "starting": "its fault is being brought in",
+    "starting": "its fault is being injected",
     "open": "not mended yet",
     "mended": "mended",
     "failed": "not mended in time",

@@ -7,7 +7,7 @@ from opsbook.console import common
 COMMANDS = {
     "status": "who has passed what, what is due, and what to do next",
     "sign-off": "sign that somebody else passed a drill",
-    "certificate": "what somebody passed, with how many points, and who signed it off",
+    "certificate": "a passed drill, with its points, and who signed it off",
 }
 """Sub-commands and what they are for; each is a module training_NAME beside this one."""
 
