@@ -1,1 +1,1 @@
-"""Environments: what there is, and the ports of each on this machine."""
+"""Environments: list and show them, and manage their ports on this machine."""

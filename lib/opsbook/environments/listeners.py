@@ -1,7 +1,7 @@
-"""Who listens on a port of this machine, as far as this user can see.
+"""Processes that listen on a port of this machine, as far as this user can see.
 
-Whoever starts the services of an environment says so in theirs: OPSBOOK_SUPERVISED is the environment's folder
-(playbooks/module_utils/supervised.py). It tells the services of one clone from those of another.
+The services of an environment are started with OPSBOOK_SUPERVISED set to the environment's folder
+(playbooks/module_utils/supervised.py). It distinguishes the services of one clone from those of another.
 """
 
 from collections.abc import Collection
@@ -15,7 +15,7 @@ MARKER = "OPSBOOK_SUPERVISED"
 
 @dataclass(frozen=True)
 class Listener:
-    """A process that listens. `folder` is that of the environment that it says it belongs to, or nothing."""
+    """A listening process. `folder` is the environment's folder from its OPSBOOK_SUPERVISED, or empty."""
 
     pid: int
     name: str
@@ -28,13 +28,13 @@ class Listener:
 
 
 def on(port: int) -> list[Listener] | None:
-    """The processes that listen on the port; those of other users are not among them. None where only root may ask."""
+    """The processes that listen on the port, without those of other users. None if only root may list connections."""
     pids = _pids(port)
     return None if pids is None else [found for found in map(_listener, pids) if found is not None]
 
 
 def of_environment(root: Path, environment: str, ports: Collection[int]) -> bool:
-    """Whether every one of these ports is listened on, and by processes of this environment only."""
+    """Whether all of these ports have listeners, and all listeners are of this environment."""
     return all((found := on(port)) and all(each.is_of(root, environment) for each in found) for port in ports)
 
 
@@ -56,7 +56,7 @@ def _listener(pid: int) -> Listener | None:
 
 
 def _folder(process: psutil.Process) -> str:
-    """Its own mark, or that of whoever started it: some programs write their title over their environment."""
+    """OPSBOOK_SUPERVISED of the process or an ancestor: some programs overwrite their environment with their title."""
     for each in (process, *process.parents()):
         try:
             if folder := each.environ().get(MARKER):

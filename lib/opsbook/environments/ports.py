@@ -1,4 +1,4 @@
-"""Which ports an environment has on this machine, and another block for this clone."""
+"""The ports of an environment on this machine, and other blocks for this clone."""
 
 import socket
 from collections.abc import Iterable
@@ -13,13 +13,13 @@ from opsbook.errors import InputError
 from opsbook.settings import Settings
 
 _HIGHEST = 32700
-"""The last block that is looked for: from 32768 on, Linux takes ports for outgoing connections."""
+"""The last block to search: from 32768 on, Linux uses ports for outgoing connections."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """The ports of an environment here. `written` is what environment.yml says, `clone` tells this copy of the
-    project from others on the machine."""
+    """The ports of an environment in this clone. `written` is the block in environment.yml; `clone` identifies this
+    copy of the project on the machine."""
 
     environment: str
     clone: str
@@ -40,7 +40,7 @@ def block(settings: Settings, name: str) -> Block:
 
 
 def give(settings: Settings, name: str, first: int) -> Block:
-    """Give this clone another block. Raises InputError for a number that is none, and where that may not be."""
+    """Give this clone another block. Raises InputError for an invalid or taken block, and outside a sandbox."""
     _check_movable(settings, name)
     try:
         checked_block(first)
@@ -53,7 +53,7 @@ def give(settings: Settings, name: str, first: int) -> Block:
 
 
 def free(settings: Settings, name: str) -> Block:
-    """Stay where nobody else listens; otherwise take the first block that is free. Raises InputError."""
+    """Keep the block if nobody else listens there, or take the first free one. Raises InputError."""
     _check_movable(settings, name)
     present = block(settings, name)
     others = [first for _, first in _others(settings, name)]
@@ -66,7 +66,7 @@ def free(settings: Settings, name: str) -> Block:
 
 
 def reset(settings: Settings, name: str) -> Block:
-    """Go back to what environment.yml says. Raises InputError if it has no ports."""
+    """Go back to the block in environment.yml. Raises InputError if it has none."""
     _check_movable(settings, name)
     ports.forget(settings, name)
     return block(settings, name)
@@ -87,7 +87,7 @@ def _check_movable(settings: Settings, name: str) -> None:
 
 
 def _others(settings: Settings, name: str) -> Iterable[tuple[str, int]]:
-    """Blocks of the other environments here. One that is broken has none."""
+    """The blocks of the other environments here, without broken ones."""
     for other in environments.names(settings):
         try:
             policy: Policy = environments.load(settings, other).policy
@@ -103,7 +103,7 @@ def _candidates(written: int) -> Iterable[int]:
 
 
 def _usable(settings: Settings, name: str, first: int) -> bool:
-    """Whether everything that listens there belongs to this environment."""
+    """Whether all listeners in the block belong to this environment."""
     taken = [port for port in range(first, first + BLOCK) if _listens(port)]
     return not taken or of_environment(settings.root, name, taken)
 
@@ -113,7 +113,7 @@ def _unused(first: int) -> bool:
 
 
 def _listens(port: int) -> bool:
-    """Whether somebody has the port at any address of this machine."""
+    """Whether the port is taken at any address of this machine."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -1,1 +1,1 @@
-"""Doors of other programs: papermill, MkDocs, pytest."""
+"""Integrations with other programs: papermill, MkDocs, pytest."""

@@ -1,4 +1,4 @@
-"""The plugin of MkDocs: feeds it the pages that opsbook makes. Everything else is done by the pages themselves.
+"""The MkDocs plugin: adds the pages that opsbook generates.
 
 In mkdocs.yml: `plugins: [search, offline, opsbook]`.
 """
@@ -23,10 +23,10 @@ from opsbook.site import lost_page, nav, place, publishing
 from opsbook.site.publishing import ASSETS, SCRIPTS, STYLES
 
 WATCHED = ("runbooks", "procedures", "lib", "playbooks", "opsbook.toml", "training.yml")
-"""What besides docs/ `mkdocs serve` shows the changes of."""
+"""Folders and files that `mkdocs serve` watches besides docs/."""
 
 _SHIM = "https://unpkg.com/iframe-worker/shim"
-"""What Material's offline plugin would have the page load from the network; it is shipped."""
+"""A script that Material's offline plugin would load from the network; opsbook ships it."""
 
 
 def _settings(config: MkDocsConfig) -> settings.Settings:
@@ -35,7 +35,7 @@ def _settings(config: MkDocsConfig) -> settings.Settings:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """What is wrong, in MkDocs' own kind of error: it prints the text alone."""
+    """Turn an InputError into MkDocs' PluginError, which is printed without a traceback."""
     try:
         yield
     except InputError as error:
@@ -43,14 +43,14 @@ def _told() -> Iterator[None]:
 
 
 class Options(Config):
-    """There is nothing to set here: opsbook.toml says it."""
+    """No options: the settings are in opsbook.toml."""
 
 
 class OpsbookPlugin(BasePlugin[Options]):
-    """Adds pages, data, scripts and styles; asks nothing of the network; shows changes while somebody writes."""
+    """Adds pages, data, scripts and styles without network requests; reloads on changes while serving."""
 
     def on_config(self, config: MkDocsConfig) -> MkDocsConfig:
-        # The theme's word for itself leads to another host; whoever wants it sets it.
+        # The theme's "Made with" notice links to another host; a project may enable it.
         config.extra.setdefault("generator", False)
         config.extra_css = [*STYLES, *config.extra_css]
         config.extra_javascript = [*SCRIPTS, *config.extra_javascript]
@@ -71,7 +71,7 @@ class OpsbookPlugin(BasePlugin[Options]):
         contents: dict[str, str | bytes] = {**site.pages, **site.assets}
         for path, content in contents.items():
             if written := files.get_file_from_path(path):
-                # What its author wrote is in the page that was made of it.
+                # The generated page contains the author's text.
                 files.remove(written)
             files.append(File.generated(config, path, content=content))
         return files
@@ -80,7 +80,7 @@ class OpsbookPlugin(BasePlugin[Options]):
         return output.replace(_SHIM, get_relative_url(f"{ASSETS}/iframe-worker.js", page.url))
 
     def on_post_template(self, output_content: str, /, *, template_name: str, config: MkDocsConfig) -> str:
-        """The page for addresses that are none: a server gives it at any depth, so its paths begin at the root."""
+        """Fill the 404 page. A server shows it at any depth, so its links begin at the root."""
         if template_name != lost_page.FILE:
             return output_content
         root = urlsplit(config.site_url or "").path.rstrip("/")

@@ -1,4 +1,4 @@
-"""Run a notebook that another tool hands over, with the rules of a session and the record of a run."""
+"""Run a notebook of another tool, with the rules of a session and the record of a run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ from opsbook.settings import Settings
 
 @dataclass(frozen=True)
 class _Read:
-    """A notebook as a runbook, and whether its parameters are declared so that values can be checked."""
+    """A notebook as a runbook; `declared`: it has a parameters cell, so that values can be checked."""
 
     runbook: Runbook
     declared: bool
@@ -31,8 +31,9 @@ class _Read:
 
 @dataclass(frozen=True)
 class Handed:
-    """What another tool hands over: `book` (an nbformat node) under a name, and parameter values as papermill read
-    them, for an environment; without one, the first sandbox.
+    """A notebook from another tool: `book` is an nbformat node, `given` the parameter values as papermill read them.
+
+    Without an `environment`, it runs in the first sandbox.
     """
 
     book: Any
@@ -43,14 +44,14 @@ class Handed:
 
 
 def run_notebook(settings: Settings, handed: Handed, audience: Audience) -> Finished:
-    """Run the cells of the notebook, which afterwards has their outputs and honest statuses.
+    """Run the cells of the notebook, and write their outputs and real statuses into it.
 
-    Changes are allowed in a sandbox only, and secrets never: whoever called keeps everything in clear. Raises
-    InputError if nothing was run.
+    Changes are allowed in a sandbox only. Secrets are never available, since the caller stores everything in clear
+    text. Raises InputError if nothing was run.
     """
     read = _read(handed.book, handed.name)
     chosen = environment(settings, handed.environment)
-    # Whatever is secret there stays out of this run: only what the inventory holds in a vault is still hidden.
+    # The run gets no secrets of the environment; vaulted values of the inventory are still redacted.
     open_policy = chosen.policy.model_copy(update={"secrets": {}})
     bound = bind.bind(read.runbook.parameters, _typed(handed.given), chosen) if read.declared else bind.Bound()
     planned = plan(settings, Draft(read.runbook, replace(chosen, policy=open_policy), bound))
@@ -61,7 +62,7 @@ def run_notebook(settings: Settings, handed: Handed, audience: Audience) -> Fini
 
 
 def _read(book: Any, name: str) -> _Read:
-    """Raises InputError for a notebook that is no page of opsbook's, and for one that takes a secret."""
+    """The notebook as a runbook. Raises InputError if it is no valid page, or takes a secret."""
     without = type(book)({**book, "cells": [cell for cell in book.cells if not ipynb.injected(cell)]})
     runbook, problems = source.parse(ipynb.text(without), f"{name}.md", magics=True)
     declared = runbook.parameters_cell is not None
@@ -79,7 +80,7 @@ def _read(book: Any, name: str) -> _Read:
 
 
 def _without_manual(runbook: Runbook) -> Runbook:
-    """A notebook that was not written for opsbook has text between its cells, not steps for a person."""
+    """Drop manual steps: in a notebook that was not written for opsbook they are just text between cells."""
     sections = (
         replace(section, steps=tuple(step for step in section.steps if step.cells)) for section in runbook.sections
     )
@@ -87,7 +88,7 @@ def _without_manual(runbook: Runbook) -> Runbook:
 
 
 def _typed(given: Mapping[str, Any]) -> dict[str, str | list[str]]:
-    """Values as somebody would have typed them."""
+    """Values as text, as they would be typed."""
     return {name: [str(v) for v in value] if isinstance(value, list) else str(value) for name, value in given.items()}
 
 
@@ -98,5 +99,5 @@ def _fill(book: Any, read: _Read, folder: Path) -> None:
     names = [notebook.INJECTED if read.declared and ipynb.injected(cell) else next(ids) for cell in code]
     notebook.fill(dict(zip(names, code, strict=True)), events)
     for cell in code:
-        # Whoever handed it over expects nodes of nbformat all the way down.
+        # The caller expects nbformat nodes at every level.
         cell.update(nbformat.from_dict(dict(cell)))

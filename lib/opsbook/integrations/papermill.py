@@ -1,9 +1,9 @@
-"""`papermill --engine opsbook in.ipynb out.ipynb -p …`: papermill's command, opsbook's run.
+"""`papermill --engine opsbook in.ipynb out.ipynb -p …`: run a notebook by papermill through opsbook.
 
-Papermill reads, injects and writes. What runs goes through the gate, with the rules of a session (changes only
-in an environment marked sandbox: true, no secrets), leaves a record, and is marked with what really happened
-to each cell. OPSBOOK_ENVIRONMENT names the environment; without it, the first sandbox is taken. OPSBOOK_LABELS
-gives the run its labels: ticket=OPS-1.
+Papermill reads the notebook, injects parameters and writes the result. opsbook runs the cells through the gate with the
+rules of a session (changes only in an environment marked sandbox: true, no secrets), leaves a record, and writes the
+real status of each cell. OPSBOOK_ENVIRONMENT names the environment; the default is the first sandbox. OPSBOOK_LABELS
+are the labels of the run: ticket=OPS-1.
 """
 
 import asyncio
@@ -62,12 +62,12 @@ class OpsbookEngine(Engine):  # type: ignore[misc]
 
 
 def _labels() -> dict[str, str]:
-    """What OPSBOOK_LABELS says, as a shell splits words: ticket=OPS-1 team=platform."""
+    """The labels in OPSBOOK_LABELS, split as a shell splits words: ticket=OPS-1 team=platform."""
     return {name: given[-1] for name, given in pairs(shlex.split(os.environ.get("OPSBOOK_LABELS", ""))).items()}
 
 
 def _check_place() -> None:
-    """A run takes signals and a loop of its own. Raises PapermillException where it cannot have them."""
+    """Raises PapermillException in an event loop or outside the main thread: a run needs its own loop, and signals."""
     with contextlib.suppress(RuntimeError):
         asyncio.get_running_loop()
         raise PapermillException(
@@ -78,7 +78,7 @@ def _check_place() -> None:
 
 
 class _Nobody:
-    """Papermill has no person."""
+    """An audience without a person: papermill cannot ask questions."""
 
     present = False
 

@@ -1,6 +1,6 @@
-"""pytest collects runbooks: `pytest runbooks/` replays each page against its recordings, and reaches nothing.
+"""pytest collects runbooks: `pytest runbooks/` replays each page against its recordings, without touching any system.
 
-A plugin of pytest, found by its entry point. With --junitxml a CI system reads what became of each recording.
+A pytest plugin, found by its entry point. With --junitxml a CI system gets the result of each recording.
 """
 
 from collections.abc import Iterator
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from opsbook.replay.recordings import Found
     from opsbook.settings import Settings
 
-# What opsbook itself needs is imported where a page was found: most folders of tests hold none.
+# opsbook is imported only once a page is found: most test folders have none.
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "Page | None":
-    """A page below runbooks/ or procedures/ of a project."""
+    """Collect a page below runbooks/ or procedures/ of a project."""
     if file_path.suffix != ".md" or not {"runbooks", "procedures"} & set(file_path.parts):
         return None
     settings = _project(file_path)
@@ -54,11 +54,11 @@ class Page(pytest.File):
 
 
 class Unlike(Exception):
-    """What differs from a recording, in sentences."""
+    """How a replay differs from its recording, in sentences."""
 
 
 class _Item(pytest.Item):
-    """Recordings of a page. Fails with sentences alone."""
+    """Recordings of a page. A failure shows sentences, not a traceback."""
 
     def __init__(self, *, settings: "Settings", found: "list[Found]", **given: Any) -> None:
         super().__init__(**given)
@@ -85,7 +85,7 @@ class Replay(_Item):
 
 
 class Playbooks(_Item):
-    """Every playbook that the recordings of a page name parses, with the variables of then."""
+    """The syntax of every playbook in a page's recordings, with the recorded variables."""
 
     def runtest(self) -> None:
         from opsbook.replay import testing

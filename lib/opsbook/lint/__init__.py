@@ -1,1 +1,1 @@
-"""`opsbook check`: every problem of every document, and what can be corrected without a person."""
+"""`opsbook check`: find every problem of every document, and apply safe fixes."""

@@ -1,6 +1,6 @@
-"""Checking documents, and correcting what can be corrected without a person.
+"""Check documents, and apply safe fixes.
 
-This is the one place where opsbook writes to a source, and it does so only on demand and only to what it names.
+Only this module writes to a source file, only on demand, and only to lines that a rule names.
 """
 
 import contextlib
@@ -23,14 +23,13 @@ from opsbook.settings import Settings
 from opsbook.training import plan_file
 
 _ROUNDS = 5
-"""A fix may show what could not be seen before it: keys of front matter that was none."""
+"""A fix may reveal more problems: misplaced front matter is parsed only once it is moved."""
 
 
 def check(settings: Settings, names: Sequence[str]) -> list[Problem]:
-    """Every problem of the named documents, sorted by place; if none is named, of all, the alert rules and the plan.
+    """Every problem of the named documents, by path and line; without names, of all, the alert rules and training.yml.
 
-    The plan is that of training. A name may also be a path, from where the caller is or from the project's root.
-    Raises InputError.
+    A name may also be a path, relative to the working directory or to the project. Raises InputError.
     """
     chosen = chosen_by(settings, names)
     known, broken = surroundings.known(settings)
@@ -44,9 +43,9 @@ def check(settings: Settings, names: Sequence[str]) -> list[Problem]:
 
 
 def correct(settings: Settings, names: Sequence[str]) -> dict[str, list[Fix]]:
-    """Write every safe fix into the named documents (all, if none is named); what was done, by path.
+    """Apply every safe fix to the named documents, or to all; path -> its fixes.
 
-    Raises InputError where a document cannot be written.
+    Raises InputError if a document cannot be written.
     """
     known, _ = surroundings.known(settings)
     done: dict[str, list[Fix]] = {}
@@ -74,7 +73,7 @@ def _corrected(path: Path, root: Path, known: lint.Known) -> list[Fix]:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """The new text with the mode and, where this user may set it, the owner of the old."""
+    """Replace the file, and keep its mode and, if permitted, its owner."""
     before = path.stat()
     write_atomic(path, data)
     with contextlib.suppress(PermissionError):
@@ -83,7 +82,7 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def chosen_by(settings: Settings, names: Sequence[str]) -> list[Path]:
-    """The documents these names and paths stand for, each once; all, if none is named. Raises InputError."""
+    """The documents of these names and paths, each once; without names, all. Raises InputError."""
     there = documents.paths(settings)
     if not names:
         return there
@@ -99,7 +98,7 @@ class _Index(NamedTuple):
 
 
 def _meant(root: Path, name: str, index: _Index) -> list[Path]:
-    """The documents that one name or path stands for: none for a page that is left out on purpose."""
+    """The documents of one name or path; none for a page that is excluded on purpose."""
     if "/" in name or name.endswith(".md"):
         places = [_place(folder / name) for folder in (Path.cwd(), root)]
         found = [index.by_place[place] for place in places if place in index.by_place]
@@ -114,7 +113,7 @@ def _meant(root: Path, name: str, index: _Index) -> list[Path]:
 
 
 def _place(path: Path) -> Path:
-    """Absolute, without links on the way to the file; the file itself may be one."""
+    """The absolute path with its folders' links resolved; the file itself may be a link."""
     return path.parent.resolve() / path.name
 
 

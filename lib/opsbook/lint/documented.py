@@ -1,4 +1,4 @@
-"""What each rule is about: rules.yml beside this file, with a bad and a good example that tests run."""
+"""The documentation of the rules: rules.yml beside this file. Tests run its bad and good examples."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ FAMILIES = {
     "L": "Links and alerts",
     "T": "Training plan",
 }
-"""What the first letter of a code stands for, in the order of the reference."""
+"""The first letter of a code -> its family, in the order of the reference."""
 
 Example = str | Mapping[str, str]
 """Part of a page, from its first H2 on; or a whole page, from its front matter on; or several files by path."""
@@ -27,10 +27,10 @@ Example = str | Mapping[str, str]
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule as the reference shows it.
+    """One rule in the reference.
 
-    `warning`: it never fails a check. `soft`: it is a warning in a page without front matter, which nobody wrote
-    for opsbook. `fix`: what `check --fix` does about it; empty if that takes a person.
+    `warning`: it never fails a check. `soft`: it is a warning in a page without front matter, since that was not
+    written for opsbook. `fix`: what `check --fix` does about it; empty if it has no fix.
     """
 
     code: str
@@ -53,7 +53,7 @@ def rules() -> tuple[Rule, ...]:
 
 
 def _bytes(value: Any) -> Any:
-    """YAML can hold no byte that is not UTF-8: one is written as an escape."""
+    """Restore bytes that are not UTF-8: YAML cannot hold them, so rules.yml has an escape."""
     if isinstance(value, dict):
         return {key: _bytes(inner) for key, inner in value.items()}
     return value.replace("\\udcfc", "\udcfc") if isinstance(value, str) else value

@@ -1,6 +1,6 @@
-"""What `check --fix` changes: only what a rule names, and only where it can mean one thing.
+"""The fixes of `check --fix`: only what a rule reports, and only if there is a single way to correct it.
 
-Pure: text in, text out. Line ends stay as they are, and so does every line that no fix is for.
+Pure: text in, text out. Line ends and all other lines stay as they are.
 """
 
 import re
@@ -24,7 +24,7 @@ _WORDS = {"kind": get_args(Kind), "rollback": get_args(Rollback)}
 
 @dataclass(frozen=True, order=True)
 class Fix:
-    """One change: the lines from `line` (from 1) on, `removed` of them, become `lines`. `text` says it in words."""
+    """Replaces `removed` lines from `line` (from 1) on by `lines`. `text` describes the fix."""
 
     line: int
     code: str
@@ -34,9 +34,9 @@ class Fix:
 
 
 def fixes(text: str, problems: Iterable[Problem]) -> list[Fix]:
-    """What can be done about these problems of the text, in the order of the lines, one for a line."""
+    """The fixes for these problems of the text, in the order of the lines, at most one for each line."""
     if "\r" in text.replace("\r\n", ""):
-        # A return alone ends a line for whoever reads the page, but not here: the problems' lines are others.
+        # The parser ends a line at a lone CR, this module does not: line numbers would differ.
         return []
     lines = [line.removesuffix("\r") for line in text.removeprefix("\ufeff").split("\n")]
     found: dict[int, Fix] = {}
@@ -49,7 +49,7 @@ def fixes(text: str, problems: Iterable[Problem]) -> list[Fix]:
 
 
 def apply(text: str, chosen: Sequence[Fix]) -> str:
-    """The text with these fixes. A line that is changed keeps its own line end, and a first line its mark."""
+    """The text with these fixes. A changed line keeps its line end, the file its byte order mark."""
     mark = "\ufeff" if text.startswith("\ufeff") else ""
     lines = text.removeprefix(mark).split("\n")
     for fix in sorted(chosen, reverse=True):
@@ -60,7 +60,7 @@ def apply(text: str, chosen: Sequence[Fix]) -> str:
 
 
 def _key(lines: list[str], problem: Problem) -> Fix | None:
-    """F002: a known key in other writing, unless the known one is there too."""
+    """F002: a known key in another spelling, unless the known one is present too."""
     match = _KEY.match(lines[problem.line - 1])
     key = meant(match[1]) if match else None
     block = (split("\n".join(lines))[0] or "").split("\n")
@@ -70,13 +70,13 @@ def _key(lines: list[str], problem: Problem) -> Fix | None:
 
 
 def _names(block: list[str]) -> list[str]:
-    """The keys of front matter, however they are written."""
+    """The keys of front matter, in any spelling."""
     found = (_NAME.match(line) for line in block)
     return [match[1] for match in found if match]
 
 
 def _word(lines: list[str], problem: Problem) -> Fix | None:
-    """F003: a word in other case."""
+    """F003: a word in the wrong case."""
     match = _VALUE.match(lines[problem.line - 1])
     if match is None or match[4].lower() not in _WORDS[match[1]]:
         return None

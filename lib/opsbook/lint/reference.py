@@ -1,4 +1,4 @@
-"""The rules of `opsbook check` as Markdown: one for the terminal, all of them for docs/lint.md."""
+"""The rules of `opsbook check` as Markdown: one for the terminal, all for docs/lint.md."""
 
 from collections.abc import Iterator
 
@@ -11,23 +11,23 @@ RENEW = "make reference"
 _HEAD = f"""\
 # What `opsbook check` finds
 
-Made from the rules themselves: `{RENEW}` renews this page.
+Generated from the rules: `{RENEW}` renews this page.
 
 ```console
 opsbook check                      # every document, the alert rules below alerts/, and training.yml
 opsbook check deploy-service       # one, by its name or its path
-opsbook check --fix                # correct what is marked as fixable below, and say what was done
+opsbook check --fix                # apply the fixes of rules marked as fixable below, and list them
 opsbook check --explain C005       # one rule of this page
 opsbook check --format github      # or json, sarif: for machines
 ```
 
-A line says `PATH:LINE:COLUMN CODE MESSAGE`. An **error** fails the check (exit code 2), and a page with one does not
-run; only the errors of links and alerts (L) keep no page from running. A **warning** does neither.
+Each line is `PATH:LINE:COLUMN CODE MESSAGE`. An **error** fails the check (exit code 2), and a page with an error does
+not run, except for errors of links and alerts (L). A **warning** does neither.
 
-A page without front matter is a procedure that nobody wrote for opsbook: what is only against opsbook's customs is a
-warning there. Such rules are marked.
+A page without front matter is a procedure that was not written for opsbook. There, rules about opsbook's conventions
+are warnings; they are marked.
 
-An example is part of a page, which has complete front matter, or shows every file that matters.
+An example is a part of a page with complete front matter, or shows all relevant files.
 """
 
 

@@ -1,4 +1,4 @@
-"""Adding files to a folder that may have files of its own: what is there is left, what is missing is added."""
+"""Add missing files to a folder, and leave existing ones as they are."""
 
 import contextlib
 import os
@@ -11,21 +11,21 @@ from opsbook.errors import InputError
 from opsbook.files import replacing
 
 _LISTS = ("requirements.txt", ".gitignore")
-"""Files of lines: where one is left as it is, what it lacks can be said."""
+"""Files of independent lines: for an existing one, init can list the missing lines."""
 
 
 @dataclass(frozen=True)
 class Added:
-    """Files by their path in the folder: those that were written, and those that were there and stay as they are."""
+    """Files by their path in the folder: written ones, and existing ones that were left as they are."""
 
     written: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
 
 
 def add(folder: Path, files: Mapping[str, str]) -> Added:
-    """Write the files that are missing. Raises InputError, and leaves nothing behind, where that cannot be done.
+    """Write the files that are missing. If that fails, raises InputError and leaves nothing behind.
 
-    A file that is there stays as it is, also one that appears meanwhile, and a link that leads nowhere.
+    Never replaces an existing file, a file that appears in the meantime, or a dangling link.
     """
     made: list[Path] = []
     try:
@@ -48,7 +48,7 @@ def _added(folder: Path, files: Mapping[str, str], made: list[Path]) -> Added:
             continue
         _make_folders(path.parent, made)
         try:
-            # Whole or not at all: half a file would be taken for the author's own by the next init.
+            # Atomic: the next init would take half a file for the author's own.
             with replacing(path, anew=True) as out:
                 out.write(text.encode())
         except FileExistsError:
@@ -60,13 +60,13 @@ def _added(folder: Path, files: Mapping[str, str], made: list[Path]) -> Added:
 
 
 def _make_folders(folder: Path, made: list[Path]) -> None:
-    """Make the folder and those above it, and keep in mind which were not there."""
+    """Make the folder and its missing parents, and add the new ones to `made`."""
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
     for place in reversed(missing):
         try:
             place.mkdir()
         except FileExistsError:
-            # Somebody else was faster, with a folder or with something else.
+            # Another process created it first, as a folder or as something else.
             if not place.is_dir():
                 raise NotADirectoryError(20, os.strerror(20), str(place)) from None
         else:
@@ -74,7 +74,7 @@ def _make_folders(folder: Path, made: list[Path]) -> None:
 
 
 def _remove(made: list[Path]) -> None:
-    """Take back what was made, last things first; a folder that has something of others in it stays."""
+    """Remove what was made, newest first; a folder with other files in it stays."""
     for path in reversed(made):
         with contextlib.suppress(OSError):
             path.rmdir() if path.is_dir() else path.unlink()
@@ -87,7 +87,7 @@ def _check(folder: Path, files: Mapping[str, str]) -> None:
 
 
 def _in_the_way(folder: Path, name: str) -> Iterator[str]:
-    """Why this file can neither be added nor be there already."""
+    """Why this file cannot exist in the folder."""
     path = folder / name
     if path.is_dir():
         yield f"{path} is a folder, and a file is needed there."
@@ -99,7 +99,7 @@ def _in_the_way(folder: Path, name: str) -> Iterator[str]:
 
 
 def lacking(folder: Path, added: Added, files: Mapping[str, str]) -> dict[str, list[str]]:
-    """Lines that a list of the author's own lacks, by its name: what is left out there will be missed."""
+    """The lines that existing list files lack, by the file's name."""
     found = {}
     for name in set(_LISTS) & set(added.left):
         with contextlib.suppress(OSError, UnicodeDecodeError):
@@ -110,5 +110,5 @@ def lacking(folder: Path, added: Added, files: Mapping[str, str]) -> dict[str, l
 
 
 def _key(line: str) -> str:
-    """What a line is about: a package, or a pattern without its slashes."""
+    """The key of a line: a package's name, or a pattern without its slashes."""
     return re.split(r"[\s=<>!~;@\[]", line.strip().strip("/"))[0].lower()

@@ -1,4 +1,4 @@
-"""How others install the opsbook that made their repository: from where it was installed itself."""
+"""The pip requirement of this opsbook, from where it was installed itself."""
 
 import json
 from importlib import metadata
@@ -11,7 +11,7 @@ NAME = "opsbook"
 
 
 def requirement(extra: str = "") -> str:
-    """What pip can install, as far as anybody can tell here: a line for requirements.txt, with an extra or without."""
+    """A line for requirements.txt that installs this opsbook, with an optional extra."""
     try:
         told = metadata.distribution(NAME).read_text("direct_url.json")
     except metadata.PackageNotFoundError:
@@ -20,7 +20,7 @@ def requirement(extra: str = "") -> str:
 
 
 def line(direct_url: str | None, version: str, extra: str = "") -> str:
-    """The requirement for what PEP 610's `direct_url.json` says; where there is none, the version."""
+    """The requirement from PEP 610's `direct_url.json`; without a usable one, from the version."""
     name = f"{NAME}[{extra}]" if extra else NAME
     try:
         told = json.loads(direct_url or "null")
@@ -30,7 +30,7 @@ def line(direct_url: str | None, version: str, extra: str = "") -> str:
 
 
 def _place(told: dict[str, Any]) -> str:
-    """The URL, for a checkout at its commit. Raises LookupError where there is none."""
+    """The URL; for a checkout, at its commit. Raises LookupError if there is none."""
     url, vcs = _without_password(str(told["url"])), told.get("vcs_info")
     if vcs:
         url = f"{vcs['vcs']}+{url}@{vcs['commit_id']}"
@@ -38,7 +38,7 @@ def _place(told: dict[str, Any]) -> str:
 
 
 def _without_password(url: str) -> str:
-    """The file is committed; a password of whoever installed opsbook is nobody else's."""
+    """The URL without credentials: requirements.txt is committed."""
     parts = urlsplit(url)
     user, at, host = parts.netloc.rpartition("@")
     return urlunsplit(parts._replace(netloc=host)) if at and user != "git" else url

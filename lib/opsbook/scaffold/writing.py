@@ -1,8 +1,7 @@
-"""Files to begin with: a page of each kind (`opsbook new`), and a whole repository (`opsbook init`).
+"""Templates: a page of each kind (`opsbook new`), and a whole repository (`opsbook init`).
 
-They are real files beside this module. A name that begins with `dot-` becomes one that begins with a dot;
-`__TITLE__`, `__NAME__`, `__KIND__`, `__OWNER__`, `__TODAY__`, `__REQUIREMENT__` and `__VERSION__` are
-filled in.
+They are files beside this module. A prefix `dot-` of a name becomes a dot; `__TITLE__`, `__NAME__`, `__KIND__`,
+`__OWNER__`, `__TODAY__`, `__REQUIREMENT__` and `__VERSION__` are filled in.
 """
 
 import contextlib
@@ -31,14 +30,14 @@ _PLACE = re.compile("__OWNER__|__TITLE__")
 
 @dataclass(frozen=True)
 class Author:
-    """Who looks after the new files, and when they were looked at: today."""
+    """The owner of the new files, and the date of their review."""
 
     owner: str
     today: datetime.date
 
 
 def page(kind: Kind, name: str, title: str, author: Author, *, by_hand: bool) -> str:
-    """A page of this kind that a check has nothing to say about. `by_hand`: a checklist, without code."""
+    """A page of this kind that passes opsbook check. `by_hand`: a checklist, without code."""
     text = (_home() / "pages" / f"{'procedure' if by_hand else kind}.md").read_text(encoding="utf-8")
     if by_hand and kind == "incident":
         text = text.replace("\n## Steps\n", "\n## Mitigation\n")
@@ -51,7 +50,7 @@ def project(author: Author) -> dict[str, str]:
 
 
 def write(folder: Path, files: Mapping[str, str]) -> None:
-    """Write all files into the folder, or none. Raises InputError: what is there already is never touched."""
+    """Write all files into the folder, or none. Never replaces a file: raises InputError if one exists."""
     in_the_way = [name for name in files if (folder / name).exists() or (folder / name).is_symlink()]
     if in_the_way:
         raise InputError([f"{folder / name} is there already." for name in in_the_way], "Nothing was written.")
@@ -70,13 +69,13 @@ def write(folder: Path, files: Mapping[str, str]) -> None:
 
 
 def author(folder: Path, owner: str | None = None) -> Author:
-    """The owner as given, else as git knows the user, else the user's name; today in local time."""
+    """The given owner, or the user's name in git, or the login name; with today's local date."""
     found = " ".join((owner or "").split()) or _git_user(folder) or _user()
     return Author(found, datetime.datetime.now().astimezone().date())
 
 
 def _git_user(folder: Path) -> str:
-    """The user's name as git has it for this folder, which need not be there yet; empty if it has none."""
+    """git's user.name for this folder, which may not exist yet; empty if not set."""
     git = shutil.which("git")
     present = next((place for place in (folder, *folder.parents) if place.is_dir()), None)
     if git is None or present is None:
@@ -92,7 +91,7 @@ def _user() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):
-        # A container's user may have a number and no name.
+        # A container's user may have no name, only a number.
         return "nobody"
 
 
@@ -118,7 +117,7 @@ def _filled(text: str, author: Author, title: str = "") -> str:
     }
     for place, value in known.items():
         text = text.replace(place, value)
-    # In front matter they are YAML. Each may hold anything, also the other's name.
+    # In front matter, owner and title are YAML values. Replace both in one pass: each may contain the other's mark.
     block, start = split(text)
     lines = text.split("\n")
     front, body = "\n".join(lines[:start]), "\n".join(lines[start:])
@@ -129,7 +128,7 @@ def _filled(text: str, author: Author, title: str = "") -> str:
 
 
 def _scalar(text: str) -> str:
-    """The text as a value of YAML, in quotes if it would be read as something else."""
+    """The text as a YAML value, quoted if YAML would read it as something else."""
     try:
         plain = parse_yaml(f"key: {text}\n") == {"key": text}
     except yaml.YAMLError:

@@ -1,4 +1,4 @@
-"""The docs site: pages, lists, forms and links as Markdown and HTML, and the tree they are built in.
+"""The docs site: pages, lists, forms and links as Markdown and HTML, and the tree that a generator builds.
 
-Publishing never executes anything. What a page shows was handed in, and every page says as of when.
+Publishing never executes anything. Pages show only the data passed in, and every page shows its time.
 """

@@ -1,6 +1,6 @@
-"""What the page of a drill keeps back: a trainee must not read what is broken, and what mends it.
+"""Keep the fault and its repair out of a drill's page: trainees must not read them.
 
-It is left out, not folded: search, the table of contents and the source of the page would show what is folded.
+They are left out, not folded: search, the table of contents and the page's source would reveal them.
 """
 
 from collections.abc import Iterator
@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from opsbook.core.model.runbook import Runbook
 
 SHOWN = ("overview", "symptoms", "contacts")
-"""Sections that the page of a drill has, by their titles in lower case: what a trainee is told at the start."""
+"""Sections on the page of a drill, by their titles in lower case."""
 
 
 def hidden(runbook: Runbook) -> frozenset[int]:
-    """Lines of the source, from 1, that the page of a drill does not have; of any other page none."""
+    """Lines of the source, from 1, to leave out of a drill's page; none for any other page."""
     if runbook.front.drill is None:
         return frozenset()
     sections = sorted(runbook.sections, key=lambda section: section.line)
@@ -26,9 +26,9 @@ def hidden(runbook: Runbook) -> frozenset[int]:
 
 
 def start(runbook: Runbook) -> Iterator[str]:
-    """How to begin, and where the rest is."""
+    """How to start the drill, and where the hidden parts are."""
     place = "" if runbook.front.environments else " -e ENVIRONMENT"
     yield from ("```console", f"$ opsbook drill start {runbook.name}{place}", "```", "")
-    yield "What is broken, how that is done and what mends it are not on this page, nor found by search:"
-    yield f"`opsbook drill stop` says it when the drill is over. Trainers read it in `{runbook.path.as_posix()}`."
+    yield "The fault and its repair are not on this page, nor found by search:"
+    yield f"`opsbook drill stop` shows them at the end. Trainers read them in `{runbook.path.as_posix()}`."
     yield ""

@@ -1,4 +1,4 @@
-"""What the records say of a runbook: its last runs, how long they take, and whether anybody may rely on the page."""
+"""Facts about a runbook from its records: last runs, durations, rate of success, and whether a run proves the page."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -12,29 +12,29 @@ from opsbook.training.qualification import moment
 from opsbook.training.training import Drilled
 
 PROOF_LASTS = timedelta(days=90)
-"""How long a run proves a page whose front matter says nothing of it (`review_every`)."""
+"""How long a run proves a page whose front matter has no `review_every`."""
 
 _ENOUGH = 10
-"""Runs from which on it can be said how long most of them take."""
+"""The minimum of runs for a 95th percentile."""
 
 _LONGEST = 1e12
-"""Seconds. No run takes longer; infinity and NaN are no times either."""
+"""Seconds. A longer time is invalid, as are infinity and NaN."""
 
 RUNS = 20
-"""Runs, newest first, that measured times and the rate of success are taken from."""
+"""The number of newest runs that measured times and the rate of success are computed from."""
 
 _GOOD = frozenset({Outcome.SUCCEEDED})
 _VERDICTS = frozenset({Outcome.SUCCEEDED, Outcome.FAILED, Outcome.ROLLED_BACK, Outcome.ROLLBACK_FAILED, Outcome.LOST})
-"""Outcomes that say something of the page. A refused, cancelled, checked or waiting run says nothing."""
+"""Outcomes that count for the page. A refused, cancelled, checked or waiting run does not."""
 
 _NEVER_BEGAN = frozenset({Outcome.REFUSED, Outcome.CHECKED})
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run, as lists show it. Times are UTC, `seconds` those of the whole run.
+    """One run in a list. Times are UTC, `seconds` is the duration of the whole run.
 
-    One that is not `shown` counts for what is known of its page, and nothing else is said of it.
+    A run that is not `shown` counts for the facts of its page only.
     """
 
     id: str
@@ -56,7 +56,7 @@ class Run:
 
 
 def run(told: Mapping[str, Any], *, page: bool, shown: bool = True) -> Run | None:
-    """A run from the summary of its record; None for one that says neither what it was nor when.
+    """A run from the summary of its record; None if that lacks the runbook or the time.
 
     `page`: the record's own page is published.
     """
@@ -90,11 +90,11 @@ def _number(value: object) -> float | None:
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of one runbook, as of a moment. Durations are seconds.
+    """The facts about one runbook at a time. Durations are seconds.
 
-    `last` is the last run that says something of the page, `good` the last that succeeded; either may not be `shown`.
-    `rate` is the share of the last `counted` runs that succeeded, `slow` the 95th percentile of their times,
-    which a few runs do not have. `drill` is the last one of this page, or that it mends.
+    `last` is the last run that counts, `good` the last that succeeded; either may not be `shown`. `rate` is the share
+    of the last `counted` runs that succeeded, `slow` the 95th percentile of their times, None for too few runs.
+    `drill` is the last drill of this page, or that this page mends.
     """
 
     last: Run | None = None
@@ -111,16 +111,16 @@ class Facts:
 
     @property
     def state(self) -> str:
-        """fresh, stale or never: only a run that succeeded makes a page fresh."""
+        """fresh, stale or never: only a successful run makes a page fresh."""
         return "fresh" if self.fresh else "stale" if self.ran else "never"
 
 
 def facts(runs: Iterable[Run], lasts: timedelta | None, now: datetime, drill: Drilled | None = None) -> Facts:
-    """From the runs of one runbook, newest first."""
+    """The facts from the runs of one runbook, newest first."""
     found = tuple(runs)
     verdicts = [each for each in found if each.outcome in _VERDICTS][:RUNS]
     went_well = [each for each in verdicts if each.succeeded]
-    # A clock that was wrong proves nothing until it is right.
+    # Ignore runs in the future: their clock was wrong.
     good = next((each for each in found if each.succeeded and each.started <= now), None)
     took = sorted(each.seconds for each in went_well if each.seconds is not None)
     return Facts(

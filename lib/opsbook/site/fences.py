@@ -1,7 +1,7 @@
-"""A Python-Markdown extension: fences with Jupytext's cell metadata are shown as the code they are.
+"""A Python-Markdown extension: show fences with Jupytext's cell metadata as code.
 
-MkDocs and Zensical take `python tags=["parameters"]` for an option that they do not know, show the fence as text, and
-swallow what follows it; nothing warns of it. Here a fence keeps its language and what a code block may have.
+MkDocs and Zensical take `python tags=["parameters"]` for an unknown option, show the fence as text, and swallow what
+follows it, without a warning. This extension keeps only the language and the options of a code block.
 Used as `opsbook` in the list of markdown_extensions.
 """
 
@@ -19,7 +19,7 @@ _BEFORE_SUPERFENCES = 60
 
 
 def plain(line: str) -> str:
-    """The line that opens a fence, without what only a notebook understands. Any other line comes back as it is."""
+    """The opening line of a fence without the cell's metadata; any other line unchanged."""
     match = _FENCE.match(line)
     if not match or "`" in match["rest"] or match["rest"].lstrip().startswith("{"):
         return line

@@ -1,4 +1,4 @@
-"""The form of a runbook's page: it writes the command to copy, and refuses what the command line would refuse."""
+"""The form of a runbook's page: it writes the command to copy, and refuses values that the command line refuses."""
 
 import shlex
 from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ _UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1), ("ms", 0.001))
 
 
 def form(runbook: Runbook, environments: Iterable[Environment]) -> str:
-    """A block of HTML; without scripts it is the table of the parameters, and a command to complete by hand."""
+    """The form as HTML; without scripts, it shows the parameters and a command to complete by hand."""
     usable = [e for e in environments if not runbook.front.environments or e.name in runbook.front.environments]
     told = {
         "runbook": runbook.name,
@@ -37,7 +37,7 @@ def form(runbook: Runbook, environments: Iterable[Environment]) -> str:
 
 
 def _schema(parameter: Parameter) -> dict[str, Any]:
-    """What the page checks: the schema of the command line, and what only it says in words."""
+    """The checks of a parameter for the page's script, the same as on the command line, and the words for them."""
     found: dict[str, Any] = {
         "name": parameter.name,
         "base": parameter.base,
@@ -54,19 +54,19 @@ def _schema(parameter: Parameter) -> dict[str, Any]:
         "test": in_browser(parameter.pattern) if parameter.pattern else None,
         "default": _default(parameter),
     }
-    # A limit of 0 and a default that is no text at all say something.
+    # Keep a limit of 0 and an empty default.
     return {key: value for key, value in found.items() if value is not None}
 
 
 def _default(parameter: Parameter) -> list[str] | None:
-    """The texts that would be typed for the default; None if no text in the field gives that value."""
+    """The texts to type for the default; None if no text gives that value."""
     value = parameter.default
     if parameter.required or parameter.secret:
         return None
     if not isinstance(value, list):
         texts = [["" if value is None else _typed(parameter, value)]]
     else:
-        # One text with commas, or one line an item.
+        # One text with commas, or one line for each item.
         items = [_typed(parameter, item) for item in value]
         texts = [[",".join(items)], items] if len(items) != 1 else [items]
     return next((each for each in texts if _fits(parameter, each)), None)
@@ -87,7 +87,7 @@ def _typed(parameter: Parameter, value: Scalar) -> str:
 
 
 def _limits(parameter: Parameter) -> list[str] | None:
-    """Limits as somebody would type them: those of a duration have a unit."""
+    """The limits as they would be typed: those of a duration have a unit."""
     if parameter.low is None or parameter.high is None:
         return None
     say = _span if parameter.base == "duration" else "{:g}".format
@@ -101,7 +101,7 @@ def _span(seconds: float) -> str:
 
 
 def _choices(parameters: Iterable[Parameter], environment: Environment) -> dict[str, list[str]]:
-    """What the environment offers, for those choices alone that the page uses."""
+    """The environment's choices that the page uses."""
     wanted = {parameter.choice_of for parameter in parameters if parameter.choice_of}
     return {name: list(environment.choices.get(name, ())) for name in sorted(wanted)}
 
@@ -124,7 +124,7 @@ def _wrong(identity: str) -> str:
 
 
 def _field(parameter: Parameter) -> str:
-    # A name of its own for the ids: a parameter may be called environment, or like anything else on the page.
+    # Prefix the ids: a parameter may have the name of another element, such as environment.
     name, identity = parameter.name, f"ob-p-{parameter.name}"
     star = '<abbr title="required">*</abbr>' if parameter.required else ""
     parts = [
@@ -148,12 +148,12 @@ def _input(parameter: Parameter, identity: str) -> str:
         return tag("select", options, **known)
     shown = "\n".join(lines)
     if (parameter.many and not parameter.choice_of) or "\n" in shown or "\r" in shown:
-        # The first line end behind the tag would not count.
+        # HTML ignores the first line end after the tag.
         return tag("textarea", text("\n" + shown), **known, rows=max(1, shown.count("\n") + 1), spellcheck="false")
     suggested = f'<datalist id="{identity}-list"></datalist>' if parameter.choice_of else ""
     listed: Mapping[str, Any] = {"list": f"{identity}-list"} if parameter.choice_of else {}
     mode: Mapping[str, Any] = {"inputmode": _INPUTS[parameter.base]} if parameter.base in _INPUTS else {}
-    # No field of the browser's for dates: it hides what is wrong in the URL, and knows one way to write a day.
+    # No <input type="date">: it hides invalid values from the URL, and accepts only one format.
     return tag("input", **known, type="text", value=shown, spellcheck="false", **listed, **mode) + suggested
 
 
@@ -173,7 +173,7 @@ def _kind(parameter: Parameter) -> str:
 
 
 def _command(runbook: Runbook, environments: list[Environment]) -> str:
-    """The line itself; what it says before any script runs is what somebody would complete by hand."""
+    """The command line. Without scripts, it has a placeholder for each required parameter."""
     needed = [f"-p {p.name}=…" for p in runbook.parameters if p.required and not p.secret]
     place = shlex.quote(environments[0].name) if environments else "ENVIRONMENT"
     line = " ".join(["opsbook", "run", runbook.name, "-e", place, *needed])

@@ -1,4 +1,4 @@
-"""Links of all pages of the site: where they lead, and with file and line those that lead nowhere."""
+"""The links of all pages of the site: adapt them, and report dead ones with file and line."""
 
 import posixpath
 import re
@@ -12,11 +12,11 @@ from opsbook.site.lists import PAGES, Sources
 from opsbook.site.site import pages as lists
 
 _INCLUDES = re.compile(r"^(?:--8<--|:::)|\{[%{]", re.MULTILINE)
-"""What other tools put in when the page is built: its headings cannot be known before."""
+"""Content that other tools insert when the page is built: its headings are unknown before."""
 
 
 class Links:
-    """What can be linked to. `docs`: the texts of the pages of docs/ by their path on the site."""
+    """The link targets of the site. `docs`: the texts of the pages of docs/ by their path on the site."""
 
     def __init__(self, root: Path, sources: Sources) -> None:
         self._root, self._sources = root, sources
@@ -42,13 +42,13 @@ class Links:
                 self._unread.append(f"{DOCS}/{inside}:1:1 D006 cannot be read: {error.strerror}")
 
     def _origin(self, path: Path) -> str:
-        """The file that a page's links are relative to: one of docs/ may be a link to its namesake in the top."""
+        """The file that a page's links are relative to: a page of docs/ may be a symlink into the root."""
         top = self._root / path.name
         linked = path.is_symlink() and path.parent == self._root / DOCS and path.resolve() == top.resolve()
         return (top if linked else path).relative_to(self._root).as_posix()
 
     def published(self, path: str) -> bool:
-        """Is this path of the project on the site?"""
+        """Whether this path of the project is on the site."""
         try:
             return (
                 path in self._made
@@ -59,7 +59,7 @@ class Links:
             return False
 
     def adapted(self, pages: Mapping[str, str]) -> dict[str, str]:
-        """The pages with the links of the site, and those of docs/ whose links had to be others."""
+        """The pages with links adapted to the site, and the pages of docs/ whose links changed."""
         found = dict(pages)
         trees = {f"trees/{tree.name}.md" for tree in self._sources.trees}
         for path, text in self.docs.items():
@@ -73,14 +73,14 @@ class Links:
         return found
 
     def _known(self, page: str, pages: Mapping[str, str]) -> Mapping[str, str]:
-        """Anchors of a page of the site; none of one that a script fills."""
+        """The anchors of a page of the site; none for a page that a script fills."""
         if page not in self._places:
             text = "" if page in PAGES else pages.get(page) or self.docs.get(page, "")
             self._places[page] = places(text) if text else {}
         return self._places[page]
 
     def problems(self, pages: Mapping[str, str]) -> Iterator[str]:
-        """Links that lead nowhere on the site."""
+        """Dead links on the site."""
         yield from self._unread
         for path, text in self.docs.items():
             yield from self._dead(self._written[path], text, pages, document=False)
@@ -90,7 +90,7 @@ class Links:
     def _dead(self, page: str, text: str, pages: Mapping[str, str], *, document: bool) -> Iterator[str]:
         for link in links(prose(text)):
             target = leads(page, link, self.published) if link.path else page
-            # A document's other links are lint's, and what is not on the site is named there, not linked.
+            # Lint checks a document's other links. A target that is not on the site becomes plain text there.
             if target is None and (not document or link.kind == "html" or link.path.startswith("/")):
                 yield f"{page}:{link.line}:{link.column} L001 {self._lost(page, link)}"
             elif target and link.anchor and (link.path or not document):

@@ -1,6 +1,6 @@
-"""Links of a page, as they have to be on the site. An author's links lead to files of the project, as on a forge.
+"""Adapt the links of a page to the site. An author's links lead to files of the project, as on GitHub.
 
-On the site, the pages of docs/ are at its top, and runbooks/ and procedures/ beside them.
+On the site, the pages of docs/ are at the root, and runbooks/ and procedures/ beside them.
 """
 
 import posixpath
@@ -11,35 +11,35 @@ from urllib.parse import quote
 from opsbook.core.source.links import Link, anchors, links, prose
 
 DOCS = "docs"
-"""Folder of the pages that are published as they are."""
+"""The folder of the pages that are published as they are."""
 
 Published = Callable[[str], bool]
-"""Says whether a path of the project is on the site."""
+"""Whether a path of the project is on the site."""
 
 
 Change = tuple[int, int, str]
-"""From where to where in the text, and what stands there on the site."""
+"""Start and end in the text, and the replacement."""
 
 
 def on_site(path: str) -> str:
-    """Where a published file of the project is on the site, from its top."""
+    """The path on the site of a published file of the project."""
     return path.removeprefix(f"{DOCS}/")
 
 
 def leads(page: str, link: Link, published: Published) -> str | None:
-    """The path in the project of what a page's link leads to on the site; None if it leads nowhere there.
+    """The target of a page's link as a path in the project; None if it is not on the site.
 
-    `page` is the page's own path in the project. From docs/, what works on the site is taken too.
+    `page` is the page's path in the project. Links of docs/ may also be relative to the site.
     """
     found = list(_meant(page, link.path))
     if link.kind == "html":
-        # HTML names pages as they are when they are built.
+        # Links in HTML name built pages.
         found += [f"{path[:-5]}.md" for path in found if path.endswith(".html")]
     return next((path for path in found if published(path)), None)
 
 
 def _meant(page: str, path: str) -> Iterator[str]:
-    """Paths in the project that may be meant, the likeliest first."""
+    """Candidates for the path in the project, the likeliest first."""
     absolute = path.startswith("/")
     if not absolute:
         yield posixpath.normpath(posixpath.join(posixpath.dirname(page), path))
@@ -51,9 +51,9 @@ def _meant(page: str, path: str) -> Iterator[str]:
 
 
 def adapted(source: str, page: str, published: Published, *, unlink: bool = True) -> str:
-    """The page with the links of the site; its lines stay those that they were.
+    """The page with links adapted to the site; its line numbers do not change.
 
-    `unlink`: what is not on the site is named, not linked.
+    `unlink`: a link to a file that is not on the site becomes plain text.
     """
     text = prose(source)
     changes: list[Change] = []
@@ -75,7 +75,7 @@ def _changed(page: str, link: Link, target: str) -> Iterator[Change]:
     here, there = on_site(page), on_site(target)
     path = posixpath.relpath(there, posixpath.dirname(here) or ".")
     if link.kind == "html" and path.endswith(".md"):
-        # No generator looks at HTML that an author wrote.
+        # Generators do not adapt an author's HTML.
         path = f"{path[:-3]}.html"
     own = posixpath.normpath(link.path)
     if path != own:
@@ -95,7 +95,7 @@ def _named(link: Link, source: str, path: str) -> Change:
 
 
 def _uses(text: str, gone: Mapping[str, str]) -> Iterator[Change]:
-    """Where a reference is used whose definition is gone."""
+    """Replace the uses of references whose definition was removed."""
 
     for match in re.finditer(r"!?\[(?P<said>[^\[\]]+)\](?:\[(?P<label>[^\[\]]*)\])?(?![\[(:])", text) if gone else ():
         label = match["label"] or match["said"]
@@ -106,7 +106,7 @@ def _uses(text: str, gone: Mapping[str, str]) -> Iterator[Change]:
 
 
 def _applied(source: str, changes: list[Change]) -> str:
-    """Of two changes that overlap, the wider one."""
+    """The source with all changes; of two that overlap, the wider one is applied."""
     done, parts = 0, []
     for start, end, text in sorted(changes):
         if start >= done:
@@ -119,9 +119,9 @@ _ANCHOR = re.compile(r"\](?:\(|:)\s*<?[^)\s]*#[^)\s]")
 
 
 def anchored(source: str, page: str, known: Callable[[str], Mapping[str, str]]) -> str:
-    """A page of the site with the anchors that it has there, in the place of those that only GitHub has.
+    """The page with GitHub's anchors replaced by those of the site.
 
-    `known`: the places of a page of the site.
+    `known`: the anchors of a page of the site.
     """
     changes = []
     for link in links(prose(source)) if _ANCHOR.search(source) else ():
@@ -133,5 +133,5 @@ def anchored(source: str, page: str, known: Callable[[str], Mapping[str, str]]) 
 
 
 def places(source: str) -> Mapping[str, str]:
-    """Anchors of a page, each with the one it has on the site."""
+    """The anchors of a page -> those on the site."""
     return anchors(prose(source))

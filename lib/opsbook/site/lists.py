@@ -1,4 +1,4 @@
-"""Pages that lead to other pages: home, all runbooks, all records, what is stale, the environments."""
+"""Index pages: home, all runbooks, all records, freshness, environments."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from opsbook.site.pages import STATES, outcome
 from opsbook.training.qualification import Training
 
 UNSEARCHED = "data-search-exclude"
-"""In the attributes of a heading: what is below it only repeats other pages, and search would find it before them."""
+"""A heading's attribute that keeps its section out of search: the section repeats other pages, and would rank first."""
 
 _COLUMNS = ("runbook", "what for", "owner", "proved")
 
@@ -31,12 +31,12 @@ KINDS = {
     "training": "Learn it",
     "procedure": "By hand",
 }
-"""Kinds of runbooks, in the order in which somebody at 3 a.m. looks for them."""
+"""Kinds of runbooks, in the order of urgency."""
 
 
 @dataclass(frozen=True)
 class Severity:
-    """How bad something is, and what is expected of whom."""
+    """A severity, with its meaning, the time to respond, and whom to call."""
 
     name: str
     means: str
@@ -46,7 +46,7 @@ class Severity:
 
 @dataclass(frozen=True)
 class Sources:
-    """Everything that the site is made of, as of `now`. `runs` are newest first, `facts` by the name of a runbook."""
+    """All data of the site, as of `now`. `runs` are newest first, `facts` by the name of a runbook."""
 
     now: datetime
     name: str
@@ -60,12 +60,12 @@ class Sources:
     training: Training | None = None
 
     def known(self, runbook: Runbook) -> Facts:
-        """What the records say of it."""
+        """The facts about a runbook."""
         return (self.facts or {}).get(runbook.name, Facts())
 
 
 def page(title: str, lines: Iterable[str], sources: Sources, *, search: bool = True) -> str:
-    """A page with a title, these blocks, and as of when they are."""
+    """A page with a title, these blocks, and the time of its data."""
     hidden = [] if search else ["search:", "  exclude: true"]
     head = ["---", "hide:", "  - navigation", "  - toc", *hidden, "---", "", f"# {plain_text(title)}", ""]
     blocks = [part for line in lines for part in (line, "")]
@@ -77,13 +77,13 @@ def page(title: str, lines: Iterable[str], sources: Sources, *, search: bool = T
 
 
 def home(sources: Sources) -> str:
-    """What is broken, who to call, where things stand: everything else is one click further."""
+    """The home page: what is broken, who to call, unfinished runs and last changes."""
     of_the_day = f" {{: {UNSEARCHED} }}"
     blocks: list[tuple[str, list[str]]] = [
         ("What is broken?", _broken(sources)),
         ("How bad is it?", _severities(sources)),
         ("Who to call", _contacts(sources)),
-        (f"Not done with{of_the_day}", _open(sources)),
+        (f"Unfinished runs{of_the_day}", _open(sources)),
         (f"What was changed lately{of_the_day}", _changes(sources)),
         ("Environments", _environments(sources)),
     ]
@@ -100,7 +100,7 @@ def _broken(sources: Sources) -> list[str]:
     alerts = [
         (f"<code>{text(alert)}</code>", _to(runbook), text(one_line(runbook.front.summary, 90)))
         for runbook in sources.runbooks
-        # A drill practises an alert; nobody wants it where the alert is real.
+        # A drill only practises an alert: it must not be listed for the real one.
         if runbook.front.kind != "training"
         for alert in runbook.front.alerts
     ]
@@ -134,7 +134,7 @@ def _contacts(sources: Sources) -> list[str]:
 
 
 def _record(run: str, shown: str, listed: Collection[str]) -> str:
-    """A link to the row of its record, where it has one."""
+    """A link to the run's row in the list of records, if it has one."""
     return f'<a href="records/index.html#{text(run)}">{shown}</a>' if run in listed else shown
 
 
@@ -147,7 +147,7 @@ def _open(sources: Sources) -> list[str]:
             text(each.title),
             text(each.environment),
             text(each.operator),
-            # What a drill is at would give its fault away.
+            # A drill's current step would reveal its fault.
             text(one_line("" if each.title in drills else _doing(each), 90)),
             _record(each.run, f"<code>{text(each.run)}</code>", listed),
         )
@@ -190,7 +190,7 @@ def _environments(sources: Sources) -> list[str]:
 
 
 def runbooks(sources: Sources) -> str:
-    """Every runbook by kind, with a field that narrows them down."""
+    """Every runbook by kind, with a filter."""
     lines = [_filter("runbooks", "a word of its title, an alert, an owner")]
     for kind, title in KINDS.items():
         found = [runbook for runbook in sources.runbooks if runbook.front.kind == kind]
@@ -212,7 +212,7 @@ def _to(runbook: Runbook, up: str = "") -> str:
 
 
 def address(runbook: Runbook) -> str:
-    """Where its page is, from the site's root."""
+    """The path of a runbook's page from the site's root."""
     return runbook.path.with_suffix(".html").as_posix()
 
 
@@ -226,7 +226,7 @@ def _filter(what: str, hint: str) -> str:
 
 
 def freshness(sources: Sources) -> str:
-    """What nobody proved lately, by owner."""
+    """The pages that no run has proved lately, by owner."""
     owners: dict[str, list[Runbook]] = {}
     for runbook in sources.runbooks:
         if sources.known(runbook).state != "fresh":
@@ -251,7 +251,7 @@ def _stale(runbook: Runbook, facts: Facts) -> tuple[str, ...]:
 
 
 def records(sources: Sources) -> str:
-    """An empty list that a script fills from the data of each month: ten thousand records are no page."""
+    """An empty list that a script fills from the data of each month: one page cannot hold ten thousand records."""
     months = list(_months(sources.runs))
     if not months:
         return page("Records", ["Nothing was run yet."], sources, search=False)
@@ -268,7 +268,7 @@ def records(sources: Sources) -> str:
 
 
 def record_data(sources: Sources) -> Iterator[tuple[str, str]]:
-    """For each month a script that hands its records to the page: file:// lets a page load no data but scripts."""
+    """A script for each month with its records: on file:// a page can load scripts only, no other data."""
     months: dict[str, list[Run]] = {}
     for run in sources.runs:
         months.setdefault(_month(run), []).append(run)
@@ -283,7 +283,7 @@ def _drills(sources: Sources) -> set[str]:
 
 
 def _without_steps(run: Run) -> Run:
-    """The run of a drill for people who may have to do it next: its steps, and why it failed, name its fault."""
+    """The run of a drill without steps and reason, which would reveal its fault."""
     return replace(run, steps=(), reason="")
 
 

@@ -1,4 +1,4 @@
-"""The page for addresses that are none: it leads on, from wherever a server shows it."""
+"""The 404 page, with links that work at any depth."""
 
 from opsbook.html import tag, text
 
@@ -8,7 +8,7 @@ _PAGES = {"home": "index.html", "all runbooks": "runbooks/index.html", "all reco
 
 
 def body(root: str) -> str:
-    """Its content. `root` is the path of the site on its server, empty if it has a host of its own."""
+    """The page's content. `root` is the path of the site on its server; empty if it is at the root."""
     links = ", ".join(tag("a", name, href=f"{root}/{path}") for name, path in _PAGES.items())
     search = tag("label", "Search", for_="__search", class_="md-button")
     lines = (
@@ -21,5 +21,5 @@ def body(root: str) -> str:
 
 
 def adapted(output: str, root: str) -> str:
-    """The theme's page with this content; a page without the theme's title stays as somebody wrote it."""
+    """The theme's 404 page with this content; a custom page without the theme's title stays as it is."""
     return output.replace("<h1>404 - Not found</h1>", body(text(root)))

@@ -1,4 +1,4 @@
-"""Pages of the site that would have the same name: whoever wrote one of them must not lose it without a word."""
+"""Report pages whose paths on the site collide: none may be overwritten silently."""
 
 from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
@@ -7,11 +7,11 @@ from opsbook.settings import Settings
 from opsbook.site.lists import Sources
 
 _WHOLE_FOLDER = "README"
-"""Generators make index.html of it, which is the page of the whole folder."""
+"""Generators turn it into index.html, the page of its folder."""
 
 
 def problems(settings: Settings, sources: Sources, made: Collection[str]) -> Iterator[str]:
-    """One sentence for each document and each file of docs/ whose place on the site is taken. `made`: by paths."""
+    """A sentence for each document and each file of docs/ whose path on the site is taken by one of `made`."""
     for runbook in sources.runbooks:
         path = runbook.path
         if path.stem == _WHOLE_FOLDER or path.as_posix() == "runbooks/index.md":
@@ -36,7 +36,7 @@ def _written(docs: Path) -> Iterator[str]:
 
 
 def _place(path: str) -> str:
-    """Where a page or a file is on the site."""
+    """The path of a page or a file on the site."""
     found = PurePosixPath(path)
     if found.suffix != ".md":
         return path

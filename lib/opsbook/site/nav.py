@@ -1,4 +1,4 @@
-"""The nav of a site: where an author wrote one, the page of the training takes its place in it by itself."""
+"""Add the training page to an author's nav."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,11 +9,11 @@ from opsbook.training import plan_file
 
 TITLE = "Training"
 _BEFORE = "freshness.md"
-"""The page behind which it stands; where the nav has none, it stands at the end."""
+"""The page after which it is inserted; without that, it is appended."""
 
 
 def place(settings: Settings, nav: Sequence[Any] | None) -> int | None:
-    """Before which entry the page is put in; None where there is no such page, no nav, or it is there already."""
+    """The index at which to insert the page; None without a plan or a nav, or if the nav has the page."""
     if nav is None or not plan_file.exists(settings) or _holds(nav, PATH):
         return None
     behind = (number + 1 for number, entry in enumerate(nav) if _holds(entry, _BEFORE))
@@ -21,7 +21,7 @@ def place(settings: Settings, nav: Sequence[Any] | None) -> int | None:
 
 
 def entry() -> dict[str, str]:
-    """The entry of the page."""
+    """The nav entry of the training page."""
     return {TITLE: PATH}
 
 

@@ -1,6 +1,6 @@
-"""The page of a runbook or a procedure: what its author wrote, with a card, a form, folded code and what was measured.
+"""The page of a runbook or a procedure: the author's text with a card, a form, folded code and measured times.
 
-The author's Markdown is passed on line by line; only what a reader of the site needs is put between the lines.
+The author's Markdown is copied line by line; the site's parts are inserted between the lines.
 """
 
 import re
@@ -26,21 +26,21 @@ from opsbook.training import qualification
 from opsbook.training.training import Drilled
 
 ROLES = {Role.READ: "read", Role.CHANGE: "change", Role.UNDO: "undo"}
-"""Classes of headings; the style says in words what they stand for, so that no table of contents has it."""
+"""Classes of headings. The style sheet adds the words for them, so that they are not in the table of contents."""
 
 STATES = {"fresh": "proved by a run", "stale": "not proved lately", "never": "never run"}
 
 _HEADING = re.compile(r"#{1,6}(?:\s+|$)(.*?)(?:\s+#+|)\s*$")
 _ATTRIBUTES = re.compile(r"\s*\{(?P<inner>:[^{}]*|\s*[#.][^{}]*)\}$")
 _WORTH_SAYING = 1.0
-"""Seconds of a step below which nobody waits for it."""
+"""Seconds of a step below which its time is not shown."""
 
 _EXPECTED = re.compile(r" {0,3}(?:\*\*|__)?Expected(?:\*\*|__)?:")
 
 
 @dataclass(frozen=True)
 class Context:
-    """What a page is made with besides its document. `published` says whether a path of the project is on the site."""
+    """The data of a page besides its document. `published` says whether a path of the project is on the site."""
 
     now: datetime
     environments: tuple[Environment, ...] = ()
@@ -48,7 +48,7 @@ class Context:
 
 
 def runbook_page(runbook: Runbook, facts: Facts, context: Context) -> str:
-    """The whole page as Markdown, with front matter of its own."""
+    """The whole page as Markdown, with the site's front matter."""
     front = runbook.front
     head = ["---", f"title: {scalar(runbook.title)}"]
     head += [f"description: {scalar(front.summary)}"] if front.summary else []
@@ -58,14 +58,14 @@ def runbook_page(runbook: Runbook, facts: Facts, context: Context) -> str:
 
 
 class _Title(NamedTuple):
-    """A heading as it is on the site."""
+    """A heading on the site."""
 
     level: int
     text: str
 
 
 class _Body:
-    """Walks through the author's lines. Line numbers are those of the source, from 1."""
+    """Copies the author's lines. Line numbers are those of the source, from 1."""
 
     def __init__(self, runbook: Runbook, facts: Facts, context: Context) -> None:
         self._runbook, self._facts, self._context = runbook, facts, context
@@ -115,13 +115,13 @@ class _Body:
         yield from self._end()
 
     def _end(self) -> Iterator[str]:
-        """The mark of a paragraph that says what is expected, right behind its last line."""
+        """Mark an "Expected:" paragraph, right after its last line."""
         if self._expected:
             self._expected = False
             yield from ("{: .ob-expected }", "")
 
     def _heading(self, number: int, heading: Heading) -> Iterator[str]:
-        """A heading of the page, with the links of the site."""
+        """A heading of the page, with links adapted to the site."""
         written = [line.strip() for line in self._lines[heading.line : heading.end]]
         underlined = _HEADING.match(written[0]) is None
         title = " ".join(written[:-1]) if underlined else _HEADING.sub(r"\1", written[0])
@@ -136,7 +136,7 @@ class _Body:
             yield _headed(own, (), self._anchor(title))
 
     def _anchor(self, title: str) -> str:
-        """The usual one, said: links rely on it whatever the project's generator would make of the title."""
+        """The explicit id of a heading: links rely on it, and the project's generator might derive another one."""
         name = anchor(title)
         self._anchors[name] += 1
         return f"{name}_{self._anchors[name] - 1}" if self._anchors[name] > 1 else name
@@ -177,18 +177,18 @@ class _Body:
         mark = re.match(r"`{3,}|~{3,}", opening)
         fence = mark[0] if mark else "```"
         language = "bash" if cell.language in ("bash", "sh") else cell.language
-        # A fence that is indented would end the block of HTML: it is written anew, at the beginning of the line.
+        # Rewrite the fence without indentation: an indented one would end the HTML block.
         yield f'<details class="ob-code" markdown="1"><summary>{text(summary)}</summary>'
         yield from ("", f"{fence}{language}", *_body(cell), fence, "", "</details>")
 
 
 def _headed(heading: _Title, classes: Iterable[str], identity: str = "") -> str:
-    """A heading with these classes and, unless its author gave it another one, this id."""
+    """A heading with these classes, and with this id unless the author set one."""
     title, own = heading.text, ""
     if found := _ATTRIBUTES.search(title):
         title, own = title[: found.start()], found["inner"].lstrip(":").strip()
     named = () if "#" in own or not identity else (f"#{identity}",)
-    # What is left in braces at the end is text, such as the name of a parameter.
+    # Other braces at the end are text, such as the name of a parameter.
     title = re.sub(r"\{(?=[^{}`]*\}$)", "&#123;", title)
     attributes = " ".join(filter(None, (own, *named, *classes)))
     return f"{'#' * heading.level} {title}" + (f" {{: {attributes} }}" if attributes else "")
@@ -210,7 +210,7 @@ def _body(cell: Cell) -> list[str]:
 
 
 def card(runbook: Runbook, facts: Facts, context: Context) -> str:
-    """Who owns it, what it does to what, how long it takes, and whether anybody may rely on it. One block of HTML."""
+    """The card as a block of HTML: owner, locks, rollback, duration, last runs, and whether a run proves the page."""
     front = runbook.front
     told = {
         "call": "<br> ".join(map(text, _contacts(context.environments))),
@@ -239,13 +239,13 @@ def card(runbook: Runbook, facts: Facts, context: Context) -> str:
 
 
 def _line(name: str, value: str) -> str:
-    """A line of the card. Of these, search knows only what a page is looked for by."""
+    """A line of the card. Only owner and alerts are in the search index."""
     hidden = unsearched(name not in ("owner", "alerts"))
     return f"{tag('dt', name, **hidden)} {tag('dd', value, **hidden)}"
 
 
 def _contacts(environments: Iterable[Environment]) -> list[str]:
-    """Who to call first, each once."""
+    """The first contact of each environment, without duplicates."""
     return list(dict.fromkeys(contact for each in environments for contact in each.policy.contacts[:1]))
 
 

@@ -1,7 +1,6 @@
-"""A Pattern for the page's form: the same expression in the browser's language, or none where it has no equivalent.
+"""Translate a Pattern to a JavaScript regular expression for the page's form, if there is an equivalent.
 
-Only what both languages write in the same way, or in a way that is known here, is translated: the rest is left to the
-command line, which checks every value anyway.
+Only constructs with a known equivalent are translated. The command line checks every value anyway.
 """
 
 import re
@@ -38,7 +37,7 @@ _TOKEN = re.compile(
 
 
 def in_browser(pattern: str) -> str | None:
-    """The expression for a browser's `RegExp(…, "u")` that has to match the whole text; None if there is none."""
+    """The expression for `RegExp(…, "u")`, which has to match the whole text; None if there is no equivalent."""
     try:
         re.compile(pattern)
         return "".join(_parts(pattern))
@@ -47,7 +46,7 @@ def in_browser(pattern: str) -> str | None:
 
 
 class _Unknown(Exception):
-    """Something that only Python knows."""
+    """A construct without a known equivalent."""
 
 
 def _parts(pattern: str) -> Iterator[str]:
@@ -76,9 +75,9 @@ def _often(written: str) -> str:
 
 
 def _set(written: str) -> str:
-    """A class cannot hold the opposite of another one: what is in it is a choice of letters."""
+    """A character class as alternatives, since a JavaScript class cannot contain a negated one."""
     inner = written.removeprefix("^")
-    # The first of its letters may be a bracket, and a hyphen at either end is one.
+    # A leading ] and a hyphen at either end are literal.
     members = [_letter(inner[0])] if inner[0] == "]" else []
     at = len(members)
     while at < len(inner):
@@ -95,7 +94,7 @@ def _set(written: str) -> str:
 
 
 def _letter(written: str) -> str:
-    """One letter, which may be escaped."""
+    """One character, which may be escaped."""
     sign = written
     if written[0] == "\\":
         if written[1].isdigit():

@@ -1,4 +1,4 @@
-"""Where a site may be written: building one empties its folder first, and nothing else may be lost with it."""
+"""Check the output folder of a site: a build empties it, and must not delete anything else."""
 
 from pathlib import Path
 
@@ -6,16 +6,16 @@ from opsbook.errors import InputError
 from opsbook.settings import Settings
 
 MARKER = ".opsbook-site"
-"""A file that says: a build made this folder, and the next one may empty it. MkDocs leaves hidden files alone."""
+"""A file that marks the folder as made by a build, so that the next build may empty it. MkDocs keeps hidden files."""
 
 _SAID = "This folder was made by opsbook site build. The next build removes what is in it.\n"
 
 
 def check_place(settings: Settings, folder: Path) -> None:
-    """Raises InputError for a folder that holds anything but an earlier site."""
+    """Raises InputError for a folder that contains anything but an earlier site."""
     place = folder.resolve()
     kept = next((path for path in _kept(settings) if path.is_relative_to(place)), None)
-    # Of a project that keeps its records right in its root, the folders below are not records.
+    # If a project keeps its records in its root, other folders below the root are allowed.
     inner = (path for path in _kept(settings) if not settings.root.is_relative_to(path))
     if kept := kept or next((path for path in inner if place.is_relative_to(path)), None):
         raise InputError(
@@ -30,7 +30,7 @@ def check_place(settings: Settings, folder: Path) -> None:
 
 
 def is_taken(folder: Path) -> bool:
-    """Is there something in the folder? Raises InputError for what is no folder, or cannot be read."""
+    """Whether the folder has any content. Raises InputError if it is no folder, or cannot be read."""
     try:
         return folder.exists() and any(folder.iterdir())
     except NotADirectoryError as error:
@@ -40,7 +40,7 @@ def is_taken(folder: Path) -> bool:
 
 
 def mark_place(folder: Path) -> None:
-    """Say in the folder that the next build may empty it. Raises InputError where nothing can be written."""
+    """Write the marker into the folder. Raises InputError if that fails."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / MARKER).write_text(_SAID, encoding="utf-8")
@@ -49,11 +49,11 @@ def mark_place(folder: Path) -> None:
 
 
 def _kept(settings: Settings) -> list[Path]:
-    """The project itself, and every folder that somebody wrote or a run needs."""
+    """The project itself, and its folders of sources, records and state."""
     sources = [settings.runbooks, settings.procedures, settings.playbooks, settings.helpers, settings.root / "docs"]
     return [path.resolve() for path in (settings.root, *sources, settings.records, settings.state)]
 
 
 def _ours(place: Path) -> bool:
-    """By its marker; sites of versions that left none have these two."""
+    """Whether a build made it: by the marker, or by files of builds from before the marker."""
     return (place / MARKER).is_file() or ((place / "sitemap.xml").is_file() and (place / "assets/opsbook").is_dir())

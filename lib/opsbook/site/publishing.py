@@ -1,4 +1,4 @@
-"""Gather what the docs site shows: documents, summaries of records, environments, and what goes on. Nothing runs."""
+"""Gather the data of the docs site: documents, summaries of records, environments, unfinished runs. Runs nothing."""
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping
@@ -23,12 +23,12 @@ from opsbook.training.training import Drilled
 
 ASSETS = site.ASSETS
 SCRIPTS, STYLES = (tuple(f"{ASSETS}/{name}" for name in names) for names in (site.SCRIPTS, site.STYLES))
-"""What each page loads, by its path on the site."""
+"""The files that each page loads, by their paths on the site."""
 
 
 @dataclass(frozen=True)
 class Stale:
-    """A document that nobody can rely on: `state` is stale or never, `good` when a run last proved it (UTC)."""
+    """A document without a recent good run: `state` is stale or never, `good` the time of the last good run (UTC)."""
 
     name: str
     owner: str
@@ -38,16 +38,16 @@ class Stale:
 
 @dataclass(frozen=True)
 class Published:
-    """The site: pages and data by path, and the scripts and styles beside them."""
+    """The generated site: pages and data by path; scripts and styles by path."""
 
     pages: dict[str, str]
     assets: dict[str, bytes]
 
 
 def publish(settings: Settings, name: str) -> Published:
-    """Everything of the site but those pages of docs/ that stay as they are.
+    """The generated part of the site: all but those pages of docs/ that are published unchanged.
 
-    Raises InputError where something cannot be published.
+    Raises InputError if something cannot be published.
     """
     sources = gather(settings, name, _runbooks(settings))
     linked = linking.Links(settings.root, sources)
@@ -63,7 +63,7 @@ def publish(settings: Settings, name: str) -> Published:
 
 
 def stale(settings: Settings, names: Collection[str] = ()) -> list[Stale]:
-    """Documents that no run has proved lately: the named ones, or any. Raises InputError for a broken project."""
+    """Documents without a recent good run, of the named ones or of all. Raises InputError for a broken project."""
     sources = gather(settings, "", _runbooks(settings), training=False)
     found = ((runbook, sources.known(runbook)) for runbook in sources.runbooks if not names or runbook.name in names)
     return [
@@ -74,7 +74,7 @@ def stale(settings: Settings, names: Collection[str] = ()) -> list[Stale]:
 
 
 def gather(settings: Settings, name: str, runbooks: tuple[Runbook, ...], *, training: bool = True) -> Sources:
-    """What all pages are made of, as of now. `training`: also who learned what, which takes longer."""
+    """The data of all pages, as of now. `training`: include drills and qualifications, which takes longer."""
     now = datetime.now(UTC)
     environments = _environments(settings)
     shows = {each.name: each.policy.publish_records for each in environments}
@@ -94,7 +94,7 @@ def gather(settings: Settings, name: str, runbooks: tuple[Runbook, ...], *, trai
 
 
 def _runbooks(settings: Settings) -> tuple[Runbook, ...]:
-    """Every document. Raises InputError with file and line for each problem that a reader would stumble over."""
+    """Every document. Raises InputError with file and line of each error."""
     found, problems = surroundings.readable(settings)
     if wrong := [str(problem) for problem in problems if not problem.warning]:
         raise InputError(wrong, "Correct these, then build again.")

@@ -1,4 +1,4 @@
-"""Runs as the docs site has them: all of them count, and each is shown as far as its environment allows."""
+"""Runs for the docs site: all of them count, and each is shown as far as its environment allows."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -19,12 +19,12 @@ from opsbook.training.sign_offs import proved
 from opsbook.training.training import Drilled
 
 _BROKEN = (InputError, OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
-"""What reading a record can raise that somebody damaged. It is left out: nobody knows what may be shown of it, and
-`opsbook records verify` names it."""
+"""Errors from reading a damaged record. It is left out, since it is unknown what may be shown of it; `opsbook records
+verify` reports it."""
 
 
 def runs(settings: Settings, shows: Mapping[str, str]) -> Iterator[Run]:
-    """Every run that is over, lost ones too; `shows` is publish_records by environment."""
+    """Every finished run, lost ones included; `shows`: environment -> publish_records."""
     for folder in store.newest(settings.records):
         record = store.exact(settings.records, folder.name)
         if record is None or record.folder != folder or record.state == "running":
@@ -36,7 +36,7 @@ def runs(settings: Settings, shows: Mapping[str, str]) -> Iterator[Run]:
 
 
 def _run(record: store.Record, told: Mapping[str, Any], shows: Mapping[str, str]) -> Run | None:
-    # Its name becomes part of paths: it is the folder's, and a record that says another one is not believed.
+    # The run's id becomes part of paths: a record whose id is not its folder's name is rejected.
     if told.get("run") != record.id:
         return None
     show = shows.get(told["environment"], "summary")
@@ -45,7 +45,7 @@ def _run(record: store.Record, told: Mapping[str, Any], shows: Mapping[str, str]
 
 
 def drills(settings: Settings, runbooks: Iterable[Runbook], shows: Mapping[str, str]) -> dict[str, Drilled]:
-    """The last drill of each page: its own, or one that it mends. One that nothing proves is none."""
+    """The last proved drill of each page: the page's own, or one that the page mends."""
     known = known_signers(settings)
     mended = {each.name: (each.name, *each.front.drill.solved_by) for each in runbooks if each.front.drill}
     last: dict[str, Drilled] = {}
@@ -58,7 +58,7 @@ def drills(settings: Settings, runbooks: Iterable[Runbook], shows: Mapping[str, 
 
 
 def pages(settings: Settings, found: tuple[Run, ...]) -> tuple[tuple[Run, ...], dict[str, str]]:
-    """The runs, and the records' own pages by run; a page that cannot be read is none."""
+    """The runs, and the pages of their records by run, without unreadable ones."""
     texts: dict[str, str] = {}
     for run in found:
         record = store.exact(settings.records, run.id) if run.page else None
@@ -69,6 +69,6 @@ def pages(settings: Settings, found: tuple[Run, ...]) -> tuple[tuple[Run, ...], 
 
 
 def going_on(settings: Settings, shows: Mapping[str, str]) -> tuple[RunStatus, ...]:
-    """Runs that are not done with, as far as they may be shown; not those whose record does not say where they are."""
+    """Unfinished runs that may be shown, without those whose record names no environment."""
     found = under_way(settings)
     return tuple(now for now in found if now.environment and shows.get(now.environment, "summary") != "none")

@@ -1,4 +1,4 @@
-"""The whole site as a tree of files: what any generator of static sites builds from, and MkDocs as the first."""
+"""The whole site as a tree of source files for a static site generator such as MkDocs."""
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
@@ -10,14 +10,14 @@ from opsbook.site.pages import Context, runbook_page
 from opsbook.site.tree_page import tree_page
 
 ASSETS = "assets/opsbook"
-"""Folder of the scripts and styles, from the site's root."""
+"""The folder of scripts and styles, from the site's root."""
 
 SCRIPTS = ("opsbook.js",)
 STYLES = ("opsbook.css",)
 
 
 def tree(sources: Sources, published: Callable[[str], bool]) -> Iterator[tuple[str, str]]:
-    """Path and content of every page and data file, in Markdown where it is a page.
+    """Path and content of every page (Markdown) and data file.
 
     `published` says whether a file of the project is part of the site; a link to any other becomes plain text.
     """
@@ -32,7 +32,7 @@ def tree(sources: Sources, published: Callable[[str], bool]) -> Iterator[tuple[s
 
 
 def pages(sources: Sources) -> Mapping[str, Page]:
-    """The pages that lead to others; the one of the training only where there is a plan."""
+    """The index pages, with the training page if there is a plan."""
     return {**lists.PAGES, **({training_page.PATH: training_page.training} if sources.training else {})}
 
 

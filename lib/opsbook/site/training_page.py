@@ -1,4 +1,4 @@
-"""The training matrix: who has passed what, role by role, in words, as far as each environment lets it be shown."""
+"""The training matrix: who has passed what, role by role, as far as each environment publishes it."""
 
 from collections.abc import Iterator
 
@@ -19,7 +19,7 @@ _DAYS = {State.PASSED: "until", State.DUE: "expires", State.EXPIRED: "since"}
 
 
 def training(sources: Sources) -> str:
-    """People × what their roles need, as of the build."""
+    """People × requirements of their roles, as of the build."""
     found = sources.training
     if found is None or not found.plan.people:
         return page("Training", ["Nobody is in `training.yml` yet."], sources, search=False)
@@ -48,7 +48,7 @@ def _role(role: str, found: Training, sources: Sources) -> Iterator[str]:
 
 
 def _to(name: str, kind: str, sources: Sources) -> str:
-    """A link to a page that is asked for."""
+    """A link to the page of a requirement."""
     runbook = next((each for each in sources.runbooks if each.name == name), None)
     shown = f'<a href="{text(address(runbook))}">{text(name)}</a>' if runbook else text(name)
     return f"{shown} ({kind})"
@@ -64,7 +64,7 @@ def _cell(each: Qualification, hidden: set[str], listed: set[str]) -> str:
 
 
 def _run(each: Qualification, listed: set[str]) -> str:
-    """The run it stands on, with a link to its row where it has one."""
+    """The run that counts, with a link to its row in the list of records if it has one."""
     if not each.run:
         return ""
     run = f"<code>{text(each.run)}</code>"

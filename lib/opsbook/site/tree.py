@@ -1,4 +1,4 @@
-"""The site's pages as files, with a configuration that any generator like MkDocs can build them with."""
+"""Write the site's pages as files, with a configuration for any generator like MkDocs."""
 
 import shutil
 from pathlib import Path
@@ -16,11 +16,11 @@ from opsbook.site.publishing import SCRIPTS, STYLES, Published, publish
 CONFIG = "mkdocs.yml"
 
 _OWN = frozenset({"opsbook", "offline"})
-"""Plugins that a tree does without: its pages are written, and where they are read is for whoever builds it."""
+"""Plugins to remove: opsbook has already written its pages, and whoever builds the tree decides about offline use."""
 
 
 class _Tags(yaml.SafeLoader):
-    """YAML whose tags are left alone: MkDocs has some of its own, such as !ENV."""
+    """A YAML loader that accepts unknown tags: MkDocs has its own, such as !ENV."""
 
 
 _Tags.add_multi_constructor("", lambda loader, suffix, node: None)
@@ -29,13 +29,13 @@ _Tags.add_multi_constructor("", lambda loader, suffix, node: None)
 def write_tree(settings: Settings, folder: Path) -> int:
     """Write the site's pages, docs/ and mkdocs.yml to a new folder, for any generator; the number of files.
 
-    Raises InputError if the folder has something in it, cannot be written, or the site cannot be made.
+    Raises InputError if the folder is not empty or cannot be written, or the site cannot be made.
     """
     if is_taken(folder):
         raise InputError(f"There is something in {folder} already.", "Name a folder that is empty, or not there yet.")
     config = _config(settings)
     name = config.get("site_name")
-    # The name may come from the environment of whoever builds the tree.
+    # A tag such as !ENV gets the name only when the tree is built.
     plain = isinstance(name, yaml.ScalarNode) and name.tag == "tag:yaml.org,2002:str"
     found = publish(settings, name.value if isinstance(name, yaml.ScalarNode) and plain else settings.root.name)
     try:
@@ -60,7 +60,7 @@ def _write(settings: Settings, folder: Path, found: Published, config: str) -> i
 
 
 def _config(settings: Settings) -> dict[str, yaml.Node]:
-    """The values of the project's mkdocs.yml by their keys, unread."""
+    """The nodes of the project's mkdocs.yml by their keys, not evaluated."""
     path = settings.root / CONFIG
     hint = f"Correct {CONFIG}, then build again."
     try:
@@ -83,7 +83,7 @@ def _config(settings: Settings) -> dict[str, yaml.Node]:
 
 
 def _told(settings: Settings, config: dict[str, yaml.Node]) -> str:
-    """What the tree is built with: what the project says, and in the place of the plugin what it would have done."""
+    """The tree's mkdocs.yml: the project's, with the plugin replaced by the settings that it would make."""
     added = {"docs_dir": _text(DOCS), "plugins": _plugins(config.get("plugins"))}
     for key, own in (("extra_css", STYLES), ("extra_javascript", SCRIPTS)):
         theirs = config.get(key)
@@ -96,7 +96,7 @@ def _told(settings: Settings, config: dict[str, yaml.Node]) -> str:
 
 
 def _nav(settings: Settings, given: yaml.Node | None) -> yaml.Node | None:
-    """The nav with the page of the training; None where it stays as it is."""
+    """The nav with the training page; None if it needs no change."""
     written = given.value if isinstance(given, yaml.SequenceNode) else None
     at = site_nav.place(settings, None if written is None else [_plain(each) for each in written])
     if at is None or written is None:
@@ -106,14 +106,14 @@ def _nav(settings: Settings, given: yaml.Node | None) -> yaml.Node | None:
 
 
 def _plain(node: yaml.Node) -> object:
-    """What a node says: texts, lists and mappings."""
+    """A node as texts, lists and mappings."""
     if isinstance(node, yaml.MappingNode):
         return {str(key.value): _plain(value) for key, value in node.value}
     return [_plain(each) for each in node.value] if isinstance(node, yaml.SequenceNode) else node.value
 
 
 def _plugins(given: yaml.Node | None) -> yaml.Node:
-    """The project's plugins without ours, as a list; each may be a name or a mapping from one to its options."""
+    """The project's plugins without _OWN, as a list; each is a name, or a mapping of a name to its options."""
     if isinstance(given, yaml.MappingNode):
         items: list[yaml.Node] = [_mapping([pair]) for pair in given.value]
     else:

@@ -1,4 +1,4 @@
-"""The page of a decision tree: walked question by question, drawn whole, and readable as a list without scripts."""
+"""The page of a decision tree: question by question, as a list that needs no scripts, and as a picture."""
 
 import re
 import textwrap
@@ -10,10 +10,10 @@ from opsbook.diagnose.tree import Node, Tree
 from opsbook.html import plain_text, scalar, tag, text, unsearched
 
 _WIDE, _GAP_X, _GAP_Y, _LINE, _PAD = 124, 30, 26, 16, 8
-"""Measures of the picture, in the units of its viewBox: six questions in a row fit beside each other."""
+"""Sizes of the picture, in units of its viewBox: six levels of questions fit the page."""
 _LETTERS = 17
 _FRAME = 910
-"""How wide a page shows it without scrolling."""
+"""The width that a page shows without scrolling."""
 _LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
 
 
@@ -24,9 +24,9 @@ def tree_page(tree: Tree) -> str:
     body = [
         f"# {plain_text(tree.title)}",
         tree.intro,
-        # Whoever types what they see finds this page; the list of the home page is in no search.
+        # For search: the list of symptoms on the home page is not in the index.
         tag("p", f"You see: {text(', '.join(tree.symptoms))}.") if tree.symptoms else "",
-        f"In a terminal `{command}` looks for itself where it can, and asks the rest.",
+        f"In a terminal, `{command}` runs the checks itself, and asks the rest.",
         '<div class="ob-walk" aria-live="polite"></div>',
         "## All of it",
         '<div class="ob-tree" markdown="1">',
@@ -50,9 +50,9 @@ def _listed(node: Node, label: str, depth: int) -> Iterator[str]:
 
 
 def _safe(written: str) -> str:
-    """Markdown of one line without HTML and attribute lists: links, emphasis and code stay."""
+    """One line of Markdown with HTML and attribute lists escaped; links, emphasis and code stay."""
     parts = re.split(r"((?<!`)(`+)(?!`).*?(?<!`)\2(?!`))", written)
-    # Of each piece of code the split gives its ticks once more.
+    # The split returns the ticks of each code span as an extra part: skip it.
     return "".join(
         part if n % 3 == 1 else part.replace("<", "&#60;").replace("{", "&#123;")
         for n, part in enumerate(parts)
@@ -95,7 +95,7 @@ def _wide(boxes: Iterable[_Box]) -> float:
 
 
 def picture(tree: Tree) -> str:
-    """The tree as an SVG from left to right. Its colours come from the page."""
+    """The tree as an SVG from left to right; the page's style sheet colours it."""
     root = _box(tree.root, "", 0)
     high = _place(root, float(_LINE))
     boxes = list(_all(root))
@@ -121,7 +121,7 @@ def _box(node: Node, label: str, depth: int) -> _Box:
 
 
 def _place(box: _Box, top: float) -> float:
-    """Put a box before the middle of what follows it; returns where the space below begins."""
+    """Place a box at the middle height of its children; returns the top of the free space below."""
     below = top
     for child in box.children:
         below = _place(child, below)
@@ -148,7 +148,7 @@ def _drawn(box: _Box) -> str:
         for n, line in enumerate(box.lines)
     )
     link = _LINK.search(box.node.text)
-    # Where it leads on the site, whoever writes the page's other links says too.
+    # The page's other links are adapted to the site together with this one.
     shown = tag("a", frame + lines, href=link[1]) if link else frame + lines
     return tag("g", shown, class_=f"ob-{kind}")
 
@@ -159,7 +159,7 @@ def _edges(box: _Box) -> str:
     for child in box.children:
         bend, x, y = start + _GAP_X / 2, child.left, child.middle
         path = f"M{start:.0f} {box.middle:.0f} C{bend:.0f} {box.middle:.0f} {bend:.0f} {y:.0f} {x:.0f} {y:.0f}"
-        # Above its box, where no line goes.
+        # Above the box, where no line crosses it.
         said = text(one_line(child.label, _LETTERS))
         label = tag("text", said, x=f"{x + _WIDE:.0f}", y=f"{child.top - 4:.0f}", class_="ob-answer")
         found.append(tag("path", d=path) + label)

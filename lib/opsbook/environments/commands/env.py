@@ -1,4 +1,4 @@
-"""Environments: what there is, what one of them allows and knows, and its ports."""
+"""List environments, show one with its policy and hosts, and manage its ports."""
 
 import argparse
 
@@ -42,7 +42,7 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def _load(settings: Settings) -> tuple[list[Environment], list[str]]:
-    """Every environment in its order, and what is wrong with those that are broken."""
+    """Every valid environment in its order, and the problems of the broken ones."""
     found: list[Environment] = []
     problems: list[str] = []
     for name in environment.names(settings):

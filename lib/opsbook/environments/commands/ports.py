@@ -1,11 +1,11 @@
-"""The block of ports of an environment, and another one for this clone.
+"""Show an environment's block of ports, or give this clone another one.
 
-    opsbook env ports dev            which ports it has here
-    opsbook env ports dev 18400      give this clone those from 18400 on
+    opsbook env ports dev            show its ports on this machine
+    opsbook env ports dev 18400      give this clone the block from 18400 on
     opsbook env ports dev --free     keep them if nobody else listens there, otherwise take a free block
     opsbook env ports dev --reset    go back to what environment.yml says
 
-What runs already stays where it is until it is started again."""
+Running services keep their ports until they are restarted."""
 
 import argparse
 
@@ -25,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def number(text: str) -> int:
-    """The type of the argument."""
+    """Parse a port argument."""
     if not (text.isascii() and text.isdigit() and len(text) < 9):
         raise argparse.ArgumentTypeError(f"{text!r} is no port; write a number such as 18400")
     return int(text)
@@ -46,7 +46,7 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def show(found: ports.Block, *, as_json: bool) -> None:
-    """The block and what is in it."""
+    """Print the block and its URLs."""
     moved = found.first != found.written
     if as_json:
         content = {

@@ -17,9 +17,9 @@ from opsbook.settings import Settings
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runbook", nargs="*", help="names or paths; all documents if none is given")
-    parser.add_argument("--fix", action="store_true", help="correct what can be corrected safely, and say so")
-    parser.add_argument("--explain", metavar="CODE", help="what one rule is about, or all, with examples")
-    parser.add_argument("--freshness", action="store_true", help="only what no run has proved lately; exit 1 if any")
+    parser.add_argument("--fix", action="store_true", help="apply safe fixes, and list them")
+    parser.add_argument("--explain", metavar="CODE", help="explain one rule, or all of them, with examples")
+    parser.add_argument("--freshness", action="store_true", help="list pages without a recent good run; exit 1 if any")
     parser.add_argument(
         "--format", choices=("text", *formats.FORMATS), default="text", help="text unless given; how to print"
     )
@@ -80,6 +80,6 @@ def _fix(settings: Settings, names: list[str], to: TextIO) -> None:
 
 
 def _prefix(root: Path) -> str:
-    """How the project's paths begin where the caller is: machines want them from the repository's top."""
+    """The project's folder relative to the working directory: tools expect paths from the repository's root."""
     here = Path.cwd()
     return root.relative_to(here).as_posix() if root.is_relative_to(here) and root != here else ""

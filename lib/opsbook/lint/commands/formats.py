@@ -1,4 +1,4 @@
-"""Problems for machines: JSON, annotations of GitHub, SARIF."""
+"""Machine-readable problems: JSON, GitHub annotations, SARIF."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -16,12 +16,12 @@ _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sa
 
 
 def as_json(problems: Sequence[Problem], prefix: str) -> str:
-    """A list; paths are relative to the project, whatever the prefix."""
+    """A JSON list; paths are relative to the project, without the prefix."""
     return json_text([asdict(problem) for problem in problems], indent=2)
 
 
 def as_github(problems: Sequence[Problem], prefix: str) -> str:
-    """A workflow command for each problem, as GitHub's runners read them from the log."""
+    """A GitHub workflow command for each problem, which runners read from the log."""
     names = {rule.code: rule.name for rule in rules()}
     lines = []
     for problem in problems:

@@ -1,6 +1,6 @@
-"""Make a repository of your own: a runbook, a procedure, a playbook, an environment, and checks for CI.
+"""Create a project: a runbook, a procedure, a playbook, an environment, and checks for CI.
 
-What is missing is added. Files that are there already stay as they are, and are named.
+Missing files are added. Existing files stay as they are, and are listed.
 """
 
 import argparse
@@ -15,8 +15,8 @@ from opsbook.scaffold import adding, writing
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", nargs="?", type=Path, help="where; the present folder unless given")
-    parser.add_argument("--owner", help="who keeps the pages right: your name in git unless given")
+    parser.add_argument("folder", nargs="?", type=Path, help="where; the current folder unless given")
+    parser.add_argument("--owner", help="owner of the pages; your name in git unless given")
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -39,7 +39,7 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def _tell_left(folder: Path, added: adding.Added, files: Mapping[str, str]) -> None:
-    """Name what was there already, and the lines that it lacks."""
+    """List the existing files, and the lines that they lack."""
     if added.left:
         say("\nThere already, and left as they are:")
     for name in added.left:

@@ -1,6 +1,6 @@
-"""Write a new page: complete, without anything for check to say, and with steps that run.
+"""Write a new page that passes opsbook check, with steps that run.
 
-Change its steps into yours; the sections are what a page of this kind needs.
+Replace its steps by your own. It has the sections that a page of this kind needs.
 """
 
 import argparse
@@ -19,11 +19,11 @@ from opsbook.settings import Settings
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", help="what the page will be called: its file's name, without .md")
+    parser.add_argument("name", help="the page's name: its file name without .md")
     parser.add_argument("--kind", choices=get_args(Kind), help="maintenance unless given")
     parser.add_argument("--procedure", action="store_true", help="a checklist without code, in procedures/")
-    parser.add_argument("--title", help="made from the name unless given")
-    parser.add_argument("--owner", help="who keeps it right: your name in git unless given")
+    parser.add_argument("--title", help="derived from the name unless given")
+    parser.add_argument("--owner", help="owner of the page; your name in git unless given")
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -44,7 +44,7 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def _check_free(settings: Settings, name: str) -> None:
-    """Raises InputError unless a document can have this name, and none has it."""
+    """Raises InputError if the name is invalid or taken."""
     if not catalog.usable(name):
         raise InputError(f"{name} is no usable name.", f"{NAMES[0].upper()}{NAMES[1:]}.")
     taken = [path for path in catalog.paths(settings) if path.stem == name]

@@ -1,6 +1,6 @@
-"""The docs site: build it, look at it while writing, or write its pages for another generator.
+"""Build the docs site, preview it while writing, or write its pages for another generator.
 
-It shows the same pages that runs use, with what their records say, as of the build. Building executes nothing.
+It shows the pages that runs use, with facts from their records as of the build. Building executes nothing.
 """
 
 import argparse
@@ -25,12 +25,12 @@ CONFIG = "mkdocs.yml"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="what", required=True, metavar="build|serve")
-    build = commands.add_parser("build", help="write the site; a broken link or page ends it, with file and line")
+    build = commands.add_parser("build", help="write the site; fails on a broken link or page, with file and line")
     place = build.add_mutually_exclusive_group()
     place.add_argument("--out", type=Path, metavar="DIR", help="where to; site_dir of mkdocs.yml unless given")
     place.add_argument("--tree", type=Path, metavar="DIR", help="only write the pages as Markdown, with a mkdocs.yml")
     common.add_json(build)
-    serve = commands.add_parser("serve", help="show the site on this machine, and every change at once")
+    serve = commands.add_parser("serve", help="serve the site on this machine, and reload on changes")
     serve.add_argument("--port", type=common.port, default=8000, help="on this port of the machine (8000)")
 
 
@@ -89,7 +89,7 @@ def _config(settings: Settings) -> Path:
 
 @contextmanager
 def _mkdocs() -> Iterator[Any]:
-    """MkDocs' own way of loading its configuration; what it complains of becomes an InputError."""
+    """MkDocs' load_config for a project. Errors of MkDocs become an InputError."""
     os.environ.setdefault("NO_MKDOCS_2_WARNING", "1")
     try:
         from mkdocs.config import load_config
@@ -105,7 +105,7 @@ def _mkdocs() -> Iterator[Any]:
     try:
         yield lambda settings, **given: load_config(str(_config(settings)), **given)
     except MkDocsException as error:
-        # Where it gives up, its own words say only that; why, it has said already.
+        # Abort has no reason of its own: MkDocs has logged it already.
         said = "The site was not built." if isinstance(error, Abort) else f"The site was not built: {error}"
         raise InputError(said, "Correct what is named above, and build again.") from error
     finally:
