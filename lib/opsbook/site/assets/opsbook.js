@@ -11,7 +11,7 @@
     return element;
   };
 
-  /* ---- values: the same rules as the command line's; it has the last word */
+  /* ---- values: the same checks as on the command line, which checks again */
 
   const UNITS = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86400 };
   const SPACE = "[\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]"; // Python's.
@@ -36,7 +36,7 @@
     return match && finite(Number(match[1]) * UNITS[match[2]]);
   }
 
-  /** The ways to write a day that Python reads: 2026-11-20, 20261120, 2026-W47-5, 2026W475, 2026-W47, 2026W47. */
+  /** The date formats that Python parses: 2026-11-20, 20261120, 2026-W47-5, 2026W475, 2026-W47, 2026W47. */
   function isDate(text) {
     const day = /^([0-9]{4})(-?)([0-9]{2})\2([0-9]{2})$/.exec(text);
     const week = /^([0-9]{4})(-?)W([0-9]{2})(?:\2([1-7]))?$/.exec(text);
@@ -62,11 +62,11 @@
     bool: (text) => (/^(true|yes|on|false|no|off)$/.test(text.toLowerCase()) ? text : null),
   };
 
-  /** What is wrong with one value, or nothing. */
+  /** The problem of one value, if any. */
   function wrong(parameter, text) {
     const needs = `${JSON.stringify(text)} is not ${parameter.kind}`;
     if (parameter.choices ? !parameter.choices.includes(text) : parameter.choice && text === "") return needs;
-    // Literals are compared as they are written; their limits are those of the number.
+    // Literals are compared as text, limits as numbers.
     const read = parameter.choices && parameter.base === "bool" ? null : READS[parameter.base];
     const value = read ? read(text) : text;
     if (value === null) return needs;
@@ -76,7 +76,7 @@
     return fits(parameter.test, text) ? "" : `${JSON.stringify(text)} does not match ${parameter.pattern}`;
   }
 
-  /** `test` is the Pattern as browsers write it; one that only Python knows is left to the command line. */
+  /** `test` is the Pattern in JavaScript; without an equivalent, only the command line checks it. */
   function fits(test, text) {
     try {
       return test === undefined || new RegExp(`^(?:${test})$`, "u").test(text);
@@ -85,13 +85,13 @@
     }
   }
 
-  /** What no file can hold, and what a terminal would take for a key instead of a letter of the line. */
+  /** Characters that no file can contain, or that a terminal takes for keys. */
   function unsafe(text) {
     if (/[\0\ud800-\udfff]/u.test(text)) return "it holds a character that no file can hold";
     return /[\x01-\x08\x0b-\x1f\x7f]/.test(text) ? "it holds a control character, which a terminal takes for a key" : "";
   }
 
-  /** A word that any shell gives back as it is. In quotes fish takes \' and \\ for one character: they stand outside. */
+  /** Quotes a word for any shell. Inside quotes fish takes \' and \\ for one character, so they are put outside. */
   function quoted(word) {
     if (/^[A-Za-z0-9_@%+=:,./-]+$/.test(word)) return word;
     return `'${word.replace(/'|\\{2,}|\\(?='|$)/g, (found) => `'${found.replace(/./g, "\\$&")}'`)}'`;
@@ -113,7 +113,7 @@
       this.change(null);
     }
 
-    /** ?environment= is the environment; a parameter of that name, and any other, is ?p.NAME= too. */
+    /** ?environment= is the environment; ?p.NAME= is always a parameter, also one with that name. */
     fill(query) {
       for (const parameter of this.parameters) {
         const plain = parameter.name === "environment" ? [] : query.getAll(parameter.name);
@@ -180,12 +180,12 @@
       return found && parameter.required && texts.join("") === "" ? "it is needed" : found;
     }
 
-    /** One text of a list may hold several items; in several texts a comma is a letter like any other. */
+    /** A single text may list several items with commas; in several texts a comma is literal. */
     items(parameter, texts) {
       return parameter.many && texts.length === 1 ? split(texts[0]) : texts;
     }
 
-    /** The page is older than the environment may be: it doubts, where the command line refuses. */
+    /** The environment may be newer than the page: only warn where the command line refuses. */
     doubt(parameter, texts = parameter.default) {
       const offered = this.choices[this.place.value]?.[parameter.choice];
       if (!offered || !texts) return "";
@@ -194,7 +194,7 @@
       return none ? "" : `${this.place.value} had no ${parameter.choice.toLowerCase()} ${JSON.stringify(strange)} when this page was made`;
     }
 
-    /** Values that are all right, by name: those that somebody gave, or with them the defaults. */
+    /** Valid values by name: the given ones, optionally with the defaults. */
     known(defaults) {
       const found = new Map();
       for (const parameter of this.parameters.filter((each) => each.base !== "secret")) {
@@ -227,13 +227,13 @@
 
   const same = (texts, others) => texts.length === others?.length && texts.every((text, n) => text === others[n]);
 
-  /** What a link says is shown, even if it is refused in words. */
+  /** Show the value of a link, even an invalid one. */
   function offer(select, value) {
     if (![...select.options].some((option) => option.value === value)) select.append(new Option(value, value));
     select.value = value;
   }
 
-  /** The same field with room for several lines. */
+  /** The same field as a textarea. */
   function roomy(input) {
     const area = document.createElement("textarea");
     for (const { name, value } of input.attributes) {
@@ -250,9 +250,9 @@
     if (line.textContent !== text) line.textContent = text;
   }
 
-  /* ---- values in what is shown */
+  /* ---- values in the page's text */
 
-  /** In Python a name gets its value beside it; in commands and prose $name and {name} become the value, or its default. */
+  /** In Python, show the value beside a name; in commands and prose, replace $name and {name} by the value or default. */
   function show(given, known) {
     for (const name of all(".ob-code .n, .ob-code .nv")) {
       const value = read(name) && given.get(name.textContent.replace(/^\$\{?|\}$/g, ""));
@@ -266,7 +266,7 @@
     }
   }
 
-  /** The parameter itself: no attribute of that name, and no name that gets another value here. */
+  /** Whether a name is the parameter: not an attribute, and not assigned here. */
   function read(name) {
     const before = name.previousSibling?.textContent ?? "";
     let after = name.nextSibling;
@@ -306,19 +306,19 @@
     return !language || SHELLS.includes(language[1]);
   }
 
-  /** The value as it has to be written between the quotes that are open there; no shell: as it is. */
+  /** The value, escaped for the open quote; unchanged if this is no shell. */
   function within(quote, value) {
     if (quote === undefined) return value;
     if (quote === "'") return value.replaceAll("'", "'\\''");
     if (quote !== '"') return quoted(value);
-    // In double quotes nothing makes ! plain.
+    // ! cannot be escaped in double quotes.
     return value.replace(/["\\$`]/g, "\\$&").replace(/!+/g, "\"'$&'\"");
   }
 
-  /** For each character of a command, the quote that is open there. */
+  /** For each character of a command, the open quote. */
   function quotes(text) {
     const found = scanned(text);
-    // An apostrophe of a sentence opens nothing: then each line is one of its own.
+    // A quote that stays open is an apostrophe: scan each line on its own.
     return found.open ? text.split("\n").flatMap((line) => ["", ...scanned(line)]).slice(1) : found;
   }
 
@@ -338,7 +338,7 @@
     return found;
   }
 
-  /* ---- what the theme's button copies of a console: its commands, without prompts and without what they said */
+  /* ---- the theme's copy button: copy a console's commands, without prompts and output */
 
   function commands(code) {
     const signs = first("span[class]:not(:empty)", code);
@@ -348,7 +348,7 @@
     code.dataset.copy = typed.textContent.replace(/\n{2,}/g, "\n").trim();
   }
 
-  /* ---- folded code: c opens and closes all of it */
+  /* ---- folded code: c unfolds and folds all of it */
 
   function foldKey(event) {
     const typing = event.target.closest?.("input, select, textarea, [contenteditable]");
@@ -356,7 +356,7 @@
     const folded = all("details.ob-code");
     const open = folded.some((each) => !each.open);
     folded.forEach((each) => (each.open = open));
-    // The theme opens everything before it prints; on paper code is only there if it was asked for.
+    // The theme unfolds everything before it prints; print only code that the reader unfolded.
     document.body.classList.toggle("ob-unfolded", open);
   }
 
@@ -384,7 +384,7 @@
   const PAGE = 100;
   const HEAD = ["outcome", "what", "environment", "by", "started", "took"];
 
-  /** As the rest of the site says it: 0.4 s, 12 s, 3m 05s, 1h 02m. */
+  /** A duration as on the rest of the site: 0.4 s, 12 s, 3m 05s, 1h 02m. */
   function duration(took) {
     if (took === null) return "—";
     if (took < 60) return `${took.toFixed(took < 10 ? 1 : 0)} s`;
@@ -419,7 +419,7 @@
       this.next();
     }
 
-    /** One month after the other: the newest is there at once. */
+    /** Load one month after the other, the newest first. */
     next() {
       const month = this.waiting.shift();
       if (!month) return;
@@ -499,7 +499,7 @@
       open(this.opened.has(id));
       link.addEventListener("click", (event) => {
         if (event.ctrlKey || event.metaKey || event.shiftKey) return;
-        // The address names what was opened last; going there would open it once more.
+        // Do not navigate: that would open the row that the address names again.
         event.preventDefault();
         open(more.hidden);
         history.replaceState(null, "", more.hidden ? location.href.split("#")[0] : link.href);
@@ -507,7 +507,7 @@
       return [row, more];
     }
 
-    /** A record has the short names of its steps; their titles are in the page, if it still has them. */
+    /** The title of a step: a record has only its id; the page has the title, if it still has the step. */
     steps(runbook, steps) {
       const titles = this.titles[runbook] ?? {};
       const list = make("ol");
@@ -517,7 +517,7 @@
       return list;
     }
 
-    /** Open what the address names, wherever in the list it is; it may be in a month that is not there yet. */
+    /** Open the row of the address; its month may not be loaded yet. */
     show() {
       const named = ([row]) => row[0] === this.wanted;
       if (!this.wanted || !this.rows.some(named)) return;
@@ -530,7 +530,7 @@
     }
   }
 
-  /* ---- a decision tree: one question at a time; numbers answer, Backspace goes back */
+  /* ---- a decision tree: one question at a time; number keys answer, Backspace goes back */
 
   class Walk {
     constructor(element) {
@@ -549,7 +549,7 @@
       return first("strong", item).textContent;
     }
 
-    /** What an item says itself: without its answers, its own label, and its check. */
+    /** An item's own text, without answers, label and check. */
     said(item) {
       const own = item.cloneNode(true);
       all("ul", own).forEach((list) => list.remove());
