@@ -228,7 +228,7 @@ def test_the_wheel_is_enough(tmp_path: Path) -> None:
     assert json.loads(command(ops, environment, opsbook, "check", "--json")) == []
     assert "PATH" in command(ops, environment, opsbook, "run", "post-notice", "-e", "local", "-p", "text=PATH is here")
     assert (ops / ".opsbook/notice.txt").read_text() == "PATH is here\n"
-    steps = ("both-are-there", "what-is-going-on", "what-is-coming", "the-pager", "it-is-said")
+    steps = ("both-are-present", "what-is-going-on", "what-is-coming", "the-pager", "announce-it")
     answers = [part for step in steps for part in ("--answer", f"{step}=done")]
     command(ops, environment, opsbook, "run", "hand-over", "-e", "local", *answers)
     command(ops, environment, opsbook, "new", "restart-cache", "--kind", "deploy")

@@ -157,5 +157,5 @@ def test_the_other_kinds(project: Project) -> None:
     ran(project, "capacity", "--answer", "grow-the-disk=skip")
     answers = ("first=diagnose", "find-your-way-around=done", "read-the-record=done")
     ran(project, "training", *(part for answer in answers for part in ("--answer", answer)))
-    steps = ("nobody-else-is-at-it", "say-that-you-begin", "do-it", "say-that-it-is-over")
+    steps = ("nobody-else-is-working-on-it", "say-that-you-begin", "do-it", "say-that-it-is-over")
     ran(project, "procedure", *(part for step in steps for part in ("--answer", f"{step}=done")))
