@@ -1,7 +1,9 @@
 """What a shell starts. All other tests have their commands forked from a process that has imported everything."""
 
+import json
 import os
 import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -81,6 +83,49 @@ def test_a_forked_command_has_only_what_it_was_given(page: Project) -> None:
     said = page.opsbook("run", "page", "-e", "dev", "--answer", "by-hand=done", check=True)
     assert "succeeded" in said.out
     assert page.opsbook("run", "page", "-e", "dev", stdin="done\n").code == 2
+
+
+KERNEL = """\
+## Steps
+
+### Tell
+
+```python
+import json, os, signal, sys, warnings
+from pathlib import Path
+from opsbook import attach
+process = lambda pid: [Path(f"/proc/{pid}/{name}").read_text().split(chr(0)) for name in ("cmdline", "environ")]
+mask = os.umask(0o22)
+attach("told.json", json.dumps({
+    "kernel": process("self"),
+    "keeper": process(os.getppid()),
+    "environment": dict(os.environ),
+    "sessions": [os.getsid(0) == os.getpid(), os.getsid(os.getppid()) == os.getppid()],
+    "program": os.readlink("/proc/self/exe"),
+    "started": [sys.argv, sys.path, os.getcwd(), sys.dont_write_bytecode, sys.warnoptions, mask],
+    "signals": [str(signal.getsignal(number)) for number in sorted(signal.valid_signals())],
+    "blocked": sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ())),
+    "filters": [str(each) for each in warnings.filters if each[2].__module__ == "builtins"],
+    "streams": [stream.encoding + stream.errors for stream in (sys.__stdin__, sys.__stdout__, sys.__stderr__)],
+    "opsbook": sorted(name for name in sys.modules if name.startswith("opsbook.core.effects")),
+}))
+```
+"""
+"""What a kernel and its keeper have of whoever started them."""
+
+
+def test_a_forked_kernel_is_like_one_that_was_started(project: Project) -> None:
+    project.page(KERNEL)
+    told = []
+    for start in (project.opsbook, project.real):
+        assert start("run", "page", "-e", "dev").code == 0
+        (path,) = project.records()[-1].rglob("*told.json")
+        text = path.read_text().replace(project.records()[-1].name, "RUN")
+        told.append(json.loads(re.sub(r"opsbook-\w{8}\b", "PRIVATE", text)))
+    forked, started = told
+    assert forked["kernel"][1] == started["kernel"][1]
+    assert "OPSBOOK_RUN=RUN" in forked["kernel"][1]
+    assert forked == started
 
 
 @pytest.mark.slow

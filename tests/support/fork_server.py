@@ -16,6 +16,8 @@ import sys
 from types import ModuleType
 from typing import Any
 
+from tests.support import begun, forked_parts
+
 _ELSEWHERE = (
     "opsbook.core.effects",
     "opsbook.integrations.mkdocs",
@@ -50,7 +52,9 @@ def main() -> int:
     gc.collect()
     gc.freeze()
     arguments = _serve(control, command)
-    return 0 if arguments is None else int(command.main(arguments))
+    if arguments is not None:
+        begun.leave(lambda: command.main(arguments))
+    return 0
 
 
 def _import() -> ModuleType:
@@ -64,6 +68,7 @@ def _import() -> ModuleType:
             importlib.import_module(found.name)
     for name in _ALSO:
         importlib.import_module(name)
+    forked_parts.prepare()
     return command
 
 
@@ -113,34 +118,15 @@ def _ended(pidfd: int, pid: int, status: int) -> None:
 
 def _become(request: dict[str, Any], fds: list[int], command: ModuleType) -> list[str]:
     """Everything that a process has from whoever starts it."""
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
+    for number in range(3):
         os.dup2(fds[number], number)
-        _renew(name, number)
     os.closerange(3, _ROOM)
-    os.environ.clear()
-    os.environ.update(request["environment"])
     os.chdir(request["folder"])
     sys.path[0] = str(request["folder"])
     arguments = list(request["arguments"])
-    sys.argv = [str(command.__file__), *arguments]
-    # What this process starts with `multiprocessing` begins like the command, not like this server.
-    sys.modules["__main__"] = command
+    begun.begin(command, arguments, request["environment"])
+    begun.show([sys.executable, "-m", command.__name__, *arguments], request["environment"])
     return arguments
-
-
-def _renew(name: str, number: int) -> None:
-    """A stream knows what its descriptor was when it was opened: a pipe, a terminal, a file."""
-    before = getattr(sys, name)
-    stream = os.fdopen(
-        number,
-        before.mode,
-        buffering=1 if before.line_buffering else -1,
-        encoding=before.encoding,
-        errors=before.errors,
-        closefd=False,
-    )
-    setattr(sys, name, stream)
-    setattr(sys, f"__{name}__", stream)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from tests.support import ROOT
+
 _AT_START = ("PYTHON", "LC_", "LANG", "TZ", "COV", "LD_", "MALLOC_")
 """Variables that an interpreter reads once, when it starts."""
 
@@ -58,7 +60,8 @@ class Server:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, str(Path(__file__).with_name("fork_server.py")), str(theirs.fileno())],
+                [sys.executable, "-m", "tests.support.fork_server", str(theirs.fileno())],
+                cwd=ROOT,
                 env={**os.environ, **self.at_start},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
