@@ -108,6 +108,7 @@ attach("told.json", json.dumps({
     "filters": [str(each) for each in warnings.filters if each[2].__module__ == "builtins"],
     "streams": [stream.encoding + stream.errors for stream in (sys.__stdin__, sys.__stdout__, sys.__stderr__)],
     "opsbook": sorted(name for name in sys.modules if name.startswith("opsbook.core.effects")),
+    "debugger": sorted(name for name in sys.modules if name.startswith(("debugpy", "pydevd"))),
 }))
 ```
 """
@@ -125,6 +126,7 @@ def test_a_forked_kernel_is_like_one_that_was_started(project: Project) -> None:
     forked, started = told
     assert forked["kernel"][1] == started["kernel"][1]
     assert "OPSBOOK_RUN=RUN" in forked["kernel"][1]
+    assert started["debugger"] == [], "a run has nobody who debugs, and loading it takes as long as the rest"
     assert forked == started
 
 

@@ -18,8 +18,17 @@ from typing import Any
 from tests.support import begun
 
 PARTS = ("opsbook.core.engine.process.keeper", "opsbook.core.effects.boot")
-_LATER = ("ansible_runner", "httpx")
-"""What a kernel imports when it knows its page. Not what belongs to opsbook: that knows its process."""
+_LATER = (
+    "IPython.core.completerlib",
+    "IPython.core.debugger",
+    "IPython.extensions.storemagic",
+    "ansible_runner",
+    "httpx",
+    "tornado.platform.asyncio",
+    "tornado.queues",
+    "traitlets.config.argcomplete_config",
+)
+"""What a kernel imports when it starts, or knows its page. Not what belongs to opsbook: that knows its process."""
 
 _started_by_python = subprocess.Popen
 _options = inspect.signature(_started_by_python._execute_child)  # type: ignore[attr-defined]

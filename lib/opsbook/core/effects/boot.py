@@ -78,6 +78,7 @@ def pack(message: Any) -> bytes:
 def main() -> None:
     """Initialize, wait for the order, and serve until the keeper ends this process."""
     kernelapp.IOPubThread = CountedIOPub
+    _without_debugger()
     config = Config()
     config.HistoryManager.enabled = False
     config.IPKernelApp.quiet = True
@@ -90,6 +91,13 @@ def main() -> None:
     app.initialize([])
     _receive_order()
     app.start()
+
+
+def _without_debugger() -> None:
+    """Nobody can debug a cell of a run, and the debugger takes as long to load as all that follows. Cells may load it."""
+    sys.modules["debugpy"] = None  # type: ignore[assignment]
+    importlib.import_module("ipykernel.debugger")
+    del sys.modules["debugpy"]
 
 
 def _receive_order() -> None:
