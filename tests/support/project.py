@@ -17,13 +17,13 @@ from typing import Any
 
 import psutil
 
-from tests.support import forked
+from tests.support import forked, modules
 
-HOSTS = """\
+HOSTS = f"""\
 all:
   vars:
     ansible_connection: local
-    ansible_python_interpreter: "{{ ansible_playbook_python }}"
+    ansible_python_interpreter: "{modules.interpreter()}"
   children:
     app:
       hosts:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.project import Project, Terminal
+from tests.support.project import HOSTS, Project, Terminal
 
 pytestmark = pytest.mark.slow
 
@@ -27,13 +27,7 @@ TOUCH = """\
         mode: "0644"
 """
 
-HOSTS = """\
-all:
-  vars: {ansible_connection: local, ansible_python_interpreter: "{{ ansible_playbook_python }}"}
-  children:
-    app:
-      hosts: {web-1: , web-2: , web-3: }
-"""
+THREE = HOSTS + "        web-3:\n"
 
 PAGE = """
     ## Prerequisites
@@ -66,7 +60,7 @@ PAGE = """
 
 
 def prepared(project: Project, rollback: str = "manual", serial: str = "") -> None:
-    project.write("playbooks/inventories/dev/hosts.yml", HOSTS)
+    project.write("playbooks/inventories/dev/hosts.yml", THREE)
     project.write("playbooks/touch.yml", TOUCH.format(serial=serial))
     project.page(PAGE, front=f"rollback: {rollback}\n")
 
