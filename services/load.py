@@ -11,20 +11,20 @@ finished first. With --environment, an answer of anything else than that environ
 """
 
 import argparse
-import asyncio
+import http.client
 import ipaddress
 import itertools
 import json
+import select
 import signal
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
-
-import httpx
 
 MAX_SECONDS, MAX_WORKERS, MAX_RATE = 3600, 64, 2000
 DEFAULT_RATE = 200
@@ -34,7 +34,7 @@ HEADER = "arcade-environment"
 STOP_FILE_EVERY_SECONDS = 0.05
 
 # No message depends on an earlier one, and none leaves a score on the leaderboard.
-MESSAGES = (
+MESSAGES: tuple[dict[str, object], ...] = (
     {"Action": "Ping", "From": "load", "Data": "hello"},
     {"Action": "Register", "From": "load", "Data": "Load"},
     {"Action": "Leaderboard", "From": "load", "Tags": {"Limit": "5"}},
@@ -54,18 +54,20 @@ class Tally:
     latencies: Counter[int] = field(default_factory=Counter)
     environment: str = ""
 
-    def add(self, response: httpx.Response, seconds: float) -> None:
-        """Count one answer; only a 2xx one is ok."""
+    def add(self, place: str, response: http.client.HTTPResponse, body: bytes, seconds: float) -> None:
+        """Count one answer; only a 2xx one is ok. Raises ValueError or TypeError for one that is no JSON object."""
         self.latencies[round(seconds * 10_000)] += 1
-        if not response.is_success:
-            place, status = f"{response.request.method} {response.url.path}", str(response.status_code)
-            self.fail(status, f"{place}: {status} {response.text[:200]}")
+        if not 200 <= response.status < 300:
+            status = str(response.status)
+            self.fail(status, f"{place}: {status} {body.decode(errors='replace')[:200]}")
             return
         said = response.headers.get(HEADER, "")
         if self.environment and said != self.environment:
-            self.fail("stranger", f"{response.request.url} is answered by {said or 'something else'}")
+            self.fail("stranger", f"{place} is answered by {said or 'something else'}")
             return
-        fields = response.json()
+        fields = json.loads(body)
+        if not isinstance(fields, dict):
+            raise TypeError(f"{place} is answered with no object")
         self.by_version[str(fields.get("version") or fields.get("Version"))] += 1
         self.ok += 1
 
@@ -102,60 +104,78 @@ class Tally:
 
 
 class Load:
-    """Workers that send until the time is over or somebody says stop."""
+    """Workers that send until the time is over or somebody says stop. Threads: the service is to be busy, not this."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
-        self._stop = asyncio.Event()
+        self._parts = urlsplit(options.url)
+        self._stop = threading.Event()
+        self._signalled = False
         self._tally = Tally(environment=options.environment)
+        self._one = threading.Lock()
         self._messages = itertools.cycle(MESSAGES)
         self._slots = _slots(options.rate)
 
-    async def run(self) -> dict[str, object]:
+    def run(self) -> dict[str, object]:
         """Send, and return the counts."""
-        loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
+            signal.signal(number, self._end)
         started = time.monotonic()
-        async with httpx.AsyncClient(
-            base_url=self._options.url, timeout=REQUEST_TIMEOUT_SECONDS, trust_env=False
-        ) as client:
-            await asyncio.gather(self._watch(), *(self._work(client) for _ in range(self._options.workers)))
+        workers = [threading.Thread(target=self._work) for _ in range(self._options.workers)]
+        for worker in workers:
+            worker.start()
+        self._watch(started + self._options.seconds)
+        self._stop.set()
+        for worker in workers:
+            worker.join()
         return self._tally.as_json(time.monotonic() - started)
 
-    async def _watch(self) -> None:
-        until = time.monotonic() + self._options.seconds
+    def _end(self, *_: object) -> None:
+        self._signalled = True
+
+    def _watch(self, until: float) -> None:
+        """Return when it is time to stop."""
         stop_file: Path | None = self._options.stop_file
-        while not self._stop.is_set() and time.monotonic() < until:
+        while not self._signalled and (left := until - time.monotonic()) > 0:
             if stop_file is not None and stop_file.exists():
-                break
-            await self._pause(min(STOP_FILE_EVERY_SECONDS, until - time.monotonic()))
-        self._stop.set()
-
-    async def _work(self, client: httpx.AsyncClient) -> None:
-        for turn in itertools.count():
-            await self._pause(next(self._slots) - time.monotonic())
-            if self._stop.is_set():
                 return
-            await self._send(client, turn)
+            time.sleep(min(STOP_FILE_EVERY_SECONDS, left))
 
-    async def _send(self, client: httpx.AsyncClient, turn: int) -> None:
+    def _work(self) -> None:
+        host, port = self._parts.hostname or "", self._parts.port or 80
+        connection = http.client.HTTPConnection(host, port, timeout=REQUEST_TIMEOUT_SECONDS)
+        for turn in itertools.count():
+            with self._one:
+                moment, message = next(self._slots), None if turn % 2 else next(self._messages)
+            if self._stop.wait(max(0.0, moment - time.monotonic())):
+                connection.close()
+                return
+            self._send(connection, message)
+
+    def _send(self, connection: http.client.HTTPConnection, message: dict[str, object] | None) -> None:
+        """A message, or else the question for the version."""
+        method, path = ("GET", "/version") if message is None else ("POST", "/messages")
+        path = self._parts.path.rstrip("/") + path
+        content = None if message is None else json.dumps(message).encode()
+        headers = {} if message is None else {"Content-Type": "application/json"}
         started = time.monotonic()
         try:
-            if turn % 2:
-                response = await client.get("/version")
-            else:
-                response = await client.post("/messages", json=next(self._messages))
-            self._tally.add(response, time.monotonic() - started)
-        except (httpx.HTTPError, ValueError) as error:
-            self._tally.fail(type(error).__name__, f"{type(error).__name__}: {error}")
+            _renew(connection)
+            connection.request(method, path, content, headers)
+            response = connection.getresponse()
+            body = response.read()
+            with self._one:
+                self._tally.add(f"{method} {path}", response, body, time.monotonic() - started)
+        except (OSError, http.client.HTTPException, ValueError, TypeError) as error:
+            connection.close()
+            with self._one:
+                self._tally.fail(type(error).__name__, f"{type(error).__name__}: {error}")
 
-    async def _pause(self, seconds: float) -> None:
-        if seconds > 0:
-            try:
-                await asyncio.wait_for(self._stop.wait(), seconds)
-            except TimeoutError:
-                return
+
+def _renew(connection: http.client.HTTPConnection) -> None:
+    """A connection that was kept and has something to say before it is asked was closed by the other side."""
+    if connection.sock is not None and select.select([connection.sock], [], [], 0)[0]:
+        connection.close()
 
 
 def _slots(rate: int) -> Iterator[float]:
@@ -202,13 +222,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-async def _run(options: argparse.Namespace) -> dict[str, object]:
-    return await Load(options).run()
-
-
 def main(arguments: list[str]) -> int:
     """The command line; the exit code is 0 even when requests failed: the JSON says how many."""
-    print(json.dumps(asyncio.run(_run(parse(arguments)))), flush=True)
+    print(json.dumps(Load(parse(arguments)).run()), flush=True)
     return 0
 
 
