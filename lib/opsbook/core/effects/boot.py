@@ -94,7 +94,7 @@ def main() -> None:
 
 
 def _without_debugger() -> None:
-    """Nobody can debug a cell of a run, and the debugger takes as long to load as all that follows. Cells may load it."""
+    """Nobody can debug a cell of a run, and a debugger takes long to load. Cells may load it."""
     sys.modules["debugpy"] = None  # type: ignore[assignment]
     importlib.import_module("ipykernel.debugger")
     del sys.modules["debugpy"]
