@@ -238,8 +238,8 @@ def test_a_file_that_is_there_stays(project: Project) -> None:
 
 def test_a_signature_is_named_by_the_manifest(project: Project) -> None:
     folder = make(project, 1)
-    (folder / manifest.SIGNATURE).write_text("signed")
-    assert manifest.sealed(folder).signature == files.sha256(folder / manifest.SIGNATURE)
+    (folder / store.SIGNATURE).write_text("signed")
+    assert manifest.sealed(folder).signature == files.sha256(folder / store.SIGNATURE)
 
 
 def test_what_is_there_already_is_not_touched(project: Project, other: Project) -> None:

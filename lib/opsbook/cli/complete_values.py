@@ -9,6 +9,7 @@ from typing import Any, get_args
 from opsbook.core.catalog import catalog
 from opsbook.core.locks import lock
 from opsbook.core.model.environment import SCHEMES, Environment
+from opsbook.core.model.event import RESUMABLE
 from opsbook.core.model.events import QuestionAnswered, QuestionAsked, read
 from opsbook.core.model.front import Kind
 from opsbook.core.model.parameter import Parameter
@@ -42,8 +43,6 @@ class Typed:
         name, equals, _ = self.prefix.partition("=")
         return name if equals else None
 
-
-_RESUMABLE = frozenset({"lost", "waiting", "cancelled", "failed", "rollback-failed"})
 
 Offered = Iterable[tuple[str, str]]
 """Values, each with its description, which may be empty."""
@@ -92,7 +91,7 @@ def _stopped_runs(typed: Typed) -> Offered:
         record = store.exact(typed.settings.records, folder.name)
         if record is not None and record.state != "running" and record.id.startswith(typed.prefix):
             told = record.glance()
-            if told["outcome"] in _RESUMABLE:
+            if told["outcome"] in RESUMABLE and told.get("mode") == "live":
                 yield record.id, f"{told['outcome']}: {told['reason']}"
 
 

@@ -96,7 +96,7 @@ def _fill(book: Any, read: _Read, folder: Path) -> None:
     events = journal.read(folder / journal.NAME)
     code = [cell for cell in book.cells if cell.cell_type == "code"]
     ids = notebook.ids((cell for cell in code if not (read.declared and ipynb.injected(cell))), read.runbook)
-    names = [notebook.INJECTED if read.declared and ipynb.injected(cell) else next(ids) for cell in code]
+    names = [ipynb.INJECTED if read.declared and ipynb.injected(cell) else next(ids) for cell in code]
     notebook.fill(dict(zip(names, code, strict=True)), events)
     for cell in code:
         # The caller expects nbformat nodes at every level.

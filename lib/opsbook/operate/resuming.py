@@ -13,7 +13,7 @@ from opsbook.core.locks import lock
 from opsbook.core.locks.locking import acquire, worked_since
 from opsbook.core.model.attempts import attempts
 from opsbook.core.model.effect import Mode
-from opsbook.core.model.event import Event, Outcome
+from opsbook.core.model.event import RESUMABLE, Event, Outcome
 from opsbook.core.model.events import RunResumed
 from opsbook.core.model.options import RunOptions
 from opsbook.core.model.past import Past
@@ -32,8 +32,6 @@ from opsbook.core.trust.authorization import RunStart, authorization, check_page
 from opsbook.errors import InputError, NotYet, Refused
 from opsbook.operate.running import Audience, Finished, carry_out, check_answers, run_context, taken
 from opsbook.settings import Settings
-
-_RESUMABLE = (Outcome.LOST, Outcome.WAITING, Outcome.CANCELLED, Outcome.FAILED, Outcome.ROLLBACK_FAILED)
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ def resume(
     edit: Callable[[str], str] | None = None,
 ) -> Finished:
     """Resume a run where it stopped. Raises InputError or Refused, and then changes nothing."""
-    if found.outcome not in _RESUMABLE or found.past.mode != "live":
+    if found.outcome not in RESUMABLE or found.past.mode != "live":
         raise InputError(f"{found.record.id} is {found.outcome}: there is nothing to resume.", "Start a new run.")
     change = edited(found.runbook, found.past, edit) if edit else None
     runbook = change.runbook if change else found.runbook

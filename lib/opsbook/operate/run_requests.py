@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from opsbook import files
 from opsbook.core.locks import lock
 from opsbook.core.planning.context import operator
-from opsbook.core.record import journal, store
+from opsbook.core.record import journal, logbook, store
 from opsbook.errors import InputError, Refused
 from opsbook.settings import Settings
 
@@ -54,7 +54,6 @@ def _keep(settings: Settings, entry: dict[str, str]) -> None:
     """Log the reason before the lock is taken: no lock disappears without a logged reason."""
     path = settings.state / "locks" / "unlocked.jsonl"
     try:
-        with path.open("a", encoding="utf-8") as log:
-            log.write(json.dumps(entry, ensure_ascii=False) + "\n")
+        logbook.append(path, entry)
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror}.", "The lock was not taken away.") from error

@@ -281,4 +281,4 @@ def _close(runbook: Runbook, folder: Path, events: Sequence[Event], told: dict[s
         told["page"] = f"could not be made: {type(error).__name__}: {error}"
     if found := seal.scan(folder, redactor):
         told["quarantined"] = found
-    write_json(folder / "record.json", told)
+    write_json(folder / store.SUMMARY, told)

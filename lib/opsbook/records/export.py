@@ -84,7 +84,7 @@ def _changed(record: store.Record) -> InputError:
 def _expected(folder: Path, told: manifest.Sealed) -> dict[str, str]:
     """The digest of every file of the record, by its name in the seal."""
     expected = dict(json.loads((folder / store.SEAL).read_bytes())["files"]) | {store.SEAL: told.seal}
-    return expected | ({manifest.SIGNATURE: told.signature} if told.signature else {})
+    return expected | ({store.SIGNATURE: told.signature} if told.signature else {})
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:

@@ -10,8 +10,6 @@ from opsbook import files
 from opsbook.core.record import store
 
 NAME = "export.json"
-SIGNATURE = f"{store.SEAL}.sig"
-
 _RUN = re.compile(r"[0-9]{8}T[0-9]{6}Z-[^/\0]+-[0-9a-z]{4}")
 _Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -39,7 +37,7 @@ class Manifest(BaseModel):
 
 def sealed(folder: Path) -> Sealed:
     """Digests of the seal that a record has now. Raises OSError if it has none."""
-    signature = folder / SIGNATURE
+    signature = folder / store.SIGNATURE
     return Sealed(
         seal=files.sha256(folder / store.SEAL),
         signature=files.sha256(signature) if files.is_plain(signature) else None,

@@ -40,6 +40,9 @@ class Outcome(StrEnum):
 
 GOOD = (Outcome.SUCCEEDED, Outcome.CHECKED)
 
+RESUMABLE = (Outcome.LOST, Outcome.WAITING, Outcome.CANCELLED, Outcome.FAILED, Outcome.ROLLBACK_FAILED)
+"""Outcomes of a run that can be resumed."""
+
 
 class Exit(IntEnum):
     """Exit codes of the command line."""

@@ -12,13 +12,11 @@ from typing import Any
 from opsbook.core.model.event import Event
 from opsbook.core.model.events import CellFinished, CellStarted, Output, ParametersInjected, read
 from opsbook.core.model.runbook import Cell, Runbook
+from opsbook.core.source.ipynb import INJECTED
 from opsbook.core.source.markdown import Document, document
 
 Node = dict[str, Any]
 """A cell of a notebook."""
-
-INJECTED = "injected-parameters"
-"""Id in the journal of the cell that holds the parameters' values."""
 
 _NOT_RUN = "This cell did not run."
 
