@@ -197,7 +197,7 @@ def test_an_edit_of_what_is_done_with_is_refused(project: Project) -> None:
     run = stopped(project)
     project.env["EDITOR"] = "sed -i 's/echo one/echo eins/'"
     refused = project.opsbook("resume", run, "--edit")
-    assert refused.code == 2 and "Steps, First is done with" in refused.err
+    assert refused.code == 2 and "Steps, First is finished" in refused.err
     project.env["EDITOR"] = "false"
     assert project.opsbook("resume", run, "--edit").code == 2
     assert project.opsbook("records", "verify", run).code == 0

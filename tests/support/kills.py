@@ -296,7 +296,7 @@ class Trial:
         """A resume that stopped says why, in a record that is whole, and keeps the lock."""
         told = self._told()
         assert (code, told["outcome"]) == (5, "waiting"), f"{code}, {told['outcome']}: {told['reason']}"
-        differs = "something is different" in told["reason"]
+        differs = "something changed since" in told["reason"]
         assert differs == ("--accept-changes" not in options and self._target.total() > 0), told["reason"]
         if not differs:
             named = _named(told["reason"])

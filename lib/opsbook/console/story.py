@@ -89,7 +89,7 @@ def said(fact: kinds.Fact | None) -> list[str]:
         case kinds.LookStarted():
             lines = ["looking at what has become of the prerequisites"]
         case kinds.Differences(lines=found):
-            lines = ["different from then:", *(f"  {line}" for line in found)]
+            lines = ["changed since then:", *(f"  {line}" for line in found)]
         case kinds.Detached(why=why):
             lines = [f"going on without this terminal: {why}"]
         case kinds.CancelRequested(by=by, level=level):

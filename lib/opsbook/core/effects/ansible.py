@@ -6,6 +6,7 @@ are templates; a failing event handler loses events; the command artifact contai
 """
 
 import math
+import os
 import shlex
 import shutil
 import sys
@@ -21,6 +22,7 @@ from opsbook.core.effects.basic import here
 from opsbook.core.effects.channel import EffectCall, Interrupted
 from opsbook.core.effects.clean import first_lines, last_lines
 from opsbook.core.effects.show import Shown
+from opsbook.core.model.ansible import environment
 from opsbook.errors import EffectFailed
 from opsbook.params import Secret
 
@@ -254,7 +256,10 @@ def _start(
 
 def _environment(given: Mapping[str, Any]) -> dict[str, str]:
     """What ansible-playbook is told by environment: everything else in here was passed on by the runner."""
-    found = ansible_command.environment(Path(here.root), Path(here.ansible_bin), here.vault_password_file)
+    config = Path(here.root) / "ansible.cfg"
+    path = os.environ.get("PATH", os.defpath)
+    known = config if config.is_file() else None
+    found = environment(path, Path(here.ansible_bin), known, here.vault_password_file)
     if here.ports is not None:
         found["OPSBOOK_PORTS"] = str(here.ports)
     # What is given is not asked for, whatever ansible.cfg says to the people who use it by hand.

@@ -31,22 +31,6 @@ PASSWORDS = {
 PROGRAM = Path(__file__).parent / "door" / "ansible-playbook"
 
 
-def environment(root: Path, tools: Path, vault_password_file: str | None) -> dict[str, str]:
-    """What Ansible's programs are told by environment: `root` is the project, `tools` the folder of the programs."""
-    found = {
-        "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
-        "ANSIBLE_RETRY_FILES_ENABLED": "False",
-        "ANSIBLE_NOCOLOR": "1",
-        "ANSIBLE_LOCALHOST_WARNING": "False",
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
-    if (root / "ansible.cfg").is_file():
-        found["ANSIBLE_CONFIG"] = str(root / "ansible.cfg")
-    if vault_password_file:
-        found |= {"ANSIBLE_VAULT_PASSWORD_FILE": vault_password_file, "ANSIBLE_ASK_VAULT_PASS": "False"}
-    return found
-
-
 @dataclass(frozen=True)
 class PlaybookPrompt:
     """A prompt of a playbook. `kind` is a key of _WANTED: variable, become, connection, vault, pause or else."""

@@ -5,7 +5,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from opsbook.core.effects.ansible_command import environment
+from opsbook.core.model.ansible import environment
 from opsbook.core.model.text import one_line
 from opsbook.core.planning.context import ansible_bin
 from opsbook.settings import Settings
@@ -19,11 +19,13 @@ def ask(settings: Settings, inventory: str, program: str, *arguments: str) -> tu
 
     It has no terminal: nothing it starts may ask for a password.
     """
+    config, path = settings.root / "ansible.cfg", os.environ.get("PATH", os.defpath)
     vault = str(settings.vault_password_file) if settings.vault_password_file else None
+    told = environment(path, ansible_bin(), config if config.is_file() else None, vault)
     process = subprocess.Popen(
         [str(ansible_bin() / program), *arguments, "-i", str(settings.root / inventory / "hosts.yml")],
         cwd=settings.root,
-        env={**os.environ, **environment(settings.root, ansible_bin(), vault)},
+        env=os.environ | told,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -21,10 +21,15 @@ _LARGEST = 1024 * 1024
 """Bytes of a record.json that is read while somebody waits for a run to start."""
 
 
-def last_good(root: Path, runbook: str, environment: str, before: str) -> str | None:
-    """The newest successful run in the environment before the run `before`."""
-    earlier = (folder for folder in store.newest(root, runbook) if folder.name < before)
-    return next((folder.name for folder in earlier if _succeeded(folder, environment)), None)
+def last_good(root: Path, runbook: str, environment: str, before: store.Record) -> str | None:
+    """The newest successful run in the environment that started before the run `before`."""
+    started, second = before.summary()["started"] or "", before.id[: store.SECOND]
+    for folder in store.newest(root, runbook):
+        # A run id has seconds only, and short runs may start in the same one.
+        told = _succeeded(folder, environment) if folder.name[: store.SECOND] <= second else None
+        if told and folder.name != before.id and (told["started"] or "") < started:
+            return folder.name
+    return None
 
 
 def seconds(root: Path, runbook: str, environment: str) -> dict[str, float]:

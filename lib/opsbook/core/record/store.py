@@ -27,7 +27,7 @@ QUARANTINE = "quarantine"
 PARTS = ("effects", "outputs", "inbox", "approvals")
 """Folders that every record has."""
 
-_SECOND = len("20261120T181203Z")
+SECOND = len("20261120T181203Z")
 _LINE = 1024 * 1024
 """Bytes that are read of a journal's first line."""
 
@@ -196,7 +196,7 @@ def _last(known: list[Record]) -> Record:
     if newest is None:
         return known[0]
     # Ids are precise to the second, and several short runs may begin within one.
-    also = itertools.takewhile(lambda each: each.id[:_SECOND] == newest.id[:_SECOND], ran)
+    also = itertools.takewhile(lambda each: each.id[:SECOND] == newest.id[:SECOND], ran)
     return max((newest, *also), key=_begun)
 
 

@@ -48,7 +48,7 @@ def execute(options: argparse.Namespace) -> int:
 def _last_good(settings: Settings, record: store.Record) -> store.Record:
     told = record.summary()
     runbook, environment = told["runbook"] or store.runbook_of(record.id), told["environment"] or ""
-    found = step_timings.last_good(settings.records, runbook, environment, record.id)
+    found = step_timings.last_good(settings.records, runbook, environment, record)
     if found is None:
         raise InputError(
             f"No run of {runbook} in {environment or 'that environment'} succeeded before {record.id}.",
