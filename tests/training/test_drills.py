@@ -166,9 +166,12 @@ def test_a_drill_that_is_given_up(made: Project) -> None:
 
 
 def test_only_one_at_a_time(made: Project) -> None:
-    told(made, "start", "broken")
+    first = told(made, "start", "broken")["run"]
     done = ok(made.opsbook("drill", "start", "broken"), 4)
     assert "drill/dev" in done.err
+    refused = next(record for record in made.records() if record.name != first)
+    assert (refused / "seal.json").exists()
+    assert told(made, "status")["run"] == first
     told(made, "stop", code=1)
     told(made, "start", "broken")
     told(made, "stop", code=1)

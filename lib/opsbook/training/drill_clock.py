@@ -74,7 +74,11 @@ def progress_of(settings: Settings, wanted: str | None) -> DrillProgress:
 
 def _stands(settings: Settings, record: store.Record) -> bool:
     """Whether a drill is unfinished: it runs, is not judged yet, or left a fault behind."""
-    if trained.path(settings.records, record.id).exists() or record.glance().get("mode") != "live":
+    told = record.glance()
+    if trained.path(settings.records, record.id).exists() or told.get("mode") != "live":
+        return False
+    if told.get("outcome") == Outcome.REFUSED:
+        # Its record may not be closed yet; the drill that goes on is another one.
         return False
     if record.state == "running":
         return True

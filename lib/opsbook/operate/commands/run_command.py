@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 Work = Callable[["running.Audience"], "running.Finished"]
 Tell = Callable[[dict[str, Any]], None]
 
-_BEGUN = (kinds.Locked, kinds.WaitingForLock, kinds.WaitingForApproval, kinds.KernelStarted, kinds.RunFinished)
-"""Events at which it is known whether a run goes on. A check takes no locks."""
+_BEGUN = (kinds.Locked, kinds.WaitingForLock, kinds.WaitingForApproval, kinds.KernelStarted)
+"""Events at which it is known that a run goes on, or waits. A check takes no locks."""
+
+_WAITING = (kinds.WaitingForLock, kinds.WaitingForApproval)
 
 
 def on_terminal(options: argparse.Namespace) -> bool:
@@ -63,7 +65,7 @@ def _carried(settings: Settings, work: Work, shown: view.View, person: Person, t
         def listen(event: Event) -> None:
             fact = kinds.read(event, lenient=True)
             if isinstance(fact, _BEGUN):
-                tell({"run": run, **_begun(fact)})
+                tell({"run": run, "waits": fact.why} if isinstance(fact, _WAITING) else {"run": run})
             shown.event(event)
             if isinstance(person, TerminalPerson):
                 person.hear(fact)
@@ -74,18 +76,15 @@ def _carried(settings: Settings, work: Work, shown: view.View, person: Person, t
         finished = work(running.Audience(person, on_start))
     finally:
         shown.close()
+    # Told only now if the run ended before it began: its record is complete, and it does not count as running.
+    tell({"run": finished.run, **_refusal(finished)})
     shown.finish(finished, settings)
     return int(finished.ending.exit_code)
 
 
-def _begun(fact: kinds.Fact) -> dict[str, Any]:
-    """What the first process has to know besides the run: it waits for a lock, or is over already."""
-    match fact:
-        case kinds.WaitingForLock(why=why) | kinds.WaitingForApproval(why=why):
-            return {"waits": why}
-        case kinds.RunFinished() if fact.exit_code:
-            return {"message": f"{fact.outcome}: {fact.reason}", "code": fact.exit_code}
-    return {}
+def _refusal(finished: "running.Finished") -> dict[str, Any]:
+    ending = finished.ending
+    return {"message": f"{ending.outcome}: {ending.reason}", "code": int(ending.exit_code)} if ending.exit_code else {}
 
 
 def detached(settings: Settings, work: Work) -> dict[str, Any]:
