@@ -14,7 +14,7 @@ from opsbook.core.planning import bind
 from opsbook.core.planning.context import vault
 from opsbook.core.planning.drafts import Draft, environment, plan
 from opsbook.core.record import journal, notebook
-from opsbook.core.source import ipynb
+from opsbook.core.source import bare, ipynb
 from opsbook.core.source import notebook as source
 from opsbook.errors import InputError
 from opsbook.operate.running import Audience, Finished, recorded
@@ -76,15 +76,10 @@ def _read(book: Any, name: str) -> _Read:
             f"{name} takes a secret ({', '.join(secrets)}), and papermill keeps parameters in clear.",
             "Run it with opsbook run.",
         )
-    return _Read(_without_manual(runbook) if runbook.bare else runbook, declared)
-
-
-def _without_manual(runbook: Runbook) -> Runbook:
-    """Drop manual steps: in a notebook that was not written for opsbook they are just text between cells."""
-    sections = (
-        replace(section, steps=tuple(step for step in section.steps if step.cells)) for section in runbook.sections
-    )
-    return replace(runbook, sections=tuple(sections))
+    if runbook.bare:
+        # In a notebook that was not written for opsbook, text between cells is no step.
+        runbook = replace(runbook, sections=bare.without_manual(runbook.sections))
+    return _Read(runbook, declared)
 
 
 def _typed(given: Mapping[str, Any]) -> dict[str, str | list[str]]:

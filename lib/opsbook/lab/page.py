@@ -4,16 +4,17 @@ Jupytext keeps attributes of a fence as the cell's metadata, and JupyterLab send
 knows the cell even if its code was edited.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from opsbook.core.model.front import split
 from opsbook.core.model.parameter import Parameter, Value, literal
 from opsbook.core.model.role import Role
 from opsbook.core.model.runbook import Cell, Runbook, Section, Step
+from opsbook.core.source import info
 from opsbook.core.source.ipynb import INJECTED
-from opsbook.core.source.markdown import document
+from opsbook.core.source.markdown import Fence, document
 
 ATTRIBUTE = "opsbook"
 """The fence attribute with the cell's id."""
@@ -44,25 +45,54 @@ _SWITCH = f"""
 ```
 """
 
-_OPENS = re.compile(r"^`{3,}\s*\w+\b")
+_TICKS = re.compile(r"^`{3,}", re.MULTILINE)
 
 
 def written(runbook: Runbook, note: str, values: Mapping[str, Value], secrets: Sequence[str]) -> str:
     """The text of the copy, with `note` at its top. `values` and `secrets` (names) were given, or are defaults."""
-    lines = runbook.source.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
-    closing = {fence.line: fence.end for fence in document(runbook.source).fences}
-    behind: dict[int, str] = {}
-    for cell in _cells(runbook):
-        opening = cell.line - 2
-        if _OPENS.match(lines[opening]):
-            lines[opening] = f'{lines[opening].rstrip()} {ATTRIBUTE}="{cell.id}"'
-    for section in _undoing(runbook):
-        behind[section.line - 1] = _SWITCH
+    page = document(runbook.source)
+    lines: list[str | None] = list(page.lines)
+    cells = {cell.line - 2: cell for cell in _cells(runbook)}
+    for fence in page.fences:
+        if fence.line in cells:
+            last = min(fence.end, len(lines) - 1)
+            lines[fence.line : last + 1] = [_fence(fence, cells[fence.line]), *[None] * (last - fence.line)]
+        elif _seen(fence) and fence.line not in page.regions:
+            # An example: Jupytext would make a cell of it.
+            lines[fence.line] = f"{page.lines[fence.line]} .noeval"
+    behind = {section.line - 1: _SWITCH for section in _undoing(runbook)}
     if runbook.parameters_cell is not None:
         source = _injected(runbook.parameters, values, secrets)
-        behind[closing[runbook.parameters_cell.line - 2]] = f'\n```python tags=["{INJECTED}"]\n{source}\n```'
-    text = [f"{line}\n{behind[n]}" if n in behind else line for n, line in enumerate(lines)]
-    return f"{_FRONT}\n{note}\n\n" + "\n".join(text[split(runbook.source)[1] :])
+        behind[runbook.parameters_cell.line - 2] = f'\n```python tags=["{INJECTED}"]\n{source}\n```'
+    numbered = [(number, line) for number, line in enumerate(lines) if line is not None]
+    text = [
+        f"{line}\n{behind[number]}" if number in behind else line for number, line in numbered if number >= page.start
+    ]
+    return f"{_FRONT}\n{note}\n\n" + "\n".join(text)
+
+
+def _seen(fence: Fence) -> bool:
+    """Whether Jupytext takes the fence for a cell: in backticks at the beginning of a line, in a language it knows."""
+    return not fence.depth and not fence.indent and fence.mark[0] == "`" and info.is_cell(fence.info)
+
+
+def _fence(fence: Fence, cell: Cell) -> str:
+    """The cell as Jupytext reads one, wherever its fence is in the page, with its id."""
+    known = cell.language in ("python", "bash", "sh")
+    ticks = "`" * max([3, *(len(found) + 1 for found in _TICKS.findall(cell.body))])
+    opening = f"{ticks}{cell.language if known else 'python'} {_attributes(fence, cell)}"
+    apart = "\n" if fence.depth else ""
+    return f'{apart}{opening} {ATTRIBUTE}="{cell.id}"\n{cell.body if known else cell.source}\n{ticks}{apart}'
+
+
+def _attributes(fence: Fence, cell: Cell) -> str:
+    """What the author wrote behind the language, or the tags alone where that is for another tool."""
+    written = fence.info[len(info.language(fence.info)) :].strip()
+    try:
+        info.attributes(fence.info)
+    except info.NotRead:
+        written = "{"
+    return f"tags={json.dumps(list(cell.tags))}" if written.startswith("{") else written
 
 
 def places(runbook: Runbook) -> dict[str, dict[str, Any]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from opsbook.core.catalog import catalog, documents, surroundings
+from opsbook.core.model.runbook import Step, Tally, tally
 from opsbook.core.model.text import nearest
 from opsbook.core.rules import lint
 from opsbook.core.source.problem import Problem
@@ -31,15 +32,22 @@ def check(settings: Settings, names: Sequence[str]) -> list[Problem]:
 
     A name may also be a path, relative to the working directory or to the project. Raises InputError.
     """
+    return counted(settings, names)[0]
+
+
+def counted(settings: Settings, names: Sequence[str]) -> tuple[list[Problem], Tally]:
+    """What `check` finds, and what the documents consist of."""
     chosen = chosen_by(settings, names)
     known, broken = surroundings.known(settings)
     problems = [] if names else broken
     problems += surroundings.duplicates(settings, chosen)
-    for _, wrong in documents.every(chosen, settings.root, known):
+    steps: list[Step] = []
+    for runbook, wrong in documents.every(chosen, settings.root, known):
         problems += wrong
+        steps += runbook.steps() if runbook else ()
     if not names and plan_file.exists(settings):
         problems += plan_file.problems(settings, catalog.entries(settings))
-    return sorted(set(problems))
+    return sorted(set(problems)), tally(steps)
 
 
 def correct(settings: Settings, names: Sequence[str]) -> dict[str, list[Fix]]:

@@ -10,6 +10,7 @@ from typing import get_args
 
 from opsbook.core.model.front import Kind, Rollback, split
 from opsbook.core.source.front import meant
+from opsbook.core.source.info import NotRead, attributes
 from opsbook.core.source.problem import Problem
 
 _BRACES = re.compile(r"^(`{3,}|~{3,})(\s*)(\w+)\s*\{\s*(\w+\s*=.*?)\s*\}\s*$")
@@ -98,6 +99,11 @@ def _braces(lines: list[str], problem: Problem) -> Fix | None:
     if match is None:
         return None
     ticks, space, language, inside = match.groups()
+    try:
+        attributes(f"{language} {inside}")
+    except NotRead:
+        # Words of another tool.
+        return None
     return Fix(problem.line, "D002", f"{{{inside}}} is now {inside}", lines=(f"{ticks}{space}{language} {inside}",))
 
 

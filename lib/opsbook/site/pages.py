@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from opsbook.core.model.environment import Environment
 from opsbook.core.model.role import Role
-from opsbook.core.model.runbook import Cell, Runbook, Section, Step
+from opsbook.core.model.runbook import SHELLS, Cell, Runbook, Section, Step
 from opsbook.core.model.text import duration, number_of, slug
 from opsbook.core.source.links import anchor
 from opsbook.core.source.markdown import Heading, document
@@ -75,7 +75,9 @@ class _Body:
         self._fences = {fence.line + 1 for fence in page.fences}
         self._quiet = {line + 1 for line in page.code | page.comments}
         self._anchors: Counter[str] = Counter()
-        self._cells = {cell.line - 1: cell for cell in _cells(runbook)}
+        # Inside of a list or a quote, a cell stays a part of it.
+        nested = {fence.line + 1 for fence in page.fences if fence.depth}
+        self._cells = {cell.line - 1: cell for cell in _cells(runbook) if cell.line - 1 not in nested}
         self._sections = {section.line: section for section in runbook.sections}
         self._steps = {step.line: step for step in runbook.steps()}
         self._hidden = drill_page.hidden(runbook)
@@ -163,6 +165,7 @@ class _Body:
         seconds = self._facts.steps.get(step.id)
         said = ["by hand"] if step.manual else []
         said += [f"usually {duration(seconds)}"] if seconds is not None and seconds >= _WORTH_SAYING else []
+        said += [f"{number_of(len(step.examples), 'example')}, not run"] if step.cells and step.examples else []
         if said:
             yield from ("", tag("p", text(" · ".join(said)), class_="ob-measured"), "")
 
@@ -176,7 +179,7 @@ class _Body:
         opening = self._lines[number - 1]
         mark = re.match(r"`{3,}|~{3,}", opening)
         fence = mark[0] if mark else "```"
-        language = "bash" if cell.language in ("bash", "sh") else cell.language
+        language = "bash" if cell.language in SHELLS else cell.language
         # Rewrite the fence without indentation: an indented one would end the HTML block.
         yield f'<details class="ob-code" markdown="1"><summary>{text(summary)}</summary>'
         yield from ("", f"{fence}{language}", *_body(cell), fence, "", "</details>")

@@ -23,6 +23,7 @@ from opsbook.core.effects import session, watch
 from opsbook.core.effects.channel import channel
 from opsbook.core.effects.progress import PlaybookProgress, described, told
 from opsbook.core.effects.show import Shown
+from opsbook.core.model.runbook import SHELLS
 from opsbook.errors import EffectRefused, RunCancelled
 
 ORDER = "OPSBOOK_LAB"
@@ -135,7 +136,7 @@ def _register_displays(kernel: LabKernel) -> None:
     watch.start = kernel.watch
     shell = kernel.shell
     shell.display_formatter.ipython_display_formatter.for_type(Shown, kernel.show)
-    for language in ("bash", "sh"):
+    for language in SHELLS:
         shell.register_magic_function(kernel.cell_of(language), "cell", language)
 
 

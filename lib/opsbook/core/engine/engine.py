@@ -24,7 +24,8 @@ from opsbook.core.model.parameter import literal
 from opsbook.core.model.person import Question
 from opsbook.core.model.redact import Redactor
 from opsbook.core.model.role import Role
-from opsbook.core.model.runbook import Cell, Step
+from opsbook.core.model.runbook import Cell, Step, tally
+from opsbook.core.model.text import number_of
 from opsbook.errors import NoRoom, OpsbookError
 
 End = tuple[Outcome, str]
@@ -143,12 +144,22 @@ class Engine:
     def _succeeded(self) -> End:
         if self._options.mode is Mode.CHECK:
             return Outcome.CHECKED, "nothing was changed"
-        told = "every step succeeded"
+        told = self._complete()
         if self._skipped:
             told += f", except those that were skipped: {', '.join(self._skipped)}"
         if self._past.without:
             told += f", without {', '.join(sorted(self._past.without))}"
         return Outcome.SUCCEEDED, told
+
+    def _complete(self) -> str:
+        """What succeeded. A run that left out a command of the page does not call it every step."""
+        done = tally(self._forward_steps())
+        if not done.examples:
+            return "every step succeeded"
+        lines = ", ".join(map(str, done.examples))
+        by_hand = f" and {number_of(done.by_hand, 'step')} by hand" if done.by_hand else ""
+        left = "1 example was" if len(done.examples) == 1 else f"{len(done.examples)} examples were"
+        return f"{number_of(done.commands, 'command')}{by_hand} succeeded; {left} not run (line {lines})"
 
     async def _settle_unknown(self) -> None:
         """Raise StepFailed for a refusal that no step reported, and for effects that stay unknown after asking."""

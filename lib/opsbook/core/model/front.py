@@ -20,6 +20,8 @@ Kind = Literal[
     "procedure",
 ]
 
+Shell = Literal["step", "each"]
+
 Rollback = Literal["automatic", "ask", "manual", "none"]
 
 MKDOCS_KEYS = frozenset({"template", "hide", "icon", "status", "subtitle", "description", "tags", "search"})
@@ -29,13 +31,17 @@ _NUMBER = re.compile(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?", re.IGNORECASE)
 
 
 def split(text: str) -> tuple[str | None, int]:
-    """The YAML between the first two `---` lines (None if there is none), and the index of the line after it."""
+    """The YAML between the first two `---` lines (None if there is none), and the index of the line after it.
+
+    Hugo's TOML between `+++` is passed by.
+    """
     lines = text.removeprefix("\ufeff").split("\n")
-    if lines[0].rstrip() != "---":
+    mark = lines[0].rstrip()
+    if mark not in ("---", "+++"):
         return None, 0
     for index, line in enumerate(lines[1:], 1):
-        if line.rstrip() == "---":
-            return "\n".join(lines[1:index]), index + 1
+        if line.rstrip() == mark:
+            return "\n".join(lines[1:index]) if mark == "---" else None, index + 1
     return None, 0
 
 
@@ -102,6 +108,12 @@ class FrontMatter(Shape):
     )
     alerts: tuple[str, ...] = key(
         (), "Prometheus alerts that this page is for; opsbook list --alert finds it", [["CacheSlow"]]
+    )
+    shell: Shell = key(
+        "step",
+        "What a folder or an exported variable of one shell fence is for the next one. step: it holds until the end of "
+        "the step; each: every fence begins anew",
+        ["each"],
     )
     environments: tuple[str, ...] = key((), "Where it may run; empty means everywhere", [["dev", "staging"]])
 

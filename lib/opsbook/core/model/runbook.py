@@ -1,12 +1,13 @@
 """A runbook: sections with roles, steps, cells."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from opsbook.core.model.front import FrontMatter
 from opsbook.core.model.parameter import Parameter
 from opsbook.core.model.role import Role
+from opsbook.core.model.text import number_of
 
 ROLES = {
     "parameters": Role.PARAMETERS,
@@ -22,7 +23,7 @@ ROLES = {
 READS = "read"
 """Tag of a shell cell that only reads."""
 
-SHELLS = ("bash", "sh")
+SHELLS = ("bash", "sh", "zsh")
 """Languages of cells that run as a command, besides Python."""
 
 
@@ -49,8 +50,17 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Example:
+    """A command in a fence that no run executes, and why. `line` is its fence's, from 1."""
+
+    line: int
+    language: str
+    why: str
+
+
+@dataclass(frozen=True)
 class Step:
-    """An H3, or an H2 without H3s. A step with prose and no cells is manual."""
+    """An H3, an H2 without H3s, or an item of a numbered list of commands. Without cells it is manual."""
 
     id: str
     title: str
@@ -60,6 +70,7 @@ class Step:
     line: int
     expected: str = ""
     cells: tuple[Cell, ...] = ()
+    examples: tuple[Example, ...] = ()
 
     @property
     def prerequisite(self) -> bool:
@@ -68,6 +79,32 @@ class Step:
     @property
     def manual(self) -> bool:
         return not self.cells and bool(self.prose.strip())
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What steps consist of: commands that run, steps that a person does, and examples beside commands.
+
+    `examples` are lines of the page.
+    """
+
+    commands: int
+    by_hand: int
+    examples: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        """`5 commands, 1 by hand, 2 examples`."""
+        parts = [number_of(self.commands, "command")] if self.commands or not self.by_hand else []
+        parts += [f"{self.by_hand} by hand"] if self.by_hand else []
+        parts += [number_of(len(self.examples), "example")] if self.examples else []
+        return ", ".join(parts)
+
+
+def tally(steps: Iterable[Step]) -> Tally:
+    """Count what these steps consist of. Whoever does a step by hand sees its examples, so they do not count."""
+    found = list(steps)
+    beside = [example.line for step in found if step.cells for example in step.examples]
+    return Tally(sum(len(step.cells) for step in found), sum(step.manual for step in found), tuple(sorted(beside)))
 
 
 @dataclass(frozen=True)

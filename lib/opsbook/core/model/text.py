@@ -9,20 +9,48 @@ from collections.abc import Iterable
 _SPAN = re.compile(r"^([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h|d)$")
 _UNIT = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
+_MOST_NAMED = 12
+"""Names that one message lists; of more, it names three."""
+
+_IN_WORDS = frozenset({"Ll", "Lm", "Lo", "Lt", "Lu", "Mc", "Mn", "Nd", "Nl", "No"})
+_NO_LETTERS = re.compile("[\u0300-\u036f\ufe00-\ufe0f]")
+"""Accents that follow their letter, and signs that choose how an emoji looks."""
+
 
 def slug(text: str) -> str:
-    """`Unpack the release` -> `unpack-the-release`: lower case letters, digits and single hyphens."""
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    return re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-") or "x"
+    """`Unpack the release` -> `unpack-the-release`: lower case letters and digits of any script, and single hyphens.
+
+    Latin letters lose their accents. Emoji are called by their names where there is nothing else.
+    """
+    signs = unicodedata.normalize("NFC", text)
+    return _hyphened(map(_letter, signs)) or _hyphened(map(_emoji, signs)) or "x"
+
+
+def _letter(sign: str) -> str:
+    """The sign as part of a name: in ASCII if it has such a form, as it is if it belongs to a word, else a space."""
+    plain = unicodedata.normalize("NFKD", sign).encode("ascii", "ignore").decode()
+    belongs = unicodedata.category(sign) in _IN_WORDS and not _NO_LETTERS.match(sign)
+    return plain or (sign if belongs else " ")
+
+
+def _emoji(sign: str) -> str:
+    return f" {unicodedata.name(sign, '')} " if unicodedata.category(sign) == "So" else " "
+
+
+def _hyphened(parts: Iterable[str]) -> str:
+    return re.sub(r"[\s!-/:-@\[-`{-~]+", "-", "".join(parts).lower()).strip("-")
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """`Did you mean X?` for the nearest known word, or a list of the known words."""
+    """`Did you mean X?` for the nearest known word, or some of the known words."""
     names = sorted(known)
     matches = difflib.get_close_matches(word, names, n=3, cutoff=0.5)
     if matches:
         # Swapped letters are the more likely typo.
         return f"Did you mean {next((m for m in matches if sorted(m) == sorted(word)), matches[0])}?"
+    if len(names) > _MOST_NAMED:
+        likely = difflib.get_close_matches(word, names, n=3, cutoff=0) or names[:3]
+        return f"There are {len(names)}, such as {', '.join(likely)}."
     return f"There is: {', '.join(names)}." if names else "There is none yet."
 
 

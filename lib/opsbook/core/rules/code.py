@@ -34,7 +34,10 @@ def _step(code: str) -> str:
 def _syntax(runbook: Runbook, _: Known) -> Found:
     """C001: a cell that is not Python."""
     for _step, cell in cells(runbook):
-        error = names.tree(cell) if cell.language == "python" else None
+        if cell.language != "python":
+            continue
+        # What was not written for opsbook may hold what only IPython understands, and runs in IPython.
+        error = names.tree(names.without_magics(cell) if runbook.bare else cell)
         if isinstance(error, SyntaxError):
             line = cell.line + (error.lineno or 1) - 1
             yield at(runbook, line, "C001", f"not Python: {error.msg}", column=error.offset or 1)

@@ -27,11 +27,11 @@ CHECKS: tuple[Check, ...] = (
 
 # fmt: off
 SOFT = frozenset({
-    "C002", "C003", "C005", "C007", "D004", "L001", "L002", "L003", "L004", "R001",
-    "S001", "S002", "S003", "S004", "S005",
+    "C002", "C003", "C005", "C007", "D004", "D010", "D011", "L001", "L002", "L003",
+    "L004", "R001", "S001", "S002", "S003", "S004", "S005",
 })
 # fmt: on
-"""Rules that are warnings in a page without front matter, which was not written for opsbook."""
+"""Rules that are warnings in a page without front matter of ours, which was not written for opsbook."""
 
 READERS = (*links.CHECKS, *alerts.CHECKS)
 """Checks of what affects readers, whether or not the page can run."""
@@ -47,7 +47,7 @@ def problems(
 ) -> list[Problem]:
     """Every problem of one document, with those found while it was read.
 
-    A page without front matter was not written for opsbook: a breach of its conventions is only a warning there.
+    A page without front matter of ours was not written for opsbook: a breach of conventions is only a warning there.
     """
     found = [*read, *(problem for check in checks for problem in check(runbook, known))]
     if not runbook.bare:

@@ -1,4 +1,4 @@
-"""A page without front matter: written for people, and accepted unchanged.
+"""A page without front matter of ours: written for people or another tool, and accepted unchanged.
 
 Its sections do not declare that they only read, so shell cells count as changing something, and a section without
 code is a manual step. A pasted wiki page therefore runs as a checklist.
@@ -34,11 +34,21 @@ _PROSE = frozenset(
 """Titles (lower case) under which there is nothing to do."""
 
 
-def taken(sections: tuple[Section, ...]) -> tuple[Section, ...]:
-    """The sections with the roles that they need to run, and unique step names."""
+def taken(sections: tuple[Section, ...], *, notebook: bool = False) -> tuple[Section, ...]:
+    """The sections with the roles that they need to run, and unique step names.
+
+    `notebook`: text between cells is text, not a step to do by hand.
+    """
+    if notebook:
+        sections = without_manual(sections)
     written = any(section.role is not Role.PROSE for section in sections)
     used: Counter[str] = Counter({"parameters": 1})
     return tuple(_named(_section(section, written=written), used) for section in sections)
+
+
+def without_manual(sections: tuple[Section, ...]) -> tuple[Section, ...]:
+    """The sections without steps that only a person could do."""
+    return tuple(replace(each, steps=tuple(step for step in each.steps if step.cells)) for each in sections)
 
 
 def _section(section: Section, *, written: bool) -> Section:

@@ -1,6 +1,8 @@
 """Front matter: the YAML between the first two `---` lines."""
 
 import re
+from dataclasses import replace
+from enum import Enum
 
 import yaml
 
@@ -13,13 +15,43 @@ from opsbook.shapes import Misfit
 _BOM = "\ufeff"
 _IGNORED = MKDOCS_KEYS | {"jupyter", "jupytext"}
 _KEY = re.compile(r"[A-Za-z_][\w-]*\s*:(\s|$)")
+_TOP = re.compile(r"^([A-Za-z_][\w-]*)\s*:", re.MULTILINE)
+
+_OWN = frozenset(FrontMatter.names()) - {"title", "summary"}
+"""Our keys, but for those that pages of other tools have too."""
+
+_SINGULAR = {"alert": "alerts", "environment": "environments", "locks": "lock"}
+"""Slips of keys that limit where a page may run."""
+
+
+class WrittenFor(Enum):
+    """Whose page it is, by its front matter: one with none, or with that of another tool, is nobody's."""
+
+    OPSBOOK = 1
+    JUPYTER = 2
+    NOBODY = 3
+
+
+def written_for(text: str) -> WrittenFor:
+    """Whom the page was written for. A key of ours decides, also in another spelling; others' keys do not."""
+    block, _ = split(text)
+    keys = set(_TOP.findall(block or ""))
+    if any((meant(key) or _SINGULAR.get(key, key)) in _OWN for key in keys):
+        return WrittenFor.OPSBOOK
+    return WrittenFor.JUPYTER if keys & {"jupyter", "jupytext"} else WrittenFor.NOBODY
 
 
 def parse(text: str, path: str) -> tuple[FrontMatter, list[Problem]]:
-    """Validated front matter and its problems; only valid keys are kept."""
+    """Validated front matter and its problems; only valid keys are kept. Another tool's is no error."""
     block, _ = split(text)
     if block is None:
         return FrontMatter(), _missed(text.removeprefix(_BOM).split("\n"), path)
+    matter, problems = _read(block, path)
+    ours = written_for(text) is WrittenFor.OPSBOOK
+    return matter, problems if ours else [replace(problem, warning=True) for problem in problems]
+
+
+def _read(block: str, path: str) -> tuple[FrontMatter, list[Problem]]:
     try:
         values = parse_yaml(block)
     except yaml.YAMLError as error:

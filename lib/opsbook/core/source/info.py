@@ -9,7 +9,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-_LANGUAGE = re.compile(r"([^\s{]+)(?=$|[\s{])")
+_LANGUAGE = re.compile(r"(?:\{\s*\.?)?([\w#+.-]+)(?=$|[\s{}[:,])")
+"""The first word; also in braces, as Pandoc and R Markdown write it."""
+
 _KEY = re.compile(r"\s+([\w.@/-]+)\s*=\s*")
 _WORD = re.compile(r"\s+([A-Za-z_.][\w.]*)(?=\s|$)")
 _SPACE = re.compile(r"\s+|$")
@@ -26,6 +28,19 @@ LANGUAGES = frozenset({
 """Languages of fences that Jupytext reads as cells; also in capitals."""
 
 
+_SHELLS = {"bash": "bash", "sh": "sh", "shell": "bash", "zsh": "zsh"}
+"""What runs a fence in this language (lower case)."""
+
+SESSIONS = frozenset({"bash-session", "console", "sh-session", "shell-session", "shellsession", "terminal"})
+"""Languages of what was copied from a terminal."""
+
+OTHER_SHELLS = frozenset({"bat", "cmd", "csh", "dos", "fish", "ksh", "nu", "powershell", "ps1", "pwsh", "tcsh"})
+"""Languages of commands that cannot run here."""
+
+_TEXT = re.compile(r"""(?:^|\s)\.noeval(?:\s|$)|\bactive\s*=|\bexcludeFromRunAll["']?\s*[=:]\s*["']?true""")
+"""How an author keeps a fence from running: Jupytext's ways, and Runme's."""
+
+
 class NotRead(ValueError):
     """Attributes that cannot be read; the message says why."""
 
@@ -34,6 +49,16 @@ def language(info: str) -> str:
     """The language: the first word."""
     found = _LANGUAGE.match(info)
     return found[1] if found else ""
+
+
+def run_by(language: str) -> str:
+    """What runs a fence in this language: python or a shell; empty if nothing does."""
+    return language if language == "python" else _SHELLS.get(language.lower(), "")
+
+
+def kept_from_running(info: str) -> bool:
+    """Whether the author says that the fence is text, and no cell."""
+    return _TEXT.search(info) is not None
 
 
 def is_cell(info: str) -> bool:
@@ -47,7 +72,8 @@ _CAPITALS = frozenset(name.upper() for name in LANGUAGES)
 
 def attributes(info: str) -> Mapping[str, Any]:
     """The attributes after the language. Raises NotRead."""
-    rest = info[len(language(info)) :]
+    found = _LANGUAGE.match(info)
+    rest = info[found.end() :] if found and not info.startswith("{") else info
     braces, equals = rest.find("{"), rest.find("=")
     if braces >= 0 and not 0 <= equals < braces:
         return _checked(_json(rest[braces:]))
@@ -60,8 +86,12 @@ def _json(text: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        raise NotRead('the tags in braces are lost; write ```python tags=["parameters"]')
+        raise NotRead(_BRACES if "tags" in text or "timeout" in text else _FOREIGN)
     return found
+
+
+_BRACES = 'the tags in braces are lost; write ```python tags=["parameters"]'
+_FOREIGN = "opsbook does not read the words in braces, which are for another tool; remove them"
 
 
 def _pairs(rest: str) -> Iterator[tuple[str, Any]]:

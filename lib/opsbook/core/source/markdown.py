@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _HOLDER = re.compile(r'(?:!!!|\?\?\?\+?)[ \t]+\S|===[+!]?[ \t]+"|\[\^[^\]\s]+\]:|:[ \t]+\S')
 """Begins a block whose indented lines belong to it: an admonition, details, a tab, a footnote, a definition."""
 
+_TAB, _NEW_TABS = "===", "===!"
+"""How a tab begins, and a tab that begins a new set of them."""
+
 _INSIDE = frozenset({"blockquote", "list_item", "holder"})
 _REGION = re.compile(r"^<!--\s*#(region|markdown|md|raw)\b.*-->\s*$")
 _DEEPEST = 100
@@ -42,7 +45,8 @@ class Heading:
 class Fence:
     """A fence. `end` is its closing line; of an unclosed fence, the line after its last one.
 
-    `info` is the text after the mark, `indent` the mark's in columns, `depth` as in Heading.
+    `info` is the text after the mark, `indent` the mark's in columns, `depth` as in Heading. `alternative`: it is in one
+    of several tabs, of which a reader takes one.
     """
 
     line: int
@@ -53,16 +57,29 @@ class Fence:
     indent: int
     depth: int
     closed: bool
+    alternative: bool = False
 
 
 @dataclass(frozen=True)
 class Item:
-    """An item of a list: its own text on one line, and the items below it. `end` is the line after the last one."""
+    """An item of a list: its own text on one line, and the items below it. `end` is the line after the last one.
+
+    `title` is the text of its first paragraph.
+    """
 
     line: int
     end: int
     text: str
     items: tuple["Item", ...]
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class OrderedList:
+    """A numbered list outside of other lists, quotes and admonitions; `start` is its first number."""
+
+    start: int
+    items: tuple[Item, ...]
 
 
 class Document:
@@ -115,9 +132,20 @@ class Document:
     @cached_property
     def first_list(self) -> tuple[Item, ...]:
         """The items of the first top-level list."""
-        opened = (at for at, token in enumerate(self._tokens) if token.type.endswith("_list_open"))
-        first = next((at for at in opened if not self._depths[at]), None)
+        first = next(self._lists("ordered_list_open", "bullet_list_open"), None)
         return () if first is None else tuple(self._items(first + 1)[0])
+
+    @cached_property
+    def ordered_lists(self) -> tuple[OrderedList, ...]:
+        found = self._lists("ordered_list_open")
+        return tuple(OrderedList(self._number(at), tuple(self._items(at + 1)[0])) for at in found)
+
+    def _lists(self, *kinds: str) -> Iterator[int]:
+        """Where the top-level lists of these kinds begin among the tokens."""
+        return (at for at, token in enumerate(self._tokens) if token.type in kinds and not self._depths[at])
+
+    def _number(self, at: int) -> int:
+        return int(self._tokens[at].attrs.get("start", 1))
 
     def _span(self, token: "Token") -> range:
         first, end = token.map or (0, 0)
@@ -131,7 +159,8 @@ class Document:
                 yield Heading(span.start, span.stop, int(token.tag[1]), title, self._depths[at])
 
     def _fences(self) -> Iterator[Fence]:
-        for token, depth in zip(self._tokens, self._depths, strict=True):
+        alternatives = list(_alternatives(self._tokens))
+        for token, depth, alternative in zip(self._tokens, self._depths, alternatives, strict=True):
             if token.type != "fence":
                 continue
             span = self._span(token)
@@ -143,7 +172,7 @@ class Document:
             code = (
                 token.content if depth or indent else "".join(f"{each}\n" for each in self.lines[span.start + 1 : end])
             )
-            yield Fence(span.start, end, token.markup, token.info.strip(), code, indent, depth, closed)
+            yield Fence(span.start, end, token.markup, token.info.strip(), code, indent, depth, closed, alternative)
 
     def _items(self, at: int) -> tuple[list[Item], int]:
         """The items of the list whose first token is at `at`, and the index of the token that ends it."""
@@ -153,6 +182,7 @@ class Document:
             text: list[str] = []
             below: list[Item] = []
             at += 1
+            title = self._tokens[at + 1].content if self._tokens[at].type in ("paragraph_open", "heading_open") else ""
             while self._tokens[at].type != "list_item_close":
                 if self._tokens[at].type.endswith("_list_open"):
                     inner, at = self._items(at + 1)
@@ -161,7 +191,7 @@ class Document:
                     text += self._tokens[at].content.split("\n")
                 at += 1
             own = " ".join(line.strip() for line in text)
-            found.append(Item(span.start, span.stop, own, tuple(below)))
+            found.append(Item(span.start, span.stop, own, tuple(below), " ".join(title.split())))
             at += 1
         return found, at
 
@@ -196,11 +226,12 @@ def _holder_block(state: "StateBlock", first: int, end: int, silent: bool) -> bo
     while last > first + 1 and state.isEmpty(last - 1):
         last -= 1
     before = state.blkIndent, state.lineMax, state.parentType
-    state.push("holder_open", "div", 1).map = [first, last]
+    opened = state.push("holder_open", "div", 1)
+    opened.map, opened.info = [first, last], state.src[start : state.eMarks[first]]
     state.blkIndent, state.lineMax, state.parentType = inner, last, "holder"
     state.md.block.tokenize(state, first + 1, last)
     state.blkIndent, state.lineMax, state.parentType = before
-    state.push("holder_close", "div", -1)
+    state.push("holder_close", "div", -1).info = opened.info
     state.line = last
     return True
 
@@ -212,3 +243,27 @@ def _depths(tokens: Sequence["Token"]) -> Iterator[int]:
         depth -= inside and token.nesting < 0
         yield depth
         depth += inside and token.nesting > 0
+
+
+def _alternatives(tokens: Sequence["Token"]) -> Iterator[bool]:
+    """For each token, whether it is inside a tab that has another one beside it."""
+    inside = 0
+    opened: list[bool] = []
+    for at, token in enumerate(tokens):
+        if token.type == "holder_open":
+            opened.append(_has_neighbour(tokens, at))
+            inside += opened[-1]
+        elif token.type == "holder_close":
+            inside -= opened.pop()
+        yield inside > 0
+
+
+def _has_neighbour(tokens: Sequence["Token"], at: int) -> bool:
+    """Whether the block that opens at `at` is a tab directly before or after another tab of its set."""
+    if not tokens[at].info.startswith(_TAB):
+        return False
+    level = tokens[at].level
+    end = next(i for i in range(at, len(tokens)) if tokens[i].type == "holder_close" and tokens[i].level == level)
+    joined = at > 0 and tokens[at - 1].info.startswith(_TAB) and not tokens[at].info.startswith(_NEW_TABS)
+    below = tokens[end + 1].info if end + 1 < len(tokens) else ""
+    return joined or (below.startswith(_TAB) and not below.startswith(_NEW_TABS))

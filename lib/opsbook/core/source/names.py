@@ -2,9 +2,10 @@
 
 import ast
 import builtins
+import re
 import warnings
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from opsbook.core.model.person import MANUAL_CHOICES
@@ -59,6 +60,9 @@ class Call:
         return any(each.arg == keyword for each in self.node.keywords)
 
 
+_FOR_IPYTHON = re.compile(r"^([ \t]*)(?:%%?\w|!)[^\n]*", re.MULTILINE)
+"""Lines that only IPython understands: %matplotlib inline, !ls."""
+
 _KEPT = 256
 """Cells whose analysis is cached, since every rule asks for it."""
 
@@ -87,6 +91,11 @@ def parsed(source: str, flags: int = 0) -> ast.AST | SyntaxError:
         # An invalid character or, in older Pythons, a NUL.
         return SyntaxError(str(error))
     return tree
+
+
+def without_magics(cell: Cell) -> Cell:
+    """The cell with `pass` for each line that only IPython understands."""
+    return replace(cell, source=_FOR_IPYTHON.sub(r"\1pass", cell.source))
 
 
 @lru_cache(_KEPT)

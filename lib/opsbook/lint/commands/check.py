@@ -36,7 +36,7 @@ def execute(options: argparse.Namespace) -> int:
         return _freshness(settings, {path.stem for path in chosen}, as_json=form == "json")
     if options.fix:
         _fix(settings, options.runbook, sys.stdout if form == "text" else sys.stderr)
-    problems = checks.check(settings, options.runbook)
+    problems, tally = checks.counted(settings, options.runbook)
     errors = sum(not problem.warning for problem in problems)
     if form != "text":
         text = formats.FORMATS[form](problems, _prefix(settings.root))
@@ -44,7 +44,8 @@ def execute(options: argparse.Namespace) -> int:
         return 2 if errors else 0
     for problem in problems:
         say(f"{problem}{'  (warning)' if problem.warning else ''}")
-    say(f"{len(chosen)} documents, {errors} errors, {len(problems) - errors} warnings", to=sys.stderr)
+    said = f"{len(chosen)} documents ({tally}), {errors} errors, {len(problems) - errors} warnings"
+    say(said, to=sys.stderr)
     return 2 if errors else 0
 
 

@@ -9,7 +9,7 @@ from opsbook.console.text import say
 from opsbook.core.catalog import catalog
 from opsbook.core.model.parameter import Parameter
 from opsbook.core.model.role import Role
-from opsbook.core.model.runbook import Runbook
+from opsbook.core.model.runbook import Runbook, tally
 
 _ROLES = {Role.READ: "reads only", Role.CHANGE: "changes", Role.UNDO: "undoes; runs only in a rollback"}
 
@@ -55,12 +55,15 @@ def _default(parameter: Parameter) -> str:
 
 
 def _steps(runbook: Runbook) -> None:
+    say(f"\n{tally(runbook.steps())}")
     for section in runbook.sections:
         steps = [step for step in section.steps if step.cells or step.manual]
         if section.role in _ROLES and steps:
             say(f"\n{section.title}  ({_ROLES[section.role]})")
             for step in steps:
                 say(f"  {'☐ by hand: ' if step.manual else ''}{step.title}")
+                for example in step.examples if step.cells else ():
+                    say(f"      not run: line {example.line}, since {example.why}")
                 if step.expected:
                     say(f"      Expected: {step.expected}")
 
@@ -82,7 +85,14 @@ def _json(runbook: Runbook) -> dict[str, Any]:
             "title": section.title,
             "role": section.role,
             "steps": [
-                {"id": s.id, "title": s.title, "manual": s.manual, "expected": s.expected, "cells": len(s.cells)}
+                {
+                    "id": s.id,
+                    "title": s.title,
+                    "manual": s.manual,
+                    "expected": s.expected,
+                    "cells": len(s.cells),
+                    "examples": [asdict(example) for example in s.examples],
+                }
                 for s in section.steps
             ],
         }
