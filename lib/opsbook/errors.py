@@ -70,6 +70,10 @@ class Fault(OpsbookError):
     exit_code = 70
 
 
+FENCE = "__import__('opsbook').fence("
+"""The beginning of the code that runs a shell cell."""
+
+
 class _ShortTraceback(BaseException):
     """A notebook shows the failing lines of the cell and the message, without opsbook's own frames."""
 
@@ -78,7 +82,9 @@ class _ShortTraceback(BaseException):
         own = str(Path(__file__).parent)
         places = [(frame.f_code.co_filename, number) for frame, number in traceback.walk_tb(self.__traceback__)]
         theirs = [place for place in places if not place[0].startswith(own) and "site-packages" not in place[0]]
-        lines = [f"line {number}: {_source(filename, number)}" for filename, number in theirs[-3:]]
+        read = [(number, _source(filename, number)) for filename, number in theirs[-3:]]
+        # What opsbook writes for a shell cell is nothing that its author knows.
+        lines = [f"line {number}: {source}" for number, source in read if not source.startswith(FENCE)]
         return [*lines, f"{type(self).__name__}: {self}"]
 
 

@@ -21,6 +21,7 @@ from ipykernel.iostream import IOPubThread, OutStream
 from jupyter_client.jsonutil import json_default
 from traitlets.config import Config
 
+from opsbook.core.effects.page_lines import PageCompiler, PageKernel
 from opsbook.core.model.effect import IN_FLIGHT
 
 PIECE = 256 * 1024
@@ -87,8 +88,10 @@ def main() -> None:
     config.Session.packer = "opsbook.core.effects.boot.pack"
     config.InteractiveShellApp.ignore_cwd = True  # a queue.py in the project must not shadow Python's
     config.InteractiveShellApp.exec_PYTHONSTARTUP = False
+    config.IPKernelApp.kernel_class = PageKernel
     app = App.instance(config=config, connection_file=sys.argv[1], log_level=logging.CRITICAL)
     app.initialize([])
+    app.shell.compile = PageCompiler()
     _receive_order()
     app.start()
 

@@ -73,7 +73,7 @@ class Cells:
         self._sink.write(CellStarted(cell=name, step=step, line=cell.line, replay=replay))
         self._outputs.begin(name)
         started = time.monotonic()
-        reply, ended = await self._wait(kernel, code, cell.timeout or DEFAULT_TIMEOUT)
+        reply, ended = await self._wait(kernel, code, cell)
         ended = await self._end_leftovers(kernel, ended)
         self._gate.place = None
         ended = self._verdict(ended)
@@ -126,9 +126,9 @@ class Cells:
             return CellEnd("failed", stop.refused)
         return ended
 
-    async def _wait(self, kernel: Kernel, code: str, limit: float) -> tuple[dict[str, Any], CellEnd]:
-        work = asyncio.create_task(kernel.execute(code))
-        why = await self._until_over(work, limit)
+    async def _wait(self, kernel: Kernel, code: str, cell: Cell) -> tuple[dict[str, Any], CellEnd]:
+        work = asyncio.create_task(kernel.execute(code, cell.line))
+        why = await self._until_over(work, cell.timeout or DEFAULT_TIMEOUT)
         if why is not None:
             await self._stop(kernel, work, force=self._cancel.level >= 3)
         try:

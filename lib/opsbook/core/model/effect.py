@@ -11,6 +11,9 @@ IN_FLIGHT = 32
 MARK = "application/vnd.opsbook.mark+json"
 """MIME type of the mark that a kernel publishes in its output before each request to the gate."""
 
+FIRST_LINE = "opsbook_line"
+"""Metadata of a cell that is to run: the line of the page on which its code begins."""
+
 
 class Mode(StrEnum):
     """How a run treats effects. A check changes nothing; a notebook has a session's rules and a run's record; in a

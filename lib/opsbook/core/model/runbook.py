@@ -8,6 +8,7 @@ from opsbook.core.model.front import FrontMatter
 from opsbook.core.model.parameter import Parameter
 from opsbook.core.model.role import Role
 from opsbook.core.model.text import number_of
+from opsbook.errors import FENCE
 
 ROLES = {
     "parameters": Role.PARAMETERS,
@@ -140,7 +141,7 @@ class Runbook:
             return cell.source
         values = ", ".join(f"{parameter.name!r}: {parameter.name}" for parameter in self.parameters)
         what = f"{cell.language!r}, {cell.body!r}, {{{values}}}, line={cell.line}, changes={not cell.reads}"
-        return f"__import__('opsbook').fence({what})"
+        return f"{FENCE}{what})"
 
     def steps(self) -> Iterator[Step]:
         """Every step of a section that can run, in document order."""

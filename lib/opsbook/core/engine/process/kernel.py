@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from opsbook.core.engine.process import MARK, spare, tree
-from opsbook.core.model.effect import IN_FLIGHT
+from opsbook.core.model.effect import FIRST_LINE, IN_FLIGHT
 from opsbook.errors import Fault, OpsbookError
 
 Message = dict[str, Any]
@@ -151,9 +151,16 @@ class Kernel:
         finally:
             del self._replies[request], self._idle[request]
 
-    async def execute(self, source: str) -> Message:
-        """Run code; returns the reply's content once all of its output has arrived. Raises KernelDied."""
-        request = self._client.execute(source, allow_stdin=False, stop_on_error=False)
+    async def execute(self, source: str, line: int = 1) -> Message:
+        """Run code; returns the reply's content once all of its output has arrived. Raises KernelDied.
+
+        `line`: of the page, on which the code begins.
+        """
+        rules = {"silent": False, "store_history": True, "allow_stdin": False, "stop_on_error": False}
+        asked = {"code": source, "user_expressions": {}, **rules}
+        message = self._client.session.msg("execute_request", asked, metadata={FIRST_LINE: line})
+        self._client.shell_channel.send(message)
+        request = message["header"]["msg_id"]
         content: Message = (await self._answered(request))["content"]
         return content
 
