@@ -17,6 +17,7 @@ from opsbook.core.model.runbook import Runbook
 from opsbook.core.planning import environment
 from opsbook.core.record import store
 from opsbook.core.source import names
+from opsbook.core.source.page_name import name_of
 from opsbook.core.trust import requests
 from opsbook.records import retention
 from opsbook.settings import Settings
@@ -53,7 +54,7 @@ def _plain(values: Iterable[object]) -> Offered:
 
 
 def _runbooks(typed: Typed) -> Offered:
-    return _plain(path.stem for path in catalog.paths(typed.settings))
+    return _plain(map(name_of, catalog.paths(typed.settings)))
 
 
 def _alerts(typed: Typed) -> Offered:

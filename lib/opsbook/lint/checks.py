@@ -15,6 +15,7 @@ from opsbook.core.catalog import catalog, documents, surroundings
 from opsbook.core.model.runbook import Step, Tally, tally
 from opsbook.core.model.text import nearest
 from opsbook.core.rules import lint
+from opsbook.core.source.page_name import name_of
 from opsbook.core.source.problem import Problem
 from opsbook.errors import InputError
 from opsbook.files import write_atomic
@@ -96,7 +97,7 @@ def chosen_by(settings: Settings, names: Sequence[str]) -> list[Path]:
         return there
     index = _Index(defaultdict(list), {_place(path): path for path in there})
     for path in there:
-        index.by_name[path.stem].append(path)
+        index.by_name[name_of(path)].append(path)
     return list(dict.fromkeys(path for name in names for path in _meant(settings.root, name, index)))
 
 
@@ -114,7 +115,7 @@ def _meant(root: Path, name: str, index: _Index) -> list[Path]:
             return found[:1]
         if any(surroundings.exists(place) for place in places):
             raise InputError(f"{name} is no document.", "Documents are files NAME.md in runbooks/ and procedures/.")
-    stem = Path(name).stem
+    stem = name_of(Path(name))
     if stem not in index.by_name:
         raise InputError(f"There is no runbook or procedure named {stem}.", nearest(stem, index.by_name))
     return index.by_name[stem]

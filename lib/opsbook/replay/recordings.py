@@ -6,7 +6,6 @@ from pathlib import Path
 
 from opsbook import files
 from opsbook.core.catalog import catalog
-from opsbook.core.catalog.documents import FOLDERS, usable
 from opsbook.core.model.attempts import attempts
 from opsbook.core.model.events import RunResumed
 from opsbook.core.model.recording import Recording
@@ -17,6 +16,7 @@ from opsbook.core.planning.drafts import plan, planned_draft
 from opsbook.core.planning.drift import changes_since, relied_on_then
 from opsbook.core.planning.known_secrets import redactor
 from opsbook.core.record import notebook, seal
+from opsbook.core.source.page_name import FOLDERS, name_of, usable
 from opsbook.errors import InputError
 from opsbook.operate.resuming import Stopped, stopped
 from opsbook.replay import recording
@@ -45,7 +45,7 @@ class Found:
 
 def find(settings: Settings, runbooks: Iterable[str] = ()) -> Iterator[Found]:
     """Recordings of these runbooks, or of all, by name. Raises InputError for a runbook that does not exist."""
-    wanted = [catalog.find(settings, name).stem for name in runbooks]
+    wanted = [name_of(catalog.find(settings, name)) for name in runbooks]
     folders = (folder for place in FOLDERS for folder in (settings.root / place).rglob(FOLDER))
     paths = sorted(path for folder in folders for path in folder.glob("*.*.json"))
     for path in sorted(paths, key=lambda path: path.name):

@@ -36,4 +36,6 @@ class CellFences(Extension):
     """Registers the preprocessor."""
 
     def extendMarkdown(self, md: Markdown) -> None:  # noqa: N802  (Python-Markdown's name)
+        # Lists begin with their own number, and those of another kind do not go on with them.
+        md.registerExtensions(["sane_lists"], {})
         md.preprocessors.register(_Plain(md), "opsbook-fences", _BEFORE_SUPERFENCES)

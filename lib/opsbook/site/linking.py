@@ -3,14 +3,16 @@
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from opsbook.core.model.text import nearest
 from opsbook.core.source.links import Link, links, prose
+from opsbook.core.source.page_name import FOLDERS
 from opsbook.site.links import DOCS, adapted, anchored, leads, on_site, places
 from opsbook.site.lists import PAGES, Sources
 from opsbook.site.site import pages as lists
 
+_IMAGES = frozenset({".avif", ".gif", ".jpeg", ".jpg", ".png", ".svg", ".webp"})
 _INCLUDES = re.compile(r"^(?:--8<--|:::)|\{[%{]", re.MULTILINE)
 """Content that other tools insert when the page is built: its headings are unknown before."""
 
@@ -20,10 +22,12 @@ class Links:
 
     def __init__(self, root: Path, sources: Sources) -> None:
         self._root, self._sources = root, sources
-        self._made = {*lists(sources), *(runbook.path.as_posix() for runbook in sources.runbooks)}
+        self._documents = (*sources.runbooks, *sources.folder_pages)
+        self._made = {*lists(sources), *(runbook.path.as_posix() for runbook in self._documents)}
         self._places: dict[str, Mapping[str, str]] = {}
         self._unread: list[str] = []
         self._written: dict[str, str] = {}
+        self.images: set[str] = set()
         self.docs = dict(self._read())
 
     def _read(self) -> Iterator[tuple[str, str]]:
@@ -54,9 +58,21 @@ class Links:
                 path in self._made
                 or path in self._written.values()
                 or (path.startswith(f"{DOCS}/") and (self._root / path).is_file())
+                or self._is_image(path)
             )
         except (OSError, ValueError):
             return False
+
+    def _is_image(self, path: str) -> bool:
+        """Whether it is an image beside the documents; then it comes to the site too."""
+        image = PurePosixPath(path)
+        if image.parts[0] not in FOLDERS or image.suffix.lower() not in _IMAGES:
+            return False
+        file = (self._root / path).resolve()
+        if not file.is_file() or not file.is_relative_to(self._root.resolve()):
+            return False
+        self.images.add(path)
+        return True
 
     def adapted(self, pages: Mapping[str, str]) -> dict[str, str]:
         """The pages with links adapted to the site, and the pages of docs/ whose links changed."""
@@ -67,7 +83,7 @@ class Links:
             made = adapted(written, self._written[path], self.published, unlink=False)
             if path in trees or (made != text and path not in pages):
                 found[path] = made
-        for runbook in self._sources.runbooks:
+        for runbook in self._documents:
             path = runbook.path.as_posix()
             found[path] = anchored(found[path], path, lambda page: self._known(page, pages))
         return found
@@ -80,20 +96,17 @@ class Links:
         return self._places[page]
 
     def problems(self, pages: Mapping[str, str]) -> Iterator[str]:
-        """Dead links on the site."""
+        """Dead links of the pages of docs/. Lint checks the documents': what it accepts is published."""
         yield from self._unread
         for path, text in self.docs.items():
-            yield from self._dead(self._written[path], text, pages, document=False)
-        for runbook in self._sources.runbooks:
-            yield from self._dead(runbook.path.as_posix(), runbook.source, pages, document=True)
+            yield from self._dead(self._written[path], text, pages)
 
-    def _dead(self, page: str, text: str, pages: Mapping[str, str], *, document: bool) -> Iterator[str]:
+    def _dead(self, page: str, text: str, pages: Mapping[str, str]) -> Iterator[str]:
         for link in links(prose(text)):
             target = leads(page, link, self.published) if link.path else page
-            # Lint checks a document's other links. A target that is not on the site becomes plain text there.
-            if target is None and (not document or link.kind == "html" or link.path.startswith("/")):
+            if target is None:
                 yield f"{page}:{link.line}:{link.column} L001 {self._lost(page, link)}"
-            elif target and link.anchor and (link.path or not document):
+            elif link.anchor:
                 yield from self._missed(page, link, on_site(target), pages)
 
     def _lost(self, page: str, link: Link) -> str:

@@ -6,9 +6,11 @@ On the site, the pages of docs/ are at the root, and runbooks/ and procedures/ b
 import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import PurePosixPath
 from urllib.parse import quote
 
 from opsbook.core.source.links import Link, anchors, links, prose
+from opsbook.core.source.page_name import FOLDERS, is_folder_page
 
 DOCS = "docs"
 """The folder of the pages that are published as they are."""
@@ -26,12 +28,20 @@ def on_site(path: str) -> str:
     return path.removeprefix(f"{DOCS}/")
 
 
+def placed(path: str) -> str:
+    """Where the page of a document is: a folder's page is its index, but for the list of runbooks' own."""
+    found = PurePosixPath(path)
+    if found.parts[0] not in FOLDERS or not is_folder_page(found):
+        return path
+    return found.with_name("readme.md" if found.parent.as_posix() == "runbooks" else "index.md").as_posix()
+
+
 def leads(page: str, link: Link, published: Published) -> str | None:
     """The target of a page's link as a path in the project; None if it is not on the site.
 
     `page` is the page's path in the project. Links of docs/ may also be relative to the site.
     """
-    found = list(_meant(page, link.path))
+    found = [each for path in _meant(page, link.path) for each in dict.fromkeys((placed(path), path))]
     if link.kind == "html":
         # Links in HTML name built pages.
         found += [f"{path[:-5]}.md" for path in found if path.endswith(".html")]
@@ -64,6 +74,9 @@ def adapted(source: str, page: str, published: Published, *, unlink: bool = True
             changes += _changed(page, link, target) if link.path else []
         elif unlink and link.kind == "inline" and link.opening >= 0:
             changes.append(_named(link, source, _from_root(page, link)))
+        elif unlink and link.kind == "html":
+            named = max(source.rfind("href", link.opening, link.start), source.rfind("src", link.opening, link.start))
+            changes.append((named, named, "data-not-published-"))
         elif unlink and link.kind == "reference":
             gone[link.text.lower()] = _from_root(page, link)
             changes.append((link.opening, link.closing, ""))
@@ -94,6 +107,11 @@ def _named(link: Link, source: str, path: str) -> Change:
     return start - image, link.closing, f"{link.text} (`{path}`){lost}"
 
 
+def _unlinked(link: Link, source: str) -> Change:
+    """The text of a link without the link; any other than an inline one stays."""
+    return (link.opening, link.closing, link.text) if link.kind == "inline" else (link.start, link.start, "")
+
+
 def _uses(text: str, gone: Mapping[str, str]) -> Iterator[Change]:
     """Replace the uses of references whose definition was removed."""
 
@@ -119,16 +137,19 @@ _ANCHOR = re.compile(r"\](?:\(|:)\s*<?[^)\s]*#[^)\s]")
 
 
 def anchored(source: str, page: str, known: Callable[[str], Mapping[str, str]]) -> str:
-    """The page with GitHub's anchors replaced by those of the site.
+    """The page with GitHub's anchors replaced by those of the site; one that is not there is left out.
 
     `known`: the anchors of a page of the site.
     """
-    changes = []
+    changes: list[Change] = []
     for link in links(prose(source)) if _ANCHOR.search(source) else ():
         target = posixpath.normpath(posixpath.join(posixpath.dirname(page), link.path)) if link.path else page
-        own = known(target).get(link.anchor) if link.anchor else None
+        there = known(target) if link.anchor and not link.anchor.startswith(("fn", "_")) else {}
+        start, own = link.end - len(link.target.partition("#")[2]), there.get(link.anchor)
         if own is not None and own != link.anchor:
-            changes.append((link.end - len(link.target.partition("#")[2]), link.end, own))
+            changes.append((start, link.end, own))
+        elif there and own is None:
+            changes.append((start - 1, link.end, "") if link.path else _unlinked(link, source))
     return _applied(source, changes)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import PurePath
 
 from opsbook.core.model.environment import Environment
 from opsbook.core.model.run_status import RunStatus
@@ -46,11 +47,15 @@ class Severity:
 
 @dataclass(frozen=True)
 class Sources:
-    """All data of the site, as of `now`. `runs` are newest first, `facts` by the name of a runbook."""
+    """All data of the site, as of `now`. `runs` are newest first, `facts` by the name of a runbook.
+
+    `folder_pages` say something about their folder, and have nothing to run.
+    """
 
     now: datetime
     name: str
     runbooks: tuple[Runbook, ...] = ()
+    folder_pages: tuple[Runbook, ...] = ()
     facts: Mapping[str, Facts] | None = None
     runs: tuple[Run, ...] = ()
     environments: tuple[Environment, ...] = ()
@@ -189,9 +194,13 @@ def _environments(sources: Sources) -> list[str]:
 # -- runbooks
 
 
+_ABOUT = PurePath("runbooks/readme.md")
+
+
 def runbooks(sources: Sources) -> str:
     """Every runbook by kind, with a filter."""
-    lines = [_filter("runbooks", "a word of its title, an alert, an owner")]
+    lines = [f"[{plain_text(each.title)}](readme.md)" for each in sources.folder_pages if each.path == _ABOUT]
+    lines.append(_filter("runbooks", "a word of its title, an alert, an owner"))
     for kind, title in KINDS.items():
         found = [runbook for runbook in sources.runbooks if runbook.front.kind == kind]
         body = [_row(runbook, sources.known(runbook)) for runbook in found]

@@ -12,10 +12,6 @@ _WHOLE_FOLDER = "README"
 
 def problems(settings: Settings, sources: Sources, made: Collection[str]) -> Iterator[str]:
     """A sentence for each document and each file of docs/ whose path on the site is taken by one of `made`."""
-    for runbook in sources.runbooks:
-        path = runbook.path
-        if path.stem == _WHOLE_FOLDER or path.as_posix() == "runbooks/index.md":
-            yield f"{path}:1:1 the site has another page at {_place(path.as_posix())}; give the document another name"
     taken = {_place(path): path for path in made}
     for mine in _written(settings.root / "docs"):
         other = taken.get(_place(mine))

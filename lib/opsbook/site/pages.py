@@ -22,6 +22,7 @@ from opsbook.site.facts import Facts, Run
 from opsbook.site.fences import plain
 from opsbook.site.form import form
 from opsbook.site.links import adapted
+from opsbook.site.list_layout import laid_out
 from opsbook.training import qualification
 from opsbook.training.training import Drilled
 
@@ -69,8 +70,9 @@ class _Body:
 
     def __init__(self, runbook: Runbook, facts: Facts, context: Context) -> None:
         self._runbook, self._facts, self._context = runbook, facts, context
-        self._lines = adapted(runbook.source, runbook.path.as_posix(), context.published).split("\n")
         page = document(runbook.source)
+        lines = adapted(runbook.source, runbook.path.as_posix(), context.published).split("\n")
+        self._lines = laid_out(page, lines)
         self._headings = {heading.line + 1: heading for heading in page.headings if not heading.depth}
         self._fences = {fence.line + 1 for fence in page.fences}
         self._quiet = {line + 1 for line in page.code | page.comments}
@@ -145,6 +147,8 @@ class _Body:
 
     def _top(self) -> Iterator[str]:
         self._card = True
+        if not self._runbook.runs:
+            return
         yield from (card(self._runbook, self._facts, self._context), "")
         if self._runbook.front.drill:
             yield from drill_page.start(self._runbook)

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from opsbook.core.catalog import surroundings
 from opsbook.core.model.environment import Environment
@@ -17,6 +18,7 @@ from opsbook.site import facts, linking, site
 from opsbook.site import names as site_names
 from opsbook.site import runs as site_runs
 from opsbook.site.facts import Facts, Run
+from opsbook.site.links import placed
 from opsbook.site.lists import Severity, Sources
 from opsbook.training import qualifications
 from opsbook.training.training import Drilled
@@ -55,7 +57,8 @@ def publish(settings: Settings, name: str) -> Published:
     made = dict(site.tree(replace(sources, runs=runs), linked.published))
     pages = linked.adapted(made)
     pages |= {f"records/{run}/index.html": page for run, page in whole.items()}
-    assets = site.assets()
+    # Both are known by now: an image is one that a page has led to.
+    assets = {**site.assets(), **{path: (settings.root / path).read_bytes() for path in sorted(linked.images)}}
     wrong = [*site_names.problems(settings, sources, {*made, *assets}), *linked.problems(pages)]
     if wrong:
         raise InputError(wrong, "Correct these, then build again.")
@@ -82,7 +85,8 @@ def gather(settings: Settings, name: str, runbooks: tuple[Runbook, ...], *, trai
     return Sources(
         now=now,
         name=name,
-        runbooks=runbooks,
+        runbooks=tuple(each for each in runbooks if not _about_a_folder(each)),
+        folder_pages=tuple(filter(_about_a_folder, runbooks)),
         facts=_facts(runbooks, runs, site_runs.drills(settings, runbooks, shows) if training else {}, now),
         runs=tuple(run for run in runs if run.shown),
         environments=environments,
@@ -98,7 +102,11 @@ def _runbooks(settings: Settings) -> tuple[Runbook, ...]:
     found, problems = surroundings.readable(settings)
     if wrong := [str(problem) for problem in problems if not problem.warning]:
         raise InputError(wrong, "Correct these, then build again.")
-    return tuple(found)
+    return tuple(replace(runbook, path=Path(placed(runbook.path.as_posix()))) for runbook in found)
+
+
+def _about_a_folder(runbook: Runbook) -> bool:
+    return runbook.bare and not runbook.runs
 
 
 def _facts(

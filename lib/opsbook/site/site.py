@@ -22,7 +22,7 @@ def tree(sources: Sources, published: Callable[[str], bool]) -> Iterator[tuple[s
     `published` says whether a file of the project is part of the site; a link to any other becomes plain text.
     """
     context = Context(sources.now, sources.environments, published)
-    for runbook in sources.runbooks:
+    for runbook in (*sources.runbooks, *sources.folder_pages):
         yield runbook.path.as_posix(), runbook_page(runbook, sources.known(runbook), context)
     for tree_ in sources.trees:
         yield f"trees/{tree_.name}.md", tree_page(tree_)

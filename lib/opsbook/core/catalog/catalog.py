@@ -1,19 +1,25 @@
 """The documents of a project, by name."""
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
 from opsbook.core.catalog import documents
-from opsbook.core.catalog.documents import paths, usable
+from opsbook.core.catalog.documents import paths
 from opsbook.core.model.front import FrontMatter
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.model.text import nearest
-from opsbook.core.source import front
+from opsbook.core.source import front, notebook
+from opsbook.core.source.page_name import is_folder_page, name_of
 from opsbook.errors import InputError
 from opsbook.settings import Settings
 
-__all__ = ["Entry", "entries", "find", "load", "paths", "usable"]
+__all__ = ["Entry", "entries", "find", "load", "paths"]
+
+
+_HEADING = re.compile(r"^# +(.+)|^(\S.*)\n=+[ \t]*$", re.MULTILINE)
+"""The first title, without parsing the page: a list of a thousand pages has to be fast."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,7 @@ class Entry:
 def entries(settings: Settings) -> list[Entry]:
     """Every document with its front matter, sorted by name; a broken one is listed by its name.
 
-    Unreadable files are left out: `check` says why.
+    Unreadable files are left out: `check` says why. So is a folder's page without commands.
     """
     found = (_entry(path, settings.root) for path in paths(settings))
     return sorted((entry for entry in found if entry is not None), key=lambda e: e.name)
@@ -39,21 +45,24 @@ def _entry(path: Path, root: Path) -> Entry | None:
     try:
         text = documents.text(path)
     except UnicodeDecodeError:
-        return Entry(path.stem, path.relative_to(root), FrontMatter(), path.stem)
+        return Entry(name_of(path), path.relative_to(root), FrontMatter(), path.stem)
     except OSError:
         return None
+    if is_folder_page(path) and not notebook.parse(text, str(path.relative_to(root)))[0].runs:
+        return None
     matter, _ = front.parse(text, str(path))
-    heading = next((line[2:].strip() for line in text.split("\n") if line.startswith("# ")), "")
-    return Entry(path.stem, path.relative_to(root), matter, matter.title or heading or path.stem)
+    heading = _HEADING.search(text)
+    title = matter.title or (next(filter(None, heading.groups())).strip() if heading else path.stem)
+    return Entry(name_of(path), path.relative_to(root), matter, title)
 
 
 def find(settings: Settings, name: str) -> Path:
     """The path of the document with this name. Raises InputError with the nearest name."""
     by_name = defaultdict(list)
     for path in paths(settings):
-        by_name[path.stem].append(path)
+        by_name[name_of(path)].append(path)
     if "/" in name or name.endswith(".md"):
-        stem = Path(name).stem
+        stem = name_of(Path(name))
         hint = f"Write opsbook … {stem}." if stem in by_name else nearest(stem, by_name)
         raise InputError(f"{name} is a path; a runbook is called by its name.", hint)
     if name not in by_name:

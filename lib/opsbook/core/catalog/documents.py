@@ -1,7 +1,6 @@
 """Documents as files: where they are, which names are allowed, and how one is read."""
 
 import os
-import re
 import signal
 import stat
 from collections.abc import Iterable, Sequence
@@ -13,35 +12,24 @@ from opsbook.core.model.runbook import Runbook
 from opsbook.core.rules import lint
 from opsbook.core.rules.base import Check
 from opsbook.core.source import notebook
+from opsbook.core.source.page_name import FOLDERS, NAMES, is_folder_page, name_of, usable
 from opsbook.core.source.problem import Problem
 from opsbook.settings import Settings
-
-FOLDERS = ("runbooks", "procedures")
 
 _WORTH_A_PROCESS = 100
 """Number of documents that take longer to read than a process takes to start."""
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
-"""A name is used in run ids, folder names and commands to copy."""
-
-NAMES = "take up to 80 letters, digits, - and _, and start with a letter or digit"
-"""The rule for names, in words."""
-
 
 def paths(settings: Settings) -> list[Path]:
-    """Every document, sorted by path. Folders starting with `.` or `_` and `recordings/` are not read."""
+    """Every document, sorted by path. What starts with `.` or `_` and `recordings/` are not read, but for _index.md."""
     found = [p for folder in FOLDERS for p in (settings.root / folder).rglob("*.md")]
     return sorted(p for p in found if not hidden(p.relative_to(settings.root)))
 
 
 def hidden(path: Path) -> bool:
     """Whether documents at this path, relative to the project root, are ignored."""
-    return any(part.startswith((".", "_")) or part == "recordings" for part in path.parts)
-
-
-def usable(name: str) -> bool:
-    """Whether a document can have this name."""
-    return _NAME.fullmatch(name) is not None
+    parts = path.parent.parts if is_folder_page(path) else path.parts
+    return any(part.startswith((".", "_")) or part == "recordings" for part in parts)
 
 
 def text(path: Path) -> str:
@@ -58,8 +46,11 @@ def document(
     """The document, None if it cannot be read, and every problem found by reading it and by these checks."""
     shown = str(path.relative_to(root))
     problems = []
-    if not usable(path.stem):
+    if not usable(name := name_of(path)):
         problems.append(Problem(shown, 1, 1, "D007", f"this is no usable name; {NAMES}"))
+    elif name != path.stem and not is_folder_page(path):
+        text_ = f"the file's name is no usable one, so the page is called {name}; {NAMES}"
+        problems.append(Problem(shown, 1, 1, "D007", text_, warning=True))
     try:
         content = text(path)
     except UnicodeDecodeError as error:

@@ -1,16 +1,19 @@
 """What rules need besides a document: the other documents, the alert rules, the files of the project, today's date."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 from opsbook.core.catalog import alerts, documents
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.rules import lint
 from opsbook.core.rules.alerts import urls
+from opsbook.core.source.links import anchors as find_anchors
+from opsbook.core.source.links import prose
+from opsbook.core.source.page_name import name_of
 from opsbook.core.source.problem import Problem
 from opsbook.settings import Settings
 
@@ -29,13 +32,14 @@ def readable(settings: Settings) -> tuple[list[Runbook], list[Problem]]:
 
 def known(settings: Settings) -> tuple[lint.Known, list[Problem]]:
     """Everything that rules need, and the problems of the alert rules."""
-    names = frozenset(path.stem for path in documents.paths(settings))
+    names = frozenset(map(name_of, documents.paths(settings)))
     rules, broken = alerts.read(settings.root)
     found = replace(
         documents.known(settings),
         documents=names,
         alerts=None if rules is None or broken else frozenset(alert.name for alert in rules),
         exists=partial(_below, settings.root),
+        anchors=partial(_anchors, settings.root),
         today=datetime.now(UTC).date(),
     )
     return found, broken + list(urls(rules or (), names))
@@ -45,9 +49,9 @@ def duplicates(settings: Settings, chosen: Iterable[Path]) -> list[Problem]:
     """Every name that two documents have, if one of them is among the chosen."""
     by_name = defaultdict(list)
     for path in documents.paths(settings):
-        by_name[path.stem].append(path)
+        by_name[name_of(path)].append(path)
     problems = []
-    for name in {path.stem for path in chosen}:
+    for name in set(map(name_of, chosen)):
         first, *others = (path.relative_to(settings.root) for path in by_name[name])
         text = f"the name {name} is already taken by {first}"
         problems += [Problem(str(other), 1, 1, "D005", text) for other in others]
@@ -56,6 +60,19 @@ def duplicates(settings: Settings, chosen: Iterable[Path]) -> list[Problem]:
 
 def _below(root: Path, path: str) -> bool:
     return exists(root / path)
+
+
+def _anchors(root: Path, path: str) -> Mapping[str, str] | None:
+    """The anchors of a page of the project; None if it cannot be read."""
+    try:
+        return _anchors_of(documents.text(root / path))
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+@lru_cache(maxsize=256)
+def _anchors_of(text: str) -> Mapping[str, str]:
+    return find_anchors(prose(text))
 
 
 def exists(path: Path) -> bool:

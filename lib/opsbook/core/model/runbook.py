@@ -143,6 +143,11 @@ class Runbook:
         what = f"{cell.language!r}, {cell.body!r}, {{{values}}}, line={cell.line}, changes={not cell.reads}"
         return f"{FENCE}{what})"
 
+    @property
+    def runs(self) -> bool:
+        """Whether there is anything to do, for a run or by hand."""
+        return any(step.cells or step.manual for step in self.steps())
+
     def steps(self) -> Iterator[Step]:
         """Every step of a section that can run, in document order."""
         for section in self.sections:

@@ -1,7 +1,7 @@
 """Types and helpers that every rule uses."""
 
 import datetime
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from opsbook.core.model.runbook import Cell, Runbook, Step
@@ -25,7 +25,8 @@ class Known:
     """What exists besides the document, as far as it was collected.
 
     `documents` are names; `alerts` is None without alert rules, or if some cannot be read; `exists` tells whether a
-    path below the project exists, and is None if links are not checked; `prompts` returns those of a playbook, by name.
+    path below the project exists, and is None if links are not checked; `anchors` returns those of a page, by its path;
+    `prompts` returns those of a playbook, by name.
     """
 
     playbooks: frozenset[str]
@@ -34,6 +35,7 @@ class Known:
     exists: Callable[[str], bool] | None = None
     today: datetime.date | None = None
     prompts: Callable[[str], tuple[Prompt, ...]] | None = None
+    anchors: Callable[[str], Mapping[str, str] | None] | None = None
 
 
 Found = Iterator[Problem]

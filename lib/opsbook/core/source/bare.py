@@ -34,12 +34,12 @@ _PROSE = frozenset(
 """Titles (lower case) under which there is nothing to do."""
 
 
-def taken(sections: tuple[Section, ...], *, notebook: bool = False) -> tuple[Section, ...]:
+def taken(sections: tuple[Section, ...], *, only_code: bool = False) -> tuple[Section, ...]:
     """The sections with the roles that they need to run, and unique step names.
 
-    `notebook`: text between cells is text, not a step to do by hand.
+    `only_code`: text is text, not a step to do by hand, as in a notebook and in a folder's page.
     """
-    if notebook:
+    if only_code:
         sections = without_manual(sections)
     written = any(section.role is not Role.PROSE for section in sections)
     used: Counter[str] = Counter({"parameters": 1})

@@ -23,6 +23,14 @@ _TAB, _NEW_TABS = "===", "===!"
 """How a tab begins, and a tab that begins a new set of them."""
 
 _INSIDE = frozenset({"blockquote", "list_item", "holder"})
+_BLOCKS = {
+    "ordered_list_open": "list",
+    "bullet_list_open": "list",
+    "list_item_open": "item",
+    "holder_open": "holder",
+    "fence": "fence",
+    "blockquote_open": "quote",
+}
 _REGION = re.compile(r"^<!--\s*#(region|markdown|md|raw)\b.*-->\s*$")
 _DEEPEST = 100
 
@@ -45,8 +53,8 @@ class Heading:
 class Fence:
     """A fence. `end` is its closing line; of an unclosed fence, the line after its last one.
 
-    `info` is the text after the mark, `indent` the mark's in columns, `depth` as in Heading. `alternative`: it is in one
-    of several tabs, of which a reader takes one.
+    `info` is the text after the mark, `indent` the mark's in columns, `depth` as in Heading. `alternative`: it is in
+    one of several tabs, of which a reader takes one.
     """
 
     line: int
@@ -58,6 +66,18 @@ class Fence:
     depth: int
     closed: bool
     alternative: bool = False
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block: list, item, holder (an admonition, a tab), fence or quote.
+
+    `end` is the line after it.
+    """
+
+    kind: str
+    line: int
+    end: int
 
 
 @dataclass(frozen=True)
@@ -101,6 +121,18 @@ class Document:
     @cached_property
     def fences(self) -> tuple[Fence, ...]:
         return tuple(self._fences())
+
+    @cached_property
+    def blocks(self) -> tuple[Block, ...]:
+        """Lists, items, holders, fences and quotes, in the order in which they begin; none inside of a quote."""
+        found = []
+        quotes = 0
+        for token in self._tokens:
+            if not quotes and (kind := _BLOCKS.get(token.type)):
+                span = self._span(token)
+                found.append(Block(kind, span.start, span.stop))
+            quotes += token.nesting if token.type.startswith("blockquote") else 0
+        return tuple(found)
 
     @cached_property
     def comments(self) -> frozenset[int]:

@@ -10,6 +10,7 @@ from opsbook.core.model.text import slug
 from opsbook.core.source import bare, fences, front, outline, parameters
 from opsbook.core.source.markdown import document
 from opsbook.core.source.outline import Draft
+from opsbook.core.source.page_name import is_folder_page, name_of
 from opsbook.core.source.problem import Problem
 
 _EXPECTED = re.compile(r"^\**Expected:?\**:?\s*(.*)$")
@@ -31,11 +32,12 @@ def parse(text: str, shown: str, *, magics: bool = False) -> tuple[Runbook, list
     problems += [_homeless(cell, shown) for cell in found.cells.values() if cell.line < first]
     sections = tuple(_section(draft) for draft in drafts)
     if foreign:
-        sections = bare.taken(sections, notebook=written is front.WrittenFor.JUPYTER)
+        only_code = written is front.WrittenFor.JUPYTER or (is_folder_page(Path(shown)) and not found.cells)
+        sections = bare.taken(sections, only_code=only_code)
     parameter_steps = (step for section in sections if section.role is Role.PARAMETERS for step in section.steps)
     holder = next((cell for step in parameter_steps for cell in step.cells), None)
     given, more = parameters.parse(holder, shown) if holder else ((), [])
-    name = Path(shown).stem
+    name = name_of(Path(shown))
     runbook = Runbook(
         name=name,
         path=Path(shown),

@@ -9,6 +9,7 @@ from typing import TextIO
 from opsbook.console import common
 from opsbook.console.text import say
 from opsbook.core.model.text import nearest
+from opsbook.core.source.page_name import name_of
 from opsbook.errors import InputError
 from opsbook.lint import checks, documented, reference
 from opsbook.lint.commands import formats
@@ -33,7 +34,7 @@ def execute(options: argparse.Namespace) -> int:
     form = "json" if options.json else options.format
     chosen = checks.chosen_by(settings, options.runbook)
     if options.freshness:
-        return _freshness(settings, {path.stem for path in chosen}, as_json=form == "json")
+        return _freshness(settings, set(map(name_of, chosen)), as_json=form == "json")
     if options.fix:
         _fix(settings, options.runbook, sys.stdout if form == "text" else sys.stderr)
     problems, tally = checks.counted(settings, options.runbook)

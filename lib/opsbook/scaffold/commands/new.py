@@ -10,9 +10,9 @@ from typing import get_args
 from opsbook.console import common
 from opsbook.console.text import say
 from opsbook.core.catalog import catalog
-from opsbook.core.catalog.documents import NAMES
 from opsbook.core.model.front import Kind
 from opsbook.core.planning import environment
+from opsbook.core.source.page_name import NAMES, name_of, usable
 from opsbook.errors import InputError
 from opsbook.scaffold import writing
 from opsbook.settings import Settings
@@ -45,9 +45,9 @@ def execute(options: argparse.Namespace) -> int:
 
 def _check_free(settings: Settings, name: str) -> None:
     """Raises InputError if the name is invalid or taken."""
-    if not catalog.usable(name):
+    if not usable(name):
         raise InputError(f"{name} is no usable name.", f"{NAMES[0].upper()}{NAMES[1:]}.")
-    taken = [path for path in catalog.paths(settings) if path.stem == name]
+    taken = [path for path in catalog.paths(settings) if name_of(path) == name]
     if taken:
         place = taken[0].relative_to(settings.root)
         raise InputError(f"The name {name} is taken by {place}.", "A name is unique in a project. Take another.")
