@@ -35,9 +35,9 @@ def said(settings: Settings, text: str, front: str = "", body: str = BODY) -> li
 @pytest.mark.parametrize(
     "text",
     [
-        "[a](other.md) [b](../procedures/by-hand.md#steps) ![c](image.png 'title') [d](<../docs/a b.md>)",
+        "[a](other.md) [b](../procedures/by-hand.md#mitigation) ![c](image.png 'title') [d](<../docs/a b.md>)",
         "[a](../docs/a%20b.md) [b](.) [c](..) [e](other.md?x=1)",
-        "[a](https://x/y.md) [b](mailto:x@y) [c](//x/y) [d](/absolute) [e]() [f]({{ url }}) [g](x/{{ y }})",
+        "[a](https://x/y.md) [b](mailto:x@y) [c](//x/y) [d](/docs/a%20b.md) [e]() [f]({{ url }}) [g](x/{{ y }})",
         "`[a](gone.md)` ``a ` [b](gone.md)`` \\`x",
         "```console\n[a](gone.md)\n```\n~~~\n[b](gone.md)\n~~~",
         "1. One\n\n   ```text\n   [a](gone.md)\n   ```\n",

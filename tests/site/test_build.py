@@ -89,16 +89,40 @@ def test_without_a_configuration_it_says_what_to_do(small: Project) -> None:
         ("docs/runbooks/one.md", "docs/runbooks/one.md:1:1 the site makes runbooks/one.md itself of the document"),
         ("docs/runbooks/one.html", "docs/runbooks/one.html:1:1 the site makes runbooks/one.md"),
         ("docs/assets/opsbook/opsbook.css", "the site makes assets/opsbook/opsbook.css itself"),
-        ("runbooks/index.md", "runbooks/index.md:1:1 the site has another page at runbooks/index.html"),
-        ("runbooks/README.md", "runbooks/README.md:1:1 the site has another page at runbooks/index.html"),
     ],
 )
 @pytest.mark.parametrize("tree", [(), ("--tree", "new")])
 def test_no_page_takes_the_place_of_another(small: Project, path: str, said: str, tree: tuple[str, ...]) -> None:
-    text = FRONT.format(title="Two") + "## Steps\n\n### Do it\nTurn the key.\n"
-    small.write(path, text if path.startswith("runbooks") else "# Mine\n")
+    small.write(path, "# Mine\n")
     done = small.opsbook("site", "build", *tree)
     assert done.code == 2 and said in done.err, done.err
+
+
+def test_pages_as_others_write_them(small: Project) -> None:
+    """What check accepts is built: pages of folders, images in HTML, names, lists, and links that lead nowhere."""
+    small.write("runbooks/README.md", "# About these\n\nSee [one](one.md#nope).\n")
+    small.write("runbooks/db/README.md", "# About the database\n\n```bash\ntrue\n```\n")
+    link = '<a href="../opsbook.toml">settings</a> and [gone](gone.md) and [about](README.md)'
+    small.write("runbooks/x.html.md", f'# Odd\n\n## Look\n\n<img src="pics/b.png" alt="x"> {link}\n\nDo it.\n')
+    (small.root / "runbooks/pics").mkdir()
+    (small.root / "runbooks/pics/b.png").write_bytes(b"\x89PNG")
+    first, second = (
+        "1. First:\n\n   ```console\n   $ a\n   ```\n",
+        "2. Second:\n   - inner\n\n   ```bash\n   true\n   ```",
+    )
+    lists = f"{first}\n{second}\nDo:\n* x\n\nText\n\n3. third\n"
+    small.write("runbooks/lists.md", f"# Lists\n\n## 停止する\n\n{lists}")
+    assert small.opsbook("check").code == 0
+    small.opsbook("site", "build", check=True)
+    site = small.root / "site/runbooks"
+    assert (site / "pics/b.png").read_bytes() == b"\x89PNG"
+    assert "About these" in (site / "readme.html").read_text() and "readme.html" in (site / "index.html").read_text()
+    assert "ob-card" not in (site / "readme.html").read_text()
+    assert "About the database" in (site / "db/index.html").read_text()
+    assert 'href="readme.html"' in (site / "x.html.html").read_text()
+    shown = (site / "lists.html").read_text()
+    assert shown.count("<ol>") == 1 and '<ol start="3">' in shown and 'id="停止する"' in shown
+    assert shown.index("First:") < shown.rindex("true</") < shown.index("</ol>", shown.index("First:"))
 
 
 def test_a_folder_of_trees_may_have_a_page_of_its_own(small: Project) -> None:

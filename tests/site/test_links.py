@@ -103,7 +103,6 @@ def dead(project: Project) -> list[str]:
         ("docs/a.md", "[x](../runbooks/one.md#nope)", "docs/a.md:1:5 L003 runbooks/one.md has no heading"),
         ("runbooks/b.md", "[x](/gone.md)", "runbooks/b.md:8:5 L001"),
         ("runbooks/b.md", "[x](../docs/manual.md#nope)", "runbooks/b.md:8:5 L003"),
-        ("runbooks/b.md", '<a href="../playbooks/x.yml">x</a>', "runbooks/b.md:8:10 L001"),
         ("runbooks/b.md", '<a href="gone.md">x</a>', "runbooks/b.md:8:10 L002"),
     ],
 )

@@ -31,6 +31,9 @@ jupyter:
   jupytext:
     main_language: python
     split_at_heading: true
+    text_representation:
+      extension: .md
+      format_name: markdown
   kernelspec:
     display_name: opsbook
     language: python
@@ -59,7 +62,12 @@ def written(runbook: Runbook, note: str, values: Mapping[str, Value], secrets: S
             lines[fence.line : last + 1] = [_fence(fence, cells[fence.line]), *[None] * (last - fence.line)]
         elif _seen(fence) and fence.line not in page.regions:
             # An example: Jupytext would make a cell of it.
-            lines[fence.line] = f"{page.lines[fence.line]} .noeval"
+            lines[fence.line] = f"{fence.mark}{info.language(fence.info)} .noeval"
+    fences = {fence.line for fence in page.fences}
+    examples = {example.line - 1 for step in _steps(runbook) for example in step.examples}
+    for line in examples - fences:
+        # No fence for Markdown, but one for Jupytext.
+        lines[line] = f"{page.lines[line]} .noeval" if lines[line] is not None else None
     behind = {section.line - 1: _SWITCH for section in _undoing(runbook)}
     if runbook.parameters_cell is not None:
         source = _injected(runbook.parameters, values, secrets)

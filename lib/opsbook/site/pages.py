@@ -73,7 +73,7 @@ class _Body:
         page = document(runbook.source)
         lines = adapted(runbook.source, runbook.path.as_posix(), context.published).split("\n")
         self._lines = laid_out(page, lines)
-        self._headings = {heading.line + 1: heading for heading in page.headings if not heading.depth}
+        self._headings = {heading.line + 1: heading for heading in page.headings if not (heading.depth or heading.html)}
         self._fences = {fence.line + 1 for fence in page.fences}
         self._quiet = {line + 1 for line in page.code | page.comments}
         self._anchors: Counter[str] = Counter()

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from opsbook.core.catalog import catalog
+from opsbook.core.catalog import catalog, documents
 from opsbook.core.model.front import split
+from opsbook.core.source.page_name import name_of
 from opsbook.errors import InputError
 from opsbook.lint import checks
 from opsbook.settings import Settings
@@ -51,7 +52,18 @@ def test_a_name_that_cannot_be_one(settings: Settings, name: str) -> None:
     (found,) = _problems(settings)[f"{name}.md"]
     assert found.startswith("1 D007 this is no usable name")
     with pytest.raises(InputError, match="D007"):
-        catalog.load(settings, name)
+        catalog.load(settings, name_of(Path(f"{name}.md")))
+
+
+def test_a_page_of_another_tool_gets_a_name_that_can_be_one(settings: Settings) -> None:
+    (settings.runbooks / "two words.html.md").write_text("# Two\n\n```bash\ntrue\n```\n")
+    (settings.runbooks / "README.md").write_text("# About these\n\nHow to use them.\n")
+    assert [entry.name for entry in catalog.entries(settings)] == ["good", "two-words"]
+    assert catalog.load(settings, "two-words").title == "Two"
+    path = settings.runbooks / "two words.html.md"
+    _, problems = documents.document(path, settings.root, documents.known(settings))
+    (found,) = [problem for problem in problems if problem.code == "D007"]
+    assert found.warning and "so the page is called two-words" in found.message
 
 
 @pytest.mark.parametrize("name", ["Restart_2", "7", "x" * 80])

@@ -4,6 +4,7 @@ import os
 import signal
 import stat
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from opsbook.core.model.runbook import Runbook
 from opsbook.core.rules import lint
 from opsbook.core.rules.base import Check
 from opsbook.core.source import notebook
-from opsbook.core.source.page_name import FOLDERS, NAMES, is_folder_page, name_of, usable
+from opsbook.core.source.page_name import FOLDERS, NAMES, is_folder_page, usable
 from opsbook.core.source.problem import Problem
 from opsbook.settings import Settings
 
@@ -46,11 +47,8 @@ def document(
     """The document, None if it cannot be read, and every problem found by reading it and by these checks."""
     shown = str(path.relative_to(root))
     problems = []
-    if not usable(name := name_of(path)):
+    if not usable(path.stem) and not is_folder_page(path):
         problems.append(Problem(shown, 1, 1, "D007", f"this is no usable name; {NAMES}"))
-    elif name != path.stem and not is_folder_page(path):
-        text_ = f"the file's name is no usable one, so the page is called {name}; {NAMES}"
-        problems.append(Problem(shown, 1, 1, "D007", text_, warning=True))
     try:
         content = text(path)
     except UnicodeDecodeError as error:
@@ -60,6 +58,9 @@ def document(
         return None, [*problems, Problem(shown, 1, 1, "D006", f"cannot be read: {error.strerror}")]
     try:
         runbook, found = notebook.parse(content, shown)
+        if runbook.bare and usable(runbook.name):
+            text_ = f"the file's name is not usable, so the page is called {runbook.name}; {NAMES}"
+            problems = [replace(problem, message=text_, warning=True) for problem in problems]
         return runbook, problems + lint.problems(runbook, found, known, checks)
     except (RecursionError, MemoryError):
         # Which of the two Python raises depends on its version and on the depth.

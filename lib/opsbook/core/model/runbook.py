@@ -42,7 +42,7 @@ class Cell:
     @property
     def body(self) -> str:
         """The text of the fence, without the magic that Jupytext adds for other languages."""
-        return self.source.partition("\n")[2] if self.source.startswith("%%") else self.source
+        return self.source if self.language == "python" else self.source.partition("\n")[2]
 
     @property
     def reads(self) -> bool:

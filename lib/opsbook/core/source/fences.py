@@ -38,10 +38,14 @@ class Fences:
 
 def found(page: Document, shown: str, *, bare: bool, magics: bool) -> Fences:
     """What each fence of a page is. `bare`: it was not written for opsbook; `magics` as in notebook.parse()."""
-    fences = Fences(problems=[*_unseen(page, shown), *_unclosed(page, shown)])
+    fences = Fences(problems=list(_unclosed(page, shown)))
+    for line, language, problem in _unseen(page, shown):
+        fences.problems.append(problem)
+        fences.examples[line] = Example(line + 1, language, "it is part of what is above it")
     for fence in page.fences:
         language = info.language(fence.info)
-        runs = info.run_by(language)
+        # In a notebook, a cell in another language begins with IPython's magic for it.
+        runs = info.run_by(language) or (language if magics and info.is_cell(fence.info) else "")
         why = _why_not(page, fence) if runs else _other(fence, language)
         if why:
             fences.examples[fence.line] = Example(fence.line + 1, language, why)
@@ -149,8 +153,8 @@ def _hidden_ends(cell: Cell, shown: str) -> Iterator[Problem]:
                 break
 
 
-def _unseen(page: Document, shown: str) -> Iterator[Problem]:
-    """D010: a line that looks like the beginning of a cell, and is inside of something else."""
+def _unseen(page: Document, shown: str) -> Iterator[tuple[int, str, Problem]]:
+    """D010: a line that looks like the beginning of a cell, and is inside of something else; with its language."""
     around = {line: fence for fence in page.fences for line in range(fence.line + 1, fence.end)}
     opening = {fence.line for fence in page.fences}
     quiet = page.comments.union(page.regions, opening)
@@ -165,7 +169,7 @@ def _unseen(page: Document, shown: str) -> Iterator[Problem]:
             text = f"this line is inside the fence of line {fence.line + 1}; close that one, or give it more backticks"
         else:
             continue
-        yield Problem(shown, line + 1, 1, "D010", text)
+        yield line, info.language(opens[2]), Problem(shown, line + 1, 1, "D010", text)
 
 
 def _unclosed(page: Document, shown: str) -> Iterator[Problem]:

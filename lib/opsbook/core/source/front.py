@@ -15,6 +15,7 @@ from opsbook.shapes import Misfit
 _BOM = "\ufeff"
 _IGNORED = MKDOCS_KEYS | {"jupyter", "jupytext"}
 _KEY = re.compile(r"[A-Za-z_][\w-]*\s*:(\s|$)")
+_UNKNOWN = re.compile(r"unknown key (\S+)\. ")
 _TOP = re.compile(r"^([A-Za-z_][\w-]*)\s*:", re.MULTILINE)
 
 _OWN = frozenset(FrontMatter.names()) - {"title", "summary"}
@@ -47,8 +48,15 @@ def parse(text: str, path: str) -> tuple[FrontMatter, list[Problem]]:
     if block is None:
         return FrontMatter(), _missed(text.removeprefix(_BOM).split("\n"), path)
     matter, problems = _read(block, path)
-    ours = written_for(text) is WrittenFor.OPSBOOK
-    return matter, problems if ours else [replace(problem, warning=True) for problem in problems]
+    if written_for(text) is WrittenFor.OPSBOOK:
+        return matter, problems
+    return matter, [replace(each, warning=True, message=_foreign(each)) for each in problems]
+
+
+def _foreign(problem: Problem) -> str:
+    """The message for another tool's front matter: its author meant no key of ours."""
+    found = _UNKNOWN.match(problem.message)
+    return f"opsbook does not read {found[1]}" if found else problem.message
 
 
 def _read(block: str, path: str) -> tuple[FrontMatter, list[Problem]]:

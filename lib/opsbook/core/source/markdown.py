@@ -32,6 +32,8 @@ _BLOCKS = {
     "blockquote_open": "quote",
 }
 _REGION = re.compile(r"^<!--\s*#(region|markdown|md|raw)\b.*-->\s*$")
+_HTML_HEADING = re.compile(r"\s*<h([1-6])\b[^>]*>(.*?)</h\1>[ \t]*(?:\n|$)", re.IGNORECASE)
+_TAG = re.compile(r"<[^<>]*>")
 _DEEPEST = 100
 
 
@@ -39,7 +41,7 @@ _DEEPEST = 100
 class Heading:
     """A heading; `title` as written, and `end` the line after it: an underlined heading has two or more lines.
 
-    `depth`: the number of lists, quotes and admonitions around it.
+    `depth`: the number of lists, quotes and admonitions around it. `html`: it is written as HTML, on one line.
     """
 
     line: int
@@ -47,6 +49,7 @@ class Heading:
     level: int
     title: str
     depth: int
+    html: bool = False
 
 
 @dataclass(frozen=True)
@@ -189,6 +192,10 @@ class Document:
                 title = self._tokens[at + 1].content.strip()
                 span = self._span(token)
                 yield Heading(span.start, span.stop, int(token.tag[1]), title, self._depths[at])
+            elif token.type == "html_block" and (written := _HTML_HEADING.match(token.content)):
+                start = self._span(token).start
+                title = " ".join(_TAG.sub("", written[2]).split())
+                yield Heading(start, start + 1, int(written[1]), title, self._depths[at], html=True)
 
     def _fences(self) -> Iterator[Fence]:
         alternatives = list(_alternatives(self._tokens))

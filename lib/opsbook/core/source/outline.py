@@ -82,7 +82,7 @@ class _Outline:
         elif at in self._examples:
             example = self._examples[at]
             self._part(by_hand=example.why == TABS).examples.append(example)
-            self._text(at, self._fences[at].end + 1)
+            self._text(at, fence.end + 1 if fence else at + 1)
         elif at not in self._page.comments:
             self._text(at, fence.end + 1 if fence else at + 1)
         return fence.end + 1 if fence else at + 1
