@@ -106,10 +106,8 @@ def test_pages_as_others_write_them(small: Project) -> None:
     small.write("runbooks/x.html.md", f'# Odd\n\n## Look\n\n<img src="pics/b.png" alt="x"> {link}\n\nDo it.\n')
     (small.root / "runbooks/pics").mkdir()
     (small.root / "runbooks/pics/b.png").write_bytes(b"\x89PNG")
-    first, second = (
-        "1. First:\n\n   ```console\n   $ a\n   ```\n",
-        "2. Second:\n   - inner\n\n   ```bash\n   true\n   ```",
-    )
+    first = "1. First:\n\n   ```console\n   $ a\n   ```\n"
+    second = "2. Second:\n   - inner\n\n   ```bash\n   true\n   ```"
     lists = f"{first}\n{second}\nDo:\n* x\n\nText\n\n3. third\n"
     small.write("runbooks/lists.md", f"# Lists\n\n## 停止する\n\n{lists}")
     assert small.opsbook("check").code == 0
