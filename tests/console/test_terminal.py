@@ -15,8 +15,11 @@ from typing import Any
 import pytest
 
 from opsbook.cli import main
-from opsbook.console import common, person, view
+from opsbook.console import common, person
+from opsbook.console.json_view import JsonView
+from opsbook.console.live_view import LiveView
 from opsbook.console.outlet import Outlet
+from opsbook.console.plain_view import PlainView
 from opsbook.console.text import json_text, plain
 from opsbook.core.model.event import Event
 from opsbook.core.model.person import Gone, Question
@@ -287,24 +290,24 @@ def _events() -> Iterator[Event]:
         yield Event(number, "2026-11-20T00:00:00.000Z", kind, whole(kind, **data))
 
 
-@pytest.mark.parametrize("make", [view.PlainView, view.LiveView, view.JsonView])
+@pytest.mark.parametrize("make", [PlainView, LiveView, JsonView])
 def test_no_view_lets_escapes_through(capsys: pytest.CaptureFixture[str], make: type) -> None:
     shown = make()
     for event in _events():
         shown.event(event)
-        if isinstance(shown, view.LiveView):
+        if isinstance(shown, LiveView):
             shown._console.print(shown._now())
     said = capsys.readouterr().out
     assert "\x1b" not in said
     assert "\x07" not in said
-    if not isinstance(shown, view.JsonView):
+    if not isinstance(shown, JsonView):
         assert "EVIL" not in said
         assert len(said) < 1_500_000
         assert max(map(len, said.split("\n"))) < 2200
 
 
 def test_one_output_does_not_flood(capsys: pytest.CaptureFixture[str]) -> None:
-    shown = view.PlainView()
+    shown = PlainView()
     output = {"output_type": "stream", "name": "stdout", "text": "".join(f"{n}\n" for n in range(10_000))}
     shown.event(Event(1, "", "output", whole("output", output=output)))
     lines = capsys.readouterr().out.splitlines()
@@ -316,7 +319,7 @@ def test_one_output_does_not_flood(capsys: pytest.CaptureFixture[str]) -> None:
     assert "yy… (3000 characters are left out; the record has them)" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("make", [view.PlainView, view.LiveView, view.JsonView])
+@pytest.mark.parametrize("make", [PlainView, LiveView, JsonView])
 def test_a_view_whose_terminal_is_gone_goes_on(make: type, monkeypatch: pytest.MonkeyPatch) -> None:
     reading, writing = os.pipe()
     os.close(reading)
@@ -377,7 +380,7 @@ def test_a_table_of_eighty_columns_cuts_no_word(monkeypatch: pytest.MonkeyPatch,
 
 def test_the_live_view_hides_no_cursor_and_breaks_no_row(monkeypatch: pytest.MonkeyPatch) -> None:
     wide = _wide(monkeypatch)
-    shown = view.LiveView()
+    shown = LiveView()
     with contextlib.closing(shown):
         shown._live.start()
         for event in _events():
@@ -393,7 +396,7 @@ def test_the_live_view_hides_no_cursor_and_breaks_no_row(monkeypatch: pytest.Mon
 
 def test_a_question_is_not_erased_when_it_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     wide = _wide(monkeypatch)
-    shown = view.LiveView()
+    shown = LiveView()
     with contextlib.closing(shown):
         shown._live.start()
         for event in list(_events())[:2]:

@@ -216,7 +216,7 @@ def test_a_file_of_values_is_taken_or_refused(tmp_path: Path, content: bytes) ->
         return
     for name, value in found.items():
         assert isinstance(name, str)
-        assert isinstance(value, str) or all(isinstance(item, str) for item in value)
+        assert isinstance(value, str | None) or all(isinstance(item, str) for item in value)
     bind([*PARAMETERS.values()], found, DEV)
 
 

@@ -39,6 +39,7 @@ def add_manner(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pause-on-failure", action="store_true", help="ask before an automatic rollback")
     parser.add_argument("--detach", action="store_true", help="go on without this terminal; see opsbook attach")
     parser.add_argument("-y", "--yes", action="store_true", help="start without asking")
+    parser.add_argument("-q", "--quiet", action="store_true", help="leave out what steps print; errors stay")
     parser.add_argument("--json", action="store_true", help="one event a line, as JSON")
 
 

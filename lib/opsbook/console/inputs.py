@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import getpass
 import json
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -88,8 +89,8 @@ def unseen(names: Sequence[str]) -> dict[str, str]:
     return {name: getpass.getpass(f"{name} (a secret): ", sys.stderr) for name in names}
 
 
-def _file(path: Path) -> dict[str, str | list[str]]:
-    """Every scalar as the text that was typed: 1.10 stays 1.10."""
+def _file(path: Path) -> dict[str, str | list[str] | None]:
+    """Every scalar as the text that was typed: 1.10 stays 1.10. Only null is None."""
     try:
         content = _content(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -100,7 +101,7 @@ def _file(path: Path) -> dict[str, str | list[str]]:
         ) from error
     if content in (None, ""):
         return {}
-    if not isinstance(content, dict) or any(not _usable(value) for value in content.values()):
+    if not isinstance(content, dict) or not all(map(_usable, content, content.values())):
         raise InputError(f"{path} does not map names to values or lists of values.", "Write one NAME: VALUE a line.")
     return content
 
@@ -110,7 +111,15 @@ def _content(text: str) -> Any:
     if text.lstrip().startswith("{"):
         with contextlib.suppress(ValueError, RecursionError):
             return json.loads(text, parse_int=str, parse_float=str, parse_constant=str, object_pairs_hook=_mapping)
-    return parse_yaml(text, yaml.BaseLoader)
+    return parse_yaml(text, _TypedLoader)
+
+
+class _TypedLoader(yaml.BaseLoader):
+    """Every scalar as text, except for null."""
+
+
+_TypedLoader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile("~|null|Null|NULL|"), ["~", "n", "N", ""])
+_TypedLoader.add_constructor("tag:yaml.org,2002:null", lambda *_: None)
 
 
 def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -122,10 +131,10 @@ def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _typed(value: Any) -> Any:
-    """`true`, `false` and `null` as text, as written in the file."""
+    """`true` and `false` as text, as written in the file."""
     if isinstance(value, list):
         return [_typed(item) for item in value]
-    return json.dumps(value) if value is None or isinstance(value, bool) else value
+    return json.dumps(value) if isinstance(value, bool) else value
 
 
 def _once(values: list[str]) -> str | list[str]:
@@ -133,8 +142,9 @@ def _once(values: list[str]) -> str | list[str]:
     return values[0] if len(values) == 1 else values
 
 
-def _usable(value: object) -> bool:
-    return isinstance(value, str) or (isinstance(value, list) and all(isinstance(item, str) for item in value))
+def _usable(name: object, value: object) -> bool:
+    texts = value if isinstance(value, list) else [value or ""]
+    return isinstance(name, str) and all(isinstance(text, str) for text in texts)
 
 
 def complete(settings: Settings, wanted: drafts.RunRequest) -> drafts.Draft:

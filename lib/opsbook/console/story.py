@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from opsbook.console.text import plain
 from opsbook.core.model import events as kinds
+from opsbook.core.model.effect import Mode
 from opsbook.core.model.event import GOOD, Exit, Outcome
 from opsbook.core.model.plan import Plan
 from opsbook.core.model.role import Role
@@ -46,7 +47,7 @@ class Story:
         ending, told = finished.ending, finished.told
         yield from would(told.get("check") or {})
         if ending.outcome not in GOOD:
-            changed, undone, unknown = did(told)
+            changed, undone, unknown = ([], [], []) if told.get("mode") == Mode.CHECK else did(told)
             unsure = bool(unknown) or ending.changed
             said = "Nobody knows for sure what was changed." if unsure else "Nothing was changed."
             yield from listed("Changed", changed) if changed else [f"  {said}"]

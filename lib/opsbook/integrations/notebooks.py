@@ -82,9 +82,13 @@ def _read(book: Any, name: str) -> _Read:
     return _Read(runbook, declared)
 
 
-def _typed(given: Mapping[str, Any]) -> dict[str, str | list[str]]:
-    """Values as text, as they would be typed."""
-    return {name: [str(v) for v in value] if isinstance(value, list) else str(value) for name, value in given.items()}
+def _typed(given: Mapping[str, Any]) -> dict[str, str | list[str] | None]:
+    """Values as text, as they would be typed; None stays None."""
+    return {name: _text_of(value) for name, value in given.items()}
+
+
+def _text_of(value: Any) -> str | list[str] | None:
+    return [str(item) for item in value] if isinstance(value, list) else value if value is None else str(value)
 
 
 def _fill(book: Any, read: _Read, folder: Path) -> None:

@@ -121,7 +121,7 @@ def recorded(
         write_json(folder / RELIED_ON, planned.files)
         book = journal.Journal(folder, redactor)
         workspace = Workspace(settings.root, folder / "inbox", taken(folder), settings.keep_environment)
-        context = run_context(settings, planned, options, workspace, Past())
+        context = run_context(settings, planned, options, workspace, Past(options.mode))
         book.listeners.append(audience.on_start(folder.name, planned.plan, planned.runbook))
         book.write(_started(context), durable=True)
         return carry_out(settings, context, book, held, audience.person)

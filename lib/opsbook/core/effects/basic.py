@@ -165,7 +165,7 @@ def wait_until(
 
 def _poll(call: EffectCall, name: str, check: Callable[[], Any], timeout: float, every: float) -> tuple[Any, int]:
     deadline = time.monotonic() + timeout
-    polls, last = 0, "nothing yet"
+    polls, last, call.polls = 0, "nothing yet", True
     while True:
         polls += 1
         try:

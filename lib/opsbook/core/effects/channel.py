@@ -30,6 +30,9 @@ _ALONE = frozenset({"ask", "confirm", "secret", "note", "attach"})
 
 _LENGTH = struct.Struct(">I")
 
+_ROOM = 64 * 1024
+"""Characters that one effect may print into the journal; from then on, its latest line is shown now and then."""
+
 
 @dataclass
 class EffectCall:
@@ -38,7 +41,7 @@ class EffectCall:
     `without` names hosts that the operator left out of this run. `check`: only simulate.
     `then` is the recorded answer, if a replay asks again.
     `gentle` work checks `cancelled` itself; other work is interrupted like any Python code. `touched`: an effect
-    within it may have changed something.
+    within it may have changed something. `polls`: what its effects print is not shown, since they repeat.
     """
 
     channel: "Channel"
@@ -49,6 +52,8 @@ class EffectCall:
     check: bool = False
     unknown: str = ""
     touched: bool = False
+    polls: bool = False
+    room: int = _ROOM
     cancelled: threading.Event = field(default_factory=threading.Event)
     attachment: bytes | None = None
     then: Frame | None = None
@@ -59,6 +64,18 @@ class EffectCall:
         """Report progress of the effect; `show` is one line for people."""
         self._samples.put({"id": self.number, "op": "sample", "sample": sample, "show": show})
         self.watcher.sample(sample, show)
+
+    def printed(self, name: str, text: str) -> None:
+        """Report whole lines that the effect printed to the stream `name`."""
+        if self.polls:
+            return
+        last = text.strip().rpartition("\n")[2].rpartition("\r")[2]
+        self.room -= len(text)
+        if self.room < 0:
+            self.sample({"line": last}, last)
+        else:
+            self._samples.put({"id": self.number, "op": "printed", "name": name, "text": text})
+            self.watcher.sample(None, last)
 
     def decide(self, text: str, choices: Sequence[str], detail: str) -> str | None:
         """Ask the operator in the middle of the effect; None if nobody is there, or on a cancel."""
@@ -100,7 +117,9 @@ class EffectRequest:
 
 
 class Interrupted(Exception):
-    """An effect was stopped before its end: its outcome is unknown."""
+    """An effect was stopped before its end: its outcome is unknown. `result` is what is known of it, as JSON."""
+
+    result: Any = None
 
 
 class Channel:
@@ -226,7 +245,8 @@ class Channel:
                 end, error = {"status": "failed", "result": result, "why": str(failed)}, failed
             except (Interrupted, KeyboardInterrupt) as stopped:
                 why = str(stopped) or "it was interrupted"
-                end, error = {"status": "interrupted", "why": why}, RunCancelled(why)
+                known = {"result": getattr(stopped, "result", None)}
+                end, error = {"status": "interrupted", "why": why, **known}, RunCancelled(why)
             except EffectRefused as refused:
                 result = None if call.touched else {"changed": False}
                 nothing = {"result": result, "why": str(refused), "refused": True}

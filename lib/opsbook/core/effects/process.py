@@ -1,7 +1,9 @@
-"""Run one program, keep its output, and end its process group if it must stop."""
+"""Run one program, pass its output on while it runs, keep it, and end its process group if it must stop."""
 
+import codecs
 import math
 import os
+import re
 import selectors
 import signal
 import subprocess
@@ -9,6 +11,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import groupby
 
 from opsbook.core.effects.channel import EffectCall, Interrupted
 
@@ -16,14 +19,25 @@ LIMIT = 1024 * 1024
 """Bytes kept of each stream: half from its beginning, half from its end."""
 
 _POLL = 0.1
-_LONGEST_LINE = 4096
-"""Longest output line, in bytes, that is shown as progress."""
+_LONGEST_LINE = 16 * 1024
+"""Longest line, in characters, that is passed on while a program runs."""
 
+_LONG = re.compile(rf"[^\r\n]{{{_LONGEST_LINE + 1},}}")
 _SHOW = 0.25
-"""Seconds between two lines that are shown as progress."""
+"""Seconds between two batches of lines."""
 
 _LINGER = 1.0
 """Seconds to read a program's output after its end, if a leftover process holds the pipes."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """What to start. `env` is added to this process's environment."""
+
+    argv: list[str]
+    cwd: str | None
+    env: Mapping[str, str]
+    stdin: str | None
 
 
 @dataclass(frozen=True)
@@ -36,68 +50,138 @@ class ProcessExit:
     seconds: float
 
 
-def run(
-    call: EffectCall, argv: list[str], cwd: str | None, env: Mapping[str, str], stdin: str | None, timeout: float
-) -> ProcessExit:
-    """Run the program for at most `timeout` seconds; `env` is added to this process's environment.
+class Watch:
+    """Gets the output of a program while it runs; `name` is stdout or stderr."""
 
-    Raises OSError if it cannot be started, Interrupted on a timeout or a cancel.
+    def saw(self, name: str, text: str) -> None:
+        """The program printed this."""
+
+    def tick(self) -> None:
+        """Called ten times a second or more often."""
+
+    def close(self) -> None:
+        """The program has ended."""
+
+
+class Lines(Watch):
+    """Passes whole lines to who watches the effect: part of a secret would not be redacted."""
+
+    def __init__(self, call: EffectCall) -> None:
+        self._call = call
+        self._rest: dict[str, str] = {}
+        self._ready: list[tuple[str, str]] = []
+        self._next = 0.0
+
+    def saw(self, name: str, text: str) -> None:
+        text = self._rest.get(name, "") + text
+        whole = max(text.rfind("\n"), text.rfind("\r")) + 1
+        # What stays of a line that is too long is enough to see that it is.
+        self._rest[name] = text[whole:][: _LONGEST_LINE + 1]
+        if whole:
+            self._ready.append((name, _LONG.sub("(a long line)", text[:whole])))
+
+    def tick(self) -> None:
+        if self._ready and time.monotonic() >= self._next:
+            self._next = time.monotonic() + _SHOW
+            self._send()
+
+    def close(self) -> None:
+        for name, rest in list(self._rest.items()):
+            self.saw(name, "\n" if rest else "")
+        self._send()
+
+    def _send(self) -> None:
+        for name, same in groupby(self._ready, key=lambda each: each[0]):
+            self._call.printed(name, "".join(text for _, text in same))
+        self._ready.clear()
+
+
+def run(call: EffectCall, program: Program, timeout: float, watch: Watch) -> ProcessExit:
+    """Run the program for at most `timeout` seconds.
+
+    Raises OSError if it cannot be started, Interrupted on a timeout or a cancel, with what it printed until then.
     """
     started = time.monotonic()
-    data = None if stdin is None else stdin.encode()
     process = subprocess.Popen(
-        argv,
-        cwd=cwd,
-        env={**os.environ, **env},
-        stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+        program.argv,
+        cwd=program.cwd,
+        env={**os.environ, **program.env},
+        stdin=subprocess.PIPE if program.stdin is not None else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
-    try:
-        out, err = _wait(call, process, data, started + timeout)
-    except BaseException:
-        _end(process)
-        raise
+    out, err = _Kept("stdout", watch), _Kept("stderr", watch)
+    with selectors.DefaultSelector() as selector:
+        _register(selector, process, out, err, program.stdin)
+        try:
+            _wait(call, process, selector, started + timeout, watch)
+        except BaseException as stopped:
+            _end(process)
+            _read_rest(selector)
+            if isinstance(stopped, Interrupted):
+                stopped.result = {"stdout": out.text(), "stderr": err.text()}
+            raise
+        finally:
+            _close(process)
+            watch.close()
     return ProcessExit(process.returncode, out.text(), err.text(), time.monotonic() - started)
 
 
+def _register(
+    selector: selectors.BaseSelector,
+    process: "subprocess.Popen[bytes]",
+    out: "_Kept",
+    err: "_Kept",
+    stdin: str | None,
+) -> None:
+    for pipe, into in ((process.stdout, out), (process.stderr, err)):
+        assert pipe is not None
+        selector.register(pipe, selectors.EVENT_READ, into)
+    if process.stdin is not None:
+        # A program that does not read its input must not block this loop.
+        os.set_blocking(process.stdin.fileno(), False)
+        selector.register(process.stdin, selectors.EVENT_WRITE, memoryview((stdin or "").encode()))
+
+
 def _wait(
-    call: EffectCall, process: "subprocess.Popen[bytes]", data: bytes | None, deadline: float
-) -> "tuple[_Kept, _Kept]":
+    call: EffectCall,
+    process: "subprocess.Popen[bytes]",
+    selector: selectors.BaseSelector,
+    deadline: float,
+    watch: Watch,
+) -> None:
     """Read the program's output until it has ended. Raises Interrupted on a timeout or a cancel."""
-    kept = _Kept(), _Kept()
-    pipes = [(process.stdout, kept[0]), (process.stderr, kept[1])]
-    progress = _Progress(call)
-    with selectors.DefaultSelector() as selector:
-        for pipe, into in pipes:
-            assert pipe is not None
-            selector.register(pipe, selectors.EVENT_READ, into)
-        if process.stdin is not None:
-            # A program that does not read its input must not block this loop.
-            os.set_blocking(process.stdin.fileno(), False)
-            selector.register(process.stdin, selectors.EVENT_WRITE, memoryview(data or b""))
-        lingering = math.inf
-        while selector.get_map() and time.monotonic() < lingering:
-            for ready, _ in selector.select(_POLL):
-                _move(selector, ready, progress)
-            if process.poll() is not None:
-                lingering = min(lingering, time.monotonic() + _LINGER)
-            else:
-                _check(call, process, deadline)
+    lingering = math.inf
+    while selector.get_map() and time.monotonic() < lingering:
+        for ready, _ in selector.select(_POLL):
+            _move(selector, ready)
+        watch.tick()
+        if process.poll() is not None:
+            lingering = min(lingering, time.monotonic() + _LINGER)
+        else:
+            _check(call, process, deadline)
     while process.poll() is None:
         _check(call, process, deadline)
         time.sleep(_POLL)
-    _close(process)
-    return kept
 
 
-def _move(selector: selectors.BaseSelector, ready: selectors.SelectorKey, progress: "_Progress") -> None:
+def _read_rest(selector: selectors.BaseSelector) -> None:
+    """Read what the program printed last. A leftover process may print without end."""
+    deadline = time.monotonic() + _LINGER
+    while time.monotonic() < deadline:
+        ready = [key for key, _ in selector.select(0) if isinstance(key.data, _Kept)]
+        for key in ready:
+            _move(selector, key)
+        if not ready:
+            return
+
+
+def _move(selector: selectors.BaseSelector, ready: selectors.SelectorKey) -> None:
     """Move one piece of output or input; close a finished pipe."""
     if isinstance(ready.data, _Kept):
         piece = os.read(ready.fd, 65536)
         ready.data.add(piece)
-        progress.saw(piece)
         done = not piece
     else:
         left = ready.data
@@ -126,13 +210,18 @@ def _check(call: EffectCall, process: "subprocess.Popen[bytes]", deadline: float
 
 @dataclass
 class _Kept:
-    """Keeps the beginning and the end of a stream."""
+    """Passes a stream on as text, and keeps its beginning and its end."""
 
+    name: str
+    watch: Watch
     head: bytearray = field(default_factory=bytearray)
     tail: bytearray = field(default_factory=bytearray)
     left_out: int = 0
+    decoder: codecs.IncrementalDecoder = field(default_factory=lambda: codecs.getincrementaldecoder("utf-8")("replace"))
 
     def add(self, piece: bytes) -> None:
+        if text := self.decoder.decode(piece, final=not piece):
+            self.watch.saw(self.name, text)
         room = LIMIT // 2 - len(self.head)
         self.head += piece[:room]
         self.tail += piece[room:]
@@ -148,26 +237,6 @@ class _Kept:
         return f"{head}\n… {self.left_out + cut} bytes left out …\n{tail}"
 
 
-class _Progress:
-    """Shows the latest complete line of output from time to time."""
-
-    def __init__(self, call: EffectCall) -> None:
-        self._call = call
-        self._next = time.monotonic() + _SHOW
-        self._rest = b""
-
-    def saw(self, piece: bytes) -> None:
-        *lines, self._rest = (self._rest + piece).split(b"\n")
-        shown = next((line for line in reversed(lines) if line.strip()), None)
-        if len(self._rest) > _LONGEST_LINE:
-            # Show only complete lines: part of a secret would not be redacted.
-            self._rest = b" " * _LONGEST_LINE + b"."
-        if shown is not None and time.monotonic() >= self._next:
-            self._next = time.monotonic() + _SHOW
-            text = shown.decode("utf-8", errors="replace") if len(shown) < _LONGEST_LINE else "(a long line)"
-            self._call.sample({"line": text}, text)
-
-
 def _end(process: "subprocess.Popen[bytes]") -> None:
     """End the program's process group. Processes outside the group may hold the pipes; do not wait for them."""
     for number in (signal.SIGTERM, signal.SIGKILL):
@@ -176,7 +245,6 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
         with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=1)
             break
-    _close(process)
 
 
 def _close(process: "subprocess.Popen[bytes]") -> None:

@@ -5,7 +5,7 @@ import signal
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TextIO
 
 from opsbook.core.effects import process
 from opsbook.core.effects.basic import here
@@ -78,7 +78,10 @@ def command(
 
 @dataclass(frozen=True)
 class _Program:
-    """A program to run. `expect` is the exit code, or the codes, that mean success; `timeout` is in seconds."""
+    """A program to run. `expect` is the exit code, or the codes, that mean success; `timeout` is in seconds.
+
+    `watch` gets its output while it runs; without one, whole lines of it are passed on.
+    """
 
     words: list[str]
     cwd: str | None = None
@@ -86,6 +89,7 @@ class _Program:
     stdin: str | Secret | None = None
     timeout: float = math.inf
     expect: int | Collection[int] = 0
+    watch: process.Watch | None = None
 
     def request(self) -> dict[str, Any]:
         expect = self.expect if isinstance(self.expect, int) else sorted(self.expect)
@@ -94,8 +98,9 @@ class _Program:
     def run(self, call: EffectCall) -> "Done":
         extra = {name: _plain(value) for name, value in (self.env or {}).items()}
         given = None if self.stdin is None else _plain(self.stdin)
+        program = process.Program(self.words, self.cwd, extra, given)
         try:
-            ended = process.run(call, self.words, self.cwd, extra, given, self.timeout)
+            ended = process.run(call, program, self.timeout, self.watch or process.Lines(call))
         except OSError as error:
             raise EffectFailed(f"{self.words[0]} cannot be started: {error.strerror}", untouched=True) from error
         return Done(tuple(self.words), ended.rc, ended.stdout, ended.stderr, ended.seconds)
@@ -113,14 +118,13 @@ def fence(language: str, script: str, values: Mapping[str, Any], *, line: int, c
     env = {name: value if isinstance(value, Secret) else _variable(value) for name, value in values.items()}
     env["OPSBOOK_ENVIRONMENT"] = here.environment
     summary = f"{language}: {next((text.strip() for text in script.splitlines() if text.strip()), '')}"
+    printer = _Printer()
     try:
-        done = _perform(_Program(_script(language, script, line), env=env), summary, changes=changes)
+        done = _perform(_Program(_script(language, script, line), env=env, watch=printer), summary, changes=changes)
     except EffectFailed as failed:
-        if isinstance(failed.result, Done):
-            _print(failed.result)
+        printer.recorded(failed.result)
         raise
-    if isinstance(done, Done):
-        _print(done)
+    printer.recorded(done)
 
 
 def _script(language: str, script: str, line: int) -> list[str]:
@@ -139,10 +143,24 @@ def _variable(value: Any) -> str:
     return repr(float(value)).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
-def _print(done: "Done") -> None:
-    """Print the program's output, for the notebook."""
-    sys.stdout.write(done.stdout)
-    sys.stderr.write(done.stderr)
+class _Printer(process.Watch):
+    """Prints a program's output into the cell as it comes; of a replayed one, what the journal has."""
+
+    def __init__(self) -> None:
+        self._last: TextIO | None = None
+
+    def saw(self, name: str, text: str) -> None:
+        stream = sys.stdout if name == "stdout" else sys.stderr
+        if self._last is not None and self._last is not stream:
+            # Each stream has a buffer of its own; this keeps the order of their lines.
+            self._last.flush()
+        self._last = stream
+        stream.write(text)
+
+    def recorded(self, done: object) -> None:
+        if self._last is None and isinstance(done, Done):
+            self.saw("stdout", done.stdout)
+            self.saw("stderr", done.stderr)
 
 
 def _perform(program: _Program, summary: str, *, changes: bool, **rules: Any) -> Done:

@@ -106,6 +106,7 @@ class Gate:
             "begin": self._begin,
             "decide": self._decide,
             "sample": self._sample,
+            "printed": self._printed,
             "end": self._end,
             "withdraw": self._withdraw,
         }.get(op)
@@ -348,6 +349,9 @@ class Gate:
     def _sample(self, number: int, frame: Frame) -> None:
         self.ledger.sample(number, frame["sample"], str(frame.get("show") or ""))
 
+    def _printed(self, number: int, frame: Frame) -> None:
+        self.ledger.printed(number, str(frame["name"]), str(frame["text"]))
+
     def _end(self, number: int, frame: Frame) -> None:
         if number not in self.ledger:
             self._send_refusal(number, f"nothing is open under {number}")
@@ -356,8 +360,8 @@ class Gate:
         status, result, why = Status(frame["status"]), frame.get("result"), str(frame.get("why") or "")
         if frame.get("attachment") is not None:
             result = self.ledger.attach(number, result, base64.b64decode(frame["attachment"], validate=True))
-        if frame.get("simulated") and status is Status.SUCCEEDED:
-            status, self.simulated = Status.SIMULATED, True
+        if frame.get("simulated"):
+            status, result = self._simulated(status, result)
         left_out = [str(host) for host in frame.get("left_out") or ()]
         effect = self.ledger.end(number, status, result, why, left_out=left_out)
         if self.place is not None and self.place.look is not None:
@@ -367,6 +371,12 @@ class Gate:
         if frame.get("refused"):
             self.stop.refuse(why)
         self.transport.send(number, "ack")
+
+    def _simulated(self, status: Status, result: Any) -> tuple[Status, Any]:
+        """How a simulated effect ended: whatever it did, it changed nothing."""
+        self.simulated = self.simulated or status is Status.SUCCEEDED
+        nothing = {**result, "changed": False} if isinstance(result, dict) else {"changed": False}
+        return (Status.SIMULATED, result) if status is Status.SUCCEEDED else (Status.FAILED, nothing)
 
     def _unknown(self, effect: Effect, why: str) -> None:
         """Refuse every later effect: the outcome of this one is unknown."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from opsbook.core.model.effect import Effect, Status
 from opsbook.core.model.event import Data
-from opsbook.core.model.events import EffectIntent, EffectProgress, EffectRecorded, EffectResult
+from opsbook.core.model.events import EffectIntent, EffectOutput, EffectProgress, EffectRecorded, EffectResult
 from opsbook.core.model.past import KnownEffect, Past
 from opsbook.core.model.redact import Redactor
 from opsbook.core.model.sink import Sink, Stream
@@ -94,6 +94,11 @@ class Ledger:
                 item.lost = f"the rest could not be stored: {error.message}"
         if show:
             self._sink.write(EffectProgress(intent=item.intent, text=show))
+
+    def printed(self, number: int, name: str, text: str) -> None:
+        """Journal whole lines that an open effect printed."""
+        if item := self._open.get(number):
+            self._sink.write(EffectOutput(intent=item.intent, name=name, text=text))
 
     def _append(self, item: _Open, sample: Any) -> None:
         if item.stream is None:

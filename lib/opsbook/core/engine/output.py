@@ -1,6 +1,7 @@
 """What cells print: redacted as a stream, journaled up to a limit, spilled to a file beyond it."""
 
 import json
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -8,7 +9,7 @@ from typing import Any
 
 from opsbook.core.model.effect import MARK
 from opsbook.core.model.event import Data
-from opsbook.core.model.events import Output, OutputBetween
+from opsbook.core.model.events import Output, OutputBetween, OutputProgress
 from opsbook.core.model.redact import RedactedStream, Redactor
 from opsbook.core.model.sink import Sink, Stream
 
@@ -20,6 +21,12 @@ TAIL = 16 * 1024
 
 RICH = 4 * 1024 * 1024
 """Limit of all rich output of one cell, in characters."""
+
+EVERY = 1.0
+"""Seconds between two lines that show how output goes on which is too long for the journal."""
+
+LONGEST_SHOWN = 400
+"""Characters of such a line."""
 
 LINES, LONGEST_LINE = 100, 4000
 """Limits of a traceback: lines, and characters of a line."""
@@ -39,6 +46,7 @@ class _Cell:
     tail: "deque[str]" = field(default_factory=deque)
     tail_size: int = 0
     rich: int = 0
+    next: float = 0.0
 
 
 class Outputs:
@@ -123,6 +131,10 @@ class Outputs:
         cell.tail_size += len(cell.tail[-1])
         while cell.tail_size - len(cell.tail[0]) >= TAIL:
             cell.tail_size -= len(cell.tail.popleft())
+        if (now := time.monotonic()) >= cell.next:
+            cell.next = now + EVERY
+            line = text.rstrip().rpartition("\n")[2][-LONGEST_SHOWN:]
+            self._sink.write(OutputProgress(cell=cell.id, text=line))
 
     def _rich(self, output: Data) -> None:
         size = len(json.dumps(output))

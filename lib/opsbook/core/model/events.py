@@ -283,6 +283,13 @@ class Output(Fact, type="output"):
     output: Annotated[Mapping[str, Any], "Output in nbformat."]
 
 
+class OutputProgress(Fact, type="output-progress"):
+    """A cell goes on printing, after its output was too long for the journal. The file of the cell has all of it."""
+
+    cell: Annotated[str, "Id of the cell."]
+    text: Annotated[str, "Its latest line."]
+
+
 class OutputBetween(Fact, type="output-between"):
     """Output between two cells was too long for the journal."""
 
@@ -353,6 +360,14 @@ class EffectProgress(Fact, type="effect-progress"):
 
     intent: Annotated[int, "Event number of its intent."]
     text: Annotated[str, "One line."]
+
+
+class EffectOutput(Fact, type="effect-output"):
+    """A program of an effect printed something; for people who watch, and kept if the effect is interrupted."""
+
+    intent: Annotated[int, "Event number of its intent."]
+    name: Annotated[str, "stdout or stderr."]
+    text: Annotated[str, "Whole lines."]
 
 
 class EffectResult(Fact, type="effect-result"):

@@ -128,13 +128,13 @@ class Stepped:
 class Past:
     """Effects, cells and steps of a run so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, mode: str = "") -> None:
         self.effects: dict[str, KnownEffect] = {}
         self.steps: dict[str, Stepped] = {}
         self.without: set[str] = set()
         self.undoing = False
         self.operator = ""
-        self.mode = ""
+        self.mode = mode
         self.last = ""
         self._cells: dict[str, str | None] = {}
         self._intents: dict[int, str] = {}

@@ -9,8 +9,8 @@ from opsbook.core.model.plan import PROMPT
 from opsbook.core.model.text import nearest, one_line
 from opsbook.errors import InputError
 
-Given = Mapping[str, str | Sequence[str]]
-"""Values by name. A list may be one text with commas; in several texts a comma is an ordinary character."""
+Given = Mapping[str, str | Sequence[str] | None]
+"""Values by name; None is null. A list may be one text with commas; in several texts a comma is a character."""
 
 _LONGEST_NAME = 80
 """Characters of an unknown name that are shown; a longer one is no typo."""
@@ -61,10 +61,13 @@ def bind(
                 secrets[name] = PROMPT
             elif name not in given:
                 missing += _unset(parameter, environment, values)
+            elif (typed := given[name]) is None:
+                _check_optional(parameter)
+                values[name] = None
             elif parameter.secret:
-                secrets[name] = _reference(name, given[name])
+                secrets[name] = _reference(name, typed)
             else:
-                values[name] = check(parameter, given[name], environment)
+                values[name] = check(parameter, typed, environment)
         except ValueError as error:
             said = str(error)
             problems.append(f"Parameter {name}: {said}{'' if said.endswith(('.', '?')) else '.'}")
@@ -78,6 +81,12 @@ def _unset(parameter: Parameter, environment: Environment, values: dict[str, Val
         _in_choices(parameter, parameter.default, environment)
     values[parameter.name] = parameter.default
     return []
+
+
+def _check_optional(parameter: Parameter) -> None:
+    """Raise ValueError if null is no value of the parameter."""
+    if not parameter.optional or parameter.secret:
+        raise ValueError(f"null is no value for it; it takes {parameter.kind}")
 
 
 def check(parameter: Parameter, typed: str | Sequence[str], environment: Environment) -> Value:

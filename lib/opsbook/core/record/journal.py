@@ -31,7 +31,18 @@ Listener = Callable[[Event], None]
 _SHAPE = (int, str, str, dict, str)
 """Exact types of a line's number, time, type, data and digest: in Python True equals 1, but is no number here."""
 
-_ORDINARY = frozenset({"effect-intent", "effect-progress", "output", "output-between", "step-started", "cell-started"})
+_ORDINARY = frozenset(
+    {
+        "effect-intent",
+        "effect-output",
+        "effect-progress",
+        "output",
+        "output-between",
+        "output-progress",
+        "step-started",
+        "cell-started",
+    }
+)
 """Events that may not use the space reserved for results and for the end of the run."""
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from opsbook.core.model.event import Event
 from opsbook.core.model.events import CellFinished, CellStarted, Output, ParametersInjected, read
+from opsbook.core.model.lines import overwritten
 from opsbook.core.model.runbook import Cell, Runbook
 from opsbook.core.source.ipynb import INJECTED
 from opsbook.core.source.markdown import Document, document
@@ -187,6 +188,9 @@ def _replay(events: Sequence[Event]) -> dict[str, _Ran]:
         if cell.status == "running":
             cell.status = "failed"
             _add(cell, _stream("stderr", "The run ended while this cell ran; what it did last is unknown.\n"))
+        for output in cell.outputs:
+            if output["output_type"] == "stream":
+                output["text"] = overwritten(output["text"])
     return cells
 
 

@@ -12,6 +12,7 @@ from opsbook.core.model.attempts import Attempt, attempts
 from opsbook.core.model.event import Event
 from opsbook.core.model.events import CellFinished, CellStarted, EffectResult, Output
 from opsbook.core.model.events import read as usable
+from opsbook.core.model.lines import overwritten
 from opsbook.core.record.store import Record
 
 _WHOLE, _TAIL = 4 * 1024 * 1024, 100
@@ -87,9 +88,9 @@ def outputs(record: Record, events: Sequence[Event]) -> dict[str, str]:
             case Output(cell=cell, output=output):
                 cells[cell].append(dict(output))
             case CellFinished(cell=cell) as end:
-                found[steps.get(cell, cell)] += _printed(record, cells.pop(cell, []), end)
+                found[steps.get(cell, cell)] += overwritten(_printed(record, cells.pop(cell, []), end))
     for cell, outputs in cells.items():
-        found[steps.get(cell, cell)] += _printed(record, outputs, None)
+        found[steps.get(cell, cell)] += overwritten(_printed(record, outputs, None))
     return dict(found)
 
 

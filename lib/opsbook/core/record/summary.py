@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from opsbook.core.model import events as kinds
 from opsbook.core.model.attempts import Attempt, attempts, latest
+from opsbook.core.model.effect import Mode
 from opsbook.core.model.event import Event
 from opsbook.core.record.summary_file import in_seconds
 
@@ -38,9 +39,14 @@ def of(events: Sequence[Event]) -> dict[str, Any]:
         **_allowed(told),
         "steps": _steps(facts),
         "effects": effects,
-        "unknown": [e["summary"] for e in effects if e["changes"] and e["status"] in ("unknown", "interrupted")],
+        "unknown": [] if getattr(begun, "mode", "") == Mode.CHECK else _unknown(effects),
         "gaps": sum(fact.missing for fact in told if isinstance(fact, kinds.OutputGap)),
     }
+
+
+def _unknown(effects: Iterable[dict[str, Any]]) -> list[str]:
+    """What may have been changed or not. In a check nothing was."""
+    return [e["summary"] for e in effects if e["changes"] and e["status"] in ("unknown", "interrupted")]
 
 
 def _allowed(facts: Iterable[kinds.Fact]) -> dict[str, Any]:

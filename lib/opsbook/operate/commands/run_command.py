@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from opsbook.console import common, view
 from opsbook.console.person import Elsewhere, Nobody, TerminalPerson
+from opsbook.console.plain_view import PlainView
 from opsbook.console.text import say
 from opsbook.core.model import events as kinds
 from opsbook.core.model.event import Event
@@ -51,7 +52,7 @@ def carry(options: argparse.Namespace, settings: Settings, work: Work) -> int:
         if getattr(options, "edit", False):
             raise InputError("--edit needs this terminal, and --detach leaves it.", "Leave one of them out.")
         return _say_started(options, detached(settings, work))
-    shown = view.choose(terminal=sys.stdout.isatty(), as_json=options.json)
+    shown = view.choose(terminal=sys.stdout.isatty(), as_json=options.json, quiet=options.quiet)
     person = TerminalPerson(shown, context.operator()) if on_terminal(options) else Nobody()
     return _carried(settings, work, shown, person, lambda _: None)
 
@@ -106,7 +107,7 @@ def detached(settings: Settings, work: Work) -> dict[str, Any]:
         os.close(null)
     tell = _Told(writing)
     try:
-        code = _carried(settings, work, view.PlainView(), Elsewhere(), tell)
+        code = _carried(settings, work, PlainView(), Elsewhere(), tell)
     except OpsbookError as error:
         tell({"message": error.message, "hint": error.hint, "code": error.exit_code})
         raise

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 
 from opsbook.console import common
+from opsbook.console.printed import clipped
 from opsbook.console.text import say
-from opsbook.console.view import clipped
 from opsbook.core.model.differ import Change, narrowed, shown
 from opsbook.core.model.normal import named, normal
 from opsbook.core.model.text import duration, one_line

@@ -114,7 +114,7 @@ def _undo(settings: Settings, run: str, *, quiet: bool) -> None:
         code = int(work(running.Audience(Nobody(), _unheard)).ending.exit_code)
     else:
         say("What the drill broke is put right:")
-        code = run_command.carry(argparse.Namespace(detach=False, json=False), settings, work)
+        code = run_command.carry(argparse.Namespace(detach=False, json=False, quiet=False), settings, work)
     if code:
         hint = f"opsbook records show {run} says why; then opsbook rollback {run}, and opsbook drill stop {run}."
         raise Fault("What the drill broke could not be put right.", hint)

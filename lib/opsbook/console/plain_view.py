@@ -1,0 +1,82 @@
+"""Lines with the local time, for logs and pipes."""
+
+import contextlib
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from opsbook.console.printed import Printed, clipped, short, traceback
+from opsbook.console.story import Story, said, values
+from opsbook.console.text import say
+from opsbook.core.model import events as kinds
+from opsbook.core.model.event import Event
+from opsbook.core.model.plan import Plan
+from opsbook.core.model.text import duration, one_line
+from opsbook.settings import Settings
+
+if TYPE_CHECKING:
+    from opsbook.operate.running import Finished
+
+
+class PlainView:
+    """Prints each step, and what it prints line by line as it comes."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._story = Story()
+        self._quiet = quiet
+        self._printed = Printed()
+        self._prompt = False
+
+    def start(self, run: str, plan: Plan, usual: Mapping[str, float]) -> None:
+        self._story.begin(plan, usual)
+        self._line(f"{plan.title} in {plan.environment}: {values(plan)}")
+        self._line(f"run {run}")
+
+    def event(self, event: Event) -> None:
+        fact = kinds.read(event, lenient=True)
+        for line in said(fact):
+            self._line(line)
+        self._output(self._printed.take(fact))
+        match fact:
+            case kinds.StepStarted():
+                self._prompt = False
+                again = "  (from the record)" if fact.replay else self._story.usual(fact.step)
+                self._line(f"{fact.section} / {fact.title} {again}".rstrip())
+            case kinds.StepFinished():
+                self._prompt = True
+                why = f": {one_line(fact.why, 400)}" if fact.why else ""
+                self._line(f"  {fact.status} in {duration(fact.seconds)}{why}")
+            case kinds.EffectIntent(summary=summary):
+                self._line(f"  {summary}")
+            case kinds.RefusedEffect(why=why):
+                self._line(f"  refused: {why}")
+            case kinds.QuestionAsked(name=name, text=text):
+                self._line(f"  ? {name}: {text}")
+            case kinds.QuestionAnswered(name=name, value=value, by=by):
+                self._line(f"  {name}: {value} ({by})")
+            case kinds.RollbackStarted():
+                self._line("ROLLBACK")
+
+    def _output(self, lines: list[str]) -> None:
+        """Print lines of output and errors. Between steps, a person who typed a line sees what it gave."""
+        shown = clipped("\n".join(lines)) if lines and (self._prompt or not self._quiet) else []
+        if error := self._printed.failed:
+            shown += short(error) if self._prompt else traceback(error)
+        for line in shown:
+            say(f"    | {line}".rstrip())
+
+    def _line(self, text: str) -> None:
+        """Print the text with the time; its further lines are indented below."""
+        say(f"{datetime.now().astimezone():%H:%M:%S} " + "\n           ".join(clipped(text)))
+
+    def paused(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def finish(self, finished: "Finished", settings: Settings) -> None:
+        ending = finished.ending
+        self._line(f"{str(ending.outcome).upper()} in {duration(ending.seconds)}: {ending.reason}")
+        for line in self._story.ending(finished, settings):
+            say("\n    ".join(clipped(line)))
