@@ -106,7 +106,8 @@ def _attributes(fence: Fence, cell: Cell) -> str:
 def places(runbook: Runbook) -> dict[str, dict[str, Any]]:
     """What the kernel is told about each cell, by its id."""
     found = [(step, cell) for step in _steps(runbook) for cell in step.cells]
-    return {cell.id: _place(step, cell) for step, cell in found}
+    kept = runbook.front.shell == "step"
+    return {cell.id: {**_place(step, cell), "shell": cell.id if kept else ""} for step, cell in found}
 
 
 def _place(step: Step, cell: Cell) -> dict[str, Any]:

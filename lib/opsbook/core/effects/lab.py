@@ -87,8 +87,8 @@ class LabKernel(IPythonKernel):  # type: ignore[misc]
                 raise ValueError(f"%%{language} takes no arguments here: a page has none for its {language} cells")
             known = self.shell.user_ns
             values = {name: known[name] for name in self.order["parameters"] if name in known}
-            reads = self.place is not None and self.place["reads"]
-            fence(language, body, values, line=2, changes=not reads)
+            place = self.place or {"reads": False, "shell": ""}
+            fence(language, body, values, line=2, changes=not place["reads"], cell=place["shell"])
 
         return run
 

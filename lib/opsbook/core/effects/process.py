@@ -32,12 +32,17 @@ _LINGER = 1.0
 
 @dataclass(frozen=True)
 class Program:
-    """What to start. `env` is added to this process's environment."""
+    """What to start. `env` is added to this process's environment; None takes a variable away."""
 
     argv: list[str]
     cwd: str | None
-    env: Mapping[str, str]
+    env: Mapping[str, str | None]
     stdin: str | None
+    pass_fds: tuple[int, ...] = ()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {name: value for name, value in {**os.environ, **self.env}.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -105,7 +110,8 @@ def run(call: EffectCall, program: Program, timeout: float, watch: Watch) -> Pro
     process = subprocess.Popen(
         program.argv,
         cwd=program.cwd,
-        env={**os.environ, **program.env},
+        env=program.environment,
+        pass_fds=program.pass_fds,
         stdin=subprocess.PIPE if program.stdin is not None else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

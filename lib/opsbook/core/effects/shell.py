@@ -12,6 +12,7 @@ from opsbook.core.effects.basic import here
 from opsbook.core.effects.channel import EffectCall, EffectRequest, Interrupted, channel
 from opsbook.core.effects.clean import last_lines
 from opsbook.core.effects.show import Shown
+from opsbook.core.effects.step_shell import StepShell
 from opsbook.errors import EffectFailed
 from opsbook.params import Secret
 
@@ -21,6 +22,7 @@ _BY_SIGNAL = 128
 
 _ENDING = frozenset({signal.SIGHUP, signal.SIGINT, signal.SIGKILL, signal.SIGTERM})
 _SH = ("sh", "-eu", "-c")
+_ZSH = ("zsh", "-f", "-eu", "-o", "pipefail", "-c")
 
 
 @dataclass(frozen=True, repr=False)
@@ -80,7 +82,8 @@ def command(
 class _Program:
     """A program to run. `expect` is the exit code, or the codes, that mean success; `timeout` is in seconds.
 
-    `watch` gets its output while it runs; without one, whole lines of it are passed on.
+    `watch` gets its output while it runs; without one, whole lines of it are passed on. `shell`: it is a shell that
+    goes on where the one before it in its step ended.
     """
 
     words: list[str]
@@ -90,6 +93,7 @@ class _Program:
     timeout: float = math.inf
     expect: int | Collection[int] = 0
     watch: process.Watch | None = None
+    shell: StepShell | None = None
 
     def request(self) -> dict[str, Any]:
         expect = self.expect if isinstance(self.expect, int) else sorted(self.expect)
@@ -98,29 +102,43 @@ class _Program:
     def run(self, call: EffectCall) -> "Done":
         extra = {name: _plain(value) for name, value in (self.env or {}).items()}
         given = None if self.stdin is None else _plain(self.stdin)
-        program = process.Program(self.words, self.cwd, extra, given)
+        program, told = process.Program(self.words, self.cwd, extra, given), -1
+        if self.shell is not None:
+            program, told = self.shell.launch(program)
         try:
             ended = process.run(call, program, self.timeout, self.watch or process.Lines(call))
         except OSError as error:
             raise EffectFailed(f"{self.words[0]} cannot be started: {error.strerror}", untouched=True) from error
+        if self.shell is not None:
+            self.shell.take(told, program.environment)
         return Done(tuple(self.words), ended.rc, ended.stdout, ended.stderr, ended.seconds)
+
+    def decode(self, result: dict[str, Any]) -> "Done":
+        """A recorded result as what the cell gets."""
+        if self.shell is not None:
+            self.shell.recorded(result)
+        return Done(tuple(result["argv"]), result["rc"], result["stdout"], result["stderr"], result["seconds"])
 
     def succeeded(self, done: "Done") -> bool:
         return done.rc == self.expect if isinstance(self.expect, int) else done.rc in self.expect
 
 
-def fence(language: str, script: str, values: Mapping[str, Any], *, line: int, changes: bool) -> None:
+def fence(language: str, script: str, values: Mapping[str, Any], *, line: int, changes: bool, cell: str = "") -> None:
     """Run a shell cell. It ends at the first failing command or unset variable.
 
     `values` are the parameters, as environment variables: a list has one item per line, booleans are the words true
-    and false, None is empty. `line` is the page's line where the script begins. Raises EffectFailed.
+    and false, None is empty. `line` is the page's line where the script begins. With `cell`, its id, it goes on in the
+    folder and with the variables of the shell cells before it in its step. Raises EffectFailed.
     """
     env = {name: value if isinstance(value, Secret) else _variable(value) for name, value in values.items()}
     env["OPSBOOK_ENVIRONMENT"] = here.environment
     summary = f"{language}: {next((text.strip() for text in script.splitlines() if text.strip()), '')}"
     printer = _Printer()
+    shown = [script, *(value for value in env.values() if isinstance(value, str))]
+    shell = StepShell(cell, shown) if cell else None
+    program = _Program(_script(language, script, line), env=env, watch=printer, shell=shell)
     try:
-        done = _perform(_Program(_script(language, script, line), env=env, watch=printer), summary, changes=changes)
+        done = _perform(program, summary, changes=changes)
     except EffectFailed as failed:
         printer.recorded(failed.result)
         raise
@@ -128,9 +146,9 @@ def fence(language: str, script: str, values: Mapping[str, Any], *, line: int, c
 
 
 def _script(language: str, script: str, line: int) -> list[str]:
-    """The program that runs the script. Bash reports the page line of a failure; plain sh cannot."""
-    if language == "sh":
-        return [*_SH, script]
+    """The program that runs the script. Bash reports the page line of a failure; others cannot."""
+    if language != "bash":
+        return [*(_SH if language == "sh" else _ZSH), script]
     told = f"""trap 'echo "line $((LINENO + {line - 1})): $BASH_COMMAND" >&2' ERR; """
     return [*_BASH, told + script]
 
@@ -172,9 +190,10 @@ def _perform(program: _Program, summary: str, *, changes: bool, **rules: Any) ->
                 # It was killed before its end, so the outcome is unknown.
                 raise Interrupted(f"{name} was ended by {done.ended_by}: {said}".rstrip(": "))
             raise EffectFailed(f"{name} ended with exit code {done.rc}: {said}".rstrip(": "), done)
-        return done, {**done.to_json(), "changed": changes}
+        left = program.shell.result() if program.shell else {}
+        return done, {**done.to_json(), "changed": changes, **left}
 
-    asked = EffectRequest("command", program.request(), summary, changes, decode=_decode, gentle=True, **rules)
+    asked = EffectRequest("command", program.request(), summary, changes, decode=program.decode, gentle=True, **rules)
     return channel().perform(asked, work)  # type: ignore[no-any-return]
 
 
@@ -184,10 +203,6 @@ def _words(argv: Sequence[str]) -> list[str]:
     if any(isinstance(word, Secret) for word in argv):
         raise TypeError("a secret never goes into an argument, where every user can see it; pass it by env= or stdin=")
     return [str(word) for word in argv]
-
-
-def _decode(value: dict[str, Any]) -> Done:
-    return Done(tuple(value["argv"]), value["rc"], value["stdout"], value["stderr"], value["seconds"])
 
 
 def _plain(value: str | Secret) -> str:

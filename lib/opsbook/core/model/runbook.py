@@ -141,6 +141,8 @@ class Runbook:
             return cell.source
         values = ", ".join(f"{parameter.name!r}: {parameter.name}" for parameter in self.parameters)
         what = f"{cell.language!r}, {cell.body!r}, {{{values}}}, line={cell.line}, changes={not cell.reads}"
+        if self.front.shell == "step":
+            what += f", cell={cell.id!r}"
         return f"{FENCE}{what})"
 
     @property
