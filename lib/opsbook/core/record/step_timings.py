@@ -32,6 +32,12 @@ def last_good(root: Path, runbook: str, environment: str, before: store.Record) 
     return None
 
 
+def last_values(root: Path, runbook: str, environment: str) -> dict[str, Any]:
+    """The parameters of the newest run that succeeded in the environment; none if there was none lately."""
+    looked = (_succeeded(folder, environment, _LARGEST) for folder in islice(store.newest(root, runbook), LOOKS))
+    return next((dict(told["parameters"] or {}) for told in looked if told and told.get("mode") == "live"), {})
+
+
 def seconds(root: Path, runbook: str, environment: str) -> dict[str, float]:
     """The usual seconds of each step: the median over the last successful runs. Bounded: it reads few small files."""
     took: dict[str, list[float]] = defaultdict(list)

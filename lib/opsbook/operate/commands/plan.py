@@ -1,13 +1,22 @@
 """Show what a run would do, with the digest that identifies the plan. Runs nothing, leaves nothing."""
 
 import argparse
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 from opsbook.console import arguments, common, inputs
 from opsbook.console.text import say
+from opsbook.core.model.parameter import Value
 from opsbook.core.model.plan import Plan
+from opsbook.core.model.planned import Planned
 from opsbook.core.planning import drafts
 from opsbook.core.trust import approving, authorization
+from opsbook.operate import preview
+from opsbook.settings import Settings
+
+_MOST = 12
+"""Hosts that are named one by one."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -19,27 +28,62 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
     drafted = inputs.complete(settings, inputs.named(settings, options))
-    needs = authorization.needed(drafted.runbook, drafted.environment, datetime.now(UTC))
-    plan = approving.request(settings, drafted) if options.request else drafts.plan(settings, drafted).plan
+    planned = drafts.plan(settings, drafted)
+    plan = approving.request(settings, drafted) if options.request else planned.plan
     if options.json:
-        common.print_json({**plan.to_json(), "needs": needs})
+        needs = authorization.needed(drafted.runbook, drafted.environment, datetime.now(UTC))
+        common.print_json({**plan.to_json(), "needs": needs, **asdict(preview.preview(settings, planned))})
         return 0
-    show(plan)
-    for need in needs:
-        say(f"  needs: {need}")
+    show_all(settings, planned)
     if options.request:
         say(f"Asked for. Somebody else: opsbook approve {plan.id}")
     return 0
 
 
-def show(plan: Plan) -> None:
+def show_all(settings: Settings, planned: Planned) -> None:
+    """Print a plan with its steps, and what a run of it needs."""
+    found = preview.preview(settings, planned)
+    show(planned.plan, found)
+    for need in authorization.needed(planned.runbook, planned.environment, datetime.now(UTC)):
+        say(f"  needs: {need}")
+
+
+def show(plan: Plan, found: preview.Preview | None = None) -> None:
     """Print the plan for a decision whether to run it."""
     say(f"{plan.title} in {plan.environment}")
     width = max((len(name) for name in [*plan.parameters, *plan.secrets]), default=0)
     for name, value in plan.parameters.items():
-        say(f"  {name:<{width}}  {value}")
+        say(f"  {name:<{width}}  {_change(name, value, found)}")
     for name, reference in plan.secrets.items():
         say(f"  {name:<{width}}  •••••• ({reference})")
-    say(f"  hosts: {', '.join(plan.hosts) or '—'}")
+    if found is not None:
+        _steps(found)
+    say(f"  hosts: {_named(plan.hosts)}")
     say(f"  locks: {', '.join(plan.locks) or '—'}")
     say(f"  plan:  {plan.id}")
+
+
+def _change(name: str, value: Value, found: preview.Preview | None) -> str:
+    """The value, with that of the last run that succeeded where it was another."""
+    if found is None or name not in found.before:
+        return f"{value}"
+    older = ", an OLDER one" if name in found.older else ""
+    return f"{found.before[name]} -> {value}   (the last run that succeeded here had {found.before[name]}{older})"
+
+
+def _steps(found: preview.Preview) -> None:
+    section = ""
+    for step in found.steps:
+        if step.section != section:
+            section = step.section
+            say(f"  {section}" + ("  (only after a failure, or on request)" if step.number is None else ""))
+        number = f"{step.number:>3}" if step.number is not None else "   "
+        touches = "".join(f"\n          {each}" for each in step.touches)
+        say(f"  {number}  {step.title}{'  (by hand)' if step.by_hand else ''}{touches}")
+    say(f"  in all: {found.counts}")
+
+
+def _named(hosts: Sequence[str]) -> str:
+    if len(hosts) > _MOST:
+        return f"{len(hosts)}, from {hosts[0]} to {hosts[-1]}"
+    return ", ".join(hosts) or "—"

@@ -36,7 +36,8 @@ def start(options: argparse.Namespace) -> int:
     )
     planned = _planned(settings, options, wanted)
     if run_command.on_terminal(options) and not options.yes and not options.check:
-        _agreed(planned.plan)
+        plan.show_all(settings, planned)
+        run_command.agreed("Run it?")
 
     def work(audience: running.Audience) -> running.Finished:
         named = audience._replace(on_start=_naming(options.id_file, audience.on_start))
@@ -73,8 +74,3 @@ def _planned(settings: Settings, options: argparse.Namespace, wanted: RunOptions
     drafted = inputs.complete(settings, inputs.named(settings, options, "Or --plan ID, of what was planned."))
     authorization.check_start(drafted, wanted)
     return drafts.plan(settings, drafted)
-
-
-def _agreed(wanted: Plan) -> None:
-    plan.show(wanted)
-    run_command.agreed("Run it?")

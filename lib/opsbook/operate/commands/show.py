@@ -4,7 +4,7 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
-from opsbook.console import common
+from opsbook.console import arguments, common
 from opsbook.console.text import say
 from opsbook.core.catalog import catalog
 from opsbook.core.model.parameter import Parameter
@@ -16,10 +16,18 @@ _ROLES = {Role.READ: "reads only", Role.CHANGE: "changes", Role.UNDO: "undoes; r
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runbook", help="a name from opsbook list")
+    parser.add_argument("--manual", action="store_true", help="every command as a person would type it, with values")
+    parser.add_argument("-e", "--environment", metavar="ENV", help="where, for --manual")
+    arguments.add_values(parser)
     common.add_json(parser)
 
 
 def execute(options: argparse.Namespace) -> int:
+    if options.manual:
+        # Only then is the environment read, and what a plan needs.
+        from opsbook.operate.commands import show_manual
+
+        return show_manual.show(options)
     runbook = catalog.load(common.project(options), options.runbook)
     if options.json:
         common.print_json(_json(runbook))

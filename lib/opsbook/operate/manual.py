@@ -1,0 +1,157 @@
+"""A runbook as the commands that a person would type, for when opsbook itself is in the way.
+
+Cells are read, never executed: what only a run could know stands in angle brackets.
+"""
+
+import ast
+import json
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from opsbook.core.model.planned import Planned
+from opsbook.core.model.role import Role
+from opsbook.core.model.runbook import SHELLS, Cell, Step
+from opsbook.core.source import names
+from opsbook.operate.known_values import KnownValues
+
+_WRITTEN = frozenset({"note", "attach", "value", "print", "done"})
+"""Functions that do nothing outside of the record, or only ask for what is known."""
+
+
+@dataclass(frozen=True)
+class ManualStep:
+    """A step as text to read and lines to type; a line that begins with # says something to the reader."""
+
+    section: str
+    title: str
+    undo: bool
+    text: str
+    expected: str
+    lines: tuple[str, ...]
+
+
+def values(planned: Planned) -> list[str]:
+    """Shell commands that set the parameters, as shell cells have them. Secrets are named, not shown."""
+    plan = planned.plan
+    given = [f"export {name}={shlex.quote(_variable(value))}" for name, value in plan.parameters.items()]
+    return given + [f"export {name}=…   # a secret: {reference}" for name, reference in plan.secrets.items()]
+
+
+def steps(planned: Planned) -> Iterator[ManualStep]:
+    """Every step in the order of a run; those of the rollback last."""
+    reader = _Reader(planned)
+    runbook = planned.runbook
+    for step in (*runbook.forward(), *runbook.undo()):
+        lines = [line for cell in step.cells for line in reader.cell(cell)]
+        if lines or step.manual:
+            undo = step.role is Role.UNDO
+            yield ManualStep(step.section, step.title, undo, _text(step), step.expected, tuple(lines))
+
+
+def _text(step: Step) -> str:
+    return step.prose.strip() if step.manual else ""
+
+
+def _variable(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return "\n".join(map(str, value))
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+class _Reader:
+    """Reads one cell after another; remembers what simple assignments give."""
+
+    def __init__(self, planned: Planned) -> None:
+        self._environment = planned.environment
+        secrets = {name: f"<{name}>" for name in planned.plan.secrets}
+        self._known = KnownValues(planned.environment, {**planned.plan.parameters, **secrets})
+
+    def cell(self, cell: Cell) -> Iterator[str]:
+        """The lines to type for a cell."""
+        if cell.language in SHELLS:
+            yield from cell.body.split("\n")
+            return
+        tree = names.tree(cell)
+        rest: list[str] = []
+        for node in tree.body if isinstance(tree, ast.Module) else ():
+            yield from self._statement(node, rest)
+        if rest:
+            yield f"# In Python, from line {cell.line} of the page, besides what is above:"
+            yield from (f"#   {line}" for text in rest for line in text.split("\n"))
+
+    def _statement(self, node: ast.stmt, rest: list[str]) -> Iterator[str]:
+        """The lines of a statement; adds to `rest` what is no command and not plain either."""
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            return
+        if isinstance(node, ast.If | ast.For | ast.While | ast.With):
+            inner = [line for each in node.body for line in self._statement(each, rest)]
+            if inner:
+                yield f"# {ast.unparse(node).split(chr(10))[0]}"
+                yield from inner
+            below = [line for each in getattr(node, "orelse", ()) for line in self._statement(each, rest)]
+            yield from (["# else:", *below] if below else ())
+            return
+        found = [line for call in _calls(node) for line in self._call(call)]
+        yield from found
+        if isinstance(node, ast.Assert):
+            yield f"# It must hold: {ast.unparse(node.test)}"
+            yield from (f"#   where {name} = {source}" for name, source in self._known.unknown(node.test).items())
+        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and not found:
+            self._known.assign(node.targets[0].id, node.value)
+        elif not found and _does(node):
+            rest.append(ast.unparse(node))
+
+    def _call(self, call: ast.Call) -> Iterator[str]:
+        """What a person types instead of an effect; nothing for any other call."""
+        given = {each.arg: each.value for each in call.keywords if each.arg}
+        first = call.args[0] if call.args else None
+        match names.dotted(call.func):
+            case "playbook" if first is not None:
+                yield self._playbook(first, given)
+            case "command" if first is not None:
+                words = self._known.shown(first)
+                line = shlex.join(map(str, words)) if isinstance(words, list) else str(words)
+                yield f"(cd {shlex.quote(str(self._known.shown(given['cwd'])))} && {line})" if "cwd" in given else line
+            case "http" if len(call.args) > 1:
+                yield self._http(call.args[0], call.args[1], given)
+            case "wait_until" if first is not None:
+                yield f"# Wait until: {self._known.shown(first)}"
+            case "ask" | "confirm" if len(call.args) > 1:
+                yield f"# Decide: {self._known.shown(call.args[1])}"
+            case "secret" if first is not None:
+                name = str(self._known.shown(first))
+                yield f"# The secret {name}: {self._environment.policy.secrets.get(name, 'as its owner says')}"
+
+    def _playbook(self, name: ast.expr, given: Mapping[str, ast.expr]) -> str:
+        words = [
+            "ansible-playbook",
+            "-i",
+            f"{self._environment.inventory}/hosts.yml",
+            f"playbooks/{self._known.shown(name)}",
+        ]
+        for option, flag in (("limit", "-l"), ("tags", "-t")):
+            words += [flag, str(self._known.shown(given[option]))] if option in given else []
+        if "vars" in given:
+            words += ["-e", json.dumps(self._known.shown(given["vars"]), ensure_ascii=False, default=str)]
+        return shlex.join(words)
+
+    def _http(self, method: ast.expr, url: ast.expr, given: Mapping[str, ast.expr]) -> str:
+        words = ["curl", "-sS", "-X", str(self._known.shown(method)), str(self._known.shown(url))]
+        if "json" in given:
+            words += ["--json", json.dumps(self._known.shown(given["json"]), ensure_ascii=False, default=str)]
+        expected = f"   # expect {self._known.shown(given['expect'])}" if "expect" in given else ""
+        return shlex.join(words) + expected
+
+
+def _calls(node: ast.stmt) -> list[ast.Call]:
+    """The calls of a statement in the order of the text."""
+    found = [each for each in ast.walk(node) if isinstance(each, ast.Call)]
+    return sorted(found, key=lambda call: (call.lineno, call.col_offset))
+
+
+def _does(node: ast.stmt) -> bool:
+    """Whether a statement calls something that may be more than a calculation."""
+    called = {names.dotted(call.func) for call in _calls(node)}
+    return any(name and name not in names.BUILTINS and name not in _WRITTEN and "." not in name for name in called)
