@@ -93,3 +93,30 @@ def test_what_asks_fails_at_once_and_says_what_it_wants(project: Project) -> Non
     assert summary["outcome"] == "failed" and not summary["unknown"], "a known failure: nothing is to be looked at"
     results = [event["data"]["result"] for event in project.events() if event["type"] == "effect-result"]
     assert results[1:] == [{"changed": False}] * 4, "none of those that asked has changed anything"
+
+
+@pytest.mark.slow
+def test_a_plain_input_is_a_question_like_any_other(project: Project) -> None:
+    body = """
+    ## Steps
+
+    ### Go
+    ```python
+    host = input("Which host? ")
+    print(f"it is {host}")
+    ```
+
+    ### Hide
+    ```python
+    import getpass
+    getpass.getpass()
+    ```
+    """
+    project.page(body)
+    done = project.opsbook("run", "page", "-e", "dev", "--yes")
+    assert done.code == 2 and "give --answer which-host=…" in done.err
+    done = project.opsbook("run", "page", "-e", "dev", "--yes", "--answer", "which-host=web-1")
+    assert "| it is web-1" in done.out
+    assert "make it a parameter of type Secret" in done.out
+    (asked,) = [e["data"] for e in project.events() if e["type"] == "question-answered"]
+    assert (asked["name"], asked["value"]) == ("which-host", "web-1")

@@ -8,6 +8,8 @@ from ipykernel.compiler import XCachingCompiler
 from ipykernel.ipkernel import IPythonKernel
 
 from opsbook.core.model.effect import FIRST_LINE
+from opsbook.core.model.person import input_name
+from opsbook.errors import EffectFailed
 
 
 class PageCompiler(XCachingCompiler):  # type: ignore[misc]
@@ -36,7 +38,18 @@ class PageCompiler(XCachingCompiler):  # type: ignore[misc]
 
 
 class PageKernel(IPythonKernel):  # type: ignore[misc]
-    """A kernel that is told each cell's place on the page."""
+    """A kernel that is told each cell's place on the page, and for which input() is a question like any other."""
+
+    def raw_input(self, prompt: object = "") -> str:
+        # The gate belongs to this process: a kernel that a test forks must not have it from its parent.
+        from opsbook.core.effects.basic import ask
+
+        return ask(input_name(str(prompt)), str(prompt).strip() or "input")
+
+    def getpass(self, prompt: object = "", stream: object = None) -> str:
+        raise EffectFailed(
+            f"getpass({str(prompt)!r}): an answer would be recorded; make it a parameter of type Secret", untouched=True
+        )
 
     async def do_execute(self, code: str, silent: bool, *args: Any, cell_meta: Any = None, **options: Any) -> Any:
         self.shell.compile.first = int((cell_meta or {}).get(FIRST_LINE, 1))

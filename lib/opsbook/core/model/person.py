@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from opsbook.core.model.text import slug
+
 DONE, SKIP, PROBLEM = "done", "skip", "problem"
 MANUAL_CHOICES = (DONE, SKIP, PROBLEM)
 
@@ -52,3 +54,9 @@ class Person(Protocol):
     async def ask(self, question: Question) -> Answer:
         """Ask and wait. Cancelling the task withdraws the question. Raises Gone if the person is gone."""
         ...
+
+
+def input_name(prompt: str) -> str:
+    """The name of the question that a plain input() asks: `Which host? ` is which-host."""
+    name = slug(prompt)
+    return "input" if name == "x" else name

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from opsbook.core.model.person import MANUAL_CHOICES
+from opsbook.core.model.person import MANUAL_CHOICES, input_name
 from opsbook.core.model.runbook import Cell, Step
 
 BUILTINS = frozenset(dir(builtins))
@@ -167,9 +167,12 @@ def questions(steps: Iterable[Step]) -> list[PageQuestion]:
 
 def question_name(call: Call) -> str | None:
     """The literal name of a question, if the call is one."""
+    if call.name == "input":
+        return input_name(call.literal(0, "prompt") or "")
     return call.literal(0, "name") if call.name in ("ask", "confirm") else None
 
 
 def _question(call: Call, name: str, step: Step) -> PageQuestion:
     choices = ("yes", "no") if call.name == "confirm" else call.literals(2, "choices")
-    return PageQuestion(name, step.id, call.name, call.literal(1, "question") or name, choices)
+    text = call.literal(0, "prompt") if call.name == "input" else call.literal(1, "question")
+    return PageQuestion(name, step.id, call.name, (text or name).strip(), choices)
