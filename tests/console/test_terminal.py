@@ -315,7 +315,7 @@ def test_one_output_does_not_flood(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[0].endswith("| 0")
     assert lines[-1].endswith("| 9999")
     assert "9801 lines are left out here; the record has them" in lines[100]
-    shown.event(Event(2, "", "output", whole("output", output=output | {"text": "y" * 5000})))
+    shown.event(Event(2, "", "output", whole("output", output=output | {"text": "y" * 5000 + "\n"})))
     assert "yy… (3000 characters are left out; the record has them)" in capsys.readouterr().out
 
 

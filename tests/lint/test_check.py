@@ -127,6 +127,28 @@ def test_a_cell_that_uses_what_nobody_knows_ends(project: Project) -> None:
     assert not told["check"]["skipped"]
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        "",
+        "```\n\n### After\n\n```python\nraise ValueError('no luck')",
+        "```\n\n### Slow\n\n```python timeout=1\nplaybook('slow.yml')",
+    ],
+)
+def test_a_check_that_fails_says_that_nothing_was_changed(project: Project, more: str) -> None:
+    task = "    - ansible.builtin.fail: {msg: no}\n"
+    project.write("playbooks/fails.yml", f"- hosts: web-1\n  gather_facts: false\n  tasks:\n{task}")
+    waits = "    - ansible.builtin.wait_for: {timeout: 60}\n"
+    project.write("playbooks/slow.yml", f"- hosts: web-1\n  gather_facts: false\n  tasks:\n{waits}")
+    prepared(project, f"playbook('{'put' if more else 'fails'}.yml')\n{more}")
+    told = check(project, 0 if "After" in more else 1)
+    assert "half-way" not in told["said"] and "Nobody knows" not in told["said"]
+    assert ("  Nothing was changed.\n" in told["said"]) == (told["outcome"] == "failed")
+    assert told["unknown"] == []
+    finished = project.events()[-1]["data"]
+    assert finished["changed"] is False
+
+
 def test_what_the_author_pretends_goes_on(project: Project) -> None:
     prepared(
         project,

@@ -1,6 +1,7 @@
 """What a person decides about a failed step, and how a run is stopped: at real terminals, all of it in the journal."""
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -146,12 +147,17 @@ def test_the_prompt_puts_it_right_by_hand_and_in_the_journal(project: Project, t
     assert (project.root / "ok").exists()
     pane.type("1 / 0")
     pane.wait_for(">>>", 3)
+    pane.type("print('said'); 40 + 2")
+    pane.wait_for(">>>", 4)
+    echoed = r"touch ok -> 0 in [0-9.]+ s\n  >>> 1 / 0\n    ZeroDivisionError: division by zero\n  >>> print"
+    assert re.search(echoed, pane.screen), pane.screen
+    assert "40 + 2\n    said\n    42\n  >>>" in pane.screen
     pane.type("")
     pane.wait_for("What now?", 2)
     pane.type("retry")
     assert pane.wait() == 0, pane.screen
     ended(project)
-    lines = ['command(["touch", "ok"])', "1 / 0", ""]
+    lines = ['command(["touch", "ok"])', "1 / 0", "print('said'); 40 + 2", ""]
     typed = [("prompt", line, "") for line in lines]
     assert answers(project) == [("failed", "prompt", ""), *typed, ("failed", "retry", "")]
     cells = {e["cell"]: e["status"] for e in told(project, "cell-finished")}

@@ -88,8 +88,10 @@ count: int = 3  # How many
 ```
 ````
 
-On the command line a value is `-p NAME=VALUE`; a `--params-file` takes the same texts. The examples use an environment
-`dev` with the hosts app-1 and app-2 in the group app, the service arcade, and its releases 1.4.0 and 1.5.0.
+On the command line a value is `-p NAME=VALUE`; a `--params-file` takes the same texts. In a file, `null` (in YAML
+also `~` or nothing) is None for a parameter with `| None`, and refused for others; `"null"` in quotes is text. The
+examples use an environment `dev` with the hosts app-1 and app-2 in the group app, the service arcade, and its releases
+1.4.0 and 1.5.0.
 """
 
 _MAKE: dict[str, Callable[[Any], object]] = {"date": datetime.date.fromisoformat, "duration": params.Duration}

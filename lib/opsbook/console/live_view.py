@@ -140,11 +140,13 @@ class LiveView:
 
     def _end(self, finished: kinds.StepFinished) -> None:
         good = finished.status in ("succeeded", "skipped", "unpredictable")
+        # Nothing of the live display stays between the lines below.
+        title, self._step = self._step, ""
         style = "green" if good else "red"
         self._print(
             f"  {_MARKS.get(finished.status, '?')} ",
             style,
-            f"{self._step}",
+            title,
             "dim" if self._again else "",
             "  from the record" if self._again else f"  {duration(finished.seconds)}",
             "dim",
@@ -155,7 +157,6 @@ class LiveView:
         if not good:
             for line in self._errors[-12:]:
                 self._print(f"    {line}", "dim")
-        self._step = ""
 
     def _output(self, lines: list[str]) -> None:
         """Keep lines and errors for the end of the step. Between steps, show at once what a line at the prompt gave."""
@@ -173,8 +174,9 @@ class LiveView:
 
     def _print_kept(self) -> None:
         """Print what the step printed, below its line."""
-        for line in self._kept.taken(f"opsbook records show {self._run} --step {self._name} --output"):
-            self._print(f"    | {line}", "dim", whole=True)
+        lines = self._kept.taken(f"opsbook records show {self._run} --step {self._name} --output")
+        if shown := "\n".join(f"    | {line}" for line in lines):
+            self._print(shown, "dim", whole=True)
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:

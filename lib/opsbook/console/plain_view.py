@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from opsbook.console.printed import Printed, clipped, short, traceback
+from opsbook.console.printed import GAP, Printed, clipped, short, traceback
 from opsbook.console.story import Story, said, values
 from opsbook.console.text import say
 from opsbook.core.model import events as kinds
@@ -26,9 +26,11 @@ class PlainView:
         self._quiet = quiet
         self._printed = Printed()
         self._prompt = False
+        self._run = ""
 
     def start(self, run: str, plan: Plan, usual: Mapping[str, float]) -> None:
         self._story.begin(plan, usual)
+        self._run = run
         self._line(f"{plan.title} in {plan.environment}: {values(plan)}")
         self._line(f"run {run}")
 
@@ -63,7 +65,8 @@ class PlainView:
         if error := self._printed.failed:
             shown += short(error) if self._prompt else traceback(error)
         for line in shown:
-            say(f"    | {line}".rstrip())
+            more = f" lines left out here: opsbook records show {self._run} --output" if line == GAP else ""
+            say(f"    | {line}{more}".rstrip())
 
     def _line(self, text: str) -> None:
         """Print the text with the time; its further lines are indented below."""

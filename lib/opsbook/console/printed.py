@@ -15,6 +15,9 @@ MOST_LINES = 200
 LONGEST_LINE = 2000
 """Limits for one text: more would only scroll past. The record has the rest."""
 
+GAP = "…"
+"""A line that stands for those which are not in the journal."""
+
 _END = 20
 """Lines shown of the end of output that is too long for the journal."""
 
@@ -45,7 +48,7 @@ class Printed:
                 lines = self._streams[f"{intent} {name}"].feed(text)
                 self._programs.update(lines)
             case kinds.CellFinished(tail=tail) if tail and not self._hidden:
-                lines += ["…", *tail.rstrip("\n").split("\n")[-_END:]]
+                lines += [GAP, *tail.rstrip("\n").split("\n")[-_END:]]
         return lines
 
     def _output(self, output: Mapping[str, Any]) -> list[str]:
@@ -71,15 +74,17 @@ class Printed:
 
 @dataclass
 class Kept:
-    """The beginning and the end of what a step printed; `left_out` counts the lines between them."""
+    """The beginning and the end of what a step printed; `left_out` counts the lines between them, if all are known."""
 
     HALF = 20
 
     head: list[str] = field(default_factory=list)
     tail: deque[str] = field(default_factory=lambda: deque(maxlen=Kept.HALF))
     left_out: int = 0
+    known: bool = True
 
     def add(self, lines: list[str]) -> None:
+        self.known = self.known and GAP not in lines
         for line in lines:
             if len(self.head) < self.HALF:
                 self.head.append(line)
@@ -91,10 +96,10 @@ class Kept:
         """The lines, which are forgotten; `more` is the command that shows all of them."""
         yield from self.head
         if self.left_out:
-            yield f"… {number_of(self.left_out, 'line')} left out here. All of them:"
+            yield f"… {number_of(self.left_out, 'line') if self.known else 'many lines'} left out here. All of them:"
             yield f"  {more}"
         yield from self.tail
-        self.head, self.left_out = [], 0
+        self.head, self.left_out, self.known = [], 0, True
         self.tail.clear()
 
 

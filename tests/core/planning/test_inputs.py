@@ -92,6 +92,32 @@ def test_a_params_file_keeps_text_as_typed(page: Project) -> None:
     assert '"percent": 7' in result.out
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "printed"),
+    [
+        ("values.yml", "reason: ~\nday: 'null'\n", "None 'null' None"),
+        ("values.yml", "reason:\nday: ''\ncount: null\n", "None '' None"),
+        ("values.json", '{"reason": null, "day": "~", "count": null}', "None '~' None"),
+        ("values.json", '{"reason": "null", "day": null, "count": null}', ""),
+        ("values.yml", "day: ~\n", ""),
+        ("values.yml", "day:\n", ""),
+    ],
+)
+def test_null_is_nothing_or_refused(project: Project, name: str, text: str, printed: str) -> None:
+    values = 'reason: str | None = "x"\nday: str = "y"\ncount: int | None = None\n'
+    tags = '```python tags=["parameters"]\n'
+    project.page(
+        f"## Parameters\n\n{tags}{values}```\n\n## Steps\n\n```python\nprint(repr(reason), repr(day), count)\n```\n"
+    )
+    project.write(name, text)
+    result = project.opsbook("run", "page", "-e", "dev", "--params-file", name)
+    if printed:
+        assert f"    | {printed}\n" in result.out
+    else:
+        assert (result.code, project.records()) == (2, [])
+        assert "Parameter day: null is no value for it; it takes text." in result.err
+
+
 @pytest.mark.parametrize("text", ["- a\n- b\n", "a: {b: c}\n", "a: [\n", "just text\n"])
 def test_a_params_file_of_another_shape(page: Project, text: str) -> None:
     page.write("values.yml", text)

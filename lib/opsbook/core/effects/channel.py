@@ -33,6 +33,9 @@ _LENGTH = struct.Struct(">I")
 _ROOM = 64 * 1024
 """Characters that one effect may print into the journal; from then on, its latest line is shown now and then."""
 
+_END, _LINES = 4 * 1024, 20
+"""Characters and lines of the end of such output that go there as well."""
+
 
 @dataclass
 class EffectCall:
@@ -54,6 +57,7 @@ class EffectCall:
     touched: bool = False
     polls: bool = False
     room: int = _ROOM
+    end: str = ""
     cancelled: threading.Event = field(default_factory=threading.Event)
     attachment: bytes | None = None
     then: Frame | None = None
@@ -70,12 +74,18 @@ class EffectCall:
         if self.polls:
             return
         last = text.strip().rpartition("\n")[2].rpartition("\r")[2]
-        self.room -= len(text)
-        if self.room < 0:
+        now = text if len(text) <= self.room else text[: text.rfind("\n", 0, self.room) + 1]
+        self.room -= len(now)
+        if now:
+            self._print(name, now)
+        if len(now) < len(text):
+            self.room, self.end = 0, (self.end + text)[-_END:]
             self.sample({"line": last}, last)
         else:
-            self._samples.put({"id": self.number, "op": "printed", "name": name, "text": text})
             self.watcher.sample(None, last)
+
+    def _print(self, name: str, text: str) -> None:
+        self._samples.put({"id": self.number, "op": "printed", "name": name, "text": text})
 
     def decide(self, text: str, choices: Sequence[str], detail: str) -> str | None:
         """Ask the operator in the middle of the effect; None if nobody is there, or on a cancel."""
@@ -87,6 +97,9 @@ class EffectCall:
             self.channel.send(frame)
 
     def close(self) -> None:
+        if self.end:
+            # The first line may be cut.
+            self._print("stdout", "\n".join(["…", *self.end.split("\n")[1:][-_LINES - 1 :]]))
         self._samples.put(None)
 
 

@@ -22,7 +22,7 @@ _POLL = 0.1
 _LONGEST_LINE = 16 * 1024
 """Longest line, in characters, that is passed on while a program runs."""
 
-_LONG = re.compile(rf"[^\r\n]{{{_LONGEST_LINE + 1},}}")
+_LONG = re.compile(rf"(?<![^\r\n])[^\r\n]{{{_LONGEST_LINE + 1},}}")
 _SHOW = 0.25
 """Seconds between two batches of lines."""
 

@@ -366,7 +366,7 @@ class Gate:
         effect = self.ledger.end(number, status, result, why, left_out=left_out)
         if self.place is not None and self.place.look is not None:
             self.place.look.saw(effect, status, result, why)
-        if status is Status.INTERRUPTED:
+        if frame["status"] == Status.INTERRUPTED:
             self._unknown(effect, why)
         if frame.get("refused"):
             self.stop.refuse(why)

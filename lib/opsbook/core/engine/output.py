@@ -1,7 +1,8 @@
 """What cells print: redacted as a stream, journaled up to a limit, spilled to a file beyond it."""
 
+import asyncio
+import contextlib
 import json
-import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from opsbook.core.model.event import Data
 from opsbook.core.model.events import Output, OutputBetween, OutputProgress
 from opsbook.core.model.redact import RedactedStream, Redactor
 from opsbook.core.model.sink import Sink, Stream
+from opsbook.errors import OpsbookError
 
 HEAD = 64 * 1024
 """Characters of a cell's streams that go into journal and notebook; the rest goes to a file."""
@@ -46,7 +48,8 @@ class _Cell:
     tail: "deque[str]" = field(default_factory=deque)
     tail_size: int = 0
     rich: int = 0
-    next: float = 0.0
+    latest: str = ""
+    timer: asyncio.TimerHandle | None = None
 
 
 class Outputs:
@@ -76,6 +79,8 @@ class Outputs:
         """End the cell's output; returns the fields about it for the closing event."""
         self._flush()
         cell, found = self._cell, {}
+        if cell.timer is not None:
+            cell.timer.cancel()
         if cell.spill is not None:
             found = {"tail": "\n…\n" + "".join(cell.tail), "file": cell.spill.close()}
         self._cell = _Cell("")
@@ -112,7 +117,10 @@ class Outputs:
         if not text:
             return
         room = max(0, HEAD - cell.written)
-        now, later = (text, "") if len(text) <= room else (text[:room], text[room:])
+        if len(text) > room:
+            # From here on everything goes to the file, which begins with a whole line if it can.
+            room, cell.written = text.rfind("\n", 0, room) + 1 or room, HEAD
+        now, later = text[:room], text[room:]
         cell.written += len(now)
         if now:
             output = {"output_type": "stream", "name": name, "text": now}
@@ -131,10 +139,16 @@ class Outputs:
         cell.tail_size += len(cell.tail[-1])
         while cell.tail_size - len(cell.tail[0]) >= TAIL:
             cell.tail_size -= len(cell.tail.popleft())
-        if (now := time.monotonic()) >= cell.next:
-            cell.next = now + EVERY
-            line = text.rstrip().rpartition("\n")[2][-LONGEST_SHOWN:]
-            self._sink.write(OutputProgress(cell=cell.id, text=line))
+        cell.latest = (text.rpartition("\n")[0] or text).rpartition("\n")[2][-LONGEST_SHOWN:]
+        if cell.timer is None:
+            # Not only when something comes: the line before a long silence says what it waits for.
+            cell.timer = asyncio.get_running_loop().call_later(EVERY, self._tell, cell)
+
+    def _tell(self, cell: _Cell) -> None:
+        """Show how output goes on."""
+        cell.timer = None
+        with contextlib.suppress(OpsbookError):
+            self._sink.write(OutputProgress(cell=cell.id, text=cell.latest))
 
     def _rich(self, output: Data) -> None:
         size = len(json.dumps(output))

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 _PARTS = re.compile(r"(\r|\x08|\x1b\[[0-9;?]*[ -/]*[@-~])")
 
+_UNFINISHED = re.compile(r"\x1b(\[[0-9;?]*)?$")
+
 
 def overwritten(text: str) -> str:
     """The text as it is in the end. Lines without anything overwritten are unchanged, with their colours."""
@@ -22,7 +24,7 @@ class LineBuffer:
     def feed(self, piece: str) -> list[str]:
         """The lines that ended with this piece."""
         *lines, rest = (self.rest + piece).split("\n")
-        if "\r" in rest or "\b" in rest:
+        if ("\r" in rest or "\b" in rest) and not _UNFINISHED.search(rest):
             shown, at = _cells(rest)
             # The same line and cursor, however often it was overwritten.
             rest = f"{shown}\r{shown[:at]}"
