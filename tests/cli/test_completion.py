@@ -177,7 +177,8 @@ def test_runs_are_offered(typed: Project) -> None:
     (run,) = [record.name for record in typed.records()]
     commands = ("show", "diff last", "verify", "export", "export --without")
     lines = [f"opsbook records {command} 2" for command in commands]
-    found = each_offered(typed, *lines, "opsbook records show ", "opsbook cancel ")
+    found = each_offered(typed, *lines, "opsbook records show ", "opsbook cancel ", "opsbook records show last --step ")
+    assert found["opsbook records show last --step "] == ["by-hand "]
     assert [found[line] for line in lines] == [[f"{run} "]] * len(lines)
     assert set(found["opsbook records show "]) == {"last", run}
     # It is over: nobody can cancel it, or answer it.

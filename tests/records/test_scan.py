@@ -119,6 +119,7 @@ def test_a_secret_is_found_later_and_the_way_out(project: Project) -> None:
     assert stat.S_IMODE(away.stat().st_mode) == 0o700
     told = json.loads(project.opsbook("records", "scan", folder.name, "--json").out)
     assert told == [{"run": folder.name, "files": ["outputs/long.txt"], "quarantined": True}]
+    assert "In quarantine, because a secret is in it: opsbook" in project.opsbook("records", "show", folder.name).out
     done = project.opsbook("records", "restore", folder.name, "--reason", "I want it")
     assert done.code == 2
     assert "still holds a secret as it is today, in outputs/long.txt" in done.err

@@ -100,7 +100,13 @@ def _steps(typed: Typed) -> Offered:
     """The steps from which a run can be resumed."""
     found = store.find(typed.settings.records, str(typed.get("run")))
     runbook = catalog.load(typed.settings, store.runbook_of(found.id))
-    return ((step.id, step.title) for step in runbook.forward() if step.cells or step.manual)
+    return ((step.id, step.title) for step in runbook.executed())
+
+
+def _record_steps(typed: Typed) -> Offered:
+    """The steps of a run, with what became of them."""
+    told = store.find(typed.settings.records, str(typed.get("run"))).glance()
+    return ((step["step"], f"{step['title']}: {step['status']}") for step in told["steps"])
 
 
 def _held_runs(typed: Typed) -> Offered:
@@ -203,6 +209,7 @@ SOURCES: dict[str, Callable[[Typed], Offered]] = {
     "training certificate run": _drills,
     "training status person": _people,
     "start": _steps,
+    "records show step": _record_steps,
     "records release run": _held_runs,
     "outcome": _outcomes,
     "target": _locks,

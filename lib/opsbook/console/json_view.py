@@ -27,6 +27,9 @@ class JsonView:
     def _line(self, content: dict[str, Any]) -> None:
         say(json_text(content))
 
+    def once(self, text: str) -> str:
+        return text
+
     def paused(self) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext()
 

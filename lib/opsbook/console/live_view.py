@@ -57,6 +57,7 @@ class LiveView:
         self._usual = ""
         self._since = 0.0
         self._doing = ""
+        self._headed = False
         self._lines: deque[str] = deque(maxlen=self.LINES)
         self._errors: list[str] = []
         self._live = self._new_live()
@@ -82,7 +83,9 @@ class LiveView:
         text = Text()
         for content, style in zip(parts[::2], parts[1::2], strict=True):
             text.append("\n".join(clipped(content)), style=style)
-        self._console.print(text, soft_wrap=whole)
+        # Without its lock, the thread that refreshes the display may write between the erasing and the text.
+        with self._live._lock:
+            self._console.print(text, soft_wrap=whole)
 
     def _now(self) -> Any:
         from rich.console import Group
@@ -92,14 +95,12 @@ class LiveView:
             return Text("")
         spent = f"{duration(time.monotonic() - self._since)} {self._usual}".rstrip()
         step = one_line(self._step, max(self._console.width // 2, 20))
-        now = Text.assemble(
-            (_TURNS[int(time.monotonic() * 12) % len(_TURNS)], "cyan"), (f"  {step}  {spent}  ", "bold")
-        )
-        now.append(one_line(plain(self._doing)), "cyan")
+        now = Text.assemble((_TURNS[int(time.monotonic() * 12) % len(_TURNS)], "cyan"), (f"  {step}  {spent}", "bold"))
+        doing = [Text(f"     {one_line(plain(self._doing))}", "cyan")] if self._doing else []
         current = [] if self._quiet else self._printed.current
         last = [*self._lines, *(line for line in current if line.strip())][-self.LINES :]
         lines = [Text(f"    | {one_line(plain(line), LONGEST_LINE)}", "dim") for line in last]
-        return Group(*map(self._row, (now, *lines)))
+        return Group(*map(self._row, (now, *doing, *lines)))
 
     def _row(self, text: "Text") -> "Text":
         """Cut a text to one row of the terminal: a wrapped row would not be erased completely."""
@@ -117,6 +118,9 @@ class LiveView:
                 self._begin(fact)
             case kinds.StepFinished():
                 self._end(fact)
+            case kinds.EffectProgress(ended=True):
+                if fact.failures or not self._quiet:
+                    self._task_ended(fact)
             case kinds.EffectIntent(summary=doing) | kinds.EffectProgress(text=doing):
                 self._doing = doing
             case kinds.EffectResult():
@@ -125,7 +129,20 @@ class LiveView:
                 self._lines.append(text)
             case kinds.RollbackStarted(reason=reason):
                 self._section = ""
-                self._print("Rolling back", "bold yellow", f"  {one_line(reason, 200)}", "yellow")
+                self._print("Rolling back", "bold yellow", f"  {one_line(self.once(reason), 200)}", "yellow")
+
+    def once(self, text: str) -> str:
+        return self._story.once(text)
+
+    def _task_ended(self, task: kinds.EffectProgress) -> None:
+        """Print a line for the task of a playbook, and what belongs to it; the first one below the name of the step."""
+        if not self._headed:
+            self._headed = True
+            self._print(f"  {self._step}", "dim")
+        first, *more = self._story.task(task)
+        self._print(f"    {first}", "red" if task.failures else "")
+        for number, line in enumerate(more):
+            self._print(f"    {line}", "red" if number < len(task.failures) else "dim")
 
     def _begin(self, started: kinds.StepStarted) -> None:
         self._again = started.replay
@@ -135,6 +152,7 @@ class LiveView:
         self._step, self._since, self._doing = one_line(plain(started.title)), time.monotonic(), ""
         self._name = started.step
         self._usual = self._story.usual(started.step)
+        self._headed = False
         self._lines.clear()
         self._errors.clear()
 
@@ -153,7 +171,7 @@ class LiveView:
         )
         self._print_kept()
         if finished.why:
-            self._print(f"    {finished.why}", "dim" if good else "red")
+            self._print(f"    {self._story.reason(finished)}", "dim" if good else "red")
         if not good:
             for line in self._errors[-12:]:
                 self._print(f"    {line}", "dim")
@@ -201,6 +219,6 @@ class LiveView:
         style = "bold green" if good else "bold yellow" if ending.outcome is Outcome.ROLLED_BACK else "bold red"
         self._print("", "")
         self._print(f"{ending.outcome!s} in {duration(ending.seconds)}", style)
-        self._print(f"  {ending.reason}", "dim" if good else "")
+        self._print(f"  {self.once(ending.reason)}", "dim" if good else "")
         for line in self._story.ending(finished, settings):
             self._print(line, "", whole=True)

@@ -80,14 +80,14 @@ class TerminalPerson:
         return Answer(value, self._who, note)
 
     def _show(self, question: Question) -> None:
-        say(f"\n{question.text}")
-        if question.detail:
+        say(f"\n{self._view.once(question.text)}")
+        if detail := self._view.once(question.detail):
             from rich.console import Console
             from rich.markdown import Markdown
             from rich.padding import Padding
 
             # No hyperlinks: a link's text could name one place and lead to another.
-            shown = Markdown(plain(question.detail), hyperlinks=False)
+            shown = Markdown(plain(detail), hyperlinks=False)
             Console().print(Padding(shown, (0, 0, 0, 2)))
 
     async def _line(self, prompt: str) -> str:

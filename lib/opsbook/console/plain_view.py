@@ -11,7 +11,7 @@ from opsbook.console.text import say
 from opsbook.core.model import events as kinds
 from opsbook.core.model.event import Event
 from opsbook.core.model.plan import Plan
-from opsbook.core.model.text import duration, one_line
+from opsbook.core.model.text import duration
 from opsbook.settings import Settings
 
 if TYPE_CHECKING:
@@ -46,18 +46,29 @@ class PlainView:
                 self._line(f"{fact.section} / {fact.title} {again}".rstrip())
             case kinds.StepFinished():
                 self._prompt = True
-                why = f": {one_line(fact.why, 400)}" if fact.why else ""
+                why = f": {self._story.reason(fact)}" if fact.why else ""
                 self._line(f"  {fact.status} in {duration(fact.seconds)}{why}")
             case kinds.EffectIntent(summary=summary):
                 self._line(f"  {summary}")
+            case kinds.EffectProgress(ended=True) if fact.failures or not self._quiet:
+                for line in self._story.task(fact):
+                    self._line(f"    {line}")
+            case kinds.RollbackStarted():
+                self._line("ROLLBACK")
+            case _:
+                self._asked(fact)
+
+    def _asked(self, fact: kinds.Fact | None) -> None:
+        match fact:
             case kinds.RefusedEffect(why=why):
                 self._line(f"  refused: {why}")
             case kinds.QuestionAsked(name=name, text=text):
                 self._line(f"  ? {name}: {text}")
             case kinds.QuestionAnswered(name=name, value=value, by=by):
                 self._line(f"  {name}: {value} ({by})")
-            case kinds.RollbackStarted():
-                self._line("ROLLBACK")
+
+    def once(self, text: str) -> str:
+        return self._story.once(text)
 
     def _output(self, lines: list[str]) -> None:
         """Print lines of output and errors. Between steps, a person who typed a line sees what it gave."""
@@ -80,6 +91,6 @@ class PlainView:
 
     def finish(self, finished: "Finished", settings: Settings) -> None:
         ending = finished.ending
-        self._line(f"{str(ending.outcome).upper()} in {duration(ending.seconds)}: {ending.reason}")
+        self._line(f"{str(ending.outcome).upper()} in {duration(ending.seconds)}: {self.once(ending.reason)}")
         for line in self._story.ending(finished, settings):
             say("\n    ".join(clipped(line)))

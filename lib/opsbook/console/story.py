@@ -1,5 +1,6 @@
 """Texts that the plain and the live view share: usual durations, events of the run itself, and its end."""
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +17,16 @@ from opsbook.settings import Settings
 if TYPE_CHECKING:
     from opsbook.operate.running import Finished
 
+SEE = "see above"
+_AGAIN = re.compile(rf"{SEE}((; |\n- ){SEE})+")
+_SHORT = 80
+"""Characters. A shorter reason may be said again: it takes no line of its own."""
+
 _WORTH_SAYING = 1.0
 """Seconds; the usual duration of a shorter step is not shown."""
+
+FAILED = ("failed", "timeout", "died")
+"""Statuses of a step that did not succeed by itself."""
 
 _STOPPING = {
     1: "stopping before the next effect (cancelled by {by}); once more interrupts it",
@@ -33,14 +42,39 @@ class Story:
     def __init__(self) -> None:
         self._plan: Plan | None = None
         self._usual: Mapping[str, float] = {}
+        self._step = ""
+        self._failures: dict[str, str] = {}
 
     def begin(self, plan: Plan, usual: Mapping[str, float]) -> None:
         self._plan = plan
         self._usual = usual
 
     def usual(self, step: str) -> str:
-        """`(usually 25 s)`: the step's duration in earlier successful runs; empty if unknown or too short to matter."""
+        """A step begins: `(usually 25 s)`, as in earlier successful runs; empty if unknown or too short to matter."""
+        self._step = step
+        # What fails again in another attempt is said again.
+        self._failures = {failure: where for failure, where in self._failures.items() if where != step}
         return f"(usually {duration(self._usual[step])})" if self._usual.get(step, 0) >= _WORTH_SAYING else ""
+
+    def task(self, progress: kinds.EffectProgress) -> list[str]:
+        """A task that ended: a line, and below it what belongs to it."""
+        self._failures |= dict.fromkeys(progress.failures, self._step)
+        below = (line.replace("\n", "\n      ") for line in (*progress.failures, *progress.lines))
+        return [progress.text, *(f"  {line}" for line in below)]
+
+    def reason(self, ended: kinds.StepFinished) -> str:
+        """Why a step ended so, without failures that were shown."""
+        why = self.once(ended.why)
+        if ended.status in FAILED and (len(why) > _SHORT or why != ended.why):
+            self._failures[ended.why] = ended.step
+        return why
+
+    def once(self, text: str) -> str:
+        """The text; failures in it that were shown before are replaced by a reference."""
+        for failure in sorted(self._failures, key=len, reverse=True):
+            text = text.replace(failure, SEE).replace(" ".join(failure.split()), SEE)
+        found = _AGAIN.sub(SEE, text)
+        return "" if found == f"- {SEE}" else found
 
     def ending(self, finished: "Finished", settings: Settings) -> Iterator[str]:
         """The closing lines: what changed, what is unknown, where the record is, what to do next."""
@@ -52,7 +86,7 @@ class Story:
             said = "Nobody knows for sure what was changed." if unsure else "Nothing was changed."
             yield from listed("Changed", changed) if changed else [f"  {said}"]
             yield from listed("Undone by", undone)
-            yield from listed("Unknown: look before you go on", unknown)
+            yield from listed("Unknown: look before you go on", [self.once(line) for line in unknown])
         yield f"  record  {shown(finished.folder, settings)}"
         if finished.quarantined:
             yield f"  QUARANTINED: a secret was found in {', '.join(finished.quarantined)}"
@@ -118,7 +152,7 @@ def did(told: Mapping[str, Any]) -> tuple[list[str], list[str], list[str]]:
         if not effect["changes"] or effect["status"] == "simulated":
             continue
         if effect["status"] in ("unknown", "interrupted"):
-            unknown.append(line)
+            unknown += [line, *(f"  {why}" for why in (effect.get("why"),) if why)]
         elif effect["changed"] is not False:
             lines = undone if step.get("role") == Role.UNDO else changed
             lines.append(line + ("" if effect["status"] == "succeeded" else " (failed half-way)"))

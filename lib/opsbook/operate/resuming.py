@@ -26,7 +26,7 @@ from opsbook.core.planning.context import operator, vault
 from opsbook.core.planning.drafts import plan, planned_draft
 from opsbook.core.planning.drift import changes_since, page_changes, relied_on_then
 from opsbook.core.planning.edits import Edit, apply, edited
-from opsbook.core.record import journal, seal, side, store
+from opsbook.core.record import journal, seal, side, store, streams
 from opsbook.core.source import notebook as pages
 from opsbook.core.trust.authorization import RunStart, authorization, check_page
 from opsbook.errors import InputError, NotYet, Refused
@@ -127,7 +127,7 @@ def _check_allowed(start: RunStart) -> None:
 
 
 def _check_start(runbook: Runbook, start: str) -> None:
-    known = [step.id for step in runbook.forward() if step.cells or step.manual]
+    known = [step.id for step in runbook.executed()]
     if start and start not in known:
         raise InputError(f"There is no step {start}. {nearest(start, known)}", f"Steps: {', '.join(known)}.")
 
@@ -169,6 +169,9 @@ def _again(settings: Settings, again: _Again, options: RunOptions, audience: Aud
             raise
         record = replace(found.record, state="lost")
         past = Past.of(book.earlier, lambda ended: held.restored(side.result_of(record, ended)))
+        for known in past.unsettled():
+            if known.status is None and (where := streams.where(record, known.intent, known.effect.kind)):
+                past.locate(known.effect.key, where)
         earlier = Earlier(book.earlier, found.outcome, since, stale)
         workspace = Workspace(settings.root, folder / "inbox", hold, settings.keep_environment)
         context = run_context(settings, planned, options, workspace, past, earlier)

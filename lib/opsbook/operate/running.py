@@ -39,6 +39,7 @@ from opsbook.core.record import forecast, journal, notebook, page, seal, side, s
 from opsbook.core.record.room import FULL
 from opsbook.core.source import names
 from opsbook.core.trust.authorization import RunStart, authorization, check_start, needed
+from opsbook.core.trust.signers import commit_of
 from opsbook.core.trust.signing import sealer
 from opsbook.errors import InputError, NoRoom, OpsbookError, Refused
 from opsbook.settings import Settings
@@ -180,7 +181,7 @@ def run_context(
 
 
 def _started(context: RunContext) -> RunStarted:
-    plan = context.planned.plan
+    plan, runbook, check = context.planned.plan, context.planned.runbook, context.options.mode is Mode.CHECK
     secret = {name: f"secret from {reference}" for name, reference in plan.secrets.items()}
     return RunStarted(
         run=context.run,
@@ -195,6 +196,8 @@ def _started(context: RunContext) -> RunStarted:
         locks=plan.locks,
         versions=dict(plan.versions),
         pid=os.getpid(),
+        steps=[step.named() for step in runbook.executed(check=check)],
+        commit=commit_of(context.workspace.root, plan.path, runbook.source),
     )
 
 

@@ -1,5 +1,7 @@
 """Watch a run: its events as they arrive, its open question, its end."""
 
+import time
+from collections.abc import Iterator
 from datetime import datetime
 
 from opsbook.core.model.event import Ending, Event, Outcome
@@ -41,6 +43,16 @@ class Watched:
         except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             raise self.record.damaged(journal.NAME) from error
         return found
+
+    def until_over(self) -> Iterator[Event]:
+        """Every event, as it comes, until the run is over. Raises InputError as `events` does."""
+        while True:
+            # State before events: once the run is over, its journal is complete.
+            state = self.state()
+            yield from self.events()
+            if state != "running":
+                return
+            time.sleep(EVERY)
 
     def _new(self) -> list[Event]:
         try:

@@ -8,6 +8,7 @@ from opsbook.core.model import ignore
 from opsbook.core.model.differ import Change, changes_of, lines_of
 from opsbook.core.model.normal import named, normal
 from opsbook.core.record.side import Did, DiffInput
+from opsbook.core.record.summary import reached
 
 COUNTS = ("ok", "changed", "failed", "unreachable")
 """A host's counts in the result of a playbook."""
@@ -92,8 +93,8 @@ def _inputs(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Change]:
 
 
 def _steps(before: DiffInput, after: DiffInput) -> Iterator[StepDiff]:
-    old = {step["step"]: step for step in before.summary["steps"]}
-    new = {step["step"]: step for step in after.summary["steps"]}
+    old = {step["step"]: step for step in reached(before.summary)}
+    new = {step["step"]: step for step in reached(after.summary)}
     for name in [*new, *(name for name in old if name not in new)]:
         a, b = old.get(name), new.get(name)
         known: dict[str, Any] = b or a or {}

@@ -49,7 +49,7 @@ def of(record: Record, plan: Plan, context: Mapping[str, Any], playbooks: Mappin
         context={**context, "run": record.id, "operator": operator},
         present=any(kind in _OWN for kind in asked),
         outcome=str(record.summary()["outcome"]),
-        steps=tuple(RecordedStep(each["step"], each["status"]) for each in summary.of(events)["steps"]),
+        steps=tuple(RecordedStep(each["step"], each["status"]) for each in summary.reached(summary.of(events))),
         replies=tuple(_replies(events)),
         takes=tuple(_takes(record, events)),
         playbooks=dict(playbooks),

@@ -8,7 +8,7 @@ import pytest
 from opsbook.core.effects import foresight
 from opsbook.core.engine.recheck import Recheck
 from opsbook.core.model import ignore
-from opsbook.core.model.differ import Change, around, changes_of, lines_of, narrowed, shown, told
+from opsbook.core.model.differ import Change, ansible_diff, around, changes_of, lines_of, narrowed, shown, told
 from opsbook.core.model.effect import Effect, Status
 from opsbook.core.model.normal import normal
 from opsbook.core.model.past import KnownEffect, Past
@@ -63,7 +63,7 @@ def test_a_diff_shows_long_lines_where_they_differ() -> None:
 
 
 def test_what_a_check_would_change_is_shown_where_it_changes() -> None:
-    lines = foresight._shortened(foresight._lines({"before": f"{LONG}A\n", "after": f"{LONG}B\n"}))
+    lines = foresight._shortened(ansible_diff({"before": f"{LONG}A\n", "after": f"{LONG}B\n"}))
     assert [line[0] + line[-1] for line in lines] == ["-A", "+B"] and max(map(len, lines)) <= 160
 
 

@@ -5,6 +5,8 @@ signal handlers swallow an interrupt, and the next cell runs; no matching host c
 are templates; a failing event handler loses events; the command artifact contains the environment.
 """
 
+import contextlib
+import json
 import math
 import os
 import shlex
@@ -23,6 +25,7 @@ from opsbook.core.effects.channel import EffectCall, Interrupted
 from opsbook.core.effects.clean import first_lines, last_lines
 from opsbook.core.effects.show import Shown
 from opsbook.core.model.ansible import environment
+from opsbook.core.model.tasks import FEW, failures_of
 from opsbook.errors import EffectFailed
 from opsbook.params import Secret
 
@@ -34,6 +37,10 @@ _HOST_EVENTS = {
     "runner_on_unreachable": "unreachable",
     "runner_on_skipped": "skipped",
 }
+
+_FAILED = ("runner_on_failed", "runner_on_unreachable")
+_MOST = 20
+"""Hosts in trouble that the table of many hosts names."""
 
 _ASKED = "asked"
 """Name of the file, in the private folder, for what a playbook asked for."""
@@ -102,7 +109,11 @@ class PlaybookResult(Shown):
         return f"playbook {self.playbook}: {state}, {len(self.hosts)} hosts{without}, {self.seconds:.1f} s"
 
     def table(self) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
-        rows = [(host, *(counts[name] for name in COUNTS)) for host, counts in self.hosts.items()]
+        bad = [host for host, counts in self.hosts.items() if counts["failed"] or counts["unreachable"]]
+        named = list(self.hosts) if len(self.hosts) <= FEW else bad[:_MOST]
+        rows: list[tuple[object, ...]] = [(host, *(self.hosts[host][name] for name in COUNTS)) for host in named]
+        if others := [counts for host, counts in self.hosts.items() if host not in named]:
+            rows.append((f"{len(others)} hosts", *(sum(counts[name] for counts in others) for name in COUNTS)))
         return (("host", *COUNTS), rows) if rows else ((), [])
 
     def to_json(self) -> dict[str, Any]:
@@ -115,6 +126,8 @@ class _Events:
 
     call: EffectCall
     root: Path
+    private: Path
+    plays: int = 0
     counters: list[int] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     stats: dict[str, Any] = field(default_factory=dict)
@@ -131,7 +144,7 @@ class _Events:
         host, task = data.get("host"), data.get("task")
         found = data.get("res")
         result: dict[str, Any] = found if isinstance(found, dict) else {}
-        if kind in ("runner_on_failed", "runner_on_unreachable") and not data.get("ignore_errors"):
+        if kind in _FAILED and not data.get("ignore_errors"):
             self.failures.append(Failure(str(host), str(task), _reason(result), self._place(data)))
         self.begun = self.begun or kind == "playbook_on_task_start"
         self._follow(kind, data, result)
@@ -141,7 +154,7 @@ class _Events:
             self.would.append(would)
         if kind in ("error", "verbose") and event.get("stdout"):
             self.messages.append(event["stdout"])
-        self.call.sample(self._sample(event, data, result), self._line(kind, host, task, result))
+        self.call.sample(self._sample(event, data, result))
         return False
 
     def _follow(self, kind: str, data: dict[str, Any], result: dict[str, Any]) -> None:
@@ -164,6 +177,12 @@ class _Events:
 
     def _sample(self, event: dict[str, Any], data: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
         kept = {name: data[name] for name in ("play", "task", "host", "duration") if data.get(name) is not None}
+        if event["event"] == "playbook_on_play_start":
+            kept |= self._play() | ({"check": True} if self.call.check else {})
+        if event["event"] in _FAILED:
+            kept |= {"message": _reason(result), **({"ignored": True} if data.get("ignore_errors") else {})}
+        if _bare(data.get("task_action")) == "debug":
+            kept["action"] = "debug"
         if "task_path" in data:
             kept["place"] = self._place(data)
         if result:
@@ -172,13 +191,13 @@ class _Events:
             kept["stdout"] = event["stdout"]
         return {"event": event["event"], "counter": event["counter"], "time": event.get("created"), **kept}
 
-    def _line(self, kind: str, host: Any, task: Any, result: dict[str, Any]) -> str:
-        if kind == "playbook_on_task_start":
-            return str(task)
-        state = _HOST_EVENTS.get(kind)
-        if state == "ok" and result.get("changed"):
-            state = "changed"
-        return f"{task}: {host} {state}" if state else ""
+    def _play(self) -> dict[str, Any]:
+        """How many hosts the play that begins has, and its strategy; nothing if that was not written down."""
+        self.plays += 1
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            lines = (self.private / ansible_command.PLAYS).read_text(encoding="utf-8").splitlines()
+            return dict(json.loads(lines[self.plays - 1]))
+        return {}
 
     def lost(self) -> int:
         """The number of lost events: gaps in the counters."""
@@ -213,7 +232,7 @@ def run(call: EffectCall, request: dict[str, Any], timeout: float | None) -> Pla
     if not path.is_file():
         raise EffectFailed(f"there is no playbook playbooks/{request['playbook']}", untouched=True)
     private = Path(tempfile.mkdtemp(prefix=f"ansible-{call.folder}-", dir=here.private))
-    events = _Events(call, root)
+    events = _Events(call, root, private)
     started = time.monotonic()
     try:
         ended = _start(call, request, timeout, private, path, events)
@@ -313,7 +332,8 @@ def _what_failed(request: dict[str, Any], result: PlaybookResult, events: _Event
         for failure in result.failures
         if result.hosts.get(failure.host, {}).get("failed") or result.hosts.get(failure.host, {}).get("unreachable")
     ]
-    lines = "; ".join(map(str, real)) or last_lines("\n".join(events.messages)) or f"exit code {rc}"
+    told = failures_of((each.host, each.task, each.message, each.place) for each in real)
+    lines = "; ".join(told) or last_lines("\n".join(events.messages)) or f"exit code {rc}"
     return ansible_command.with_way_out(f"playbook {request['playbook']}: {lines}", lines)
 
 

@@ -28,6 +28,9 @@ PASSWORDS = {
 }
 """Settings that make Ansible ask for a password, and the variables that provide it."""
 
+PLAYS = "plays"
+"""Name of the file beside it, with a line of JSON for each play that began: its hosts and its strategy."""
+
 PROGRAM = Path(__file__).parent / "door" / "ansible-playbook"
 
 
@@ -91,6 +94,7 @@ def main() -> None:
     _refuse_prompts(place)
     from ansible.cli.playbook import main as ansible
 
+    _count_hosts(place.with_name(PLAYS))
     ansible(sys.argv)
 
 
@@ -121,6 +125,23 @@ def _refuse_prompts(place: Path) -> None:
     Display.do_var_prompt = variable
     getpass.getpass = lambda prompt="", *_, **__: _end(place, PlaybookPrompt(_password(prompt), prompt))
     builtins.input = lambda prompt="", *_: _end(place, PlaybookPrompt("else", str(prompt)))
+
+
+def _count_hosts(place: Path) -> None:
+    """Write down the hosts of each play before its first event: the events do not say how many there are."""
+    from ansible.executor.task_queue_manager import TaskQueueManager
+
+    def counted(self: Any, method_name: str, *arguments: Any, **named: Any) -> Any:
+        if method_name == "v2_playbook_on_play_start":
+            # What people only look at must not end a play.
+            with contextlib.suppress(Exception), place.open("a", encoding="utf-8") as plays:
+                gone = {*self._failed_hosts, *self._unreachable_hosts}
+                hosts = [host for host in self._inventory.get_hosts(arguments[0].hosts) if host.name not in gone]
+                plays.write(json.dumps({"hosts": len(hosts), "strategy": str(arguments[0].strategy)}) + "\n")
+        return send(self, method_name, *arguments, **named)
+
+    send = TaskQueueManager.send_callback
+    TaskQueueManager.send_callback = counted
 
 
 def _paused(message: str) -> PlaybookPrompt:

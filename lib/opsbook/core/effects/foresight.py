@@ -1,12 +1,11 @@
 """Checks of playbooks: which tasks would change something, and which would really run (ADR 13)."""
 
-import difflib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from opsbook.core.effects.basic import here
-from opsbook.core.model.differ import narrowed
+from opsbook.core.model.differ import ansible_diff, narrowed
 from opsbook.errors import EffectRefused
 
 READS = frozenset(
@@ -52,7 +51,7 @@ def would(kind: str, data: Mapping[str, Any], result: Mapping[str, Any], said: s
 def _diff(result: Mapping[str, Any]) -> str:
     """The differences of a task, as text."""
     parts = [result, *(item for item in result.get("results") or () if isinstance(item, Mapping))]
-    lines = [line for part in parts for diff in _listed(part.get("diff")) for line in _lines(diff)]
+    lines = [line for part in parts for diff in _listed(part.get("diff")) for line in ansible_diff(diff)]
     # Paths are relative to the project.
     return "\n".join(_shortened(lines)).replace(f"{here.root}/", "")
 
@@ -66,20 +65,6 @@ def _shortened(lines: list[str]) -> list[str]:
 
 def _listed(value: Any) -> list[Mapping[str, Any]]:
     return [item for item in (value if isinstance(value, list) else [value]) if isinstance(item, Mapping)]
-
-
-def _lines(diff: Mapping[str, Any]) -> list[str]:
-    if "prepared" in diff:
-        return str(diff["prepared"]).rstrip().split("\n")
-    before, after = (_text(diff.get(side)).splitlines() for side in ("before", "after"))
-    old, new = (str(diff.get(f"{side}_header") or "") for side in ("before", "after"))
-    lines = list(difflib.unified_diff(before, after, old, new, lineterm="", n=1))
-    return lines if old or new else lines[3:]
-
-
-def _text(value: Any) -> str:
-    """One side of a diff; some modules give it as attributes."""
-    return "\n".join(f"{k}: {v}" for k, v in value.items()) if isinstance(value, Mapping) else str(value or "")
 
 
 def allow(playbook: str) -> None:

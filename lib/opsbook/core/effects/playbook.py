@@ -9,6 +9,7 @@ from opsbook.core.effects import ansible, foresight
 from opsbook.core.effects.ansible import Failure, PlaybookResult
 from opsbook.core.effects.basic import here
 from opsbook.core.effects.channel import EffectCall, EffectRequest, channel
+from opsbook.core.model.tasks import failures_of, names_of
 from opsbook.errors import EffectFailed
 
 RETRY, WITHOUT, STOP = "retry", "without", "stop"
@@ -148,6 +149,7 @@ def _choice(call: EffectCall, result: PlaybookResult, *, one_batch: bool) -> str
     waiting = set(here.hosts) - set(result.hosts) - set(result.left_out)
     if not bad or not (good or (waiting and not one_batch)):
         return None
-    others = f"{', '.join(good)} did not" if good else "the others had no turn"
-    text = f"playbook {result.playbook}: {', '.join(bad)} failed, {others}. Retry, or go on without?"
-    return call.decide(text, CHOICES, "\n".join(f"- {failure}" for failure in result.failures))
+    others = f"{names_of(good)} did not" if good else "the others had no turn"
+    text = f"playbook {result.playbook}: {names_of(bad)} failed, {others}. Retry, or go on without?"
+    told = failures_of((each.host, each.task, each.message, each.place) for each in result.failures)
+    return call.decide(text, CHOICES, "\n".join(f"- {failure}" for failure in told))

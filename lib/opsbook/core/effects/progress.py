@@ -7,6 +7,7 @@ from typing import Any
 
 from opsbook.core.effects.show import Shown, html_table
 from opsbook.core.effects.watch import Watcher, when
+from opsbook.core.model.tasks import TASK_STARTS, on_host
 from opsbook.core.model.text import duration, one_line
 from opsbook.errors import EffectFailed
 
@@ -38,13 +39,14 @@ class PlaybookProgress(Watcher):
         self._show("going", one_line(summary, 200))
 
     def sample(self, sample: Any, show: str) -> None:
-        if not show:
-            return
-        host = sample.get("host") if isinstance(sample, dict) else None
-        if host is None:
-            self._now = one_line(show, 160)
+        event = sample if isinstance(sample, dict) else {}
+        ended = on_host(event)
+        if ended is not None:
+            self._hosts[ended.host] = one_line(f"{ended.task}: {ended.state}", 120)
+        elif show or event.get("event") in TASK_STARTS:
+            self._now = one_line(show or str(event.get("task")), 160)
         else:
-            self._hosts[str(host)] = one_line(show.replace(f": {host} ", ": "), 120)
+            return
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + EVERY
             spent = duration(time.monotonic() - self._started)

@@ -24,7 +24,7 @@ from opsbook.errors import OpsbookError
 DEFAULT_TIMEOUT = 600.0
 """Seconds a cell may take, unless its fence says timeout=…"""
 
-LONGEST_REASON = 2000
+LONGEST_REASON = 4000
 """Characters of an error's text that are kept as the reason; the journaled output has the rest."""
 
 GRACE = 5.0

@@ -135,11 +135,7 @@ class Engine:
         return self._succeeded()
 
     def _forward_steps(self) -> list[Step]:
-        """Steps that can run. A check leaves out the Validation: its results depend on real changes."""
-        steps = [step for step in self._runbook.forward() if step.cells or step.manual]
-        if self._options.mode is Mode.CHECK:
-            return [step for step in steps if step.section.lower() != "validation"]
-        return steps
+        return self._runbook.executed(check=self._options.mode is Mode.CHECK)
 
     def _succeeded(self) -> End:
         if self._options.mode is Mode.CHECK:
@@ -300,15 +296,15 @@ class Engine:
         return answer is not None and answer.value == "yes"
 
     async def _rollback(self, reason: str) -> End:
-        self._sink.write(RollbackStarted(reason=reason), durable=True)
+        undo = [step for step in self._runbook.undo() if step.cells or step.manual]
+        self._sink.write(RollbackStarted(reason=reason, steps=[step.named() for step in undo]), durable=True)
         self._steps.cancel.clear()
         self._gate.clear()
         try:
             # A replay gives a new kernel what a rollback may use: parameters and prerequisites.
             await self._ensure_kernel(tuple(s for s in self._runbook.prerequisites() if self._past.begun(s.id)))
-            for step in self._runbook.undo():
-                if step.cells or step.manual:
-                    await self._steps.run(step)
+            for step in undo:
+                await self._steps.run(step)
             await self._settle_unknown()
         except NoRoom:
             raise

@@ -358,6 +358,8 @@ class Gate:
             return
         self.transport.drop(number)
         status, result, why = Status(frame["status"]), frame.get("result"), str(frame.get("why") or "")
+        if status is Status.INTERRUPTED:
+            why = self.ledger.located(number, why)
         if frame.get("attachment") is not None:
             result = self.ledger.attach(number, result, base64.b64decode(frame["attachment"], validate=True))
         if frame.get("simulated"):

@@ -17,26 +17,23 @@ from opsbook.core.model.events import EffectIntent, EffectOutput, EffectProgress
 from opsbook.core.model.past import KnownEffect, Past
 from opsbook.core.model.redact import Redactor
 from opsbook.core.model.sink import Sink, Stream
+from opsbook.core.model.tasks import TaskProgress, Tasks
 from opsbook.core.model.text import slug
 from opsbook.errors import OpsbookError
 
 INLINE = 64 * 1024
 """Longer results (in characters of JSON) are stored as a file of the record."""
 
-_STARTED = "runner_on_start"
-_ENDED = frozenset({"runner_on_ok", "runner_on_failed", "runner_on_unreachable", "runner_on_skipped"})
-"""Ansible's events that end a task on a host. A task that began and has none may still run."""
-
 
 @dataclass
 class _Open:
-    """An effect that has not ended. `intent` is its event's number; `busy` are hosts in the middle of a task."""
+    """An effect that has not ended. `intent` is its event's number; `tasks` are those of a playbook."""
 
     effect: Effect
     intent: int
     stream: Stream | None = None
     lost: str = ""
-    busy: set[str] = field(default_factory=set)
+    tasks: Tasks = field(default_factory=Tasks)
 
 
 class Ledger:
@@ -85,15 +82,19 @@ class Ledger:
         item = self._open.get(number)
         if item is None:
             return
-        if isinstance(sample, dict) and isinstance(sample.get("host"), str):
-            _follow(item.busy, sample)
+        sample = self._redactor.value(sample)
         if not item.lost:
             try:
                 self._append(item, sample)
             except OpsbookError as error:
                 item.lost = f"the rest could not be stored: {error.message}"
+        self._tell(item, item.tasks.take(sample) if isinstance(sample, dict) else [])
         if show:
-            self._sink.write(EffectProgress(intent=item.intent, text=show))
+            self._tell(item, [TaskProgress(show)])
+
+    def _tell(self, item: _Open, lines: Sequence[TaskProgress]) -> None:
+        for line in lines:
+            self._sink.write(EffectProgress(intent=item.intent, **vars(line)))
 
     def printed(self, number: int, name: str, text: str) -> None:
         """Journal whole lines that an open effect printed."""
@@ -103,7 +104,7 @@ class Ledger:
     def _append(self, item: _Open, sample: Any) -> None:
         if item.stream is None:
             item.stream = self._sink.stream("effects", f"{item.intent:04d}-{slug(item.effect.kind)}.jsonl")
-        item.stream.append(json.dumps(self._redactor.value(sample), ensure_ascii=False) + "\n")
+        item.stream.append(json.dumps(sample, ensure_ascii=False) + "\n")
 
     def attach(self, number: int, result: Any, content: bytes) -> Any:
         """Store an attachment; returns the effect's result with the file added."""
@@ -117,8 +118,9 @@ class Ledger:
         """Write the result; when this returns it is durable. Raises KeyError if no effect has this number."""
         item = self._open.pop(number)
         effect = item.effect
-        if status is Status.INTERRUPTED and item.busy:
-            why = f"{why}; a task may still run on {', '.join(sorted(item.busy))}"
+        with contextlib.suppress(OpsbookError):
+            # The result has its own room on a full disk; what people watch has none.
+            self._tell(item, item.tasks.close())
         ended = EffectResult(
             intent=item.intent,
             key=effect.key,
@@ -132,6 +134,11 @@ class Ledger:
         self._sink.write(ended, durable=True)
         self._past.give(item.intent, result)
         return effect
+
+    def located(self, number: int, why: str) -> str:
+        """Why an effect was interrupted, with the task of a playbook that was running, and where it still may."""
+        where = self._open[number].tasks.where() if number in self._open else ""
+        return "; ".join(filter(None, (why, where)))
 
     def recorded(self, known: KnownEffect) -> None:
         """Note that an effect was answered from the journal."""
@@ -166,15 +173,7 @@ class Ledger:
 
     def abandon(self, why: str) -> list[Effect]:
         """Mark every open effect as interrupted: its outcome is unknown. Returns them."""
-        return [self.end(number, Status.INTERRUPTED, None, why) for number in list(self._open)]
-
-
-def _follow(busy: set[str], sample: dict[str, Any]) -> None:
-    """Track which hosts are in the middle of a task."""
-    if sample.get("event") == _STARTED:
-        busy.add(sample["host"])
-    elif sample.get("event") in _ENDED:
-        busy.discard(sample["host"])
+        return [self.end(number, Status.INTERRUPTED, None, self.located(number, why)) for number in list(self._open)]
 
 
 def _closed(item: _Open) -> Data | None:

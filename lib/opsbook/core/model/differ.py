@@ -2,7 +2,7 @@
 
 import difflib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +57,21 @@ def lines_of(before: str, after: str) -> tuple[str, ...]:
     """The lines that differ, with context, without the file header."""
     lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=_CONTEXT)
     return tuple(line for number, line in enumerate(lines) if number > 1)
+
+
+def ansible_diff(diff: Mapping[str, Any]) -> list[str]:
+    """A difference that Ansible reports, as lines."""
+    if "prepared" in diff:
+        return str(diff["prepared"]).rstrip().split("\n")
+    before, after = (_side(diff.get(side)).splitlines() for side in ("before", "after"))
+    old, new = (str(diff.get(f"{side}_header") or "") for side in ("before", "after"))
+    lines = list(difflib.unified_diff(before, after, old, new, lineterm="", n=1))
+    return lines if old or new else lines[3:]
+
+
+def _side(value: Any) -> str:
+    """One side of a diff; some modules give it as attributes."""
+    return "\n".join(f"{k}: {v}" for k, v in value.items()) if isinstance(value, Mapping) else str(value or "")
 
 
 def alike(value: Any, like: Callable[[str], str]) -> Any:

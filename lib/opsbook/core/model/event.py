@@ -38,6 +38,9 @@ class Outcome(StrEnum):
     """Its process was killed, or its machine went down."""
 
 
+NOT_REACHED = "not reached"
+"""Status of a step that a run has, and did not come to."""
+
 GOOD = (Outcome.SUCCEEDED, Outcome.CHECKED)
 
 RESUMABLE = (Outcome.LOST, Outcome.WAITING, Outcome.CANCELLED, Outcome.FAILED, Outcome.ROLLBACK_FAILED)

@@ -148,6 +148,8 @@ class RunStarted(Fact, type="run-started"):
     locks: Annotated[Sequence[str], "Targets to lock."]
     versions: Annotated[Mapping[str, str], "Versions of opsbook and Ansible."]
     pid: Annotated[int, "Process of the runner."]
+    steps: Annotated[Sequence[Mapping[str, Any]], "Its steps in order: id, title, section and role of each."] = ()
+    commit: Annotated[str, "Commit of the project, and whether the page differs; empty if unknown."] = ""
 
 
 class RunResumed(Fact, type="run-resumed"):
@@ -182,6 +184,7 @@ class SourceEdited(Fact, type="source-edited"):
     kept: Annotated[str, "File of the record with the page as it was."]
     patch: Annotated[str, "File of the record with the change."]
     sha256: Annotated[str, "SHA-256 of the changed page."]
+    steps: Annotated[Sequence[Mapping[str, Any]], "Its steps in order, as of a run that starts."] = ()
 
 
 # -- before the start
@@ -333,6 +336,7 @@ class RollbackStarted(Fact, type="rollback-started"):
     """The rollback begins: the steps of the Rollback section follow."""
 
     reason: Annotated[str, "Why."]
+    steps: Annotated[Sequence[Mapping[str, Any]], "Its steps in order, as of a run that starts."] = ()
 
 
 # -- effects
@@ -360,6 +364,9 @@ class EffectProgress(Fact, type="effect-progress"):
 
     intent: Annotated[int, "Event number of its intent."]
     text: Annotated[str, "One line."]
+    ended: Annotated[bool, "A task of a playbook ended, or a play began: the line stays on the screen."] = False
+    lines: Annotated[Sequence[str], "What debug printed, and changed files."] = ()
+    failures: Annotated[Sequence[str], "Failures, with hosts, task, message and the playbook's line."] = ()
 
 
 class EffectOutput(Fact, type="effect-output"):

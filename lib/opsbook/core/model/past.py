@@ -184,6 +184,10 @@ class Past:
         if key is not None:
             self.effects[key] = replace(self.effects[key], result=result)
 
+    def locate(self, key: str, where: str) -> None:
+        """Add to an effect that never reported where it was when it was lost."""
+        self.effects[key] = replace(self.effects[key], why=f"never reported; {where}")
+
     def forget(self, steps: set[str]) -> None:
         """Let these steps run again from their beginning. Their start and their unknown effects are kept."""
         for key in [key for key, known in self.effects.items() if _step(known.cell) in steps]:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from opsbook.core.model.differ import changes_of, told
 from opsbook.core.model.effect import Effect, Status
+from opsbook.core.model.event import NOT_REACHED
 from opsbook.core.model.plan import Plan
 
 PROJECT = "⟦project⟧"
@@ -91,9 +92,9 @@ class Recording:
         then = {each.step: each.status for each in self.steps}
         names = [*then, *(name for name in steps if name not in then)]
         return [
-            f"step {name}: {then.get(name, 'not reached')} in the recording, {steps.get(name, 'not reached')} now"
+            f"step {name}: {then.get(name, NOT_REACHED)} in the recording, {steps.get(name, NOT_REACHED)} now"
             for name in names
-            if then.get(name) != steps.get(name)
+            if then.get(name, NOT_REACHED) != steps.get(name, NOT_REACHED)
         ]
 
 

@@ -73,6 +73,10 @@ class Step:
     cells: tuple[Cell, ...] = ()
     examples: tuple[Example, ...] = ()
 
+    def named(self) -> dict[str, str]:
+        """What a journal says of it before it runs."""
+        return {"step": self.id, "title": self.title, "section": self.section, "role": str(self.role)}
+
     @property
     def prerequisite(self) -> bool:
         return self.section.lower() == "prerequisites"
@@ -160,6 +164,11 @@ class Runbook:
         """Steps of a run without failures: the prerequisites, then the others in document order; not the rollback."""
         yield from self.prerequisites()
         yield from (s for s in self.steps() if s.role is not Role.UNDO and not s.prerequisite)
+
+    def executed(self, *, check: bool = False) -> list[Step]:
+        """Steps that a run does. A check leaves out the Validation: its results depend on real changes."""
+        steps = (step for step in self.forward() if step.cells or step.manual)
+        return [step for step in steps if not (check and step.section.lower() == "validation")]
 
     def prerequisites(self) -> tuple[Step, ...]:
         """Steps of the prerequisites; they run first, wherever they are in the page."""

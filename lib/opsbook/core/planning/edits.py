@@ -74,5 +74,11 @@ def apply(folder: Path, change: Edit, book: journal.Journal) -> None:
     files.write_atomic(folder / kept, change.before.source.encode())
     files.write_atomic(folder / patch, change.patch.encode())
     files.write_atomic(folder / "runbook.md", change.runbook.source.encode())
-    edited = SourceEdited(by=operator(), kept=kept, patch=patch, sha256=files.sha256(folder / "runbook.md"))
+    edited = SourceEdited(
+        by=operator(),
+        kept=kept,
+        patch=patch,
+        sha256=files.sha256(folder / "runbook.md"),
+        steps=[step.named() for step in change.runbook.executed()],
+    )
     book.write(edited, durable=True)

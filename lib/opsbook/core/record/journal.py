@@ -4,7 +4,6 @@ It is the source of truth about a run. Everything else in the record is derived 
 """
 
 import hashlib
-import io
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -184,18 +183,19 @@ def _walk(path: Path) -> Iterator[tuple[Event, str, int]]:
     """Each event with the SHA-256 of its line, and the offset after it."""
     head, offset = START, 0
     # Split only at line feeds: a tampered line must not end at any other byte.
-    for seq, line in enumerate(io.BytesIO(path.read_bytes()), 1):
-        if not line.endswith(b"\n"):
-            return
-        event, before = _parse(line, path, offset)
-        if before != head or event.seq != seq:
-            raise InputError(
-                f"{path.name}: event {event.seq} at byte {offset} does not follow the one before it.",
-                "The journal was changed after it was written; opsbook records verify says more.",
-            )
-        head = hashlib.sha256(line).hexdigest()
-        offset += len(line)
-        yield event, head, offset
+    with path.open("rb") as lines:
+        for seq, line in enumerate(lines, 1):
+            if not line.endswith(b"\n"):
+                return
+            event, before = _parse(line, path, offset)
+            if before != head or event.seq != seq:
+                raise InputError(
+                    f"{path.name}: event {event.seq} at byte {offset} does not follow the one before it.",
+                    "The journal was changed after it was written; opsbook records verify says more.",
+                )
+            head = hashlib.sha256(line).hexdigest()
+            offset += len(line)
+            yield event, head, offset
 
 
 def _parse(line: bytes, path: Path, offset: int) -> tuple[Event, str]:

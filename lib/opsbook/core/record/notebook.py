@@ -4,22 +4,32 @@ The metadata follow papermill's conventions: tools that read papermill's noteboo
 """
 
 import json
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from opsbook.core.model.event import Event
+from opsbook.core.model.event import NOT_REACHED, Event
 from opsbook.core.model.events import CellFinished, CellStarted, Output, ParametersInjected, read
 from opsbook.core.model.lines import overwritten
 from opsbook.core.model.runbook import Cell, Runbook
+from opsbook.core.model.text import duration, one_line
+from opsbook.core.record.page import span
 from opsbook.core.source.ipynb import INJECTED
 from opsbook.core.source.markdown import Document, document
 
 Node = dict[str, Any]
 """A cell of a notebook."""
 
-_NOT_RUN = "This cell did not run."
+_NOT_RUN = {
+    "output_type": "display_data",
+    "data": {"text/plain": "This cell did not run.", "text/markdown": "*This cell did not run.*"},
+    "metadata": {},
+}
+
+_LONGEST = 1000
+"""Characters of the reason of the outcome in the first cell."""
 
 
 @dataclass
@@ -39,7 +49,8 @@ def build(runbook: Runbook, events: Sequence[Event], summary: dict[str, Any]) ->
     """The notebook's JSON (nbformat 4.5)."""
     ran, injected = _replay(events), _values(events)
     page = document(runbook.source)
-    cells = [_node("raw", "\n".join(page.lines[: page.start]))] if page.start else []
+    cells = [_node("markdown", _head(summary))]
+    cells += [_node("raw", "\n".join(page.lines[: page.start]))] if page.start else []
     for cell, text in _parts(page, runbook):
         if cell is None:
             cells.append(_node("markdown", text))
@@ -49,6 +60,25 @@ def build(runbook: Runbook, events: Sequence[Event], summary: dict[str, Any]) ->
             cells.append(_fill(_code(injected, (INJECTED,)), ran.get(INJECTED, _Ran())))
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     return _written(cells, {"papermill": _metadata(summary), "kernelspec": kernel})
+
+
+def _head(told: dict[str, Any]) -> str:
+    """What became of the run: the first thing a reader wants to know. Text of people is shown as it is."""
+    by = ", then ".join(told["operators"])
+    took = f" ({duration(told['seconds'])})" if told["seconds"] is not None else ""
+    lines = [
+        f"**{told['outcome']}**: {_escaped(told['reason'])}",
+        f"{_escaped(told['run'])} in {_escaped(told['environment'])} by {_escaped(by)}",
+        f"{span(told['started'], told['ended'])}{took}",
+    ]
+    lines += [f"From commit {told['commit']}"] if told["commit"] else []
+    if left := [_escaped(step["title"]) for step in told["steps"] if step["status"] == NOT_REACHED]:
+        lines.append(f"Not reached: {', '.join(left)}")
+    return "  \n".join(lines)
+
+
+def _escaped(text: object) -> str:
+    return re.sub(r"([\\`*_\[\]<>&$#|~])", r"\\\1", one_line(str(text or "—"), _LONGEST))
 
 
 def _node(kind: str, source: str) -> Node:
@@ -158,7 +188,7 @@ def _metadata(summary: dict[str, Any]) -> dict[str, Any]:
 
 def _fill(node: Node, ran: _Ran) -> Node:
     node["execution_count"] = ran.count
-    node["outputs"] = ran.outputs or ([_stream("stderr", _NOT_RUN + "\n")] if ran.status == "pending" else [])
+    node["outputs"] = ran.outputs or ([_NOT_RUN] if ran.status == "pending" else [])
     node["metadata"]["papermill"] = {
         "status": ran.status,
         "exception": ran.status == "failed",

@@ -25,8 +25,10 @@ def _body(title: str, told: Mapping[str, Any], outputs: Mapping[str, str]) -> It
     yield tag("p", f"{_state(told.get('outcome'))} {text(told.get('reason') or '')}")
     by = ", then ".join(map(str, told.get("operators") or [told.get("operator") or "—"]))
     took = told.get("seconds")
-    line = f"{told.get('run')} · by {by} · {_span(told.get('started'), told.get('ended'))}"
-    yield tag("p", text(line + (f" · {duration(took)}" if took is not None else "")), class_="q")
+    line = f"{told.get('run')} · by {by} · {span(told.get('started'), told.get('ended'))}"
+    took_in_all = f" · {duration(took)}" if took is not None else ""
+    commit = f" · from commit {told['commit']}" if told.get("commit") else ""
+    yield tag("p", text(line + took_in_all + commit), class_="q")
     if told.get("unknown"):
         yield tag("h2", "Nobody knows what became of")
         yield tag("ul", "".join(tag("li", text(each)) for each in told["unknown"]))
@@ -44,7 +46,7 @@ def _body(title: str, told: Mapping[str, Any], outputs: Mapping[str, str]) -> It
     )
 
 
-def _span(started: object, ended: object) -> str:
+def span(started: object, ended: object) -> str:
     """Begin and end, to the second; the day and the zone are written once if they are the same."""
     first, last = _time(started), _time(ended)
     if first[:10] == last[:10] and first.endswith(" UTC") and last.endswith(" UTC"):

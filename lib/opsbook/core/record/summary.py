@@ -3,13 +3,13 @@
 Events that say nothing usable are passed over: one damaged record must not hide a hundred others in a list.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from opsbook.core.model import events as kinds
 from opsbook.core.model.attempts import Attempt, attempts, latest
 from opsbook.core.model.effect import Mode
-from opsbook.core.model.event import Event
+from opsbook.core.model.event import NOT_REACHED, Event
 from opsbook.core.record.summary_file import in_seconds
 
 _TEXTS = ("run", "runbook", "title", "environment", "operator", "plan", "mode")
@@ -37,7 +37,9 @@ def of(events: Sequence[Event]) -> dict[str, Any]:
         "seconds": in_seconds(getattr(ended, "seconds", None)),
         "labels": getattr(begun, "labels", {}),
         **_allowed(told),
+        "commit": getattr(begun, "commit", ""),
         "steps": _steps(facts),
+        "questions": _questions(facts),
         "effects": effects,
         "unknown": [] if getattr(begun, "mode", "") == Mode.CHECK else _unknown(effects),
         "gaps": sum(fact.missing for fact in told if isinstance(fact, kinds.OutputGap)),
@@ -72,8 +74,12 @@ def _text(data: dict[str, Any], key: str) -> str:
 
 
 def _steps(facts: Iterable[tuple[Event, kinds.Fact]]) -> list[dict[str, Any]]:
-    """Every step with how it ended. One that is only replayed was done before, and took its time then."""
+    """Every step with how it ended, also those that were not reached. One that is only replayed was done before, and
+    took its time then.
+    """
     steps: dict[str, dict[str, Any]] = {}
+    forward: Sequence[Any] = ()
+    undo: Sequence[Any] = ()
     for event, fact in facts:
         match fact:
             case kinds.StepStarted() if not (fact.replay and fact.step in steps):
@@ -81,7 +87,38 @@ def _steps(facts: Iterable[tuple[Event, kinds.Fact]]) -> list[dict[str, Any]]:
                 steps[fact.step] = {**event.data, **told, "status": "unfinished", "seconds": None}
             case kinds.StepFinished(replay=False) if fact.step in steps:
                 steps[fact.step].update(status=fact.status, seconds=in_seconds(fact.seconds))
-    return list(steps.values())
+            case kinds.RunStarted() | kinds.SourceEdited():
+                forward = fact.steps or forward
+            case kinds.RollbackStarted():
+                undo = fact.steps
+    planned = [_not_reached(each) for each in (*forward, *undo) if isinstance(each, dict)]
+    return [steps.pop(each["step"], each) for each in planned] + list(steps.values())
+
+
+def _not_reached(step: dict[str, Any]) -> dict[str, Any]:
+    named = {key: _text(step, key) for key in ("step", "title", "section", "role")}
+    return {**named, "status": NOT_REACHED, "seconds": None}
+
+
+def reached(told: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The steps of a summary that began."""
+    return [step for step in told["steps"] if step["status"] != NOT_REACHED]
+
+
+def _questions(facts: Iterable[tuple[Event, kinds.Fact]]) -> list[dict[str, Any]]:
+    """Every question with its answer, who gave it, and when (UTC); without an answer, `value` is null."""
+    found: dict[int, dict[str, Any]] = {}
+    at = ""
+    for event, fact in facts:
+        match fact:
+            case kinds.StepStarted(step=step):
+                at = step
+            case kinds.QuestionAsked(name=name, text=text):
+                asked = {"step": at, "name": name, "text": text, "time": event.time}
+                found[event.seq] = {**asked, "value": None, "by": "", "note": ""}
+            case kinds.QuestionAnswered(name=name, value=value, by=by, note=note) if fact.asked in found:
+                found[fact.asked].update(value=value, by=by, note=note, time=event.time)
+    return list(found.values())
 
 
 def _operators(facts: Iterable[kinds.Fact]) -> list[str]:
@@ -94,5 +131,12 @@ def _effect(attempt: Attempt) -> dict[str, Any]:
     """An effect with the status of its latest attempt; an intent without a result is unknown."""
     intent, result = attempt.intent, attempt.result.result if attempt.result else None
     changed = result.get("changed") if isinstance(result, dict) else None
-    told = {name: getattr(intent, name) for name in ("key", "step", "summary", "changes")}
-    return {**told, "status": attempt.status, "changed": _as(bool, changed)}
+    told = {name: getattr(intent, name) for name in ("key", "kind", "step", "summary", "changes")}
+    why = attempt.result.why if attempt.result and attempt.status == "interrupted" else ""
+    return {
+        **told,
+        "status": attempt.status,
+        "changed": _as(bool, changed),
+        "intent": attempt.seq,
+        **({"why": why} if why else {}),
+    }

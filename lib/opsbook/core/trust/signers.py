@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -13,6 +14,7 @@ from types import MappingProxyType
 from opsbook.errors import Refused
 from opsbook.settings import CONFIG, protected_branch
 
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _NO_REPLACING = {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
 
 
@@ -91,6 +93,20 @@ def _counts(path: str) -> bool:
 def _said(done: "subprocess.CompletedProcess[bytes]") -> str:
     lines = done.stderr.decode("utf-8", errors="replace").strip().splitlines()
     return f" ({lines[0].removeprefix('fatal: ')})" if lines else ""
+
+
+def commit_of(root: Path, path: str, source: str) -> str:
+    """The commit of the project, and whether this page differs from it; empty without git or a commit."""
+    try:
+        found = git(root, ["rev-parse", "HEAD", f"HEAD:./{path}"]).stdout.decode(errors="replace").split()
+    except (Refused, OSError):
+        return ""
+    if not found or not _COMMIT.fullmatch(found[0]):
+        return ""
+    data = source.encode()
+    # How git names a file's content; a page that was never committed has no name there.
+    named = hashlib.new("sha1" if len(found[0]) == 40 else "sha256", b"blob %d\0" % len(data) + data).hexdigest()
+    return found[0][:12] + ("" if named in found else ", page changed since")
 
 
 def git(

@@ -1,58 +1,89 @@
-"""Show what a run did, step by step."""
+"""Show what a run did: its steps, effects and questions; with options also output, tasks, diffs, or a run that goes on.
+
+Without --output, --tasks and --diff, --json has all three. With --follow it prints one event a line.
+"""
 
 import argparse
+import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from opsbook.console import common, story
-from opsbook.console.text import say
-from opsbook.core.model.text import duration
-from opsbook.core.record import store
+from opsbook.console import common, story, view
+from opsbook.console.text import json_text, say
+from opsbook.core.model import events as kinds
+from opsbook.core.model.event import Event
+from opsbook.core.model.lines import overwritten
+from opsbook.core.model.text import duration, nearest, one_line
+from opsbook.core.record import step_timings, store, streams
 from opsbook.errors import InputError
+from opsbook.operate import watching
 from opsbook.records import retention
+from opsbook.records.details import Details, Focus, Item, Wanted
+from opsbook.settings import Settings
 
 _CHANGED = {True: "yes", False: "no", None: "unknown"}
+_LONGEST = 200
+"""Characters of a reason in a table."""
+
+_STATES = {
+    "running": "It still runs: opsbook records show {run} --follow",
+    "lost": "Its process was killed, or its machine went down: opsbook resume {run}",
+}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     common.add_run(parser)
+    parser.add_argument("--step", metavar="STEP", help="only this step")
+    parser.add_argument("--output", action="store_true", help="the whole output of cells and commands")
+    parser.add_argument("--tasks", action="store_true", help="the tasks of playbooks, with each host")
+    parser.add_argument(
+        "--diff", action="store_true", help="how files were changed, where Ansible reported it (--diff)"
+    )
+    parser.add_argument("--follow", action="store_true", help="go on until the run ends")
     common.add_json(parser)
 
 
 def execute(options: argparse.Namespace) -> int:
-    records = common.project(options).records
-    record = store.find(records, options.run)
+    settings = common.project(options)
+    record = store.find(settings.records, options.run)
+    wanted = Wanted(options.output, options.tasks, options.diff, options.step or "")
+    if options.follow:
+        return _follow(settings, record, wanted, as_json=options.json)
+    told = _told(settings.records, record, wanted.step)
+    if options.json:
+        every = not (wanted.output or wanted.tasks or wanted.diff)
+        wanted = Wanted(output=True, tasks=True, diff=True, step=wanted.step) if every else wanted
+        return _json(told, Details(record, wanted).all(event for event, _ in store.chain(record.folder)))
+    _story(told, record)
+    if wanted.output or wanted.tasks or wanted.diff:
+        pieces = Details(record, wanted).all(event for event, _ in store.chain(record.folder))
+        if not _pieces(pieces):
+            return 1
+    say(f"\nrecord: {record.folder}")
+    return 0
+
+
+def _told(records: Path, record: store.Record, step: str) -> dict[str, Any]:
+    """The summary of a record, or its part about one step. Raises InputError if there is no such step."""
     held = _held(records, record.id)
     told = record.summary() | {
         "folder": str(record.folder),
         "state": record.state,
         "held": asdict(held) if held else None,
     }
-    if options.json:
-        common.print_json(told)
-        return 0
-    say(f"{told['title'] or record.id} in {told['environment'] or '—'}: {told['outcome']}")
-    say(f"  {told['reason']}")
-    by = ", then ".join(told.get("operators") or [told["operator"] or "—"])
-    say(f"  {record.id} by {by}, {common.local(told['started'])} to {common.local(told['ended'])}")
-    if held:
-        say(f"  held by {held.by} since {common.local(held.since)}: {held.reason}")
-    if told.get("emergency"):
-        say(f"  EMERGENCY: {told['emergency']}")
-    if told.get("approved_by"):
-        say(f"  approved by {', '.join(told['approved_by'])}")
-    for name, value in (told.get("labels") or {}).items():
-        say(f"  label {name}={value}")
-    for name, value in (told["parameters"] or {}).items():
-        say(f"  {name}={value}")
-    say()
-    common.table(("STEP", "STATUS", "TOOK"), [_step_row(step) for step in told["steps"]])
-    _effects(told)
-    for line in story.would(told.get("check") or {}):
-        say(line)
-    say(f"\nrecord: {record.folder}")
-    return 0
+    if not step:
+        return told
+    known = [each["step"] for each in told["steps"]]
+    if step not in known:
+        raise InputError(f"{record.id} has no step {step}. {nearest(step, known)}", f"Steps: {', '.join(known)}.")
+    parts = {name: [each for each in told.get(name) or () if each.get("step") == step] for name in _PARTS}
+    unknown = [each["summary"] for each in parts["effects"] if each["summary"] in told["unknown"]]
+    return told | parts | {"unknown": unknown, "check": None}
+
+
+_PARTS = ("steps", "effects", "questions")
 
 
 def _held(records: Path, run: str) -> retention.Hold | None:
@@ -63,12 +94,56 @@ def _held(records: Path, run: str) -> retention.Hold | None:
         return None
 
 
+# -- the story
+
+
+def _story(told: dict[str, Any], record: store.Record) -> None:
+    for line in _head(told, record):
+        say(line)
+    say()
+    common.table(("STEP", "STATUS", "TOOK"), [_step_row(step) for step in told["steps"]])
+    _effects(told, record)
+    if told.get("questions"):
+        say()
+        rows = [(each["name"], _answer(each), each["by"] or "—") for each in told["questions"]]
+        common.table(("QUESTION", "ANSWER", "BY"), rows)
+    for line in story.would(told.get("check") or {}):
+        say(line)
+
+
+def _head(told: dict[str, Any], record: store.Record) -> Iterator[str]:
+    yield f"{told['title'] or record.id} in {told['environment'] or '—'}: {told['outcome']}"
+    yield f"  {told['reason']}"
+    by = ", then ".join(told.get("operators") or [told["operator"] or "—"])
+    yield f"  {record.id} by {by}, {common.local(told['started'])} to {common.local(told['ended'])}"
+    if told.get("commit"):
+        yield f"  from commit {told['commit']}"
+    if record.state in _STATES:
+        yield f"  {_STATES[record.state].format(run=record.id)}"
+    if record.folder.parent.name == store.QUARANTINE:
+        yield "  In quarantine, because a secret is in it: opsbook records scan says where."
+    if held := told["held"]:
+        yield f"  held by {held['by']} since {common.local(held['since'])}: {held['reason']}"
+    if told.get("emergency"):
+        yield f"  EMERGENCY: {told['emergency']}"
+    if told.get("approved_by"):
+        yield f"  approved by {', '.join(told['approved_by'])}"
+    yield from (f"  label {name}={value}" for name, value in (told.get("labels") or {}).items())
+    yield from (f"  {name}={value}" for name, value in (told["parameters"] or {}).items())
+
+
 def _step_row(step: dict[str, Any]) -> tuple[object, ...]:
     took = duration(step["seconds"]) if step["seconds"] is not None else "—"
     return f"{step['section']} / {step['title']}", step["status"], took
 
 
-def _effects(told: dict[str, Any]) -> None:
+def _answer(question: dict[str, Any]) -> str:
+    if question["value"] is None:
+        return "(none)"
+    return str(question["value"]) + (f": {question['note']}" if question["note"] else "")
+
+
+def _effects(told: dict[str, Any], record: store.Record) -> None:
     changing = [effect for effect in told["effects"] if effect["changes"]]
     if changing:
         say()
@@ -77,7 +152,133 @@ def _effects(told: dict[str, Any]) -> None:
         common.table(("EFFECT THAT MAY CHANGE", "IN STEP", "STATUS", "CHANGED SOMETHING"), rows)
     if told["unknown"]:
         say("\nUnknown, because it was stopped half-way: look before you go on")
-        for summary in told["unknown"]:
-            say(f"  {summary}")
+        for effect in changing:
+            if effect["status"] in ("unknown", "interrupted"):
+                say(f"  {': '.join(filter(None, (effect['summary'], _where(effect, record))))}")
     if told["gaps"]:
         say(f"\n{told['gaps']} messages of output were lost on the way and are not in this record.")
+
+
+def _where(effect: dict[str, Any], record: store.Record) -> str:
+    """Where an unknown effect was when it was stopped. A damaged stream says nothing."""
+    if effect.get("why") or "intent" not in effect:
+        return str(effect.get("why") or "")
+    try:
+        return streams.where(record, effect["intent"], effect["kind"])
+    except InputError:
+        return ""
+
+
+# -- the pieces
+
+
+def _json(told: dict[str, Any], pieces: Iterable[Item]) -> int:
+    """One document; its last key, `details`, is written piece by piece."""
+    say(json_text(told, indent=2).removesuffix("\n}") + ',\n  "details": [', end="")
+    code, separator = 0, "\n"
+    for piece in pieces:
+        say(f"{separator}    {json_text(piece)}", end="")
+        code, separator = (1 if piece["kind"] == "damaged" else code), ",\n"
+    say("\n  ]\n}")
+    return code
+
+
+def _pieces(pieces: Iterable[Item]) -> bool:
+    """Print the pieces below headings; whether all could be read."""
+    shown = _Pieces()
+    for piece in pieces:
+        shown.show(piece)
+    return not shown.damaged
+
+
+class _Pieces:
+    """Prints pieces; a heading says where each belongs, once."""
+
+    def __init__(self) -> None:
+        self.damaged = False
+        self._heads = ("", "", "")
+        self._line_ended = True
+
+    def show(self, piece: Item) -> None:
+        if piece["kind"] == "output":
+            self._head(piece, "output", "")
+            say(overwritten(piece["text"]), end="")
+            self._line_ended = piece["text"].endswith("\n")
+            return
+        self._end_line()
+        match piece["kind"]:
+            case "task":
+                self._head(piece, "tasks", f"{piece['task']} ({piece['place']})")
+                for line in _task_lines(piece):
+                    say(line)
+            case "diff":
+                self._head(piece, "diff", "")
+                say(f"  {piece['host']}: {piece['task']}")
+                say("\n".join(f"    {line}" for line in piece["text"].split("\n")))
+            case "attachment":
+                say(f"  attached: {piece['text']}")
+            case _:
+                self.damaged = True
+                say(f"  {piece['text']} opsbook records verify names every file that is not as it was sealed.")
+
+    def _head(self, piece: Item, kind: str, task: str) -> None:
+        title = piece.get("title") or "Before the first step, or between steps"
+        heads = (f"{title}: {piece['effect']}" if piece.get("effect") else title, kind, task)
+        if heads[:2] != self._heads[:2]:
+            self._end_line()
+            say(f"\n{heads[0]}: {kind}")
+        if task and heads != self._heads:
+            say(f"  {task}")
+        self._heads = heads
+
+    def _end_line(self) -> None:
+        if not self._line_ended:
+            say()
+        self._line_ended = True
+
+
+def _task_lines(task: Item) -> Iterator[str]:
+    took = duration(task["seconds"]) if task["seconds"] is not None else ""
+    yield f"    {task['state']:<12}{task['host']}  {took}".rstrip()
+    for text in filter(None, (task["message"], *task["said"], *(f"changed {path}" for path in task["files"]))):
+        yield from (f"      {line}" for line in text.split("\n"))
+
+
+# -- a run that goes on
+
+
+def _follow(settings: Settings, record: store.Record, wanted: Wanted, *, as_json: bool) -> int:
+    watched = watching.Watched(settings, record)
+    if (wanted.output or wanted.tasks or wanted.diff) and not as_json:
+        return _follow_pieces(watched, Details(record, wanted))
+    shown, focus = view.choose(terminal=sys.stdout.isatty(), as_json=as_json), Focus(wanted.step)
+    plan = record.plan()
+    try:
+        shown.start(record.id, plan, step_timings.seconds(settings.records, plan.runbook, plan.environment))
+        for event in watched.until_over():
+            if focus.sees(event):
+                shown.event(event)
+    finally:
+        shown.close()
+    shown.finish(watched.finished(), settings)
+    return 0
+
+
+def _follow_pieces(watched: watching.Watched, details: Details) -> int:
+    shown = _Pieces()
+    for event in watched.until_over():
+        for piece in details.take(event):
+            shown.show(piece)
+        _say_step(event)
+    for piece in details.left():
+        shown.show(piece)
+    ending = watched.finished().ending
+    say(f"\n{str(ending.outcome).upper()} in {duration(ending.seconds)}: {ending.reason}")
+    return 1 if shown.damaged else 0
+
+
+def _say_step(event: Event) -> None:
+    match kinds.read(event, lenient=True):
+        case kinds.StepFinished() as ended:
+            why = f": {one_line(ended.why, _LONGEST)}" if ended.why else ""
+            say(f"\n{ended.step} {ended.status} in {duration(ended.seconds)}{why}")
