@@ -105,7 +105,7 @@ class Kept:
 
 def traceback(error: Mapping[str, Any]) -> list[str]:
     """The lines of an error's traceback; none for a failed effect, which the line of its step tells in words."""
-    if error["ename"] == "EffectFailed":
+    if error.get("ename") == "EffectFailed":
         return []
     return clipped("\n".join(error["traceback"]).rstrip())
 
