@@ -93,9 +93,11 @@ class LiveView:
 
         if not self._step:
             return Text("")
-        spent = f"{duration(time.monotonic() - self._since)} {self._usual}".rstrip()
+        took = time.monotonic() - self._since
+        spent = f"{duration(took)} {self._usual}".rstrip()
         step = one_line(self._step, max(self._console.width // 2, 20))
         now = Text.assemble((_TURNS[int(time.monotonic() * 12) % len(_TURNS)], "cyan"), (f"  {step}  {spent}", "bold"))
+        now.append("  " + "  ".join(filter(None, (self._story.place, self._story.left(took)))), "dim")
         doing = [Text(f"     {one_line(plain(self._doing))}", "cyan")] if self._doing else []
         current = [] if self._quiet else self._printed.current
         last = [*self._lines, *(line for line in current if line.strip())][-self.LINES :]
@@ -113,6 +115,7 @@ class LiveView:
         for line in said(fact):
             self._print(f"  {line}", "yellow")
         self._output(self._printed.take(fact))
+        self._story.take(fact)
         match fact:
             case kinds.StepStarted():
                 self._begin(fact)
@@ -161,14 +164,10 @@ class LiveView:
         # Nothing of the live display stays between the lines below.
         title, self._step = self._step, ""
         style = "green" if good else "red"
-        self._print(
-            f"  {_MARKS.get(finished.status, '?')} ",
-            style,
-            title,
-            "dim" if self._again else "",
-            "  from the record" if self._again else f"  {duration(finished.seconds)}",
-            "dim",
-        )
+        idle = self._story.idle and finished.status == "succeeded" and not self._again
+        mark = _MARKS["skipped"] if idle else _MARKS.get(finished.status, "?")
+        took = "nothing to do" if idle else "from the record" if self._again else duration(finished.seconds)
+        self._print(f"  {mark} ", style, title, "dim" if self._again else "", f"  {took}", "dim")
         self._print_kept()
         if finished.why:
             self._print(f"    {self._story.reason(finished)}", "dim" if good else "red")
@@ -200,6 +199,7 @@ class LiveView:
     def paused(self) -> Iterator[None]:
         """Stop the live display while a person is asked, who sees first what the step has printed."""
         self._live.stop()
+        began = time.monotonic()
         if self._kept.head:
             self._print(f"  … {self._step}", "")
             self._print_kept()
@@ -207,6 +207,8 @@ class LiveView:
         try:
             yield
         finally:
+            # A person who thinks is no work of the step.
+            self._since += time.monotonic() - began
             self._live = self._new_live()
             self._live.start()
 

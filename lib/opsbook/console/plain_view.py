@@ -39,15 +39,18 @@ class PlainView:
         for line in said(fact):
             self._line(line)
         self._output(self._printed.take(fact))
+        self._story.take(fact)
         match fact:
             case kinds.StepStarted():
                 self._prompt = False
-                again = "  (from the record)" if fact.replay else self._story.usual(fact.step)
-                self._line(f"{fact.section} / {fact.title} {again}".rstrip())
+                usual = self._story.usual(fact.step)
+                again = "(from the record)" if fact.replay else usual
+                self._line("  ".join(filter(None, (f"{fact.section} / {fact.title}", self._story.place, again))))
             case kinds.StepFinished():
                 self._prompt = True
                 why = f": {self._story.reason(fact)}" if fact.why else ""
-                self._line(f"  {fact.status} in {duration(fact.seconds)}{why}")
+                idle = self._story.idle and fact.status == "succeeded" and not fact.replay
+                self._line("  nothing to do" if idle else f"  {fact.status} in {duration(fact.seconds)}{why}")
             case kinds.EffectIntent(summary=summary):
                 self._line(f"  {summary}")
             case kinds.EffectProgress(ended=True) if fact.failures or not self._quiet:

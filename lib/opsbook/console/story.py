@@ -25,6 +25,12 @@ _SHORT = 80
 _WORTH_SAYING = 1.0
 """Seconds; the usual duration of a shorter step is not shown."""
 
+_WORTH_WAITING = 5.0
+"""Seconds; less is not said to be left."""
+
+_MOST_CHANGES = 6
+"""Effects of a run that succeeded which are listed at its end."""
+
 FAILED = ("failed", "timeout", "died")
 """Statuses of a step that did not succeed by itself."""
 
@@ -37,17 +43,46 @@ _STOPPING = {
 
 
 class Story:
-    """What the views show of a run besides its events."""
+    """What the views show of a run besides its events.
+
+    `idle`: the running step has had nothing to do so far: no effect, no output, no question.
+    """
 
     def __init__(self) -> None:
         self._plan: Plan | None = None
         self._usual: Mapping[str, float] = {}
+        self._steps: list[str] = []
         self._step = ""
         self._failures: dict[str, str] = {}
+        self.idle = True
 
     def begin(self, plan: Plan, usual: Mapping[str, float]) -> None:
         self._plan = plan
         self._usual = usual
+
+    def take(self, fact: kinds.Fact | None) -> None:
+        """Follow the run."""
+        match fact:
+            case kinds.RunStarted(steps=steps):
+                self._steps = [str(step["step"]) for step in steps if step.get("role") != Role.UNDO]
+            case kinds.StepStarted(manual=manual):
+                self.idle = not manual
+            case kinds.EffectIntent() | kinds.Output() | kinds.QuestionAsked() | kinds.RefusedEffect():
+                self.idle = False
+
+    @property
+    def place(self) -> str:
+        """`step 3 of 9`; empty in a rollback, and in a record that does not say how many there are."""
+        return f"step {self._steps.index(self._step) + 1} of {len(self._steps)}" if self._step in self._steps else ""
+
+    def left(self, spent: float) -> str:
+        """`about 2m left`, from usual times; empty if most of the steps to come have none, or if it is short."""
+        if self._step not in self._steps:
+            return ""
+        to_come = self._steps[self._steps.index(self._step) :]
+        known = [step for step in to_come if step in self._usual]
+        seconds = sum(self._usual[step] for step in known) - min(spent, self._usual.get(self._step, 0.0))
+        return f"about {duration(seconds)} left" if 2 * len(known) > len(to_come) and seconds >= _WORTH_WAITING else ""
 
     def usual(self, step: str) -> str:
         """A step begins: `(usually 25 s)`, as in earlier successful runs; empty if unknown or too short to matter."""
@@ -80,14 +115,19 @@ class Story:
         """The closing lines: what changed, what is unknown, where the record is, what to do next."""
         ending, told = finished.ending, finished.told
         yield from would(told.get("check") or {})
-        if ending.outcome not in GOOD:
-            changed, undone, unknown = ([], [], []) if told.get("mode") == Mode.CHECK else did(told)
+        changed, undone, unknown = ([], [], []) if told.get("mode") == Mode.CHECK else did(told)
+        if ending.outcome in GOOD:
+            more = [f"and {len(changed) - _MOST_CHANGES} more"] if len(changed) > _MOST_CHANGES else []
+            yield from listed("Changed", changed[:_MOST_CHANGES] + more)
+        else:
             unsure = bool(unknown) or ending.changed
             said = "Nobody knows for sure what was changed." if unsure else "Nothing was changed."
             yield from listed("Changed", changed) if changed else [f"  {said}"]
             yield from listed("Undone by", undone)
             yield from listed("Unknown: look before you go on", [self.once(line) for line in unknown])
         yield f"  record  {shown(finished.folder, settings)}"
+        if ending.outcome in GOOD:
+            yield f"  more    opsbook records show {finished.run}"
         if finished.quarantined:
             yield f"  QUARANTINED: a secret was found in {', '.join(finished.quarantined)}"
             yield "  Only you can read the record now; change that secret."

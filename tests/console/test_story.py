@@ -1,0 +1,48 @@
+"""What the views say of a run while it goes on: the place of a step, the time left, a step with nothing to do."""
+
+from opsbook.console.story import Story
+from opsbook.core.model import events as kinds
+from opsbook.core.model.plan import Plan
+from opsbook.core.model.role import Role
+
+
+def started(step: str, *, manual: bool = False) -> kinds.StepStarted:
+    return kinds.StepStarted(
+        step=step, title=step, section="Steps", role=Role.CHANGE, manual=manual, expected="", replay=False
+    )
+
+
+def story(usual: dict[str, float]) -> Story:
+    found = Story()
+    found.begin(Plan("page", "page.md", "Page", "dev", {}, {}, (), (), {}), usual)
+    steps = [{"step": name, "role": "change"} for name in "abcd"] + [{"step": "back", "role": "undo"}]
+    run = {"run": "r", "runbook": "page", "title": "Page", "environment": "dev", "operator": "me@here", "plan": ""}
+    found.take(kinds.RunStarted(**run, parameters={}, mode="live", locks=(), versions={}, pid=1, steps=steps))
+    return found
+
+
+def test_the_place_of_a_step_and_the_time_that_is_left() -> None:
+    told = story({"a": 10.0, "b": 20.0, "c": 30.0})
+    told.usual("b")
+    assert told.place == "step 2 of 4"
+    assert told.left(5.0) == "about 45 s left"
+    assert told.left(500.0) == "about 30 s left"
+    told.usual("d")
+    assert (told.place, told.left(1.0)) == ("step 4 of 4", "")
+    told.usual("back")
+    assert (told.place, told.left(1.0)) == ("", "")
+    few = story({"a": 10.0})
+    few.usual("a")
+    assert few.left(0.0) == ""
+
+
+def test_a_step_that_had_nothing_to_do() -> None:
+    told = story({})
+    told.take(started("a"))
+    assert told.idle
+    told.take(kinds.Output(cell="a/1", output={"output_type": "stream", "name": "stdout", "text": "x"}))
+    assert not told.idle
+    told.take(started("b", manual=True))
+    assert not told.idle
+    told.take(started("c"))
+    assert told.idle
