@@ -12,7 +12,7 @@ from opsbook.console.plain_view import PlainView
 from opsbook.core.model.event import Event
 from tests.support.events import whole
 from tests.support.project import Project
-from tests.support.terminals import Tmux, opened
+from tests.support.terminals import Tmux, end_all_of, opened
 
 TURNED = ("\u061c", "\u200e", "\u200f", *map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A)))
 
@@ -63,6 +63,7 @@ def output(text: str, name: str = "stdout") -> dict[str, Any]:
 def tmux(project: Project) -> Iterator[Tmux]:
     with opened(project) as made:
         yield made
+        end_all_of(project)
 
 
 @pytest.mark.slow
@@ -108,6 +109,8 @@ def test_a_terminal_keeps_output_below_its_step(project: Project, tmux: Tmux) ->
     quiet = tmux.open("run", "page", "-e", "dev", "--yes", "--quiet")
     quiet.wait_for("What now?")
     assert "number" not in quiet.screen and "ValueError: no luck" in quiet.screen
+    quiet.type("stop")
+    quiet.wait()
 
 
 @pytest.mark.slow

@@ -41,6 +41,7 @@ class Printed:
         match fact:
             case kinds.CellStarted(cell=cell, replay=replay):
                 self._hidden = replay or cell.startswith(LOOK)
+            case kinds.EffectIntent():
                 self._programs.clear()
             case kinds.Output(output=output) if not self._hidden:
                 lines = self._output(output)
@@ -64,7 +65,9 @@ class Printed:
         return []
 
     def _ended(self) -> list[str]:
-        return [line for stream in self._streams.values() for line in stream.end()]
+        lines = [line for stream in self._streams.values() for line in stream.end()]
+        self._streams.clear()
+        return lines
 
     @property
     def current(self) -> list[str]:

@@ -21,7 +21,8 @@ from typing import Any
 
 from opsbook.core.effects import ansible_command, foresight
 from opsbook.core.effects.basic import here
-from opsbook.core.effects.channel import EffectCall, Interrupted
+from opsbook.core.effects.call import EffectCall
+from opsbook.core.effects.channel import Interrupted
 from opsbook.core.effects.clean import first_lines, last_lines
 from opsbook.core.effects.show import Shown
 from opsbook.core.model.ansible import environment

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from opsbook.core.effects import session, watch
-from opsbook.core.effects.channel import EffectCall, EffectRequest, channel
+from opsbook.core.effects.call import EffectCall
+from opsbook.core.effects.channel import EffectRequest, channel
 from opsbook.core.effects.clean import clean
 from opsbook.core.model.text import slug
 from opsbook.errors import EffectFailed

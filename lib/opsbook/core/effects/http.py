@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
-from opsbook.core.effects.channel import EffectCall, EffectRequest, Interrupted, channel
+from opsbook.core.effects.call import EffectCall
+from opsbook.core.effects.channel import EffectRequest, Interrupted, channel
 from opsbook.core.effects.clean import first_lines
 from opsbook.core.effects.show import Shown
 from opsbook.errors import EffectFailed

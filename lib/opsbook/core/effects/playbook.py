@@ -8,7 +8,8 @@ from typing import Any
 from opsbook.core.effects import ansible, foresight
 from opsbook.core.effects.ansible import Failure, PlaybookResult
 from opsbook.core.effects.basic import here
-from opsbook.core.effects.channel import EffectCall, EffectRequest, channel
+from opsbook.core.effects.call import EffectCall
+from opsbook.core.effects.channel import EffectRequest, channel
 from opsbook.core.model.tasks import failures_of, names_of
 from opsbook.errors import EffectFailed
 

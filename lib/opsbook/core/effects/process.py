@@ -13,7 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from opsbook.core.effects.channel import EffectCall, Interrupted
+from opsbook.core.effects.call import EffectCall
+from opsbook.core.effects.channel import Interrupted
 
 LIMIT = 1024 * 1024
 """Bytes kept of each stream: half from its beginning, half from its end."""

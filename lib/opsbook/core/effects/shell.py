@@ -9,7 +9,8 @@ from typing import Any, TextIO
 
 from opsbook.core.effects import process
 from opsbook.core.effects.basic import here
-from opsbook.core.effects.channel import EffectCall, EffectRequest, Interrupted, channel
+from opsbook.core.effects.call import EffectCall
+from opsbook.core.effects.channel import EffectRequest, Interrupted, channel
 from opsbook.core.effects.clean import last_lines
 from opsbook.core.effects.show import Shown
 from opsbook.core.effects.step_shell import StepShell
