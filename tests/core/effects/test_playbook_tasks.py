@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+from opsbook.core.effects.ansible import PlaybookResult
 from tests.support.project import HOSTS, Project, until
 
 pytestmark = pytest.mark.slow
@@ -115,3 +116,11 @@ def test_a_playbook_that_was_lost_names_its_last_task_and_hosts(project: Project
     out = project.opsbook("resume", begun["run"], "--answer", "unknown=look").out
     question = next(event["data"] for event in project.events() if event["type"] == "question-asked")
     assert where in question["detail"], out
+
+
+def test_the_result_of_a_fleet_names_only_hosts_in_trouble() -> None:
+    good = {"ok": 3, "changed": 1, "failed": 0, "unreachable": 0, "skipped": 0}
+    hosts = {f"node-{n:03}": good for n in range(200)} | {"node-007": good | {"failed": 1}}
+    result = PlaybookResult("work.yml", hosts, (), changed=True, seconds=2.0)
+    assert result.table()[1] == [("node-007", 3, 1, 1, 0, 0), ("199 hosts", 597, 199, 0, 0, 0)]
+    assert len(repr(result).splitlines()) == 4

@@ -25,6 +25,9 @@ _FREE = ("free", "host_pinned")
 _MOST, _LONGEST = 20, 2000
 """Lines below a task (a quarter of them if there are many hosts), and characters of each. The stream has all of it."""
 
+_LONGEST_TASK = 1e9
+"""Seconds. Nothing takes longer; a stream that was damaged may say so."""
+
 _OWN = frozenset("changed failed skipped attempts results invocation item ansible_loop_var".split())  # noqa: SIM905
 """Keys of a debug task's result that are not its message."""
 
@@ -76,7 +79,7 @@ def on_host(sample: Sample) -> TaskOnHost | None:
         place=str(sample.get("place") or ""),
         host=host,
         state=state,
-        seconds=seconds if isinstance(seconds, float | int) else None,
+        seconds=seconds if isinstance(seconds, float | int) and 0 <= seconds < _LONGEST_TASK else None,
         message=str(sample.get("message") or result.get("msg") or "") if state in (*TROUBLE, "ignored") else "",
         said=tuple(_said(result)) if str(sample.get("action")).endswith("debug") else (),
         files=tuple(dict.fromkeys(_files(result))) if changed else (),

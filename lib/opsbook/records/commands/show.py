@@ -50,6 +50,8 @@ def execute(options: argparse.Namespace) -> int:
     record = store.find(settings.records, options.run)
     wanted = Wanted(options.output, options.tasks, options.diff, options.step or "")
     if options.follow:
+        # An unknown step would show nothing, until the end.
+        _told(settings.records, record, wanted.step)
         return _follow(settings, record, wanted, as_json=options.json)
     told = _told(settings.records, record, wanted.step)
     if options.json:
