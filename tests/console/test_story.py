@@ -16,8 +16,21 @@ def story(usual: dict[str, float]) -> Story:
     found = Story()
     found.begin(Plan("page", "page.md", "Page", "dev", {}, {}, (), (), {}), usual)
     steps = [{"step": name, "role": "change"} for name in "abcd"] + [{"step": "back", "role": "undo"}]
-    run = {"run": "r", "runbook": "page", "title": "Page", "environment": "dev", "operator": "me@here", "plan": ""}
-    found.take(kinds.RunStarted(**run, parameters={}, mode="live", locks=(), versions={}, pid=1, steps=steps))
+    run = kinds.RunStarted(
+        run="r",
+        runbook="page",
+        title="Page",
+        environment="dev",
+        operator="me@here",
+        parameters={},
+        plan="",
+        mode="live",
+        locks=(),
+        versions={},
+        pid=1,
+        steps=steps,
+    )
+    found.take(run)
     return found
 
 
