@@ -218,6 +218,8 @@ class LiveView:
     def finish(self, finished: "Finished", settings: Settings) -> None:
         ending = finished.ending
         good = ending.outcome in GOOD
+        # Of a step that did not end.
+        self._print_kept()
         style = "bold green" if good else "bold yellow" if ending.outcome is Outcome.ROLLED_BACK else "bold red"
         self._print("", "")
         self._print(f"{ending.outcome!s} in {duration(ending.seconds)}", style)
