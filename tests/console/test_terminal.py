@@ -125,7 +125,7 @@ def test_a_reader_that_has_seen_enough_does_not_change_the_outcome(project: Proj
     for number in range(3000):
         project.write(f"runbooks/page-{number}.md", "# A page with a rather long title, so that pipes fill\n")
     assert _shell(project, "$O list | head -1").returncode == 0
-    project.write("runbooks/broken.md", "---\nonwer: x\n---\n")
+    project.write("runbooks/broken.md", "---\nkind: none\n---\n")
     done = _shell(project, "$O check | head -1")
     assert done.returncode == 2
     assert b"Broken" not in done.stderr
@@ -239,7 +239,7 @@ def test_escapes_of_others_never_reach_the_output(project: Project) -> None:
             ("run", "page", "-e", f"dev{EVIL}"),
         )
     ]
-    assert [result.code for result in outputs] == [0] * 13 + [2]
+    assert [result.code for result in outputs] == [0] * 13 + [2], outputs[9]
     for result in outputs:
         assert "\x1b" not in result.out + result.err
         assert "\x07" not in result.out + result.err

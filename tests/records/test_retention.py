@@ -324,8 +324,8 @@ def test_a_run_says_what_is_usual(project: Project) -> None:
     project.page("## Steps\n\n### One\n```python\nprint('x')\n```\n\n### New\n```python\npass\n```\n")
     make(project, 1, seconds=25)
     said = project.opsbook("run", "page", "-e", "dev", check=True).out
-    assert "Steps / One (usually 25 s)\n" in said
-    assert "Steps / New\n" in said
+    assert "Steps / One  step 1 of 2  (usually 25 s)\n" in said
+    assert "Steps / New  step 2 of 2\n" in said
 
 
 def test_a_terminal_shows_what_is_usual_beside_the_time_so_far(project: Project) -> None:

@@ -13,6 +13,7 @@ _MOST_NAMED = 12
 """Names that one message lists; of more, it names three."""
 
 _IN_WORDS = frozenset({"Ll", "Lm", "Lo", "Lt", "Lu", "Mc", "Mn", "Nd", "Nl", "No"})
+_NO_NAME = re.compile("[^A-Za-z0-9]")
 _NO_LETTERS = re.compile("[\u0300-\u036f\ufe00-\ufe0f]")
 """Accents that follow their letter, and signs that choose how an emoji looks."""
 
@@ -30,7 +31,7 @@ def _letter(sign: str) -> str:
     """The sign as part of a name: in ASCII if it has such a form, as it is if it belongs to a word, else a space."""
     plain = unicodedata.normalize("NFKD", sign).encode("ascii", "ignore").decode()
     belongs = unicodedata.category(sign) in _IN_WORDS and not _NO_LETTERS.match(sign)
-    return plain or (sign if belongs else " ")
+    return _NO_NAME.sub(" ", plain) or (sign if belongs else " ")
 
 
 def _emoji(sign: str) -> str:
@@ -38,7 +39,7 @@ def _emoji(sign: str) -> str:
 
 
 def _hyphened(parts: Iterable[str]) -> str:
-    return re.sub(r"[\s!-/:-@\[-`{-~]+", "-", "".join(parts).lower()).strip("-")
+    return "-".join("".join(parts).lower().split())
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
