@@ -23,12 +23,17 @@ pre{background:var(--panel);padding:.7rem;overflow-x:auto;white-space:pre-wrap;o
 .q{color:var(--quiet)}.ob-table{overflow-x:auto}summary{cursor:pointer}
 @media print{details{display:block}}
 """
+_TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'"
 
 
 def text(value: object) -> str:
-    """Escape element text or an attribute value. Line ends become entities: they would end a block of Markdown."""
-    return html.escape(_utf8(str(value)), quote=True).replace("\r", "&#13;").replace("\n", "&#10;")
+    """Escape element text or an attribute value. Line ends become entities: they would end a block of Markdown.
+
+    Signs that turn text round are shown as such: a line could read as another one.
+    """
+    seen = _TURNING.sub(lambda match: f"\\u{ord(match[0]):04x}", _utf8(str(value)))
+    return html.escape(seen, quote=True).replace("\r", "&#13;").replace("\n", "&#10;")
 
 
 def plain_text(value: str) -> str:
