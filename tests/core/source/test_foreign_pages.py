@@ -41,7 +41,7 @@ STEPS = {
     "jekyll": {"renew": ["echo renew"]},
     "runme": {"setup": ["echo setup", "echo hello"]},
     "jupytext": {
-        "steps": ["%matplotlib inline\nimport math"],
+        "steps": ["%precision 3\nimport math"],
         "result": ["%%time\nprint(math.pi)", "echo shell"],
     },
     "underlined": {"stop-it": ["echo stop"], "start-it": ["echo start"]},
