@@ -29,7 +29,8 @@ def under_way(settings: Settings) -> list[RunStatus]:
         now = _now(record, holding)
         if now is not None:
             found.append(now)
-    return found
+    # Ids have whole seconds; those that do not say when they started come first.
+    return sorted(found, key=lambda each: each.since or "9", reverse=True)
 
 
 def ended_since(settings: Settings, since: datetime) -> list[EndedRun]:
