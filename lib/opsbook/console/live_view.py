@@ -78,14 +78,22 @@ class LiveView:
 
     def _print(self, *parts: str, whole: bool = False) -> None:
         """Print pairs of text and style; text is never parsed as markup. `whole`: do not wrap, so it can be copied."""
+        from rich.padding import Padding
         from rich.text import Text
 
         text = Text()
         for content, style in zip(parts[::2], parts[1::2], strict=True):
             text.append("\n".join(clipped(content)), style=style)
+        indent = len(text.plain) - len(text.plain.lstrip(" "))
         # Without its lock, the thread that refreshes the display may write between the erasing and the text.
         with self._live._lock:
-            self._console.print(text, soft_wrap=whole)
+            # Below the text comes what is running now, not what ran at the last refresh.
+            self._live._live_render.set_renderable(self._now())
+            if whole:
+                self._console.print(text, soft_wrap=True)
+            else:
+                # A line that is wrapped goes on below its beginning.
+                self._console.print(Padding(text[indent:], (0, 0, 0, indent), expand=False))
 
     def _now(self) -> Any:
         from rich.console import Group

@@ -155,7 +155,7 @@ def said(fact: kinds.Fact | None) -> list[str]:
     lines: list[str] = []
     match fact:
         case kinds.RunResumed():
-            what = "rolled back" if fact.goal == "rollback" else "gone on with"
+            what = "rolled back" if fact.goal == "rollback" else "resumed"
             lines = [f"{what} by {fact.operator}; it was {fact.outcome}"]
         case kinds.WaitingForLock(why=why, hint=hint) | kinds.WaitingForApproval(why=why, hint=hint):
             lines = [f"waiting: {line}" for line in f"{why}\n{hint}".strip().split("\n")]

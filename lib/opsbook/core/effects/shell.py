@@ -120,6 +120,11 @@ class _Program:
             self.shell.recorded(result)
         return Done(tuple(result["argv"]), result["rc"], result["stdout"], result["stderr"], result["seconds"])
 
+    def said(self, done: "Done") -> str:
+        """The end of what it printed, for the message of a failure; in brief where the page shows all of it."""
+        whole = last_lines(done.stderr or done.stdout).strip()
+        return "; ".join(line.strip() for line in whole.split("\n")[-2:]) if self.watch else whole
+
     def succeeded(self, done: "Done") -> bool:
         return done.rc == self.expect if isinstance(self.expect, int) else done.rc in self.expect
 
@@ -186,7 +191,7 @@ def _perform(program: _Program, summary: str, *, changes: bool, **rules: Any) ->
     def work(call: EffectCall) -> tuple[Done, Any]:
         done = program.run(call)
         if not program.succeeded(done):
-            name, said = program.words[0], last_lines(done.stderr or done.stdout).strip()
+            name, said = program.words[0], program.said(done)
             if changes and done.ended_by:
                 # It was killed before its end, so the outcome is unknown.
                 raise Interrupted(f"{name} was ended by {done.ended_by}: {said}".rstrip(": "))
