@@ -144,7 +144,7 @@ def _check_straight(settings: Settings, found: Stopped) -> None:
     if found.outcome not in _STRAIGHT:
         raise InputError(f"{run} is {found.outcome}, and a recording has an end.", "Record one that came to its end.")
     if any(event.type == RunResumed.type for event in found.events):
-        raise InputError(f"{run} was gone on with, and a recording is of one straight run.", "Record another one.")
+        raise InputError(f"{run} was resumed, and a recording is of one straight run.", "Record another one.")
     if flaws := seal.verify(found.record.folder):
         raise InputError(f"{run} is not as it was sealed: {flaws[0].file} {flaws[0].message}.", "Record another one.")
     now = plan(settings, planned_draft(settings, found.runbook, found.plan))
