@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -69,21 +70,34 @@ def book(project: Project, code: str) -> Path:
     return path
 
 
-def papermill(project: Project, *arguments: str, environment: str = "dev") -> tuple[int, str, dict[str, Any]]:
-    """Exit code, what was said, the notebook that was written (empty if none was)."""
-    done = subprocess.run(
-        [sys.executable, "-m", "papermill", "--engine", "opsbook", "in.ipynb", "out.ipynb", *arguments],
+def start(
+    project: Project, *arguments: str, environment: str = "dev", engine: str = "opsbook"
+) -> "subprocess.Popen[str]":
+    """`papermill in.ipynb out.ipynb`; both streams go to its stdout."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "papermill", "--engine", engine, "in.ipynb", "out.ipynb", *arguments],
         cwd=project.root,
         # papermill's own dependencies warn on import.
         env={**project.environment(), "OPSBOOK_ENVIRONMENT": environment, "PYTHONWARNINGS": "ignore"},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        timeout=120,
-        check=False,
     )
+
+
+def papermill(
+    project: Project, *arguments: str, environment: str = "dev", engine: str = "opsbook"
+) -> tuple[int, str, dict[str, Any]]:
+    """Exit code, what was said, the notebook that was written (empty if none was)."""
+    started = start(project, *arguments, environment=environment, engine=engine)
+    said, _ = started.communicate(timeout=120)
+    return started.returncode, said, written(project)
+
+
+def written(project: Project) -> dict[str, Any]:
     out = project.root / "out.ipynb"
-    made = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
-    return done.returncode, done.stdout + done.stderr, made
+    found: dict[str, Any] = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
+    return found
 
 
 def statuses(made: dict[str, Any]) -> list[str]:
@@ -228,3 +242,91 @@ def test_where_it_cannot_run_it_says_so_and_leaves_nothing(project: Project, way
     assert done.returncode == 1
     assert reason in done.stderr
     assert project.records() == []
+
+
+HELPER = "def greet():\n    return 'from a helper'\n"
+
+RAW = "---\ntitle: Report\nformat: html\n---"
+
+USUAL = (
+    nbformat.v4.new_raw_cell(RAW),
+    nbformat.v4.new_code_cell("print('skipped')", metadata={"tags": ["skip-execution"]}),
+    nbformat.v4.new_code_cell(
+        "from IPython.display import display, update_display\nd = display('old', display_id='z')"
+    ),
+    nbformat.v4.new_code_cell("update_display('new', display_id='z')"),
+    nbformat.v4.new_code_cell(
+        "import os, sys, time, helper\n"
+        "print(helper.greet(), 'in', os.getcwd(), flush=True)\n"
+        "print('complaint', file=sys.stderr)\n"
+        "while not os.path.exists('seen'): time.sleep(0.02)"
+    ),
+    nbformat.v4.new_code_cell("sys.exit(0)"),
+    nbformat.v4.new_code_cell("print('skipped')"),
+)
+"""What notebooks of papermill's users do."""
+
+
+def made_of(project: Project, *cells: Any) -> None:
+    write(nbformat.v4.new_notebook(cells=list(cells)), project.root / "in.ipynb")
+
+
+def printing(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+@pytest.mark.parametrize("engine", ["opsbook", "nbclient"])
+def test_it_does_what_papermill_does(project: Project, tmp_path_factory: pytest.TempPathFactory, engine: str) -> None:
+    """With nbclient, papermill's own engine, it shows that users may expect this."""
+    elsewhere = tmp_path_factory.mktemp("elsewhere").resolve()
+    (elsewhere / "helper.py").write_text(HELPER, encoding="utf-8")
+    made_of(project, *USUAL)
+    files = ("--stdout-file", str(elsewhere / "so.txt"), "--stderr-file", str(elsewhere / "se.txt"))
+    options = ("-k", "python3", "--cwd", str(elsewhere), "--log-output", *files)
+    running = start(project, *options, engine=engine)
+    greeting = f"from a helper in {elsewhere}\n"
+    deadline = time.monotonic() + 60
+    while running.poll() is None and printing(elsewhere / "so.txt") != greeting and time.monotonic() < deadline:
+        time.sleep(0.02)
+    early = printing(elsewhere / "so.txt")
+    (elsewhere / "seen").touch()
+    said, _ = running.communicate(timeout=60)
+    assert early == greeting, said
+    assert running.returncode == 0, said
+    made = written(project)
+    assert greeting in said
+    assert "complaint\n" in printing(elsewhere / "se.txt")
+    assert printing(elsewhere / "so.txt") == greeting
+    raw, skipped, first, update, cell, _, after = made["cells"]
+    assert "".join(raw["source"]) == RAW
+    assert printed({"cells": [skipped, after]}) == ""
+    assert (first["outputs"][0]["data"]["text/plain"], update["outputs"]) == (["'new'"], [])
+    assert greeting in printed({"cells": [cell]})
+    if engine == "opsbook":
+        assert statuses(made) == ["pending", *["completed"] * 4, "pending"]
+        told = project.summary()
+        assert (told["outcome"], told["reason"]) == ("succeeded", "the notebook ended itself with sys.exit(0)")
+        assert project.events()[0]["data"]["cwd"] == str(elsewhere)
+
+
+@pytest.mark.parametrize("engine", ["opsbook", "nbclient"])
+def test_a_failed_cell_is_reported_by_papermill(project: Project, engine: str) -> None:
+    made_of(project, nbformat.v4.new_code_cell("1/0"), nbformat.v4.new_code_cell("print('after')"))
+    code, said, made = papermill(project, "-k", "python3", engine=engine)
+    assert code == 1
+    assert "papermill.exceptions.PapermillExecutionError" in said
+    assert "ZeroDivisionError: division by zero" in said
+    banner, anchor, failed, after = made["cells"]
+    for marker in (banner, anchor):
+        assert marker["metadata"]["tags"] == ["papermill-error-cell-tag"]
+    assert "In [1]</a>" in "".join(banner["source"])
+    assert [cell["metadata"]["papermill"]["status"] for cell in (failed, after)] == ["failed", "pending"]
+
+
+def test_a_time_limit_ends_a_cell_and_says_so(project: Project) -> None:
+    made_of(project, nbformat.v4.new_code_cell("import time\ntime.sleep(60)"))
+    code, said, made = papermill(project, "-k", "python3", "--execution-timeout", "1")
+    assert code == 1
+    assert 'Exception encountered at "In [1]":\nthe cell took longer than its 1 s' in said
+    assert made["cells"][-1]["outputs"][0]["ename"] == "CellTimeoutError"
+    assert 1 <= project.summary()["seconds"] < 30

@@ -1,14 +1,18 @@
 """Run a notebook of another tool, with the rules of a session and the record of a run."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import nbformat
 
+from opsbook.core.engine.cells import exits_well
 from opsbook.core.model.effect import Mode
-from opsbook.core.model.options import RunOptions
+from opsbook.core.model.events import CellFinished
+from opsbook.core.model.events import read as fact
+from opsbook.core.model.options import DEFAULT_LIMIT, RunOptions
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.planning import bind
 from opsbook.core.planning.context import vault
@@ -19,6 +23,9 @@ from opsbook.core.source import notebook as source
 from opsbook.errors import InputError
 from opsbook.operate.running import Audience, Finished, recorded
 from opsbook.settings import Settings
+
+_NAMES = {"timeout": "CellTimeoutError", "died": "DeadKernelError"}
+"""Names of errors by the status of a cell: those of nbclient, which papermill uses."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +40,8 @@ class _Read:
 class Handed:
     """A notebook from another tool: `book` is an nbformat node, `given` the parameter values as papermill read them.
 
-    Without an `environment`, it runs in the first sandbox.
+    Without an `environment`, it runs in the first sandbox. Cells run in `cwd`, and each may take `limit` seconds;
+    without one, as long as it likes, unless the notebook was written for opsbook.
     """
 
     book: Any
@@ -41,6 +49,8 @@ class Handed:
     given: Mapping[str, Any]
     environment: str | None
     labels: Mapping[str, str]
+    cwd: Path
+    limit: float | None = None
 
 
 def run_notebook(settings: Settings, handed: Handed, audience: Audience) -> Finished:
@@ -56,7 +66,9 @@ def run_notebook(settings: Settings, handed: Handed, audience: Audience) -> Fini
     bound = bind.bind(read.runbook.parameters, _typed(handed.given), chosen) if read.declared else bind.Bound()
     planned = plan(settings, Draft(read.runbook, replace(chosen, policy=open_policy), bound))
     held = vault(settings, planned.environment, {}, {})
-    finished = recorded(settings, planned, RunOptions(Mode.NOTEBOOK, labels=handed.labels), audience, held)
+    limit = handed.limit or (math.inf if read.runbook.bare else DEFAULT_LIMIT)
+    options = RunOptions(Mode.NOTEBOOK, labels=handed.labels, limit=limit, cwd=handed.cwd)
+    finished = recorded(settings, planned, options, audience, held)
     _fill(handed.book, read, finished.folder)
     return finished
 
@@ -68,8 +80,8 @@ def _read(book: Any, name: str) -> _Read:
     declared = runbook.parameters_cell is not None
     if not declared:
         runbook, problems = source.parse(ipynb.text(book), f"{name}.md", magics=True)
-    if problems:
-        raise InputError([str(problem) for problem in problems], "Nothing ran.")
+    if errors := [str(problem) for problem in problems if not problem.warning]:
+        raise InputError(errors, "Nothing ran.")
     secrets = [parameter.name for parameter in runbook.parameters if parameter.secret]
     if secrets:
         raise InputError(
@@ -94,9 +106,33 @@ def _text_of(value: Any) -> str | list[str] | None:
 def _fill(book: Any, read: _Read, folder: Path) -> None:
     events = journal.read(folder / journal.NAME)
     code = [cell for cell in book.cells if cell.cell_type == "code"]
-    ids = notebook.ids((cell for cell in code if not (read.declared and ipynb.injected(cell))), read.runbook)
-    names = [ipynb.INJECTED if read.declared and ipynb.injected(cell) else next(ids) for cell in code]
-    notebook.fill(dict(zip(names, code, strict=True)), events)
-    for cell in code:
+    named = list(zip(_names(code, read), code, strict=True))
+    notebook.fill(named, events)
+    ends = {end.cell: end for end in map(fact, events) if isinstance(end, CellFinished) and end.status != "succeeded"}
+    for name, cell in named:
+        if name in ends:
+            _explain(cell, ends[name])
         # The caller expects nbformat nodes at every level.
         cell.update(nbformat.from_dict(dict(cell)))
+
+
+def _names(code: Sequence[Any], read: _Read) -> Iterator[str]:
+    """The ids of code cells in the journal; empty for one that the page does not run."""
+    values = [read.declared and ipynb.injected(cell) for cell in code]
+    ids = notebook.ids(
+        (cell for cell, given in zip(code, values, strict=True) if not (given or ipynb.skipped(cell))), read.runbook
+    )
+    for cell, given in zip(code, values, strict=True):
+        yield ipynb.INJECTED if given else "" if ipynb.skipped(cell) else next(ids)
+
+
+def _explain(cell: Any, end: CellFinished) -> None:
+    """Add why a cell failed as an error, unless it has one that says it: papermill reports the first.
+
+    An interrupt does not say that a time limit was its cause, and papermill takes sys.exit(0) for no error.
+    """
+    outputs = cell["outputs"]
+    at = next((at for at, output in enumerate(outputs) if output["output_type"] == "error"), len(outputs))
+    if end.status != "failed" or at == len(outputs) or exits_well(outputs[at]):
+        name = _NAMES.get(end.status, "CellExecutionError")
+        outputs.insert(at, {"output_type": "error", "ename": name, "evalue": end.why, "traceback": [end.why]})

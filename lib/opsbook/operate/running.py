@@ -182,6 +182,7 @@ def run_context(
 
 def _started(context: RunContext) -> RunStarted:
     plan, runbook, check = context.planned.plan, context.planned.runbook, context.options.mode is Mode.CHECK
+    cwd = context.options.cwd
     secret = {name: f"secret from {reference}" for name, reference in plan.secrets.items()}
     return RunStarted(
         run=context.run,
@@ -198,6 +199,7 @@ def _started(context: RunContext) -> RunStarted:
         pid=os.getpid(),
         steps=[step.named() for step in runbook.executed(check=check)],
         commit=commit_of(context.workspace.root, plan.path, runbook.source),
+        cwd=str(cwd) if cwd not in (None, context.workspace.root) else "",
     )
 
 

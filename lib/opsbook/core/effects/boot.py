@@ -124,6 +124,7 @@ def _receive_order() -> None:
     os.environ.update(order["env"])
     os.chdir(order["cwd"])
     sys.path.insert(0, str(Path(order["env"]["OPSBOOK_ROOT"]) / "lib"))
+    sys.path.extend(order["path"])
     threading.Thread(target=_import, args=(order["imports"],), daemon=True).start()
 
 

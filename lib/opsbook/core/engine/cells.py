@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,17 +13,15 @@ from opsbook.core.engine.gate import Gate
 from opsbook.core.engine.output import Outputs
 from opsbook.core.engine.process.kernel import Kernel, KernelDied
 from opsbook.core.engine.recheck import Recheck
+from opsbook.core.engine.run_context import RunContext
 from opsbook.core.model.attempts import LOOK
+from opsbook.core.model.effect import Mode
 from opsbook.core.model.events import CellFinished, CellStarted
-from opsbook.core.model.past import Past
 from opsbook.core.model.redact import Redactor
 from opsbook.core.model.role import Role
 from opsbook.core.model.runbook import Cell
 from opsbook.core.model.sink import Sink
 from opsbook.errors import OpsbookError
-
-DEFAULT_TIMEOUT = 600.0
-"""Seconds a cell may take, unless its fence says timeout=…"""
 
 LONGEST_REASON = 4000
 """Characters of an error's text that are kept as the reason; the journaled output has the rest."""
@@ -50,11 +49,17 @@ class CellEnd:
 
 
 class Cells:
-    """Runs cells on a kernel; the engine replaces a dead one."""
+    """Runs cells on a kernel; the engine replaces a dead one.
 
-    def __init__(self, sink: Sink, gate: Gate, outputs: Outputs, cancel: Cancel, past: Past) -> None:
+    `exited`: a notebook of another tool ended itself with sys.exit(0), which is no failure there.
+    """
+
+    def __init__(self, context: RunContext, sink: Sink, gate: Gate, outputs: Outputs, cancel: Cancel) -> None:
         self.kernel: Kernel | None = None
-        self._past = past
+        self.exited = False
+        self._may_exit = context.options.mode is Mode.NOTEBOOK and context.planned.runbook.bare
+        self._limit = context.options.limit
+        self._past = context.past
         self._sink = sink
         self._gate = gate
         self._outputs = outputs
@@ -128,7 +133,7 @@ class Cells:
 
     async def _wait(self, kernel: Kernel, code: str, cell: Cell) -> tuple[dict[str, Any], CellEnd]:
         work = asyncio.create_task(kernel.execute(code, cell.line))
-        why = await self._until_over(work, cell.timeout or DEFAULT_TIMEOUT)
+        why = await self._until_over(work, cell.timeout or self._limit)
         if why is not None:
             await self._stop(kernel, work, force=self._cancel.level >= 3)
         try:
@@ -136,7 +141,8 @@ class Cells:
         except (KernelDied, OpsbookError, asyncio.CancelledError) as died:
             reason = str(died) or "the kernel was ended"
             return {}, CellEnd("died", f"{why.why}; {reason}" if why else reason)
-        return reply, why or _judge(reply, self._outputs.redactor)
+        self.exited = why is None and self._may_exit and exits_well(reply)
+        return reply, why or (CellEnd("succeeded") if self.exited else _judge(reply, self._outputs.redactor))
 
     async def _until_over(self, work: "asyncio.Task[dict[str, Any]]", limit: float) -> CellEnd | None:
         """Wait for the cell; None if it ended by itself. The time limit does not run while a person is asked.
@@ -179,6 +185,11 @@ class Cells:
             work.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.wait({work})
+
+
+def exits_well(error: Mapping[str, Any]) -> bool:
+    """Whether an error, as a reply or an output, is sys.exit(0): by the same texts as papermill."""
+    return error.get("ename") == "SystemExit" and error.get("evalue") in ("", "0")
 
 
 def _judge(reply: dict[str, Any], redactor: Redactor) -> CellEnd:

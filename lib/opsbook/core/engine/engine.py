@@ -129,6 +129,8 @@ class Engine:
                 await self._open_kernel()
             for step in self._forward_steps():
                 await self._run_step(step)
+                if self._cells.exited:
+                    break
             await self._settle_unknown()
         except StepFailed as failure:
             return await self._failed(failure)
@@ -149,6 +151,8 @@ class Engine:
 
     def _complete(self) -> str:
         """What succeeded. A run that left out a command of the page does not call it every step."""
+        if self._cells.exited:
+            return "the notebook ended itself with sys.exit(0)"
         done = tally(self._forward_steps())
         if not done.examples:
             return "every step succeeded"

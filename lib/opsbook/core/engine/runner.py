@@ -156,12 +156,12 @@ def _engine(context: RunContext, sink: Sink, vault: Vault, questions: Questions,
         started.on_message, started.on_raw = outputs.message, outputs.raw
         started.on_gap = gap
         work = context.workspace
-        imports = _imports(context.planned.runbook)
-        await started.start(kernel.Launch(work.root, work.keep_environment, work.hold, imports))
+        imports, cwd = _imports(context.planned.runbook), context.options.cwd or context.past.cwd
+        await started.start(kernel.Launch(work.root, work.keep_environment, work.hold, imports, cwd))
         sink.write(kinds.KernelStarted(pid=started.pid))
         return started
 
-    cells = Cells(sink, gate, outputs, cancel, context.past)
+    cells = Cells(context, sink, gate, outputs, cancel)
     steps = Steps(context, sink, gate, cells, questions, cancel)
     return Engine(steps, vault.redactor, start_kernel)
 

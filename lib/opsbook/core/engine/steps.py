@@ -126,7 +126,7 @@ class Steps:
         ended = CellEnd("succeeded")
         for cell in step.cells:
             ended = await self.cells.run(cell, self.runbook.code(cell), step.id, step.role)
-            if not ended.ok:
+            if not ended.ok or self.cells.exited:
                 break
         if ended.status == "unpredictable" and self._mode is not Mode.CHECK:
             return CellEnd("failed", ended.why)

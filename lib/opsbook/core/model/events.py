@@ -150,6 +150,7 @@ class RunStarted(Fact, type="run-started"):
     pid: Annotated[int, "Process of the runner."]
     steps: Annotated[Sequence[Mapping[str, Any]], "Its steps in order: id, title, section and role of each."] = ()
     commit: Annotated[str, "Commit of the project, and whether the page differs; empty if unknown."] = ""
+    cwd: Annotated[str, "Folder in which cells run, if it is not the project's."] = ""
 
 
 class RunResumed(Fact, type="run-resumed"):

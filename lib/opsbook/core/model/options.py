@@ -2,8 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from opsbook.core.model.effect import Mode
+
+DEFAULT_LIMIT = 600.0
+"""Seconds a cell may take, unless its fence says timeout=…"""
 
 
 @dataclass(frozen=True)
@@ -12,7 +16,8 @@ class RunOptions:
 
     `answers` are given ahead, by the name of the question. `wait`: wait for locks and approvals. `emergency`: why the
     run cannot wait for approvals or a window. `undo`: roll back what the run did. `start`: the step from which a run
-    resumes; unfinished steps before it are skipped. `by_hand`: a person does every step.
+    resumes; unfinished steps before it are skipped. `by_hand`: a person does every step. `limit`: seconds that a cell
+    without a timeout of its own may take. `cwd`: where cells run; None is the project's folder.
     """
 
     mode: Mode = Mode.LIVE
@@ -25,3 +30,5 @@ class RunOptions:
     by_hand: bool = False
     pause_on_failure: bool = False
     retry_unknown: bool = False
+    limit: float = DEFAULT_LIMIT
+    cwd: Path | None = None

@@ -6,7 +6,7 @@ The metadata follow papermill's conventions: tools that read papermill's noteboo
 import json
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,7 +42,6 @@ class _Ran:
     seconds: float | None = None
     count: int | None = None
     outputs: list[dict[str, Any]] = field(default_factory=list)
-    displays: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def build(runbook: Runbook, events: Sequence[Event], summary: dict[str, Any]) -> bytes:
@@ -156,10 +155,10 @@ def _is_injected(node: Node) -> bool:
     return INJECTED in node["metadata"].get("tags", [])
 
 
-def fill(cells: Mapping[str, Node], events: Sequence[Event]) -> None:
-    """Give code cells (nbformat nodes by their ids in the journal) their outputs and statuses."""
+def fill(cells: Iterable[tuple[str, Node]], events: Sequence[Event]) -> None:
+    """Give code cells (nbformat nodes after their ids in the journal) their outputs and statuses."""
     ran, values = _replay(events), _values(events)
-    for name, node in cells.items():
+    for name, node in cells:
         if name == INJECTED and values is not None:
             node["source"] = values
         _fill(node, ran.get(name, _Ran()))
@@ -202,22 +201,24 @@ def _fill(node: Node, ran: _Ran) -> Node:
 
 def _replay(events: Sequence[Event]) -> dict[str, _Ran]:
     cells: dict[str, _Ran] = {}
+    displays: _Displays = {}
     for event in events:
         match read(event):
             case CellStarted(cell=name):
                 cells[name] = _Ran(status="running", started=event.time)
             case Output(cell=name, output=output) if name in cells:
-                _add(cells[name], dict(output))
+                _add(cells[name], dict(output), displays)
             case CellFinished(cell=name) as end if name in cells:
                 cell = cells[name]
                 cell.status, cell.ended = _STATUS.get(end.status, "failed"), event.time
                 cell.seconds, cell.count = end.seconds, end.count
                 if end.tail:
-                    _add(cell, _stream("stdout", end.tail))
+                    _add(cell, _stream("stdout", end.tail), displays)
     for cell in cells.values():
         if cell.status == "running":
             cell.status = "failed"
-            _add(cell, _stream("stderr", "The run ended while this cell ran; what it did last is unknown.\n"))
+            unknown = "The run ended while this cell ran; what it did last is unknown.\n"
+            _add(cell, _stream("stderr", unknown), displays)
         for output in cell.outputs:
             if output["output_type"] == "stream":
                 output["text"] = overwritten(output["text"])
@@ -227,20 +228,23 @@ def _replay(events: Sequence[Event]) -> dict[str, _Ran]:
 _STATUS = {"succeeded": "completed"}
 
 
-def _add(cell: _Ran, output: dict[str, Any]) -> None:
-    kind = output["output_type"]
+_Displays = dict[str, list[dict[str, Any]]]
+"""By display id, the outputs of all cells that show it."""
+
+
+def _add(cell: _Ran, output: dict[str, Any], displays: _Displays) -> None:
+    kind, shows = output["output_type"], output.pop("display_id", None)
+    for shown in displays.get(shows, []):
+        shown.update(data=output["data"], metadata=output["metadata"])
     last = cell.outputs[-1] if cell.outputs else None
     if kind == "clear_output":
         cell.outputs.clear()
-    elif kind == "update_display_data":
-        cell.displays.get(output["display_id"], {}).update(data=output["data"], metadata=output["metadata"])
     elif kind == "stream" and last and last["output_type"] == "stream" and last["name"] == output["name"]:
         last["text"] += output["text"]
-    else:
-        shown = {key: value for key, value in output.items() if key != "display_id"}
-        cell.outputs.append(shown)
-        if output.get("display_id"):
-            cell.displays[output["display_id"]] = shown
+    elif kind != "update_display_data":
+        cell.outputs.append(output)
+        if shows:
+            displays.setdefault(shows, []).append(output)
 
 
 def _stream(name: str, text: str) -> dict[str, Any]:

@@ -37,8 +37,10 @@ SESSIONS = frozenset({"bash-session", "console", "sh-session", "shell-session", 
 OTHER_SHELLS = frozenset({"bat", "cmd", "csh", "dos", "fish", "ksh", "nu", "powershell", "ps1", "pwsh", "tcsh"})
 """Languages of commands that cannot run here."""
 
-_TEXT = re.compile(r"""(?:^|\s)\.noeval(?:\s|$)|\bactive\s*=|\bexcludeFromRunAll["']?\s*[=:]\s*["']?true""")
-"""How an author keeps a fence from running: Jupytext's ways, and Runme's."""
+_TEXT = re.compile(
+    r"""(?:^|\s)\.noeval(?:\s|$)|\bactive\s*=|\bexcludeFromRunAll["']?\s*[=:]\s*["']?true|["']skip-execution["']"""
+)
+"""How an author keeps a fence from running: Jupytext's ways, Runme's, and the tag of nbclient and papermill."""
 
 
 class NotRead(ValueError):

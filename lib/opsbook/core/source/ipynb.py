@@ -21,6 +21,11 @@ def text(book: Any) -> str:
     return str(jupytext.writes(plain, fmt="md"))
 
 
+def skipped(cell: Any) -> bool:
+    """Whether its author tagged it as one that does not run."""
+    return "skip-execution" in cell.metadata.get("tags", [])
+
+
 def injected(cell: Any) -> bool:
     """Whether papermill inserted this cell."""
     return INJECTED in cell.metadata.get("tags", [])

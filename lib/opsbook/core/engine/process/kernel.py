@@ -31,12 +31,16 @@ _DRAIN = 1.0
 
 @dataclass(frozen=True)
 class Launch:
-    """What a kernel needs for its run. `hold` keeps the journal locked; `imports` are modules to import early."""
+    """What a kernel needs for its run. `hold` keeps the journal locked; `imports` are modules to import early.
+
+    With a `cwd`, cells run there instead of in `root`, and may import modules from there.
+    """
 
     root: Path
     keep_environment: tuple[str, ...] = ()
     hold: int | None = None
     imports: tuple[str, ...] = ()
+    cwd: Path | None = None
 
 
 class KernelDied(Exception):
@@ -100,7 +104,9 @@ class Kernel:
             "OPSBOOK_GATE": str(self.gate_path),
             "OPSBOOK_ROOT": str(launch.root),
         }
-        return {"env": environment | own, "cwd": str(launch.root), "imports": list(launch.imports)}
+        path = [str(launch.cwd)] if launch.cwd else []
+        cwd = str(launch.cwd or launch.root)
+        return {"env": environment | own, "cwd": cwd, "path": path, "imports": list(launch.imports)}
 
     def _connect(self, connection: dict[str, Any]) -> None:
         import zmq
