@@ -51,7 +51,14 @@ STEPS = {
     "wiki": {"check": "by hand", "fix": ["# Purge\necho purge"]},
 }
 
-EXAMPLES = {"admonitions": (14,), "html": (15,), "prompts": (5, 10, 14), "runme": (19,), "other-languages": (9, 13, 17)}
+EXAMPLES = {
+    "admonitions": (14,),
+    "html": (15,),
+    "jupytext": (35,),
+    "prompts": (5, 10, 14),
+    "runme": (19,),
+    "other-languages": (9, 13, 17),
+}
 """Lines of commands that a run of the page leaves out."""
 
 TITLES = {

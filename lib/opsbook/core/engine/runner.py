@@ -156,7 +156,7 @@ def _engine(context: RunContext, sink: Sink, vault: Vault, questions: Questions,
         started.on_message, started.on_raw = outputs.message, outputs.raw
         started.on_gap = gap
         work = context.workspace
-        imports, cwd = _imports(context.planned.runbook), context.options.cwd or context.past.cwd
+        imports, cwd = _imports(context.planned.runbook), context.options.cwd
         await started.start(kernel.Launch(work.root, work.keep_environment, work.hold, imports, cwd))
         sink.write(kinds.KernelStarted(pid=started.pid))
         return started

@@ -6,7 +6,6 @@ The value grows event by event during a run; a resume builds it from the journal
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 from opsbook.core.model import events as kinds
@@ -135,7 +134,6 @@ class Past:
         self.without: set[str] = set()
         self.undoing = False
         self.operator = ""
-        self.cwd: Path | None = None
         self.mode = mode
         self.last = ""
         self._cells: dict[str, str | None] = {}
@@ -165,8 +163,8 @@ class Past:
                 self._result(attempt, attempt.result)
             return
         match kinds.read(event):
-            case kinds.RunStarted(operator=operator, mode=mode, cwd=cwd):
-                self.operator, self.mode, self.cwd = operator, mode, Path(cwd) if cwd else None
+            case kinds.RunStarted(operator=operator, mode=mode):
+                self.operator, self.mode = operator, mode
             case kinds.RunResumed(anew=anew):
                 self.forget(set(anew))
             case kinds.RollbackStarted():
