@@ -4,6 +4,7 @@ import math
 import signal
 import sys
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any, TextIO
 
@@ -103,15 +104,12 @@ class _Program:
     def run(self, call: EffectCall) -> "Done":
         extra = {name: _plain(value) for name, value in (self.env or {}).items()}
         given = None if self.stdin is None else _plain(self.stdin)
-        program, told = process.Program(self.words, self.cwd, extra, given), -1
-        if self.shell is not None:
-            program, told = self.shell.launch(program)
+        plain = process.Program(self.words, self.cwd, extra, given)
         try:
-            ended = process.run(call, program, self.timeout, self.watch or process.Lines(call))
+            with self.shell.going_on(plain) if self.shell else nullcontext(plain) as program:
+                ended = process.run(call, program, self.timeout, self.watch or process.Lines(call))
         except OSError as error:
             raise EffectFailed(f"{self.words[0]} cannot be started: {error.strerror}", untouched=True) from error
-        if self.shell is not None:
-            self.shell.take(told, program.environment)
         return Done(tuple(self.words), ended.rc, ended.stdout, ended.stderr, ended.seconds)
 
     def decode(self, result: dict[str, Any]) -> "Done":

@@ -6,7 +6,8 @@ stays in this process, so that a step that a new kernel resumes has to say what 
 
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -64,8 +65,9 @@ class StepShell:
         earlier = [number for number in self._kept if number < self._number]
         return self._kept[max(earlier)] if earlier else Left()
 
-    def launch(self, program: Program) -> tuple[Program, int]:
-        """The program with what its shell begins with, and the descriptor to which it tells what it leaves.
+    @contextmanager
+    def going_on(self, program: Program) -> Iterator[Program]:
+        """The program with what its shell begins with; what it leaves is kept if it ends by itself.
 
         Raises EffectFailed if a value is lost.
         """
@@ -80,15 +82,15 @@ class StepShell:
         told = _file()
         *words, script = program.argv
         env = {**program.env, **before.variables}
-        argv = [*words, _AT_EXIT % told + script]
-        return replace(program, argv=argv, cwd=before.cwd, env=env, pass_fds=(told,)), told
-
-    def take(self, told: int, env: Mapping[str, str | None]) -> None:
-        """Keep what the shell left; `env` is what it began with. Closes `told`."""
+        made = replace(program, argv=[*words, _AT_EXIT % told + script], cwd=before.cwd, env=env, pass_fds=(told,))
         try:
-            data = os.pread(told, _LARGEST + 1, 0)
+            yield made
+            self._take(os.pread(told, _LARGEST + 1, 0), made.environment)
         finally:
             os.close(told)
+
+    def _take(self, data: bytes, env: Mapping[str, str]) -> None:
+        """Keep what the shell told: its folder on a line, then its environment. It began with `env`."""
         place, _, rest = data.partition(b"\n")
         if not rest or len(data) > _LARGEST:
             return

@@ -67,7 +67,8 @@ def _why_not(page: Document, fence: Fence) -> str:
         return "it is marked as text"
     if fence.alternative:
         return TABS
-    first = next((line.strip() for line in fence.code.split("\n") if line.strip()), "")
+    lines = (line.strip() for line in fence.code.split("\n"))
+    first = next((line for line in lines if line and not line.startswith("#")), "")
     shell = info.language(fence.info) != "python"
     return PROMPT if shell and _PROMPT.match(first) else ""
 
