@@ -17,7 +17,7 @@ def test_pages_run_as_they_are(project: Project) -> None:
         shutil.copy(path, project.root / "runbooks" / path.name)
     done = project.opsbook("check")
     assert done.code == 0, done.out
-    assert "20 documents (37 commands, 5 by hand, 9 examples), 0 errors" in done.err
+    assert "20 documents (37 commands, 5 by hand, 10 examples), 0 errors" in done.err
 
     given = ("-e", "dev", "--yes", "--answer")
     done = project.opsbook("run", "numbered-list", *given, "tell-the-team-in-the-channel=done", check=True)
