@@ -1,5 +1,6 @@
 """What the views say of a run while it goes on: the place of a step, the time left, a step with nothing to do."""
 
+from opsbook.console.printed import Printed
 from opsbook.console.story import Story
 from opsbook.core.model import events as kinds
 from opsbook.core.model.plan import Plan
@@ -59,3 +60,12 @@ def test_a_step_that_had_nothing_to_do() -> None:
     assert not told.idle
     told.take(started("c"))
     assert told.idle
+
+
+def test_a_result_that_counts_tasks_is_brief_below_them() -> None:
+    printed = Printed()
+    data = {"text/plain": "playbook x.yml: changed, 1 hosts\n  host  ok\n  a     1"}
+    result = kinds.Output(cell="a/1", output={"output_type": "execute_result", "data": data, "metadata": {}})
+    assert len(printed.take(result)) == 3
+    printed.take(kinds.EffectProgress(intent=1, text="Go  ok: [a]", ended=True))
+    assert printed.take(result) == ["playbook x.yml: changed, 1 hosts"]

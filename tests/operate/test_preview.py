@@ -25,6 +25,7 @@ PAGE = """
     from opsbook import playbook
     playbook("roll.yml", vars={"version": version})
     playbook("tell.yml", limit="web-1")
+    playbook("both.yml" if version == "1" else "tell.yml")
     ```
 
     ### Tell the team
@@ -48,10 +49,12 @@ PAGE = """
     ```
 """
 
+PLAYS = PAGE.partition("from opsbook import playbook\n    ")[2].partition("\n    ```")[0]
+
 
 def test_what_a_run_is_about_to_do(project: Project) -> None:
     place = project.root / "playbooks/inventories/dev"
-    (place / "environment.yml").write_text("sandbox: true\nchoices:\n  Release: [1.9.0, 1.10.0]\n")
+    (place / "environment.yml").write_text("sandbox: true\nchoices:\n  Release: [1.9.0-f8a9, 1.10.0-b3]\n")
     hosts = "{" + ", ".join(f"web-{n}: " for n in range(1, 8)) + "}"
     local = "{ansible_connection: local}"
     children = f"children: {{app: {{hosts: {hosts}}}, db: {{hosts: {{db-1: }}}}}}"
@@ -60,29 +63,27 @@ def test_what_a_run_is_about_to_do(project: Project) -> None:
         "playbooks/roll.yml", "- hosts: app\n  gather_facts: false\n  tasks: []\n- hosts: [db, web-1]\n  tasks: []\n"
     )
     project.write("playbooks/tell.yml", "- hosts: db\n  gather_facts: false\n  tasks: [{debug: {msg: hi}}]\n")
+    project.write("playbooks/both.yml", "- import_playbook: tell.yml\n- ansible.builtin.import_playbook: roll.yml\n")
     front = "rollback: ask\nlock: ['{environment}/it']\n"
-    project.page(
-        PAGE.replace('playbook("roll.yml", vars={"version": version})\n    playbook("tell.yml", limit="web-1")', "1"),
-        "roll",
-        front,
-    )
+    project.page(PAGE.replace(PLAYS, "1"), "roll", front)
     done = project.opsbook(
-        "run", "roll", "-e", "dev", "-p", "version=1.10.0", "--answer", "tell-the-team=done", "--yes"
+        "run", "roll", "-e", "dev", "-p", "version=1.10.0-b3", "--answer", "tell-the-team=done", "--yes"
     )
     assert done.code == 0, done.out + done.err
     project.page(PAGE, "roll", front)
-    said = project.opsbook("plan", "roll", "-e", "dev", "-p", "version=1.9.0", check=True).out
+    said = project.opsbook("plan", "roll", "-e", "dev", "-p", "version=1.9.0-f8a9", check=True).out
+    older = "(the last run that succeeded here had 1.10.0-b3, an OLDER one)"
+    assert f"  version  1.10.0-b3 -> 1.9.0-f8a9   {older}\n  count    2\n" in said
     assert (
-        "  version  1.10.0 -> 1.9.0   (the last run that succeeded here had 1.10.0, an OLDER one)\n  count    2\n"
+        "    1  Roll it in\n          roll.yml on 8 hosts\n          tell.yml on web-1\n          both.yml on 8 hosts\n"
         in said
     )
-    assert "    1  Roll it in\n          roll.yml on 8 hosts\n          tell.yml on web-1\n" in said
     assert "    2  Tell the team  (by hand)\n    3  Look\n" in said
     assert "  Rollback  (only after a failure, or on request)\n       Back\n          tell.yml on db-1\n" in said
     assert "  in all: 2 commands, 1 by hand, 1 example\n" in said
     assert "  locks: dev/it\n" in said
-    told = json.loads(project.opsbook("plan", "roll", "-e", "dev", "-p", "version=1.9.0", "--json").out)
-    assert (told["before"], told["older"]) == ({"version": "1.10.0"}, ["version"])
+    told = json.loads(project.opsbook("plan", "roll", "-e", "dev", "-p", "version=1.9.0-f8a9", "--json").out)
+    assert (told["before"], told["older"]) == ({"version": "1.10.0-b3"}, ["version"])
     assert [step["number"] for step in told["steps"]] == [1, 2, 3, None]
-    same = project.opsbook("plan", "roll", "-e", "dev", "-p", "version=1.10.0", check=True).out
-    assert "  version  1.10.0\n" in same and "OLDER" not in same
+    same = project.opsbook("plan", "roll", "-e", "dev", "-p", "version=1.10.0-b3", check=True).out
+    assert "  version  1.10.0-b3\n" in same and "OLDER" not in same

@@ -31,6 +31,7 @@ class Printed:
     def __init__(self) -> None:
         self._streams: defaultdict[str, LineBuffer] = defaultdict(LineBuffer)
         self._programs: set[str] = set()
+        self._tasks = False
         self._hidden = False
         self.failed: Mapping[str, Any] | None = None
 
@@ -43,6 +44,9 @@ class Printed:
                 self._hidden = replay or cell.startswith(LOOK)
             case kinds.EffectIntent():
                 self._programs.clear()
+                self._tasks = False
+            case kinds.EffectProgress(ended=True):
+                self._tasks = True
             case kinds.Output(output=output) if not self._hidden:
                 lines = self._output(output)
             case kinds.EffectOutput(intent=intent, name=name, text=text) if not self._hidden:
@@ -60,8 +64,9 @@ class Printed:
                 self.failed = output
             case "display_data" | "execute_result" if text := str(output["data"].get("text/plain", "")).rstrip():
                 first, *more = overwritten(text).split("\n")
-                # The result of a command quotes what it printed, which was shown when it came.
-                return [first] if self._programs.issuperset(more) else [first, *more]
+                # The result of a command quotes what it printed, and that of a playbook counts tasks, which were shown.
+                told = self._programs.issuperset(more) or (self._tasks and first.startswith("playbook "))
+                return [first] if told else [first, *more]
         return []
 
     def _ended(self) -> list[str]:

@@ -1,11 +1,12 @@
 """What a plan is about to do, for the decision whether to run it: steps, playbooks and their hosts, changed values."""
 
+import ast
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
-from packaging.version import InvalidVersion, Version
 
 from opsbook.core.model.environment import Environment
 from opsbook.core.model.parameter import Value
@@ -18,6 +19,11 @@ from opsbook.settings import Settings
 
 _NAMED = 4
 """Hosts that are named; of more, their number is said."""
+
+
+_IMPORTS = ("import_playbook", "ansible.builtin.import_playbook")
+_DEEPEST = 5
+_NUMBERS = re.compile(r"v?(\d+(?:\.\d+)*)")
 
 
 @dataclass(frozen=True)
@@ -62,20 +68,32 @@ def _step(settings: Settings, environment: Environment, step: Step, number: int 
 def _touched(settings: Settings, environment: Environment, step: Step) -> Iterator[str]:
     for cell in step.cells:
         for call in names.calls(cell):
-            name = call.literal(0, "name") if call.name == "playbook" else None
-            if name is not None:
-                limit = call.literal(len(call.node.args), "limit")
-                yield f"{name} on {_hosts(environment, [limit] if limit else _patterns(settings, name))}"
+            limit = call.literal(len(call.node.args), "limit")
+            for name in _named(call) if call.name == "playbook" else ():
+                patterns = [limit] if limit else _patterns(settings, name)
+                yield f"{name} on {_hosts(environment, patterns)}" if patterns else name
 
 
-def _patterns(settings: Settings, playbook: str) -> list[str]:
-    """The `hosts` of the plays; nothing for a playbook that cannot be read, which the run will say."""
+def _named(call: names.Call) -> list[str]:
+    """The playbooks that a call may run: one, or those among which its code chooses."""
+    nodes = ast.walk(call.node.args[0]) if call.node.args else ()
+    texts = [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    return [text for text in texts if text.endswith((".yml", ".yaml"))]
+
+
+def _patterns(settings: Settings, playbook: str, depth: int = 0) -> list[Any]:
+    """The `hosts` of the plays, also of those that are imported; nothing where a file cannot be read."""
     try:
         plays = parse_yaml((settings.playbooks / playbook).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         return []
-    found = [play.get("hosts") for play in plays if isinstance(play, dict)] if isinstance(plays, list) else []
-    return [pattern for each in found for pattern in (each if isinstance(each, list) else [each]) if pattern]
+    found: list[Any] = []
+    for play in plays if isinstance(plays, list) else ():
+        hosts = play.get("hosts") if isinstance(play, dict) else None
+        found += hosts if isinstance(hosts, list) else [hosts] if hosts else []
+        imported = [play[key] for key in _IMPORTS if key in play] if isinstance(play, dict) else []
+        found += [each for name in imported if depth < _DEEPEST for each in _patterns(settings, str(name), depth + 1)]
+    return found
 
 
 def _hosts(environment: Environment, patterns: list[Any]) -> str:
@@ -96,7 +114,11 @@ def _is_release(runbook: Runbook, name: str) -> bool:
 
 
 def _older(now: Value, before: Value) -> bool:
-    try:
-        return Version(str(now)) < Version(str(before))
-    except InvalidVersion:
-        return False
+    """Whether the numbers at the beginning are smaller: 1.9.0-a1 comes before 1.10.0-f8."""
+    new, old = _numbers(now), _numbers(before)
+    return bool(new) and new < old
+
+
+def _numbers(version: Value) -> list[int]:
+    found = _NUMBERS.match(str(version))
+    return [int(number) for number in found[1].split(".")] if found else []

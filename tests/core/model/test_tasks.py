@@ -122,3 +122,12 @@ def test_what_was_stopped_says_where_it_was() -> None:
     assert tasks.where() == "the last task was Two (playbooks/x.yml:5); a task may still run on a"
     assert [line.text for line in tasks.close()] == ["Two  ok: [b]  unfinished: [a]"]
     assert tasks.where() == "the last task was Two (playbooks/x.yml:5); no host was in the middle of it"
+
+
+def test_what_ends_on_no_host_is_not_told() -> None:
+    said = [
+        line.text
+        for line in _read([_play(1), _starts("End the host"), _starts("Go on", 7), _on("ok", "a", "Go on", 7), STATS])
+    ]
+    assert [text for text in said if "End the host  " in text or text == "Go on  ok: [a]"] == ["Go on  ok: [a]"]
+    assert said.count("End the host") == 1, "only while it runs"

@@ -214,7 +214,9 @@ class Tasks:
     def _idle(self) -> list[TaskProgress]:
         """Close the tasks on which no host works any more."""
         keys = [key for key, task in self._open.items() if not task.busy]
-        return [self._open.pop(key).summary() for key in keys]
+        over = [self._open.pop(key) for key in keys]
+        # Ansible's own tasks, such as end_host, end on no host.
+        return [task.summary() for task in over if task.ended]
 
     def close(self) -> list[TaskProgress]:
         """Close every task: the play is over, or it was stopped."""
