@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from opsbook.core.model.environment import Environment
 from opsbook.core.model.role import Role
-from opsbook.core.model.runbook import SHELLS, Cell, Runbook, Section, Step
+from opsbook.core.model.runbook import SHELLS, Cell, Runbook, Section, Step, tally
 from opsbook.core.model.text import duration, number_of, slug
 from opsbook.core.source.links import anchor
 from opsbook.core.source.markdown import Heading, document
@@ -160,6 +160,10 @@ class _Body:
         yield _headed(heading, (".ob-section", f".ob-{role}") if role else (), slug(section.title))
         if section.line in {step.line for step in section.steps} and section.line in self._steps:
             yield from self._measured(self._steps[section.line])
+        # Items of a list have no heading that could say what they are.
+        items = [step for step in section.steps if step.line not in self._headings]
+        if items and (role or any(step.cells for step in items)):
+            yield from ("", tag("p", text(tally(items)), class_="ob-measured"), "")
 
     def _step(self, step: Step, heading: _Title) -> Iterator[str]:
         yield _headed(heading, (".ob-step", ".ob-manual") if step.manual else (".ob-step",), step.id)
