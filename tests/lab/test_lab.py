@@ -243,7 +243,7 @@ def busy(project: Project, page: Path, chromium: Any) -> Iterator[tuple[Opened, 
 
 
 def sleeping(lab: Opened) -> list[psutil.Process]:
-    return [process for process in lab.processes() if process.name() == "sleep"]
+    return [process for process, words in lab.commands() if words[:1] == ["sleep"]]
 
 
 def alive(process: psutil.Process) -> bool:
@@ -283,7 +283,7 @@ def test_one_that_is_killed_while_it_starts_leaves_nothing(project: Project, pag
 def test_what_a_dead_kernel_started_ends_with_it(busy: tuple[Opened, Notebook]) -> None:
     lab, _ = busy
     (program,) = sleeping(lab)
-    next(each for each in lab.processes() if "opsbook.core.effects.lab" in each.cmdline()).kill()
+    next(each for each, words in lab.commands() if "opsbook.core.effects.lab" in words).kill()
     until(lambda: not alive(program), "the end of what the kernel started")
 
 
@@ -317,7 +317,7 @@ def test_only_who_has_the_token_gets_in(project: Project, page: Path) -> None:
             "kernelspecs"
         ]
         assert set(kernels) == {"opsbook"}
-        assert all(lab.told["token"] not in word for process in lab.processes() for word in process.cmdline())
+        assert all(lab.told["token"] not in word for _, words in lab.commands() for word in words)
         listening = {
             c.laddr.ip for p in lab.processes() for c in p.net_connections() if c.status == "LISTEN" and c.laddr
         }

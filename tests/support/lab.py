@@ -5,7 +5,7 @@ import re
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ class Opened:
         assert "address" in self.told, line
         self.address = str(self.told["address"])
         self.base = self.address.partition("/lab/")[0]
-        server = next(p for p in self.processes() if "opsbook.lab.jupyter_server" in p.cmdline())
+        server = next(process for process, words in self.commands() if "opsbook.lab.jupyter_server" in words)
         self.server = server
         self.folder = Path(server.environ()["JUPYTER_DATA_DIR"]).parent
 
@@ -34,6 +34,12 @@ class Opened:
         """The lab and everything below it."""
         lab = psutil.Process(self.process.pid)
         return [lab, *lab.children(recursive=True)]
+
+    def commands(self) -> Iterator[tuple[psutil.Process, list[str]]]:
+        """Its processes with their arguments; one that has just ended has none any more."""
+        for process in self.processes():
+            with suppress(psutil.Error):
+                yield process, process.cmdline()
 
     def end(self, number: int = signal.SIGINT) -> int:
         """The exit code, after this signal."""
