@@ -31,7 +31,17 @@ PAGE = """
 
     ### Say it
     ```bash
-    echo "$text" > said
+    cd sub
+    export word=said
+    ```
+
+    ```sh
+    echo "$text" > "../$word"
+    ```
+
+    ### Say it here
+    ```bash
+    pwd > here
     ```
 
     ### Tell them
@@ -65,7 +75,7 @@ def test_every_command_with_its_values(project: Project) -> None:
     assert "in dev, by hand" in out and "takes no lock: dev/it" in out
     assert "export text='a b'\nexport count=3\nexport token=…   # a secret: file:sub/token\n" in out
     assert "curl -sS -X GET 'http://127.0.0.1:9/a b'   # expect 200\n# Expected: it answers.\n" in out
-    assert '\necho "$text" > said\n' in out
+    assert '\n(\ncd sub\nexport word=said\necho "$text" > "../$word"\n)\n' in out
     assert "Tell them\n# Write to the team.\n" in out
     assert (
         "# if count > 2:\nansible-playbook -i playbooks/inventories/dev/hosts.yml playbooks/hello.yml -l all -e " in out
@@ -80,6 +90,7 @@ def test_every_command_with_its_values(project: Project) -> None:
     (project.root / "sub").mkdir()
     subprocess.run(["bash", "-eu", "-c", typed], cwd=project.root, check=True)
     assert (project.root / "said").read_text() == "a b\n"
+    assert (project.root / "here").read_text() == f"{project.root}\n", "each step begins in the project's folder"
     assert (project.root / "sub/counted").read_text() == "3\n"
     assert project.records() == []
 
@@ -89,7 +100,7 @@ def test_as_json_and_without_values(project: Project) -> None:
     project.write("playbooks/hello.yml", "- hosts: all\n  tasks: []\n")
     arguments = ("show", "byhand", "--manual", "--json", "-e", "dev", "-p", "token=file:sub/token")
     told = json.loads(project.opsbook(*arguments).out)
-    assert [step["title"] for step in told["steps"]] == ["Look", "Say it", "Tell them", "Count", "Back"]
-    assert [step["undo"] for step in told["steps"]] == [False] * 4 + [True]
+    assert [step["title"] for step in told["steps"]] == ["Look", "Say it", "Say it here", "Tell them", "Count", "Back"]
+    assert [step["undo"] for step in told["steps"]] == [False] * 5 + [True]
     assert "Parameter token is missing" in project.opsbook("show", "byhand", "--manual", "-e", "dev").err
     assert "-e ENV is missing" in project.opsbook("show", "byhand", "--manual").err

@@ -8,11 +8,13 @@ import json
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from itertools import groupby
 
+from opsbook.core.model.front import Shell
 from opsbook.core.model.planned import Planned
 from opsbook.core.model.role import Role
 from opsbook.core.model.runbook import SHELLS, Cell, Step
+from opsbook.core.model.shell import leaves_something, variable
 from opsbook.core.source import names
 from opsbook.operate.known_values import KnownValues
 
@@ -35,7 +37,7 @@ class ManualStep:
 def values(planned: Planned) -> list[str]:
     """Shell commands that set the parameters, as shell cells have them. Secrets are named, not shown."""
     plan = planned.plan
-    given = [f"export {name}={shlex.quote(_variable(value))}" for name, value in plan.parameters.items()]
+    given = [f"export {name}={shlex.quote(variable(value))}" for name, value in plan.parameters.items()]
     return given + [f"export {name}=…   # a secret: {reference}" for name, reference in plan.secrets.items()]
 
 
@@ -44,20 +46,21 @@ def steps(planned: Planned) -> Iterator[ManualStep]:
     reader = _Reader(planned)
     runbook = planned.runbook
     for step in (*runbook.forward(), *runbook.undo()):
-        lines = [line for cell in step.cells for line in reader.cell(cell)]
+        lines = [line for part in _parts(step, runbook.front.shell) for line in reader.part(part)]
         if lines or step.manual:
             undo = step.role is Role.UNDO
             yield ManualStep(step.section, step.title, undo, _text(step), step.expected, tuple(lines))
 
 
+def _parts(step: Step, shell: Shell) -> Iterator[list[Cell]]:
+    """The cells of a step; shell cells that go on in one shell are one part."""
+    for is_shell, found in groupby(step.cells, key=lambda cell: cell.language in SHELLS):
+        cells = list(found)
+        yield from [cells] if is_shell and shell == "step" else [[cell] for cell in cells]
+
+
 def _text(step: Step) -> str:
     return step.prose.strip() if step.manual else ""
-
-
-def _variable(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        return "\n".join(map(str, value))
-    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 class _Reader:
@@ -68,11 +71,16 @@ class _Reader:
         secrets = {name: f"<{name}>" for name in planned.plan.secrets}
         self._known = KnownValues(planned.environment, {**planned.plan.parameters, **secrets})
 
-    def cell(self, cell: Cell) -> Iterator[str]:
-        """The lines to type for a cell."""
-        if cell.language in SHELLS:
-            yield from cell.body.split("\n")
-            return
+    def part(self, cells: list[Cell]) -> Iterator[str]:
+        """The lines to type for one cell, or for shell cells that go on in one shell."""
+        if cells[0].language in SHELLS:
+            lines = [line for cell in cells for line in cell.body.split("\n")]
+            # In a shell of its own: the next step begins in the project's folder, with the variables above.
+            yield from ["(", *lines, ")"] if leaves_something("\n".join(lines)) else lines
+        else:
+            yield from self._python(cells[0])
+
+    def _python(self, cell: Cell) -> Iterator[str]:
         tree = names.tree(cell)
         rest: list[str] = []
         for node in tree.body if isinstance(tree, ast.Module) else ():

@@ -75,6 +75,30 @@ def test_a_resumed_step_goes_on_where_it_was(project: Project) -> None:
     assert (project.root / "where").read_text() == f"{project.root.name}\n"
 
 
+def test_what_did_not_run_leaves_nothing_that_is_known(project: Project) -> None:
+    """A script after it may not run in another folder: in a check, and behind what was marked as done."""
+    body = """
+    ## Steps
+
+    ### Go
+    ```bash
+    mkdir -p sub; cd sub
+    test -e ../over || kill -KILL $$
+    ```
+
+    ```bash tags=["read"]
+    touch looked
+    ```
+    """
+    project.page(body, "blind")
+    done = project.opsbook("run", "blind", "-e", "dev", "--check", "--yes")
+    assert "that an earlier part of this step left are not known" in done.out
+    assert project.opsbook("run", "blind", "-e", "dev", "--yes").code == 1
+    done = project.opsbook("resume", "last", "--answer", "unknown=done")
+    assert "that an earlier part of this step left are not known" in done.out, done.out + done.err
+    assert not list(project.root.rglob("looked"))
+
+
 def test_a_page_may_begin_anew_with_each(project: Project) -> None:
     body = """
     ## Steps

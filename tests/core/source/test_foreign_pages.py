@@ -103,6 +103,28 @@ def test_who_sees_a_problem_sees_its_line() -> None:
     ]
 
 
+CONSOLE = "```console\n$ look\n```\n\n"
+RUNS = "```bash\ntrue\n```\n\n"
+TABS = "".join(f'=== "{name}"\n\n    ```bash\n    {name}\n    ```\n\n' for name in ("one", "two"))
+
+
+@pytest.mark.parametrize(
+    ("text", "steps"),
+    [
+        (f"## A\n\n{CONSOLE}### B\n\n{RUNS}", {"b": (1, 1)}),
+        (f"## A\n\n{CONSOLE}### B\n\nBy hand.\n\n### C\n\n{RUNS}", {"b": (0, 0), "c": (1, 1)}),
+        (f"## A\n\n### B\n\n{CONSOLE}1. First:\n\n   ```bash\n   true\n   ```\n", {"first": (1, 1)}),
+        (f"Before.\n\n{CONSOLE}## A\n\n{RUNS}", {"steps": (0, 1), "a": (1, 0)}),
+        (f"Before.\n\n## A\n\n{RUNS}", {"a": (1, 0)}),
+        (f"## A\n\n{TABS}{CONSOLE}{RUNS}", {"a": (0, 3), "a-2": (1, 0)}),
+        (f"## A\n\n{CONSOLE}{TABS}", {"a": (0, 3)}),
+    ],
+)
+def test_an_example_counts_wherever_it_is(text: str, steps: dict[str, tuple[int, int]]) -> None:
+    runbook, _ = notebook.parse(f"# T\n\n{text}", "runbooks/t.md")
+    assert {step.id: (len(step.cells), len(step.examples)) for step in runbook.steps()} == steps
+
+
 EVERY = [
     *PAGES.values(),
     *sorted(path for folder in ("runbooks", "procedures") for path in (ROOT / folder).rglob("*.md")),

@@ -15,6 +15,7 @@ from opsbook.core.effects.channel import EffectRequest, Interrupted, channel
 from opsbook.core.effects.clean import last_lines
 from opsbook.core.effects.show import Shown
 from opsbook.core.effects.step_shell import StepShell
+from opsbook.core.model.shell import variable
 from opsbook.errors import EffectFailed
 from opsbook.params import Secret
 
@@ -134,7 +135,7 @@ def fence(language: str, script: str, values: Mapping[str, Any], *, line: int, c
     and false, None is empty. `line` is the page's line where the script begins. With `cell`, its id, it goes on in the
     folder and with the variables of the shell cells before it in its step. Raises EffectFailed.
     """
-    env = {name: value if isinstance(value, Secret) else _variable(value) for name, value in values.items()}
+    env = {name: value if isinstance(value, Secret) else variable(value) for name, value in values.items()}
     env["OPSBOOK_ENVIRONMENT"] = here.environment
     summary = f"{language}: {next((text.strip() for text in script.splitlines() if text.strip()), '')}"
     printer = _Printer()
@@ -147,6 +148,8 @@ def fence(language: str, script: str, values: Mapping[str, Any], *, line: int, c
         printer.recorded(failed.result)
         raise
     printer.recorded(done)
+    if shell is not None and not isinstance(done, Done):
+        shell.unknown(script)
 
 
 def _script(language: str, script: str, line: int) -> list[str]:
@@ -155,14 +158,6 @@ def _script(language: str, script: str, line: int) -> list[str]:
         return [*(_SH if language == "sh" else _ZSH), script]
     told = f"""trap 'echo "line $((LINENO + {line - 1})): $BASH_COMMAND" >&2' ERR; """
     return [*_BASH, told + script]
-
-
-def _variable(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        return "\n".join(map(_variable, value))
-    if value is None or isinstance(value, bool):
-        return {True: "true", False: "false", None: ""}[value]
-    return repr(float(value)).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 class _Printer(process.Watch):

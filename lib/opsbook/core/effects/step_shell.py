@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from opsbook.core.effects.process import Program
+from opsbook.core.model.shell import leaves_something
 from opsbook.errors import EffectFailed
 
 _NEVER = frozenset({"_", "OLDPWD", "PWD", "SHLVL"})
@@ -29,13 +30,23 @@ _AT_EXIT = "trap 'opsbook_rc=$?; { pwd; env -0; } >/dev/fd/%d 2>/dev/null || :; 
 class Left:
     """What a fence left. A variable is None if it was unset; `shown` are those whose value is in the record.
 
-    `lost` are variables that an earlier process had.
+    `lost` are variables that an earlier process had; `unknown`: nobody knows what the fence left.
     """
 
     cwd: str | None = None
     variables: Mapping[str, str | None] = field(default_factory=dict)
     shown: frozenset[str] = frozenset()
     lost: tuple[str, ...] = ()
+    unknown: bool = False
+
+    def lacks(self) -> str:
+        """What the next fence would have to do without."""
+        if self.unknown:
+            return "folder and variables that an earlier part of this step left are not known: it did not run here"
+        return (
+            f"an earlier part of this step exported {', '.join(self.lost)}, and the record does not hold the value; "
+            "begin the step again: opsbook resume RUN --from STEP"
+        )
 
     def to_json(self) -> dict[str, Any]:
         """For the record; a folder of the project is relative to it."""
@@ -69,16 +80,11 @@ class StepShell:
     def going_on(self, program: Program) -> Iterator[Program]:
         """The program with what its shell begins with; what it leaves is kept if it ends by itself.
 
-        Raises EffectFailed if a value is lost.
+        Raises EffectFailed if a value is lost, or if a fence before it was only simulated, or marked as done.
         """
         before = self._before
-        if before.lost:
-            names = ", ".join(before.lost)
-            raise EffectFailed(
-                f"an earlier part of this step exported {names}, and the record does not hold the value; "
-                "begin the step again: opsbook resume RUN --from STEP",
-                untouched=True,
-            )
+        if before.lost or before.unknown:
+            raise EffectFailed(before.lacks(), untouched=True)
         told = _file()
         *words, script = program.argv
         env = {**program.env, **before.variables}
@@ -113,6 +119,11 @@ class StepShell:
         """What the fence left, for its recorded result."""
         left = self._kept.get(self._number)
         return {"left": left.to_json()} if left else {}
+
+    def unknown(self, script: str) -> None:
+        """The fence has no result: it was only simulated, or a person marked it as done."""
+        if leaves_something(script):
+            self._kept[self._number] = replace(self._before, unknown=True)
 
     def recorded(self, result: Mapping[str, Any]) -> None:
         """Take over what a recorded result says, unless this process knows it itself."""

@@ -58,7 +58,11 @@ def _homeless(cell: Cell, shown: str) -> Problem:
 
 def _section(draft: Draft) -> Section:
     role = ROLES.get(draft.title.lower(), Role.PROSE)
-    steps = draft.steps if not draft.acts and draft.steps else [draft, *draft.steps]
+    steps = [draft, *draft.steps]
+    if draft.steps and not draft.acts:
+        # The text above the steps is no step. The examples in it count with the first one that runs.
+        steps = draft.steps
+        next((step for step in steps if step.cells), steps[0]).examples[:0] = draft.examples
     return Section(draft.title, role, draft.line, tuple(_step(step, draft.title, role) for step in steps))
 
 

@@ -66,7 +66,8 @@ class _Outline:
         while at < len(self._page.lines):
             at = self._line(at)
         beginning = self._beginning
-        if self._bare and len(self.sections) > 1 and not beginning.acts and not beginning.steps:
+        used = beginning.acts or beginning.steps or beginning.examples
+        if self._bare and len(self.sections) > 1 and not used:
             self.sections.remove(beginning)
 
     def _line(self, at: int) -> int:
@@ -81,7 +82,7 @@ class _Outline:
             self._part(by_hand=False).cells.append(self._cells[at])
         elif at in self._examples:
             example = self._examples[at]
-            self._part(by_hand=example.why == TABS).examples.append(example)
+            (self._part(by_hand=True) if example.why == TABS else self._current).examples.append(example)
             self._text(at, fence.end + 1 if fence else at + 1)
         elif at not in self._page.comments:
             self._text(at, fence.end + 1 if fence else at + 1)
@@ -111,12 +112,13 @@ class _Outline:
         """Begin the step of a list item. A text before the list goes to its first step."""
         before, steps = self._current, self.sections[-1].steps
         title = _item_title(item) or f"{before.title}, line {line + 1}"
-        intro: list[str] = []
+        made = Draft(title, line + 1)
         if not before.acts and before.line - 1 not in self._items:
-            intro = [*before.prose, ""] if any(map(str.strip, before.prose)) else []
+            made.prose = [*before.prose, ""] if any(map(str.strip, before.prose)) else []
+            made.examples, before.examples = before.examples, []
             if before in steps:
                 steps.remove(before)
-        self._step(Draft(title, line + 1, intro))
+        self._step(made)
 
     def _part(self, *, by_hand: bool) -> Draft:
         """The current draft, or a further one of the same title: what a person does is no part of what runs."""
