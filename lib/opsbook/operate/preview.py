@@ -53,9 +53,9 @@ def preview(settings: Settings, planned: Planned) -> Preview:
     earlier = step_timings.last_values(settings.records, runbook.name, environment.name)
     now = planned.plan.parameters
     before = {name: earlier[name] for name, value in now.items() if name in earlier and earlier[name] != value}
-    forward = [step for step in runbook.forward() if step.cells or step.manual]
+    forward = runbook.executed()
     steps = [_step(settings, environment, step, number) for number, step in enumerate(forward, 1)]
-    undo = [_step(settings, environment, step, None) for step in runbook.undo() if step.cells or step.manual]
+    undo = [_step(settings, environment, step, None) for step in runbook.undo() if step.acts]
     older = tuple(name for name in before if _is_release(runbook, name) and _older(now[name], before[name]))
     return Preview((*steps, *undo), before, older, str(tally(forward)))
 
@@ -68,7 +68,7 @@ def _step(settings: Settings, environment: Environment, step: Step, number: int 
 def _touched(settings: Settings, environment: Environment, step: Step) -> Iterator[str]:
     for cell in step.cells:
         for call in names.calls(cell):
-            limit = call.literal(len(call.node.args), "limit")
+            limit = call.keyword("limit")
             for name in _named(call) if call.name == "playbook" else ():
                 patterns = [limit] if limit else _patterns(settings, name)
                 yield f"{name} on {_hosts(environment, patterns)}" if patterns else name
@@ -76,7 +76,8 @@ def _touched(settings: Settings, environment: Environment, step: Step) -> Iterat
 
 def _named(call: names.Call) -> list[str]:
     """The playbooks that a call may run: one, or those among which its code chooses."""
-    nodes = ast.walk(call.node.args[0]) if call.node.args else ()
+    given = [*call.node.args[:1], *(each.value for each in call.node.keywords if each.arg == "name")]
+    nodes = [node for each in given for node in ast.walk(each)]
     texts = [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
     return [text for text in texts if text.endswith((".yml", ".yaml"))]
 

@@ -59,8 +59,8 @@ def document(
     try:
         runbook, found = notebook.parse(content, shown)
         if runbook.bare and usable(runbook.name):
-            text_ = f"the file's name is not usable, so the page is called {runbook.name}; {NAMES}"
-            problems = [replace(problem, message=text_, warning=True) for problem in problems]
+            said = f"the file's name is not usable, so the page is called {runbook.name}; {NAMES}"
+            problems = [replace(problem, message=said, warning=True) for problem in problems]
         return runbook, problems + lint.problems(runbook, found, known, checks)
     except (RecursionError, MemoryError):
         # Which of the two Python raises depends on its version and on the depth.

@@ -300,7 +300,7 @@ class Engine:
         return answer is not None and answer.value == "yes"
 
     async def _rollback(self, reason: str) -> End:
-        undo = [step for step in self._runbook.undo() if step.cells or step.manual]
+        undo = [step for step in self._runbook.undo() if step.acts]
         self._sink.write(RollbackStarted(reason=reason, steps=[step.named() for step in undo]), durable=True)
         self._steps.cancel.clear()
         self._gate.clear()

@@ -85,6 +85,11 @@ class Step:
     def manual(self) -> bool:
         return not self.cells and bool(self.prose.strip())
 
+    @property
+    def acts(self) -> bool:
+        """Whether there is anything to do, for a run or by hand."""
+        return bool(self.cells) or self.manual
+
 
 @dataclass(frozen=True)
 class Tally:
@@ -152,7 +157,7 @@ class Runbook:
     @property
     def runs(self) -> bool:
         """Whether there is anything to do, for a run or by hand."""
-        return any(step.cells or step.manual for step in self.steps())
+        return any(step.acts for step in self.steps())
 
     def steps(self) -> Iterator[Step]:
         """Every step of a section that can run, in document order."""
@@ -167,7 +172,7 @@ class Runbook:
 
     def executed(self, *, check: bool = False) -> list[Step]:
         """Steps that a run does. A check leaves out the Validation: its results depend on real changes."""
-        steps = (step for step in self.forward() if step.cells or step.manual)
+        steps = (step for step in self.forward() if step.acts)
         return [step for step in steps if not (check and step.section.lower() == "validation")]
 
     def prerequisites(self) -> tuple[Step, ...]:

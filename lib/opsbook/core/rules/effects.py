@@ -10,8 +10,6 @@ from opsbook.core.source.names import Call
 _PLACEHOLDER = re.compile(r"(?<![<\w])<[A-Za-z](?:[A-Za-z0-9_ .-]*[A-Za-z0-9_])?>")
 _QUOTED = re.compile(r"""\\.|'[^']*'|"(?:\\.|\$\([^()]*\)|[^"\\])*"|(?:^|(?<=\s))\#[^\n]*""", re.MULTILINE | re.DOTALL)
 _PROMPTS = ("$ ", "# ")
-_NEVER = 99
-"""A position that no argument has: the argument is passed only by keyword."""
 
 
 def _changes_where_only_reading(runbook: Runbook, _: Known) -> Found:
@@ -92,8 +90,8 @@ def _ignores_nothing(runbook: Runbook, _: Known) -> Found:
     for _step, call in calls(runbook):
         if call.name not in ("http", "command", "playbook", "wait_until", "effect") or not call.given("ignore"):
             continue
-        if call.literal(_NEVER, "ignore") is not None:
-            text = f"{call.name}(): ignore= takes a list of names, such as [{call.literal(_NEVER, 'ignore')!r}]"
+        if call.keyword("ignore") is not None:
+            text = f"{call.name}(): ignore= takes a list of names, such as [{call.keyword('ignore')!r}]"
             yield at(runbook, call.line, "C012", text, column=call.column)
         elif _changes(call):
             text = f"{call.name}() changes something, and only what is read is compared; take ignore= away"

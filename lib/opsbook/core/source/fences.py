@@ -58,7 +58,8 @@ def found(page: Document, shown: str, *, bare: bool, magics: bool) -> Fences:
 
 
 PROMPT, TABS = "it begins with a prompt", "it is one of several tabs"
-"""Why a shell fence is an example; a finding says so."""
+OTHER = "its language cannot run here"
+"""Why a fence is an example that its author may have meant to run; a finding says so."""
 
 
 def _why_not(page: Document, fence: Fence) -> str:
@@ -79,7 +80,7 @@ def _other(fence: Fence, language: str) -> str:
         return "it names no language"
     if language.lower() in info.SESSIONS:
         return "it shows a session"
-    return f"{language} cannot run here" if info.is_cell(fence.info) or language.lower() in info.OTHER_SHELLS else ""
+    return OTHER if info.is_cell(fence.info) or language.lower() in info.OTHER_SHELLS else ""
 
 
 def _left_out(fence: Fence, language: str, why: str, shown: str) -> Iterator[Problem]:
@@ -91,9 +92,13 @@ def _left_out(fence: Fence, language: str, why: str, shown: str) -> Iterator[Pro
     elif why == PROMPT:
         text = "this fence begins with a prompt, so it does not run; remove the prompts, or call it console"
         yield Problem(shown, line, 1, "C009", text, warning=True)
-    elif why.endswith("cannot run here"):
-        text = f"a {language} cell cannot run here; use bash, sh, zsh or python, or a console fence"
-        yield Problem(shown, line, 1, "D004", text)
+    elif why == OTHER:
+        yield _other_language(language, shown, line)
+
+
+def _other_language(language: str, shown: str, line: int) -> Problem:
+    text = f"a {language} cell cannot run here; use bash, sh, zsh or python, or a console fence"
+    return Problem(shown, line, 1, "D004", text)
 
 
 def _read(fence: Fence, language: str, shown: str, *, bare: bool, magics: bool) -> tuple[Cell, list[Problem]]:
@@ -139,8 +144,7 @@ def _cell_problems(attributes: Mapping[str, Any], cell: Cell, shown: str, line: 
         text = f"timeout={one_line(repr(timeout), 40)} is not a number of seconds"
         problems.append(Problem(shown, line, 1, "D003", text))
     if cell.language not in ("python", *SHELLS):
-        text = f"a {cell.language} cell cannot run here; use bash, sh, zsh or python, or a console fence"
-        problems.append(Problem(shown, line, 1, "D004", text))
+        problems.append(_other_language(cell.language, shown, line))
     return [*problems, *_hidden_ends(cell, shown)]
 
 

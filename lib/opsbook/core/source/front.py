@@ -15,7 +15,9 @@ from opsbook.shapes import Misfit
 _BOM = "\ufeff"
 _IGNORED = MKDOCS_KEYS | {"jupyter", "jupytext"}
 _KEY = re.compile(r"[A-Za-z_][\w-]*\s*:(\s|$)")
-_UNKNOWN = re.compile(r"unknown key (\S+)\. ")
+_FOREIGN = "foreign"
+"""The kind of every problem in another tool's front matter: its author meant no key of ours."""
+
 _TOP = re.compile(r"^([A-Za-z_][\w-]*)\s*:", re.MULTILINE)
 
 _OWN = frozenset(FrontMatter.names()) - {"title", "summary"}
@@ -47,19 +49,12 @@ def parse(text: str, path: str) -> tuple[FrontMatter, list[Problem]]:
     block, _ = split(text)
     if block is None:
         return FrontMatter(), _missed(text.removeprefix(_BOM).split("\n"), path)
-    matter, problems = _read(block, path)
-    if written_for(text) is WrittenFor.OPSBOOK:
-        return matter, problems
-    return matter, [replace(each, warning=True, message=_foreign(each)) for each in problems]
+    ours = written_for(text) is WrittenFor.OPSBOOK
+    matter, problems = _read(block, path, ours=ours)
+    return matter, problems if ours else [replace(problem, warning=True) for problem in problems]
 
 
-def _foreign(problem: Problem) -> str:
-    """The message for another tool's front matter: its author meant no key of ours."""
-    found = _UNKNOWN.match(problem.message)
-    return f"opsbook does not read {found[1]}" if found else problem.message
-
-
-def _read(block: str, path: str) -> tuple[FrontMatter, list[Problem]]:
+def _read(block: str, path: str, *, ours: bool) -> tuple[FrontMatter, list[Problem]]:
     try:
         values = parse_yaml(block)
     except yaml.YAMLError as error:
@@ -68,7 +63,7 @@ def _read(block: str, path: str) -> tuple[FrontMatter, list[Problem]]:
         return FrontMatter(), []
     if not isinstance(values, dict):
         return FrontMatter(), [Problem(path, 2, 1, "F001", "the front matter is not a list of `key: value` lines")]
-    return _validate({k: v for k, v in values.items() if k not in _IGNORED}, block, path)
+    return _validate({k: v for k, v in values.items() if k not in _IGNORED}, block, path, ours=ours)
 
 
 def _missed(lines: list[str], path: str) -> list[Problem]:
@@ -90,11 +85,11 @@ def _yaml_problem(error: yaml.YAMLError, block: str, path: str) -> Problem:
     return Problem(path, line, column, "F001", f"the front matter is not valid YAML: {what}")
 
 
-def _validate(values: dict[str, object], block: str, path: str) -> tuple[FrontMatter, list[Problem]]:
+def _validate(values: dict[str, object], block: str, path: str, *, ours: bool) -> tuple[FrontMatter, list[Problem]]:
     try:
         return FrontMatter.read(values), []
     except Misfit as error:
-        problems = [_problem(e["loc"], e["type"], e["msg"], block, path) for e in error.problems]
+        problems = [_problem(e["loc"], e["type"] if ours else _FOREIGN, e["msg"], block, path) for e in error.problems]
         bad = {str(e["loc"][0]) for e in error.problems if e["loc"]}
     good = {k: v for k, v in values.items() if str(k) not in bad and k in FrontMatter.names()}
     return FrontMatter.read(good), problems
@@ -104,6 +99,8 @@ def _problem(where: tuple[int | str, ...], kind: str, message: str, block: str, 
     key = str(where[0]) if where else ""
     line = next((n for n, text in enumerate(block.split("\n"), 2) if text.startswith(f"{key}:")), 2)
     named = ".".join(map(str, where))
+    if kind == _FOREIGN:
+        return Problem(path, line, 1, "F002", f"opsbook does not read {named}")
     if kind == "extra_forbidden":
         known = Drill.names() if key == "drill" and len(where) > 1 else [*FrontMatter.names(), *_IGNORED]
         return Problem(path, line, 1, "F002", f"unknown key {named}. {nearest(str(where[-1]), known)}")

@@ -30,6 +30,10 @@ class Call:
         value = nodes[0].value if nodes and isinstance(nodes[0], ast.Constant) else None
         return value if isinstance(value, str) else None
 
+    def keyword(self, name: str) -> str | None:
+        """A text argument that is passed by its name, if it is a literal."""
+        return self.literal(len(self.node.args), name)
+
     def literals(self, position: int, keyword: str) -> tuple[str, ...]:
         """A list of texts, if it is a literal."""
         nodes = [k.value for k in self.node.keywords if k.arg == keyword] + self.node.args[position : position + 1]

@@ -65,7 +65,7 @@ def _default(parameter: Parameter) -> str:
 def _steps(runbook: Runbook) -> None:
     say(f"\n{tally(runbook.steps())}")
     for section in runbook.sections:
-        steps = [step for step in section.steps if step.cells or step.manual]
+        steps = [step for step in section.steps if step.acts]
         if section.role in _ROLES and steps:
             say(f"\n{section.title}  ({_ROLES[section.role]})")
             for step in steps:
