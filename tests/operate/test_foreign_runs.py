@@ -25,7 +25,7 @@ def test_pages_run_as_they_are(project: Project) -> None:
     assert [done.out.index(each) for each in order] == sorted(done.out.index(each) for each in order)
 
     done = project.opsbook("run", "prompts", "-e", "dev", "--yes", check=True)
-    assert "1 command succeeded; 3 examples were not run (line 5, 10, 14)" in done.out
+    assert "1 command succeeded; 3 examples were not run (lines 5, 10, 14)" in done.out
     assert "1 command, 3 examples" in (said := project.opsbook("show", "prompts", check=True).out)
     assert "not run: line 5, since it begins with a prompt" in said
 

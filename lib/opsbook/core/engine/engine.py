@@ -156,10 +156,10 @@ class Engine:
         done = tally(self._forward_steps())
         if not done.examples:
             return "every step succeeded"
-        lines = ", ".join(map(str, done.examples))
+        lines = f"line{'s' if len(done.examples) > 1 else ''} {', '.join(map(str, done.examples))}"
         by_hand = f" and {number_of(done.by_hand, 'step')} by hand" if done.by_hand else ""
         left = "1 example was" if len(done.examples) == 1 else f"{len(done.examples)} examples were"
-        return f"{number_of(done.commands, 'command')}{by_hand} succeeded; {left} not run (line {lines})"
+        return f"{number_of(done.commands, 'command')}{by_hand} succeeded; {left} not run ({lines})"
 
     async def _settle_unknown(self) -> None:
         """Raise StepFailed for a refusal that no step reported, and for effects that stay unknown after asking."""
