@@ -2,7 +2,8 @@
 
 import math
 from collections import defaultdict
-from itertools import islice
+from collections.abc import Iterable, Iterator
+from itertools import groupby, islice
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -24,32 +25,39 @@ _LARGEST = 1024 * 1024
 def last_good(root: Path, runbook: str, environment: str, before: store.Record) -> str | None:
     """The newest successful run in the environment that started before the run `before`."""
     started, second = before.summary()["started"] or "", before.id[: store.SECOND]
-    for folder in store.newest(root, runbook):
-        # A run id has seconds only, and short runs may start in the same one.
-        told = _succeeded(folder, environment) if folder.name[: store.SECOND] <= second else None
-        if told and folder.name != before.id and (told["started"] or "") < started:
-            return folder.name
-    return None
+    earlier = (folder for folder in store.newest(root, runbook) if folder.name[: store.SECOND] <= second)
+    found = _good(earlier, environment, math.inf)
+    return next((run for run, told in found if run != before.id and (told["started"] or "") < started), None)
 
 
 def last_values(root: Path, runbook: str, environment: str) -> dict[str, Any]:
     """The parameters of the newest run that succeeded in the environment; none if there was none lately."""
-    looked = (_succeeded(folder, environment, _LARGEST) for folder in islice(store.newest(root, runbook), LOOKS))
-    return next((dict(told["parameters"] or {}) for told in looked if told and told.get("mode") == "live"), {})
+    found = _good(islice(store.newest(root, runbook), LOOKS), environment)
+    return next((dict(told["parameters"] or {}) for _, told in found if told.get("mode") == "live"), {})
 
 
 def seconds(root: Path, runbook: str, environment: str) -> dict[str, float]:
     """The usual seconds of each step: the median over the last successful runs. Bounded: it reads few small files."""
     took: dict[str, list[float]] = defaultdict(list)
-    looked = (_succeeded(folder, environment, _LARGEST) for folder in islice(store.newest(root, runbook), LOOKS))
-    for told in islice(filter(None, looked), RUNS):
+    found = _good(islice(store.newest(root, runbook), LOOKS), environment)
+    for _, told in islice(found, RUNS):
         for step in told["steps"]:
             if step["status"] == "succeeded" and step["seconds"] is not None:
                 took[step["step"]].append(step["seconds"])
     return {step: median(times) for step, times in took.items()}
 
 
-def _succeeded(folder: Path, environment: str, largest: float = math.inf) -> dict[str, Any] | None:
+def _good(folders: Iterable[Path], environment: str, largest: float = _LARGEST) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The runs that succeeded in the environment with their summaries, newest first; `folders` are, by name.
+
+    A run id has seconds only, and short runs may start in the same one.
+    """
+    for _, same in groupby(folders, key=lambda folder: folder.name[: store.SECOND]):
+        found = [(folder.name, told) for folder in same if (told := _succeeded(folder, environment, largest))]
+        yield from sorted(found, key=lambda each: each[1]["started"] or "", reverse=True)
+
+
+def _succeeded(folder: Path, environment: str, largest: float) -> dict[str, Any] | None:
     """The summary of a successful run in the environment; None for any other, and for a damaged record."""
     path = folder / store.SUMMARY
     try:

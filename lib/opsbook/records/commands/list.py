@@ -30,6 +30,8 @@ def execute(options: argparse.Namespace) -> int:
             rows.append(told | {"run": record.id})
         if len(rows) == options.limit:
             break
+    # Ids have whole seconds.
+    rows.sort(key=lambda told: (told["run"][: store.SECOND], told["started"] or ""), reverse=True)
     if options.json:
         common.print_json(rows)
     elif rows:
