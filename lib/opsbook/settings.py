@@ -123,7 +123,8 @@ class Settings:
 
     `keep_environment` names variables of the caller's environment that cells may see besides the
     usual ones (PATH, HOME, LANG, ...). `severities` have name, means, respond and call. `allowed_signers` is a path
-    in the repository; the version on `protected_branch` counts.
+    in the repository; the version on `protected_branch` counts. `tree` is set where pages, playbooks and helpers are
+    read from a stored tree instead of the project's folder.
     `anchor` is the text of the setting; records.anchor_store interprets it.
     """
 
@@ -139,22 +140,28 @@ class Settings:
     allowed_signers: str = "allowed_signers"
     protected_branch: str = "main"
     anchor: str | None = None
+    tree: Path | None = None
+
+    @property
+    def content(self) -> Path:
+        """The folder with pages, playbooks and helpers: the project's, or a stored tree."""
+        return self.tree or self.root
 
     @property
     def runbooks(self) -> Path:
-        return self.root / "runbooks"
+        return self.content / "runbooks"
 
     @property
     def procedures(self) -> Path:
-        return self.root / "procedures"
+        return self.content / "procedures"
 
     @property
     def playbooks(self) -> Path:
-        return self.root / "playbooks"
+        return self.content / "playbooks"
 
     @property
     def helpers(self) -> Path:
-        return self.root / "lib"
+        return self.content / "lib"
 
     @property
     def inventories(self) -> Path:

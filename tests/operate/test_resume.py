@@ -1,6 +1,7 @@
 """A run that stopped goes on in a new process: nothing that succeeded is done twice, nothing is guessed."""
 
 import json
+import shutil
 import subprocess
 
 import pytest
@@ -111,28 +112,29 @@ def test_a_run_that_worked_on_the_target_meanwhile_is_told(project: Project) -> 
     project.opsbook("resume", run, "--accept-changes", check=True)
 
 
-@pytest.mark.parametrize(
-    ("path", "said"),
-    [
-        ("runbooks/page.md", "+command(["),
-        ("playbooks/x.yml", "playbooks: x.yml is new"),
-        ("playbooks/inventories/dev/environment.yml", "inventory: environment.yml was changed"),
-        ("lib/team/helper.py", "helpers: team/helper.py is new"),
-    ],
-)
-def test_what_the_plan_rests_on_must_be_as_it_was(project: Project, path: str, said: str) -> None:
+def test_a_run_goes_on_with_the_files_of_then(project: Project) -> None:
+    project.write("lib/team/helper.py", "WORD = 'then'\n")
     run = stopped(project)
-    target = project.root / path
-    target.parent.mkdir(parents=True, exist_ok=True)
-    text = target.read_text() if target.is_file() else ""
-    changed = text.replace("### Third\n\n```python\n", '### Third\n\n```python\ncommand(["true"])\n')
-    target.write_text(changed if changed != text else text + "\n# changed\n")
+    page = project.root / "runbooks/page.md"
+    page.write_text(page.read_text().replace("### Third\n\n```python\n", '### Third\n\n```python\ncommand(["false"])\n'))
+    project.write("playbooks/x.yml", "# new\n")
+    project.write("lib/team/helper.py", "raise ValueError('saved since')\n")
+    project.write("playbooks/inventories/dev/environment.yml", "title: Other\nsandbox: true\n")
+    done = project.opsbook("resume", run)
+    assert done.code == 0, done.out
+    saved = "lib/team/helper.py, playbooks/inventories/dev/environment.yml, playbooks/x.yml, runbooks/page.md"
+    assert f"changed since, and not used: {saved}" in done.out
+    assert "false" not in done.out
+    assert_whole(project, run)
+
+
+def test_what_is_not_there_any_more_is_said(project: Project) -> None:
+    run = stopped(project)
+    shutil.rmtree(project.root / ".opsbook/trees")
     before = (project.records()[-1] / "journal.jsonl").read_bytes()
-    refused = project.opsbook("resume", run)
-    assert refused.code == 4, refused.out
-    assert said in refused.err
+    done = project.opsbook("resume", run)
+    assert done.code == 4 and "The files with which" in done.err and "are not there any more" in done.err
     assert (project.records()[-1] / "journal.jsonl").read_bytes() == before
-    assert project.opsbook("records", "verify", run).code == 0
 
 
 def test_another_request_is_refused_with_both(project: Project) -> None:

@@ -27,14 +27,14 @@ PLAIN = """
     Expected: one more line.
 
     ```python
-    command(["sh", "-c", "echo run >> counted"])
+    command(["sh", "-c", "echo run >> .opsbook/counted"])
     ```
 
     ## Rollback
 
     ### Take it back
     ```python
-    command(["sh", "-c", "echo undone >> counted"])
+    command(["sh", "-c", "echo undone >> .opsbook/counted"])
     ```
 """
 
@@ -68,7 +68,7 @@ class Team(Project):
         return made
 
     def counted(self) -> list[str]:
-        path = self.root / "counted"
+        path = self.root / ".opsbook/counted"
         return path.read_text().split() if path.exists() else []
 
 

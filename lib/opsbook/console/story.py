@@ -11,7 +11,7 @@ from opsbook.core.model.effect import Mode
 from opsbook.core.model.event import GOOD, Exit, Outcome
 from opsbook.core.model.plan import Plan
 from opsbook.core.model.role import Role
-from opsbook.core.model.text import duration, one_line
+from opsbook.core.model.text import duration, one_line, some
 from opsbook.settings import Settings
 
 if TYPE_CHECKING:
@@ -125,6 +125,7 @@ class Story:
             yield from listed("Changed", changed) if changed else [f"  {said}"]
             yield from listed("Undone by", undone)
             yield from listed("Unknown: look before you go on", [self.once(line) for line in unknown])
+        yield from listed("Wrote", [shown(path, settings) for path in finished.left])
         yield f"  record  {shown(finished.folder, settings)}"
         if ending.outcome in GOOD:
             yield f"  more    opsbook records show {finished.run}"
@@ -157,6 +158,7 @@ def said(fact: kinds.Fact | None) -> list[str]:
         case kinds.RunResumed():
             what = "rolled back" if fact.goal == "rollback" else "resumed"
             lines = [f"{what} by {fact.operator}; it was {fact.outcome}"]
+            lines += [f"changed since, and not used: {some(fact.saved)}"] if fact.saved else []
         case kinds.WaitingForLock(why=why, hint=hint) | kinds.WaitingForApproval(why=why, hint=hint):
             lines = [f"waiting: {line}" for line in f"{why}\n{hint}".strip().split("\n")]
         case kinds.RunAllowed(evidence=evidence):

@@ -16,7 +16,7 @@ from opsbook.core.model.options import DEFAULT_LIMIT, RunOptions
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.planning import bind
 from opsbook.core.planning.context import vault
-from opsbook.core.planning.drafts import Draft, environment, plan
+from opsbook.core.planning.drafts import Draft, environment, ground, plan
 from opsbook.core.record import journal, notebook
 from opsbook.core.source import bare, ipynb
 from opsbook.core.source import notebook as source
@@ -61,10 +61,12 @@ def run_notebook(settings: Settings, handed: Handed, audience: Audience) -> Fini
     """
     read = _read(handed.book, handed.name)
     chosen = environment(settings, handed.environment)
+    at, files = ground(settings, chosen.name)
+    chosen = environment(at, chosen.name)
     # The run gets no secrets of the environment; vaulted values of the inventory are still redacted.
     open_policy = chosen.policy.model_copy(update={"secrets": {}})
     bound = bind.bind(read.runbook.parameters, _typed(handed.given), chosen) if read.declared else bind.Bound()
-    planned = plan(settings, Draft(read.runbook, replace(chosen, policy=open_policy), bound))
+    planned = plan(settings, Draft(read.runbook, replace(chosen, policy=open_policy), bound, files))
     held = vault(settings, planned.environment, {}, {})
     limit = handed.limit or (math.inf if read.runbook.bare else DEFAULT_LIMIT)
     options = RunOptions(Mode.NOTEBOOK, labels=handed.labels, limit=limit, cwd=handed.cwd)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from opsbook.core.engine.cancel import undisturbed
-from opsbook.core.engine.run_context import Earlier, RunContext, Workspace
+from opsbook.core.engine.run_context import Earlier, RunContext
 from opsbook.core.engine.secrets import Vault
 from opsbook.core.locks import lock
 from opsbook.core.locks.locking import acquire, worked_since
@@ -22,15 +22,15 @@ from opsbook.core.model.planned import Planned
 from opsbook.core.model.redact import MARK
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.model.text import nearest
+from opsbook.core.planning import drafts
 from opsbook.core.planning.context import operator, vault
-from opsbook.core.planning.drafts import plan, planned_draft
-from opsbook.core.planning.drift import changes_since, page_changes, relied_on_then
+from opsbook.core.planning.drift import changes_since
 from opsbook.core.planning.edits import Edit, apply, edited
 from opsbook.core.record import journal, seal, side, store, streams
 from opsbook.core.source import notebook as pages
 from opsbook.core.trust.authorization import RunStart, authorization, check_page
 from opsbook.errors import InputError, NotYet, Refused
-from opsbook.operate.running import Audience, Finished, carry_out, check_answers, run_context, taken
+from opsbook.operate.running import Audience, Finished, carry_out, check_answers, run_context, taken, workspace
 from opsbook.settings import Settings
 
 
@@ -83,15 +83,13 @@ def resume(
     runbook = change.runbook if change else found.runbook
     _check_start(runbook, options.start)
     check_answers(runbook, options, present=True)
-    differs = [] if change else page_changes(settings, found.record, found.plan)
     planned = _planned(settings, found, runbook, typed)
     check_page(runbook, planned.environment, options.emergency)
-    refusing, telling = changes_since(found.plan, planned, relied_on_then(found.record))
-    if problems := [*differs, *refusing]:
+    refusing, telling = changes_since(found.plan, planned.plan)
+    if refusing:
         raise Refused(
-            f"{found.record.id} cannot go on: what it was planned with has changed.\n" + "\n".join(problems),
-            "Put it back, change the record's page (--edit), or undo the run: "
-            f"opsbook rollback {found.record.id}. The page that ran: {found.record.folder / 'runbook.md'}.",
+            f"{found.record.id} cannot go on: what it was planned with has changed.\n" + "\n".join(refusing),
+            f"Put it back, or undo the run: opsbook rollback {found.record.id}.",
         )
     _check_allowed(RunStart(settings, planned, found.record.id, options.emergency, found.events))
     return _again(settings, _Again(found, planned, tuple(telling), change), options, audience)
@@ -104,7 +102,7 @@ def rollback(
     check_rollback(found)
     check_answers(found.runbook, options, present=True)
     planned = _planned(settings, found, found.runbook, typed)
-    refusing, telling = changes_since(found.plan, planned, relied_on_then(found.record))
+    refusing, telling = changes_since(found.plan, planned.plan)
     again = _Again(found, planned, (*refusing, *telling))
     return _again(settings, again, replace(options, undo=True), audience)
 
@@ -134,7 +132,7 @@ def _check_start(runbook: Runbook, start: str) -> None:
 
 def _planned(settings: Settings, found: Stopped, runbook: Runbook, typed: Mapping[str, str]) -> Planned:
     """Plan the same request again: the record's page with the plan's parameters."""
-    return plan(settings, planned_draft(settings, runbook, found.plan, typed))
+    return drafts.plan(settings, drafts.planned_draft(settings, runbook, found.plan, typed))
 
 
 @dataclass(frozen=True)
@@ -173,10 +171,11 @@ def _again(settings: Settings, again: _Again, options: RunOptions, audience: Aud
             if known.status is None and (where := streams.where(record, known.intent, known.effect.kind)):
                 past.locate(known.effect.key, where)
         earlier = Earlier(book.earlier, found.outcome, since, stale)
-        workspace = Workspace(settings.root, folder / "inbox", hold, settings.keep_environment)
-        context = run_context(settings, planned, options, workspace, past, earlier)
+        work = workspace(settings, planned, folder, hold)
+        context = run_context(settings, planned, options, work, past, earlier)
         book.listeners.append(audience.on_start(folder.name, planned.plan, planned.runbook))
-        past.take(book.write(_resumed(context, book, unsealed), durable=True))
+        resumed = replace(_resumed(context, book, unsealed), saved=drafts.saved_since(settings, planned))
+        past.take(book.write(resumed, durable=True))
         if again.change:
             apply(folder, again.change, book)
         return carry_out(settings, context, book, held, audience.person)

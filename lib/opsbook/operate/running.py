@@ -33,13 +33,13 @@ from opsbook.core.model.planned import Planned
 from opsbook.core.model.redact import Redactor
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.model.text import nearest
+from opsbook.core.planning import drafts, tree_store
 from opsbook.core.planning.context import operator, seen, vault
-from opsbook.core.planning.drafts import RELIED_ON, check_unchanged
+from opsbook.core.planning.git import commit_of
 from opsbook.core.record import forecast, journal, notebook, page, seal, side, store, summary
 from opsbook.core.record.room import FULL
 from opsbook.core.source import names
 from opsbook.core.trust.authorization import RunStart, authorization, check_start, needed
-from opsbook.core.trust.signers import commit_of
 from opsbook.core.trust.signing import sealer
 from opsbook.errors import InputError, NoRoom, OpsbookError, Refused
 from opsbook.settings import Settings
@@ -61,7 +61,7 @@ class Finished:
     """A run that ended. `quarantined` names files of the record in which a secret was found.
 
     `sealed` is false if the record could not be closed, such as on a full disk: the run can still be resumed.
-    `told` is the content of record.json.
+    `told` is the content of record.json. `left` are files that it wrote in a folder of its own.
     """
 
     run: str
@@ -70,6 +70,7 @@ class Finished:
     quarantined: tuple[str, ...] = ()
     sealed: bool = True
     told: Mapping[str, Any] = field(default_factory=dict)
+    left: tuple[Path, ...] = ()
 
 
 OnStart = Callable[[str, Plan, Runbook], Callable[[Event], None]]
@@ -114,18 +115,25 @@ def recorded(
 ) -> Finished:
     """Run a plan, from the first file of its record to the seal. Raises InputError, and then leaves no record."""
     check_start(planned, options)
+    drafts.keep(settings, planned)
     redactor = held.redactor
     with undisturbed():
         folder = store.create(settings.records, spare.new_run(planned.plan.runbook))
         files.write_atomic(folder / "runbook.md", planned.runbook.source.encode())
         write_json(folder / store.PLAN, redactor.value(planned.plan.to_json()))
-        write_json(folder / RELIED_ON, planned.files)
         book = journal.Journal(folder, redactor)
-        workspace = Workspace(settings.root, folder / "inbox", taken(folder), settings.keep_environment)
-        context = run_context(settings, planned, options, workspace, Past(options.mode))
+        context = run_context(settings, planned, options, workspace(settings, planned, folder), Past(options.mode))
         book.listeners.append(audience.on_start(folder.name, planned.plan, planned.runbook))
-        book.write(_started(context), durable=True)
+        book.write(_started(context, settings.root), durable=True)
         return carry_out(settings, context, book, held, audience.person)
+
+
+def workspace(settings: Settings, planned: Planned, folder: Path, hold: int | None = None) -> Workspace:
+    """Where a run with this record works; takes its journal's lock unless `hold` has it. Raises Refused."""
+    held = taken(folder) if hold is None else hold
+    return Workspace(
+        partial(drafts.place, settings, planned, folder.name), folder / "inbox", held, settings.keep_environment
+    )
 
 
 def taken(folder: Path) -> int:
@@ -158,9 +166,7 @@ def run_context(
     """The engine's input; `past` is what a resumed run did before, with whole results."""
     run, plan = workspace.inbox.parent.name, planned.plan
     start = RunStart(settings, planned, run, options.emergency, earlier.events if earlier else ())
-    # Never refuse a rollback because files changed: a half-done change is worse.
-    check = (lambda: None) if options.undo else partial(check_unchanged, settings, planned)
-    here = seen(settings, planned.environment, run, options.mode)
+    here = seen(replace(settings, tree=planned.root), planned.environment, run, options.mode)
     # Requests that name the operator must stay the same when another person resumes the run.
     here |= {"operator": past.operator} if past.operator else {}
     return RunContext(
@@ -172,7 +178,7 @@ def run_context(
         options=options,
         admission=Admission(
             allow=authorization(start, options.mode, undo=options.undo),
-            lock=acquire(settings, run, plan, operator(), check),
+            lock=acquire(settings, run, plan, operator()),
             queue=partial(queue.place, settings.state, run, plan.locks),
         ),
         past=past,
@@ -180,7 +186,7 @@ def run_context(
     )
 
 
-def _started(context: RunContext) -> RunStarted:
+def _started(context: RunContext, root: Path) -> RunStarted:
     plan, runbook, check = context.planned.plan, context.planned.runbook, context.options.mode is Mode.CHECK
     cwd = context.options.cwd
     secret = {name: f"secret from {reference}" for name, reference in plan.secrets.items()}
@@ -198,8 +204,8 @@ def _started(context: RunContext) -> RunStarted:
         versions=dict(plan.versions),
         pid=os.getpid(),
         steps=[step.named() for step in runbook.executed(check=check)],
-        commit=commit_of(context.workspace.root, plan.path, runbook.source),
-        cwd=str(cwd) if cwd not in (None, context.workspace.root) else "",
+        commit=commit_of(root, plan.path, runbook.source),
+        cwd=str(cwd) if cwd not in (None, root) else "",
     )
 
 
@@ -232,7 +238,8 @@ def carry_out(
     found = tuple(told.get("quarantined") or ())
     target = seal.quarantine(folder, settings.records) if found else folder
     os.close(context.workspace.hold)
-    return Finished(folder.name, target, ending, found, sealed, told)
+    left = tuple(tree_store.left_by(settings, folder.name))
+    return Finished(folder.name, target, ending, found, sealed, told, left)
 
 
 def _ran(context: RunContext, book: journal.Journal, held: secrets.Vault, person: Person) -> Ending:

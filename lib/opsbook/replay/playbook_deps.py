@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from pathlib import PurePath
 
-from opsbook.core.planning.drafts import playbook_files
+from opsbook.core.planning.tree import of_folder
 from opsbook.settings import Settings
 
 _WORD = re.compile(r"[\w.-]+")
@@ -19,7 +19,7 @@ def deps_of(settings: Settings, names: Iterable[str]) -> dict[str, str]:
     A file counts if its name (or that of its role or module) is in a file that counts, or if Ansible loads it itself.
     Better one too many than a change that nobody notices. Inventories do not count.
     """
-    known = playbook_files(settings)
+    known = _files(settings)
     words = {path: _words(settings, path) for path in known}
     open_ = [name for name in names if name in known]
     found = {*open_, *filter(_always, known)}
@@ -29,6 +29,20 @@ def deps_of(settings: Settings, names: Iterable[str]) -> dict[str, str]:
         found.update(more)
         open_ += more
     return {path: known[path] for path in sorted(found)}
+
+
+def _files(settings: Settings) -> dict[str, str]:
+    """Everything below playbooks/ but the inventories and what is hidden, with its SHA-256."""
+    below = f"{settings.playbooks.relative_to(settings.content)}/"
+    entries = {
+        path.removeprefix(below): entry for path, entry in of_folder(settings).files.items() if path.startswith(below)
+    }
+    parts = {path: PurePath(path).parts for path in entries}
+    skip = settings.inventories.name
+    kept = (
+        path for path in entries if parts[path][0] != skip and not any(part.startswith(".") for part in parts[path])
+    )
+    return {path: entries[path].rpartition(":")[2] for path in kept}
 
 
 def _words(settings: Settings, path: str) -> frozenset[str]:

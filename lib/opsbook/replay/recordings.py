@@ -11,9 +11,8 @@ from opsbook.core.model.events import RunResumed
 from opsbook.core.model.recording import Recording
 from opsbook.core.model.redact import Redactor
 from opsbook.core.model.runbook import Runbook
+from opsbook.core.planning import drafts
 from opsbook.core.planning.context import seen
-from opsbook.core.planning.drafts import plan, planned_draft
-from opsbook.core.planning.drift import changes_since, relied_on_then
 from opsbook.core.planning.known_secrets import redactor
 from opsbook.core.record import notebook, seal
 from opsbook.core.source.page_name import FOLDERS, name_of, usable
@@ -74,7 +73,7 @@ def of_record(settings: Settings, wanted: str) -> tuple[Recording, Stopped]:
     found = stopped(settings, wanted)
     if found.past.mode != "live":
         raise InputError(f"{found.record.id} was no real run, but a {found.past.mode}.", "Record one that was.")
-    drafted = planned_draft(settings, found.runbook, found.plan)
+    drafted = drafts.planned_draft(settings, found.runbook, found.plan)
     here = seen(settings, drafted.environment, found.record.id, "live")
     here = {name: value for name, value in here.items() if name not in _MACHINE}
     intents = (attempt.intent for attempt in attempts(found.events))
@@ -147,9 +146,8 @@ def _check_straight(settings: Settings, found: Stopped) -> None:
         raise InputError(f"{run} was resumed, and a recording is of one straight run.", "Record another one.")
     if flaws := seal.verify(found.record.folder):
         raise InputError(f"{run} is not as it was sealed: {flaws[0].file} {flaws[0].message}.", "Record another one.")
-    now = plan(settings, planned_draft(settings, found.runbook, found.plan))
-    if changed := changes_since(found.plan, now, relied_on_then(found.record))[0]:
-        said = [f"{environment} or a playbook is not as it was in {run}:", *changed]
+    if changed := drafts.changed_files(settings, found.plan, found.runbook.source):
+        said = [f"{environment} or a playbook is not as it was in {run}:", *(f"{path} was changed" for path in changed)]
         raise InputError(said, "Run it again, and record that.")
 
 

@@ -23,7 +23,7 @@ from opsbook.core.model.events import RefusedEffect, read
 from opsbook.core.model.options import RunOptions
 from opsbook.core.model.past import Past, Stepped
 from opsbook.core.model.person import Answer, Question
-from opsbook.core.model.planned import Planned
+from opsbook.core.model.planned import Place, Planned
 from opsbook.core.model.recording import Recording, Reply, Take, Tape
 from opsbook.core.model.redact import Redactor
 from opsbook.core.model.runbook import Runbook
@@ -52,7 +52,7 @@ def replay(settings: Settings, runbook: Runbook, recording: Recording) -> Replay
         inbox.mkdir()
         hold = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            workspace = Workspace(settings.root, inbox, hold, settings.keep_environment)
+            workspace = Workspace(lambda: Place(settings.root, settings.root), inbox, hold, settings.keep_environment)
             context = _context(settings, runbook, recording, workspace, tape)
             ending = asyncio.run(runner.run(context, sink, held, _Then(recording)))
         finally:
@@ -107,7 +107,14 @@ def environment(recording: Recording) -> Environment:
 
 def seen(settings: Settings, recording: Recording) -> dict[str, object]:
     """The value of `here` for cells."""
-    here = {"root": str(settings.root), "ansible_bin": str(ansible_bin()), "vault_password_file": None}
+    root = str(settings.root)
+    here = {
+        "root": root,
+        "content": root,
+        "state": str(settings.state),
+        "ansible_bin": str(ansible_bin()),
+        "vault_password_file": None,
+    }
     return {**recording.context, **here, "check_reads": [], "mode": str(Mode.LIVE)}
 
 
@@ -117,7 +124,7 @@ def _context(
     asked = any(reply.name == FAILED for reply in recording.replies)
     return RunContext(
         run=spare.new_run(recording.runbook),
-        planned=Planned(recording.plan, runbook, environment(recording)),
+        planned=Planned(recording.plan, runbook, environment(recording), settings.root),
         operator=str(recording.context["operator"]),
         here=seen(settings, recording),
         workspace=workspace,

@@ -11,6 +11,7 @@ from jupyter_client.asynchronous import AsyncKernelClient
 
 from opsbook.core.engine.process import spare
 from opsbook.core.engine.process.kernel import Kernel, Launch
+from opsbook.core.model.planned import Place
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +31,7 @@ def test_a_kernel_that_is_slow_to_start_is_asked_once(monkeypatch: pytest.Monkey
 
     async def run() -> Any:
         kernel = Kernel(started)
-        starting = asyncio.create_task(kernel.start(Launch(tmp_path)))
+        starting = asyncio.create_task(kernel.start(Launch(Place(tmp_path, tmp_path))))
         await asyncio.sleep(3)
         os.kill(started.keeper.pid, signal.SIGCONT)
         await starting

@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-from opsbook.core.trust.signers import commit_of
+from opsbook.core.planning.git import commit_of
 
 
 def _git(root: Path, *arguments: str) -> str:

@@ -31,7 +31,7 @@ PAGE = """
     ```python
     from opsbook import command
 
-    command(["sh", "-c", "echo run >> counted"])
+    command(["sh", "-c", "echo run >> .opsbook/counted"])
     ```
 
     ## Validation
@@ -39,7 +39,7 @@ PAGE = """
     ### It shows
     ```python
     from opsbook import command, wait_until
-    wait_until("it shows", lambda: command(["cat", "counted"], changes=False).stdout != "", timeout=5)
+    wait_until("it shows", lambda: command(["cat", ".opsbook/counted"], changes=False).stdout != "", timeout=5)
     ```
 
     ### It is mended
@@ -48,7 +48,7 @@ PAGE = """
     ```
 """
 DRILL = "drill:\n  solved_by: [count]\n"
-CELL = 'from opsbook import command\ncommand(["sh", "-c", "echo run >> counted"])\n'
+CELL = 'from opsbook import command\ncommand(["sh", "-c", "echo run >> .opsbook/counted"])\n'
 
 
 def run(team: Team) -> Result:
@@ -121,7 +121,7 @@ def hold(team: Team) -> None:
         "rollback: ask\nlock: ['{environment}']\n",
     )
     assert team.by("bob").opsbook("run", "holder", "-e", "dev", "--yes").code == 3
-    (team.root / "counted").unlink()
+    (team.root / ".opsbook/counted").unlink()
 
 
 def guarded(team: Team) -> None:
@@ -170,7 +170,7 @@ def test_every_door_lets_through_what_no_rule_forbids(team: Team) -> None:
         done = door(team)
         until(team.counted, f"{name}: {done}")
         until(lambda: not json.loads(team.opsbook("locks", "--json").out), f"{name} gives its lock back")
-        (team.root / "counted").unlink()
+        (team.root / ".opsbook/counted").unlink()
 
 
 def test_labels_of_a_drill_and_of_papermill_are_in_their_records(team: Team) -> None:
@@ -190,7 +190,7 @@ def test_what_replays_or_publishes_reaches_nothing(team: Team) -> None:
     team.page(PAGE, "page", "rollback: none\n")
     assert run(team).code == 0
     team.opsbook("records", "export", "last", "--recording", "good", check=True)
-    (team.root / "counted").unlink()
+    (team.root / ".opsbook/counted").unlink()
     team.opsbook("test", check=True)
     assert called(team, [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "runbooks"]).code == 0
     team.write("docs/more.md", "# More\n")

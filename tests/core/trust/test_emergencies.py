@@ -33,12 +33,16 @@ def test_an_emergency_at_night_by_one_person(team: Team) -> None:
 
 
 def test_an_emergency_lets_the_approver_go_on_and_is_reviewed(team: Team) -> None:
-    team.page(PLAIN.replace("echo run >> counted", "test -e go && echo run >> counted"), "count", "rollback: ask\n")
+    team.page(
+        PLAIN.replace("echo run >> .opsbook/counted", "test -e .opsbook/go && echo run >> .opsbook/counted"),
+        "count",
+        "rollback: ask\n",
+    )
     team.write(".gitignore", "records/\n.opsbook/\ncounted\ngo\n")
     team.commit()
     approved(team)
     assert run(team).code in (1, 3, 5)
-    team.write("go", "")
+    team.write(".opsbook/go", "")
     done = team.by("bob").opsbook("resume", "last", "--accept-changes", "--emergency", "ann is asleep")
     assert done.code == 0, done.out + done.err
     assert "ann is asleep" in team.opsbook("review", check=True).out

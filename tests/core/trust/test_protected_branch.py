@@ -48,6 +48,10 @@ def test_allowed_signers_of_the_remote_count_where_there_is_one(team: Team, tmp_
     with_remote(team, tmp_path)
     allow(team, "ann", "bob", "eve")
     team.commit("Take eve in, here only")
+    refused(team.by("ann").opsbook("plan", "count", "-e", "prod", "--request"), "is not on origin/main")
+    team.git("update-ref", "refs/heads/mine", "HEAD")
+    team.git("reset", "--quiet", "--hard", "origin/main")
+    allow(team, "ann", "bob", "eve")
     refused(team.by("eve").opsbook("approve", asked(team), "--yes"), "is not in allowed_signers")
 
 
@@ -85,7 +89,7 @@ def test_another_branch_does_not_count_because_this_clone_names_it(team: Team, t
     allow(team, "ann", "bob", "eve")
     team.commit("Take eve in")
     team.git("push", "--quiet", "origin", "mine")
-    refused(team.by("eve").opsbook("approve", asked(team), "--yes"), "is not in allowed_signers")
+    refused(team.by("ann").opsbook("plan", "count", "-e", "prod", "--request"), "is not on origin/main")
 
 
 def test_what_ansible_is_told_by_the_callers_environment(team: Team) -> None:
@@ -103,6 +107,9 @@ def test_a_change_behind_a_link_or_in_ansible_cfg_is_another_plan(team: Team, tm
     (role / "again").symlink_to(team.root / "playbooks/roles")
     team.write("ansible.cfg", "[defaults]\nforks = 5\n")
     team.commit()
+    refused(run(team), "links lead out of the project: playbooks/roles/linked ->")
+    team.write(PROD, "title: Production\napprovals: 1\n")
+    team.commit()
     first = asked(team)
     assert asked(team) == first
     (role / "tasks/main.yml").write_text("- ansible.builtin.debug:\n")
@@ -112,7 +119,7 @@ def test_a_change_behind_a_link_or_in_ansible_cfg_is_another_plan(team: Team, tm
 
 
 def test_nobody_types_lines_where_only_what_is_committed_may_run(team: Team) -> None:
-    page = PLAIN.replace("echo run >> counted", "echo run >> counted; false")
+    page = PLAIN.replace("echo run >> .opsbook/counted", "echo run >> .opsbook/counted; false")
     team.page(page, "count", "rollback: ask\n")
     team.commit()
     approved(team)

@@ -23,7 +23,11 @@ PLACES = 12
 def records(team: Team) -> list[Path]:
     """Three records as real runs leave them, signed; their folders."""
     text = "x" * 4000
-    team.page(PLAIN.replace('"echo run >> counted"', f'"echo {text}; echo run >> counted"'), "count", "rollback: ask\n")
+    team.page(
+        PLAIN.replace('"echo run >> .opsbook/counted"', f'"echo {text}; echo run >> .opsbook/counted"'),
+        "count",
+        "rollback: ask\n",
+    )
     for _ in range(3):
         ok(team.by("ann").opsbook("run", "count", "-e", "dev"))
     return team.records()

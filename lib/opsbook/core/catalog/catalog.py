@@ -37,7 +37,7 @@ def entries(settings: Settings) -> list[Entry]:
 
     Unreadable files are left out: `check` says why. So is a folder's page without commands.
     """
-    found = (_entry(path, settings.root) for path in paths(settings))
+    found = (_entry(path, settings.content) for path in paths(settings))
     return sorted((entry for entry in found if entry is not None), key=lambda e: e.name)
 
 
@@ -68,7 +68,7 @@ def find(settings: Settings, name: str) -> Path:
     if name not in by_name:
         raise InputError(f"There is no runbook or procedure named {name}.", nearest(name, by_name))
     if len(by_name[name]) > 1:
-        places = ", ".join(str(p.relative_to(settings.root)) for p in by_name[name])
+        places = ", ".join(str(p.relative_to(settings.content)) for p in by_name[name])
         raise InputError(f"{name} is there more than once: {places}.", "Rename all but one.")
     return by_name[name][0]
 
@@ -76,9 +76,9 @@ def find(settings: Settings, name: str) -> Path:
 def load(settings: Settings, name: str) -> Runbook:
     """The document with this name, ready to run. Raises InputError with every error that lint finds in it."""
     path = find(settings, name)
-    runbook, problems = documents.document(path, settings.root, documents.known(settings))
+    runbook, problems = documents.document(path, settings.content, documents.known(settings))
     errors = [str(problem) for problem in sorted(problems) if not problem.warning]
     if errors or runbook is None:
-        place = path.relative_to(settings.root)
+        place = path.relative_to(settings.content)
         raise InputError(errors, f"Correct {place}; opsbook check {name} shows the same list.")
     return runbook

@@ -23,8 +23,8 @@ _WORTH_A_PROCESS = 100
 
 def paths(settings: Settings) -> list[Path]:
     """Every document, sorted by path. What starts with `.` or `_` and `recordings/` are not read, but for _index.md."""
-    found = [p for folder in FOLDERS for p in (settings.root / folder).rglob("*.md")]
-    return sorted(p for p in found if not hidden(p.relative_to(settings.root)))
+    found = [p for folder in FOLDERS for p in (settings.content / folder).rglob("*.md")]
+    return sorted(p for p in found if not hidden(p.relative_to(settings.content)))
 
 
 def hidden(path: Path) -> bool:

@@ -86,7 +86,7 @@ class Project:
 
 def of_project(settings: Settings) -> Project:
     """The playbooks of a project with these settings."""
-    return Project(settings.root, settings.playbooks, vault_password=settings.vault_password_file is not None)
+    return Project(settings.content, settings.playbooks, vault_password=settings.vault_password_file is not None)
 
 
 class _Walk:

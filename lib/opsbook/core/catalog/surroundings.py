@@ -24,7 +24,7 @@ def readable(settings: Settings) -> tuple[list[Runbook], list[Problem]]:
     there = documents.paths(settings)
     problems += duplicates(settings, there)
     found = []
-    for runbook, wrong in documents.every(there, settings.root, around, lint.READERS):
+    for runbook, wrong in documents.every(there, settings.content, around, lint.READERS):
         problems += wrong
         found += [runbook] if runbook else []
     return found, sorted(set(problems))
@@ -33,13 +33,13 @@ def readable(settings: Settings) -> tuple[list[Runbook], list[Problem]]:
 def known(settings: Settings) -> tuple[lint.Known, list[Problem]]:
     """Everything that rules need, and the problems of the alert rules."""
     names = frozenset(map(name_of, documents.paths(settings)))
-    rules, broken = alerts.read(settings.root)
+    rules, broken = alerts.read(settings.content)
     found = replace(
         documents.known(settings),
         documents=names,
         alerts=None if rules is None or broken else frozenset(alert.name for alert in rules),
-        exists=partial(_below, settings.root),
-        anchors=partial(_anchors, settings.root),
+        exists=partial(_below, settings.content),
+        anchors=partial(_anchors, settings.content),
         today=datetime.now(UTC).date(),
     )
     return found, broken + list(urls(rules or (), names))
@@ -52,7 +52,7 @@ def duplicates(settings: Settings, chosen: Iterable[Path]) -> list[Problem]:
         by_name[name_of(path)].append(path)
     problems = []
     for name in set(map(name_of, chosen)):
-        first, *others = (path.relative_to(settings.root) for path in by_name[name])
+        first, *others = (path.relative_to(settings.content) for path in by_name[name])
         text = f"the name {name} is already taken by {first}"
         problems += [Problem(str(other), 1, 1, "D005", text) for other in others]
     return problems

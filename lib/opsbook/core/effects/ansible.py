@@ -223,12 +223,12 @@ def unsafe(value: Any) -> Any:
 
 def path_of(name: str) -> Path:
     """The path of a playbook."""
-    return Path(here.root) / "playbooks" / name
+    return Path(here.content) / "playbooks" / name
 
 
 def run(call: EffectCall, request: dict[str, Any], timeout: float | None) -> PlaybookResult:
     """Run a playbook once. Raises EffectFailed, with the result if there is one, and Interrupted."""
-    root = Path(here.root)
+    root = Path(here.content)
     path = path_of(request["playbook"])
     if not path.is_file():
         raise EffectFailed(f"there is no playbook playbooks/{request['playbook']}", untouched=True)
@@ -258,7 +258,7 @@ def _start(
             [str(ansible_command.PROGRAM), str(path), *(["--check", "--diff", "-v"] if call.check else [])]
         ),
         # The file, not its folder: Ansible would read environment.yml in it as an inventory.
-        inventory=str(Path(here.root) / request["inventory"] / "hosts.yml"),
+        inventory=str(Path(here.content) / request["inventory"] / "hosts.yml"),
         extravars=unsafe(request["vars"]),
         limit=request["limit"],
         tags=request["tags"],
@@ -276,7 +276,7 @@ def _start(
 
 def _environment(given: Mapping[str, Any]) -> dict[str, str]:
     """What ansible-playbook is told by environment: everything else in here was passed on by the runner."""
-    config = Path(here.root) / "ansible.cfg"
+    config = Path(here.content) / "ansible.cfg"
     path = os.environ.get("PATH", os.defpath)
     known = config if config.is_file() else None
     found = environment(path, Path(here.ansible_bin), known, here.vault_password_file)

@@ -53,7 +53,7 @@ def _diff(result: Mapping[str, Any]) -> str:
     parts = [result, *(item for item in result.get("results") or () if isinstance(item, Mapping))]
     lines = [line for part in parts for diff in _listed(part.get("diff")) for line in ansible_diff(diff)]
     # Paths are relative to the project.
-    return "\n".join(_shortened(lines)).replace(f"{here.root}/", "")
+    return "\n".join(_shortened(lines)).replace(f"{here.content}/", "")
 
 
 def _shortened(lines: list[str]) -> list[str]:
@@ -69,7 +69,7 @@ def _listed(value: Any) -> list[Mapping[str, Any]]:
 
 def allow(playbook: str) -> None:
     """Raise EffectRefused if a check of the playbook would really do something."""
-    folder = Path(here.root) / "playbooks"
+    folder = Path(here.content) / "playbooks"
     problems = list(dict.fromkeys(_Reader(folder, frozenset(here.check_reads)).playbook(folder / playbook)))
     if problems:
         said = "; ".join(problems)

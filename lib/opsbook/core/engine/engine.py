@@ -22,6 +22,7 @@ from opsbook.core.model.event import Ending, Outcome
 from opsbook.core.model.events import Differences, KernelReplaced, LookStarted, ParametersInjected, RollbackStarted
 from opsbook.core.model.parameter import literal
 from opsbook.core.model.person import Question
+from opsbook.core.model.planned import Place
 from opsbook.core.model.redact import Redactor
 from opsbook.core.model.role import Role
 from opsbook.core.model.runbook import Cell, Step, tally
@@ -40,7 +41,7 @@ ACCEPT = "accept-changes"
 class Engine:
     """Runs one plan."""
 
-    def __init__(self, steps: Steps, redactor: Redactor, start_kernel: Callable[[], Awaitable[Kernel]]) -> None:
+    def __init__(self, steps: Steps, redactor: Redactor, start_kernel: Callable[[Place], Awaitable[Kernel]]) -> None:
         self._steps = steps
         self._redactor = redactor
         self._start_kernel = start_kernel
@@ -50,6 +51,7 @@ class Engine:
         self._gate, self._cells, self._sink = steps.gate, steps.cells, steps.sink
         self._skipped: list[str] = []
         self._began = True
+        self._place: Place | None = None
 
     async def run(self) -> Ending:
         """Run to the end; the caller journals the ending, with the seal."""
@@ -81,7 +83,8 @@ class Engine:
 
     async def _open_kernel(self) -> None:
         """Start a kernel and run the parameters in it. Raises StepFailed."""
-        self._cells.kernel = await self._start_kernel()
+        self._place = self._run.workspace.place()
+        self._cells.kernel = await self._start_kernel(self._place)
         for cell in self._parameter_cells():
             ended = await self._cells.run(cell, cell.source, "parameters", Role.READ)
             if not ended.ok:
@@ -109,8 +112,9 @@ class Engine:
         await self._gate.close()
 
     async def _ensure_kernel(self, before: tuple[Step, ...]) -> None:
-        """Replace a dead kernel, and replay these steps in the new one. Raises StepFailed."""
-        if self._cells.kernel is not None and not self._cells.kernel.died.is_set() and not self._gate.transport.lost:
+        """Replace a dead kernel, or one whose folder has changed, and replay these steps. Raises StepFailed."""
+        alive = self._cells.kernel is not None and not self._cells.kernel.died.is_set()
+        if alive and not self._gate.transport.lost and self._run.workspace.place() == self._place:
             return
         await self._close_kernel()
         self._gate.clear()

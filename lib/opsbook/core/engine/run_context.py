@@ -10,18 +10,19 @@ from opsbook.core.model.authorization import Authorization
 from opsbook.core.model.event import Ending, Event, Outcome
 from opsbook.core.model.options import RunOptions
 from opsbook.core.model.past import Past
-from opsbook.core.model.planned import Planned
+from opsbook.core.model.planned import Place, Planned
 from opsbook.core.model.recording import Tape
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """Where a run works: the project's `root`, the `inbox` for requests of other processes, and `hold`, the descriptor
-    that keeps the journal locked as long as any process of the run lives. `keep_environment` names variables that
-    cells see besides the usual ones.
+    """Where a run works: `place` says where a kernel works that starts now, and raises Refused if what the run was
+    planned with is gone. `inbox` is for requests of other processes, and `hold` is the descriptor that keeps the
+    journal locked as long as any process of the run lives. `keep_environment` names variables that cells see besides
+    the usual ones.
     """
 
-    root: Path
+    place: Callable[[], Place]
     inbox: Path
     hold: int
     keep_environment: tuple[str, ...] = ()

@@ -27,6 +27,7 @@ from opsbook.core.model import events as kinds
 from opsbook.core.model.effect import Mode, no_sandbox
 from opsbook.core.model.event import Ending, Outcome
 from opsbook.core.model.person import Answer, Person, Question
+from opsbook.core.model.planned import Place
 from opsbook.core.model.recording import NOWHERE
 from opsbook.core.model.role import Role
 from opsbook.core.model.runbook import Runbook
@@ -149,15 +150,15 @@ def _engine(context: RunContext, sink: Sink, vault: Vault, questions: Questions,
     def gap(missing: int) -> None:
         sink.write(kinds.OutputGap(missing=missing))
 
-    async def start_kernel() -> kernel.Kernel:
+    async def start_kernel(place: Place) -> kernel.Kernel:
         started = kernel.Kernel(spare.take(context.run))
-        here["private"] = str(started.private)
+        here.update(private=str(started.private), root=str(place.cwd), content=str(place.content))
         await gate.transport.listen(started.gate_path)
         started.on_message, started.on_raw = outputs.message, outputs.raw
         started.on_gap = gap
         work = context.workspace
         imports, cwd = _imports(context.planned.runbook), context.options.cwd
-        await started.start(kernel.Launch(work.root, work.keep_environment, work.hold, imports, cwd))
+        await started.start(kernel.Launch(place, work.keep_environment, work.hold, imports, cwd))
         sink.write(kinds.KernelStarted(pid=started.pid))
         return started
 

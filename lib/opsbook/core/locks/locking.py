@@ -8,35 +8,23 @@ from opsbook.core.locks.targets import conflict
 from opsbook.core.model.events import RunFinished, RunStarted, read
 from opsbook.core.model.plan import Plan
 from opsbook.core.record import journal, store
-from opsbook.errors import InputError, Refused
+from opsbook.errors import InputError
 from opsbook.settings import Settings
 
 _EARLIER = timedelta(days=14)
 """`worked_since` ignores runs that began earlier than this before the given run."""
 
 
-def acquire(
-    settings: Settings, run: str, planned: Plan, operator: str, check: Callable[[], None] = lambda: None
-) -> Callable[[], None]:
-    """Return a function that takes the locks of a run: all or none. It raises Refused, which names the holders.
-
-    `check` runs once they are held. If it raises Refused, locks that this call took are released.
-    """
+def acquire(settings: Settings, run: str, planned: Plan, operator: str) -> Callable[[], None]:
+    """Return a function that takes the locks of a run: all or none. It raises Refused, which names the holders."""
     wanted = [lock.Lock(target, run, operator, planned.title, journal.now()) for target in planned.locks]
 
     def take() -> None:
-        had = any(held.run == run for held in lock.holders(settings.state))
         try:
             _take(settings, wanted, planned)
         except lock.Held as error:
             ways = dict.fromkeys(way_out(settings, held) for held in error.locks)
             raise lock.Held(error.locks, "\n".join(ways)) from error
-        try:
-            check()
-        except Refused:
-            if not had:
-                lock.release(settings.state, run)
-            raise
 
     return take
 

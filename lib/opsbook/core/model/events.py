@@ -165,6 +165,7 @@ class RunResumed(Fact, type="run-resumed"):
     seal: Annotated[Mapping[str, Any] | None, "The seal that was removed; null if there was none."]
     anew: Annotated[Sequence[str], "Steps that run again from their beginning."]
     pid: Annotated[int, "Process of the runner."]
+    saved: Annotated[Sequence[str], "Files that were changed since; the run uses them as they were."] = ()
 
 
 class RunFinished(Fact, type="run-finished"):

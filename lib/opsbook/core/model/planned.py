@@ -2,15 +2,24 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
 
 from opsbook.core.model.environment import Environment
 from opsbook.core.model.plan import Plan
 from opsbook.core.model.runbook import Runbook
 
 
+class Place(NamedTuple):
+    """Where a kernel works: its folder, and the one with the pages, playbooks and helpers of its run."""
+
+    cwd: Path
+    content: Path
+
+
 @dataclass(frozen=True)
 class Planned:
-    """What is going to run. `files` are the SHA-256 of the files that the plan relies on, by tree and path in it.
+    """What is going to run. `root` is the folder with its files, and `files` are those, as entries of a tree.
 
     `typed` are secrets that somebody typed unseen.
     """
@@ -18,5 +27,6 @@ class Planned:
     plan: Plan
     runbook: Runbook
     environment: Environment
-    files: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    root: Path
+    files: Mapping[str, str] = field(default_factory=dict, repr=False)
     typed: Mapping[str, str] = field(default_factory=dict, repr=False)

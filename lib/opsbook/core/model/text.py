@@ -4,7 +4,7 @@ import difflib
 import math
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 _SPAN = re.compile(r"^([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h|d)$")
 _UNIT = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -53,6 +53,14 @@ def nearest(word: str, known: Iterable[str]) -> str:
         likely = difflib.get_close_matches(word, names, n=3, cutoff=0) or names[:3]
         return f"There are {len(names)}, such as {', '.join(likely)}."
     return f"There is: {', '.join(names)}." if names else "There is none yet."
+
+
+_SOME = 5
+
+
+def some(names: Sequence[str]) -> str:
+    """The first names of a list, and how many more there are."""
+    return ", ".join(names[:_SOME]) + (f" and {len(names) - _SOME} more" if len(names) > _SOME else "")
 
 
 def one_line(text: str, limit: int = 120) -> str:

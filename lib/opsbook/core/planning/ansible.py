@@ -19,12 +19,12 @@ def ask(settings: Settings, inventory: str, program: str, *arguments: str) -> tu
 
     It has no terminal: nothing it starts may ask for a password.
     """
-    config, path = settings.root / "ansible.cfg", os.environ.get("PATH", os.defpath)
+    config, path = settings.content / "ansible.cfg", os.environ.get("PATH", os.defpath)
     vault = str(settings.vault_password_file) if settings.vault_password_file else None
     told = environment(path, ansible_bin(), config if config.is_file() else None, vault)
     process = subprocess.Popen(
-        [str(ansible_bin() / program), *arguments, "-i", str(settings.root / inventory / "hosts.yml")],
-        cwd=settings.root,
+        [str(ansible_bin() / program), *arguments, "-i", str(settings.content / inventory / "hosts.yml")],
+        cwd=settings.content,
         env=os.environ | told,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -23,7 +23,7 @@ def vault(
     redactor: Redactor | None = None,
 ) -> secrets.Vault:
     """The secrets of an environment and of parameters, by `references`; `typed` ones came from a hidden prompt."""
-    inventory = secrets.vaulted(settings.root / environment.inventory, settings.vault_password_file)
+    inventory = secrets.vaulted(settings.content / environment.inventory, settings.vault_password_file)
     return secrets.load(environment.policy, references, typed, settings.root, inventory, redactor or Redactor())
 
 
@@ -43,7 +43,9 @@ def seen(settings: Settings, environment: Environment, run_id: str, mode: str) -
         "contacts": list(policy.contacts),
         "hosts": list(environment.hosts),
         "groups": {name: list(hosts) for name, hosts in environment.groups.items()},
-        "root": str(settings.root),
+        "root": str(settings.content),
+        "content": str(settings.content),
+        "state": str(settings.state),
         "inventory": environment.inventory,
         "ansible_bin": str(ansible_bin()),
         "check_reads": list(settings.check_reads),

@@ -1,31 +1,27 @@
-"""From a user's request to a frozen plan. Nothing here writes to disk."""
+"""From a user's request to a frozen plan."""
 
-import hashlib
-import os
+import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import opsbook
-from opsbook import files
 from opsbook.core.catalog import catalog
 from opsbook.core.model.environment import Environment
 from opsbook.core.model.plan import Plan
-from opsbook.core.model.planned import Planned
+from opsbook.core.model.planned import Place, Planned
 from opsbook.core.model.runbook import Runbook
-from opsbook.core.planning import bind, build
+from opsbook.core.model.text import some
+from opsbook.core.planning import authority, bind, build, tree, tree_store
 from opsbook.core.planning import environment as environments
+from opsbook.core.planning.tree import Tree
 from opsbook.errors import InputError, Refused
 from opsbook.settings import Settings
 
-RELIED_ON = "relied-on.json"
-"""File of a record: every file its plan relied on, with its SHA-256."""
-
-_CFG = "ansible.cfg"
+TREE, COMMIT = "tree", "commit"
+"""Names in a plan's `trees`: the digest of the files it executes, and the commit they are from."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +36,14 @@ class RunRequest:
 
 @dataclass(frozen=True)
 class Draft:
-    """A request whose runbook and environment exist; parameters may still be missing."""
+    """A request whose runbook and environment exist; parameters may still be missing. It is planned from `tree`, the
+    folder as it is if there is none.
+    """
 
     runbook: Runbook
     environment: Environment
     bound: bind.Bound
+    tree: Tree | None = None
     typed: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
@@ -52,6 +51,10 @@ def draft(settings: Settings, request: RunRequest) -> Draft:
     """Runbook, environment and the parameters bound so far. Raises InputError for anything that does not exist."""
     problems: list[str] = []
     found: list[Any] = []
+    files = None
+    # What is wrong with the environment is told below, with what else is wrong.
+    with contextlib.suppress(InputError):
+        settings, files = ground(settings, request.environment)
     for load, name in ((catalog.load, request.runbook), (environments.load, request.environment)):
         try:
             found.append(load(settings, name))
@@ -62,16 +65,17 @@ def draft(settings: Settings, request: RunRequest) -> Draft:
     runbook, environment = found
     check_place(runbook, environment)
     typed = request.typed_secrets
-    return Draft(runbook, environment, bind.bind(runbook.parameters, request.given, environment, typed), typed)
+    return Draft(runbook, environment, bind.bind(runbook.parameters, request.given, environment, typed), files, typed)
 
 
 def planned_draft(
     settings: Settings, runbook: Runbook, then: Plan, typed: Mapping[str, str] = MappingProxyType({})
 ) -> Draft:
-    """A draft with the values of an earlier plan. Raises InputError if the page may no longer run there."""
+    """A draft with the values and the files of an earlier plan. Raises InputError, and Refused without its files."""
+    settings, files = ground_then(settings, then, runbook.source)
     found = environments.load(settings, then.environment)
     check_place(runbook, found)
-    return Draft(runbook, found, bind.Bound(dict(then.parameters), dict(then.secrets)), typed)
+    return Draft(runbook, found, bind.Bound(dict(then.parameters), dict(then.secrets)), files, typed)
 
 
 def check_place(runbook: Runbook, environment: Environment) -> None:
@@ -100,72 +104,88 @@ def environment(settings: Settings, name: str | None) -> Environment:
 
 
 def plan(settings: Settings, drafted: Draft) -> Planned:
-    """The frozen plan, with the files it relies on. Raises InputError with every wrong parameter."""
-    runbook, environment = drafted.runbook, drafted.environment
+    """The frozen plan. Raises InputError with every wrong parameter."""
+    runbook, environment, found = drafted.runbook, drafted.environment, drafted.tree or tree.of_folder(settings)
     bound = drafted.bound.complete(runbook.name)
-    found = relied_on(settings, environment)
-    trees = {name: _tree(content) for name, content in found.items()}
+    trees = {TREE: found.digest, **({COMMIT: found.commit} if found.commit else {})}
     versions = {"opsbook": opsbook.__version__, "ansible-core": version("ansible-core")}
     frozen = build.build(runbook, environment, bound, build.Ground(trees, versions))
-    return Planned(frozen, runbook, environment, found, drafted.typed)
+    return Planned(frozen, runbook, environment, found.root, found.files, drafted.typed)
 
 
-def check_unchanged(settings: Settings, planned: Planned) -> None:
-    """Files may have changed while somebody read the plan, or waited for a lock or a signature. Raises Refused."""
-    if relied_on(settings, planned.environment) != planned.files:
-        raise Refused("What this run was planned with has changed since.", "Look at what it is now: opsbook plan.")
+# -- the tree
 
 
-def relied_on(settings: Settings, environment: Environment) -> dict[str, dict[str, str]]:
-    """SHA-256 of every file that a run relies on besides its page: by tree, then by path in it."""
-    helpers = settings.helpers
-    return {
-        "playbooks": playbook_files(settings),
-        "inventory": _files(settings.root / environment.inventory),
-        "helpers": _files(helpers, skip=helpers / "opsbook"),
-        "ansible": {_CFG: files.sha256(settings.root / _CFG)} if (settings.root / _CFG).is_file() else {},
-    }
+def ground(settings: Settings, environment: str) -> tuple[Settings, Tree]:
+    """The tree that a run in this environment executes now, and the settings with which it is planned.
+
+    In a protected environment that of the commit that is checked out, written out; in one that wants approvals or
+    has windows the folder's, written out; elsewhere the folder itself. Raises InputError and Refused.
+    """
+    policy = authority.check(settings, environment, environments.load_as_written(settings, environment))
+    if policy.protected:
+        found = tree.of_commit(settings.root, authority.commit(settings, environment))
+    else:
+        found = tree.of_folder(settings)
+    if authority.is_guarded(policy):
+        found = tree_store.written_out(settings, found)
+        if policy.protected and (links := tree_store.outside(found)):
+            said = f"{environment} is protected, and links lead out of the project: {some(links)}."
+            raise Refused(said, "Commit what they lead to.")
+    return replace(settings, tree=found.root), found
 
 
-def playbook_files(settings: Settings) -> dict[str, str]:
-    """Everything below playbooks/ but the inventories, with its SHA-256."""
-    return _files(settings.playbooks, skip=settings.inventories)
+def ground_then(settings: Settings, then: Plan, page: str) -> tuple[Settings, Tree]:
+    """The tree of an earlier plan: written out, or the folder where nothing that matters has changed since.
+
+    `page`: the text of the page, which may name files outside of the usual folders. Raises Refused.
+    """
+    found = tree_store.stored(settings, then.trees.get(TREE, ""))
+    if found is None and COMMIT in then.trees:
+        found = tree.of_commit(settings.root, then.trees[COMMIT])
+    if found is None or found.digest != then.trees.get(TREE):
+        said = f"The files with which {then.id} was planned are not there any more."
+        raise Refused(said, "Plan it anew. To undo by hand what was done: opsbook show RUNBOOK --manual.")
+    if found.commit or authority.guarded_by_anybody(settings, then.environment) or changed_since(settings, found, page):
+        found = tree_store.written_out(settings, found)
+    return replace(settings, tree=found.root), found
 
 
-def _tree(found: Mapping[str, str]) -> str:
-    """SHA-256 over names and contents."""
-    return hashlib.sha256("".join(f"{name}\0{sha256}\n" for name, sha256 in found.items()).encode()).hexdigest()
+def changed_files(settings: Settings, then: Plan, page: str) -> list[str]:
+    """As `changed_since`, for the plan of a record; says so if its files are not known."""
+    found = tree_store.stored(settings, then.trees.get(TREE, ""))
+    return changed_since(settings, found, page) if found else ["a file that is not known any more"]
 
 
-def _files(folder: Path, skip: Path | None = None) -> dict[str, str]:
-    """The files below a folder, also behind links, by their path in it; hidden ones and bytecode do not count."""
-    found: dict[str, str] = {}
-    above: dict[str, frozenset[str]] = {str(folder): frozenset()}
-    for place, folders, names in os.walk(folder, followlinks=True):
-        here, seen = Path(place), above.pop(place, frozenset()) | {os.path.realpath(place)}
-        # A link to a parent folder would be followed forever.
-        folders[:] = [
-            name
-            for name in folders
-            if _counts(name) and here / name != skip and os.path.realpath(here / name) not in seen
-        ]
-        above |= {str(here / name): seen for name in folders}
-        for path in (here / name for name in names if _counts(name)):
-            if path.is_file():
-                found[str(path.relative_to(folder))] = _digest(path)
-    return dict(sorted(found.items()))
+def changed_since(settings: Settings, then: Tree, page: str) -> list[str]:
+    """Files of the project's folder that are not as in a tree: those that opsbook, Ansible or this page read."""
+    return [path for path in tree_store.differing(settings, then.files) if tree.matters(path, page)]
 
 
-def _digest(path: Path) -> str:
-    """SHA-256 of a file, which is read once: any write to it since gives it another time of change."""
-    now = path.stat()
-    return _read_once(path, now.st_ctime_ns, now.st_ino, now.st_size)
+def saved_since(settings: Settings, planned: Planned) -> list[str]:
+    """As `changed_since`, for a run that goes on with its own files; also the page itself."""
+    page = planned.plan.path
+    saved = tree_store.differing(settings, planned.files)
+    return [path for path in saved if path == page or tree.matters(path, planned.runbook.source)]
 
 
-@cache
-def _read_once(path: Path, *_: int) -> str:
-    return files.sha256(path)
+def keep(settings: Settings, planned: Planned) -> None:
+    """Store the files of a plan, with which it can be resumed, rolled back or approved. Raises Refused."""
+    tree_store.keep(settings, _tree(planned))
 
 
-def _counts(name: str) -> bool:
-    return not name.startswith(".") and name != "__pycache__"
+def place(settings: Settings, planned: Planned, run: str) -> Place:
+    """Where a run starts or goes on: with what it was planned with, whatever was saved since.
+
+    Raises Refused if that is not there any more.
+    """
+    found, policy = _tree(planned), planned.environment.policy
+    if planned.root == settings.root and not changed_since(settings, found, planned.runbook.source):
+        return Place(planned.root, planned.root)
+    content = tree_store.written_out(settings, found).root
+    beside = not (found.commit or authority.is_guarded(policy))
+    return Place(tree_store.work_folder(settings, run, content, beside=beside), content)
+
+
+def _tree(planned: Planned) -> Tree:
+    return Tree(planned.files, planned.root, planned.plan.trees.get(COMMIT, ""))

@@ -72,7 +72,7 @@ def load(settings: Settings, name: str) -> Environment:
     return Environment(
         name=name,
         policy=policy,
-        inventory=str(folder.relative_to(settings.root)),
+        inventory=str(folder.relative_to(settings.content)),
         hosts=hosts,
         groups=groups,
         choices=_choices(settings.root, folder / "environment.yml", policy, groups),

@@ -12,7 +12,7 @@ from opsbook.core.model.text import span_seconds
 from opsbook.core.planning import environment as environments
 from opsbook.core.planning.bind import recheck
 from opsbook.core.planning.context import operator
-from opsbook.core.planning.drafts import Draft, plan, planned_draft
+from opsbook.core.planning.drafts import Draft, ground_then, plan, planned_draft
 from opsbook.core.planning.drift import changes_since
 from opsbook.core.record import store
 from opsbook.core.trust import authorization, requests, sign
@@ -48,25 +48,27 @@ def request(settings: Settings, drafted: Draft) -> Plan:
 
 
 def planned_again(settings: Settings, wanted: str) -> Planned:
-    """Plan again what waits for a signature, from today's files. Raises Refused if the result is a different plan."""
+    """What waits for a signature, planned again from the files of then. Raises Refused if it is a different plan."""
     found = requests.find(settings.state, wanted)
-    runbook = catalog.load(settings, found.plan.runbook)
-    drafted = planned_draft(settings, runbook, found.plan)
-    if problems := recheck(runbook.parameters, drafted.bound.values, drafted.environment):
+    planned = _planned(settings, found)
+    if problems := recheck(planned.runbook.parameters, planned.plan.parameters, planned.environment):
         raise Refused("\n".join(problems), "Plan it anew with what there is now.")
-    planned = plan(settings, drafted)
     if changed := _changed(found, planned):
         said = [f"{found.plan.id} is not what was planned any more: {changed[0]}.", *changed[1:]]
         raise Refused("\n".join(said), "Put that back, or plan and approve anew.")
     return planned
 
 
+def _planned(settings: Settings, found: requests.ApprovalRequest) -> Planned:
+    at, _ = ground_then(settings, found.plan, "")
+    return plan(settings, planned_draft(settings, catalog.load(at, found.plan.runbook), found.plan))
+
+
 def _changed(found: requests.ApprovalRequest, planned: Planned) -> list[str]:
-    """What has changed since the plan was made, in words."""
-    then = found.plan
-    refusing, telling = changes_since(then, planned, found.relied_on)
-    page = [f"{then.path} was changed"] if then.trees.get("runbook") != planned.plan.trees["runbook"] else []
-    return [*page, *refusing, *telling]
+    """What differs from the plan as it was made, in words."""
+    refusing, telling = changes_since(found.plan, planned.plan)
+    other = found.plan.digest != planned.plan.digest and not (refusing or telling)
+    return [*refusing, *telling, *(["its page or its title is another one"] if other else [])]
 
 
 def waits(settings: Settings, request: requests.ApprovalRequest) -> bool:
@@ -78,8 +80,8 @@ def waits(settings: Settings, request: requests.ApprovalRequest) -> bool:
 def show(settings: Settings, wanted: str) -> PlanReview:
     """What an approver reviews. Raises InputError if no such plan waits."""
     found = requests.find(settings.state, wanted)
-    runbook = catalog.load(settings, found.plan.runbook)
-    planned = plan(settings, planned_draft(settings, runbook, found.plan))
+    planned = _planned(settings, found)
+    runbook = planned.runbook
     checked, check = _check(settings, found.plan)
     return PlanReview(
         found,

@@ -2,13 +2,15 @@
 it is (ADR 16). Every way to start a run passes here: the command line, papermill, drills, and labs.
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from opsbook.core.catalog import catalog
 from opsbook.core.locks import lock
 from opsbook.core.locks.locking import way_out
 from opsbook.core.locks.targets import conflict
@@ -22,10 +24,11 @@ from opsbook.core.model.options import RunOptions
 from opsbook.core.model.plan import Plan
 from opsbook.core.model.planned import Planned
 from opsbook.core.model.runbook import Runbook
+from opsbook.core.planning import authority, drafts
 from opsbook.core.planning.context import operator
 from opsbook.core.planning.drafts import Draft, check_place
 from opsbook.core.record import journal, store
-from opsbook.core.trust import protected_branch, requests, sign, signers, windows
+from opsbook.core.trust import requests, sign, signers, windows
 from opsbook.core.trust.signers import Signers
 from opsbook.errors import InputError, NotYet, Refused
 from opsbook.settings import Settings
@@ -90,7 +93,7 @@ def closed_to_sessions(settings: Settings, environment: Environment) -> str:
     if not policy.sandbox:
         return no_sandbox(Mode.SESSION)
     try:
-        protected_branch.check_policy(settings, environment)
+        authority.check(settings, environment.name, policy)
     except Refused as error:
         return error.whole
     if policy.labels:
@@ -130,8 +133,8 @@ def needed(runbook: Runbook, environment: Environment, now: datetime) -> list[st
 
 
 def _allowed(start: RunStart) -> Authorization | None:
-    protected_branch.check_policy(start.settings, start.planned.environment)
-    if not (protected_branch.is_guarded(start.policy) or start.emergency):
+    authority.check(start.settings, start.plan.environment, start.policy)
+    if not (authority.is_guarded(start.policy) or start.emergency):
         return None
     known = _known(start)
     me, files = _operator(start, known)
@@ -170,13 +173,27 @@ def _spend(start: RunStart, counted: Iterable[Signed]) -> None:
 
 
 def _known(start: RunStart) -> Signers | None:
-    """The known signers; None if no signature is needed. Raises Refused, also for uncommitted files."""
+    """The known signers; None if no signature is needed. Raises Refused, also for what is not committed."""
     settings, policy = start.settings, start.policy
-    if policy.protected:
-        protected_branch.check_tree(settings, start.planned)
+    _check_caller(start)
+    if policy.protected and start.planned.runbook.source != _committed_page(start):
+        said = f"{start.plan.environment} is protected, and this page is not the one that is committed."
+        raise Refused(said, "Commit it and start a new run, or roll this one back.")
     if not (policy.protected or policy.approvals):
         return None
     return signers.committed(settings.root, settings.allowed_signers, settings.protected_branch)
+
+
+def _committed_page(start: RunStart) -> str:
+    return catalog.load(replace(start.settings, tree=start.planned.root), start.plan.runbook).source
+
+
+def _check_caller(start: RunStart) -> None:
+    """Raises Refused if the caller's environment would change what Ansible does in a guarded environment."""
+    own = sorted(each for each in os.environ if each.startswith("ANSIBLE_"))
+    if own and authority.is_guarded(start.policy):
+        said = f"{start.plan.environment} is guarded, and your environment would change what Ansible does: "
+        raise Refused(f"{said}{', '.join(own)}.", f"Unset it, and say it in ansible.cfg: unset {' '.join(own)}")
 
 
 def _operator(start: RunStart, known: Signers | None) -> tuple[Identity, dict[str, bytes]]:
@@ -259,7 +276,8 @@ def _approval_hint(plan: Plan) -> str:
 def ask(start: RunStart, run: str = "") -> None:
     """Put the request for an approval where approvers find it."""
     asked = requests.ApprovalAsked(operator(), journal.now(), run)
-    requests.file(start.settings.state, start.plan, asked, start.planned.files)
+    drafts.keep(start.settings, start.planned)
+    requests.file(start.settings.state, start.plan, asked)
 
 
 def _signed(start: RunStart, known: Signers) -> Iterator[tuple[Signed, str]]:

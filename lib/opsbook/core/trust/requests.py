@@ -7,7 +7,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -40,22 +40,21 @@ class ApprovalAsked:
 
 @dataclass(frozen=True)
 class ApprovalRequest:
-    """A plan whose approval is requested. `relied_on` are the files it relies on, with their digests."""
+    """A plan whose approval is requested."""
 
     folder: Path
     plan: Plan
     asked: ApprovalAsked
-    relied_on: dict[str, dict[str, str]]
 
     def to_json(self) -> dict[str, Any]:
         return {**self.plan.to_json(), "asked_by": self.asked.by, "asked": self.asked.time, "run": self.asked.run}
 
 
-def file(state: Path, plan: Plan, asked: ApprovalAsked, relied_on: Mapping[str, Mapping[str, str]]) -> None:
+def file(state: Path, plan: Plan, asked: ApprovalAsked) -> None:
     """Put a request where approvers find it; it replaces an earlier request for the same plan."""
     folder = state / FOLDER / plan.id
     with _shared(folder):
-        for name, content in (("relied-on", relied_on), ("asked", asdict(asked)), ("plan", plan.to_json())):
+        for name, content in (("asked", asdict(asked)), ("plan", plan.to_json())):
             text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
             files.write_atomic(folder / f"{name}.json", text.encode())
 
@@ -73,14 +72,13 @@ def find(state: Path, wanted: str) -> ApprovalRequest:
 
 def _read(folder: Path) -> ApprovalRequest:
     try:
-        parts = [(folder / f"{name}.json").read_bytes() for name in ("plan", "asked", "relied-on")]
+        parts = [(folder / f"{name}.json").read_bytes() for name in ("plan", "asked")]
         plan, asked = from_json(Plan, parts[0]), from_json(ApprovalAsked, parts[1])
-        relied_on = from_json(dict[str, dict[str, str]], parts[2])
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{folder} is damaged.", "Remove it, and ask anew: opsbook plan --request.") from error
     if plan.id != folder.name:
         raise InputError(f"{folder} holds another plan, {plan.id}.", "Remove it, and ask anew: opsbook plan --request.")
-    return ApprovalRequest(folder, plan, asked, relied_on)
+    return ApprovalRequest(folder, plan, asked)
 
 
 def asking(folder: Path) -> str | None:

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from opsbook.core.engine.process import MARK, spare, tree
 from opsbook.core.model.effect import FIRST_LINE, IN_FLIGHT
+from opsbook.core.model.planned import Place
 from opsbook.errors import Fault, OpsbookError
 
 Message = dict[str, Any]
@@ -33,10 +34,10 @@ _DRAIN = 1.0
 class Launch:
     """What a kernel needs for its run. `hold` keeps the journal locked; `imports` are modules to import early.
 
-    With a `cwd`, cells run there instead of in `root`, and may import modules from there.
+    With a `cwd`, cells run there instead of in that of `place`, and may import modules from there.
     """
 
-    root: Path
+    place: Place
     keep_environment: tuple[str, ...] = ()
     hold: int | None = None
     imports: tuple[str, ...] = ()
@@ -102,10 +103,10 @@ class Kernel:
         own = {
             MARK: self._spare.run,
             "OPSBOOK_GATE": str(self.gate_path),
-            "OPSBOOK_ROOT": str(launch.root),
+            "OPSBOOK_ROOT": str(launch.place.content),
         }
         path = [str(launch.cwd)] if launch.cwd else []
-        cwd = str(launch.cwd or launch.root)
+        cwd = str(launch.cwd or launch.place.cwd)
         return {"env": environment | own, "cwd": cwd, "path": path, "imports": list(launch.imports)}
 
     def _connect(self, connection: dict[str, Any]) -> None:

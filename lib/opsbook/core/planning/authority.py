@@ -1,0 +1,93 @@
+"""What an environment asks for: its policy on the protected branch, which a work tree cannot weaken (ADR 16).
+
+The one answer for every door. Where it cannot be given, the environment is closed.
+"""
+
+from opsbook.core.model.environment import Policy
+from opsbook.core.model.text import some
+from opsbook.core.planning import environment as environments
+from opsbook.core.planning import git
+from opsbook.errors import InputError, Refused
+from opsbook.settings import CONFIG, Settings
+
+_COMMITTED = ("runbooks", "procedures", "playbooks", "lib", "roles", "collections", "ansible.cfg", CONFIG)
+"""Paths that must have no uncommitted changes when a run in a protected environment is planned."""
+
+_GUARDS = (
+    "sandbox",
+    "protected",
+    "approvals",
+    "approvers",
+    "approval_valid",
+    "windows",
+    "time_zone",
+    "labels",
+    "review_within",
+)
+"""Keys of environment.yml that say who may run something, and when."""
+
+
+def is_guarded(policy: Policy) -> bool:
+    """Whether a run needs a signature, an approval or a window."""
+    return bool(policy.protected or policy.approvals or policy.windows)
+
+
+def committed(settings: Settings, name: str) -> Policy | None:
+    """The policy of an environment on the protected branch; None if it, or git, does not know the environment.
+
+    Raises Refused if nobody can say which branch that is, or if this version cannot read the policy.
+    """
+    if not git.is_repository(settings.root):
+        return None
+    branch = git.protected(settings.root, settings.protected_branch)
+    path = f"{settings.inventories.relative_to(settings.content)}/{name}/environment.yml"
+    text = git.show(settings.root, branch.commit, path) if branch else None
+    try:
+        return environments.policy_of(text) if text is not None else None
+    except InputError as error:
+        said = f"Nobody can say what {name} asks for: its environment.yml on {branch.name if branch else ''} "
+        raise Refused(f"{said}cannot be read: {error.message}", "Install the opsbook that can, or mend it.") from error
+
+
+def check(settings: Settings, name: str, ours: Policy) -> Policy:
+    """The policy that holds in an environment: the protected branch's, or else `ours`.
+
+    Raises Refused if `ours` guards it differently. A sandbox, which nobody guards, may be changed at will.
+    """
+    theirs = committed(settings, name)
+    if theirs is None or (theirs.sandbox and not is_guarded(theirs)):
+        return ours
+    differs = [key for key in _GUARDS if getattr(ours, key) != getattr(theirs, key)]
+    if differs:
+        said = f"{name} is guarded, and its environment.yml is not as the protected branch has it: "
+        raise Refused(f"{said}{', '.join(differs)}.", "Put it back, or have the change committed there.")
+    return theirs
+
+
+def guarded_by_anybody(settings: Settings, name: str) -> bool:
+    """Whether the work tree or the protected branch guards an environment; True in doubt."""
+    try:
+        ours, theirs = environments.load_as_written(settings, name), committed(settings, name)
+    except (InputError, Refused):
+        return True
+    return is_guarded(ours) or (theirs is not None and is_guarded(theirs))
+
+
+def commit(settings: Settings, name: str) -> str:
+    """The commit whose tree a protected environment executes: the one checked out. Raises Refused.
+
+    Also raises it for files that are not committed: they would not be used, and somebody may mean them to be.
+    """
+    branch = git.protected(settings.root, settings.protected_branch)
+    if branch is None:
+        where = git.branch_name(settings.root, settings.protected_branch)
+        said = f"{name} is protected, and nothing is committed to {where}."
+        raise Refused(said, "Commit it, or name the branch in opsbook.toml: protected_branch.")
+    head = git.head_on(settings.root, branch)
+    if head is None:
+        said = f"{name} is protected, and what is checked out here is not on {branch.name}."
+        raise Refused(said, f"Have it merged, or check out a commit of {branch.name}.")
+    if changed := git.uncommitted(settings.root, _COMMITTED):
+        said = f"{name} is protected, and not everything is committed: {some(changed)}."
+        raise Refused(said, "Commit it, or put it back.")
+    return head

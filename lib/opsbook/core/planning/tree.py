@@ -1,0 +1,199 @@
+"""The files of a project that a run executes: of its folder as it is, or of a commit. Each has a digest (ADR 26).
+
+A tree is a mapping of paths to entries: `MODE sha256:HASH` of the content, `MODE git-sha1:NAME` of a blob, or
+`120000 TARGET` of a link. Bytecode never belongs to it, nor do the state folder and the records.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import stat
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from opsbook import files
+from opsbook.core.planning import git
+from opsbook.errors import InputError, Refused
+from opsbook.settings import CONFIG, Settings
+
+Files = Mapping[str, str]
+
+LINK, PLAIN, PROGRAM, _SUBMODULE = "120000", "100644", "100755", "160000"
+
+_READ = (
+    *("playbooks", "lib", "roles", "collections", "library", "module_utils", "group_vars", "host_vars"),
+    *("templates", "files", "vars", "tasks", "handlers", "scripts", "bin"),
+)
+"""Folders that every run may read."""
+
+_CONTENT = ("runbooks", "procedures", *_READ)
+"""Folders of which the tree of a folder has also what git ignores, and all that there is without git."""
+
+_YOUNG = 2.0
+"""Seconds after its last change in which a file is read anew: two writes may have the same time."""
+
+_NO_PART = frozenset({"__pycache__", ".git"})
+_DEEPEST = 40
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A tree: its `files`, the folder they are read from, and the `commit`, if it is that of one."""
+
+    files: Files
+    root: Path
+    commit: str = ""
+
+    @property
+    def digest(self) -> str:
+        """Hex SHA-256 over paths and entries."""
+        return digest(self.files)
+
+
+def digest(tree: Files) -> str:
+    """Hex SHA-256 over the paths and entries of a tree."""
+    return hashlib.sha256("".join(f"{path}\0{entry}\n" for path, entry in sorted(tree.items())).encode()).hexdigest()
+
+
+def matters(path: str, page: str) -> bool:
+    """Whether a run of this page may read a file: opsbook or Ansible do, or the page names it."""
+    first, _, rest = path.partition("/")
+    if not rest:
+        return path.endswith(".cfg") or path == CONFIG or path in page
+    return first in _READ or first.endswith("_plugins") or PurePath(path).name in page
+
+
+# -- of a commit
+
+
+def of_commit(root: Path, commit: str) -> Tree:
+    """The tree of a commit below the project's folder, read from git's objects. Raises Refused."""
+    return Tree(dict(_committed(root, commit)), root, commit)
+
+
+def _committed(root: Path, commit: str, prefix: str = "") -> Iterator[tuple[str, str]]:
+    listed = git.run(root, ["ls-tree", "-r", "-z", commit])
+    if listed.returncode != 0:
+        raise Refused(f"The commit {commit[:12]} cannot be read{git.said(listed)}.", "git fsck says what is broken.")
+    for line in listed.stdout.decode("utf-8", errors="surrogateescape").split("\0"):
+        about, _, path = line.partition("\t")
+        if not path or not _counts(path):
+            continue
+        mode, _, name = about.split(" ")
+        if mode == _SUBMODULE:
+            yield from _submodule(root, path, name, prefix)
+        elif mode == LINK:
+            yield prefix + path, f"{LINK} {git.run(root, ['cat-file', 'blob', name]).stdout.decode(errors='replace')}"
+        else:
+            yield prefix + path, f"{mode} git-{'sha1' if len(name) == 40 else 'sha256'}:{name}"
+
+
+def _submodule(root: Path, path: str, commit: str, prefix: str) -> Iterator[tuple[str, str]]:
+    """The files of a submodule at the commit that the project names, from its own repository."""
+    if not (root / path / ".git").exists() or not git.exists(root / path, commit):
+        raise Refused(
+            f"{prefix}{path} is a submodule, and this clone does not have its commit {commit[:12]}.",
+            "Fetch it: git submodule update --init --recursive",
+        )
+    yield from _committed(root / path, commit, f"{prefix}{path}/")
+
+
+# -- of a folder
+
+
+def of_folder(settings: Settings) -> Tree:
+    """The project's folder as it is: under git what it lists, without git the folders that runs read.
+
+    A link that leads outside counts as what is behind it. Files are hashed once: see `_Known`.
+    """
+    root = settings.root
+    known = _Known(settings.state / "trees" / "known.json", root)
+    within = [each for each in (settings.state, settings.records) if each.is_relative_to(root)]
+    skip = tuple(f"{each.relative_to(root)}/" for each in within if each != root)
+    found: dict[str, str] = {}
+    for path in _listed(root):
+        if _counts(path) and not path.startswith(skip):
+            found.update(_entries(root, path, known, frozenset()))
+    known.save()
+    return Tree(found, root)
+
+
+def _listed(root: Path) -> Iterable[str]:
+    if git.is_repository(root):
+        names = git.run(root, ["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+        # What is installed by a tool is usually ignored: collections, roles.
+        ignored = git.run(root, ["ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--", *_CONTENT])
+        if names.returncode == 0:
+            both = (names.stdout + ignored.stdout).decode("utf-8", errors="surrogateescape")
+            return dict.fromkeys(filter(None, both.split("\0")))
+    there = [name for name in (*_CONTENT, CONFIG, "mkdocs.yml") if (root / name).exists()]
+    return [*there, *(each.name for each in root.glob("*.cfg")), *(each.name for each in root.glob("*_plugins"))]
+
+
+def _entries(root: Path, path: str, known: "_Known", above: frozenset[str]) -> Iterator[tuple[str, str]]:
+    """The entries of one listed path: a file, a link, or a folder (a submodule, a link to a folder elsewhere)."""
+    place = root / path
+    try:
+        about = place.lstat()
+    except OSError:
+        return
+    if stat.S_ISLNK(about.st_mode):
+        real = os.path.realpath(place)
+        if Path(real).is_relative_to(root) and not Path(real).is_relative_to(root / ".git"):
+            yield path, f"{LINK} {os.path.relpath(real, os.path.realpath(place.parent))}"
+            return
+        try:
+            about = place.stat()
+        except OSError:
+            return
+    if stat.S_ISREG(about.st_mode):
+        mode = PROGRAM if about.st_mode & 0o100 else PLAIN
+        yield path, f"{mode} sha256:{known.digest(path, place, about)}"
+    elif stat.S_ISDIR(about.st_mode) and len(above) < _DEEPEST and (real := os.path.realpath(place)) not in above:
+        for name in sorted(each.name for each in place.iterdir()):
+            if name not in _NO_PART:
+                yield from _entries(root, f"{path}/{name}", known, above | {real})
+
+
+def _counts(path: str) -> bool:
+    return _NO_PART.isdisjoint(PurePath(path).parts)
+
+
+class _Known:
+    """What files hashed to, by their path, kept between runs: a file is read again when its change time differs.
+
+    Whoever forges it changes which tree is meant, never what is executed: content is hashed when it is stored.
+    """
+
+    def __init__(self, place: Path, root: Path) -> None:
+        self._place = place
+        self._root = str(root)
+        self._before: dict[str, list[object]] = {}
+        self._now: dict[str, list[object]] = {}
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            kept = json.loads(place.read_bytes()) if files.is_plain(place) else {}
+            self._before = kept.get(self._root, {})
+
+    def digest(self, path: str, place: Path, about: os.stat_result) -> str:
+        """Hex SHA-256 of a file. Raises InputError if it cannot be read."""
+        told = [about.st_ctime_ns, about.st_ino, about.st_size]
+        entry = self._before.get(path)
+        if not isinstance(entry, list) or entry[:3] != told:
+            try:
+                entry = [*told, files.sha256(place)]
+            except OSError as error:
+                raise InputError(
+                    f"{place} cannot be read: {error.strerror}.", "A run reads all of its files."
+                ) from None
+        if time.time() - about.st_ctime > _YOUNG:
+            self._now[path] = entry
+        return str(entry[3])
+
+    def save(self) -> None:
+        """Keep it for the next run; a folder where that fails is hashed again."""
+        if self._now != self._before:
+            with contextlib.suppress(OSError):
+                files.write_atomic(self._place, json.dumps({self._root: self._now}).encode())

@@ -1,0 +1,271 @@
+"""Trees by their digest, below the state folder, and the folders that are written out from them (ADR 26).
+
+    STATE/trees/DIGEST.json    the entries of a tree, and its commit
+    STATE/trees/objects/       contents of files of folders, by SHA-256; those of commits are in git
+    STATE/trees/DIGEST/        a tree written out, read-only: runs execute from there
+    STATE/work/RUN/            where such a run works: links to what is in the tree, and the files that it writes
+
+What is written out is hashed again before it is used: a tree holds what its digest says, or it is not used.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import stat
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from opsbook import files
+from opsbook.core.model.text import some
+from opsbook.core.planning import git
+from opsbook.core.planning.tree import LINK, PROGRAM, Files, Tree, digest, of_folder
+from opsbook.errors import Refused
+from opsbook.settings import Settings
+
+FOLDER = "trees"
+_WORK = "work"
+_OBJECTS = "objects"
+_KEPT, _KEPT_FOR = 20, 30 * 86400
+"""The newest trees that stay, and seconds for which others stay after their last use."""
+
+_BATCH = 200
+"""Files of a commit that git is asked for at once."""
+
+
+def keep(settings: Settings, tree: Tree) -> None:
+    """Store a tree, so that it can be written out later. Raises Refused if a file of it has changed by now."""
+    store = settings.state / FOLDER
+    place = store / f"{tree.digest}.json"
+    if stored(settings, tree.digest) is None:
+        store.mkdir(parents=True, exist_ok=True)
+        for path, entry in tree.files.items() if not tree.commit else ():
+            if not entry.startswith(LINK):
+                _keep_object(store / _OBJECTS, tree.root / path, entry.rpartition(":")[2])
+        about = {"files": dict(tree.files), "commit": tree.commit}
+        files.write_atomic(place, json.dumps(about).encode())
+        _sweep(store, tree.digest)
+    with contextlib.suppress(OSError):
+        # Its last use: see _sweep.
+        os.utime(place)
+
+
+def stored(settings: Settings, name: str) -> Tree | None:
+    """A stored tree by its digest; None if it is not there, or is not what its name says."""
+    path = settings.state / FOLDER / f"{name}.json"
+    try:
+        about = json.loads(path.read_bytes()) if files.is_plain(path) else {}
+        tree = Tree({str(key): str(entry) for key, entry in about["files"].items()}, settings.root, about["commit"])
+    except (OSError, ValueError, RecursionError, LookupError, AttributeError, TypeError):
+        return None
+    return tree if digest(tree.files) == name else None
+
+
+def _keep_object(store: Path, source: Path, name: str) -> None:
+    target = store / name[:2] / name
+    if target.exists():
+        return
+    try:
+        data = source.read_bytes()
+    except OSError:
+        data = b""
+    if hashlib.sha256(data).hexdigest() != name:
+        raise Refused(f"{source} was changed just now.", "Start again.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    files.write_atomic(target, data)
+
+
+# -- written out
+
+
+def written_out(settings: Settings, tree: Tree) -> Tree:
+    """The tree in a folder of its own, from which it can be executed; what is not as it should be is written again.
+
+    Raises Refused if a file's content is neither in the store nor in git.
+    """
+    target = settings.state / FOLDER / tree.digest
+    wanted = {**tree.files, **_state(settings)}
+    if not target.is_dir():
+        keep(settings, tree)
+        draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+        try:
+            _write(settings, tree, wanted, draft)
+            with contextlib.suppress(OSError):
+                # Another run may have written the same tree just now.
+                draft.rename(target)
+        finally:
+            remove(draft)
+    if wrong := damage(target, wanted):
+        _each_folder(target, 0o755)
+        for path in wrong:
+            remove(target / path)
+        _write(settings, tree, {path: wanted[path] for path in wrong if path in wanted}, target)
+    if wrong := damage(target, wanted):
+        raise Refused(f"{target} is not as it was stored: {some(wrong)}.", "Something writes to it.")
+    return Tree(tree.files, target, tree.commit)
+
+
+def damage(target: Path, wanted: Files) -> list[str]:
+    """Paths of a written tree that are not as their entries say: changed, gone or added."""
+    there = set(_found(target))
+    wrong = {path for path, entry in wanted.items() if path not in there or not _is(target / path, entry)}
+    return sorted(wrong | (there - wanted.keys()))
+
+
+def _state(settings: Settings) -> dict[str, str]:
+    """The entry of a link to the state folder, by its usual path; nothing if it is not below the project."""
+    inside = settings.state.is_relative_to(settings.root) and settings.state != settings.root
+    return {str(settings.state.relative_to(settings.root)): f"{LINK} {settings.state}"} if inside else {}
+
+
+def differing(settings: Settings, then: Files) -> list[str]:
+    """Paths of the project's folder that are new, changed or gone, compared with a tree."""
+    now = of_folder(settings).files
+    changed = {path for path in {*then, *now} if then.get(path) != now.get(path)}
+    # Entries of a commit have other names for the same content.
+    same = {path for path in changed if path in then and path in now and _is(settings.root / path, then[path])}
+    return sorted(changed - same)
+
+
+def outside(out: Tree) -> list[str]:
+    """Links of a written tree that lead out of it, with where to."""
+    links = (path for path, entry in out.files.items() if entry.startswith(LINK))
+    real = ((path, os.path.realpath(out.root / path)) for path in links)
+    return [f"{path} -> {where}" for path, where in real if not Path(where).is_relative_to(out.root)]
+
+
+def _found(root: Path) -> Iterator[str]:
+    """Every file and link of a written tree."""
+    todo = [""]
+    while todo:
+        folder = todo.pop()
+        for entry in os.scandir(root / folder):
+            path = folder + entry.name
+            if entry.is_dir(follow_symlinks=False):
+                todo.append(f"{path}/")
+            else:
+                yield path
+
+
+def _is(path: Path, entry: str) -> bool:
+    """Whether a file of a written tree is what its entry says."""
+    mode, _, rest = entry.partition(" ")
+    try:
+        about = path.lstat()
+        if mode == LINK:
+            return stat.S_ISLNK(about.st_mode) and str(path.readlink()) == rest
+        same = stat.S_ISREG(about.st_mode) and bool(about.st_mode & 0o100) == (mode == PROGRAM)
+        return same and _name(path.read_bytes(), rest) == rest
+    except OSError:
+        return False
+
+
+def _name(data: bytes, like: str) -> str:
+    """The entry's name of this content: SHA-256, or git's name of it for files of a commit."""
+    algorithm, _, _ = like.partition(":")
+    named = (
+        hashlib.sha256(data).hexdigest()
+        if algorithm == "sha256"
+        else git.blob_name(data, algorithm.removeprefix("git-"))
+    )
+    return f"{algorithm}:{named}"
+
+
+def _write(settings: Settings, tree: Tree, wanted: Files, target: Path) -> None:
+    """Write these entries, and make every folder read-only. Raises Refused if a content is not what its entry says."""
+    links = {path: entry.partition(" ")[2] for path, entry in wanted.items() if entry.startswith(LINK)}
+    target.mkdir(parents=True, exist_ok=True)
+    for path in wanted:
+        (target / path).parent.mkdir(parents=True, exist_ok=True)
+    for path, where in links.items():
+        (target / path).symlink_to(where)
+    for path, data in _contents(settings, tree, [path for path in wanted if path not in links]):
+        mode, _, name = wanted[path].partition(" ")
+        if _name(data, name) != name:
+            raise Refused(f"{path} cannot be written as it was: its content is not there any more.", _GONE)
+        with (target / path).open("xb") as out:
+            out.write(data)
+        (target / path).chmod(0o555 if mode == PROGRAM else 0o444)
+    _each_folder(target, 0o555)
+
+
+_GONE = "What the run did can still be seen: opsbook records show. To undo it by hand: opsbook show --manual."
+
+
+def _contents(settings: Settings, tree: Tree, paths: list[str]) -> Iterator[tuple[str, bytes]]:
+    objects = settings.state / FOLDER / _OBJECTS
+    if not tree.commit:
+        for path in paths:
+            name = tree.files[path].rpartition(":")[2]
+            place = objects / name[:2] / name
+            yield path, place.read_bytes() if files.is_plain(place) else b""
+        return
+    for first in range(0, len(paths), _BATCH):
+        some = paths[first : first + _BATCH]
+        yield from zip(some, git.blobs(settings.root, [tree.files[path] for path in some], some), strict=True)
+
+
+def _each_folder(top: Path, mode: int) -> None:
+    for folder, _, _ in os.walk(top):
+        Path(folder).chmod(mode)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link or a folder, also a read-only one."""
+    with contextlib.suppress(OSError):
+        if path.is_symlink() or not path.is_dir():
+            path.unlink(missing_ok=True)
+        else:
+            _each_folder(path, 0o755)
+            shutil.rmtree(path)
+
+
+def _sweep(store: Path, name: str) -> None:
+    """Remove trees that were not used for long, and contents that no tree has."""
+    known = sorted(store.glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+    trees = [path for path in known if len(path.stem) == len(name)]
+    old = [path for path in trees[_KEPT:] if time.time() - path.stat().st_mtime > _KEPT_FOR]
+    if not old:
+        return
+    for path in old:
+        remove(path.with_suffix(""))
+        path.unlink(missing_ok=True)
+    kept = "".join(path.read_text(encoding="utf-8") for path in trees if path not in old)
+    for place in (store / _OBJECTS).glob("*/*"):
+        if place.name not in kept:
+            place.unlink(missing_ok=True)
+
+
+# -- where a run of a written tree works
+
+
+def work_folder(settings: Settings, run: str, content: Path, *, beside: bool) -> Path:
+    """The folder in which a run works that executes a written tree; links lead to what is in the tree.
+
+    With `beside`, also to what else stands in the project's folder, such as what git ignores.
+    """
+    folder = settings.state / _WORK / run
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = {each.name: each for each in (*(settings.root.iterdir() if beside else ()), *content.iterdir())}
+    for name, where in wanted.items():
+        link = folder / name
+        if link.is_symlink():
+            link.unlink()
+        if not link.exists():
+            link.symlink_to(where)
+    return folder
+
+
+def left_by(settings: Settings, run: str) -> list[Path]:
+    """What a run wrote in its work folder; a folder with links only is removed."""
+    folder = settings.state / _WORK / run
+    try:
+        own = sorted(each for each in folder.iterdir() if not each.is_symlink())
+    except OSError:
+        return []
+    if not own:
+        remove(folder)
+    return own
