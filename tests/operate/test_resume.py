@@ -116,7 +116,9 @@ def test_a_run_goes_on_with_the_files_of_then(project: Project) -> None:
     project.write("lib/team/helper.py", "WORD = 'then'\n")
     run = stopped(project)
     page = project.root / "runbooks/page.md"
-    page.write_text(page.read_text().replace("### Third\n\n```python\n", '### Third\n\n```python\ncommand(["false"])\n'))
+    page.write_text(
+        page.read_text().replace("### Third\n\n```python\n", '### Third\n\n```python\ncommand(["false"])\n')
+    )
     project.write("playbooks/x.yml", "# new\n")
     project.write("lib/team/helper.py", "raise ValueError('saved since')\n")
     project.write("playbooks/inventories/dev/environment.yml", "title: Other\nsandbox: true\n")

@@ -5,6 +5,7 @@ import importlib.util
 import json
 import marshal
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -249,3 +250,31 @@ MOMENTS: list[tuple[Callable[[Team, str], str], str]] = [
 def test_what_runs_is_what_was_planned(full: Team, moment: Callable[[Team, str], str], where: str) -> None:
     assert said(full, moment(full, where)) == THEN
     assert full.opsbook("records", "verify", "last").code == 0
+
+
+def test_a_protected_environment_loads_nothing_from_elsewhere(full: Team, tmp_path: Path) -> None:
+    """Neither from the home folder, nor by an absolute path."""
+    home = tmp_path / "home"
+    role = home / ".ansible/roles/elsewhere/tasks/main.yml"
+    role.parent.mkdir(parents=True)
+    role.write_text("- ansible.builtin.debug: {msg: elsewhere}\n")
+    (home / ".ansible.cfg").write_text(f"[defaults]\nroles_path = {home}/.ansible/roles\n")
+    play = "- hosts: all\n  connection: local\n  gather_facts: false\n  roles: [ROLE]\n"
+    full.write("playbooks/home.yml", play.replace("ROLE", "elsewhere"))
+    full.write("playbooks/absolute.yml", play.replace("ROLE", str(role.parents[1])))
+    for name in ("home", "absolute"):
+        body = f'## Steps\n\n### Go\n\n```python\nfrom opsbook import playbook\n\nplaybook("{name}.yml")\n```\n'
+        full.page(body, f"go-{name}", "rollback: none\n")
+    full.write(PROD, "title: Production\nprotected: true\n")
+    (full.root / "ansible.cfg").unlink()
+    full.commit()
+    ann = full.by("ann")
+    ann.env["HOME"] = str(home)
+    for name, said in (("home", "'elsewhere' was not found"), ("absolute", "is not in the project, and this")):
+        done = ann.opsbook("run", f"go-{name}", "-e", "prod", "--yes")
+        assert done.code in (1, 3) and said in " ".join(done.out.split()), done.out
+        assert ann.opsbook("run", f"go-{name}", "-e", "dev", "--yes").code == 0
+    full.write("ansible.cfg", "[defaults]\nroles_path = ~/roles:roles\n")
+    full.commit()
+    done = ann.opsbook("run", "go-home", "-e", "prod", "--yes")
+    assert done.code == 4 and "leads out of the project: ansible.cfg: roles_path -> ~/roles" in done.err

@@ -262,7 +262,7 @@ def _start(
         extravars=unsafe(request["vars"]),
         limit=request["limit"],
         tags=request["tags"],
-        envvars=_environment(request["vars"]) | {ansible_command.VARIABLE: str(private / _ASKED)},
+        envvars=_environment(request["vars"], private) | {ansible_command.VARIABLE: str(private / _ASKED)},
         settings={
             "pexpect_timeout": 1,
             "suppress_ansible_output": True,
@@ -274,12 +274,20 @@ def _start(
     )
 
 
-def _environment(given: Mapping[str, Any]) -> dict[str, str]:
+def _environment(given: Mapping[str, Any], private: Path) -> dict[str, str]:
     """What ansible-playbook is told by environment: everything else in here was passed on by the runner."""
     config = Path(here.content) / "ansible.cfg"
     path = os.environ.get("PATH", os.defpath)
     known = config if config.is_file() else None
+    if here.protected and known is None:
+        # Or Ansible would look for one in the home folder.
+        known = private / "ansible.cfg"
+        known.touch()
     found = environment(path, Path(here.ansible_bin), known, here.vault_password_file)
+    found["OPSBOOK_STATE"], found["OPSBOOK_CLONE"] = here.state, here.clone
+    if here.protected:
+        # Roles, collections and plugins of the home folder are not committed.
+        found |= {"ANSIBLE_HOME": str(private / "home"), ansible_command.CONTENT: here.content}
     if here.ports is not None:
         found["OPSBOOK_PORTS"] = str(here.ports)
     # What is given is not asked for, whatever ansible.cfg says to the people who use it by hand.

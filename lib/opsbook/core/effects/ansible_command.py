@@ -22,6 +22,9 @@ from typing import Any, NoReturn
 VARIABLE = "OPSBOOK_ASKED"
 """Variable with the path of the file for the prompt."""
 
+CONTENT = "OPSBOOK_CONTENT"
+"""Variable with the folder outside of which the playbooks of a protected environment load nothing."""
+
 PASSWORDS = {
     "ANSIBLE_BECOME_ASK_PASS": frozenset({"ansible_become_password", "ansible_become_pass"}),
     "ANSIBLE_ASK_PASS": frozenset({"ansible_password", "ansible_ssh_pass", "ansible_ssh_password"}),
@@ -95,6 +98,8 @@ def main() -> None:
     from ansible.cli.playbook import main as ansible
 
     _count_hosts(place.with_name(PLAYS))
+    if content := os.environ.pop(CONTENT, ""):
+        _stay_inside(Path(os.path.realpath(content)), place.parent)
     ansible(sys.argv)
 
 
@@ -125,6 +130,24 @@ def _refuse_prompts(place: Path) -> None:
     Display.do_var_prompt = variable
     getpass.getpass = lambda prompt="", *_, **__: _end(place, PlaybookPrompt(_password(prompt), prompt))
     builtins.input = lambda prompt="", *_: _end(place, PlaybookPrompt("else", str(prompt)))
+
+
+def _stay_inside(content: Path, private: Path) -> None:
+    """Load playbooks, roles, tasks and variables from the project only, from `private`, and from what is installed."""
+    import ansible
+    from ansible.errors import AnsibleError
+    from ansible.parsing.dataloader import DataLoader
+
+    installed = Path(ansible.__file__).parents[1]
+
+    def inside(self: Any, file_name: str, *arguments: Any, **named: Any) -> Any:
+        real = Path(os.path.realpath(self.path_dwim(file_name)))
+        if not any(real.is_relative_to(each) for each in (content, os.path.realpath(private), installed)):
+            raise AnsibleError(f"{real} is not in the project, and this environment is protected: commit it there")
+        return load(self, file_name, *arguments, **named)
+
+    load = DataLoader.load_from_file
+    DataLoader.load_from_file = inside
 
 
 def _count_hosts(place: Path) -> None:

@@ -36,6 +36,7 @@ def seen(settings: Settings, environment: Environment, run_id: str, mode: str) -
         "operator": operator(),
         "environment": environment.name,
         "sandbox": policy.sandbox,
+        "protected": policy.protected,
         "settings": policy.settings,
         "urls": policy.urls,
         "ports": policy.ports,

@@ -14,11 +14,13 @@ from opsbook.core.model.plan import Plan
 from opsbook.core.model.planned import Place, Planned
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.model.text import some
-from opsbook.core.planning import authority, bind, build, tree, tree_store
+from opsbook.core.planning import authority, bind, build, outside, tree, tree_store
 from opsbook.core.planning import environment as environments
 from opsbook.core.planning.tree import Tree
 from opsbook.errors import InputError, Refused
 from opsbook.settings import Settings
+
+_COMMIT_IT = "Commit what it leads to, and name it by a path in the project."
 
 TREE, COMMIT = "tree", "commit"
 """Names in a plan's `trees`: the digest of the files it executes, and the commit they are from."""
@@ -129,9 +131,8 @@ def ground(settings: Settings, environment: str) -> tuple[Settings, Tree]:
         found = tree.of_folder(settings)
     if authority.is_guarded(policy):
         found = tree_store.written_out(settings, found)
-        if policy.protected and (links := tree_store.outside(found)):
-            said = f"{environment} is protected, and links lead out of the project: {some(links)}."
-            raise Refused(said, "Commit what they lead to.")
+        if policy.protected and (ways := outside.ways_out(found)):
+            raise Refused(f"{environment} is protected, and this leads out of the project: {some(ways)}.", _COMMIT_IT)
     return replace(settings, tree=found.root), found
 
 

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import MappingProxyType
 
 from opsbook.errors import Refused
@@ -119,20 +119,23 @@ def blobs(root: Path, names: Sequence[str], paths: Sequence[str]) -> list[bytes]
     `paths`: where they are in the project; those below a submodule are in its repository.
     """
     found: dict[str, bytes] = {}
-    for place in dict.fromkeys(_repository(root, path) for path in paths):
+    folders = {PurePath(path).parent for path in paths}
+    for place in {_repository(root, folder) for folder in folders}:
         asked = "".join(f"{name.rpartition(':')[2]}\n" for name in names)
-        left = run(place, ["cat-file", "--batch"], given=asked.encode()).stdout
-        while left:
-            head, _, left = left.partition(b"\n")
-            name, kind, *size = head.decode().split(" ")
+        told, at = run(place, ["cat-file", "--batch"], given=asked.encode()).stdout, 0
+        while at < len(told):
+            end = told.index(b"\n", at)
+            name, kind, *size = told[at:end].decode().split(" ")
+            at = end + 1
             if kind != "missing":
-                found[name], left = left[: int(size[0])], left[int(size[0]) + 1 :]
+                found[name] = told[at : at + int(size[0])]
+                at += int(size[0]) + 1
     return [found.get(name.rpartition(":")[2], b"") for name in names]
 
 
-def _repository(root: Path, path: str) -> Path:
-    """The innermost repository that contains a path of the project."""
-    above = [root / folder for folder in Path(path).parents if folder != Path()]
+def _repository(root: Path, folder: PurePath) -> Path:
+    """The innermost repository that contains a folder of the project."""
+    above = [root / each for each in (folder, *folder.parents) if each != PurePath()]
     return next((folder for folder in above if (folder / ".git").exists()), root)
 
 

@@ -41,11 +41,15 @@ _DEEPEST = 40
 
 @dataclass(frozen=True)
 class Tree:
-    """A tree: its `files`, the folder they are read from, and the `commit`, if it is that of one."""
+    """A tree: its `files`, the folder they are read from, and the `commit`, if it is that of one.
+
+    `outside` are links of a folder that lead out of it, with where to; what is behind them is part of the tree.
+    """
 
     files: Files
     root: Path
     commit: str = ""
+    outside: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -110,15 +114,15 @@ def of_folder(settings: Settings) -> Tree:
     A link that leads outside counts as what is behind it. Files are hashed once: see `_Known`.
     """
     root = settings.root
-    known = _Known(settings.state / "trees" / "known.json", root)
     within = [each for each in (settings.state, settings.records) if each.is_relative_to(root)]
     skip = tuple(f"{each.relative_to(root)}/" for each in within if each != root)
+    walk = _Folder(root, settings.state / "trees" / "known.json")
     found: dict[str, str] = {}
     for path in _listed(root):
         if _counts(path) and not path.startswith(skip):
-            found.update(_entries(root, path, known, frozenset()))
-    known.save()
-    return Tree(found, root)
+            found.update(walk.entries(path))
+    walk.known.save()
+    return Tree(found, root, outside=tuple(walk.outside))
 
 
 def _listed(root: Path) -> Iterable[str]:
@@ -133,29 +137,35 @@ def _listed(root: Path) -> Iterable[str]:
     return [*there, *(each.name for each in root.glob("*.cfg")), *(each.name for each in root.glob("*_plugins"))]
 
 
-def _entries(root: Path, path: str, known: "_Known", above: frozenset[str]) -> Iterator[tuple[str, str]]:
-    """The entries of one listed path: a file, a link, or a folder (a submodule, a link to a folder elsewhere)."""
-    place = root / path
-    try:
-        about = place.lstat()
-    except OSError:
-        return
-    if stat.S_ISLNK(about.st_mode):
-        real = os.path.realpath(place)
-        if Path(real).is_relative_to(root) and not Path(real).is_relative_to(root / ".git"):
-            yield path, f"{LINK} {os.path.relpath(real, os.path.realpath(place.parent))}"
-            return
+class _Folder:
+    """Reads entries below a folder. `outside` are links that lead out of it, with where to."""
+
+    def __init__(self, root: Path, known: Path) -> None:
+        self.known = _Known(known, root)
+        self.outside: list[str] = []
+        self._root = root
+
+    def entries(self, path: str, above: frozenset[str] = frozenset()) -> Iterator[tuple[str, str]]:
+        """The entries of one listed path: a file, a link, or a folder (a submodule, a link to a folder elsewhere)."""
+        place = self._root / path
         try:
-            about = place.stat()
+            about = place.lstat()
+            if stat.S_ISLNK(about.st_mode):
+                real = os.path.realpath(place)
+                if Path(real).is_relative_to(self._root):
+                    yield path, f"{LINK} {os.path.relpath(real, os.path.realpath(place.parent))}"
+                    return
+                self.outside.append(f"{path} -> {real}")
+                about = place.stat()
         except OSError:
             return
-    if stat.S_ISREG(about.st_mode):
-        mode = PROGRAM if about.st_mode & 0o100 else PLAIN
-        yield path, f"{mode} sha256:{known.digest(path, place, about)}"
-    elif stat.S_ISDIR(about.st_mode) and len(above) < _DEEPEST and (real := os.path.realpath(place)) not in above:
-        for name in sorted(each.name for each in place.iterdir()):
-            if name not in _NO_PART:
-                yield from _entries(root, f"{path}/{name}", known, above | {real})
+        if stat.S_ISREG(about.st_mode):
+            mode = PROGRAM if about.st_mode & 0o100 else PLAIN
+            yield path, f"{mode} sha256:{self.known.digest(path, place, about)}"
+        elif stat.S_ISDIR(about.st_mode) and len(above) < _DEEPEST and (real := os.path.realpath(place)) not in above:
+            for name in sorted(each.name for each in place.iterdir()):
+                if name not in _NO_PART:
+                    yield from self.entries(f"{path}/{name}", above | {real})
 
 
 def _counts(path: str) -> bool:

@@ -17,7 +17,7 @@ import shutil
 import stat
 import time
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from opsbook import files
 from opsbook.core.model.text import some
@@ -66,16 +66,21 @@ def stored(settings: Settings, name: str) -> Tree | None:
 
 def _keep_object(store: Path, source: Path, name: str) -> None:
     target = store / name[:2] / name
-    if target.exists():
-        return
+    try:
+        if target.stat().st_size == source.stat().st_size:
+            return
+    except OSError:
+        target.parent.mkdir(parents=True, exist_ok=True)
     try:
         data = source.read_bytes()
     except OSError:
         data = b""
     if hashlib.sha256(data).hexdigest() != name:
         raise Refused(f"{source} was changed just now.", "Start again.")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    files.write_atomic(target, data)
+    # Not made durable, which takes long for thousands of files: what a power cut leaves of it is found by its hash.
+    draft = target.with_name(f".{name}.{secrets.token_hex(4)}")
+    draft.write_bytes(data)
+    draft.rename(target)
 
 
 # -- written out
@@ -103,8 +108,8 @@ def written_out(settings: Settings, tree: Tree) -> Tree:
         for path in wrong:
             remove(target / path)
         _write(settings, tree, {path: wanted[path] for path in wrong if path in wanted}, target)
-    if wrong := damage(target, wanted):
-        raise Refused(f"{target} is not as it was stored: {some(wrong)}.", "Something writes to it.")
+        if wrong := damage(target, wanted):
+            raise Refused(f"{target} is not as it was stored: {some(wrong)}.", "Something writes to it.")
     return Tree(tree.files, target, tree.commit)
 
 
@@ -128,13 +133,6 @@ def differing(settings: Settings, then: Files) -> list[str]:
     # Entries of a commit have other names for the same content.
     same = {path for path in changed if path in then and path in now and _is(settings.root / path, then[path])}
     return sorted(changed - same)
-
-
-def outside(out: Tree) -> list[str]:
-    """Links of a written tree that lead out of it, with where to."""
-    links = (path for path, entry in out.files.items() if entry.startswith(LINK))
-    real = ((path, os.path.realpath(out.root / path)) for path in links)
-    return [f"{path} -> {where}" for path, where in real if not Path(where).is_relative_to(out.root)]
 
 
 def _found(root: Path) -> Iterator[str]:
@@ -178,8 +176,8 @@ def _write(settings: Settings, tree: Tree, wanted: Files, target: Path) -> None:
     """Write these entries, and make every folder read-only. Raises Refused if a content is not what its entry says."""
     links = {path: entry.partition(" ")[2] for path, entry in wanted.items() if entry.startswith(LINK)}
     target.mkdir(parents=True, exist_ok=True)
-    for path in wanted:
-        (target / path).parent.mkdir(parents=True, exist_ok=True)
+    for folder in {PurePath(path).parent for path in wanted}:
+        (target / folder).mkdir(parents=True, exist_ok=True)
     for path, where in links.items():
         (target / path).symlink_to(where)
     for path, data in _contents(settings, tree, [path for path in wanted if path not in links]):
