@@ -2,19 +2,20 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from opsbook import files
 from opsbook.core.engine.cancel import undisturbed
 from opsbook.core.engine.run_context import Earlier, RunContext
 from opsbook.core.engine.secrets import Vault
 from opsbook.core.locks import lock
 from opsbook.core.locks.locking import acquire, worked_since
 from opsbook.core.model.attempts import attempts
-from opsbook.core.model.effect import Mode
+from opsbook.core.model.effect import Mode, digest
 from opsbook.core.model.event import RESUMABLE, Event, Outcome
-from opsbook.core.model.events import RunResumed
+from opsbook.core.model.events import RunResumed, RunStarted, SourceEdited, read
 from opsbook.core.model.options import RunOptions
 from opsbook.core.model.past import Past
 from opsbook.core.model.plan import Plan
@@ -25,12 +26,22 @@ from opsbook.core.model.text import nearest
 from opsbook.core.planning import drafts
 from opsbook.core.planning.context import operator, vault
 from opsbook.core.planning.drift import changes_since
-from opsbook.core.planning.edits import Edit, apply, edited
+from opsbook.core.planning.edits import Edit, apply, edited, original
 from opsbook.core.record import journal, seal, side, store, streams
 from opsbook.core.source import notebook as pages
+from opsbook.core.trust import adopting
 from opsbook.core.trust.authorization import RunStart, authorization, check_page
 from opsbook.errors import InputError, NotYet, Refused
-from opsbook.operate.running import Audience, Finished, carry_out, check_answers, run_context, taken, workspace
+from opsbook.operate.running import (
+    Audience,
+    Finished,
+    carry_out,
+    check_answers,
+    run_context,
+    run_start,
+    taken,
+    workspace,
+)
 from opsbook.settings import Settings
 
 
@@ -61,11 +72,31 @@ def stopped(settings: Settings, wanted: str) -> Stopped:
             f"opsbook records verify {record.id} says more. Start a new run.",
         )
     then = record.plan()
+    events = tuple(record.events())
+    _check_as_planned(record, then, events)
     runbook, problems = pages.parse(record.text("runbook.md"), then.path)
     if problems:
         raise record.damaged("runbook.md")
-    events = tuple(record.events())
     return Stopped(record, then, runbook, events, Past.of(events), str(record.summary()["outcome"]))
+
+
+def _check_as_planned(record: store.Record, then: Plan, events: Sequence[Event]) -> None:
+    """Raises InputError if the page or the plan of a record is not the one with which the run began.
+
+    The record of a lost run has no seal that would tell.
+    """
+    facts = list(map(read, events))
+    began = next((fact.plan for fact in facts if isinstance(fact, RunStarted)), "")
+    edits = [fact.sha256 for fact in facts if isinstance(fact, SourceEdited)]
+    now = files.sha256(record.folder / "runbook.md")
+    # Values of secrets are not in a record, so such a plan has another digest there.
+    whole = not MARK.search(record.text(store.PLAN))
+    same = edits[-1] == now if edits else digest(record.text("runbook.md")) == then.trees.get("runbook")
+    if not same or digest(original(record)) != then.trees.get("runbook") or (whole and then.digest != began):
+        raise InputError(
+            f"{record.id} was changed: its page or its plan is not the one with which it began.",
+            f"Put it right by hand, with the page in git; then: opsbook unlock TARGET. Look: {record.folder}",
+        )
 
 
 def resume(
@@ -79,6 +110,7 @@ def resume(
     """Resume a run where it stopped. Raises InputError or Refused, and then changes nothing."""
     if found.outcome not in RESUMABLE or found.past.mode != "live":
         raise InputError(f"{found.record.id} is {found.outcome}: there is nothing to resume.", "Start a new run.")
+    adopting.check(settings, found.record.id)
     change = edited(found.runbook, found.past, edit) if edit else None
     runbook = change.runbook if change else found.runbook
     _check_start(runbook, options.start)
@@ -91,7 +123,8 @@ def resume(
             f"{found.record.id} cannot go on: what it was planned with has changed.\n" + "\n".join(refusing),
             f"Put it back, or undo the run: opsbook rollback {found.record.id}.",
         )
-    _check_allowed(RunStart(settings, planned, found.record.id, options.emergency, found.events))
+    began = Earlier(found.events, found.outcome)
+    _check_allowed(run_start(settings, planned, found.record.id, options, began))
     return _again(settings, _Again(found, planned, tuple(telling), change), options, audience)
 
 
@@ -100,6 +133,7 @@ def rollback(
 ) -> Finished:
     """Undo what a run did. Raises InputError or Refused, and then changes nothing."""
     check_rollback(found)
+    adopting.check(settings, found.record.id)
     check_answers(found.runbook, options, present=True)
     planned = _planned(settings, found, found.runbook, typed)
     refusing, telling = changes_since(found.plan, planned.plan)

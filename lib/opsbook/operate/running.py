@@ -24,7 +24,7 @@ from opsbook.core.locks.locking import acquire
 from opsbook.core.locks.targets import conflict
 from opsbook.core.model.effect import Mode
 from opsbook.core.model.event import Ending, Event, Outcome
-from opsbook.core.model.events import RunFinished, RunStarted
+from opsbook.core.model.events import RunFinished, RunStarted, read
 from opsbook.core.model.options import RunOptions
 from opsbook.core.model.past import Past
 from opsbook.core.model.person import MANUAL_CHOICES, Person
@@ -165,7 +165,7 @@ def run_context(
 ) -> RunContext:
     """The engine's input; `past` is what a resumed run did before, with whole results."""
     run, plan = workspace.inbox.parent.name, planned.plan
-    start = RunStart(settings, planned, run, options.emergency, earlier.events if earlier else ())
+    start = run_start(settings, planned, run, options, earlier)
     here = seen(replace(settings, tree=planned.root), planned.environment, run, options.mode)
     # Requests that name the operator must stay the same when another person resumes the run.
     here |= {"operator": past.operator} if past.operator else {}
@@ -184,6 +184,15 @@ def run_context(
         past=past,
         earlier=earlier,
     )
+
+
+def run_start(settings: Settings, planned: Planned, run: str, options: RunOptions, earlier: Earlier | None) -> RunStart:
+    """What decides whether the run may begin. A run that is resumed has the labels with which it began."""
+    events, outcome = (earlier.events, earlier.outcome) if earlier else ((), "")
+    began = next(
+        (fact.labels for fact in map(read, () if options.undo else events) if isinstance(fact, RunStarted)), {}
+    )
+    return RunStart(settings, planned, run, options.emergency, events, began or options.labels, outcome)
 
 
 def _started(context: RunContext, root: Path) -> RunStarted:

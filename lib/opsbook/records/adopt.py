@@ -9,6 +9,7 @@ from pathlib import Path
 
 from opsbook import files
 from opsbook.core.record import seal, store
+from opsbook.core.trust import adopting
 from opsbook.records import manifest
 from opsbook.records.manifest import Manifest
 
@@ -50,6 +51,7 @@ def adopt(root: Path, staged: Path, told: Manifest, run: str) -> Imported:
         why = _in_the_way(present, told.records[run])
         return Imported(run, "refused", why) if why else Imported(run, "there already")
     try:
+        adopting.mark(root, run, told.records[run].seal)
         _move(folder, root / manifest.place(run))
     except OSError as error:
         return Imported(run, "refused", f"its folder cannot be made: {error.strerror}")

@@ -132,6 +132,14 @@ def guarded(team: Team) -> None:
     path.write_text("sandbox: true\n")
 
 
+def loosened(team: Team) -> None:
+    """The work tree says that production is a sandbox; the protected branch does not guard it otherwise."""
+    path = team.root / "playbooks/inventories/dev/environment.yml"
+    path.write_text("title: Live\n")
+    team.commit("It is no sandbox")
+    path.write_text("sandbox: true\n")
+
+
 RULES = {
     "labels": Rule("sandbox: true\nlabels: [ticket]\n", "needs the label ticket|needs a label"),
     "no sandbox for a drill": Rule("title: Live\n", "is no sandbox|sandbox: true"),
@@ -141,6 +149,7 @@ RULES = {
     ),
     "a closed window": Rule(closed(), "window", open=("detached",)),
     "a lock": Rule("sandbox: true\n", "locked by", front=f"{DRILL}lock: ['{{environment}}/app']\n", prepare=hold),
+    "a sandbox of the work tree alone": Rule("sandbox: true\n", "protected branch", prepare=loosened),
     "a guard of the protected branch": Rule("sandbox: true\n", "protected branch", prepare=guarded),
 }
 

@@ -3,8 +3,8 @@
 The signed statement is canonical JSON. Its plan digest covers everything that decides what a run will do.
 """
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -41,10 +41,11 @@ class Approval(Shape, strict=True):
     by: str
     signed: Moment
     expires: Moment
+    labels: dict[str, str] = field(default_factory=dict)
 
     def statement(self) -> bytes:
-        """What the signature is made of."""
-        return canonical(asdict(self))
+        """What the signature is made of: every field, but labels only if there are any."""
+        return canonical({name: value for name, value in asdict(self).items() if name != "labels" or value})
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,15 @@ class Signed:
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """What an approval has to be for: the digest of a plan, the run, and its labels."""
+
+    plan: str
+    run: str
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Judged:
     """Approvals that count, one for each person; why others do not; the sentence of a rejection."""
 
@@ -89,16 +99,16 @@ class Judged:
 
 
 def judge(
-    found: Sequence[Signed], digest: str, run: str, policy: "Policy", working: Collection[Identity], now: datetime
+    found: Sequence[Signed], wanted: "Wanted", policy: "Policy", working: Collection[Identity], now: datetime
 ) -> Judged:
-    """Which approvals count for this run of this plan. `working` are all who started or resumed it.
+    """Which approvals count for what is wanted. `working` are all who started or resumed it.
 
     `found` is oldest first; the latest decision of each person counts.
     """
     latest: dict[str, Signed] = {}
     complaints = []
     for each in found:
-        if why := _why_not(each, digest, run, policy, working, now):
+        if why := _why_not(each, wanted, policy, working, now):
             complaints.append(f"The approval of {each.approver.principal or each.approval.by} does not count: {why}.")
         else:
             latest[each.approver.principal] = each
@@ -113,20 +123,23 @@ def judge(
 
 
 def _why_not(
-    each: Signed, digest: str, run: str, policy: "Policy", working: Collection[Identity], now: datetime
+    each: Signed, wanted: "Wanted", policy: "Policy", working: Collection[Identity], now: datetime
 ) -> str | None:
     """The first reason why an approval does not count."""
-    return next(_reasons(each, digest, run, policy, working, now), None)
+    return next(_reasons(each, wanted, policy, working, now), None)
 
 
 def _reasons(
-    each: Signed, digest: str, run: str, policy: "Policy", working: Collection[Identity], now: datetime
+    each: Signed, wanted: "Wanted", policy: "Policy", working: Collection[Identity], now: datetime
 ) -> Iterator[str]:
     approval, approver = each.approval, each.approver
     if each.problem:
         yield each.problem
-    if approval.plan != digest:
+    if approval.plan != wanted.plan:
         yield "it is for another plan"
+    if approval.labels != wanted.labels:
+        said = ", ".join(f"{name}={value}" for name, value in approval.labels.items())
+        yield f"it is for the labels {said}" if said else "it is for a run without labels"
     if approval.decision == "approve" and any(approver.is_also(person) for person in working):
         yield "nobody approves his own run"
     if policy.approvers and approver.principal not in policy.approvers:
@@ -137,5 +150,5 @@ def _reasons(
         yield f"it expired on {expires:%Y-%m-%d at %H:%M UTC}"
     if signed > now + timedelta(minutes=5):
         yield f"it was signed in the future, on {signed:%Y-%m-%d at %H:%M UTC}"
-    if approval.decision == "approve" and each.spent and each.spent != run:
+    if approval.decision == "approve" and each.spent and each.spent != wanted.run:
         yield f"{each.spent} used it already"

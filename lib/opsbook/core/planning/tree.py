@@ -81,7 +81,8 @@ def of_commit(root: Path, commit: str) -> Tree:
 def _committed(root: Path, commit: str, prefix: str = "") -> Iterator[tuple[str, str]]:
     listed = git.run(root, ["ls-tree", "-r", "-z", commit])
     if listed.returncode != 0:
-        raise Refused(f"The commit {commit[:12]} cannot be read{git.said(listed)}.", "git fsck says what is broken.")
+        said = f"The commit {commit[:12]} cannot be read here{git.said(listed)}."
+        raise Refused(said, "Fetch it (git fetch); git fsck says whether something is broken.")
     for line in listed.stdout.decode("utf-8", errors="surrogateescape").split("\0"):
         about, _, path = line.partition("\t")
         if not path or not _counts(path):

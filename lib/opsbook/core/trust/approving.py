@@ -1,18 +1,20 @@
 """Request an approval, and approve or reject another person's plan."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from opsbook.core.catalog import catalog
 from opsbook.core.model.approval import Approval, Identity
+from opsbook.core.model.options import RunOptions
 from opsbook.core.model.plan import Plan
 from opsbook.core.model.planned import Planned
 from opsbook.core.model.text import span_seconds
 from opsbook.core.planning import environment as environments
 from opsbook.core.planning.bind import recheck
 from opsbook.core.planning.context import operator
-from opsbook.core.planning.drafts import Draft, ground_then, plan, planned_draft
+from opsbook.core.planning.drafts import ground_then, plan, planned_draft
 from opsbook.core.planning.drift import changes_since
 from opsbook.core.record import store
 from opsbook.core.trust import authorization, requests, sign
@@ -38,13 +40,12 @@ class PlanReview:
     checked: str = ""
 
 
-def request(settings: Settings, drafted: Draft) -> Plan:
-    """Request the approval of a draft. Raises InputError if its environment needs no approvals."""
-    if not drafted.environment.policy.approvals:
-        raise InputError(f"{drafted.environment.name} needs no approvals.", "Run it: opsbook run.")
-    planned = plan(settings, drafted)
-    authorization.ask(RunStart(settings, planned, run=""))
-    return planned.plan
+def request(settings: Settings, planned: Planned, labels: Mapping[str, str]) -> None:
+    """Request the approval of a plan, for a run with these labels. Raises InputError for one that needs none."""
+    if not planned.environment.policy.approvals:
+        raise InputError(f"{planned.plan.environment} needs no approvals.", "Run it: opsbook run.")
+    authorization.check_start(planned, RunOptions(labels=labels))
+    authorization.ask(RunStart(settings, planned, run="", labels=labels))
 
 
 def planned_again(settings: Settings, wanted: str) -> Planned:
@@ -57,6 +58,11 @@ def planned_again(settings: Settings, wanted: str) -> Planned:
         said = [f"{found.plan.id} is not what was planned any more: {changed[0]}.", *changed[1:]]
         raise Refused("\n".join(said), "Put that back, or plan and approve anew.")
     return planned
+
+
+def labels_of(settings: Settings, wanted: str) -> Mapping[str, str]:
+    """The labels for which the approval of a plan was requested."""
+    return requests.find(settings.state, wanted).asked.labels
 
 
 def _planned(settings: Settings, found: requests.ApprovalRequest) -> Planned:
@@ -124,6 +130,7 @@ def decide(settings: Settings, shown: PlanReview, decision: str, note: str, *, a
         by=operator(),
         signed=now.isoformat(timespec="seconds"),
         expires=until.isoformat(timespec="seconds"),
+        labels=dict(shown.request.asked.labels),
     )
     signature, who = signed_here(settings, sign.APPROVAL, approval.statement(), now, ask=ask)
     asked = Identity(shown.request.asked.by)

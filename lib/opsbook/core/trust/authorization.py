@@ -2,9 +2,10 @@
 it is (ADR 16). Every way to start a run passes here: the command line, papermill, drills, and labs.
 """
 
+import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -14,11 +15,11 @@ from opsbook.core.catalog import catalog
 from opsbook.core.locks import lock
 from opsbook.core.locks.locking import way_out
 from opsbook.core.locks.targets import conflict
-from opsbook.core.model.approval import Identity, Judged, Signed, judge
+from opsbook.core.model.approval import Identity, Judged, Signed, Wanted, judge
 from opsbook.core.model.authorization import Authorization
 from opsbook.core.model.effect import Mode, canonical, no_sandbox
 from opsbook.core.model.environment import Environment, Policy
-from opsbook.core.model.event import Event
+from opsbook.core.model.event import Event, Outcome
 from opsbook.core.model.events import RunAllowed, RunResumed, RunStarted, read
 from opsbook.core.model.options import RunOptions
 from opsbook.core.model.plan import Plan
@@ -28,7 +29,7 @@ from opsbook.core.planning import authority, drafts
 from opsbook.core.planning.context import operator
 from opsbook.core.planning.drafts import Draft, check_place
 from opsbook.core.record import journal, store
-from opsbook.core.trust import requests, sign, signers, windows
+from opsbook.core.trust import proofs, requests, sign, signers, windows
 from opsbook.core.trust.signers import Signers
 from opsbook.errors import InputError, NotYet, Refused
 from opsbook.settings import Settings
@@ -42,13 +43,17 @@ _NEVER_WAIT = frozenset({"incident", "recovery"})
 
 @dataclass(frozen=True)
 class RunStart:
-    """A run about to begin or resume. `events` are those of its earlier processes."""
+    """A run about to begin, to resume or to be rolled back. `events` are those of its earlier processes, and `outcome`
+    how they ended.
+    """
 
     settings: Settings
     planned: Planned
     run: str
     emergency: str = ""
     events: Sequence[Event] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    outcome: str = ""
 
     @property
     def plan(self) -> Plan:
@@ -63,10 +68,15 @@ class RunStart:
 def check_start(drafted: Draft | Planned, options: RunOptions) -> None:
     """Raises InputError, before anything begins, if nobody may start this run."""
     check_page(drafted.runbook, drafted.environment, options.emergency)
-    missing = [name for name in drafted.environment.policy.labels if not options.labels.get(name, "").strip()]
+    missing = missing_labels(drafted.environment.policy, options.labels)
     if missing and options.mode is not Mode.CHECK:
         said = [f"A run in {drafted.environment.name} needs the label {name}." for name in missing]
         raise InputError(said, _label_hint(options.mode, missing))
+
+
+def missing_labels(policy: Policy, given: Mapping[str, str]) -> list[str]:
+    """Labels that the environment wants and that are not given."""
+    return [name for name in policy.labels if not given.get(name, "").strip()]
 
 
 def check_page(runbook: Runbook, environment: Environment, emergency: str) -> None:
@@ -109,13 +119,13 @@ def closed_to_sessions(settings: Settings, environment: Environment) -> str:
 def authorization(start: RunStart, mode: Mode, *, undo: bool) -> Callable[[], Authorization | None]:
     """A function that returns why the run may begin, or raises Refused; NotYet if an approval or a window is pending.
 
-    Checks and rollbacks need no authorization.
+    A check needs no authorization, nor does the rollback of one's own run that failed.
     """
     # A notebook of another tool may change only a sandbox.
     reads = mode is Mode.CHECK or (mode is Mode.NOTEBOOK and not start.policy.sandbox)
-    if reads or undo:
+    if reads:
         return lambda: None
-    return lambda: _allowed(start)
+    return lambda: _undo_allowed(start) if undo else _allowed(start)
 
 
 def needed(runbook: Runbook, environment: Environment, now: datetime) -> list[str]:
@@ -132,21 +142,44 @@ def needed(runbook: Runbook, environment: Environment, now: datetime) -> list[st
     return found
 
 
+def _undo_allowed(start: RunStart) -> Authorization | None:
+    """Whoever rolls back what is over, or what somebody else began, signs it where runs are signed. Raises Refused."""
+    begun = next((fact.operator for fact in map(read, start.events) if isinstance(fact, RunStarted)), "")
+    own = begun == operator() and start.outcome != Outcome.SUCCEEDED
+    if own or not (start.policy.protected or start.policy.approvals):
+        return None
+    if missing := missing_labels(start.policy, start.labels):
+        said = f"{start.plan.environment} is guarded, and this run is over, or somebody else's: its rollback needs "
+        raise Refused(f"{said}the label {missing[0]}.", f"Give --label {missing[0]}=…")
+    known = _known(start)
+    me, files = _operator(start, known)
+    return Authorization(_evidence(start, me, known, files), files)
+
+
+def _evidence(start: RunStart, me: Identity, known: Signers | None, files: dict[str, bytes]) -> dict[str, Any]:
+    found: dict[str, Any] = {"plan": start.plan.digest, "run": start.run, "operator": asdict(me), "approvals": []}
+    if start.labels:
+        found["labels"] = dict(start.labels)
+    if known is not None:
+        files["allowed_signers"] = known.text.encode()
+        found["signers"] = {"branch": known.branch, "commit": known.commit, "sha256": known.sha256}
+    if start.emergency:
+        found |= {"emergency": start.emergency, "review_within": start.policy.review_within}
+    return found
+
+
 def _allowed(start: RunStart) -> Authorization | None:
     authority.check(start.settings, start.plan.environment, start.policy)
     if not (authority.is_guarded(start.policy) or start.emergency):
         return None
     known = _known(start)
     me, files = _operator(start, known)
-    evidence: dict[str, Any] = {"plan": start.plan.digest, "operator": asdict(me), "approvals": []}
-    if known is not None:
-        files["allowed_signers"] = known.text.encode()
-        evidence["signers"] = {"branch": known.branch, "commit": known.commit, "sha256": known.sha256}
+    evidence = _evidence(start, me, known, files)
     if start.emergency:
-        within = start.policy.review_within
-        return Authorization(evidence | {"emergency": start.emergency, "review_within": within}, files)
+        return Authorization(evidence, files)
     if earlier := [dict(fact.evidence) for fact in map(read, start.events) if isinstance(fact, RunAllowed)]:
         # It began already: only who resumes it is new.
+        _check_proven(start, known, earlier)
         _check_resume(start, me, earlier)
         return Authorization(evidence | {"again": True}, files)
     counted = _approved(start, me, known)
@@ -205,7 +238,11 @@ def _operator(start: RunStart, known: Signers | None) -> tuple[Identity, dict[st
     if start.settings.signing_key is None:
         raise Refused("There is no key to sign with: name it in opsbook.toml (signing_key).", hint)
     try:
-        now, data, signature = _statement(start.settings.signing_key, start.plan.digest, start.run, user)
+        bound = {"emergency": start.emergency, "labels": dict(start.labels)}
+        told = {name: value for name, value in bound.items() if value}
+        now, data, signature = _statement(
+            start.settings.signing_key, canonical({"plan": start.plan.digest, "run": start.run, "by": user, **told})
+        )
         found = sign.signer(known.text, sign.OPERATOR, data, signature, datetime.fromisoformat(now))
     except (sign.Unsigned, sign.BadSignature) as error:
         raise Refused(f"This run cannot be signed: {error}.", hint) from error
@@ -214,14 +251,29 @@ def _operator(start: RunStart, known: Signers | None) -> tuple[Identity, dict[st
 
 
 @lru_cache(maxsize=8)
-def _statement(key: Path, digest: str, run: str, user: str) -> tuple[str, bytes, str]:
+def _statement(key: Path, about: bytes) -> tuple[str, bytes, str]:
     """When this process signed that it runs this, what it signed, and the signature. Raises Unsigned.
 
     Cached: a hardware key may need a touch for each signature, and a run may wait for hours.
     """
     now = journal.now()
-    data = canonical({"kind": "operator", "plan": digest, "run": run, "by": user, "signed": now})
+    data = canonical({"kind": "operator", **json.loads(about), "signed": now})
     return now, data, sign.sign(key, sign.OPERATOR, data)
+
+
+def _check_proven(start: RunStart, known: Signers | None, earlier: Sequence[dict[str, Any]]) -> None:
+    """Raises Refused if the record does not prove that the run was allowed: its journal says so to anybody."""
+    if known is None:
+        return
+    record = store.exact(start.settings.records, start.run)
+    found = proofs.claims(record, known) if record else []
+    hint = f"opsbook records verify {start.run} says more. Start a new run, or go on with --emergency REASON."
+    for claim in found:
+        if claim.flaw:
+            raise Refused(f"{start.run} says {claim.what} {claim.who}, and does not prove it: {claim.flaw}.", hint)
+    approved = max((len(each.get("approvals") or ()) for each in earlier), default=0)
+    if approved < start.policy.approvals and not any(each.get("emergency") for each in earlier):
+        raise Refused(f"{start.run} was never approved: {approved} of {start.policy.approvals}.", hint)
 
 
 def _check_resume(start: RunStart, me: Identity, earlier: Sequence[dict[str, Any]]) -> None:
@@ -244,7 +296,8 @@ def _approved(start: RunStart, me: Identity, known: Signers | None) -> list[tupl
     begun = (fact for fact in map(read, start.events) if isinstance(fact, RunStarted | RunResumed))
     working = [me, *(Identity(fact.operator) for fact in begun)]
     now = datetime.now(UTC)
-    judged = judge([each for each, _ in found], start.plan.digest, start.run, policy, working, now)
+    wanted = Wanted(start.plan.digest, start.run, start.labels)
+    judged = judge([each for each, _ in found], wanted, policy, working, now)
     if judged.rejected:
         raise Refused(f"{start.plan.id}: {judged.rejected}.", "Ask whoever rejected it.")
     if len(judged.counted) < policy.approvals:
@@ -275,7 +328,7 @@ def _approval_hint(plan: Plan) -> str:
 
 def ask(start: RunStart, run: str = "") -> None:
     """Put the request for an approval where approvers find it."""
-    asked = requests.ApprovalAsked(operator(), journal.now(), run)
+    asked = requests.ApprovalAsked(operator(), journal.now(), run, dict(start.labels))
     drafts.keep(start.settings, start.planned)
     requests.file(start.settings.state, start.plan, asked)
 

@@ -9,7 +9,7 @@ import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -31,11 +31,12 @@ _NAME = re.compile(r"[0-9a-f]{16}")
 
 @dataclass(frozen=True)
 class ApprovalAsked:
-    """Who requested the approval of a plan, when (UTC, ISO 8601), and the run that waits for it, if any."""
+    """Who requested the approval of a plan, when (UTC, ISO 8601), the run that waits for it, if any, and its labels."""
 
     by: str
     time: str
     run: str = ""
+    labels: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,13 @@ class ApprovalRequest:
     asked: ApprovalAsked
 
     def to_json(self) -> dict[str, Any]:
-        return {**self.plan.to_json(), "asked_by": self.asked.by, "asked": self.asked.time, "run": self.asked.run}
+        return {
+            **self.plan.to_json(),
+            "asked_by": self.asked.by,
+            "asked": self.asked.time,
+            "run": self.asked.run,
+            "labels": self.asked.labels,
+        }
 
 
 def file(state: Path, plan: Plan, asked: ApprovalAsked) -> None:

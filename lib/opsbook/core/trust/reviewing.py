@@ -1,8 +1,9 @@
 """Emergency runs that another person must review: which reviews are open, and how one is closed (ADR 16)."""
 
 import json
+import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from opsbook import files
@@ -12,6 +13,7 @@ from opsbook.core.model.events import RunAllowed, RunResumed, RunStarted, read
 from opsbook.core.model.text import span_seconds
 from opsbook.core.record import store
 from opsbook.core.record.sidecars import REVIEWS
+from opsbook.core.trust.proofs import Claim, signed_file
 from opsbook.errors import InputError, OpsbookError, Refused
 from opsbook.settings import Settings
 
@@ -57,20 +59,29 @@ def follow_ups(settings: Settings) -> Iterator[FollowUp]:
 
 
 def _reviewed(settings: Settings, run: str) -> bool:
-    """Whether somebody else's signature closed it. A file without a good signature closes nothing."""
+    return not (found := review_of(settings, run)).flaw and bool(found.who)
+
+
+def review_of(settings: Settings, run: str) -> Claim:
+    """Who reviewed a run, by a signature of somebody else; nobody if there is no review, with a flaw for a bad one."""
     from opsbook.core.trust import sign, signers
 
-    folder = settings.records / REVIEWS
+    place = settings.records / REVIEWS / f"{run}.json"
+    claim = Claim("reviewed by", "", file=f"{REVIEWS}/{run}.json")
+    if not os.path.lexists(place):
+        return claim
     try:
-        data = (folder / f"{run}.json").read_bytes()
-        signature = (folder / f"{run}.sig").read_text(encoding="utf-8")
+        data, signature = signed_file(place)
         told = json.loads(data)
+        claim = replace(claim, who=str(told["by"]))
         known = signers.committed(settings.root, settings.allowed_signers, settings.protected_branch)
         who = sign.signer(known.text, sign.REVIEW, data, signature, datetime.fromisoformat(told["signed"]))
         same = told["run"] == run and told["seal"] == sealed_as(settings, run) and data == canonical(told)
-        return same and not worked(store.find(settings.records, run), Identity(told["by"], who.principal, who.key))
-    except (OSError, OpsbookError, sign.BadSignature, sign.Unsigned, *_UNUSABLE):
-        return False
+        if not same or worked(store.find(settings.records, run), Identity(told["by"], who.principal, who.key)):
+            return replace(claim, flaw="it is of another seal of the run, or by who ran it")
+        return replace(claim, who=who.principal, key=who.key)
+    except (OSError, OpsbookError, sign.BadSignature, sign.Unsigned, *_UNUSABLE) as error:
+        return replace(claim, flaw=str(error) or type(error).__name__)
 
 
 def sealed_as(settings: Settings, run: str) -> str:

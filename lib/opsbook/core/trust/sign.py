@@ -21,6 +21,7 @@ APPROVAL = "opsbook-approval"
 OPERATOR = "opsbook-operator"
 REVIEW = "opsbook-review"
 TRAINING = "opsbook-training"
+ADOPTION = "opsbook-adoption"
 
 _PATIENCE = 30.0
 """Seconds to wait for an agent, or for a touch of a hardware key, if nobody was told to answer."""

@@ -2,15 +2,17 @@
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from opsbook.core.model.approval import Identity
 from opsbook.core.planning.context import operator
 from opsbook.core.record import seal, store
 from opsbook.core.trust import sign, signers
+from opsbook.core.trust.proofs import Claim, claims
+from opsbook.core.trust.reviewing import review_of
 from opsbook.core.trust.signers import Signers
-from opsbook.errors import Refused
+from opsbook.errors import InputError, Refused
 from opsbook.settings import Settings
 
 _AT_ONCE = 8
@@ -19,12 +21,15 @@ _AT_ONCE = 8
 
 @dataclass(frozen=True)
 class Verified:
-    """A verified record: what does not match its seal, who signed it, and why it has no signature."""
+    """A verified record: what does not match its seal, who signed it, why it has no signature, and what it says of
+    people, with what proves that.
+    """
 
     run: str
     flaws: tuple[seal.Flaw, ...] = ()
     signer: str = ""
     unsigned: str = ""
+    claims: tuple[Claim, ...] = ()
 
 
 def sealer(settings: Settings) -> seal.Sign:
@@ -53,7 +58,20 @@ def verified(settings: Settings, records: Iterable[store.Record]) -> Iterator[Ve
     """Each of these records verified against its seal, in their order."""
     known = known_signers(settings)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        yield from pool.map(lambda record: _verified(record, known), records)
+        yield from pool.map(lambda record: _with_claims(settings, record, _verified(record, known), known), records)
+
+
+def _with_claims(settings: Settings, record: store.Record, found: Verified, known: Signers | None) -> Verified:
+    """Also what the record says of people; what is not proven as it says is a flaw."""
+    try:
+        told = claims(record, known)
+    except InputError:
+        # The seal says so already.
+        return found
+    review = review_of(settings, record.id)
+    told += [review] if review.who or review.flaw else []
+    bad = (seal.Flaw(each.file, f"{each.what} {each.who}: {each.flaw}") for each in told if each.flaw)
+    return replace(found, flaws=(*found.flaws, *bad), claims=tuple(told))
 
 
 def _verified(record: store.Record, known: Signers | None) -> Verified:

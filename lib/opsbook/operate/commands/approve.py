@@ -57,6 +57,8 @@ def show(shown: approving.PlanReview) -> None:
     say(f"  about: {shown.summary or '—'}")
     say(f"  rollback: {shown.rollback}")
     say(f"  asked: {asked.by}, {common.local(asked.time)}{f', {asked.run}' if asked.run else ''}")
+    for name, value in asked.labels.items():
+        say(f"  label {name}: {value}")
     for need in shown.needs:
         say(f"  needs: {need}")
     if shown.check is None:

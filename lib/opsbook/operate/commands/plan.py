@@ -22,6 +22,7 @@ _MOST = 12
 def configure(parser: argparse.ArgumentParser) -> None:
     arguments.add_request(parser)
     parser.add_argument("--request", action="store_true", help="ask for its approval: opsbook status shows it")
+    arguments.add_labels(parser)
     common.add_json(parser)
 
 
@@ -29,7 +30,9 @@ def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
     drafted = inputs.complete(settings, inputs.named(settings, options))
     planned = drafts.plan(settings, drafted)
-    plan = approving.request(settings, drafted) if options.request else planned.plan
+    plan = planned.plan
+    if options.request:
+        approving.request(settings, planned, inputs.labels(options))
     if options.json:
         needs = authorization.needed(drafted.runbook, drafted.environment, datetime.now(UTC))
         common.print_json({**plan.to_json(), "needs": needs, **asdict(preview.preview(settings, planned))})

@@ -12,6 +12,7 @@ from opsbook.operate.commands import resume, run_command
 def configure(parser: argparse.ArgumentParser) -> None:
     common.add_run(parser)
     resume.add_accept(parser)
+    arguments.add_labels(parser)
     arguments.add_manner(parser)
 
 
@@ -23,7 +24,7 @@ def execute(options: argparse.Namespace) -> int:
     if run_command.on_terminal(options) and not options.yes:
         _agreed(found)
     typed = inputs.unseen(found.plan.prompted)
-    wanted = RunOptions(answers=resume.answers(options), wait=options.wait)
+    wanted = RunOptions(answers=resume.answers(options), wait=options.wait, labels=inputs.labels(options))
 
     def work(audience: running.Audience) -> running.Finished:
         return resuming.rollback(settings, found, wanted, typed, audience)

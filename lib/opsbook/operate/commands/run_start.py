@@ -29,7 +29,7 @@ def start(options: argparse.Namespace) -> int:
     wanted = RunOptions(
         mode=Mode.CHECK if options.check else Mode.LIVE,
         answers=inputs.answers(options),
-        labels=inputs.labels(options),
+        labels=inputs.labels(options) or (approving.labels_of(settings, options.plan) if options.plan else {}),
         wait=options.wait,
         emergency=options.emergency,
         pause_on_failure=options.pause_on_failure,

@@ -12,6 +12,7 @@ COMMANDS = {
     "anchor": "write the digests of seals to a place that is safe from changes",
     "export": "write sealed records into one archive",
     "import": "import the records of such an archive",
+    "adopt": "go on with an imported record, by a signature",
     "scan": "search records for current secrets",
     "restore": "move a record out of quarantine",
     "prune": "remove what the retention policy no longer keeps",

@@ -1,4 +1,7 @@
-"""Compare every file of a record with its seal, the seal with its signature, and with the anchor if there is one."""
+"""Compare every file of a record with its seal, the seal with its signature, and with the anchor if there is one.
+
+Of one record, also say what it says of people (who ran, approved and reviewed it), and what proves that.
+"""
 
 import argparse
 import sys
@@ -57,6 +60,9 @@ def _show(found: Sequence[signing.Verified]) -> None:
         for flaw in each.flaws:
             event = f", event {flaw.event}" if flaw.event else ""
             say(f"{each.run}: {flaw.file}{event}: {flaw.message}" if flaw.file else f"{each.run}: {flaw.message}")
+    for claim in found[0].claims if len(found) == 1 else ():
+        proof = f"signed ({claim.key})" if claim.key else claim.flaw or "only said"
+        say(f"{found[0].run}: {claim.what} {claim.who}: {proof}")
     good = [each for each in found if not each.flaws]
     say(f"{len(good)} records are as they were sealed, {len(found) - len(good)} are not")
     for signer, count in Counter(each.signer for each in good if each.signer).most_common():

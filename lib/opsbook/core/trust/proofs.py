@@ -1,0 +1,154 @@
+"""What proves what a record says of people: who ran, resumed, rolled back, approved and reviewed it.
+
+A signature proves it, if it is of this statement, for this run and this plan, by a key of the committed signers.
+Without one it is only said: the events of a journal are words of whoever could write it.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from opsbook import files
+from opsbook.core.model.approval import Approval, Identity
+from opsbook.core.model.effect import canonical
+from opsbook.core.model.events import RunAllowed, RunResumed, RunStarted, read
+from opsbook.core.record import store
+from opsbook.core.record.sidecars import LARGEST
+from opsbook.core.trust import sign
+from opsbook.core.trust.signers import Signers
+from opsbook.errors import InputError
+from opsbook.shapes import from_json
+
+_UNUSABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, InputError)
+"""What a malformed file or event raises."""
+
+_FOLDER = "approvals"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a record says of a person. `key` proves it; without one it is only said. `flaw`: why the proof is none."""
+
+    what: str
+    who: str
+    key: str = ""
+    flaw: str = ""
+    file: str = ""
+
+
+def claims(record: store.Record, known: Signers | None) -> list[Claim]:
+    """Every claim of a record's journal, in its order."""
+    found: list[Claim] = []
+    facts = [read(event, lenient=True) for event in record.events()]
+    for number, fact in enumerate(facts):
+        if isinstance(fact, RunStarted | RunResumed):
+            what = "run by" if isinstance(fact, RunStarted) else f"{_GOALS.get(fact.goal, fact.goal)} by"
+            if not _allowed_after(facts[number + 1 :]):
+                found.append(Claim(what, fact.operator))
+            said = what
+        elif isinstance(fact, RunAllowed):
+            found += _of(record, known, fact, said)
+    return found
+
+
+_GOALS = {"resume": "resumed", "rollback": "rolled back"}
+
+
+def _allowed_after(facts: list[Any]) -> bool:
+    """Whether a process of the run was allowed to begin: that event says who it was, and proves it."""
+    for fact in facts:
+        if isinstance(fact, RunStarted | RunResumed):
+            return False
+        if isinstance(fact, RunAllowed):
+            return True
+    return False
+
+
+def _of(record: store.Record, known: Signers | None, fact: RunAllowed, what: str) -> Iterator[Claim]:
+    """The claims of one event: its operator, and those who approved."""
+    evidence = dict(fact.evidence)
+    paths = [str(each.get("path", "")) for each in fact.files]
+    yield _operator(record, known, evidence, what, paths)
+    for approval in evidence.get("approvals") or ():
+        yield _approval(record, known, evidence, approval)
+
+
+def _operator(
+    record: store.Record, known: Signers | None, evidence: Mapping[str, Any], what: str, paths: list[str]
+) -> Claim:
+    person = Identity(**evidence["operator"])
+    claim = Claim(what, person.principal or person.user)
+    path = next((path for path in paths if path.startswith(f"{_FOLDER}/operator-") and path.endswith(".json")), "")
+    if not person.principal and not path:
+        return claim
+    claim = Claim(what, person.principal, file=path.replace(".json", ".sig"))
+    try:
+        data, signature = signed_file(record.folder / path)
+        told = json.loads(data)
+        bound = {
+            "kind": "operator",
+            "plan": evidence["plan"],
+            "run": record.id,
+            "by": person.user,
+            **{name: evidence[name] for name in ("emergency", "labels") if evidence.get(name)},
+        }
+        if data != canonical({**bound, "signed": told["signed"]}):
+            return _flawed(claim, "the statement is about something else")
+        return _signed(claim, known, _Statement(sign.OPERATOR, data, signature, told["signed"]), person)
+    except _UNUSABLE as error:
+        return _flawed(claim, f"its signature cannot be read: {error or type(error).__name__}")
+
+
+def _approval(
+    record: store.Record, known: Signers | None, evidence: Mapping[str, Any], told: Mapping[str, Any]
+) -> Claim:
+    person = Identity(str(told.get("user")), str(told.get("principal")), str(told.get("key")))
+    path = f"{_FOLDER}/{told.get('id')}.json"
+    claim = Claim("approved by", person.principal, file=path.replace(".json", ".sig"))
+    try:
+        data, signature = signed_file(record.folder / path)
+        approval = from_json(Approval, data)
+        same = approval.plan == evidence["plan"] and approval.decision == "approve"
+        if not same or approval.statement() != data or dict(approval.labels) != (evidence.get("labels") or {}):
+            return _flawed(claim, "the approval is of something else")
+        return _signed(claim, known, _Statement(sign.APPROVAL, data, signature, approval.signed), person)
+    except _UNUSABLE as error:
+        return _flawed(claim, f"its signature cannot be read: {error or type(error).__name__}")
+
+
+class _Statement(NamedTuple):
+    """A signed statement: its namespace, what was signed, the signature, and when (ISO 8601)."""
+
+    namespace: str
+    data: bytes
+    signature: str
+    signed: str
+
+
+def _signed(claim: Claim, known: Signers | None, told: _Statement, person: Identity) -> Claim:
+    if known is None:
+        return replace(claim, file="")
+    try:
+        at = datetime.fromisoformat(told.signed)
+        who = sign.signer(known.text, told.namespace, told.data, told.signature, at)
+    except (sign.BadSignature, sign.Unsigned) as error:
+        return _flawed(claim, str(error))
+    if (who.principal, who.key) != (person.principal, person.key):
+        return _flawed(claim, f"it was signed by {who.principal} ({who.key})")
+    return replace(claim, key=who.key)
+
+
+def _flawed(claim: Claim, why: str) -> Claim:
+    return replace(claim, flaw=why)
+
+
+def signed_file(place: Path) -> tuple[bytes, str]:
+    """A signed file, and the signature beside it. Raises OSError, also for what is no plain or small file."""
+    both = (place, place.with_suffix(".sig"))
+    for each in both:
+        if not files.is_plain(each) or each.stat().st_size > LARGEST:
+            raise OSError(f"{each.name} is missing")
+    return both[0].read_bytes(), both[1].read_text(encoding="utf-8")
