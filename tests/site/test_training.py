@@ -12,7 +12,7 @@ import yaml
 
 from opsbook import files
 from opsbook.core.model.approval import Identity
-from opsbook.training import certificate_page, trained
+from opsbook.training import certificates, trained
 from opsbook.training.certificate import Certificate, Counts
 from opsbook.training.sign_off import SignOffVerdict
 from opsbook.training.training import Drilled, Feedback
@@ -122,7 +122,7 @@ def test_a_certificate_fits_one_sheet_and_a_phone(chromium: Any, tmp_path: Path)
     verdict = SignOffVerdict(signer, f"{EVIL} {'note ' * 400}", "2026-11-20T19:00:00+00:00")
     counts = tuple(Counts(f"Role {number}", datetime(2027, 1, number, tzinfo=UTC)) for number in range(1, 6))
     file = tmp_path / "c.html"
-    file.write_text(certificate_page.page(Certificate(drilled, EVIL, verdict, counts, "")), encoding="utf-8")
+    file.write_text(certificates.page(Certificate(drilled, EVIL, verdict, counts, "")), encoding="utf-8")
     with contextlib.closing(chromium.new_page(viewport={"width": 360, "height": 740})) as page:
         page.goto(file.as_uri())
         assert page.evaluate("window.bad") is None

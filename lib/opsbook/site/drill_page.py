@@ -3,8 +3,6 @@
 They are left out, not folded: search, the table of contents and the page's source would reveal them.
 """
 
-from collections.abc import Iterator
-
 from opsbook.core.model.runbook import Runbook
 
 SHOWN = ("overview", "symptoms", "contacts")
@@ -23,12 +21,3 @@ def hidden(runbook: Runbook) -> frozenset[int]:
         if section.title.strip().lower() not in SHOWN
         for line in range(section.line, end)
     )
-
-
-def start(runbook: Runbook) -> Iterator[str]:
-    """How to start the drill, and where the hidden parts are."""
-    place = "" if runbook.front.environments else " -e ENVIRONMENT"
-    yield from ("```console", f"$ opsbook drill start {runbook.name}{place}", "```", "")
-    yield "The fault and its repair are not on this page, nor found by search:"
-    yield f"`opsbook drill stop` shows them at the end. Trainers read them in `{runbook.path.as_posix()}`."
-    yield ""

@@ -1,14 +1,14 @@
 """The form of a runbook's page: it writes the command to copy, and refuses values that the command line refuses."""
 
 import shlex
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from opsbook.core.model.environment import Environment
 from opsbook.core.model.parameter import Parameter, Scalar
 from opsbook.core.model.runbook import Runbook
-from opsbook.html import data, tag, text
+from opsbook.html import render
 from opsbook.site.patterns import in_browser
 
 _INPUTS = {"int": "numeric", "float": "decimal"}
@@ -23,16 +23,13 @@ def form(runbook: Runbook, environments: Iterable[Environment]) -> str:
         "parameters": [_schema(parameter) for parameter in runbook.parameters],
         "choices": {e.name: _choices(runbook.parameters, e) for e in usable},
     }
-    fields = "".join(_field(parameter) for parameter in runbook.parameters)
-    script = f"<script type='application/json'>{data(told)}</script>"
-    return tag(
-        "form",
-        _environment(usable) + fields + _command(runbook, usable) + script,
-        class_="ob-form",
-        data_search_exclude=True,
-        novalidate=True,
-        autocomplete="off",
-        aria_label="Parameters",
+    return render(
+        "site/form.html",
+        told=told,
+        environments=usable,
+        fields=map(_field, runbook.parameters),
+        command=_command(runbook, usable),
+        secrets=[parameter.name for parameter in runbook.parameters if parameter.secret],
     )
 
 
@@ -106,62 +103,50 @@ def _choices(parameters: Iterable[Parameter], environment: Environment) -> dict[
     return {name: list(environment.choices.get(name, ())) for name in sorted(wanted)}
 
 
-def _environment(environments: list[Environment]) -> str:
-    options = "".join(
-        tag("option", text(f"{e.name} – {e.policy.title}" if e.policy.title else e.name), value=e.name)
-        for e in environments
-    )
-    known = {"id": "ob-environment", "name": "environment", "aria_describedby": "ob-environment-wrong"}
-    return tag(
-        "div",
-        '<label for="ob-environment">environment</label>' + tag("select", options, **known) + _wrong("ob-environment"),
-        class_="ob-field",
-    )
+@dataclass(frozen=True)
+class _Field:
+    """How a parameter is typed: in one of `options`, in so many `rows`, or on one line. `shown` is its default."""
+
+    name: str
+    required: bool
+    secret: bool
+    hint: str
+    shown: str
+    options: tuple[str, ...]
+    rows: int
+    listed: bool
+    mode: str
 
 
-def _wrong(identity: str) -> str:
-    return f'<p class="ob-wrong" id="{identity}-wrong" role="alert" hidden></p>'
-
-
-def _field(parameter: Parameter) -> str:
-    # Prefix the ids: a parameter may have the name of another element, such as environment.
-    name, identity = parameter.name, f"ob-p-{parameter.name}"
-    star = '<abbr title="required">*</abbr>' if parameter.required else ""
-    parts = [
-        f'<label for="{identity}">{text(name)}{star}</label>',
-        _input(parameter, identity),
-        f'<p class="ob-hint" id="{identity}-hint">{_hint(parameter)}</p>',
-        _wrong(identity),
-    ]
-    return tag("div", "".join(parts), class_="ob-field")
-
-
-def _input(parameter: Parameter, identity: str) -> str:
-    known = {"id": identity, "name": parameter.name, "aria_describedby": f"{identity}-hint {identity}-wrong"}
-    if parameter.secret:
-        return tag("input", **known, type="text", disabled=True, value="asked for when the run starts")
-    choices = [str(choice) for choice in parameter.choices] or (["true", "false"] if parameter.base == "bool" else [])
+def _field(parameter: Parameter) -> _Field:
     lines = _default(parameter) or [""]
-    if choices and not parameter.many:
-        empty = [] if not parameter.required and not parameter.optional else [""]
-        options = "".join(tag("option", text(c), value=c, selected=c == lines[0]) for c in [*empty, *choices])
-        return tag("select", options, **known)
     shown = "\n".join(lines)
-    if (parameter.many and not parameter.choice_of) or "\n" in shown or "\r" in shown:
-        # HTML ignores the first line end after the tag.
-        return tag("textarea", text("\n" + shown), **known, rows=max(1, shown.count("\n") + 1), spellcheck="false")
-    suggested = f'<datalist id="{identity}-list"></datalist>' if parameter.choice_of else ""
-    listed: Mapping[str, Any] = {"list": f"{identity}-list"} if parameter.choice_of else {}
-    mode: Mapping[str, Any] = {"inputmode": _INPUTS[parameter.base]} if parameter.base in _INPUTS else {}
-    # No <input type="date">: it hides invalid values from the URL, and accepts only one format.
-    return tag("input", **known, type="text", value=shown, spellcheck="false", **listed, **mode) + suggested
+    one_a_line = parameter.many and not parameter.choice_of
+    return _Field(
+        name=parameter.name,
+        required=parameter.required,
+        secret=parameter.secret,
+        hint=_hint(parameter),
+        shown=shown,
+        options=_options(parameter),
+        rows=max(1, shown.count("\n") + 1) if one_a_line or "\n" in shown or "\r" in shown else 0,
+        listed=bool(parameter.choice_of),
+        mode=_INPUTS.get(parameter.base, ""),
+    )
+
+
+def _options(parameter: Parameter) -> tuple[str, ...]:
+    choices = [str(choice) for choice in parameter.choices] or (["true", "false"] if parameter.base == "bool" else [])
+    if not choices or parameter.many:
+        return ()
+    return (*(() if not parameter.required and not parameter.optional else ("",)), *choices)
 
 
 def _hint(parameter: Parameter) -> str:
     told = [parameter.description, _kind(parameter)]
     if not parameter.required and _default(parameter) is None and not parameter.secret:
         told.append(f"unless given: {parameter.default!r}")
-    return " · ".join(text(each) for each in told if each)
+    return " · ".join(filter(None, told))
 
 
 def _kind(parameter: Parameter) -> str:
@@ -176,9 +161,4 @@ def _command(runbook: Runbook, environments: list[Environment]) -> str:
     """The command line. Without scripts, it has a placeholder for each required parameter."""
     needed = [f"-p {p.name}=…" for p in runbook.parameters if p.required and not p.secret]
     place = shlex.quote(environments[0].name) if environments else "ENVIRONMENT"
-    line = " ".join(["opsbook", "run", runbook.name, "-e", place, *needed])
-    button = '<button type="button" class="ob-copy">Copy</button>'
-    output = tag("output", tag("code", text(line)), class_="ob-line", aria_live="off")
-    secrets = [parameter.name for parameter in runbook.parameters if parameter.secret]
-    note = f"<p class='ob-hint'>{text(' and '.join(secrets))} will be asked for.</p>" if secrets else ""
-    return tag("div", output + button, class_="ob-command") + note
+    return " ".join(["opsbook", "run", runbook.name, "-e", place, *needed])

@@ -16,20 +16,17 @@ from opsbook.core.model.runbook import SHELLS, Cell, Runbook, Section, Step, tal
 from opsbook.core.model.text import duration, number_of, slug
 from opsbook.core.source.links import anchor
 from opsbook.core.source.markdown import Heading, document
-from opsbook.html import moment, plain_text, rows, scalar, tag, text, unsearched
+from opsbook.html import plain_text, render, text
 from opsbook.site import drill_page
-from opsbook.site.facts import Facts, Run
+from opsbook.site.facts import Facts
 from opsbook.site.fences import plain
 from opsbook.site.form import form
 from opsbook.site.links import adapted
 from opsbook.site.list_layout import laid_out
 from opsbook.training import qualification
-from opsbook.training.training import Drilled
 
 ROLES = {Role.READ: "read", Role.CHANGE: "change", Role.UNDO: "undo"}
 """Classes of headings. The style sheet adds the words for them, so that they are not in the table of contents."""
-
-STATES = {"fresh": "proved by a run", "stale": "not proved lately", "never": "never run"}
 
 _HEADING = re.compile(r"#{1,6}(?:\s+|$)(.*?)(?:\s+#+|)\s*$")
 _ATTRIBUTES = re.compile(r"\s*\{(?P<inner>:[^{}]*|\s*[#.][^{}]*)\}$")
@@ -50,12 +47,15 @@ class Context:
 
 def runbook_page(runbook: Runbook, facts: Facts, context: Context) -> str:
     """The whole page as Markdown, with the site's front matter."""
-    front = runbook.front
-    head = ["---", f"title: {scalar(runbook.title)}"]
-    head += [f"description: {scalar(front.summary)}"] if front.summary else []
-    head += ["hide:", "  - navigation", "search:", "  boost: 2", "---", ""]
-    body = "\n".join(_Body(runbook, facts, context).lines())
-    return "\n".join([*head, body, "", *_last_runs(runbook.path.as_posix(), facts, context)]) + "\n"
+    path = runbook.path.as_posix()
+    return render(
+        "site/runbook.md",
+        runbook=runbook,
+        facts=facts,
+        now=context.now,
+        body="\n".join(_Body(runbook, facts, context).lines()),
+        root="../" * path.count("/"),
+    )
 
 
 class _Title(NamedTuple):
@@ -151,7 +151,7 @@ class _Body:
             return
         yield from (card(self._runbook, self._facts, self._context), "")
         if self._runbook.front.drill:
-            yield from drill_page.start(self._runbook)
+            yield from (render("site/drill.md", runbook=self._runbook), "")
         elif self._runbook.parameters_cell is None:
             yield from (form(self._runbook, self._context.environments), "")
 
@@ -163,7 +163,7 @@ class _Body:
         # Items of a list have no heading that could say what they are.
         items = [step for step in section.steps if step.line not in self._headings]
         if items and (role or any(step.cells for step in items)):
-            yield from ("", tag("p", text(tally(items)), class_="ob-measured"), "")
+            yield from _measured(str(tally(items)))
 
     def _step(self, step: Step, heading: _Title) -> Iterator[str]:
         yield _headed(heading, (".ob-step", ".ob-manual") if step.manual else (".ob-step",), step.id)
@@ -175,7 +175,7 @@ class _Body:
         said += [f"usually {duration(seconds)}"] if seconds is not None and seconds >= _WORTH_SAYING else []
         said += [f"{number_of(len(step.examples), 'example')}, not run"] if step.cells and step.examples else []
         if said:
-            yield from ("", tag("p", text(" · ".join(said)), class_="ob-measured"), "")
+            yield from _measured(" · ".join(said))
 
     def _code(self, number: int, cell: Cell) -> Iterator[str]:
         if cell == self._runbook.parameters_cell:
@@ -205,6 +205,10 @@ def _headed(heading: _Title, classes: Iterable[str], identity: str = "") -> str:
     return f"{'#' * heading.level} {title}" + (f" {{: {attributes} }}" if attributes else "")
 
 
+def _measured(said: str) -> tuple[str, str, str]:
+    return "", f'<p class="ob-measured">{text(said)}</p>', ""
+
+
 def _cells(runbook: Runbook) -> Iterator[Cell]:
     if runbook.parameters_cell is not None:
         yield runbook.parameters_cell
@@ -222,89 +226,14 @@ def _body(cell: Cell) -> list[str]:
 
 def card(runbook: Runbook, facts: Facts, context: Context) -> str:
     """The card as a block of HTML: owner, locks, rollback, duration, last runs, and whether a run proves the page."""
-    front = runbook.front
-    told = {
-        "call": "<br> ".join(map(text, _contacts(context.environments))),
-        "owner": text(front.owner or "nobody"),
-        "kind": text(front.kind),
-        "takes": _takes(front.duration, facts),
-        "locks": text(", ".join(front.lock) or "nothing"),
-        "rollback": text(front.rollback),
-        "last run": _last(facts.last),
-        "last drill": _drilled(facts.drill),
-        "succeeds": f"{facts.rate:.0%} of the last {number_of(facts.counted, 'run')}" if facts.rate is not None else "",
-        "alerts": ", ".join(f"<code>{text(alert)}</code>" for alert in front.alerts),
-        "reviewed": text(front.reviewed) if front.reviewed else "",
-    }
-    lines = " ".join(_line(name, value) for name, value in told.items() if value)
-    state = tag("p", STATES[facts.state], class_=f"ob-state ob-{facts.state}", **unsearched())
-    summary = tag("p", text(front.summary), class_="ob-summary") if front.summary else ""
-    as_of = tag("p", f"as of {moment(context.now)}", class_="ob-as-of", **unsearched())
-    code = not front.drill and any(step.cells for section in runbook.sections for step in section.steps)
-    keys = (
-        tag("p", "Press <kbd>c</kbd> to unfold all code, and again to fold it.", class_="ob-keys", **unsearched())
-        if code
-        else ""
+    drill = facts.drill
+    return render(
+        "site/card.html",
+        runbook=runbook,
+        facts=facts,
+        now=context.now,
+        # The first contact of each environment, without duplicates.
+        contacts=dict.fromkeys(contact for each in context.environments for contact in each.policy.contacts[:1]),
+        drilled=qualification.moment(drill.started) if drill else None,
+        folds=not runbook.front.drill and any(step.cells for section in runbook.sections for step in section.steps),
     )
-    return tag("div", f"{summary}{state}<dl>{lines}</dl>{keys}{as_of}", class_="ob-card")
-
-
-def _line(name: str, value: str) -> str:
-    """A line of the card. Only owner and alerts are in the search index."""
-    hidden = unsearched(name not in ("owner", "alerts"))
-    return f"{tag('dt', name, **hidden)} {tag('dd', value, **hidden)}"
-
-
-def _contacts(environments: Iterable[Environment]) -> list[str]:
-    """The first contact of each environment, without duplicates."""
-    return list(dict.fromkeys(contact for each in environments for contact in each.policy.contacts[:1]))
-
-
-def _takes(expected: str | None, facts: Facts) -> str:
-    said = [f"{text(expected)} expected"] if expected else []
-    if facts.median is not None:
-        most = f", at most {duration(facts.slow)} in 19 of 20" if facts.slow is not None else ""
-        said.append(f"{duration(facts.median)} measured{most}")
-    return ", ".join(said)
-
-
-def _last(run: Run | None) -> str:
-    if run is None:
-        return "never"
-    if not run.shown:
-        return "not shown here"
-    return f"{outcome(run)} {moment(run.started)} in {text(run.environment)}"
-
-
-def _drilled(drill: Drilled | None) -> str:
-    when = qualification.moment(drill.started) if drill else None
-    if drill is None or when is None:
-        return ""
-    ended = f"mended in {duration(drill.mended)}" if drill.mended is not None else "not mended"
-    return f"{ended}, par {duration(drill.par)}, {moment(when)} in {text(drill.environment)}"
-
-
-def outcome(run: Run) -> str:
-    """The outcome of a run as a coloured word."""
-    return tag("span", text(run.outcome), class_=f"ob-outcome ob-{slug(run.outcome)}")
-
-
-def _last_runs(path: str, facts: Facts, context: Context) -> Iterator[str]:
-    if facts.runs:
-        root = "../" * path.count("/")
-        body = (
-            (outcome(r), moment(r.started), text(r.environment), text(r.operator), _seconds(r), _record(r, root))
-            for r in facts.runs
-        )
-        yield from ("## Last runs {: #last-runs .ob-last data-search-exclude }", "")
-        yield from (rows(("outcome", "started", "environment", "by", "took", "record"), body, "ob-runs"), "")
-        yield tag("p", f"as of {moment(context.now)}", class_="ob-as-of", **unsearched())
-
-
-def _seconds(run: Run) -> str:
-    return duration(run.seconds) if run.seconds is not None else "—"
-
-
-def _record(run: Run, root: str) -> str:
-    shown = f"<code>{text(run.id.rpartition('-')[2])}</code>"
-    return f'<a href="{root}records/index.html#{text(run.id)}">{shown}</a>'

@@ -7,14 +7,18 @@ from opsbook import files
 from opsbook.core.catalog import catalog
 from opsbook.core.trust.signing import known_signers
 from opsbook.errors import InputError
+from opsbook.html import render
 from opsbook.settings import Settings
-from opsbook.training import certificate_page, plan_file, trained
+from opsbook.training import plan_file, trained
 from opsbook.training.certificate import Certificate, Counts
-from opsbook.training.qualification import holds
+from opsbook.training.qualification import holds, moment
 from opsbook.training.qualifications import drilled as passes_of
 from opsbook.training.sign_offs import GONE, record_problem, verdict
 from opsbook.training.training import Drilled
 from opsbook.training.training_plan import Requirement, TrainingPlan
+
+_LONGEST = 280
+"""Characters of a note or of feedback, so that the page fits one sheet."""
 
 
 def certificate(settings: Settings, wanted: str) -> Certificate:
@@ -48,12 +52,18 @@ def _why_not(needs: Requirement, drilled: Drilled) -> str:
     return few if drilled.points < needs.points else "it is not signed off"
 
 
+def page(found: Certificate) -> str:
+    """The certificate as an HTML document for one sheet of paper."""
+    counts = [(c.role, f"until {c.until:%Y-%m-%d}" if c.until else f"does not count: {c.why}") for c in found.counts]
+    return render("certificate.html", found=found, counts=counts, moment_of=moment, longest=_LONGEST)
+
+
 def write_certificate(found: Certificate, target: Path) -> None:
     """Write it as a self-contained page. Raises InputError."""
     if target.is_dir():
         raise InputError(f"{target} is a folder.", "Name a file, such as certificate.html.")
     try:
-        files.write_atomic(target, certificate_page.page(found).encode())
+        files.write_atomic(target, page(found).encode())
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise InputError(f"{target} cannot be written: {why}.", "Name another file.") from error
