@@ -99,7 +99,8 @@ def _command(arguments: list[str]) -> int:
         command.configure(parser)
         options = parser.parse_args(arguments[1:])
         options.project = project
-        return int(command.execute(options))
+        # That of a sub-command, if it has its own.
+        return int((getattr(options, "execute", None) or command.execute)(options))
 
 
 def _project(arguments: list[str]) -> tuple[Path | None, list[str]]:

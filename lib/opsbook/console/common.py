@@ -92,6 +92,16 @@ def print_json(value: Any) -> None:
     say(json_text(value, indent=2))
 
 
+def tell(options: argparse.Namespace, value: Any, *lines: object) -> int:
+    """Print the value as JSON if that was asked for, otherwise these lines; the exit code of success."""
+    if options.json:
+        print_json(value)
+    else:
+        for line in lines:
+            say(line)
+    return 0
+
+
 def local(time: str | None) -> str:
     """A UTC time of a record in local time, with offset."""
     if not time:

@@ -211,14 +211,11 @@ def would(check: dict[str, Any]) -> Iterator[str]:
     yield from listed("Would do", [f"{one['title']}: {one['summary']}" for one in check["skipped"]])
     yield from listed("Unknown", [*_each(unknown), *unsaid])
     yield from listed("By hand", check["by_hand"])
-    yield from listed("Would lock", [f"{one['target']}{_holder(one)}" for one in check["locks"]])
+    held = {one["target"]: f"  (held by {one['held_by']})" if one["held_by"] else "" for one in check["locks"]}
+    yield from listed("Would lock", [f"{target}{holder}" for target, holder in held.items()])
     yield from listed("Would need", check.get("needs") or [])
     hosts = {task["host"] for task in changed}
     yield f"  {len(changed)} tasks on {len(hosts)} hosts; {len(unknown) + len(unsaid)} unknown"
-
-
-def _holder(lock: dict[str, Any]) -> str:
-    return f"  (held by {lock['held_by']})" if lock["held_by"] else ""
 
 
 def _each(tasks: list[dict[str, Any]]) -> Iterator[str]:

@@ -77,7 +77,8 @@ def _handed(nb: Any, path: Path, options: Mapping[str, Any]) -> notebooks.Handed
         name=slug(path.stem),
         given=nb.metadata.get("papermill", {}).get("parameters", {}),
         environment=os.environ.get("OPSBOOK_ENVIRONMENT"),
-        labels=_labels(),
+        # Split as a shell splits words: ticket=OPS-1 team=platform.
+        labels={name: given[-1] for name, given in pairs(shlex.split(os.environ.get("OPSBOOK_LABELS", ""))).items()},
         cwd=Path.cwd(),
         # As in nbclient, a negative one is none.
         limit=limit if limit and limit > 0 else None,
@@ -90,11 +91,6 @@ def _started_in() -> Path:
     folder = local.cwd(None)
     local.cwd(folder)
     return Path(folder or Path.cwd())
-
-
-def _labels() -> dict[str, str]:
-    """The labels in OPSBOOK_LABELS, split as a shell splits words: ticket=OPS-1 team=platform."""
-    return {name: given[-1] for name, given in pairs(shlex.split(os.environ.get("OPSBOOK_LABELS", ""))).items()}
 
 
 def _check_place() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from opsbook.core.model.parameter import Parameter, Value, literal
 from opsbook.core.model.role import Role
-from opsbook.core.model.runbook import Cell, Runbook, Section, Step
+from opsbook.core.model.runbook import Cell, Runbook, Section
 from opsbook.core.source import info
 from opsbook.core.source.ipynb import INJECTED
 from opsbook.core.source.markdown import Fence, document
@@ -55,7 +55,7 @@ def written(runbook: Runbook, note: str, values: Mapping[str, Value], secrets: S
     """The text of the copy, with `note` at its top. `values` and `secrets` (names) were given, or are defaults."""
     page = document(runbook.source)
     lines: list[str | None] = list(page.lines)
-    cells = {cell.line - 2: cell for cell in _cells(runbook)}
+    cells = {cell.line - 2: cell for cell in runbook.cells()}
     for fence in page.fences:
         if fence.line in cells:
             last = min(fence.end, len(lines) - 1)
@@ -64,7 +64,7 @@ def written(runbook: Runbook, note: str, values: Mapping[str, Value], secrets: S
             # An example: Jupytext would make a cell of it.
             lines[fence.line] = f"{fence.mark}{info.language(fence.info)} .noeval"
     fences = {fence.line for fence in page.fences}
-    examples = {example.line - 1 for step in _steps(runbook) for example in step.examples}
+    examples = {example.line - 1 for step in runbook.all_steps() for example in step.examples}
     for line in examples - fences:
         # No fence for Markdown, but one for Jupytext.
         lines[line] = f"{page.lines[line]} .noeval" if lines[line] is not None else None
@@ -105,21 +105,18 @@ def _attributes(fence: Fence, cell: Cell) -> str:
 
 def places(runbook: Runbook) -> dict[str, dict[str, Any]]:
     """What the kernel is told about each cell, by its id."""
-    found = [(step, cell) for step in _steps(runbook) for cell in step.cells]
     kept = runbook.front.shell == "step"
-    return {cell.id: {**_place(step, cell), "shell": cell.id if kept else ""} for step, cell in found}
-
-
-def _place(step: Step, cell: Cell) -> dict[str, Any]:
-    return {"cell": cell.id, "step": step.id, "role": str(step.role), "reads": cell.reads}
-
-
-def _steps(runbook: Runbook) -> Iterator[Step]:
-    return (step for section in runbook.sections for step in section.steps)
-
-
-def _cells(runbook: Runbook) -> Iterator[Cell]:
-    return (cell for step in _steps(runbook) for cell in step.cells)
+    return {
+        cell.id: {
+            "cell": cell.id,
+            "step": step.id,
+            "role": str(step.role),
+            "reads": cell.reads,
+            "shell": cell.id if kept else "",
+        }
+        for step in runbook.all_steps()
+        for cell in step.cells
+    }
 
 
 def _undoing(runbook: Runbook) -> Iterator[Section]:

@@ -155,13 +155,10 @@ def _environment(by: str) -> dict[str, str]:
     """Environment for git: no prompts, and no dependence on the user's git identity."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k.startswith(_OURS)}
     ssh = f"{os.environ.get('GIT_SSH_COMMAND', 'ssh')} -oBatchMode=yes"
-    who = {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in _person(by).items()}
+    person = {"NAME": by.partition("@")[0] or "opsbook", "EMAIL": by}
+    who = {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in person.items()}
     quiet = {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "", "SSH_ASKPASS": "", "GIT_SSH_COMMAND": ssh, "LC_ALL": "C"}
     return {**kept, **who, **quiet}
-
-
-def _person(by: str) -> dict[str, str]:
-    return {"NAME": by.partition("@")[0] or "opsbook", "EMAIL": by}
 
 
 def _sweep(folder: Path) -> None:

@@ -53,21 +53,17 @@ def _choose(settings: Settings, chosen: Chosen) -> list[store.Record]:
     if chosen.runs and (chosen.since or chosen.without):
         raise InputError("RUN excludes --since and --without.", "Name runs, or choose with --since and --without.")
     known = list(store.records(settings.records))
-    found = {record.id: record for record in (_find(settings, run) for run in chosen.runs)}
+    found = {record.id: record for record in (store.find(settings.records, run) for run in chosen.runs)}
     if problems := [why for record in found.values() if (why := _unfit(record))]:
         raise InputError(problems, "Nothing was written.")
     if not chosen.runs:
-        without = {_find(settings, run).id for run in chosen.without}
+        without = {store.find(settings.records, run).id for run in chosen.without}
         since = f"{chosen.since:%Y%m%d}" if chosen.since else ""
         kept = (r for r in known if not _unfit(r) and r.id >= since and r.id not in without)
         found = {record.id: record for record in kept}
     if not found:
         raise InputError("There is no sealed record to export.", "opsbook records list shows what there is.")
     return [found[run] for run in sorted(found)]
-
-
-def _find(settings: Settings, run: str) -> store.Record:
-    return store.find(settings.records, run)
 
 
 def _unfit(record: store.Record) -> str:

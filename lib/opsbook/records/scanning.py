@@ -76,13 +76,10 @@ def restore(
         said = f"{record.id} still holds a secret as it is today, in {', '.join(found)}."
         raise InputError(said, "Change that secret first: whoever read the record knows it.")
     target = settings.records / record.id[:4] / record.id[4:6] / record.id
-    logbook.append(settings.records / logbook.RESTORED, _entry(record.id, reason))
+    entry = {"action": "restore", "run": record.id, "by": operator(), "reason": reason}
+    logbook.append(settings.records / logbook.RESTORED, {"time": journal.now(), **entry})
     _move(record.folder, target)
     return record.id
-
-
-def _entry(run: str, reason: str) -> dict[str, str]:
-    return {"time": journal.now(), "action": "restore", "run": run, "by": operator(), "reason": reason}
 
 
 def _move(folder: Path, target: Path) -> None:

@@ -79,7 +79,7 @@ class _Body:
         self._anchors: Counter[str] = Counter()
         # Inside of a list or a quote, a cell stays a part of it.
         nested = {fence.line + 1 for fence in page.fences if fence.depth}
-        self._cells = {cell.line - 1: cell for cell in _cells(runbook) if cell.line - 1 not in nested}
+        self._cells = {cell.line - 1: cell for cell in runbook.cells() if cell.line - 1 not in nested}
         self._sections = {section.line: section for section in runbook.sections}
         self._steps = {step.line: step for step in runbook.steps()}
         self._hidden = drill_page.hidden(runbook)
@@ -209,14 +209,6 @@ def _measured(said: str) -> tuple[str, str, str]:
     return "", f'<p class="ob-measured">{text(said)}</p>', ""
 
 
-def _cells(runbook: Runbook) -> Iterator[Cell]:
-    if runbook.parameters_cell is not None:
-        yield runbook.parameters_cell
-    for section in runbook.sections:
-        for step in section.steps:
-            yield from step.cells
-
-
 def _body(cell: Cell) -> list[str]:
     return cell.body.split("\n") if cell.body else []
 
@@ -235,5 +227,5 @@ def card(runbook: Runbook, facts: Facts, context: Context) -> str:
         # The first contact of each environment, without duplicates.
         contacts=dict.fromkeys(contact for each in context.environments for contact in each.policy.contacts[:1]),
         drilled=qualification.moment(drill.started) if drill else None,
-        folds=not runbook.front.drill and any(step.cells for section in runbook.sections for step in section.steps),
+        folds=not runbook.front.drill and any(runbook.cells()),
     )

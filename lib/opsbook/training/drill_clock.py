@@ -4,7 +4,7 @@ A drill is a runbook, and its run a normal run. The first step of its Validation
 clock; the last one waits until the service is mended. Hints and diagnoses are notes in the run's journal.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -111,7 +111,7 @@ def progress(settings: Settings, record: store.Record, now: datetime) -> DrillPr
         environment=environment,
         person=str((told.get("labels") or {}).get(TRAINEE) or str(told["operator"]).partition("@")[0]),
         state=outcome,
-        par=_seconds(told["parameters"] or {}),
+        par=span_seconds(str((told["parameters"] or {}).get(PAR, "0s"))),
         started=showed,
         seconds=max(0.0, round((until - since).total_seconds(), 3)),
         diagnosed=_between(showed, min(named)) if named and showed else None,
@@ -122,11 +122,6 @@ def progress(settings: Settings, record: store.Record, now: datetime) -> DrillPr
         changed=_changed(told),
         outcome=str(told["outcome"]),
     )
-
-
-def _seconds(parameters: Mapping[str, object]) -> float:
-    """The par time of a run."""
-    return span_seconds(str(parameters[PAR])) if PAR in parameters else 0.0
 
 
 def _times(page: Runbook, events: list[Event]) -> tuple[str | None, str | None]:

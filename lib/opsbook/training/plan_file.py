@@ -45,7 +45,7 @@ def load(settings: Settings, entries: Collection["Entry"]) -> TrainingPlan | Non
     written, wrong = _mappings(_content(settings))
     roles, bad_roles = _each(TrainingRole, "roles", written["roles"])
     people, bad_people = _each(Member, "people", written["people"])
-    wrong += [*bad_roles, *bad_people, *map(_nobody, filter(_is_no_name, people))]
+    wrong += [*bad_roles, *bad_people, *_nobodies(people)]
     for person, member in people.items():
         wrong += list(_strange(f"people.{person}.roles", "role", member.roles, written["roles"]))
     wrong += list(_pages(roles, entries))
@@ -101,12 +101,10 @@ def _sentence(where: str, model: type[BaseModel], at: tuple[int | str, ...], kin
     return f"{'.'.join([where, *map(str, at)])}: {said[0].lower()}{said[1:]}."
 
 
-def _is_no_name(person: str) -> bool:
-    return "@" in person or not person.strip() or not person.isprintable()
-
-
-def _nobody(person: str) -> str:
-    return f"people.{one_line(person, 40)}: write the user's name alone, such as ann."
+def _nobodies(people: Collection[str]) -> Iterator[str]:
+    for person in people:
+        if "@" in person or not person.strip() or not person.isprintable():
+            yield f"people.{one_line(person, 40)}: write the user's name alone, such as ann."
 
 
 def _strange(where: str, what: str, names: Collection[str], known: Collection[str]) -> Iterator[str]:

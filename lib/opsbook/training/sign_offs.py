@@ -116,7 +116,8 @@ def sign_off(settings: Settings, wanted: str, note: str, *, ask: bool) -> Drille
     if (found := verdict(settings, file, drilled, known_signers(settings))).good and found.signer:
         raise InputError(f"{drilled.run} was signed off already, by {found.signer.principal} on {found.signed[:10]}.")
     if not drilled.passed:
-        raise Refused(f"{drilled.run} was not passed: there is nothing to sign off.", _again(drilled))
+        again = f"Do it again: opsbook drill start {drilled.drill} -e {drilled.environment}"
+        raise Refused(f"{drilled.run} was not passed: there is nothing to sign off.", again)
     if problem := record_problem(settings, drilled) or _derived_problem(settings, drilled):
         raise Refused(f"{drilled.run} cannot be signed off: {problem}.", "Nobody could prove what was signed.")
     now = datetime.now(UTC)
@@ -134,7 +135,3 @@ def sign_off(settings: Settings, wanted: str, note: str, *, ask: bool) -> Drille
         raise Refused("Whoever took part does not sign it off.", "Somebody else has to.")
     signed_off.write(file, said, signature)
     return drilled
-
-
-def _again(drilled: Drilled) -> str:
-    return f"Do it again: opsbook drill start {drilled.drill} -e {drilled.environment}"

@@ -165,6 +165,14 @@ class Runbook:
             if section.role not in (Role.PROSE, Role.PARAMETERS):
                 yield from section.steps
 
+    def all_steps(self) -> Iterator[Step]:
+        """Every step, also of a section that cannot run."""
+        return (step for section in self.sections for step in section.steps)
+
+    def cells(self) -> Iterator[Cell]:
+        """Every cell, also of a section that cannot run."""
+        return (cell for step in self.all_steps() for cell in step.cells)
+
     def forward(self) -> Iterator[Step]:
         """Steps of a run without failures: the prerequisites, then the others in document order; not the rollback."""
         yield from self.prerequisites()

@@ -100,7 +100,7 @@ def _parts(page: Document, runbook: Runbook) -> Iterator[tuple[Cell | None, str]
     """The page after its front matter: its cells, and the text between them."""
     ends = {fence.line + 2: fence.end + 1 for fence in page.fences}
     at = page.start
-    for cell in _cells(runbook):
+    for cell in _by_line(runbook):
         yield from _text(page, at, cell.line - 2)
         yield cell, ""
         at = ends[cell.line]
@@ -112,15 +112,14 @@ def _text(page: Document, start: int, end: int) -> Iterator[tuple[None, str]]:
         yield None, text
 
 
-def _cells(runbook: Runbook) -> list[Cell]:
+def _by_line(runbook: Runbook) -> list[Cell]:
     """Every cell in the order of the text."""
-    found = [cell for section in runbook.sections for step in section.steps for cell in step.cells]
-    return sorted(found, key=lambda cell: cell.line)
+    return sorted(runbook.cells(), key=lambda cell: cell.line)
 
 
 def ids(nodes: Iterable[Node], runbook: Runbook) -> Iterator[str]:
     """For each code cell of a notebook, the id of the matching cell of the page; empty if the page has none."""
-    left = deque(_cells(runbook))
+    left = deque(_by_line(runbook))
     for node in nodes:
         wanted = node["source"].strip()
         passed = next((at for at, cell in enumerate(left) if cell.source.strip() == wanted), None)

@@ -25,6 +25,9 @@ def of(events: Sequence[Event]) -> dict[str, Any]:
     end, ended = last if last and isinstance(last[1], kinds.RunFinished) else (None, None)
     effects = [_effect(attempt) for attempt in latest(attempts(events, lenient=True))]
     told = [fact for _, fact in facts]
+    # What may have been changed or not. In a check nothing was.
+    open_ = [e["summary"] for e in effects if e["changes"] and e["status"] in ("unknown", "interrupted")]
+    unknown = [] if getattr(begun, "mode", "") == Mode.CHECK else open_
     return {
         **{key: getattr(begun, key, None) or None for key in _TEXTS},
         **{key: getattr(begun, key, None) for key in _MAPPINGS},
@@ -41,14 +44,9 @@ def of(events: Sequence[Event]) -> dict[str, Any]:
         "steps": _steps(facts),
         "questions": _questions(facts),
         "effects": effects,
-        "unknown": [] if getattr(begun, "mode", "") == Mode.CHECK else _unknown(effects),
+        "unknown": unknown,
         "gaps": sum(fact.missing for fact in told if isinstance(fact, kinds.OutputGap)),
     }
-
-
-def _unknown(effects: Iterable[dict[str, Any]]) -> list[str]:
-    """What may have been changed or not. In a check nothing was."""
-    return [e["summary"] for e in effects if e["changes"] and e["status"] in ("unknown", "interrupted")]
 
 
 def _allowed(facts: Iterable[kinds.Fact]) -> dict[str, Any]:

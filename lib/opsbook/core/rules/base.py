@@ -49,9 +49,7 @@ def at(runbook: Runbook, line: int, code: str, text: str, *, column: int = 1, wa
 
 def cells(runbook: Runbook) -> Iterator[tuple[Step, Cell]]:
     """Every cell with its step, in document order."""
-    for section in runbook.sections:
-        for step in section.steps:
-            yield from ((step, cell) for cell in step.cells)
+    return ((step, cell) for step in runbook.all_steps() for cell in step.cells)
 
 
 def calls(runbook: Runbook) -> Iterator[tuple[Step, names.Call]]:

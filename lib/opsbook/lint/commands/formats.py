@@ -1,5 +1,6 @@
 """Machine-readable problems: JSON, GitHub annotations, SARIF."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import PurePosixPath
@@ -32,17 +33,14 @@ def as_github(problems: Sequence[Problem], prefix: str) -> str:
             "title": f"{problem.code} {names[problem.code]}",
         }
         level = "warning" if problem.warning else "error"
-        properties = ",".join(f"{key}={_property(value)}" for key, value in place.items())
+        properties = ",".join(f"{key}={_data(value, ':,')}" for key, value in place.items())
         lines.append(f"::{level} {properties}::{_data(problem.message)}")
     return "\n".join(lines)
 
 
-def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+def _data(text: str, more: str = "") -> str:
+    """The text with percent signs, line ends and these signs escaped."""
+    return re.sub(f"[%\r\n{more}]", lambda match: f"%{ord(match[0]):02X}", text)
 
 
 def as_sarif(problems: Sequence[Problem], prefix: str) -> str:

@@ -13,7 +13,6 @@ from datetime import date
 from pathlib import Path
 
 from opsbook.console import common
-from opsbook.console.text import say
 from opsbook.core.model.text import number_of, size_of
 from opsbook.errors import InputError
 from opsbook.records import archives
@@ -43,11 +42,8 @@ def execute(options: argparse.Namespace) -> int:
     with common.progress("exporting", quiet=options.json) as tell:
         runs = archives.export_records(settings, chosen, options.to, tell, force=options.force)
     size = options.to.stat().st_size
-    if options.json:
-        common.print_json({"file": str(options.to), "bytes": size, "records": runs})
-    else:
-        say(f"{number_of(len(runs), 'record')} in {options.to} ({size_of(size)})")
-    return 0
+    said = f"{number_of(len(runs), 'record')} in {options.to} ({size_of(size)})"
+    return common.tell(options, {"file": str(options.to), "bytes": size, "records": runs}, said)
 
 
 def _recording(options: argparse.Namespace) -> int:
@@ -56,14 +52,14 @@ def _recording(options: argparse.Namespace) -> int:
         raise InputError("A recording is of one run.", "Name it: opsbook records export RUN --recording NAME")
     path, played = recordings.record(settings, options.runs[0], options.recording, book=options.notebook)
     size, shown = path.stat().st_size, path.relative_to(settings.root)
-    if options.json:
-        common.print_json({"file": str(path), "bytes": size, "outcome": played.outcome, "seconds": played.seconds})
-    else:
-        say(f"{shown} ({size_of(size)}): {played.outcome}, replays in {played.seconds:.1f} s")
-        if options.notebook:
-            say(f"{shown.with_suffix('.ipynb')}: pytest --nbval runs it again")
-        say("Read it, then commit it. opsbook test runs the page against it.")
-    return 0
+    told = {"file": str(path), "bytes": size, "outcome": played.outcome, "seconds": played.seconds}
+    return common.tell(
+        options,
+        told,
+        f"{shown} ({size_of(size)}): {played.outcome}, replays in {played.seconds:.1f} s",
+        *([f"{shown.with_suffix('.ipynb')}: pytest --nbval runs it again"] if options.notebook else []),
+        "Read it, then commit it. opsbook test runs the page against it.",
+    )
 
 
 def _day(text: str | None) -> date | None:

@@ -3,7 +3,6 @@
 import argparse
 
 from opsbook.console import common
-from opsbook.console.text import say
 from opsbook.records import keeping
 
 
@@ -15,8 +14,5 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     held = keeping.hold(common.project(options), options.run, options.reason)
-    if options.json:
-        common.print_json({"run": held.run, "action": "hold"})
-    else:
-        say(f"{held.run} is kept until opsbook records release.")
-    return 0
+    said = f"{held.run} is kept until opsbook records release."
+    return common.tell(options, {"run": held.run, "action": "hold"}, said)

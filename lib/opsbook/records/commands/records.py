@@ -24,7 +24,3 @@ COMMANDS = {
 
 def configure(parser: argparse.ArgumentParser) -> None:
     common.add_commands(parser, "opsbook.records.commands.", COMMANDS)
-
-
-def execute(options: argparse.Namespace) -> int:
-    return int(options.execute(options))

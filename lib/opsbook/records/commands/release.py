@@ -3,7 +3,6 @@
 import argparse
 
 from opsbook.console import common
-from opsbook.console.text import say
 from opsbook.records import keeping
 
 
@@ -15,8 +14,5 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     held = keeping.release(common.project(options), options.run, options.reason)
-    if options.json:
-        common.print_json({"run": held.run, "action": "release"})
-    else:
-        say(f"{held.run} is no longer held; it was since {common.local(held.since)}: {held.reason}")
-    return 0
+    said = f"{held.run} is no longer held; it was since {common.local(held.since)}: {held.reason}"
+    return common.tell(options, {"run": held.run, "action": "release"}, said)

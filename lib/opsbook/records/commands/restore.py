@@ -3,7 +3,6 @@
 import argparse
 
 from opsbook.console import common, inputs
-from opsbook.console.text import say
 from opsbook.core.model.plan import PROMPT
 from opsbook.core.planning import environment
 from opsbook.core.record import store
@@ -30,8 +29,5 @@ def execute(options: argparse.Namespace) -> int:
         raise InputError([f"Somebody typed the secret {name}: it has to be typed again." for name in absent], _HINT)
     names = options.environment or environment.names(settings)
     run = scanning.restore(settings, record, names, typed, options.reason)
-    if options.json:
-        common.print_json({"run": run, "restored": True})
-    else:
-        say(f"{run} is back; everybody who may read records can read it again.")
-    return 0
+    said = f"{run} is back; everybody who may read records can read it again."
+    return common.tell(options, {"run": run, "restored": True}, said)

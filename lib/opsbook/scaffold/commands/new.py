@@ -38,7 +38,8 @@ def execute(options: argparse.Namespace) -> int:
     writing.write(settings.root, {str(path): writing.page(kind, name, title, author, by_hand=by_hand)})
     say(settings.root / path)
     say("\nChange it into what you need, then:\n")
-    for command in (f"check {name}", f"show {name}", f"run {name} -e {_environment(settings)}"):
+    where = next(iter(environment.names(settings)), "ENVIRONMENT")
+    for command in (f"check {name}", f"show {name}", f"run {name} -e {where}"):
         say(f"  opsbook {command}")
     return 0
 
@@ -51,7 +52,3 @@ def _check_free(settings: Settings, name: str) -> None:
     if taken:
         place = taken[0].relative_to(settings.root)
         raise InputError(f"The name {name} is taken by {place}.", "A name is unique in a project. Take another.")
-
-
-def _environment(settings: Settings) -> str:
-    return next(iter(environment.names(settings)), "ENVIRONMENT")

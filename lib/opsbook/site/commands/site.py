@@ -45,12 +45,8 @@ def execute(options: argparse.Namespace) -> int:
     else:
         folder = _build(settings, options.out)
         told = {"site": str(folder), "files": sum(1 for path in folder.rglob("*") if path.is_file())}
-    if options.json:
-        common.print_json(told)
-    else:
-        hint = "Build it there." if options.tree else "index.html opens in a browser, without a server."
-        say(f"{told['files']} files in {folder}. {hint}")
-    return 0
+    hint = "Build it there." if options.tree else "index.html opens in a browser, without a server."
+    return common.tell(options, told, f"{told['files']} files in {folder}. {hint}")
 
 
 def _build(settings: Settings, out: Path | None) -> Path:

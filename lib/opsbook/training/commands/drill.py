@@ -17,7 +17,3 @@ COMMANDS = {
 
 def configure(parser: argparse.ArgumentParser) -> None:
     common.add_commands(parser, "opsbook.training.commands.drill_", COMMANDS)
-
-
-def execute(options: argparse.Namespace) -> int:
-    return int(options.execute(options))

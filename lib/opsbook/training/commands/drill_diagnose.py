@@ -3,7 +3,6 @@
 import argparse
 
 from opsbook.console import common
-from opsbook.console.text import say
 from opsbook.training import drill_clock, drilling
 
 
@@ -17,8 +16,4 @@ def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
     now = drill_clock.progress_of(settings, options.run)
     drilling.diagnose(settings, now, options.runbook)
-    if options.json:
-        common.print_json({"run": now.run, "diagnosis": options.runbook})
-    else:
-        say(f"Noted: {options.runbook}.")
-    return 0
+    return common.tell(options, {"run": now.run, "diagnosis": options.runbook}, f"Noted: {options.runbook}.")

@@ -3,7 +3,6 @@
 import argparse
 
 from opsbook.console import common
-from opsbook.console.text import say
 from opsbook.training import drill_clock, drilling
 
 
@@ -16,8 +15,4 @@ def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
     now = drill_clock.progress_of(settings, options.run)
     text = drilling.hint(settings, now)
-    if options.json:
-        common.print_json({"run": now.run, "hint": text, "number": now.hints + 1})
-    else:
-        say(text)
-    return 0
+    return common.tell(options, {"run": now.run, "hint": text, "number": now.hints + 1}, text)

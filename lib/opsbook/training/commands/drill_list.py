@@ -4,7 +4,6 @@ import argparse
 from dataclasses import asdict
 
 from opsbook.console import common
-from opsbook.console.text import say
 from opsbook.training import drills
 
 
@@ -14,11 +13,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     found = list(drills.drills(common.project(options)))
-    if options.json:
-        common.print_json([asdict(each) for each in found])
-    elif not found:
-        say("There is no drill. One is a page with drill: in its front matter.")
-    else:
+    if found and not options.json:
         rows = [(each.name, each.par, ", ".join(each.environments) or "any", each.hints) for each in found]
         common.table(("drill", "par", "environment", "hints"), rows)
-    return 0
+        return 0
+    none = "There is no drill. One is a page with drill: in its front matter."
+    return common.tell(options, [asdict(each) for each in found], none)
