@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from opsbook.core.planning.drafts import RunRequest
-from opsbook.doctor import prompts, runbook
+from opsbook.doctor import ansible_content, runbook
 from opsbook.doctor.finding import Level
 from opsbook.lint import checks
 from opsbook.settings import Settings
@@ -165,7 +165,7 @@ def test_passwords_are_asked_by_settings(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("ANSIBLE_ASK_PASS", "1")
     settings = project(tmp_path, 'playbook("site.yml")', site=good)
     about = runbook.subject(settings, RunRequest("example", "dev", {}))
-    (finding,) = prompts.prompts(about)
+    (finding,) = ansible_content.prompts(about)
     assert (finding.level, "ANSIBLE_ASK_PASS makes Ansible ask" in finding.text) == (Level.WRONG, True)
     assert "ansible_password" in finding.hint
 
@@ -182,13 +182,13 @@ def test_a_vaulted_file_needs_a_password(tmp_path: Path) -> None:
 
 def test_doctor_tells_what_may_be_asked(tmp_path: Path) -> None:
     settings = project(tmp_path, **CONDITIONAL["when"])
-    (finding,) = prompts.prompts(runbook.subject(settings, RunRequest("example", "dev", {})))
+    (finding,) = ansible_content.prompts(runbook.subject(settings, RunRequest("example", "dev", {})))
     assert finding.level is Level.WARNING
     assert finding.text.startswith("line 15: playbooks/site.yml:3 asks for an answer")
     more = {"site": "- import_playbook: other.yml\n  when: by_hand\n", "other": WHO.replace("who", "Who")}
     settings = project(tmp_path, **more)
-    (finding,) = prompts.prompts(runbook.subject(settings, RunRequest("example", "dev", {})))
+    (finding,) = ansible_content.prompts(runbook.subject(settings, RunRequest("example", "dev", {})))
     assert finding.hint == 'Pass it, vars={"Who": …}.'
     calm = project(tmp_path, site=ASKS.format(tasks="    - ansible.builtin.ping:\n"))
-    (finding,) = prompts.prompts(runbook.subject(calm, RunRequest("example", "dev", {})))
+    (finding,) = ansible_content.prompts(runbook.subject(calm, RunRequest("example", "dev", {})))
     assert finding.level is Level.FINE

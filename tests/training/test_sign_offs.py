@@ -12,7 +12,7 @@ import pytest
 
 from opsbook import files, settings
 from opsbook.core.trust import sign
-from opsbook.training import signed_off, trained
+from opsbook.training import sign_offs, trained
 from opsbook.training.drilling import finish
 from opsbook.training.sign_off import SignOff
 from opsbook.training.training import Drilled, Feedback
@@ -102,7 +102,7 @@ def signed_directly(team: Team, who: str, drilled: Drilled) -> None:
     now = datetime.now(UTC).isoformat(timespec="seconds")
     told: dict[str, Any] = {"training": files.sha256(file), "note": "x", "by": f"{who}@host", "signed": now}
     said = SignOff(run=drilled.run, seal=drilled.seal, person=drilled.person, **told)
-    signed_off.write(file, said, sign.sign(team.key(who), sign.TRAINING, said.statement()))
+    sign_offs.write(file, said, sign.sign(team.key(who), sign.TRAINING, said.statement()))
 
 
 def signs(team: Team, who: str, note: str = "Saw it.") -> Result:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from opsbook.core.planning.drafts import RunRequest
-from opsbook.doctor import ansible_content, machine, project, prompts, runbook, signing
+from opsbook.doctor import ansible_content, machine, project, runbook, signing
 from opsbook.doctor.finding import Finding, refused, wrong
 from opsbook.errors import InputError, OpsbookError
 from opsbook.settings import Settings
@@ -60,7 +60,7 @@ def runbook_checks(settings: Settings, request: RunRequest) -> list[Check]:
         Check("secrets", lambda: runbook.secret_references(subject), slow=True),
         Check("questions", lambda: runbook.questions(subject)),
         Check("playbooks", lambda: ansible_content.playbooks(subject), slow=True),
-        Check("prompts", lambda: prompts.prompts(subject)),
+        Check("prompts", lambda: ansible_content.prompts(subject)),
         Check("hosts", lambda: ansible_content.hosts(subject), slow=True),
         Check("services", lambda: runbook.urls(subject), slow=True),
         Check("locks", lambda: runbook.locks(subject)),

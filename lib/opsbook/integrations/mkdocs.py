@@ -19,7 +19,7 @@ from mkdocs.utils import get_relative_url
 
 from opsbook import settings
 from opsbook.errors import InputError
-from opsbook.site import lost_page, nav, place, publishing
+from opsbook.site import lost_page, place, publishing, training_page
 from opsbook.site.publishing import ASSETS, SCRIPTS, STYLES
 
 WATCHED = ("runbooks", "procedures", "lib", "playbooks", "opsbook.toml", "training.yml")
@@ -55,9 +55,9 @@ class OpsbookPlugin(BasePlugin[Options]):
         config.extra_css = [*STYLES, *config.extra_css]
         config.extra_javascript = [*SCRIPTS, *config.extra_javascript]
         with _told():
-            at = nav.place(_settings(config), config.nav)
+            at = training_page.place_in_nav(_settings(config), config.nav)
         if config.nav is not None and at is not None:
-            config.nav = [*config.nav[:at], nav.entry(), *config.nav[at:]]
+            config.nav = [*config.nav[:at], training_page.nav_entry(), *config.nav[at:]]
         return config
 
     def on_pre_build(self, *, config: MkDocsConfig) -> None:

@@ -17,7 +17,6 @@ from opsbook.core.model.text import duration, number_of, slug
 from opsbook.core.source.links import anchor
 from opsbook.core.source.markdown import Heading, document
 from opsbook.html import plain_text, render, text
-from opsbook.site import drill_page
 from opsbook.site.facts import Facts
 from opsbook.site.fences import plain
 from opsbook.site.form import form
@@ -34,6 +33,9 @@ _WORTH_SAYING = 1.0
 """Seconds of a step below which its time is not shown."""
 
 _EXPECTED = re.compile(r" {0,3}(?:\*\*|__)?Expected(?:\*\*|__)?:")
+
+_SHOWN_OF_A_DRILL = ("overview", "symptoms", "contacts")
+"""Sections on the page of a drill, by their titles in lower case."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class _Body:
         self._cells = {cell.line - 1: cell for cell in runbook.cells() if cell.line - 1 not in nested}
         self._sections = {section.line: section for section in runbook.sections}
         self._steps = {step.line: step for step in runbook.steps()}
-        self._hidden = drill_page.hidden(runbook)
+        self._hidden = _hidden(runbook)
         self._expected = False
         self._card = False
 
@@ -211,6 +213,23 @@ def _measured(said: str) -> tuple[str, str, str]:
 
 def _body(cell: Cell) -> list[str]:
     return cell.body.split("\n") if cell.body else []
+
+
+def _hidden(runbook: Runbook) -> frozenset[int]:
+    """Lines of the source, from 1, to leave out of a drill's page: fault and repair, which trainees must not read.
+
+    They are left out, not folded: search, the table of contents and the page's source would reveal them.
+    """
+    if runbook.front.drill is None:
+        return frozenset()
+    sections = sorted(runbook.sections, key=lambda section: section.line)
+    ends = [section.line for section in sections[1:]] + [runbook.source.count("\n") + 2]
+    return frozenset(
+        line
+        for section, end in zip(sections, ends, strict=True)
+        if section.title.strip().lower() not in _SHOWN_OF_A_DRILL
+        for line in range(section.line, end)
+    )
 
 
 # -- the card

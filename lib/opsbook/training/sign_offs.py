@@ -1,7 +1,13 @@
-"""Sign off a drill as a second person, and verify existing sign-offs (ADR 19)."""
+"""Sign off a drill as a second person, and verify existing sign-offs (ADR 19).
 
+They are files: records/training/RUN.sign-off beside the training record, with its signature.
+"""
+
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+from pydantic import ValidationError
 
 from opsbook import files
 from opsbook.core.model.approval import Identity
@@ -13,10 +19,49 @@ from opsbook.core.trust.signers import Signers
 from opsbook.core.trust.signing import known_signers, signed_here
 from opsbook.errors import InputError, Refused
 from opsbook.settings import Settings
-from opsbook.training import signed_off, trained
+from opsbook.training import trained
 from opsbook.training.drill_clock import progress
 from opsbook.training.sign_off import SignOff, SignOffVerdict, took_part
 from opsbook.training.training import Drilled
+
+_SUFFIX = ".sign-off"
+"""Not .json, so that it is not taken for a training record."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """A statement and its signature as read from their files, not verified."""
+
+    said: SignOff
+    data: bytes
+    signature: str
+
+
+def read(file: Path) -> Given | None:
+    """The sign-off of the training record in `file`; None if there is none that can be read."""
+    place = file.with_suffix(_SUFFIX)
+    try:
+        data = place.read_bytes()
+        said = SignOff.model_validate_json(data)
+        signature = _beside(place).read_text(encoding="utf-8")
+    except (OSError, ValidationError, UnicodeDecodeError, RecursionError):
+        return None
+    return Given(said, data, signature) if data == said.statement() else None
+
+
+def write(file: Path, said: SignOff, signature: str) -> Path:
+    """Write the sign-off of the training record in `file`: the signature first, so that it never lacks one."""
+    place = file.with_suffix(_SUFFIX)
+    files.write_atomic(_beside(place), signature.encode())
+    files.write_atomic(place, said.statement())
+    return place
+
+
+def _beside(place: Path) -> Path:
+    return place.with_name(f"{place.name}.sig")
+
+
+# -- what they say
 
 GONE = "its record is not here any more"
 """The problem of a pruned record: its sign-off still counts."""
@@ -24,7 +69,7 @@ GONE = "its record is not here any more"
 
 def verdict(settings: Settings, file: Path, drilled: Drilled, known: Signers | None) -> SignOffVerdict:
     """Verify a drill's sign-off: the statement, the signature, and that the signer took no part."""
-    given = signed_off.read(file)
+    given = read(file)
     if given is None:
         return SignOffVerdict(problem="nobody signed it off")
     said = given.said
@@ -133,5 +178,5 @@ def sign_off(settings: Settings, wanted: str, note: str, *, ask: bool) -> Drille
     signature, signer = signed_here(settings, sign.TRAINING, said.statement(), now, ask=ask)
     if _took_part(store.exact(settings.records, drilled.run), drilled, signer):
         raise Refused("Whoever took part does not sign it off.", "Somebody else has to.")
-    signed_off.write(file, said, signature)
+    write(file, said, signature)
     return drilled

@@ -7,7 +7,7 @@ from pathlib import Path
 from opsbook.console import common
 from opsbook.console.text import say
 from opsbook.training import certificates, qualifications
-from opsbook.training.certificate import Certificate
+from opsbook.training.certificates import Certificate
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
