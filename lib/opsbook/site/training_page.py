@@ -1,4 +1,4 @@
-"""The training matrix, as far as each environment publishes it: who has passed what, role by role; and its nav entry."""
+"""The training matrix, as far as each environment publishes it: who has passed what, by role; and its nav entry."""
 
 from collections.abc import Sequence
 from typing import Any

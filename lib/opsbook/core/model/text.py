@@ -69,8 +69,10 @@ def one_line(text: str, limit: int = 120) -> str:
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
 
 
-def duration(seconds: float) -> str:
-    """`0.4 s`, `12 s`, `3m 05s`, `1h 02m`."""
+def duration(seconds: float | None) -> str:
+    """`0.4 s`, `12 s`, `3m 05s`, `1h 02m`; a dash for a time that is not known."""
+    if seconds is None:
+        return "—"
     if seconds < 10:
         return f"{seconds:.1f} s"
     if seconds < 60:

@@ -84,9 +84,8 @@ def _indented(by: str, lines: Sequence[str]) -> Iterator[str]:
 def _step(step: compare.StepDiff) -> Iterator[str]:
     before, after = step.status
     about = [after or "not there"] if before == after else [f"{before or 'not there'} → {after or 'not there'}"]
-    times = [duration(seconds) if seconds is not None else "—" for seconds in step.seconds]
     if step.ratio:
-        about.append(f"{times[0]} → {times[1]} ({step.ratio:.2g} ×)")
+        about.append(f"{duration(step.seconds[0])} → {duration(step.seconds[1])} ({step.ratio:.2g} ×)")
     yield f"\n{step.section} / {step.title}: {', '.join(about)}"
     if step.output:
         yield "  output"

@@ -52,12 +52,11 @@ def _check_filter(options: argparse.Namespace) -> None:
 
 
 def _row(told: dict[str, Any]) -> tuple[object, ...]:
-    took = duration(told["seconds"]) if told["seconds"] is not None else "—"
     return (
         told["run"],
         told["environment"] or "—",
         told["outcome"],
-        took,
+        duration(told["seconds"]),
         common.local(told["started"]),
         told["operator"] or "—",
     )

@@ -135,8 +135,7 @@ def _head(told: dict[str, Any], record: store.Record) -> Iterator[str]:
 
 
 def _step_row(step: dict[str, Any]) -> tuple[object, ...]:
-    took = duration(step["seconds"]) if step["seconds"] is not None else "—"
-    return f"{step['section']} / {step['title']}", step["status"], took
+    return f"{step['section']} / {step['title']}", step["status"], duration(step["seconds"])
 
 
 def _answer(question: dict[str, Any]) -> str:
