@@ -4,12 +4,12 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 from opsbook.errors import InputError
-from opsbook.shapes import Check, Misfit, Shape, key
+from opsbook.shapes import Check, Misfit, Shape
 
 CONFIG = "opsbook.toml"
 
@@ -36,27 +36,15 @@ _Days = Annotated[str, Check(_days)]
 class Retention(Shape, strict=True):
     """The table [retention] of opsbook.toml: how long records are kept."""
 
-    keep: _Days | None = key(
-        None,
-        "Days for which records of runs that went well, or were refused, are kept; for good unless given",
-        ["365d"],
-    )
-    keep_failed: _Days | None = key(
-        None, "Days for which records of all other runs are kept; for good unless given", ["730d"]
-    )
-    keep_last: Annotated[int, Check(int, ge=0)] = key(
-        10, "How many of the newest of each runbook in each environment always stay", [10]
-    )
+    keep: _Days | None = None
+    keep_failed: _Days | None = None
+    keep_last: Annotated[int, Check(int, ge=0)] = 10
 
 
 class _Check(Shape, strict=True):
     """The table [check] of opsbook.toml."""
 
-    reads: list[_Text] = key(
-        list,
-        "Modules of Ansible that only read: in a check, tasks with check_mode: false may use them",
-        [["my_module"]],
-    )
+    reads: list[_Text] = field(default_factory=list)
 
 
 def _severity(table: dict[str, str]) -> dict[str, str]:
@@ -68,43 +56,17 @@ def _severity(table: dict[str, str]) -> dict[str, str]:
 class _Content(Shape, strict=True):
     """The content of opsbook.toml."""
 
-    records: _Text = key("records", "The folder of the records, below the project or absolute", ["records"])
-    state: _Text = key(".opsbook", "The folder of the locks, below the project or absolute", [".opsbook"])
-    vault_password_file: Annotated[str, Check(_usable)] | None = key(
-        None, "The file with Ansible's vault password", ["~/.vault-password"]
-    )
-    signing_key: Annotated[str, Check(_usable)] | None = key(
-        None,
-        "The SSH key that signs seals, plans and approvals; OPSBOOK_SIGNING_KEY names another one",
-        ["~/.ssh/id_ed25519"],
-    )
-    allowed_signers: _Text = key(
-        "allowed_signers",
-        "The file of people and their keys, as ssh-keygen has it; what is committed counts",
-        ["allowed_signers"],
-    )
-    protected_branch: _Text = key("main", "The branch whose allowed_signers counts", ["main"])
-    keep_environment: list[_Text] = key(
-        list,
-        "Variables of the caller's environment that cells may see besides the usual ones (PATH, HOME, …)",
-        [["KUBECONFIG"]],
-    )
-    retention: Retention | None = key(
-        None, "What opsbook records prune removes; without it, every record is kept for good"
-    )
-    anchor: _Text | None = key(
-        None,
-        "Where opsbook records anchor writes what is sealed: a file outside the records folder, or "
-        "git:REMOTE or git:REMOTE#BRANCH; {user} and {host} stand for who and where you are",
-        ["git:git@example.com:ops/anchors.git#{host}"],
-    )
-    check: _Check = key(_Check, "What a run with --check may rely on")
-    severity: list[Annotated[dict[str, str], Check(_severity)]] = key(
-        list,
-        "How bad something can be, for the home page of the docs site: [[severity]] with name, means, "
-        "respond and call, the worst first",
-        [[{"name": "SEV1", "means": "Nobody can play", "respond": "5 minutes"}]],
-    )
+    records: _Text = "records"
+    state: _Text = ".opsbook"
+    vault_password_file: Annotated[str, Check(_usable)] | None = None
+    signing_key: Annotated[str, Check(_usable)] | None = None
+    allowed_signers: _Text = "allowed_signers"
+    protected_branch: _Text = "main"
+    keep_environment: list[_Text] = field(default_factory=list)
+    retention: Retention | None = None
+    anchor: _Text | None = None
+    check: _Check = field(default_factory=_Check)
+    severity: list[Annotated[dict[str, str], Check(_severity)]] = field(default_factory=list)
 
 
 def protected_branch(text: str) -> str | None:

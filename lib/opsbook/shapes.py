@@ -59,12 +59,6 @@ class Check:
         return core_schema.no_info_after_validator_function(self._function, schema)
 
 
-def key(default: Any, about: str, examples: Sequence[Any] = ()) -> Any:
-    """A field of a shape: its default, or the class that makes one; and what `docs/reference/` says of it."""
-    made: dict[str, Any] = {"default_factory" if isinstance(default, type) else "default": default}
-    return dataclasses.field(**made, metadata={"description": about, "examples": list(examples)})
-
-
 @typing.dataclass_transform(frozen_default=True, kw_only_default=True)
 @dataclasses.dataclass(frozen=True)
 class Shape:

@@ -1,11 +1,14 @@
-"""Keys of a file, from the pydantic model that reads it."""
+"""Keys of a file, from the pydantic model that reads it; what is said of them is in keys.yml beside this file."""
 
+import copy
 import datetime
 import types
 import typing
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Literal, Union
 
+import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -14,6 +17,9 @@ from tools.reference.text import fence, link, sentence, table
 
 Write = Callable[[str, Any], str]
 """Formats an example for the file: the key's name, its value."""
+
+TEXTS: dict[str, dict[str, dict[str, Any]]] = yaml.safe_load(Path(__file__).with_name("keys.yml").read_text("utf-8"))
+"""By the class that reads a file, each of its keys: `about`, and perhaps `examples`."""
 
 _WORDS = {
     str: "text",
@@ -36,8 +42,10 @@ def keys(of: type[BaseModel], write: Write, level: str = "##") -> str:
 
 
 def _fields(of: type[BaseModel], before: str = "") -> Iterator[tuple[str, FieldInfo]]:
-    """Every key, and those of the tables in it behind a dot."""
-    for name, field in of.model_fields.items():
+    """Every key with its text and examples, and those of the tables in it behind a dot."""
+    for name, known in of.model_fields.items():
+        field, told = copy.copy(known), TEXTS[of.__name__][name]
+        field.description, field.examples = told["about"], told.get("examples")
         yield before + name, field
         if (inner := _table(field.annotation)) is not None:
             yield from _fields(inner, f"{before}{name}.")
@@ -97,8 +105,6 @@ def _default(field: FieldInfo) -> str:
 
 def yaml_example(name: str, value: Any) -> str:
     """The key in a YAML file."""
-    import yaml
-
     flat = None if isinstance(value, list) else False
     text = yaml.safe_dump({name: value}, default_flow_style=flat, allow_unicode=True, sort_keys=False, width=100)
     return fence("yaml", text)

@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from opsbook.core.model.text import one_line, span_seconds
-from opsbook.shapes import key
 
 _FIRST_CHECK = "30d"
 _LONGEST = 3650 * 86400
@@ -40,14 +39,12 @@ class TrainingRole(BaseModel):
     """What a role requires."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    title: str = key("", "What it is called; its name unless given", ["On call"])
-    drills: tuple[str, ...] = key((), "Drills that have to be passed", [["cache-down"]])
-    runbooks: tuple[str, ...] = key((), "Runbooks that have to be run, in a sandbox, with success", [["restart-cache"]])
-    valid: Span = key("180d", "How long it counts once it was passed twice", ["180d"])
-    first_check: Span = key(
-        _FIRST_CHECK, "How long it counts when it was passed for the first time; never longer than valid", ["30d"]
-    )
-    points: int = Field(0, ge=0, le=100, description="The minimum for a drill to count", examples=[60])
+    title: str = ""
+    drills: tuple[str, ...] = ()
+    runbooks: tuple[str, ...] = ()
+    valid: Span = "180d"
+    first_check: Span = _FIRST_CHECK
+    points: int = Field(0, ge=0, le=100)
 
     @model_validator(mode="after")
     def _first_comes_first(self) -> "TrainingRole":
@@ -60,8 +57,8 @@ class Member(BaseModel):
     """A person of the plan."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    roles: tuple[str, ...] = key((), "The roles that somebody has, or learns", [["on-call"]])
-    since: Day | None = key(None, "Since when; what was passed before counts too", [datetime.date(2026, 11, 20)])
+    roles: tuple[str, ...] = ()
+    since: Day | None = None
 
 
 @dataclass(frozen=True)

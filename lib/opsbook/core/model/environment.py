@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from opsbook.core.model.text import span_seconds
-from opsbook.shapes import key
 
 SCHEMES = ("env", "file", "vault", "exec")
 """Where a secret can come from.
@@ -25,10 +24,8 @@ class ChoiceRule(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    glob: str | None = key(
-        None, "A path pattern below the project root; each value is what its one * stands for", ["releases/*.tar.gz"]
-    )
-    group: str | None = key(None, "The hosts of an inventory group", ["app"])
+    glob: str | None = None
+    group: str | None = None
 
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -39,14 +36,9 @@ class Window(BaseModel):
     """A time of the week when runs may begin. If the end is before the begin, it ends on the next day."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    days: tuple[Day, ...] = Field(
-        ("mon", "tue", "wed", "thu", "fri", "sat", "sun"),
-        min_length=1,
-        description="On which days it begins",
-        examples=[["mon"]],
-    )
-    begin: Clock = key("00:00", "When it begins, in time_zone", ["09:00"])
-    end: Clock = key("00:00", "When it ends; 00:00 is midnight", ["17:00"])
+    days: tuple[Day, ...] = Field(("mon", "tue", "wed", "thu", "fri", "sat", "sun"), min_length=1)
+    begin: Clock = "00:00"
+    end: Clock = "00:00"
 
 
 _LONGEST = 3650 * 86400
@@ -66,54 +58,25 @@ class Policy(BaseModel):
     """The content of environment.yml."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    title: str = key("", "What it is, in a few words", ["Development, on this machine"])
-    order: int = key(0, "Its place among the environments; the lowest comes first", [1])
-    sandbox: bool = key(False, "True: sessions may change it, and faults may be injected", [True])
-    contacts: tuple[str, ...] = key(
-        (), "Who to turn to; cells have them as here.contacts", [["platform team: #platform"]]
-    )
-    choices: dict[str, tuple[str, ...] | ChoiceRule] = key(
-        dict,
-        "What parameters of the types Service and Release may be: a list, or a rule that makes one. "
-        "Host and Group come from the inventory, unless they are here",
-        [{"Service": ["arcade"], "Release": {"glob": "releases/*.tar.gz"}}],
-    )
-    ports: int | None = key(
-        None,
-        "The first port of a block of a hundred on the operator's machine. In texts of urls and settings, "
-        "{ports} and {ports+3} stand for ports of it; a clone can be given another block: opsbook env ports",
-        [18100],
-    )
-    urls: dict[str, str] = key(dict, "Where each service answers", [{"arcade": "http://127.0.0.1:{ports}"}])
-    settings: dict[str, Any] = key(dict, "Values for here.settings", [{"restarts": 0}])
-    publish_records: Literal["none", "summary", "full"] = key(
-        "summary", "What the docs site shows of its runs: nothing, how they went, or all that was said", ["full"]
-    )
-    protected: bool = key(
-        False, "True: whoever runs something signs it, and nothing runs that is not committed", [True]
-    )
-    approvals: int = Field(
-        0, ge=0, le=9, description="How many other people have to sign a plan before it may run", examples=[1]
-    )
-    approvers: tuple[str, ...] = key(
-        (), "Who may approve, as allowed_signers names them; unless given, everybody in it", [["bob@example.org"]]
-    )
-    approval_valid: _Span = key("24h", "How long an approval holds", ["8h"])
-    windows: tuple[Window, ...] = key(
-        (),
-        "When runs may begin; unless given, always. Incident and recovery kinds never wait for it",
-        [[{"days": ["mon", "tue"], "begin": "09:00", "end": "17:00"}]],
-    )
-    time_zone: str = key("UTC", "The zone of the windows' times", ["Europe/Berlin"])
-    labels: tuple[str, ...] = key((), "Labels that every run needs: opsbook run --label ticket=OPS-1", [["ticket"]])
-    review_within: _Span = key("72h", "How soon after an emergency somebody else reviews it", ["24h"])
-    weak: tuple[str, ...] = key((), "Secrets that may be short; what equals them is hidden everywhere", [["pin"]])
-    secrets: dict[str, str] = key(
-        dict,
-        "Secret names and their references: env:NAME, file:PATH, vault:NAME for a vaulted variable of the "
-        "inventory, or exec:PROGRAM ARGUMENT for what a program prints. Each run fetches them, and each resume again",
-        [{"token": "env:DEPLOY_TOKEN", "pin": "vault:door_pin"}],
-    )
+    title: str = ""
+    order: int = 0
+    sandbox: bool = False
+    contacts: tuple[str, ...] = ()
+    choices: dict[str, tuple[str, ...] | ChoiceRule] = {}
+    ports: int | None = None
+    urls: dict[str, str] = {}
+    settings: dict[str, Any] = {}
+    publish_records: Literal["none", "summary", "full"] = "summary"
+    protected: bool = False
+    approvals: int = Field(0, ge=0, le=9)
+    approvers: tuple[str, ...] = ()
+    approval_valid: _Span = "24h"
+    windows: tuple[Window, ...] = ()
+    time_zone: str = "UTC"
+    labels: tuple[str, ...] = ()
+    review_within: _Span = "72h"
+    weak: tuple[str, ...] = ()
+    secrets: dict[str, str] = {}
 
     @model_validator(mode="after")
     def _guarded(self) -> "Policy":

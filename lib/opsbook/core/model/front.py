@@ -5,7 +5,7 @@ import re
 from typing import Annotated, Literal
 
 from opsbook.core.model.text import one_line, span_seconds
-from opsbook.shapes import Check, Shape, key
+from opsbook.shapes import Check, Shape
 
 Kind = Literal[
     "deploy",
@@ -63,62 +63,23 @@ _Span = Annotated[str, Check(_is_span)]
 class Drill(Shape):
     """What makes a page a drill: it brings a fault in, and waits until somebody has mended it."""
 
-    solved_by: tuple[str, ...] = key((), "Runbooks that mend the fault; any one of them is enough", [["restart-cache"]])
-    hints: tuple[str, ...] = key(
-        (),
-        "What whoever is stuck is told, one sentence after the other, from vague to plain",
-        [["Look at the caches.", "Restart the one that does not answer."]],
-    )
+    solved_by: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
 
 
 class FrontMatter(Shape):
     """What a document says of itself. Every key is optional: a page without front matter is a procedure."""
 
-    title: str | None = key(
-        None, "What the page is called; its first heading, or its file's name, unless given", ["Restart the cache"]
-    )
-    summary: str = key(
-        "",
-        "One sentence on what it does, for opsbook list and opsbook show",
-        ["Restart one cache, when it answers slowly."],
-    )
-    kind: Kind = key(
-        "procedure",
-        "What sort of page it is; opsbook check asks for the sections that this sort needs",
-        ["maintenance"],
-    )
-    owner: str | None = key(None, "Who keeps the page right", ["platform"])
-    duration: _Span | None = key(
-        None, "Expected time of a whole run: a number and ms, s, m, h or d, such as 3m", ["3m"]
-    )
-    reviewed: Annotated[datetime.date | None, Check(_is_date, before=True)] = key(
-        None, "The day on which somebody last made sure that the page is right", [datetime.date(2026, 11, 20)]
-    )
-    review_every: _Span | None = key(
-        None, "How long a review counts, such as 90d; from then on opsbook check warns", ["90d"]
-    )
-    lock: tuple[str, ...] = key(
-        (), "Targets this run changes; {environment} and parameters in braces", [["{environment}/cache"]]
-    )
-    rollback: Rollback = key(
-        "none",
-        "What follows where a run failed and left changes behind. automatic: the Rollback section runs; "
-        "ask: a person is asked first; manual: only opsbook rollback runs it; none: there is never anything to undo",
-        ["automatic"],
-    )
-    alerts: tuple[str, ...] = key(
-        (), "Prometheus alerts that this page is for; opsbook list --alert finds it", [["CacheSlow"]]
-    )
-    shell: Shell = key(
-        "step",
-        "What a folder or an exported variable of one shell fence is for the next one. step: it holds until the end of "
-        "the step; each: every fence begins anew",
-        ["each"],
-    )
-    environments: tuple[str, ...] = key((), "Where it may run; empty means everywhere", [["dev", "staging"]])
-
-    drill: Drill | None = key(
-        None,
-        "For a page that is a drill: how its fault is mended, and hints for whoever is stuck",
-        [{"solved_by": ["restart-cache"], "hints": ["Look at the caches.", "Which of them answers?"]}],
-    )
+    title: str | None = None
+    summary: str = ""
+    kind: Kind = "procedure"
+    owner: str | None = None
+    duration: _Span | None = None
+    reviewed: Annotated[datetime.date | None, Check(_is_date, before=True)] = None
+    review_every: _Span | None = None
+    lock: tuple[str, ...] = ()
+    rollback: Rollback = "none"
+    alerts: tuple[str, ...] = ()
+    shell: Shell = "step"
+    environments: tuple[str, ...] = ()
+    drill: Drill | None = None
