@@ -15,6 +15,7 @@ from opsbook.core.model.runbook import Cell, Runbook, Section
 from opsbook.core.source import info
 from opsbook.core.source.ipynb import INJECTED
 from opsbook.core.source.markdown import Fence, document
+from opsbook.html import render
 
 ATTRIBUTE = "opsbook"
 """The fence attribute with the cell's id."""
@@ -24,22 +25,6 @@ KERNEL = "opsbook"
 
 SWITCH = "roll_back"
 """The variable that enables the cells of a Rollback."""
-
-_FRONT = f"""\
----
-jupyter:
-  jupytext:
-    main_language: python
-    split_at_heading: true
-    text_representation:
-      extension: .md
-      format_name: markdown
-  kernelspec:
-    display_name: opsbook
-    language: python
-    name: {KERNEL}
----
-"""
 
 _SWITCH = f"""
 ```python
@@ -76,7 +61,7 @@ def written(runbook: Runbook, note: str, values: Mapping[str, Value], secrets: S
     text = [
         f"{line}\n{behind[number]}" if number in behind else line for number, line in numbered if number >= page.start
     ]
-    return f"{_FRONT}\n{note}\n\n" + "\n".join(text)
+    return render("lab.md", kernel=KERNEL, note=note, text="\n".join(text))
 
 
 def _seen(fence: Fence) -> bool:

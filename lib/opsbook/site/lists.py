@@ -16,20 +16,6 @@ from opsbook.training.qualification import Training
 _ABOUT = PurePath("runbooks/readme.md")
 _URGENT = ("incident", "recovery", "security", "check")
 
-KINDS = {
-    "incident": "Something is broken",
-    "recovery": "Something has to come back",
-    "security": "Somebody may have come in",
-    "deploy": "A version goes out",
-    "maintenance": "Something is due",
-    "capacity": "There is too little of something",
-    "environment": "A whole environment",
-    "check": "Is it well?",
-    "training": "Learn it",
-    "procedure": "By hand",
-}
-"""Kinds of runbooks, in the order of urgency."""
-
 
 @dataclass(frozen=True)
 class Severity:
@@ -86,7 +72,7 @@ def home(sources: Sources) -> str:
 
 
 def _page(template: str, sources: Sources, **more: object) -> str:
-    return render(f"site/{template}", sources=sources, kinds=KINDS, address=address, **more)
+    return render(f"site/{template}", sources=sources, address=address, **more)
 
 
 def _doing(now: RunStatus) -> str:
