@@ -2,9 +2,10 @@
 
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import Any, get_args, get_origin
+from dataclasses import MISSING, fields
+from typing import Any, get_args, get_origin, get_type_hints
 
-from opsbook.core.model.events import KINDS, told
+from opsbook.core.model.events import KINDS, Fact, key
 from tools.reference.text import sentence, table
 
 _HEAD = """\
@@ -37,6 +38,16 @@ def _section(name: str) -> str:
     ]
     fields = table(("field", "type", "meaning"), rows) if rows else "It says nothing more.\n"
     return "\n".join([f"## {name}\n", f"{_about(kind)} Since format {kind.since}.\n", fields])
+
+
+def told(kind: type[Fact]) -> list[tuple[str, Any, str, bool]]:
+    """The fields of a kind: name in the journal, type, meaning, and whether it is required."""
+    hints = get_type_hints(kind, include_extras=True)
+    found = []
+    for each in fields(kind):
+        hint = hints[each.name]
+        found.append((key(each), hint.__origin__, str(hint.__metadata__[0]), each.default is MISSING))
+    return found
 
 
 def _json(kind: Any) -> str:

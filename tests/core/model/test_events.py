@@ -9,9 +9,10 @@ import pytest
 
 import opsbook.core.model.events as declared
 from opsbook.core.model.event import Event
-from opsbook.core.model.events import KINDS, CellFinished, RunResumed, StepFinished, StepStarted, read, told
+from opsbook.core.model.events import KINDS, CellFinished, RunResumed, StepFinished, StepStarted, read
 from opsbook.errors import InputError
 from tests.support import ROOT
+from tools.reference.journal import told
 
 
 def test_readers_take_events_by_their_type() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from opsbook.core.model.effect import Effect
 from opsbook.core.model.event import Event
-from opsbook.core.model.past import Meets, Past
+from opsbook.core.model.past import Before, KnownEffect, Meets, Past
 from tests.support.events import whole
 
 
@@ -45,6 +45,13 @@ def effect(order: object, *, changes: bool = True, kind: str = "command", what: 
     return Effect(kind, f"act/1/{kind}/{order}", f"{kind} {order}", changes, request={"argv": [what or str(order)]})
 
 
+def meet(before: Before, asked: Effect, *, keyed: bool) -> tuple[Meets, KnownEffect | None]:
+    """What an effect meets that a cell asks for."""
+    met, known = before.look_up(asked, keyed=keyed)
+    before.pass_by(asked, met)
+    return met, known
+
+
 def begun() -> Story:
     story = Story()
     story.step()
@@ -57,15 +64,15 @@ def test_a_lost_cell_is_answered_until_its_journal_ends() -> None:
     story.effect(1, changes=False)
     story.effect(2)
     before = story.past.before("act/1")
-    assert before.meet(effect(1, changes=False), keyed=False)[0] is Meets.RESULT
-    assert before.meet(effect(2), keyed=False)[0] is Meets.RESULT
-    assert before.meet(effect(3), keyed=False)[0] is Meets.LIVE
+    assert meet(before, effect(1, changes=False), keyed=False)[0] is Meets.RESULT
+    assert meet(before, effect(2), keyed=False)[0] is Meets.RESULT
+    assert meet(before, effect(3), keyed=False)[0] is Meets.LIVE
 
 
 def test_another_request_is_not_guessed() -> None:
     story = begun()
     story.effect(1)
-    assert story.past.before("act/1").meet(effect(1, what="else"), keyed=False)[0] is Meets.OTHER
+    assert meet(story.past.before("act/1"), effect(1, what="else"), keyed=False)[0] is Meets.OTHER
 
 
 @pytest.mark.parametrize(("changes", "meets"), [(True, Meets.UNKNOWN), (False, Meets.LIVE)])
@@ -75,7 +82,7 @@ def test_an_unknown_one_is_asked_only_if_it_may_have_changed_something(
 ) -> None:
     story = begun()
     story.effect(1, status, changes=changes)
-    assert story.past.before("act/1").meet(effect(1, changes=changes), keyed=False)[0] is meets
+    assert meet(story.past.before("act/1"), effect(1, changes=changes), keyed=False)[0] is meets
     assert story.past.changed is changes
     assert bool(story.past.unsettled()) is changes
 
@@ -86,8 +93,8 @@ def test_a_failure_the_cell_lived_with_stays_a_failure() -> None:
     story.effect(2)
     story.over("succeeded")
     before = story.past.before("act/1")
-    assert before.meet(effect(1), keyed=False)[0] is Meets.FAILURE
-    assert before.meet(effect(2), keyed=False)[0] is Meets.RESULT
+    assert meet(before, effect(1), keyed=False)[0] is Meets.FAILURE
+    assert meet(before, effect(2), keyed=False)[0] is Meets.RESULT
 
 
 def test_in_a_cell_that_failed_reads_are_read_again_and_changes_are_not_made_again() -> None:
@@ -97,9 +104,9 @@ def test_in_a_cell_that_failed_reads_are_read_again_and_changes_are_not_made_aga
     story.effect(2, changes=False)
     story.over("failed")
     before = story.past.before("act/1")
-    assert before.meet(effect(1, changes=False), keyed=False)[0] is Meets.LIVE
-    assert before.meet(effect(1, kind="playbook"), keyed=False)[0] is Meets.RESULT
-    assert before.meet(effect(2, changes=False), keyed=False)[0] is Meets.LIVE
+    assert meet(before, effect(1, changes=False), keyed=False)[0] is Meets.LIVE
+    assert meet(before, effect(1, kind="playbook"), keyed=False)[0] is Meets.RESULT
+    assert meet(before, effect(2, changes=False), keyed=False)[0] is Meets.LIVE
 
 
 def test_a_second_attempt_that_is_lost_does_not_forget_what_the_first_changed() -> None:
@@ -110,8 +117,8 @@ def test_a_second_attempt_that_is_lost_does_not_forget_what_the_first_changed() 
     story.cell()
     story.effect(1, changes=False, anew=False)
     before = story.past.before("act/1")
-    assert before.meet(effect(1, changes=False), keyed=False)[0] is Meets.RESULT
-    assert before.meet(effect(1, kind="playbook"), keyed=False)[0] is Meets.RESULT
+    assert meet(before, effect(1, changes=False), keyed=False)[0] is Meets.RESULT
+    assert meet(before, effect(1, kind="playbook"), keyed=False)[0] is Meets.RESULT
 
 
 def test_behind_the_first_that_runs_anew_the_rest_does_too() -> None:
@@ -123,10 +130,10 @@ def test_behind_the_first_that_runs_anew_the_rest_does_too() -> None:
     story.effect("kept", keyed=True)
     story.over("failed")
     before = story.past.before("act/1")
-    assert before.meet(effect(1), keyed=False)[0] is Meets.RESULT
-    assert before.meet(effect(2), keyed=False)[0] is Meets.LIVE
-    assert before.meet(effect(3), keyed=False)[0] is Meets.LIVE
-    assert before.meet(effect("kept"), keyed=True)[0] is Meets.RESULT
+    assert meet(before, effect(1), keyed=False)[0] is Meets.RESULT
+    assert meet(before, effect(2), keyed=False)[0] is Meets.LIVE
+    assert meet(before, effect(3), keyed=False)[0] is Meets.LIVE
+    assert meet(before, effect("kept"), keyed=True)[0] is Meets.RESULT
 
 
 def test_what_ran_anew_replaces_what_was_behind_it() -> None:
@@ -138,8 +145,8 @@ def test_what_ran_anew_replaces_what_was_behind_it() -> None:
     story.cell()
     story.effect(2, anew=True)
     before = story.past.before("act/1")
-    assert before.meet(effect(2), keyed=False)[0] is Meets.RESULT
-    assert before.meet(effect(3), keyed=False)[0] is Meets.LIVE
+    assert meet(before, effect(2), keyed=False)[0] is Meets.RESULT
+    assert meet(before, effect(3), keyed=False)[0] is Meets.LIVE
 
 
 def test_a_skipped_step_is_replayed_with_its_failures() -> None:
@@ -151,8 +158,8 @@ def test_a_skipped_step_is_replayed_with_its_failures() -> None:
     story.tell("step-finished", step="act", status="skipped")
     before = story.past.before("act/1")
     assert story.past.finished("act") and story.past.replays("act/1")
-    assert before.meet(effect(1, changes=False), keyed=False)[0] is Meets.RESULT
-    assert before.meet(effect(2), keyed=False)[0] is Meets.FAILURE
+    assert meet(before, effect(1, changes=False), keyed=False)[0] is Meets.RESULT
+    assert meet(before, effect(2), keyed=False)[0] is Meets.FAILURE
 
 
 def test_a_replay_changes_nothing_of_what_is_known() -> None:
@@ -163,14 +170,14 @@ def test_a_replay_changes_nothing_of_what_is_known() -> None:
     story.tell("step-started", step="act", role="change", manual=False, replay=True)
     story.tell("cell-started", cell="act/1", replay=True)
     assert story.past.finished("act")
-    assert story.past.before("act/1").meet(effect(1), keyed=False)[0] is Meets.FAILURE
+    assert meet(story.past.before("act/1"), effect(1), keyed=False)[0] is Meets.FAILURE
 
 
 def test_marked_as_done_is_done_without_a_result() -> None:
     story = begun()
     story.effect(1, None)
     story.tell("effect-result", intent=3, key="act/1/command/1", status="succeeded", marked=True, result=None)
-    met, known = story.past.before("act/1").meet(effect(1), keyed=False)
+    met, known = meet(story.past.before("act/1"), effect(1), keyed=False)
     assert met is Meets.RESULT and known is not None and known.marked
     assert story.past.unsettled() == []
 

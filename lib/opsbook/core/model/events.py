@@ -120,16 +120,6 @@ def key(each: Any) -> str:
     return str(each.metadata.get("key", each.name))
 
 
-def told(kind: type[Fact]) -> list[tuple[str, Any, str, bool]]:
-    """The fields of a kind: name in the journal, type, meaning, and whether it is required."""
-    hints = get_type_hints(kind, include_extras=True)
-    found = []
-    for each in fields(kind):
-        hint = hints[each.name]
-        found.append((key(each), hint.__origin__, str(hint.__metadata__[0]), each.default is MISSING))
-    return found
-
-
 # -- the run
 
 

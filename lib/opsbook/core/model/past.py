@@ -73,12 +73,6 @@ class Before:
     kept: bool = False
     anew: bool = False
 
-    def meet(self, effect: Effect, *, keyed: bool) -> tuple[Meets, KnownEffect | None]:
-        """Look up an effect, and note that a cell asked for it."""
-        met, known = self.look_up(effect, keyed=keyed)
-        self.pass_by(effect, met)
-        return met, known
-
     def pass_by(self, effect: Effect, met: Meets) -> None:
         """Note the answer to an effect: after the first one that runs again, later ones of the cell run again too."""
         self.anew = self.anew or (met is Meets.LIVE and not self._rereads(effect))
