@@ -53,20 +53,8 @@ def _plain(values: Iterable[object]) -> Offered:
     return ((str(value), "") for value in values)
 
 
-def _runbooks(typed: Typed) -> Offered:
-    return _plain(map(name_of, catalog.paths(typed.settings)))
-
-
-def _alerts(typed: Typed) -> Offered:
-    return _plain(alert for entry in catalog.entries(typed.settings) for alert in entry.front.alerts)
-
-
 def _environments(typed: Typed) -> Offered:
     return _plain(environment.names(typed.settings))
-
-
-def _locks(typed: Typed) -> Offered:
-    return ((held.target, held.reason) for held in lock.holders(typed.settings.state))
 
 
 def _outcomes(typed: Typed) -> Offered:
@@ -107,10 +95,6 @@ def _record_steps(typed: Typed) -> Offered:
     """The steps of a run, with what became of them."""
     told = store.find(typed.settings.records, str(typed.get("run"))).glance()
     return ((step["step"], f"{step['title']}: {step['status']}") for step in told["steps"])
-
-
-def _held_runs(typed: Typed) -> Offered:
-    return ((hold.run, hold.reason) for hold in retention.holds(typed.settings.records).values())
 
 
 def _drills(typed: Typed) -> Offered:
@@ -188,8 +172,8 @@ def _plans(typed: Typed) -> Offered:
 
 
 SOURCES: dict[str, Callable[[Typed], Offered]] = {
-    "runbook": _runbooks,
-    "alert": _alerts,
+    "runbook": lambda typed: _plain(map(name_of, catalog.paths(typed.settings))),
+    "alert": lambda typed: _plain(a for entry in catalog.entries(typed.settings) for a in entry.front.alerts),
     "kind": lambda _: _plain(get_args(Kind)),
     "environment": _environments,
     "env show name": _environments,
@@ -210,9 +194,9 @@ SOURCES: dict[str, Callable[[Typed], Offered]] = {
     "training status person": _people,
     "start": _steps,
     "records show step": _record_steps,
-    "records release run": _held_runs,
+    "records release run": lambda typed: ((h.run, h.reason) for h in retention.holds(typed.settings.records).values()),
     "outcome": _outcomes,
-    "target": _locks,
+    "target": lambda typed: ((held.target, held.reason) for held in lock.holders(typed.settings.state)),
     "plan": _plans,
 }
 """By the argument's name, or by its command and name, which takes precedence."""

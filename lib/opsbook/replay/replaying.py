@@ -47,7 +47,8 @@ def replay(settings: Settings, runbook: Runbook, recording: Recording) -> Replay
     started = time.monotonic()
     sink, held = NullSink(keep=True), vault(recording)
     tape = Tape(restored(recording, held), strict=True)
-    with tempfile.TemporaryDirectory(prefix="opsbook-replay-", dir=_memory()) as folder:
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108  (a private folder in it)
+    with tempfile.TemporaryDirectory(prefix="opsbook-replay-", dir=memory) as folder:
         inbox = Path(folder) / "inbox"
         inbox.mkdir()
         hold = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
@@ -59,11 +60,6 @@ def replay(settings: Settings, runbook: Runbook, recording: Recording) -> Replay
             os.close(hold)
     problems = tuple(_problems(recording, ending, sink.events, tape))
     return Replayed(str(ending.outcome), problems, round(time.monotonic() - started, 3))
-
-
-def _memory() -> str | None:
-    """A folder in memory, if there is one."""
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108  (a private folder in it)
 
 
 def stale(settings: Settings, recording: Recording) -> list[str]:

@@ -7,7 +7,6 @@ import argparse
 import re
 import sys
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 
@@ -15,10 +14,7 @@ from opsbook.console import common
 from opsbook.console.person import Nobody
 from opsbook.console.text import say
 from opsbook.core.engine import engine
-from opsbook.core.model.event import Event
 from opsbook.core.model.options import RunOptions
-from opsbook.core.model.plan import Plan
-from opsbook.core.model.runbook import Runbook
 from opsbook.core.model.text import duration, number_of
 from opsbook.errors import Fault, InputError
 from opsbook.operate import resuming, run_requests, running
@@ -111,17 +107,13 @@ def _undo(settings: Settings, run: str, *, quiet: bool) -> None:
         return resuming.rollback(settings, found, wanted, {}, audience)
 
     if quiet:
-        code = int(work(running.Audience(Nobody(), _unheard)).ending.exit_code)
+        code = int(work(running.Audience(Nobody(), lambda *_: lambda _: None)).ending.exit_code)
     else:
         say("What the drill broke is put right:")
         code = run_command.carry(argparse.Namespace(detach=False, json=False, quiet=False), settings, work)
     if code:
         hint = f"opsbook records show {run} says why; then opsbook rollback {run}, and opsbook drill stop {run}."
         raise Fault("What the drill broke could not be put right.", hint)
-
-
-def _unheard(_: str, __: Plan, ___: Runbook) -> Callable[[Event], None]:
-    return lambda _: None
 
 
 def _show(drilled: Drilled, fault: str) -> None:
