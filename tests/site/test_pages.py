@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import markdown
 import pytest
 import yaml
+from jinja2 import UndefinedError
 from material.plugins.search.plugin import Parser
 
 from opsbook.core.model.environment import Environment, Policy
@@ -14,7 +15,7 @@ from opsbook.core.model.run_status import AskedQuestion, RunStatus
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.source import notebook
 from opsbook.diagnose.tree import Node, Tree
-from opsbook.html import data, text
+from opsbook.html import data, render, text
 from opsbook.site import facts, fences, lists, lost_page
 from opsbook.site.facts import Facts, Run
 from opsbook.site.lists import Severity, Sources
@@ -402,6 +403,14 @@ def test_what_records_and_pages_say_is_text_everywhere() -> None:
     shown = [page(known, evil), *(make(found) for make in lists.PAGES.values())]
     for each in (*shown, *(content for _, content in lists.record_data(found))):
         assert "<script>alert" not in each.replace(f"description: '{EVIL}'", ""), each
+
+
+def test_a_template_has_every_value_and_a_value_is_no_template() -> None:
+    """A value that is missing is an error, and none of them is HTML or a template."""
+    with pytest.raises(UndefinedError):
+        render("site/lost.html")
+    shown = render("site/lost.html", root=f"{{{{ 7 * 7 }}}}\n{EVIL}")
+    assert "{{ 7 * 7 }}&#10;&lt;script&gt;" in shown and "49" not in shown and "<script" not in shown
 
 
 def test_text_and_data_cannot_leave_their_place() -> None:
