@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -222,6 +223,8 @@ def carry_out(
     settings: Settings, context: RunContext, book: journal.Journal, held: secrets.Vault, person: Person
 ) -> Finished:
     """Run to the end, seal the record, and release the locks that the run does not keep."""
+    # The run waits for its kernel now; at its end it would wait for this.
+    threading.Thread(target=page.prepare, daemon=True).start()
     ending = _ran(context, book, held, person)
     ending = replace(ending, reason=held.redactor.text(ending.reason))
     folder, sealed = book.folder, True

@@ -6,7 +6,6 @@ It is the source of truth about a run. Everything else in the record is derived 
 import hashlib
 import json
 import os
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -71,10 +70,6 @@ class Journal:
         self._room = Room(self._descriptor)
         self._seq = len(lines)
         self._head = lines[-1][1] if lines else START
-        # A run waits for its kernel now; at its end it would wait for this.
-        from opsbook.core.record import page
-
-        threading.Thread(target=page.prepare, daemon=True).start()
 
     @property
     def head(self) -> str:
