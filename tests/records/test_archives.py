@@ -70,7 +70,10 @@ def test_records_arrive_as_they_left(project: Project, other: Project) -> None:
         assert content(arrived) == content(folder)
         assert seal.verify(arrived) == []
         assert all((arrived / part).is_dir() for part in store.PARTS)
-    assert {path.name for path in (other.root / "kept").iterdir() if not path.name.isdigit()} == {".import-guard"}
+    assert {path.name for path in (other.root / "kept").iterdir() if not path.name.isdigit()} == {
+        ".import-guard",
+        "imported",
+    }
 
 
 def reviewed(project: Project, folder: Path, note: str = "Fine.") -> None:

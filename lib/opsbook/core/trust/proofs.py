@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opsbook import files
 from opsbook.core.model.approval import Approval, Identity
@@ -18,9 +18,11 @@ from opsbook.core.model.events import RunAllowed, RunResumed, RunStarted, read
 from opsbook.core.record import store
 from opsbook.core.record.sidecars import LARGEST
 from opsbook.core.trust import sign
-from opsbook.core.trust.signers import Signers
 from opsbook.errors import InputError
 from opsbook.shapes import from_json
+
+if TYPE_CHECKING:
+    from opsbook.core.trust.signers import Signers
 
 _UNUSABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, InputError)
 """What a malformed file or event raises."""
@@ -39,7 +41,7 @@ class Claim:
     file: str = ""
 
 
-def claims(record: store.Record, known: Signers | None) -> list[Claim]:
+def claims(record: store.Record, known: "Signers | None") -> list[Claim]:
     """Every claim of a record's journal, in its order."""
     found: list[Claim] = []
     facts = [read(event, lenient=True) for event in record.events()]
@@ -67,7 +69,7 @@ def _allowed_after(facts: list[Any]) -> bool:
     return False
 
 
-def _of(record: store.Record, known: Signers | None, fact: RunAllowed, what: str) -> Iterator[Claim]:
+def _of(record: store.Record, known: "Signers | None", fact: RunAllowed, what: str) -> Iterator[Claim]:
     """The claims of one event: its operator, and those who approved."""
     evidence = dict(fact.evidence)
     paths = [str(each.get("path", "")) for each in fact.files]
@@ -77,7 +79,7 @@ def _of(record: store.Record, known: Signers | None, fact: RunAllowed, what: str
 
 
 def _operator(
-    record: store.Record, known: Signers | None, evidence: Mapping[str, Any], what: str, paths: list[str]
+    record: store.Record, known: "Signers | None", evidence: Mapping[str, Any], what: str, paths: list[str]
 ) -> Claim:
     person = Identity(**evidence["operator"])
     claim = Claim(what, person.principal or person.user)
@@ -103,7 +105,7 @@ def _operator(
 
 
 def _approval(
-    record: store.Record, known: Signers | None, evidence: Mapping[str, Any], told: Mapping[str, Any]
+    record: store.Record, known: "Signers | None", evidence: Mapping[str, Any], told: Mapping[str, Any]
 ) -> Claim:
     person = Identity(str(told.get("user")), str(told.get("principal")), str(told.get("key")))
     path = f"{_FOLDER}/{told.get('id')}.json"
@@ -128,7 +130,7 @@ class _Statement(NamedTuple):
     signed: str
 
 
-def _signed(claim: Claim, known: Signers | None, told: _Statement, person: Identity) -> Claim:
+def _signed(claim: Claim, known: "Signers | None", told: _Statement, person: Identity) -> Claim:
     if known is None:
         return replace(claim, file="")
     try:
