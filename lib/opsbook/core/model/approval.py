@@ -63,6 +63,17 @@ class Identity:
 
 
 @dataclass(frozen=True)
+class Claim:
+    """What a record says of a person. `key` proves it; without one it is only said. `flaw`: why the proof is none."""
+
+    what: str
+    who: str
+    key: str = ""
+    flaw: str = ""
+    file: str = ""
+
+
+@dataclass(frozen=True)
 class Signed:
     """An approval with the result of verifying its signature.
 

@@ -92,3 +92,12 @@ def _is_of(path: Path, run: str, seal: str) -> bool:
         return path.parent.name != TRAINING or data == canonical(told)
     except (OSError, TypeError, ValueError, RecursionError):
         return False
+
+
+def signed_file(place: Path) -> tuple[bytes, str]:
+    """A signed file, and the signature beside it. Raises OSError, also for what is no plain or small file."""
+    both = (place, place.with_suffix(".sig"))
+    for each in both:
+        if not files.is_plain(each) or each.stat().st_size > LARGEST:
+            raise OSError(f"{each.name} is missing")
+    return both[0].read_bytes(), both[1].read_text(encoding="utf-8")

@@ -9,8 +9,8 @@ from opsbook import files
 from opsbook.core.model.effect import canonical
 from opsbook.core.planning.context import operator
 from opsbook.core.record import store
+from opsbook.core.record.sidecars import signed_file
 from opsbook.core.trust import sign, signing
-from opsbook.core.trust.proofs import signed_file
 from opsbook.errors import InputError, Refused
 from opsbook.settings import Settings
 

@@ -6,17 +6,15 @@ Without one it is only said: the events of a journal are words of whoever could 
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from opsbook import files
-from opsbook.core.model.approval import Approval, Identity
+from opsbook.core.model.approval import Approval, Claim, Identity
 from opsbook.core.model.effect import canonical
 from opsbook.core.model.events import RunAllowed, RunResumed, RunStarted, read
 from opsbook.core.record import store
-from opsbook.core.record.sidecars import LARGEST
+from opsbook.core.record.sidecars import signed_file
 from opsbook.core.trust import sign
 from opsbook.errors import InputError
 from opsbook.shapes import from_json
@@ -28,17 +26,6 @@ _UNUSABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowE
 """What a malformed file or event raises."""
 
 _FOLDER = "approvals"
-
-
-@dataclass(frozen=True)
-class Claim:
-    """What a record says of a person. `key` proves it; without one it is only said. `flaw`: why the proof is none."""
-
-    what: str
-    who: str
-    key: str = ""
-    flaw: str = ""
-    file: str = ""
 
 
 def claims(record: store.Record, known: "Signers | None") -> list[Claim]:
@@ -145,12 +132,3 @@ def _signed(claim: Claim, known: "Signers | None", told: _Statement, person: Ide
 
 def _flawed(claim: Claim, why: str) -> Claim:
     return replace(claim, flaw=why)
-
-
-def signed_file(place: Path) -> tuple[bytes, str]:
-    """A signed file, and the signature beside it. Raises OSError, also for what is no plain or small file."""
-    both = (place, place.with_suffix(".sig"))
-    for each in both:
-        if not files.is_plain(each) or each.stat().st_size > LARGEST:
-            raise OSError(f"{each.name} is missing")
-    return both[0].read_bytes(), both[1].read_text(encoding="utf-8")

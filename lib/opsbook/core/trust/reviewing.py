@@ -7,13 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from opsbook import files
-from opsbook.core.model.approval import Identity
+from opsbook.core.model.approval import Claim, Identity
 from opsbook.core.model.effect import canonical
 from opsbook.core.model.events import RunAllowed, RunResumed, RunStarted, read
 from opsbook.core.model.text import span_seconds
 from opsbook.core.record import store
-from opsbook.core.record.sidecars import REVIEWS
-from opsbook.core.trust.proofs import Claim, signed_file
+from opsbook.core.record.sidecars import REVIEWS, signed_file
 from opsbook.errors import InputError, OpsbookError, Refused
 from opsbook.settings import Settings
 

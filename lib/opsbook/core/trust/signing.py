@@ -5,11 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from opsbook.core.model.approval import Identity
+from opsbook.core.model.approval import Claim, Identity
 from opsbook.core.planning.context import operator
 from opsbook.core.record import seal, store
 from opsbook.core.trust import sign, signers
-from opsbook.core.trust.proofs import Claim, claims
+from opsbook.core.trust.proofs import claims
 from opsbook.core.trust.reviewing import review_of
 from opsbook.core.trust.signers import Signers
 from opsbook.errors import InputError, Refused
