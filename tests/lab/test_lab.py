@@ -24,8 +24,12 @@ PAGE = """\
 ## Parameters
 
 ```python tags=["parameters"]
+from typing import Annotated
+
+from opsbook.params import Between
+
 text: str                  # What to write
-count: int = 3             # How often
+count: Annotated[int, Between(1, 5)] = 3   # How often
 ```
 
 ## Prerequisites
@@ -129,6 +133,15 @@ def test_all_cells_run_in_a_sandbox(project: Project, page: Path, chromium: Any)
         book.run("written-web-2")
         book.wait()
         assert "rm written-web-1 written-web-2 -> 0" in book.output("written-web-2")
+        assert not (project.root / "written-web-1").exists()
+
+
+def test_values_that_no_run_would_take_change_nothing(project: Project, page: Path, chromium: Any) -> None:
+    """The trainee edits the cell of the parameters, as in any notebook."""
+    with opened(project, "page", "-p", "text=x") as lab, notebook(chromium, lab) as book:
+        book.rewrite("count = 3", "count = 900")
+        run_all(book)
+        assert "Parameter count: " in book.output("write.yml")
         assert not (project.root / "written-web-1").exists()
 
 

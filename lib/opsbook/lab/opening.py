@@ -87,7 +87,7 @@ def opened_lab(found: Lesson, port: int) -> Iterator[Lab]:
     if found.replay:
         gate += ["--replay", found.replay, "--asks"]
     else:
-        gate += ["--environment", found.environment]
+        gate += ["--environment", found.environment, "--page", runbook.name]
         gate += [f"--secret={name}={reference}" for name, reference in bound.secrets.items()]
     wanted = jupyter.LabRequest(
         root=settings.root,

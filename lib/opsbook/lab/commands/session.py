@@ -18,6 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--replay", help="a run, or the file of a recording, that answers every effect")
     parser.add_argument("--asks", action="store_true", help="with --replay: ask questions again")
+    parser.add_argument("--page", help="the page whose parameters are checked")
     parser.add_argument("--environment", help="default: the only sandbox, or the first by order")
 
 
@@ -27,5 +28,5 @@ def execute(options: argparse.Namespace) -> int:
     if options.replay:
         sessions.replay_session(settings, options.socket, options.replay, asks=options.asks)
     else:
-        sessions.session(settings, options.socket, options.environment, secrets)
+        sessions.session(settings, options.socket, options.environment, secrets, options.page)
     return 0
