@@ -15,7 +15,7 @@ from opsbook.core.model.effect import Effect, Status
 from opsbook.core.model.event import Data
 from opsbook.core.model.events import EffectIntent, EffectOutput, EffectProgress, EffectRecorded, EffectResult
 from opsbook.core.model.past import KnownEffect, Past
-from opsbook.core.model.redact import Redactor
+from opsbook.core.model.redact import RedactedStream, Redactor
 from opsbook.core.model.sink import Sink, Stream
 from opsbook.core.model.tasks import TaskProgress, Tasks
 from opsbook.core.model.text import slug
@@ -34,6 +34,7 @@ class _Open:
     stream: Stream | None = None
     lost: str = ""
     tasks: Tasks = field(default_factory=Tasks)
+    printed: dict[str, RedactedStream] = field(default_factory=dict)
 
 
 class Ledger:
@@ -99,6 +100,11 @@ class Ledger:
     def printed(self, number: int, name: str, text: str) -> None:
         """Journal whole lines that an open effect printed."""
         if item := self._open.get(number):
+            self._say(item, name, item.printed.setdefault(name, self._redactor.stream()).feed(text))
+
+    def _say(self, item: _Open, name: str, text: str) -> None:
+        """Journal what an effect printed, without what may be the beginning of a secret."""
+        if text:
             self._sink.write(EffectOutput(intent=item.intent, name=name, text=text))
 
     def _append(self, item: _Open, sample: Any) -> None:
@@ -121,6 +127,8 @@ class Ledger:
         with contextlib.suppress(OpsbookError):
             # The result has its own room on a full disk; what people watch has none.
             self._tell(item, item.tasks.close())
+            for name, stream in item.printed.items():
+                self._say(item, name, stream.flush())
         ended = EffectResult(
             intent=item.intent,
             key=effect.key,
