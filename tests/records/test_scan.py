@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from opsbook.core.record import seal, store
-from tests.support import sealed
+from tests.support import forms, sealed
 from tests.support.project import POLICY, Project
 
 pytestmark = pytest.mark.slow
@@ -130,6 +130,19 @@ def test_a_secret_is_found_later_and_the_way_out(project: Project) -> None:
     assert project.opsbook("records", "verify", folder.name).code == 0
     assert "the token was changed" in (project.root / "records/restored.jsonl").read_text()
     assert project.opsbook("records", "restore", folder.name, "--reason", "x").code == 2
+
+
+def test_a_secret_is_found_in_every_form(project: Project) -> None:
+    folder = leaked(project)
+    secret = 'it\'s "häufig" & a+b/c=1\nsecond line of it'
+    project.write("token", secret + "\n")
+    (folder / "outputs/long.txt").unlink()
+    printed = [form(secret) for form in forms.FORMS.values()]
+    printed += [forms.printed(command, secret) for command in forms.TOOLS.values()]
+    for number, text in enumerate(printed):
+        (folder / f"outputs/{number:03d}.txt").write_text(f"an ordinary line\n{text}\n")
+    found = json.loads(project.opsbook("records", "scan", folder.name, "--json").out)
+    assert found[0]["files"] == [f"outputs/{number:03d}.txt" for number in range(len(printed))]
 
 
 def test_a_secret_that_cannot_be_had_is_not_found_silently(project: Project) -> None:

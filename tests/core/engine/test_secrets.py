@@ -264,3 +264,27 @@ def test_a_wrong_vault_password(planted: Project) -> None:
     result = planted.opsbook("run", "page", "-e", "dev", "-p", "token=file:token")
     assert "there is no vault password" in result.err
     assert planted.records() == []
+
+
+def test_lines_of_a_program_that_prints_them_one_by_one(project: Project) -> None:
+    secret = "first l1ne of the k3y\nse(ond lin3 of the key\nend-0f-it-all"
+    project.write("token", secret + "\n")
+    policy = project.root / "playbooks/inventories/dev/environment.yml"
+    policy.write_text(policy.read_text() + "secrets:\n  token: file:token\n")
+    slowly = "base64 -w 12 | while read -r line; do echo $line; sleep 0.1; done"
+    project.page(
+        f"""
+    ## Steps
+
+    ### Print it
+    ```python
+    from opsbook import command, secret
+    command(["sh", "-c", {slowly!r}], stdin=secret("token"))
+    ```
+    """
+    )
+    done = project.opsbook("run", "page", "-e", "dev", check=True)
+    text = done.out + "".join(p.read_text(errors="replace") for p in project.records()[-1].rglob("*") if p.is_file())
+    whole = base64.b64encode(secret.encode()).decode()
+    assert not [whole[at : at + 8] for at in range(0, len(whole) - 8, 4) if whole[at : at + 8] in text]
+    assert "⟦secret:token⟧" in text
