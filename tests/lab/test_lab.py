@@ -139,7 +139,7 @@ def test_all_cells_run_in_a_sandbox(project: Project, page: Path, chromium: Any)
 def test_values_that_no_run_would_take_change_nothing(project: Project, page: Path, chromium: Any) -> None:
     """The trainee edits the cell of the parameters, as in any notebook."""
     with opened(project, "page", "-p", "text=x") as lab, notebook(chromium, lab) as book:
-        book.rewrite("count = 3", "count = 900")
+        book.rewrite("count = 3", "text = 'x'\ncount = 900")
         run_all(book)
         assert "Parameter count: " in book.output("write.yml")
         assert not (project.root / "written-web-1").exists()
