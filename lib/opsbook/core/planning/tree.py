@@ -148,10 +148,11 @@ class _Folder:
 
     def entries(self, path: str, above: frozenset[str] = frozenset()) -> Iterator[tuple[str, str]]:
         """The entries of one listed path: a file, a link, or a folder (a submodule, a link to a folder elsewhere)."""
-        place = self._root / path
         try:
-            about = place.lstat()
+            # Paths as text: for thousands of files, pathlib takes longer than the disk.
+            about = os.lstat(f"{self._root}/{path}")
             if stat.S_ISLNK(about.st_mode):
+                place = self._root / path
                 real = os.path.realpath(place)
                 if Path(real).is_relative_to(self._root):
                     yield path, f"{LINK} {os.path.relpath(real, os.path.realpath(place.parent))}"
@@ -162,15 +163,20 @@ class _Folder:
             return
         if stat.S_ISREG(about.st_mode):
             mode = PROGRAM if about.st_mode & 0o100 else PLAIN
-            yield path, f"{mode} sha256:{self.known.digest(path, place, about)}"
-        elif stat.S_ISDIR(about.st_mode) and len(above) < _DEEPEST and (real := os.path.realpath(place)) not in above:
-            for name in sorted(each.name for each in place.iterdir()):
-                if name not in _NO_PART:
-                    yield from self.entries(f"{path}/{name}", above | {real})
+            yield path, f"{mode} sha256:{self.known.digest(path, about)}"
+        elif stat.S_ISDIR(about.st_mode) and len(above) < _DEEPEST:
+            yield from self._below(path, above)
+
+    def _below(self, path: str, above: frozenset[str]) -> Iterator[tuple[str, str]]:
+        real = os.path.realpath(self._root / path)
+        names = sorted(each.name for each in (self._root / path).iterdir()) if real not in above else []
+        for name in names:
+            if name not in _NO_PART:
+                yield from self.entries(f"{path}/{name}", above | {real})
 
 
 def _counts(path: str) -> bool:
-    return _NO_PART.isdisjoint(PurePath(path).parts)
+    return _NO_PART.isdisjoint(path.split("/"))
 
 
 class _Known:
@@ -184,22 +190,22 @@ class _Known:
         self._root = str(root)
         self._before: dict[str, list[object]] = {}
         self._now: dict[str, list[object]] = {}
+        self._began = time.time()
         with contextlib.suppress(OSError, ValueError, AttributeError):
             kept = json.loads(place.read_bytes()) if files.is_plain(place) else {}
             self._before = kept.get(self._root, {})
 
-    def digest(self, path: str, place: Path, about: os.stat_result) -> str:
+    def digest(self, path: str, about: os.stat_result) -> str:
         """Hex SHA-256 of a file. Raises InputError if it cannot be read."""
         told = [about.st_ctime_ns, about.st_ino, about.st_size]
         entry = self._before.get(path)
         if not isinstance(entry, list) or entry[:3] != told:
             try:
-                entry = [*told, files.sha256(place)]
+                entry = [*told, files.sha256(Path(self._root, path))]
             except OSError as error:
-                raise InputError(
-                    f"{place} cannot be read: {error.strerror}.", "A run reads all of its files."
-                ) from None
-        if time.time() - about.st_ctime > _YOUNG:
+                said = f"{self._root}/{path} cannot be read: {error.strerror}."
+                raise InputError(said, "A run reads all of its files.") from None
+        if self._began - about.st_ctime > _YOUNG:
             self._now[path] = entry
         return str(entry[3])
 

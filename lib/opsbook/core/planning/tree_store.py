@@ -115,8 +115,8 @@ def written_out(settings: Settings, tree: Tree) -> Tree:
 
 def damage(target: Path, wanted: Files) -> list[str]:
     """Paths of a written tree that are not as their entries say: changed, gone or added."""
-    there = set(_found(target))
-    wrong = {path for path, entry in wanted.items() if path not in there or not _is(target / path, entry)}
+    there = set(_found(str(target)))
+    wrong = {path for path, entry in wanted.items() if path not in there or not _is(f"{target}/{path}", entry)}
     return sorted(wrong | (there - wanted.keys()))
 
 
@@ -131,32 +131,31 @@ def differing(settings: Settings, then: Files) -> list[str]:
     now = of_folder(settings).files
     changed = {path for path in {*then, *now} if then.get(path) != now.get(path)}
     # Entries of a commit have other names for the same content.
-    same = {path for path in changed if path in then and path in now and _is(settings.root / path, then[path])}
+    same = {path for path in changed if path in then and path in now and _is(f"{settings.root}/{path}", then[path])}
     return sorted(changed - same)
 
 
-def _found(root: Path) -> Iterator[str]:
+def _found(root: str) -> Iterator[str]:
     """Every file and link of a written tree."""
     todo = [""]
     while todo:
         folder = todo.pop()
-        for entry in os.scandir(root / folder):
-            path = folder + entry.name
+        for entry in os.scandir(f"{root}/{folder}"):
             if entry.is_dir(follow_symlinks=False):
-                todo.append(f"{path}/")
+                todo.append(f"{folder}{entry.name}/")
             else:
-                yield path
+                yield folder + entry.name
 
 
-def _is(path: Path, entry: str) -> bool:
+def _is(path: str, entry: str) -> bool:
     """Whether a file of a written tree is what its entry says."""
     mode, _, rest = entry.partition(" ")
     try:
-        about = path.lstat()
+        about = os.lstat(path)
         if mode == LINK:
-            return stat.S_ISLNK(about.st_mode) and str(path.readlink()) == rest
+            return stat.S_ISLNK(about.st_mode) and str(Path(path).readlink()) == rest
         same = stat.S_ISREG(about.st_mode) and bool(about.st_mode & 0o100) == (mode == PROGRAM)
-        return same and _name(path.read_bytes(), rest) == rest
+        return same and _name(Path(path).read_bytes(), rest) == rest
     except OSError:
         return False
 
