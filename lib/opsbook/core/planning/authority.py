@@ -73,6 +73,14 @@ def guarded_by_anybody(settings: Settings, name: str) -> bool:
     return is_guarded(ours) or (theirs is not None and is_guarded(theirs))
 
 
+def check_commit(settings: Settings, name: str, used: str) -> None:
+    """Raises Refused unless the protected branch contains the commit that a protected environment executes."""
+    branch = git.protected(settings.root, settings.protected_branch)
+    if branch is None or not used or not git.contains(settings.root, branch, used):
+        said = f"{name} is protected, and the files of this plan are not of a commit of the protected branch."
+        raise Refused(said, "Plan it anew, with what is merged.")
+
+
 def commit(settings: Settings, name: str) -> str:
     """The commit whose tree a protected environment executes: the one checked out. Raises Refused.
 

@@ -141,15 +141,21 @@ def ground_then(settings: Settings, then: Plan, page: str) -> tuple[Settings, Tr
 
     `page`: the text of the page, which may name files outside of the usual folders. Raises Refused.
     """
-    found = tree_store.stored(settings, then.trees.get(TREE, ""))
-    if found is None and COMMIT in then.trees:
-        found = tree.of_commit(settings.root, then.trees[COMMIT])
-    if found is None or found.digest != then.trees.get(TREE):
-        said = f"The files with which {then.id} was planned are not there any more."
-        raise Refused(said, "Plan it anew. To undo by hand what was done: opsbook show RUNBOOK --manual.")
+    found = tree_then(settings, then)
     if found.commit or authority.guarded_by_anybody(settings, then.environment) or changed_since(settings, found, page):
         found = tree_store.written_out(settings, found)
     return replace(settings, tree=found.root), found
+
+
+def tree_then(settings: Settings, then: Plan) -> Tree:
+    """The tree of an earlier plan. Raises Refused if it is neither stored nor in git."""
+    found, commit = tree_store.stored(settings, then.trees.get(TREE, "")), then.trees.get(COMMIT, "")
+    if found is None and commit:
+        found = tree.of_commit(settings.root, commit)
+    if found is None or found.digest != then.trees.get(TREE):
+        said = f"The files with which {then.id} was planned are not there any more."
+        raise Refused(said, "Plan it anew. To undo by hand what was done: opsbook show RUNBOOK --manual.")
+    return replace(found, commit=commit)
 
 
 def changed_files(settings: Settings, then: Plan, page: str) -> list[str]:

@@ -109,8 +109,12 @@ def show(root: Path, commit: str, name: str) -> str | None:
 def head_on(root: Path, branch: ProtectedBranch) -> str | None:
     """The commit that is checked out, if the protected branch contains it."""
     head = run(root, ["rev-parse", "--verify", "--quiet", "HEAD^{commit}"]).stdout.decode().strip()
-    inside = bool(head) and run(root, ["merge-base", "--is-ancestor", head, branch.commit]).returncode == 0
-    return head if inside else None
+    return head if head and contains(root, branch, head) else None
+
+
+def contains(root: Path, branch: ProtectedBranch, commit: str) -> bool:
+    """Whether a branch contains a commit."""
+    return run(root, ["merge-base", "--is-ancestor", commit, branch.commit]).returncode == 0
 
 
 def blobs(root: Path, names: Sequence[str], paths: Sequence[str]) -> list[bytes]:

@@ -23,7 +23,7 @@ from opsbook import files
 from opsbook.core.model.text import some
 from opsbook.core.planning import git
 from opsbook.core.planning.tree import LINK, PROGRAM, Files, Tree, digest, of_folder
-from opsbook.errors import Refused
+from opsbook.errors import InputError, Refused
 from opsbook.settings import Settings
 
 FOLDER = "trees"
@@ -81,6 +81,17 @@ def _keep_object(store: Path, source: Path, name: str) -> None:
     draft = target.with_name(f".{name}.{secrets.token_hex(4)}")
     draft.write_bytes(data)
     draft.rename(target)
+
+
+def export(settings: Settings, tree: Tree, target: Path) -> None:
+    """Write a tree into a new folder, for somebody to read. Raises InputError, and Refused as `written_out`."""
+    if os.path.lexists(target):
+        raise InputError(f"{target} is there already.", "Name a folder that is not there yet.")
+    try:
+        _write(settings, tree, tree.files, target)
+        _each_folder(target, 0o755)
+    except OSError as error:
+        raise InputError(f"{target} cannot be written: {error.strerror}.", "Name another folder.") from error
 
 
 # -- written out

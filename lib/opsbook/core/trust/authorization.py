@@ -209,6 +209,8 @@ def _known(start: RunStart) -> Signers | None:
     """The known signers; None if no signature is needed. Raises Refused, also for what is not committed."""
     settings, policy = start.settings, start.policy
     _check_caller(start)
+    if policy.protected:
+        authority.check_commit(settings, start.plan.environment, start.plan.trees.get(drafts.COMMIT, ""))
     if policy.protected and start.planned.runbook.source != _committed_page(start):
         said = f"{start.plan.environment} is protected, and this page is not the one that is committed."
         raise Refused(said, "Commit it and start a new run, or roll this one back.")

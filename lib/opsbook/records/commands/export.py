@@ -4,6 +4,8 @@ Without RUN all of them, except those in quarantine. If a record does not match 
 nothing is written. The archive holds the records as in their folder, export.json with their seals, and later statements
 about them: reviews, training records, sign-offs.
 
+With --tree, the files that one run executed are written into a folder, as long as they are kept.
+
 With --recording, the requests and results of one run are written beside its page, for opsbook test: small, without
 secrets, and only if it replays. Read it before you commit it.
 """
@@ -14,6 +16,8 @@ from pathlib import Path
 
 from opsbook.console import common
 from opsbook.core.model.text import number_of, size_of
+from opsbook.core.planning import drafts, tree_store
+from opsbook.core.record import store
 from opsbook.errors import InputError
 from opsbook.records import archives
 from opsbook.replay import recordings
@@ -25,6 +29,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--to", type=Path, metavar="FILE.tar.gz", help="the archive to write")
     named = "write runbooks/…/recordings/RUNBOOK.NAME.json instead; NAME is its outcome, unless given"
     what.add_argument("--recording", nargs="?", const="", metavar="NAME", help=named)
+    files = "write the files that one run executed, as they were, into this new folder"
+    what.add_argument("--tree", type=Path, metavar="DIR", help=files)
     parser.add_argument("--notebook", action="store_true", help="with --recording: also a notebook that replays it")
     parser.add_argument(
         "--since", metavar="DATE", help="only runs that started on this day or later, such as 2026-11-20"
@@ -38,6 +44,8 @@ def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
     if options.recording is not None:
         return _recording(options)
+    if options.tree is not None:
+        return _tree(options)
     chosen = archives.Chosen(options.runs, _day(options.since), options.without)
     with common.progress("exporting", quiet=options.json) as tell:
         runs = archives.export_records(settings, chosen, options.to, tell, force=options.force)
@@ -60,6 +68,18 @@ def _recording(options: argparse.Namespace) -> int:
         *([f"{shown.with_suffix('.ipynb')}: pytest --nbval runs it again"] if options.notebook else []),
         "Read it, then commit it. opsbook test runs the page against it.",
     )
+
+
+def _tree(options: argparse.Namespace) -> int:
+    settings = common.project(options)
+    if len(options.runs) != 1:
+        raise InputError("The files are those of one run.", "Name it: opsbook records export RUN --tree DIR")
+    then = store.find(settings.records, options.runs[0]).plan()
+    found = drafts.tree_then(settings, then)
+    tree_store.export(settings, found, options.tree)
+    told = {"folder": str(options.tree), "files": len(found.files), "tree": found.digest, "commit": found.commit}
+    of = f", of commit {found.commit[:12]}" if found.commit else ""
+    return common.tell(options, told, f"{number_of(len(found.files), 'file')} in {options.tree}{of}")
 
 
 def _day(text: str | None) -> date | None:
