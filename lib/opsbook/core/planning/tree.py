@@ -210,7 +210,7 @@ class _Known:
         return str(entry[3])
 
     def save(self) -> None:
-        """Keep it for the next run; a folder where that fails is hashed again."""
-        if self._now != self._before:
+        """Keep it for the next run, where trees are kept; a folder where that fails is hashed again."""
+        if self._now != self._before and self._place.parent.is_dir():
             with contextlib.suppress(OSError):
                 files.write_atomic(self._place, json.dumps({self._root: self._now}).encode())

@@ -103,9 +103,19 @@ def written_out(settings: Settings, tree: Tree) -> Tree:
     Raises Refused if a file's content is neither in the store nor in git.
     """
     target = settings.state / FOLDER / tree.digest
+    try:
+        keep(settings, tree)
+        _complete(settings, tree, target)
+    except OSError as error:
+        said = f"The files of the plan cannot be written to {target}: {error.strerror}."
+        raise Refused(said, "Who runs here needs to write in the state folder, and what is in it.") from error
+    return Tree(tree.files, target, tree.commit)
+
+
+def _complete(settings: Settings, tree: Tree, target: Path) -> None:
+    """Write a tree out, or write again what is not as it should be. Raises Refused, and OSError."""
     wanted = {**tree.files, **_state(settings)}
     if not target.is_dir():
-        keep(settings, tree)
         draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
         try:
             _write(settings, tree, wanted, draft)
@@ -121,7 +131,6 @@ def written_out(settings: Settings, tree: Tree) -> Tree:
         _write(settings, tree, {path: wanted[path] for path in wrong if path in wanted}, target)
         if wrong := damage(target, wanted):
             raise Refused(f"{target} is not as it was stored: {some(wrong)}.", "Something writes to it.")
-    return Tree(tree.files, target, tree.commit)
 
 
 def damage(target: Path, wanted: Files) -> list[str]:
@@ -184,6 +193,8 @@ def _name(data: bytes, like: str) -> str:
 
 def _write(settings: Settings, tree: Tree, wanted: Files, target: Path) -> None:
     """Write these entries, and make every folder read-only. Raises Refused if a content is not what its entry says."""
+    if odd := [path for path in wanted if path.startswith("/") or ".." in path.split("/")]:
+        raise Refused(f"A file of the plan has a path that leads elsewhere: {some(odd)}.", "git fsck says more.")
     links = {path: entry.partition(" ")[2] for path, entry in wanted.items() if entry.startswith(LINK)}
     target.mkdir(parents=True, exist_ok=True)
     for folder in {PurePath(path).parent for path in wanted}:
@@ -232,7 +243,10 @@ def remove(path: Path) -> None:
 
 
 def _sweep(store: Path, name: str) -> None:
-    """Remove trees that were not used for long, and contents that no tree has."""
+    """Remove trees and work folders that were not used for long, and contents that no tree has."""
+    for folder in (store.parent / _WORK).glob("*"):
+        if time.time() - folder.stat().st_mtime > _KEPT_FOR:
+            remove(folder)
     known = sorted(store.glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
     trees = [path for path in known if len(path.stem) == len(name)]
     old = [path for path in trees[_KEPT:] if time.time() - path.stat().st_mtime > _KEPT_FOR]
