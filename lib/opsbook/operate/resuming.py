@@ -30,7 +30,7 @@ from opsbook.core.planning.edits import Edit, apply, edited, original
 from opsbook.core.record import journal, seal, side, store, streams
 from opsbook.core.source import notebook as pages
 from opsbook.core.trust import adopting
-from opsbook.core.trust.authorization import RunStart, authorization, check_page
+from opsbook.core.trust.authorization import authorization, check_page
 from opsbook.errors import InputError, NotYet, Refused
 from opsbook.operate.running import (
     Audience,
@@ -123,8 +123,7 @@ def resume(
             f"{found.record.id} cannot go on: what it was planned with has changed.\n" + "\n".join(refusing),
             f"Put it back, or undo the run: opsbook rollback {found.record.id}.",
         )
-    began = Earlier(found.events, found.outcome)
-    _check_allowed(run_start(settings, planned, found.record.id, options, began))
+    _check_allowed(settings, found, planned, options)
     return _again(settings, _Again(found, planned, tuple(telling), change), options, audience)
 
 
@@ -137,8 +136,9 @@ def rollback(
     check_answers(found.runbook, options, present=True)
     planned = _planned(settings, found, found.runbook, typed)
     refusing, telling = changes_since(found.plan, planned.plan)
-    again = _Again(found, planned, (*refusing, *telling))
-    return _again(settings, again, replace(options, undo=True), audience)
+    undo = replace(options, undo=True)
+    _check_allowed(settings, found, planned, undo)
+    return _again(settings, _Again(found, planned, (*refusing, *telling)), undo, audience)
 
 
 def check_rollback(found: Stopped) -> None:
@@ -152,10 +152,11 @@ def check_rollback(found: Stopped) -> None:
         raise InputError(f"{run} changed nothing: there is nothing to roll back.")
 
 
-def _check_allowed(start: RunStart) -> None:
+def _check_allowed(settings: Settings, found: Stopped, planned: Planned, options: RunOptions) -> None:
     """Raises Refused before the record is changed. NotYet is ignored: the run itself waits for approval or window."""
+    start = run_start(settings, planned, found.record.id, options, Earlier(found.events, found.outcome))
     with contextlib.suppress(NotYet):
-        authorization(start, Mode.LIVE, undo=False)()
+        authorization(start, Mode.LIVE, undo=options.undo)()
 
 
 def _check_start(runbook: Runbook, start: str) -> None:

@@ -11,6 +11,7 @@ from opsbook.core.model.parameter import Value
 from opsbook.core.model.plan import Plan
 from opsbook.core.model.planned import Planned
 from opsbook.core.planning import drafts
+from opsbook.core.planning.drafts import COMMIT
 from opsbook.core.trust import approving, authorization
 from opsbook.operate import preview
 from opsbook.settings import Settings
@@ -63,7 +64,7 @@ def show(plan: Plan, found: preview.Preview | None = None) -> None:
         _steps(found)
     say(f"  hosts: {_named(plan.hosts)}")
     say(f"  locks: {', '.join(plan.locks) or '—'}")
-    say(f"  plan:  {plan.id}")
+    say(f"  plan:  {plan.id}" + (f", of commit {plan.trees[COMMIT][:12]}" if COMMIT in plan.trees else ""))
 
 
 def _change(name: str, value: Value, found: preview.Preview | None) -> str:
