@@ -138,6 +138,16 @@ def test_the_rollback_of_ones_own_failing_run_waits_for_nobody(team: Team) -> No
     assert team.counted() == ["run", "undone"]
 
 
+def test_that_it_is_ones_own_is_proven_too(team: Team) -> None:
+    folder = fails(team)
+    for each in (*folder.glob("approvals/operator-*"), folder / store.SEAL, folder / store.SIGNATURE):
+        each.unlink()
+    ann = team.by("ann")
+    ann.env["OPSBOOK_SIGNING_KEY"] = str(team.key("eve"))
+    refused(ann.opsbook("rollback", "last", "--yes"), "This run cannot be signed")
+    ok(team.by("ann").opsbook("rollback", "last", "--yes"))
+
+
 def test_labels_are_approved_too(team: Team) -> None:
     team.write(PROD, "title: Production\nprotected: true\napprovals: 1\nlabels: [ticket]\n")
     team.commit()

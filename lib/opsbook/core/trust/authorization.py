@@ -144,16 +144,28 @@ def needed(runbook: Runbook, environment: Environment, now: datetime) -> list[st
 
 def _undo_allowed(start: RunStart) -> Authorization | None:
     """Whoever rolls back what is over, or what somebody else began, signs it where runs are signed. Raises Refused."""
-    begun = next((fact.operator for fact in map(read, start.events) if isinstance(fact, RunStarted)), "")
-    own = begun == operator() and start.outcome != Outcome.SUCCEEDED
-    if own or not (start.policy.protected or start.policy.approvals):
+    if not (start.policy.protected or start.policy.approvals):
+        return None
+    known = _known(start)
+    if start.outcome != Outcome.SUCCEEDED and known and _is_own(start, known):
         return None
     if missing := missing_labels(start.policy, start.labels):
         said = f"{start.plan.environment} is guarded, and this run is over, or somebody else's: its rollback needs "
         raise Refused(f"{said}the label {missing[0]}.", f"Give --label {missing[0]}=…")
-    known = _known(start)
     me, files = _operator(start, known)
     return Authorization(_evidence(start, me, known, files), files)
+
+
+def _is_own(start: RunStart, known: Signers) -> bool:
+    """Whether this user began the run with this plan, and a signature in its record proves that."""
+    facts = list(map(read, start.events))
+    began = next((fact for fact in facts if isinstance(fact, RunStarted)), None)
+    record = store.exact(start.settings.records, start.run)
+    if began is None or record is None or began.operator != operator():
+        return False
+    plans = {fact.evidence.get("plan") for fact in facts if isinstance(fact, RunAllowed)}
+    told = proofs.claims(record, known)
+    return plans == {began.plan} and all(claim.key for claim in told if claim.what == "run by")
 
 
 def _evidence(start: RunStart, me: Identity, known: Signers | None, files: dict[str, bytes]) -> dict[str, Any]:
