@@ -35,9 +35,10 @@ def test_a_failed_run_is_rolled_back_later(project: Project) -> None:
 
 def test_a_rollback_does_not_wait_for_a_playbook_to_be_put_back(project: Project) -> None:
     run = stopped(project)
-    (project.root / "playbooks/new.yml").write_text("# new\n")
+    policy = project.root / "playbooks/inventories/dev/environment.yml"
+    policy.write_text(policy.read_text() + "# saved\n")
     told = project.opsbook("rollback", run)
-    assert told.code == 0 and "changed since, and not used: playbooks/new.yml" in told.out
+    assert told.code == 0 and "changed since, and not used: playbooks/inventories/dev/environment.yml" in told.out
     assert_whole(project, run, "rolled-back")
 
 

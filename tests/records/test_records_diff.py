@@ -125,7 +125,7 @@ def test_the_page_and_what_it_relies_on(project: Project) -> None:
     assert project.opsbook("run", "page", "-e", "dev").code == 1
     said = project.opsbook("records", "diff", "last", check=True).out
     assert "  outcome: succeeded → failed\n  Steps, Fail: ValueError: no luck" in said
-    assert "  playbooks: changed\n  inventory: changed\n  hosts: -web-2 +web-3\n" in said
+    assert "  tree: changed\n  hosts: -web-2 +web-3\n" in said
     assert "The page itself\n" in said
     assert "  -print('one')\n  +print('two')\n" in said
     assert "    -one\n    +two\n" in said

@@ -116,7 +116,8 @@ def recorded(
 ) -> Finished:
     """Run a plan, from the first file of its record to the seal. Raises InputError, and then leaves no record."""
     check_start(planned, options)
-    drafts.keep(settings, planned)
+    if options.mode is Mode.LIVE:
+        drafts.keep(settings, planned)
     redactor = held.redactor
     with undisturbed():
         folder = store.create(settings.records, spare.new_run(planned.plan.runbook))

@@ -12,6 +12,13 @@ import os
 import socket
 import sys
 import threading
+from importlib.machinery import (
+    EXTENSION_SUFFIXES,
+    SOURCE_SUFFIXES,
+    ExtensionFileLoader,
+    FileFinder,
+    SourceFileLoader,
+)
 from pathlib import Path
 from typing import Any
 
@@ -123,9 +130,31 @@ def _receive_order() -> None:
     os.environ.clear()
     os.environ.update(order["env"])
     os.chdir(order["cwd"])
-    sys.path.insert(0, str(Path(order["env"]["OPSBOOK_ROOT"]) / "lib"))
+    _import_sources(Path(order["env"]["OPSBOOK_ROOT"]) / "lib")
     sys.path.extend(order["path"])
     threading.Thread(target=_import, args=(order["imports"],), daemon=True).start()
+
+
+class _SourceLoader(SourceFileLoader):
+    """Reads no bytecode: what lies beside a helper may be of another text."""
+
+    def get_data(self, path: str) -> bytes:
+        """The content of a source. Raises OSError for bytecode."""
+        if path.endswith(".pyc"):
+            raise FileNotFoundError(path)
+        return super().get_data(path)
+
+
+def _import_sources(folder: Path) -> None:
+    """Put a folder of helpers on the path, of which only the sources count."""
+
+    def finder(path: str) -> FileFinder:
+        if not Path(path).is_relative_to(folder):
+            raise ImportError(path)
+        return FileFinder(path, (ExtensionFileLoader, EXTENSION_SUFFIXES), (_SourceLoader, SOURCE_SUFFIXES))
+
+    sys.path_hooks.insert(0, finder)
+    sys.path.insert(0, str(folder))
 
 
 def _import(names: list[str]) -> None:

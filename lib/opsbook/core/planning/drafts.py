@@ -165,15 +165,20 @@ def changed_files(settings: Settings, then: Plan, page: str) -> list[str]:
 
 
 def changed_since(settings: Settings, then: Tree, page: str) -> list[str]:
-    """Files of the project's folder that are not as in a tree: those that opsbook, Ansible or this page read."""
-    return [path for path in tree_store.differing(settings, then.files) if tree.matters(path, page)]
+    """Files of a tree that are not so in the project's folder: those that opsbook, Ansible or this page read.
+
+    New files do not count: a run may write some itself.
+    """
+    saved = tree_store.differing(settings, then.files)
+    return [path for path in saved if path in then.files and tree.matters(path, page)]
 
 
 def saved_since(settings: Settings, planned: Planned) -> list[str]:
-    """As `changed_since`, for a run that goes on with its own files; also the page itself."""
-    page = planned.plan.path
+    """What a run that executes its own tree does not use of the folder: new and changed files, and the page itself."""
+    page, source = planned.plan.path, planned.runbook.source
     saved = tree_store.differing(settings, planned.files)
-    return [path for path in saved if path == page or tree.matters(path, planned.runbook.source)]
+    own = planned.root != settings.root
+    return [path for path in saved if path == page or (own and tree.matters(path, source))]
 
 
 def keep(settings: Settings, planned: Planned) -> None:
