@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
+from opsbook.core.model.text import span_seconds
 from opsbook.errors import InputError
 from opsbook.shapes import Check, Misfit, Shape
 
@@ -21,7 +22,14 @@ def _usable(text: str) -> str:
 
 
 _Text = Annotated[str, Check(_usable, min_length=1)]
+_LONGEST_STOP = 86400.0
 _DAYS = re.compile(r"[1-9][0-9]{0,4}d")
+
+
+def _span(text: str) -> str:
+    if not 0 < span_seconds(text) <= _LONGEST_STOP:
+        raise ValueError("write a time from a moment to a day, such as 30s")
+    return text
 
 
 def _days(text: str) -> str:
@@ -65,6 +73,7 @@ class _Content(Shape, strict=True):
     keep_environment: list[_Text] = field(default_factory=list)
     retention: Retention | None = None
     anchor: _Text | None = None
+    stop_after: Annotated[str, Check(_span)] = "30s"
     check: _Check = field(default_factory=_Check)
     severity: list[Annotated[dict[str, str], Check(_severity)]] = field(default_factory=list)
 
@@ -87,6 +96,7 @@ class Settings:
     usual ones (PATH, HOME, LANG, ...). `severities` have name, means, respond and call. `allowed_signers` is a path
     in the repository; the version on `protected_branch` counts. `tree` is set where pages, playbooks and helpers are
     read from a stored tree instead of the project's folder.
+    `stop_after`: seconds after which a signal counts as sent again, where there is no terminal.
     `anchor` is the text of the setting; records.anchor_store interprets it.
     """
 
@@ -102,6 +112,7 @@ class Settings:
     allowed_signers: str = "allowed_signers"
     protected_branch: str = "main"
     anchor: str | None = None
+    stop_after: float = 30.0
     tree: Path | None = None
 
     @property
@@ -153,6 +164,7 @@ def load(start: Path, *, given: bool = False) -> Settings:
         allowed_signers=content.allowed_signers,
         protected_branch=content.protected_branch,
         anchor=content.anchor,
+        stop_after=span_seconds(content.stop_after),
     )
 
 

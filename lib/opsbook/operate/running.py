@@ -185,6 +185,7 @@ def run_context(
         ),
         past=past,
         earlier=earlier,
+        stop_after=settings.stop_after,
     )
 
 

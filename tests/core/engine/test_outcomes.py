@@ -248,6 +248,30 @@ def test_the_question_after_a_failure_can_be_cancelled(project: Project) -> None
     assert terminal.wait() == 3, terminal.screen
 
 
+def test_one_sigterm_ends_a_busy_cell_where_nobody_can_send_another(project: Project) -> None:
+    with (project.root / "opsbook.toml").open("a") as settings:
+        settings.write('stop_after = "500ms"\n')
+    busy = """
+        print("busy", flush=True)
+        while True:
+            try:
+                while True:
+                    pass
+            except BaseException:
+                pass
+        """
+    page(project, busy, rollback="ask", timeout=600)
+    process = project.start("run", "page", "-e", "dev", "--yes")
+    project.wait_for_event("output", lambda data: "busy" in str(data))
+    process.send_signal(signal.SIGTERM)
+    said = process.communicate(timeout=60)[0]
+    cancels = [event["data"] for event in project.events() if event["type"] == "cancel-requested"]
+    assert [each["level"] for each in cancels] == [1, 2, 3]
+    assert cancels[-1]["by"].endswith("(SIGTERM), again after 0.5 s"), said
+    assert project.summary()["outcome"] == "cancelled"
+    assert_all_gone(project)
+
+
 def test_a_signal_at_the_end_does_not_break_the_seal(project: Project) -> None:
     page(project, "print('x')")
     process = project.start("run", "page", "-e", "dev")

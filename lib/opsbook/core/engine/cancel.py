@@ -2,9 +2,15 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 from collections.abc import Callable, Iterator
 from typing import Any
+
+from opsbook.core.model.options import STOP_AFTER
+from opsbook.core.model.text import duration
+
+_BY_FORCE = 3
 
 _early: list[signal.Signals] = []
 """Signals that arrived before the run listens: `Cancel.listen` delivers them."""
@@ -29,9 +35,14 @@ def _remember(number: int, _: Any) -> None:
 
 
 class Cancel:
-    """How urgently the run should stop: 0 not at all, 1 before the next effect, 2 now, 3 and more by force."""
+    """How urgently the run should stop: 0 not at all, 1 before the next effect, 2 now, 3 and more by force.
 
-    def __init__(self) -> None:
+    `stop_after` is the time in seconds after which a signal that nobody can repeat counts as sent again.
+    """
+
+    def __init__(self, stop_after: float = STOP_AFTER) -> None:
+        self._stop_after = stop_after
+        self._next: asyncio.TimerHandle | None = None
         self.level = 0
         self.by = ""
         self.changed = asyncio.Event()
@@ -48,11 +59,24 @@ class Cancel:
         """Reset the level: the request was handled, and what follows (a rollback) is intended."""
         self.level = 0
         self.changed.clear()
+        self._settle()
+
+    def _signalled(self, by: str, again: str = "") -> None:
+        """A signal raises the level; without a terminal nobody sends the next one, so it follows by itself."""
+        self.request(by + again)
+        self._settle()
+        if self.level < _BY_FORCE and not os.isatty(0):
+            again = f", again after {duration(self._stop_after)}"
+            self._next = asyncio.get_running_loop().call_later(self._stop_after, self._signalled, by, again)
+
+    def _settle(self) -> None:
+        if self._next is not None:
+            self._next.cancel()
 
     def _deliver_early(self, by: str) -> None:
         """Deliver signals that arrived before the run listened."""
         while _early:
-            self.request(f"{by} ({_early.pop(0).name})")
+            self._signalled(f"{by} ({_early.pop(0).name})")
 
     def listen(self, by: str) -> Callable[[], None]:
         """Treat SIGINT and SIGTERM as requests. Returns a function that ends this: both are ignored from then on.
@@ -62,11 +86,12 @@ class Cancel:
         loop = asyncio.get_running_loop()
         numbers = (signal.SIGINT, signal.SIGTERM)
         for number in numbers:
-            loop.add_signal_handler(number, self.request, f"{by} ({number.name})")
+            loop.add_signal_handler(number, self._signalled, f"{by} ({number.name})")
         # call_soon, since the handler that journals requests is not set yet.
         loop.call_soon(self._deliver_early, by)
 
         def undo() -> None:
+            self._settle()
             for number in numbers:
                 loop.remove_signal_handler(number)
                 signal.signal(number, signal.SIG_IGN)

@@ -8,7 +8,7 @@ from typing import Any
 
 from opsbook.core.model.authorization import Authorization
 from opsbook.core.model.event import Ending, Event, Outcome
-from opsbook.core.model.options import RunOptions
+from opsbook.core.model.options import STOP_AFTER, RunOptions
 from opsbook.core.model.past import Past
 from opsbook.core.model.planned import Place, Planned
 from opsbook.core.model.recording import Tape
@@ -56,6 +56,7 @@ class RunContext:
     """A run that is about to start. `here` is what cells see; `past` is what it did so far, and grows as it runs.
 
     `earlier` is set if it is resumed; `tape` answers all effects of a replay.
+    `stop_after`: seconds from one step of a cancel to the next one, where nobody can send a signal again.
     """
 
     run: str
@@ -68,6 +69,7 @@ class RunContext:
     past: Past = field(default_factory=Past)
     earlier: Earlier | None = None
     tape: Tape | None = None
+    stop_after: float = STOP_AFTER
 
     def as_before(self, ending: Ending) -> Ending:
         """The ending of a run that was not resumed, or whose rollback did not begin.

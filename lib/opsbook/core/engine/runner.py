@@ -43,7 +43,7 @@ STALE = 5.0
 
 async def run(context: RunContext, sink: Sink, vault: Vault, person: Person) -> Ending:
     """Run to the end; everything that happens goes to the sink."""
-    cancel = Cancel()
+    cancel = Cancel(context.stop_after)
     keeper.adopt_orphans()
     undo = cancel.listen(context.operator)
     sink = TeeSink(sink, context.past.take)

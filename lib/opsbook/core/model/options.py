@@ -9,6 +9,9 @@ from opsbook.core.model.effect import Mode
 DEFAULT_LIMIT = 600.0
 """Seconds a cell may take, unless its fence says timeout=…"""
 
+STOP_AFTER = 30.0
+"""Seconds after which a signal to a run without a terminal counts as sent again."""
+
 
 @dataclass(frozen=True)
 class RunOptions:
