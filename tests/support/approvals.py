@@ -48,6 +48,7 @@ def forged(team: Team, wanted: str, by: str = "bob", **changes: object) -> Appro
         "note": "",
         "by": "bob@elsewhere",
         "signed": now.isoformat(),
+        "state": requests.identity(team.root / ".opsbook"),
         "expires": (now + timedelta(hours=1)).isoformat(),
     }
     approval = Approval.read(content | changes)

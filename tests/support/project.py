@@ -140,7 +140,7 @@ class Project:
         return [sys.executable, "-m", "opsbook.cli.main", *arguments]
 
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "PYTHONWARNINGS": "error", **self.env}
+        return {**os.environ, "PYTHONWARNINGS": "error", "XDG_STATE_HOME": str(self.root.parent / "home"), **self.env}
 
     def records(self) -> list[Path]:
         """Record folders, oldest first."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from opsbook.console.text import plain
 from opsbook.core.model import events as kinds
+from opsbook.core.model.approval import HERE
 from opsbook.core.model.effect import Mode
 from opsbook.core.model.event import GOOD, Exit, Outcome
 from opsbook.core.model.plan import Plan
@@ -178,6 +179,8 @@ def _allowed(data: Mapping[str, Any]) -> Iterator[str]:
     if data.get("emergency"):
         yield f"EMERGENCY: {data['emergency']}; somebody else reviews it within {data['review_within']}"
     yield from (f"approved by {each['principal']}" for each in data.get("approvals") or ())
+    if data.get("spent") == HERE:
+        yield "its approval is spent here only: clones of other users, or on other hosts, do not know of it"
     if data["operator"].get("principal"):
         yield f"signed by {data['operator']['principal']}"
 

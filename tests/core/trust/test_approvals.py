@@ -1,6 +1,7 @@
 """Who may run what in a protected environment: by signatures over the plan, without a server."""
 
 import json
+import shutil
 import textwrap
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -139,6 +140,45 @@ def test_a_replayed_one(team: Team) -> None:
         marker.unlink()
     refused(run(team), f"{first} used it already")
     assert team.counted() == ["run"]
+
+
+def test_an_approval_does_not_count_in_a_copy(team: Team) -> None:
+    plan = approved(team)
+    copy = Team(team.root.parent / "copy", team.env, team.keys)
+    shutil.copytree(team.root, copy.root, symlinks=True)
+    refused(run(copy), "it counts in another state folder, of which this one may be a copy")
+    shown = copy.by("bob").opsbook("approve", plan, "--yes")
+    refused(shown, "it was requested in another state folder")
+    ok(run(team))
+    assert (team.counted(), copy.counted()) == (["run"], [])
+    said = team.opsbook("records", "verify", "last", check=True).out
+    assert "approved by bob@example.org: signed (SHA256:" in said
+    assert said.count("spent here only") == 1
+
+
+def test_the_home_knows_what_is_spent_if_state_and_records_are_as_before(team: Team) -> None:
+    approved(team)
+    before = team.root.parent / "before"
+    shutil.copytree(team.root, before, symlinks=True)
+    ok(run(team))
+    first = team.records()[-1].name
+    team.root.rename(team.root.parent / "after")
+    before.rename(team.root)
+    refused(run(team), f"{first} used it already")
+
+
+def test_a_state_folder_that_clones_share(team: Team) -> None:
+    shared = team.root.parent / "shared"
+    team.write("opsbook.toml", f'records = "records"\nstate = "{shared}"\n')
+    team.commit()
+    plan = asked(team)
+    clone = Team(team.root.parent / "clone", team.env, team.keys)
+    shutil.copytree(team.root, clone.root, symlinks=True)
+    assert "shared: every clone" in ok(clone.by("bob").opsbook("approve", plan, "--yes")).out
+    assert "approved by bob@example.org" in run(clone).out
+    assert "; spent shared" in clone.opsbook("records", "verify", "last", check=True).out
+    clone.env["XDG_STATE_HOME"] = team.env["XDG_STATE_HOME"] = str(team.root.parent / "elsewhere")
+    refused(run(team), "used it already")
 
 
 def test_a_signature_over_another_plan(team: Team) -> None:

@@ -149,7 +149,8 @@ def test_a_page_that_may_not_run_there(team: Team) -> None:
     ok(team.by("ann").opsbook("run", "--plan", plan, "--yes"))
 
 
-def test_half_a_request_is_none(team: Team) -> None:
+def test_half_a_request_is_none(team: Team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "home"))
     plan = approved(team)
     folder = team.root / ".opsbook/plans" / plan
     (approval, _), *_ = requests.approvals(folder)

@@ -15,6 +15,13 @@ from opsbook.shapes import Check, Shape
 if TYPE_CHECKING:
     from opsbook.core.model.environment import Policy
 
+SHARED, HERE = "shared", "here only"
+"""Who knows that an approval is spent: every clone with this state folder; only this one, and other clones of the same
+user on this host.
+"""
+
+_OPTIONAL = ("labels", "state")
+
 _FIRST_YEAR, _LAST_YEAR = 2000, 9000
 
 
@@ -29,7 +36,10 @@ Moment = Annotated[str, Check(_moment)]
 
 
 class Approval(Shape, strict=True):
-    """What an approver signs. `by` is the user of the system, `signed` and `expires` are UTC, ISO 8601."""
+    """What an approver signs. `by` is the user of the system, `signed` and `expires` are UTC, ISO 8601.
+
+    `state` is the identity of the state folder in which it counts.
+    """
 
     kind: Literal["approval"] = "approval"
     id: str
@@ -42,10 +52,11 @@ class Approval(Shape, strict=True):
     signed: Moment
     expires: Moment
     labels: dict[str, str] = field(default_factory=dict)
+    state: str = ""
 
     def statement(self) -> bytes:
-        """What the signature is made of: every field, but labels only if there are any."""
-        return canonical({name: value for name, value in asdict(self).items() if name != "labels" or value})
+        """What the signature is made of: every field, but labels and state only if there are any."""
+        return canonical({name: value for name, value in asdict(self).items() if value or name not in _OPTIONAL})
 
 
 @dataclass(frozen=True)
@@ -64,13 +75,16 @@ class Identity:
 
 @dataclass(frozen=True)
 class Claim:
-    """What a record says of a person. `key` proves it; without one it is only said. `flaw`: why the proof is none."""
+    """What a record says of a person. `key` proves it; without one it is only said. `flaw`: why the proof is none.
+    `spent`: who knows that the approval is spent.
+    """
 
     what: str
     who: str
     key: str = ""
     flaw: str = ""
     file: str = ""
+    spent: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,11 +107,12 @@ class Signed:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What an approval has to be for: the digest of a plan, the run, and its labels."""
+    """What an approval has to be for: the digest of a plan, the run, its labels, and the state folder."""
 
     plan: str
     run: str
     labels: Mapping[str, str]
+    state: str
 
 
 @dataclass(frozen=True)
@@ -163,3 +178,5 @@ def _reasons(
         yield f"it was signed in the future, on {signed:%Y-%m-%d at %H:%M UTC}"
     if approval.decision == "approve" and each.spent and each.spent != wanted.run:
         yield f"{each.spent} used it already"
+    if approval.state != wanted.state:
+        yield "it counts in another state folder, of which this one may be a copy"

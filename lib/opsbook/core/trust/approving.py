@@ -29,6 +29,7 @@ class PlanReview:
     """What an approver sees before signing: the plan, what it could do, and what a check of it found.
 
     `changed` names what has changed since the approval was requested; `check` is None if the plan was never checked.
+    `reach` says who will know that the approval is spent.
     """
 
     request: requests.ApprovalRequest
@@ -38,6 +39,7 @@ class PlanReview:
     changed: tuple[str, ...]
     check: dict[str, Any] | None
     checked: str = ""
+    reach: str = ""
 
 
 def request(settings: Settings, planned: Planned, labels: Mapping[str, str]) -> None:
@@ -77,6 +79,12 @@ def _changed(found: requests.ApprovalRequest, planned: Planned) -> list[str]:
     return [*refusing, *telling, *(["its page or its title is another one"] if other else [])]
 
 
+def _copied(settings: Settings, found: requests.ApprovalRequest) -> list[str]:
+    """That the request was made in another state folder, if so."""
+    same = found.asked.state == requests.identity(settings.state)
+    return [] if same else [f"it was requested in another state folder; {settings.state} is a copy of it, or was moved"]
+
+
 def waits(settings: Settings, request: requests.ApprovalRequest) -> bool:
     """Whether a run waits for this approval; it begins by itself as soon as the plan is approved."""
     record = store.exact(settings.records, request.asked.run) if request.asked.run else None
@@ -94,9 +102,10 @@ def show(settings: Settings, wanted: str) -> PlanReview:
         runbook.front.summary,
         runbook.front.rollback,
         tuple(authorization.needed(runbook, planned.environment, datetime.now(UTC))),
-        tuple(_changed(found, planned)),
+        (*_copied(settings, found), *_changed(found, planned)),
         check,
         checked,
+        requests.reach(settings.state, settings.root),
     )
 
 
@@ -131,6 +140,7 @@ def decide(settings: Settings, shown: PlanReview, decision: str, note: str, *, a
         signed=now.isoformat(timespec="seconds"),
         expires=until.isoformat(timespec="seconds"),
         labels=dict(shown.request.asked.labels),
+        state=requests.identity(settings.state),
     )
     signature, who = signed_here(settings, sign.APPROVAL, approval.statement(), now, ask=ask)
     asked = Identity(shown.request.asked.by)

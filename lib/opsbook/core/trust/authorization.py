@@ -202,6 +202,8 @@ def _allowed(start: RunStart) -> Authorization | None:
         files[f"{each.approval.id}.json"] = each.approval.statement()
         files[f"{each.approval.id}.sig"] = signature.encode()
     told = evidence | {"approvals": [each.told() for each, _ in counted]}
+    if counted:
+        told["spent"] = requests.reach(start.settings.state, start.settings.root)
     return Authorization(told, files, lambda: _spend(start, [each for each, _ in counted]))
 
 
@@ -310,7 +312,7 @@ def _approved(start: RunStart, me: Identity, known: Signers | None) -> list[tupl
     begun = (fact for fact in map(read, start.events) if isinstance(fact, RunStarted | RunResumed))
     working = [me, *(Identity(fact.operator) for fact in begun)]
     now = datetime.now(UTC)
-    wanted = Wanted(start.plan.digest, start.run, start.labels)
+    wanted = Wanted(start.plan.digest, start.run, start.labels, requests.identity(start.settings.state))
     judged = judge([each for each, _ in found], wanted, policy, working, now)
     if judged.rejected:
         raise Refused(f"{start.plan.id}: {judged.rejected}.", "Ask whoever rejected it.")
@@ -342,7 +344,8 @@ def _approval_hint(plan: Plan) -> str:
 
 def ask(start: RunStart, run: str = "") -> None:
     """Put the request for an approval where approvers find it."""
-    asked = requests.ApprovalAsked(operator(), journal.now(), run, dict(start.labels))
+    state = requests.identity(start.settings.state)
+    asked = requests.ApprovalAsked(operator(), journal.now(), run, dict(start.labels), state)
     drafts.keep(start.settings, start.planned)
     requests.file(start.settings.state, start.plan, asked)
 

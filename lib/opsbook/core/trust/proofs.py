@@ -96,7 +96,9 @@ def _approval(
 ) -> Claim:
     person = Identity(str(told.get("user")), str(told.get("principal")), str(told.get("key")))
     path = f"{_FOLDER}/{told.get('id')}.json"
-    claim = Claim("approved by", person.principal, file=path.replace(".json", ".sig"))
+    claim = Claim(
+        "approved by", person.principal, file=path.replace(".json", ".sig"), spent=str(evidence.get("spent", ""))
+    )
     try:
         data, signature = signed_file(record.folder / path)
         approval = from_json(Approval, data)

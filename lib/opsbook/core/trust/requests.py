@@ -1,27 +1,31 @@
 """Plans that wait for a signature, below the state folder: the plan, who asked, and the signed decisions.
 
-The first run that begins with an approval spends it. A marker names that run, and lasts as long as the approval.
+The first run that begins with an approval spends it. A marker beside the plan names that run, and another one in the
+home of its user, which all his clones on this host share, also those with a copy of the state folder.
 """
 
+import hashlib
 import json
 import os
 import re
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from opsbook import files
-from opsbook.core.model.approval import Approval
+from opsbook.core.model.approval import HERE, SHARED, Approval
 from opsbook.core.model.plan import Plan
 from opsbook.core.model.text import nearest
 from opsbook.errors import InputError, Refused
 from opsbook.shapes import from_json
 
 FOLDER = "plans"
+_ID = "id"
+_MACHINE = Path("/etc/machine-id")
 
 _OPEN_FOR = timedelta(days=14)
 """How long an unanswered request is shown."""
@@ -31,12 +35,16 @@ _NAME = re.compile(r"[0-9a-f]{16}")
 
 @dataclass(frozen=True)
 class ApprovalAsked:
-    """Who requested the approval of a plan, when (UTC, ISO 8601), the run that waits for it, if any, and its labels."""
+    """Who requested the approval of a plan, when (UTC, ISO 8601), the run that waits for it, if any, and its labels.
+
+    `state` is the identity of the state folder in which it was requested.
+    """
 
     by: str
     time: str
     run: str = ""
     labels: dict[str, str] = field(default_factory=dict)
+    state: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,7 @@ class ApprovalRequest:
             "asked": self.asked.time,
             "run": self.asked.run,
             "labels": self.asked.labels,
+            "state": self.asked.state,
         }
 
 
@@ -150,11 +159,41 @@ def new_id() -> str:
     return secrets.token_hex(8)
 
 
+def identity(state: Path) -> str:
+    """Which state folder this is: a copy of it, in another place or on another machine, is another one. Raises Refused.
+
+    Made of a random number in it, its path, and the machine's number, where there is one.
+    """
+    path = state / _ID
+    with _shared(state):
+        state.mkdir(parents=True, exist_ok=True)
+        if not os.path.lexists(path):
+            with suppress(FileExistsError), files.replacing(path, anew=True) as out:
+                out.write(new_id().encode())
+        parts = (path.read_bytes(), bytes(state.resolve()), _MACHINE.read_bytes() if _MACHINE.is_file() else b"")
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
+
+
+def reach(state: Path, root: Path) -> str:
+    """Who knows that an approval is spent: SHARED or HERE, by where the state folder of this project is."""
+    return HERE if state.is_relative_to(root) else SHARED
+
+
 def spent(folder: Path, approval: Approval) -> str:
     """The run that spent this approval; empty if none did."""
+    return next(filter(None, map(_marked, _markers(folder, approval))), "")
+
+
+def _markers(folder: Path, approval: Approval) -> tuple[Path, Path]:
+    """The marker that counts for all who share the state folder, and that of the user."""
+    home = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return folder / f"spent-{approval.id}", Path(home).expanduser() / "opsbook" / "spent" / approval.id
+
+
+def _marked(path: Path) -> str:
     try:
-        return (folder / f"spent-{approval.id}").read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
+        return path.read_text(encoding="utf-8").strip()
+    except (FileNotFoundError, NotADirectoryError):
         return ""
     except (OSError, UnicodeDecodeError):
         return "an unknown run"
@@ -162,25 +201,33 @@ def spent(folder: Path, approval: Approval) -> str:
 
 def spend(folder: Path, approval: Approval, run: str) -> bool:
     """Mark an approval as spent by this run. False if another run has spent it. Raises Refused."""
-    path = folder / f"spent-{approval.id}"
-    whole = folder / f".spent-{approval.id}-{secrets.token_hex(4)}"
+    shared, own = _markers(folder, approval)
+    # A home that cannot be written is no reason to refuse a run: the state folder has the marker that counts.
+    with suppress(OSError, RuntimeError):
+        if not _mark(own, run):
+            return False
     with _shared(folder):
-        files.write_atomic(whole, run.encode())
-        try:
-            # A hard link is atomic: the marker never exists without its text.
-            os.link(whole, path)
-        except FileExistsError:
-            return spent(folder, approval) == run
-        finally:
-            whole.unlink()
-        files.sync_folder(folder)
+        return _mark(shared, run)
+
+
+def _mark(path: Path, run: str) -> bool:
+    """Make a marker. False if there is one of another run."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with files.replacing(path, anew=True) as out:
+            out.write(run.encode())
+    except FileExistsError:
+        return _marked(path) == run
     return True
 
 
 def give_back(folder: Path, approval: Approval) -> None:
-    """Remove the marker of an approval whose run did not begin. Raises Refused."""
+    """Remove the markers of an approval whose run did not begin. Raises Refused."""
+    shared, own = _markers(folder, approval)
+    with suppress(OSError):
+        own.unlink(missing_ok=True)
     with _shared(folder):
-        (folder / f"spent-{approval.id}").unlink(missing_ok=True)
+        shared.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -7,10 +7,17 @@ from dataclasses import asdict
 
 from opsbook.console import common, story
 from opsbook.console.text import say
+from opsbook.core.model.approval import HERE, SHARED
 from opsbook.core.trust import approving, requests
 from opsbook.errors import InputError
 from opsbook.operate.commands import plan
 from opsbook.settings import Settings
+
+
+_REACH = {
+    SHARED: "shared: every clone with this state folder knows when the approval is spent",
+    HERE: "of this clone only: clones of other users, or on other hosts, do not know when the approval is spent",
+}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -57,6 +64,7 @@ def show(shown: approving.PlanReview) -> None:
     say(f"  about: {shown.summary or '—'}")
     say(f"  rollback: {shown.rollback}")
     say(f"  asked: {asked.by}, {common.local(asked.time)}{f', {asked.run}' if asked.run else ''}")
+    say(f"  state: {asked.state or 'unknown'}, {_REACH[shown.reach]}")
     for name, value in asked.labels.items():
         say(f"  label {name}: {value}")
     for need in shown.needs:

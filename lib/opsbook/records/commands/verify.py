@@ -62,7 +62,8 @@ def _show(found: Sequence[signing.Verified]) -> None:
             say(f"{each.run}: {flaw.file}{event}: {flaw.message}" if flaw.file else f"{each.run}: {flaw.message}")
     for claim in found[0].claims if len(found) == 1 else ():
         proof = f"signed ({claim.key})" if claim.key else claim.flaw or "only said"
-        say(f"{found[0].run}: {claim.what} {claim.who}: {proof}")
+        spent = f"; spent {claim.spent}" if claim.spent else ""
+        say(f"{found[0].run}: {claim.what} {claim.who}: {proof}{spent}")
     good = [each for each in found if not each.flaws]
     say(f"{len(good)} records are as they were sealed, {len(found) - len(good)} are not")
     for signer, count in Counter(each.signer for each in good if each.signer).most_common():
