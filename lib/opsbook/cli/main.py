@@ -10,7 +10,7 @@ from pathlib import Path
 from opsbook.cli import early
 from opsbook.cli.table import COMMANDS, module
 from opsbook.console import outlet
-from opsbook.console.text import json_text, say
+from opsbook.console.text import json_text, say, say_text
 from opsbook.core.model.text import nearest
 from opsbook.errors import Fault, InputError, OpsbookError
 
@@ -47,11 +47,11 @@ def _guarded(arguments: list[str], *, verbose: bool) -> int:
         _complain(error, as_json="--json" in arguments)
         return error.exit_code
     except KeyboardInterrupt:
-        say("\nopsbook: interrupted; nothing was running.", to=sys.stderr)
+        say("", "opsbook: interrupted; nothing was running.", to=sys.stderr)
         return 130
     except Exception as error:
         if verbose:
-            say(traceback.format_exc(), to=sys.stderr)
+            say_text(traceback.format_exc(), to=sys.stderr)
         say(f"opsbook: a fault in opsbook itself: {type(error).__name__}: {error}", to=sys.stderr)
         if not verbose:
             say("  Run the same command with --verbose and report what it prints.", to=sys.stderr)
@@ -79,7 +79,7 @@ def _command(arguments: list[str]) -> int:
     project, arguments = _project(arguments)
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         lines = (f"  {name:<10} {command.text}" for name, command in COMMANDS.items() if command.text)
-        say(USAGE.format(commands="\n".join(lines)))
+        say_text(USAGE.format(commands="\n".join(lines)))
         return 0
     if arguments[0] == "--version":
         import opsbook
@@ -115,7 +115,7 @@ def _project(arguments: list[str]) -> tuple[Path | None, list[str]]:
 def _complain(error: OpsbookError, *, as_json: bool) -> None:
     if as_json:
         content = {"error": error.message.split("\n"), "hint": error.hint, "exit_code": error.exit_code}
-        say(json_text(content), to=sys.stderr)
+        say_text(json_text(content), to=sys.stderr)
         return
     for line in error.message.split("\n"):
         say(f"opsbook: {line}", to=sys.stderr)

@@ -3,7 +3,8 @@
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 
-from opsbook.console.text import plain, say
+from opsbook.console.text import say
+from opsbook.core.model.text import flat, quoted
 
 _PROSE = 26
 """From this many characters, a cell with spaces may be wrapped; a time with its zone has 25."""
@@ -14,13 +15,18 @@ _NARROWEST = 24
 
 def table(names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A table that fits the terminal; on a pipe, columns with two spaces between."""
-    cells = [[plain(str(cell)).replace("\n", " ") for cell in row] for row in rows]
+    cells = [[_cell(str(cell)) for cell in row] for row in rows]
     if sys.stdout.isatty():
         _on_terminal(names, cells)
         return
     widths = [max(len(row[n]) for row in [list(names), *cells]) for n in range(len(names))]
     for row in [list(names), *cells]:
         say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _cell(text: str) -> str:
+    """A cell on one line; one that could look like several is quoted."""
+    return quoted(text) if "  " in text else flat(text)
 
 
 def _on_terminal(names: Sequence[str], cells: list[list[str]]) -> None:

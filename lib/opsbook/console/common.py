@@ -12,7 +12,7 @@ from typing import Any
 
 from opsbook import settings
 from opsbook.console import columns
-from opsbook.console.text import json_text, say
+from opsbook.console.text import json_text, say, say_text
 from opsbook.errors import InputError
 from opsbook.settings import Settings
 
@@ -89,7 +89,7 @@ def check_free(number: int) -> None:
 
 
 def print_json(value: Any) -> None:
-    say(json_text(value, indent=2))
+    say_text(json_text(value, indent=2))
 
 
 def tell(options: argparse.Namespace, value: Any, *lines: object) -> int:

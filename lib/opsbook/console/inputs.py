@@ -13,10 +13,10 @@ from typing import Any
 
 import yaml
 
-from opsbook.console.text import plain, say
+from opsbook.console.text import say
 from opsbook.core.catalog import catalog
 from opsbook.core.model.parameter import Parameter
-from opsbook.core.model.text import nearest
+from opsbook.core.model.text import flat, nearest
 from opsbook.core.planning import bind, drafts
 from opsbook.errors import InputError
 from opsbook.files import parse_yaml
@@ -155,7 +155,7 @@ def complete(settings: Settings, wanted: drafts.RunRequest) -> drafts.Draft:
     given, typed = dict(wanted.given), {}
     for parameter in drafted.bound.missing:
         if parameter.secret:
-            about = plain(parameter.description) or "a secret"
+            about = flat(parameter.description) or "a secret"
             typed[parameter.name] = getpass.getpass(f"{parameter.name} ({about}): ", sys.stderr)
         else:
             given[parameter.name] = _prompt(parameter, drafted)

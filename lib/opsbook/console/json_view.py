@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from opsbook.console.story import shown
-from opsbook.console.text import json_text, say
+from opsbook.console.text import json_text, say_text
 from opsbook.core.model.event import Event
 from opsbook.core.model.plan import Plan
 from opsbook.settings import Settings
@@ -25,7 +25,7 @@ class JsonView:
         self._line(asdict(event))
 
     def _line(self, content: dict[str, Any]) -> None:
-        say(json_text(content))
+        say_text(json_text(content))
 
     def once(self, text: str) -> str:
         return text

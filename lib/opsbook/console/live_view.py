@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from opsbook.console.printed import LONGEST_LINE, Kept, Printed, clipped, short, traceback
 from opsbook.console.story import Story, said, values
-from opsbook.console.text import plain
+from opsbook.console.text import hanging, plain
 from opsbook.core.model import events as kinds
 from opsbook.core.model.event import GOOD, Event, Outcome
 from opsbook.core.model.plan import Plan
-from opsbook.core.model.text import duration, one_line
+from opsbook.core.model.text import duration, flat, one_line, quoted
 from opsbook.settings import Settings
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class LiveView:
     def start(self, run: str, plan: Plan, usual: Mapping[str, float]) -> None:
         self._story.begin(plan, usual)
         self._run = run
-        self._print(f"{plan.title}", "bold", f"  {plan.environment}", "bold magenta")
+        self._print(quoted(plan.title), "bold", f"  {plan.environment}", "bold magenta")
         self._print(f"  {values(plan)}", "")
         self._print(f"  {run}", "dim", whole=True)
         self._live.start()
@@ -159,8 +159,8 @@ class LiveView:
         self._again = started.replay
         if started.section != self._section:
             self._section = started.section
-            self._print(f"{self._section}", "bold")
-        self._step, self._since, self._doing = one_line(plain(started.title)), time.monotonic(), ""
+            self._print(flat(self._section), "bold")
+        self._step, self._since, self._doing = flat(one_line(started.title)), time.monotonic(), ""
         self._name = started.step
         self._usual = self._story.usual(started.step)
         self._headed = False
@@ -231,6 +231,6 @@ class LiveView:
         style = "bold green" if good else "bold yellow" if ending.outcome is Outcome.ROLLED_BACK else "bold red"
         self._print("", "")
         self._print(f"{ending.outcome!s} in {duration(ending.seconds)}", style)
-        self._print(f"  {self.once(ending.reason)}", "dim" if good else "")
+        self._print("\n  ".join(hanging(f"  {self.once(ending.reason)}")), "dim" if good else "")
         for line in self._story.ending(finished, settings):
             self._print(line, "", whole=True)

@@ -5,10 +5,11 @@ import contextlib
 import sys
 import termios
 
-from opsbook.console.text import plain, say
+from opsbook.console.text import hanging, plain, say
 from opsbook.console.view import View
 from opsbook.core.model.events import Fact, QuestionAnswered
 from opsbook.core.model.person import PROBLEM, Answer, Gone, Question
+from opsbook.core.model.text import quoted
 from opsbook.errors import Fault
 
 _WHY = {PROBLEM: "  what is wrong? "}
@@ -80,7 +81,7 @@ class TerminalPerson:
         return Answer(value, self._who, note)
 
     def _show(self, question: Question) -> None:
-        say(f"\n{self._view.once(question.text)}")
+        say("", *hanging(self._view.once(question.text)))
         if detail := self._view.once(question.detail):
             from rich.console import Console
             from rich.markdown import Markdown
@@ -113,7 +114,7 @@ class TerminalPerson:
 def answered(answer: QuestionAnswered) -> str:
     """The line to print for an answer given elsewhere."""
     note = f": {answer.note}" if answer.note else ""
-    return f"  answered by {answer.by}: {answer.value}{note}"
+    return f"  answered by {answer.by}: {quoted(answer.value)}{note}"
 
 
 def _read_line() -> str:
@@ -138,7 +139,7 @@ def _is_prompt(question: Question) -> bool:
 def _prompt(question: Question) -> str:
     if _is_prompt(question):
         return "  >>> "
-    return f"  [{'/'.join(question.choices)}] " if question.choices else "  > "
+    return f"  [{'/'.join(map(quoted, question.choices))}] " if question.choices else "  > "
 
 
 def _completed(text: str, choices: tuple[str, ...]) -> str:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from opsbook.console.printed import GAP, Printed, clipped, short, traceback
 from opsbook.console.story import Story, said, values
-from opsbook.console.text import say
+from opsbook.console.text import say_text
 from opsbook.core.model import events as kinds
 from opsbook.core.model.event import Event
 from opsbook.core.model.plan import Plan
-from opsbook.core.model.text import duration
+from opsbook.core.model.text import duration, quoted
 from opsbook.settings import Settings
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class PlainView:
     def start(self, run: str, plan: Plan, usual: Mapping[str, float]) -> None:
         self._story.begin(plan, usual)
         self._run = run
-        self._line(f"{plan.title} in {plan.environment}: {values(plan)}")
+        self._line(f"{quoted(plan.title)} in {plan.environment}: {values(plan)}")
         self._line(f"run {run}")
 
     def event(self, event: Event) -> None:
@@ -68,7 +68,7 @@ class PlainView:
             case kinds.QuestionAsked(name=name, text=text):
                 self._line(f"  ? {name}: {text}")
             case kinds.QuestionAnswered(name=name, value=value, by=by):
-                self._line(f"  {name}: {value} ({by})")
+                self._line(f"  {name}: {quoted(value)} ({by})")
 
     def once(self, text: str) -> str:
         return self._story.once(text)
@@ -80,11 +80,11 @@ class PlainView:
             shown += short(error) if self._prompt else traceback(error)
         for line in shown:
             more = f" lines left out here: opsbook records show {self._run} --output" if line == GAP else ""
-            say(f"    | {line}{more}".rstrip())
+            say_text(f"    | {line}{more}".rstrip())
 
     def _line(self, text: str) -> None:
         """Print the text with the time; its further lines are indented below."""
-        say(f"{datetime.now().astimezone():%H:%M:%S} " + "\n           ".join(clipped(text)))
+        say_text(f"{datetime.now().astimezone():%H:%M:%S} " + "\n           ".join(clipped(text)))
 
     def paused(self) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext()
@@ -96,4 +96,4 @@ class PlainView:
         ending = finished.ending
         self._line(f"{str(ending.outcome).upper()} in {duration(ending.seconds)}: {self.once(ending.reason)}")
         for line in self._story.ending(finished, settings):
-            say("\n    ".join(clipped(line)))
+            say_text("\n    ".join(clipped(line)))

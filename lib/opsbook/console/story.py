@@ -12,7 +12,7 @@ from opsbook.core.model.effect import Mode
 from opsbook.core.model.event import GOOD, Exit, Outcome
 from opsbook.core.model.plan import Plan
 from opsbook.core.model.role import Role
-from opsbook.core.model.text import duration, one_line, some
+from opsbook.core.model.text import duration, flat, one_line, quoted, some
 from opsbook.settings import Settings
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ def said(fact: kinds.Fact | None) -> list[str]:
             lines = [f"going on without this terminal: {why}"]
         case kinds.CancelRequested(by=by, level=level):
             lines = [_STOPPING[min(max(level, 1), 3)].format(by=by)]
-    return lines
+    return [flat(each) for each in lines]
 
 
 def _allowed(data: Mapping[str, Any]) -> Iterator[str]:
@@ -233,7 +233,7 @@ def _each(tasks: list[dict[str, Any]]) -> Iterator[str]:
 
 def values(plan: Plan) -> str:
     """The parameters of a run on one line."""
-    return " ".join(f"{name}={one_line(plain(str(value)), 40)}" for name, value in plan.parameters.items())
+    return " ".join(f"{name}={one_line(quoted(value), 40)}" for name, value in plan.parameters.items())
 
 
 def shown(folder: Path, settings: Settings) -> str:

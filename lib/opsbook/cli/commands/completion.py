@@ -2,7 +2,7 @@
 
 import argparse
 
-from opsbook.console.text import say
+from opsbook.console.text import say_text
 
 _LOAD = {
     "bash": """\
@@ -27,5 +27,5 @@ def execute(options: argparse.Namespace) -> int:
 
     first, _, rest = shellcode(["opsbook"], use_defaults=False, shell=options.shell).partition("\n")
     # zsh requires this first line when it loads the script from a folder of functions.
-    say("\n".join((first, _LOAD[options.shell], rest.rstrip())).lstrip("\n"))
+    say_text("\n".join((first, _LOAD[options.shell], rest.rstrip())).lstrip("\n"))
     return 0

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from opsbook.core.model.effect import canonical
-from opsbook.core.model.text import span_seconds
+from opsbook.core.model.text import flat, span_seconds
 from opsbook.shapes import Check, Shape
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def judge(
     counted: list[Signed] = []
     for each in latest.values():
         if each.approval.decision == "reject":
-            said = f"{each.approver.principal} rejected it: {each.approval.note}"
+            said = f"{each.approver.principal} rejected it: {flat(each.approval.note)}"
             return Judged((), tuple(complaints), said)
         if not any(each.approver.is_also(other.approver) for other in counted):
             counted.append(each)

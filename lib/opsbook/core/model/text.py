@@ -1,4 +1,4 @@
-"""Helpers for text: slugs, suggestions, durations, sizes."""
+"""Helpers for text: slugs, suggestions, durations, sizes, and text of other people on one line."""
 
 import difflib
 import math
@@ -67,6 +67,48 @@ def one_line(text: str, limit: int = 120) -> str:
     """The text on one line, shortened to `limit` characters."""
     flat = " ".join(text.split())
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
+
+
+_CONTROL = r"\x00-\x1f\x7f-\x9f\ud800-\udfff"
+TURNING = r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u206f"
+"""Characters that change the direction of text: a line could read as another one."""
+
+NOTHING = r"\u00ad\u180e\u200b\u2060-\u2065\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff"
+"""Characters that show nothing, and that no output needs. Joiners are not among them: emoji and scripts need them."""
+
+_INVISIBLE = (
+    r"\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u200c\u200d\u2800\u3164\uffa0\ufe00-\ufe0e"
+    r"\U0001d173-\U0001d17a\U0001bca0-\U0001bca3\ue000-\uf8ff\U000f0000-\U0010ffff"
+)
+_SPACES = r"\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+_EMOJI = r"[\u203c-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff]"
+_HIDDEN = re.compile(rf"[{_CONTROL}{TURNING}{NOTHING}{_INVISIBLE}{_SPACES}]|(?<!{_EMOJI})\ufe0f")
+_WORDS = re.compile(r"[\w./:@%+=~-]+(?:[ ,][\w./:@%+=~-]+)*")
+_SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
+_MORE_SPACES = re.compile("(?<= ) ")
+
+
+def flat(text: object) -> str:
+    """The text on one line: what is invisible, turns text round or only looks like a space is escaped."""
+    return _HIDDEN.sub(escaped, str(text))
+
+
+def quoted(value: object) -> str:
+    """A value of somebody else for a decision: plain words as they are, everything else in quotes, on one line.
+
+    It cannot pass for the text around it: quotes, backslashes and every second space are escaped too.
+    """
+    text = str(value)
+    if _WORDS.fullmatch(text) and not _HIDDEN.search(text):
+        return text
+    inner = flat(text.replace("\\", r"\\").replace('"', r"\""))
+    return '"' + _MORE_SPACES.sub(r"\\u0020", inner) + '"'
+
+
+def escaped(match: re.Match[str]) -> str:
+    """A character as Python writes it: `\\n`, `\\u202e`."""
+    sign = match[0]
+    return _SHORT.get(sign) or (f"\\u{ord(sign):04x}" if ord(sign) < 0x10000 else f"\\U{ord(sign):08x}")
 
 
 def duration(seconds: float | None) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from opsbook.console import common, inputs
 from opsbook.console.text import say
+from opsbook.core.model.text import quoted
 from opsbook.diagnose import diagnosing, trees
 from opsbook.diagnose.tree import Node
 from opsbook.errors import InputError
@@ -28,7 +29,7 @@ def execute(options: argparse.Namespace) -> int:
         raise InputError("A tree looks at an environment.", f"opsbook diagnose {options.tree} -e ENVIRONMENT")
     tree, place = diagnosing.load(settings, options.tree, options.environment)
     if not options.json:
-        say(f"{tree.title}  ({place.name})")
+        say(f"{quoted(tree.title)}  ({place.name})")
     steps: list[dict[str, Any]] = []
     for found in diagnosing.walk(tree, place, _ask):
         if isinstance(found, Node):
@@ -44,7 +45,7 @@ def _list(names: list[str], as_json: bool) -> int:
     if as_json:
         common.print_json(names)
     else:
-        say("\n".join(names) if names else "There is no decision tree yet. One is a page docs/trees/NAME.md.")
+        say(*names or ["There is no decision tree yet. One is a page docs/trees/NAME.md."])
     return 0
 
 
@@ -54,7 +55,8 @@ def _ask(node: Node) -> str:
         raise InputError(f"Somebody has to say: {node.plain} ({', '.join(labels)})", "Use a terminal.")
     while True:
         try:
-            typed = input(f"  {node.plain} [{'/'.join(labels)}] ").strip().lower()
+            say(f"  {node.plain} [{'/'.join(labels)}] ", end="")
+            typed = input().strip().lower()
         except EOFError as error:
             raise InputError("Nobody answered.", "Begin again in a terminal.") from error
         exact = [label for label in labels if label.lower() == typed]
@@ -69,6 +71,6 @@ def _over(node: Node, place: str, steps: list[dict[str, Any]], as_json: bool) ->
     if as_json:
         common.print_json({"steps": steps, "advice": node.plain, "runbooks": pages})
         return
-    say(f"\n{node.plain}")
+    say("", f"{node.plain}")
     for name in pages:
         say(f"  opsbook run {name} -e {place}")

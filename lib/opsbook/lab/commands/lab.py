@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from opsbook.console import arguments, common, inputs
-from opsbook.console.text import json_text, plain, say
+from opsbook.console.text import json_text, say, say_text
 from opsbook.lab.opening import Lab, Lesson, lesson, opened_lab
 
 _LOOK = 0.1
@@ -70,14 +70,14 @@ def _tell(found: Lesson, lab: Lab, *, as_json: bool) -> None:
             "sandbox": found.sandbox,
             "missing": [parameter.name for parameter in found.missing],
         }
-        say(json_text(told))
+        say_text(json_text(told))
         return
     rule = "is a sandbox: changes are made there" if found.sandbox else "is no sandbox: changes are refused"
     if found.replay:
         rule = f"is not reached: every effect is answered from {found.replay}, which ended {found.outcome}"
     say(f"A copy of {found.page}, in JupyterLab. {found.environment} {rule}.")
     for parameter in found.missing:
-        about = f" ({plain(parameter.description)})" if parameter.description else ""
+        about = f" ({parameter.description})" if parameter.description else ""
         say(f"  {parameter.name} has no value yet{about}: write it in the cell # Parameters, or give -p.")
     say(f"  {lab.address}")
     say("Saving reaches only the copy. Ctrl-C ends the lab and removes it.")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TextIO
 
 from opsbook.console import common
-from opsbook.console.text import say
+from opsbook.console.text import say, say_text
 from opsbook.core.model.text import nearest
 from opsbook.core.source.page_name import name_of
 from opsbook.errors import InputError
@@ -41,7 +41,7 @@ def execute(options: argparse.Namespace) -> int:
     errors = sum(not problem.warning for problem in problems)
     if form != "text":
         text = formats.FORMATS[form](problems, _prefix(settings.root))
-        say(text, end="\n" if text else "")
+        say_text(text, end="\n" if text else "")
         return 2 if errors else 0
     for problem in problems:
         say(f"{problem}{'  (warning)' if problem.warning else ''}")
@@ -66,12 +66,12 @@ def _freshness(settings: Settings, names: set[str], *, as_json: bool) -> int:
 
 def _explain(code: str) -> int:
     if code == "all":
-        say(reference.whole(), end="")
+        say_text(reference.whole(), end="")
         return 0
     known = {rule.code: rule for rule in documented.rules()}
     if code.upper() not in known:
         raise InputError(f"There is no rule {code}. {nearest(code.upper(), known)}", "opsbook check --explain all.")
-    say(reference.one(known[code.upper()]), end="")
+    say_text(reference.one(known[code.upper()]), end="")
     return 0
 
 

@@ -4,6 +4,7 @@ import argparse
 
 from opsbook.console import common
 from opsbook.console.text import say
+from opsbook.core.model.text import quoted
 from opsbook.core.planning import bind
 from opsbook.operate import run_requests
 
@@ -22,5 +23,5 @@ def execute(options: argparse.Namespace) -> int:
     if options.json:
         common.print_json({"run": run, "request": "answer", "name": name})
     else:
-        say(f"{run} was sent {name}={values[-1]}.")
+        say(f"{run} was sent {name}={quoted(values[-1])}.")
     return 0

@@ -8,11 +8,11 @@ from dataclasses import asdict
 from opsbook.console import common, story
 from opsbook.console.text import say
 from opsbook.core.model.approval import HERE, SHARED
+from opsbook.core.model.text import quoted
 from opsbook.core.trust import approving, requests
 from opsbook.errors import InputError
 from opsbook.operate.commands import plan
 from opsbook.settings import Settings
-
 
 _REACH = {
     SHARED: "shared: every clone with this state folder knows when the approval is spent",
@@ -63,10 +63,10 @@ def show(shown: approving.PlanReview) -> None:
     plan.show(planned)
     say(f"  about: {shown.summary or '—'}")
     say(f"  rollback: {shown.rollback}")
-    say(f"  asked: {asked.by}, {common.local(asked.time)}{f', {asked.run}' if asked.run else ''}")
+    say(f"  asked: {quoted(asked.by)}, {common.local(asked.time)}{f', {quoted(asked.run)}' if asked.run else ''}")
     say(f"  state: {asked.state or 'unknown'}, {_REACH[shown.reach]}")
     for name, value in asked.labels.items():
-        say(f"  label {name}: {value}")
+        say(f"  label {quoted(name)}: {quoted(value)}")
     for need in shown.needs:
         say(f"  needs: {need}")
     if shown.check is None:

@@ -37,7 +37,7 @@ def execute(options: argparse.Namespace) -> int:
         asyncio.run(_Follower(settings, watched, shown, person).follow())
     except KeyboardInterrupt:
         shown.close()
-        say(f"\n{run} goes on without you; opsbook cancel {run} stops it.", to=sys.stderr)
+        say("", f"{run} goes on without you; opsbook cancel {run} stops it.", to=sys.stderr)
         return 0
     finally:
         shown.close()
@@ -92,7 +92,7 @@ class _Follower:
             answer = await person.ask(question)
         except Gone:
             # The person ended the input but may keep watching; the question stays open.
-            say(f"\n  not answered here; opsbook answer {run} {question.name}=… does it from any terminal")
+            say("", f"  not answered here; opsbook answer {run} {question.name}=… does it from any terminal")
             return
         given: dict[str, str | int] = {"name": question.name, "value": answer.value, "note": answer.note}
         request = {"kind": "answer", **given, "asked": standing.number, "sender": os.getpid()}

@@ -10,6 +10,7 @@ from opsbook.console.text import say
 from opsbook.core.model.parameter import Value
 from opsbook.core.model.plan import Plan
 from opsbook.core.model.planned import Planned
+from opsbook.core.model.text import quoted
 from opsbook.core.planning import drafts
 from opsbook.core.planning.drafts import COMMIT
 from opsbook.core.trust import approving, authorization
@@ -54,25 +55,26 @@ def show_all(settings: Settings, planned: Planned) -> None:
 
 def show(plan: Plan, found: preview.Preview | None = None) -> None:
     """Print the plan for a decision whether to run it."""
-    say(f"{plan.title} in {plan.environment}")
+    say(f"{quoted(plan.title)} in {plan.environment}")
     width = max((len(name) for name in [*plan.parameters, *plan.secrets]), default=0)
     for name, value in plan.parameters.items():
         say(f"  {name:<{width}}  {_change(name, value, found)}")
     for name, reference in plan.secrets.items():
-        say(f"  {name:<{width}}  •••••• ({reference})")
+        say(f"  {name:<{width}}  •••••• ({quoted(reference)})")
     if found is not None:
         _steps(found)
     say(f"  hosts: {_named(plan.hosts)}")
-    say(f"  locks: {', '.join(plan.locks) or '—'}")
+    say(f"  locks: {', '.join(map(quoted, plan.locks)) or '—'}")
     say(f"  plan:  {plan.id}" + (f", of commit {plan.trees[COMMIT][:12]}" if COMMIT in plan.trees else ""))
 
 
 def _change(name: str, value: Value, found: preview.Preview | None) -> str:
     """The value, with that of the last run that succeeded where it was another."""
     if found is None or name not in found.before:
-        return f"{value}"
+        return quoted(value)
     older = ", an OLDER one" if name in found.older else ""
-    return f"{found.before[name]} -> {value}   (the last run that succeeded here had {found.before[name]}{older})"
+    before = quoted(found.before[name])
+    return f"{before} -> {quoted(value)}   (the last run that succeeded here had {before}{older})"
 
 
 def _steps(found: preview.Preview) -> None:
@@ -82,12 +84,13 @@ def _steps(found: preview.Preview) -> None:
             section = step.section
             say(f"  {section}" + ("  (only after a failure, or on request)" if step.number is None else ""))
         number = f"{step.number:>3}" if step.number is not None else "   "
-        touches = "".join(f"\n          {each}" for each in step.touches)
-        say(f"  {number}  {step.title}{'  (by hand)' if step.by_hand else ''}{touches}")
+        say(f"  {number}  {step.title}{'  (by hand)' if step.by_hand else ''}")
+        for each in step.touches:
+            say(f"          {each}")
     say(f"  in all: {found.counts}")
 
 
 def _named(hosts: Sequence[str]) -> str:
     if len(hosts) > _MOST:
-        return f"{len(hosts)}, from {hosts[0]} to {hosts[-1]}"
-    return ", ".join(hosts) or "—"
+        return f"{len(hosts)}, from {quoted(hosts[0])} to {quoted(hosts[-1])}"
+    return ", ".join(map(quoted, hosts)) or "—"

@@ -16,6 +16,7 @@ from opsbook.console import arguments, common, inputs
 from opsbook.console.text import say
 from opsbook.core.engine import engine
 from opsbook.core.model.options import RunOptions
+from opsbook.core.model.text import quoted
 from opsbook.errors import InputError
 from opsbook.operate import resuming, running
 from opsbook.operate.commands import run_command
@@ -41,8 +42,8 @@ def say_which(found: resuming.Stopped, options: argparse.Namespace) -> None:
     if options.json:
         return
     told = found.record.glance()
-    say(f"{found.record.id}: {found.plan.title} in {found.plan.environment}")
-    say(f"  by {told['operator']}, began {common.local(told['started'])}; it is {found.outcome}")
+    say(f"{found.record.id}: {quoted(found.plan.title)} in {found.plan.environment}")
+    say(f"  by {quoted(told['operator'])}, began {common.local(told['started'])}; it is {found.outcome}")
 
 
 def add_accept(parser: argparse.ArgumentParser) -> None:

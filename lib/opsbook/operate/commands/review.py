@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 from opsbook.console import common
 from opsbook.console.text import say
+from opsbook.core.model.text import quoted
 from opsbook.core.trust import reviewing
 from opsbook.settings import Settings
 
@@ -42,6 +43,6 @@ def _open(settings: Settings, *, as_json: bool) -> int:
 def show(each: reviewing.FollowUp) -> None:
     """An open review, for opsbook status too."""
     due = f"{'OVERDUE since' if each.late else 'due'} {common.local(each.due)}"
-    say(f"review    {each.title}  {each.environment}  {due}")
-    say(f"          {each.run}, {', '.join(each.operators)}: {each.reason}")
+    say(f"review    {quoted(each.title)}  {each.environment}  {due}")
+    say(f"          {each.run}, {', '.join(map(quoted, each.operators))}: {each.reason}")
     say(f"          opsbook records show {each.run}; then, by somebody else: opsbook review {each.run} --note TEXT")

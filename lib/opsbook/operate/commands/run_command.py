@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from opsbook.console import common, view
 from opsbook.console.person import Elsewhere, Nobody, TerminalPerson
 from opsbook.console.plain_view import PlainView
-from opsbook.console.text import say
+from opsbook.console.text import hanging, say
 from opsbook.core.model import events as kinds
 from opsbook.core.model.event import Event
 from opsbook.core.model.person import Person
@@ -151,6 +151,6 @@ def _say_started(options: argparse.Namespace, told: dict[str, Any]) -> int:
         return 0
     say(f"{told['run']} goes on without this terminal.")
     if "waits" in told:
-        say("  waiting: " + told["waits"].replace("\n", "\n           "))
+        say(*(f"  {each}" for each in hanging(f"waiting: {told['waits']}")))
     say(f"  opsbook attach {told['run']}")
     return 0

@@ -47,13 +47,13 @@ def execute(options: argparse.Namespace) -> int:
     _parameters(runbook)
     _steps(runbook)
     needed = " ".join(f"-p {p.name}=…" for p in runbook.parameters if p.required)
-    say(f"\nopsbook run {runbook.name} -e ENVIRONMENT {needed}".rstrip())
+    say("", f"opsbook run {runbook.name} -e ENVIRONMENT {needed}".rstrip())
     return 0
 
 
 def _parameters(runbook: Runbook) -> None:
     if runbook.parameters:
-        say("\nParameters")
+        say("", "Parameters")
         rows = [(f"  {p.name}", p.kind, _default(p), p.description) for p in runbook.parameters]
         common.table(("  NAME", "TAKES", "DEFAULT", "WHAT FOR"), rows)
 
@@ -63,11 +63,11 @@ def _default(parameter: Parameter) -> str:
 
 
 def _steps(runbook: Runbook) -> None:
-    say(f"\n{tally(runbook.steps())}")
+    say("", f"{tally(runbook.steps())}")
     for section in runbook.sections:
         steps = [step for step in section.steps if step.acts]
         if section.role in _ROLES and steps:
-            say(f"\n{section.title}  ({_ROLES[section.role]})")
+            say("", f"{section.title}  ({_ROLES[section.role]})")
             for step in steps:
                 say(f"  {'☐ by hand: ' if step.manual else ''}{step.title}")
                 for example in step.examples if step.cells else ():

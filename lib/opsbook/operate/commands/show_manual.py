@@ -4,7 +4,7 @@ import argparse
 from dataclasses import asdict
 
 from opsbook.console import common, inputs
-from opsbook.console.text import say
+from opsbook.console.text import say, say_text
 from opsbook.core.planning import drafts
 from opsbook.operate import manual
 from opsbook.operate.manual import ManualStep
@@ -23,21 +23,21 @@ def show(options: argparse.Namespace) -> int:
     say(f"# {planned.plan.title} in {planned.plan.environment}, by hand, in {settings.root}")
     say("# opsbook keeps no record of it, and takes no lock: " + (", ".join(planned.plan.locks) or "it has none"))
     for line in values:
-        say(line)
+        say_text(line)
     section = ""
     for number, step in enumerate(steps, 1):
         if step.section != section:
             section = step.section
-            say(f"\n## {section}" + ("  (only to undo it)" if step.undo else ""))
+            say("", f"## {section}" + ("  (only to undo it)" if step.undo else ""))
         _step(number, step)
     return 0
 
 
 def _step(number: int, step: ManualStep) -> None:
-    say(f"\n# {number}. {step.title}")
+    say("", f"# {number}. {step.title}")
     for line in step.text.split("\n") if step.text else ():
         say(f"# {line}".rstrip())
     for line in step.lines:
-        say(line)
+        say_text(line)
     if step.expected:
         say(f"# Expected: {step.expected}")

@@ -5,10 +5,10 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 from opsbook.console import common
-from opsbook.console.text import say
+from opsbook.console.text import hanging, say
 from opsbook.core.model.event import GOOD, Outcome
 from opsbook.core.model.run_status import EndedRun, RunStatus
-from opsbook.core.model.text import one_line
+from opsbook.core.model.text import one_line, quoted
 from opsbook.core.record.store import DAMAGED
 from opsbook.core.trust import requests, reviewing
 from opsbook.operate import under_way
@@ -56,24 +56,24 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def _show(now: RunStatus) -> None:
-    say(f"{now.state:<8}  {now.title}  {now.environment}")
-    lines = [f"{now.run}, {now.operator}, since {common.local(now.since)}", now.doing, now.reason, *_asked(now)]
+    say(f"{now.state:<8}  {quoted(now.title)}  {now.environment}")
+    lines = [f"{now.run}, {quoted(now.operator)}, since {common.local(now.since)}", now.doing, now.reason, *_asked(now)]
     lines.append(_NEXT.get(now.state, "opsbook resume {run}, or opsbook rollback {run}").format(run=now.run))
     for line in filter(None, lines):
-        say("          " + line.replace("\n", "\n          "))
+        say(*(f"          {each}" for each in hanging(line)))
 
 
 def _show_ended(over: EndedRun) -> None:
-    say(f"{over.outcome}  {over.title}  {over.environment}, ended {common.local(over.ended)}")
-    say(f"          {over.run}, {over.operator}")
+    say(f"{over.outcome}  {quoted(over.title)}  {over.environment}, ended {common.local(over.ended)}")
+    say(f"          {over.run}, {quoted(over.operator)}")
     if over.outcome not in GOOD:
         say(f"          {one_line(over.reason, 160)}")
 
 
 def _show_plan(request: requests.ApprovalRequest) -> None:
     planned, asked = request.plan, request.asked
-    say(f"approval  {planned.title}  {planned.environment}")
-    say(f"          {planned.id}, {asked.by}, since {common.local(asked.time)}")
+    say(f"approval  {quoted(planned.title)}  {planned.environment}")
+    say(f"          {planned.id}, {quoted(asked.by)}, since {common.local(asked.time)}")
     say(f"          opsbook approve {planned.id}")
 
 
@@ -81,6 +81,6 @@ def _asked(now: RunStatus) -> list[str]:
     """The question that a run waits for, and whether its terminal is gone."""
     if now.asks is None:
         return []
-    choices = f" [{'/'.join(now.asks.choices)}]" if now.asks.choices else ""
+    choices = f" [{'/'.join(map(quoted, now.asks.choices))}]" if now.asks.choices else ""
     gone = "; its terminal is gone" if now.detached else ""
     return [f"asks {now.asks.name}: {now.asks.text}{choices}", f"  since {common.local(now.asks.since)}{gone}"]

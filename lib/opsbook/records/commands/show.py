@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from opsbook.console import common, story, view
-from opsbook.console.text import json_text, say
+from opsbook.console.text import hanging, json_text, say, say_text
 from opsbook.core.model import events as kinds
 from opsbook.core.model.event import Event
 from opsbook.core.model.lines import overwritten
-from opsbook.core.model.text import duration, nearest, one_line
+from opsbook.core.model.text import duration, nearest, one_line, quoted
 from opsbook.core.record import step_timings, store, streams
 from opsbook.errors import InputError
 from opsbook.operate import watching
@@ -63,7 +63,7 @@ def execute(options: argparse.Namespace) -> int:
         pieces = Details(record, wanted).all(event for event, _ in store.chain(record.folder))
         if not _pieces(pieces):
             return 1
-    say(f"\nrecord: {record.folder}")
+    say("", f"record: {record.folder}")
     return 0
 
 
@@ -114,9 +114,9 @@ def _story(told: dict[str, Any], record: store.Record) -> None:
 
 
 def _head(told: dict[str, Any], record: store.Record) -> Iterator[str]:
-    yield f"{told['title'] or record.id} in {told['environment'] or '—'}: {told['outcome']}"
-    yield f"  {told['reason']}"
-    by = ", then ".join(told.get("operators") or [told["operator"] or "—"])
+    yield f"{quoted(told['title'] or record.id)} in {told['environment'] or '—'}: {told['outcome']}"
+    yield from (f"  {each}" for each in hanging(told["reason"]))
+    by = ", then ".join(map(quoted, told.get("operators") or [told["operator"] or "—"]))
     yield f"  {record.id} by {by}, {common.local(told['started'])} to {common.local(told['ended'])}"
     if told.get("commit"):
         yield f"  from commit {told['commit']}"
@@ -125,13 +125,13 @@ def _head(told: dict[str, Any], record: store.Record) -> Iterator[str]:
     if record.folder.parent.name == store.QUARANTINE:
         yield "  In quarantine, because a secret is in it: opsbook records scan says where."
     if held := told["held"]:
-        yield f"  held by {held['by']} since {common.local(held['since'])}: {held['reason']}"
+        yield f"  held by {quoted(held['by'])} since {common.local(held['since'])}: {held['reason']}"
     if told.get("emergency"):
         yield f"  EMERGENCY: {told['emergency']}"
     if told.get("approved_by"):
-        yield f"  approved by {', '.join(told['approved_by'])}"
-    yield from (f"  label {name}={value}" for name, value in (told.get("labels") or {}).items())
-    yield from (f"  {name}={value}" for name, value in (told["parameters"] or {}).items())
+        yield f"  approved by {', '.join(map(quoted, told['approved_by']))}"
+    yield from (f"  label {quoted(name)}={quoted(value)}" for name, value in (told.get("labels") or {}).items())
+    yield from (f"  {quoted(name)}={quoted(value)}" for name, value in (told["parameters"] or {}).items())
 
 
 def _step_row(step: dict[str, Any]) -> tuple[object, ...]:
@@ -152,12 +152,12 @@ def _effects(told: dict[str, Any], record: store.Record) -> None:
         rows = [(e["summary"], titles.get(e["step"], e["step"]), e["status"], _CHANGED[e["changed"]]) for e in changing]
         common.table(("EFFECT THAT MAY CHANGE", "IN STEP", "STATUS", "CHANGED SOMETHING"), rows)
     if told["unknown"]:
-        say("\nUnknown, because it was stopped half-way: look before you go on")
+        say("", "Unknown, because it was stopped half-way: look before you go on")
         for effect in changing:
             if effect["status"] in ("unknown", "interrupted"):
                 say(f"  {': '.join(filter(None, (effect['summary'], _where(effect, record))))}")
     if told["gaps"]:
-        say(f"\n{told['gaps']} messages of output were lost on the way and are not in this record.")
+        say("", f"{told['gaps']} messages of output were lost on the way and are not in this record.")
 
 
 def _where(effect: dict[str, Any], record: store.Record) -> str:
@@ -175,12 +175,12 @@ def _where(effect: dict[str, Any], record: store.Record) -> str:
 
 def _json(told: dict[str, Any], pieces: Iterable[Item]) -> int:
     """One document; its last key, `details`, is written piece by piece."""
-    say(json_text(told, indent=2).removesuffix("\n}") + ',\n  "details": [', end="")
+    say_text(json_text(told, indent=2).removesuffix("\n}") + ',\n  "details": [', end="")
     code, separator = 0, "\n"
     for piece in pieces:
-        say(f"{separator}    {json_text(piece)}", end="")
+        say_text(f"{separator}    {json_text(piece)}", end="")
         code, separator = (1 if piece["kind"] == "damaged" else code), ",\n"
-    say("\n  ]\n}")
+    say("", "  ]", "}")
     return code
 
 
@@ -203,7 +203,7 @@ class _Pieces:
     def show(self, piece: Item) -> None:
         if piece["kind"] == "output":
             self._head(piece, "output", "")
-            say(overwritten(piece["text"]), end="")
+            say_text(overwritten(piece["text"]), end="")
             self._line_ended = piece["text"].endswith("\n")
             return
         self._end_line()
@@ -211,11 +211,11 @@ class _Pieces:
             case "task":
                 self._head(piece, "tasks", f"{piece['task']} ({piece['place']})")
                 for line in _task_lines(piece):
-                    say(line)
+                    say_text(line)
             case "diff":
                 self._head(piece, "diff", "")
                 say(f"  {piece['host']}: {piece['task']}")
-                say("\n".join(f"    {line}" for line in piece["text"].split("\n")))
+                say_text("\n".join(f"    {line}" for line in piece["text"].split("\n")))
             case "attachment":
                 say(f"  attached: {piece['text']}")
             case _:
@@ -227,7 +227,7 @@ class _Pieces:
         heads = (f"{title}: {piece['effect']}" if piece.get("effect") else title, kind, task)
         if heads[:2] != self._heads[:2]:
             self._end_line()
-            say(f"\n{heads[0]}: {kind}")
+            say("", f"{heads[0]}: {kind}")
         if task and heads != self._heads:
             say(f"  {task}")
         self._heads = heads
@@ -274,7 +274,7 @@ def _follow_pieces(watched: watching.Watched, details: Details) -> int:
     for piece in details.left():
         shown.show(piece)
     ending = watched.finished().ending
-    say(f"\n{str(ending.outcome).upper()} in {duration(ending.seconds)}: {ending.reason}")
+    say("", f"{str(ending.outcome).upper()} in {duration(ending.seconds)}: {ending.reason}")
     return 1 if shown.damaged else 0
 
 
@@ -282,4 +282,4 @@ def _say_step(event: Event) -> None:
     match kinds.read(event, lenient=True):
         case kinds.StepFinished() as ended:
             why = f": {one_line(ended.why, _LONGEST)}" if ended.why else ""
-            say(f"\n{ended.step} {ended.status} in {duration(ended.seconds)}{why}")
+            say("", f"{ended.step} {ended.status} in {duration(ended.seconds)}{why}")

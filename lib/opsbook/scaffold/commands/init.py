@@ -31,7 +31,7 @@ def execute(options: argparse.Namespace) -> int:
         say(f"  {name}")
     _tell_left(full, added, files)
     made = f"{number_of(len(added.written), 'file')} in {full}" if added.written else f"Nothing is missing in {full}"
-    say(f"\n{made}. Next:\n")
+    say("", f"{made}. Next:", "")
     say(f"  {'' if full == Path.cwd() else f'cd {shlex.quote(str(folder))} && '}opsbook check")
     say("  opsbook show post-notice")
     say('  opsbook run post-notice -e local -p text="Hello"')
@@ -41,10 +41,10 @@ def execute(options: argparse.Namespace) -> int:
 def _tell_left(folder: Path, added: adding.Added, files: Mapping[str, str]) -> None:
     """List the existing files, and the lines that they lack."""
     if added.left:
-        say("\nThere already, and left as they are:")
+        say("", "There already, and left as they are:")
     for name in added.left:
         say(f"  {name}")
     for name, lines in adding.lacking(folder, added, files).items():
-        say(f"\nAdd to your {name}:")
+        say("", f"Add to your {name}:")
         for line in lines:
             say(f"  {line}")

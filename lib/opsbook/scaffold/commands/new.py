@@ -37,7 +37,7 @@ def execute(options: argparse.Namespace) -> int:
     path = Path("procedures" if by_hand else "runbooks", f"{name}.md")
     writing.write(settings.root, {str(path): writing.page(kind, name, title, author, by_hand=by_hand)})
     say(settings.root / path)
-    say("\nChange it into what you need, then:\n")
+    say("", "Change it into what you need, then:", "")
     where = next(iter(environment.names(settings)), "ENVIRONMENT")
     for command in (f"check {name}", f"show {name}", f"run {name} -e {where}"):
         say(f"  opsbook {command}")

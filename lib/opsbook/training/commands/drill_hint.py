@@ -15,4 +15,4 @@ def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
     now = drill_clock.progress_of(settings, options.run)
     text = drilling.hint(settings, now)
-    return common.tell(options, {"run": now.run, "hint": text, "number": now.hints + 1}, text)
+    return common.tell(options, {"run": now.run, "hint": text, "number": now.hints + 1}, *text.split("\n"))

@@ -8,7 +8,7 @@ import argparse
 import time
 
 from opsbook.console import arguments, common, inputs
-from opsbook.console.text import say
+from opsbook.console.text import say, say_text
 from opsbook.core.model.options import RunOptions
 from opsbook.core.planning import drafts
 from opsbook.errors import InputError, Refused
@@ -60,7 +60,7 @@ def execute(options: argparse.Namespace) -> int:
     if options.json:
         common.print_json({"run": now.run, "started": now.started, "par": now.par, "symptoms": symptoms})
         return 0
-    say(f"\n{symptoms}\n")
+    say_text(f"\n{symptoms}\n")
     show(now)
     say("  opsbook drill diagnose RUNBOOK   say what mends it, before you do")
     say("  opsbook drill hint               if you are stuck")

@@ -126,4 +126,4 @@ def _show(drilled: Drilled, fault: str) -> None:
         say(f"  {named}; {number_of(drilled.hints, 'hint')}, {wrong}")
         say(f"  {drilled.points} of 100 points for {drilled.person}")
         say(f"  Somebody else signs it off: opsbook training sign-off {drilled.run} --note TEXT")
-    say(f"\nWhat it was: {fault}")
+    say("", f"What it was: {fault}")

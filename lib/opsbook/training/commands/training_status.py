@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from opsbook.console import common
-from opsbook.console.text import say
+from opsbook.console.text import say, say_text
 from opsbook.core.model.text import nearest
 from opsbook.errors import InputError
 from opsbook.settings import Settings
@@ -39,7 +39,8 @@ def execute(options: argparse.Namespace) -> int:
     if options.json:
         _json(found, options.person)
     elif found is None:
-        say(f"There is no {qualifications.PLAN} in {settings.root}. Write one:\n\n{_EXAMPLE}")
+        say(f"There is no {qualifications.PLAN} in {settings.root}. Write one:", "")
+        say_text(_EXAMPLE)
     elif options.person is None:
         _everybody(found)
     else:
@@ -117,11 +118,11 @@ def _one(settings: Settings, found: Training, person: str) -> None:
     good = sum(each.state in (State.PASSED, State.DUE) for each in mine)
     say(f"{person}: {roles}{since}; {good} of {len(mine)} passed")
     for role in dict.fromkeys(member.roles):
-        say(f"\n{found.plan.title(role)}")
+        say("", f"{found.plan.title(role)}")
         rows = [(each.needs.kind, each.needs.name, each.state, _until(each)) for each in found.of(role, person)]
         common.table(("", "WHAT", "STATE", ""), rows)
     steps = list(dict.fromkeys(each.next for each in mine if each.next))
-    say("\nNext:" if steps else "\nNothing to do.")
+    say("", "Next:" if steps else "\nNothing to do.")
     for step in steps:
         say(f"  {step}{'   (somebody else)' if ' sign-off ' in step else ''}")
 
