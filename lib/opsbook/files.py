@@ -7,12 +7,22 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 import yaml
 
 _DEEPEST = 100
+
+LARGEST = 128 * 1024 * 1024
+"""Bytes of a file that is read as a whole."""
+
+ANYWHERE = Path("/")
+"""For a file that its owner may keep elsewhere, and link to."""
+
+_NO_FILE = "it is not a file"
+_OUTSIDE = "it is a link that leads out of the project"
 
 T = TypeVar("T")
 
@@ -75,10 +85,10 @@ def sync_folder(folder: Path) -> None:
 
 
 def sha256(path: Path) -> str:
-    """Hex SHA-256 of a file's content."""
+    """Hex SHA-256 of a plain file's content. Raises OSError."""
     import hashlib
 
-    with path.open("rb") as source:
+    with opened(path) as source:
         return hashlib.file_digest(source, "sha256").hexdigest()
 
 
@@ -88,6 +98,53 @@ def is_plain(path: Path) -> bool:
         return stat.S_ISREG(path.lstat().st_mode)
     except (OSError, ValueError):
         return False
+
+
+def read(path: Path, limit: int = LARGEST, *, within: Path | None = None) -> bytes:
+    """The content of a file that somebody else may have put there: a plain file of at most `limit` bytes.
+
+    Raises OSError for anything else, such as a pipe or a device, which might never end. A link is followed only to a
+    file `within` this folder.
+    """
+    if within is not None and path.is_symlink():
+        path = path.resolve()
+        if not path.is_relative_to(within.resolve()):
+            raise OSError(errno.EPERM, _OUTSIDE, str(path))
+    with opened(path) as source:
+        size = os.fstat(source.fileno()).st_size
+        data = b"" if size > limit else source.read(limit + 1)
+    if max(size, len(data)) > limit:
+        raise OSError(errno.EFBIG, f"it has more than {limit} bytes", str(path))
+    return data
+
+
+def strange(path: Path, root: Path) -> str:
+    """Why a path is neither a folder nor a plain file of the project in `root`, in words; empty if it is."""
+    try:
+        mode = path.stat().st_mode
+        if path.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
+            return _OUTSIDE
+    except (OSError, RuntimeError) as error:
+        return getattr(error, "strerror", None) or str(error)
+    return "" if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else _NO_FILE
+
+
+def opened(path: Path) -> BufferedReader:
+    """A plain file, to read it. Raises OSError for anything else, also for a link."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except OSError as error:
+        said = {errno.ELOOP: "it is a link", errno.ENXIO: _NO_FILE}.get(error.errno or 0, error.strerror)
+        raise OSError(error.errno, said, str(path)) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, _NO_FILE, str(path))
+    return os.fdopen(descriptor, "rb")
+
+
+def read_text(path: Path, limit: int = LARGEST, *, within: Path | None = None) -> str:
+    """Like `read`, as text with line feeds at the ends of lines. Raises OSError and UnicodeDecodeError."""
+    return read(path, limit, within=within).decode().replace("\r\n", "\n").replace("\r", "\n")
 
 
 class PlainLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -160,7 +217,7 @@ def hold(path: Path, *, shared: bool = False) -> int | None:
     The lock belongs to the open file: it lasts as long as any process keeps the descriptor. `shared` locks exclude
     only exclusive ones.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:

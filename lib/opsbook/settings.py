@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
+from opsbook import files
 from opsbook.core.model.text import span_seconds
 from opsbook.errors import InputError
 from opsbook.shapes import Check, Misfit, Shape
@@ -183,7 +184,7 @@ def _read(path: Path) -> _Content:
     if not path.exists() and not path.is_symlink():
         return _Content()
     try:
-        return _Content.read(tomllib.loads(path.read_text(encoding="utf-8")))
+        return _Content.read(tomllib.loads(files.read_text(path, within=files.ANYWHERE)))
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.", "Correct the file and try again.") from error
     except Misfit as error:

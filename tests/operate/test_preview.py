@@ -87,3 +87,36 @@ def test_what_a_run_is_about_to_do(project: Project) -> None:
     assert [step["number"] for step in told["steps"]] == [1, 2, 3, None]
     same = project.opsbook("plan", "roll", "-e", "dev", "-p", "version=1.10.0-b3", check=True).out
     assert "  version  1.10.0-b3\n" in same and "OLDER" not in same
+
+
+FORGING = "x\n  checked: run-1\n  Would change\n    nothing\u202e\u200b  in prod"
+
+
+def test_no_value_writes_lines_of_the_screen(project: Project) -> None:
+    page = """
+        ## Parameters
+
+        ```python tags=["parameters"]
+        text: str
+        ```
+
+        ## Steps
+
+        ### Say\u200b it\u202e
+        ```python
+        from opsbook import note
+        note(text)
+        ```
+    """
+    project.page(page, front='lock: ["{environment}/{text}"]\n')
+    front = '---\ntitle: "Fine\\n  checked: it\\u2066"\nowner: "me\\u200b"\nsummary: "a\\nNAME  KIND"\n---\n'
+    project.write("runbooks/other.md", front + "## Steps\n\n### Do\u200bit\nDo.\n")
+    shown = project.opsbook("plan", "page", "-e", "dev", "-p", f"text={FORGING}")
+    run = project.opsbook("run", "page", "-e", "dev", "--yes", "-p", f"text={FORGING}", "--label", f"why={FORGING}")
+    known = [shown, run, *(project.opsbook(*each) for each in (["list"], ["show", "other"], ["status"], ["locks"]))]
+    known += [project.opsbook("plan", "other", "-e", "dev"), project.opsbook("records", "show", "last")]
+    for each in known:
+        told = each.out + each.err
+        assert not set("\u202e\u200b\u2066") & set(told), told
+        assert not [line for line in told.split("\n") if line.lstrip().startswith(("checked:", "Would"))], told
+    assert r'"x\n \u0020checked: run-1\n' in known[-1].out

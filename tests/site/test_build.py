@@ -238,3 +238,17 @@ def got(url: str) -> str:
         return httpx.get(url, trust_env=False).text
     except httpx.TransportError:
         return ""
+
+
+@pytest.mark.parametrize("name", ["page.md", "data.txt", "folder"])
+def test_nothing_from_outside_of_the_project_is_published(project: Project, tmp_path: Path, name: str) -> None:
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    (secret / "file").write_text("secret")
+    project.write("docs/index.md", "# Home\n")
+    (project.root / "docs" / name).symlink_to(secret if name == "folder" else secret / "file")
+    project.write("mkdocs.yml", "site_name: x\n")
+    done = project.opsbook("site", "build", "--tree", str(tmp_path / "tree"))
+    assert done.code == 2
+    assert f"docs/{name}:1:1 D006 cannot be published: it is a link that leads out of the project" in done.err
+    assert not (tmp_path / "tree").exists()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import yaml
 
+from opsbook import files
 from opsbook.core.model.front import split
 from opsbook.core.model.text import nearest, span_seconds
 from opsbook.core.source.markdown import Document, Heading, Item, document
@@ -43,7 +44,7 @@ def load(settings: Settings, name: str) -> Tree:
         raise InputError(f"There is no decision tree {name}. {nearest(name, known)}", f"Trees are pages in {FOLDER}/.")
     path = settings.root / FOLDER / f"{name}.md"
     try:
-        return parse(path.read_text(encoding="utf-8"), f"{FOLDER}/{path.name}")
+        return parse(files.read_text(path, within=settings.root), f"{FOLDER}/{path.name}")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{FOLDER}/{path.name} cannot be read: {error}.", "Correct the file.") from error
 

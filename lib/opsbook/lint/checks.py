@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from opsbook import files
 from opsbook.core.catalog import catalog, documents, surroundings
 from opsbook.core.model.runbook import Step, Tally, tally
 from opsbook.core.model.text import nearest
@@ -72,7 +73,7 @@ def _corrected(path: Path, root: Path, known: lint.Known) -> list[Fix]:
     if runbook is None:
         return []
     try:
-        text = path.read_bytes().decode()
+        text = files.read(path, within=root).decode()
         made = fix.fixes(text, problems)
         if made:
             _write(path.resolve(), fix.apply(text, made).encode())

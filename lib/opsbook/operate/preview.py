@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from opsbook import files
 from opsbook.core.model.environment import Environment
 from opsbook.core.model.parameter import Value
 from opsbook.core.model.planned import Planned
@@ -85,7 +86,7 @@ def _named(call: names.Call) -> list[str]:
 def _patterns(settings: Settings, playbook: str, depth: int = 0) -> list[Any]:
     """The `hosts` of the plays, also of those that are imported; nothing where a file cannot be read."""
     try:
-        plays = parse_yaml((settings.playbooks / playbook).read_text(encoding="utf-8"))
+        plays = parse_yaml(files.read_text(settings.playbooks / playbook, within=files.ANYWHERE))
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         return []
     found: list[Any] = []

@@ -186,7 +186,7 @@ def _known(folder: Path) -> tuple[str | None, dict[str, Path]]:
 def _evidence(folder: Path, seal: Path, word: Word) -> Iterator[Flaw]:
     """Flaws of evidence files that an anchored seal names. A resumed run adds files, and never changes one."""
     try:
-        told: dict[str, str] = json.loads(seal.read_bytes())["files"]
+        told: dict[str, str] = json.loads(files.read(seal))["files"]
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         told = {}
     for name, digest in told.items():

@@ -83,7 +83,7 @@ def _changed(record: store.Record) -> InputError:
 
 def _expected(folder: Path, told: manifest.Sealed) -> dict[str, str]:
     """The digest of every file of the record, by its name in the seal."""
-    expected = dict(json.loads((folder / store.SEAL).read_bytes())["files"]) | {store.SEAL: told.seal}
+    expected = dict(json.loads(files.read(folder / store.SEAL))["files"]) | {store.SEAL: told.seal}
     return expected | ({store.SIGNATURE: told.signature} if told.signature else {})
 
 
@@ -95,20 +95,16 @@ def _files(folder: Path) -> Iterator[tuple[str, Path]]:
 
 def _sealed_at(folder: Path) -> int:
     """Time of sealing in seconds since 1970; every file of the record gets it in the archive."""
-    told = json.loads((folder / store.SEAL).read_bytes())["sealed"]
+    told = json.loads(files.read(folder / store.SEAL))["sealed"]
     return int(datetime.fromisoformat(told).timestamp())
 
 
 def _copy(archive: tarfile.TarFile, path: Path, name: str, time: int) -> str:
     """Add one file; returns the SHA-256 of the written content."""
-    with open(path, "rb", opener=_no_link) as source:
+    with files.opened(path) as source:
         digesting = _Digesting(source)
         archive.addfile(_header(name, os.fstat(source.fileno()).st_size, time), digesting)
         return digesting.sha256.hexdigest()
-
-
-def _no_link(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC)
 
 
 def _header(name: str, size: int, time: int) -> tarfile.TarInfo:

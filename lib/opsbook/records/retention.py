@@ -141,6 +141,6 @@ def _complete(root: Path, note: Path, *, written: bool) -> None:
     folder = note.with_suffix("")
     if folder.is_dir():
         if not written:
-            logbook.append(root / logbook.PRUNED, json.loads(note.read_text(encoding="utf-8")))
+            logbook.append(root / logbook.PRUNED, json.loads(files.read_text(note)))
         shutil.rmtree(folder)
     note.unlink()

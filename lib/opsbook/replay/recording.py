@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from opsbook import files
 from opsbook.core.model.attempts import attempts
 from opsbook.core.model.effect import Status
 from opsbook.core.model.event import Event
@@ -107,7 +108,7 @@ def render(recording: Recording) -> str:
 def read(path: Path, root: Path) -> Recording:
     """The recording in a file. Raises InputError."""
     try:
-        return parsed(path.read_bytes(), root)
+        return parsed(files.read(path, within=files.ANYWHERE), root)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.", "Name a recording.") from error
     except (ValueError, RecursionError) as error:

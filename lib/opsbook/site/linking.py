@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
+from opsbook import files
 from opsbook.core.model.text import nearest
 from opsbook.core.source.links import Link, links, prose
 from opsbook.core.source.page_name import FOLDERS
@@ -32,12 +33,15 @@ class Links:
 
     def _read(self) -> Iterator[tuple[str, str]]:
         folder = self._root / DOCS
-        for path in sorted(folder.rglob("*.md")):
+        for path in sorted(folder.rglob("*")):
             inside = path.relative_to(folder)
-            if any(part.startswith(".") for part in inside.parts) or not path.is_file():
+            hidden = any(part.startswith(".") for part in inside.parts)
+            if why := "" if hidden and not path.exists() else files.strange(path, self._root):
+                self._unread.append(f"{DOCS}/{inside}:1:1 D006 cannot be published: {why}")
+            if why or hidden or path.suffix != ".md" or not path.is_file():
                 continue
             try:
-                yield inside.as_posix(), path.read_bytes().decode().replace("\r\n", "\n")
+                yield inside.as_posix(), files.read(path, within=self._root).decode().replace("\r\n", "\n")
                 self._written[inside.as_posix()] = self._origin(path)
             except UnicodeDecodeError as error:
                 line = error.object.count(b"\n", 0, error.start) + 1

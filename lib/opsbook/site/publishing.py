@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from opsbook import files
 from opsbook.core.catalog import surroundings
 from opsbook.core.model.environment import Environment
 from opsbook.core.model.runbook import Runbook
@@ -58,7 +59,10 @@ def publish(settings: Settings, name: str) -> Published:
     pages = linked.adapted(made)
     pages |= {f"records/{run}/index.html": page for run, page in whole.items()}
     # Both are known by now: an image is one that a page has led to.
-    assets = {**site.assets(), **{path: (settings.root / path).read_bytes() for path in sorted(linked.images)}}
+    assets = {
+        **site.assets(),
+        **{path: files.read(settings.root / path, within=settings.root) for path in sorted(linked.images)},
+    }
     wrong = [*site_names.problems(settings, sources, {*made, *assets}), *linked.problems(pages)]
     if wrong:
         raise InputError(wrong, "Correct these, then build again.")

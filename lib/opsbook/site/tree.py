@@ -5,6 +5,7 @@ from pathlib import Path
 
 import yaml
 
+from opsbook import files
 from opsbook.errors import InputError
 from opsbook.files import parse_yaml
 from opsbook.settings import Settings
@@ -64,7 +65,7 @@ def _config(settings: Settings) -> dict[str, yaml.Node]:
     path = settings.root / CONFIG
     hint = f"Correct {CONFIG}, then build again."
     try:
-        text = path.read_text(encoding="utf-8")
+        text = files.read_text(path, within=files.ANYWHERE)
         parse_yaml(text, _Tags)
         root = yaml.compose(text, _Tags)
     except FileNotFoundError as error:

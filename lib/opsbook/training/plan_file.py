@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from opsbook import files
 from opsbook.core.model.text import nearest, one_line
 from opsbook.core.source.problem import Problem
 from opsbook.errors import InputError
@@ -56,7 +57,7 @@ def load(settings: Settings, entries: Collection["Entry"]) -> TrainingPlan | Non
 
 def _content(settings: Settings) -> Any:
     try:
-        return parse_yaml((settings.root / FILE).read_text(encoding="utf-8"))
+        return parse_yaml(files.read_text(settings.root / FILE, within=files.ANYWHERE))
     except OSError as error:
         raise InputError(f"{FILE} cannot be read: {error.strerror}.", _HINT) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -41,9 +41,9 @@ def read(file: Path) -> Given | None:
     """The sign-off of the training record in `file`; None if there is none that can be read."""
     place = file.with_suffix(_SUFFIX)
     try:
-        data = place.read_bytes()
+        data = files.read(place)
         said = SignOff.model_validate_json(data)
-        signature = _beside(place).read_text(encoding="utf-8")
+        signature = files.read_text(_beside(place))
     except (OSError, ValidationError, UnicodeDecodeError, RecursionError):
         return None
     return Given(said, data, signature) if data == said.statement() else None

@@ -42,7 +42,7 @@ def write(records: Path, drilled: Drilled) -> Path:
 def read(file: Path) -> Drilled:
     """The training record in a file. Raises InputError, also if it is not in its canonical form."""
     try:
-        data = file.read_bytes()
+        data = files.read(file)
         found = from_json(Drilled, data)
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror}.", "Name a drill that is over.") from error

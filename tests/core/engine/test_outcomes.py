@@ -269,7 +269,7 @@ def test_one_sigterm_ends_a_busy_cell_where_nobody_can_send_another(project: Pro
     assert [each["level"] for each in cancels] == [1, 2, 3]
     assert cancels[-1]["by"].endswith("(SIGTERM), again after 0.5 s"), said
     assert project.summary()["outcome"] == "cancelled"
-    assert_all_gone(project)
+    assert_all_gone(project.records()[-1].name)
 
 
 def test_a_signal_at_the_end_does_not_break_the_seal(project: Project) -> None:

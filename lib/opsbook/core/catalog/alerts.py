@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from opsbook import files
 from opsbook.core.model.text import one_line
 from opsbook.core.rules.lint import Alert
 from opsbook.core.source.problem import Problem
@@ -23,7 +24,7 @@ def read(root: Path) -> tuple[list[Alert] | None, list[Problem]]:
     for path in paths:
         shown = path.relative_to(root).as_posix()
         try:
-            found += _file(path.read_text(encoding="utf-8"), shown)
+            found += _file(files.read_text(path, within=files.ANYWHERE), shown)
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             text = f"these alert rules cannot be read: {one_line(str(error))}"
             problems.append(Problem(shown, 1, 1, "L006", text, warning=True))

@@ -43,7 +43,7 @@ def entries(settings: Settings) -> list[Entry]:
 
 def _entry(path: Path, root: Path) -> Entry | None:
     try:
-        text = documents.text(path)
+        text = documents.text(path, root)
     except UnicodeDecodeError:
         return Entry(name_of(path), path.relative_to(root), FrontMatter(), path.stem)
     except OSError:

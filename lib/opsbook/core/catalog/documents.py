@@ -2,12 +2,12 @@
 
 import os
 import signal
-import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from opsbook import files
 from opsbook.core.catalog import playbook_prompts
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.rules import lint
@@ -33,12 +33,11 @@ def hidden(path: Path) -> bool:
     return any(part.startswith((".", "_")) or part == "recordings" for part in parts)
 
 
-def text(path: Path) -> str:
-    """The page's text. Raises OSError, also if it is not a regular file, and UnicodeDecodeError."""
-    if not stat.S_ISREG(path.stat().st_mode):
-        # Reading a pipe or a device might never end.
-        raise OSError(0, "it is not a file")
-    return path.read_bytes().decode("utf-8").removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+def text(path: Path, root: Path) -> str:
+    """The page's text. Raises OSError, also if it is not a file of the project in `root`, and UnicodeDecodeError."""
+    return (
+        files.read(path, within=root).decode("utf-8").removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    )
 
 
 def document(
@@ -50,7 +49,7 @@ def document(
     if not usable(path.stem) and not is_folder_page(path):
         problems.append(Problem(shown, 1, 1, "D007", f"this is no usable name; {NAMES}"))
     try:
-        content = text(path)
+        content = text(path, root)
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         return None, [*problems, Problem(shown, line, 1, "D008", f"not UTF-8, first bad byte at line {line}")]

@@ -9,7 +9,7 @@ from opsbook.settings import Settings
 def required(settings: Settings, name: str) -> list[str]:
     """Names of the parameters without a default; none if the page cannot be read, which running it reports."""
     try:
-        page, _ = notebook.parse(documents.text(catalog.find(settings, name)), name)
+        page, _ = notebook.parse(documents.text(catalog.find(settings, name), settings.content), name)
     except (InputError, OSError, UnicodeDecodeError, RecursionError, MemoryError):
         return []
     return [each.name for each in page.parameters if each.required]

@@ -65,7 +65,7 @@ def _below(root: Path, path: str) -> bool:
 def _anchors(root: Path, path: str) -> Mapping[str, str] | None:
     """The anchors of a page of the project; None if it cannot be read."""
     try:
-        return _anchors_of(documents.text(root / path))
+        return _anchors_of(documents.text(root / path, root))
     except (OSError, UnicodeDecodeError):
         return None
 

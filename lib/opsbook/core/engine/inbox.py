@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from opsbook import files
 from opsbook.errors import NoRoom, OpsbookError
 
 EVERY = 0.25
@@ -47,7 +48,7 @@ def _request(path: Path) -> dict[str, Any]:
     found = path.lstat()
     if not stat.S_ISREG(found.st_mode) or found.st_size > LIMIT:
         raise ValueError("not a plain small file")
-    request = json.loads(path.read_bytes())
+    request = json.loads(files.read(path))
     if not isinstance(request, dict) or request.get("kind") not in KINDS:
         raise ValueError(f"not a request; kinds are {', '.join(KINDS)}")
     if not _has_texts(request, "by"):

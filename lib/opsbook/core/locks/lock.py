@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from opsbook import files
 from opsbook.core.locks import queue
 from opsbook.core.locks.targets import conflict
 from opsbook.errors import InputError, NotYet, Refused
@@ -124,7 +125,7 @@ def _held(state: Path) -> list[tuple[Path, Lock]]:
 def _read(path: Path) -> Lock:
     try:
         if is_plain(path):
-            return from_json(Lock, path.read_bytes(), strict=True)
+            return from_json(Lock, files.read(path), strict=True)
     except (OSError, ValueError):
         pass
     return Lock(path.stem.replace("+", "/"), UNKNOWN, UNKNOWN, f"the lock file {path.name} is damaged", _written(path))

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import yaml
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, field_validator
 
+from opsbook import files
 from opsbook.core.model.environment import ChoiceRule, Environment, Policy
 from opsbook.core.model.text import nearest
 from opsbook.core.planning import ports
@@ -142,7 +143,7 @@ def _shown(path: Path) -> str:
 
 def _yaml(path: Path) -> Any:
     try:
-        return _parsed(path.read_text(encoding="utf-8"), path)
+        return _parsed(files.read_text(path, within=files.ANYWHERE), path)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.", "Correct it and try again.") from error
     except UnicodeDecodeError as error:

@@ -16,7 +16,7 @@ def moved(settings: Settings, name: str) -> int | None:
     """
     path = _file(settings, name)
     try:
-        return checked_block(int(path.read_text(encoding="ascii")))
+        return checked_block(int(files.read_text(path)))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:

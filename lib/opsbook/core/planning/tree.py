@@ -192,7 +192,7 @@ class _Known:
         self._now: dict[str, list[object]] = {}
         self._began = time.time()
         with contextlib.suppress(OSError, ValueError, AttributeError):
-            kept = json.loads(place.read_bytes()) if files.is_plain(place) else {}
+            kept = json.loads(files.read(place)) if files.is_plain(place) else {}
             self._before = kept.get(self._root, {})
 
     def digest(self, path: str, about: os.stat_result) -> str:

@@ -183,7 +183,7 @@ def _walk(path: Path) -> Iterator[tuple[Event, str, int]]:
     """Each event with the SHA-256 of its line, and the offset after it."""
     head, offset = START, 0
     # Split only at line feeds: a tampered line must not end at any other byte.
-    with path.open("rb") as lines:
+    with files.opened(path) as lines:
         for seq, line in enumerate(lines, 1):
             if not line.endswith(b"\n"):
                 return

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from opsbook import files
 from opsbook.core.model.event import Event
 from opsbook.core.record import journal
 
@@ -16,7 +17,7 @@ class JournalFollower:
 
     def new(self) -> list[Event]:
         """The events since the last call. Raises InputError or OSError for a journal that cannot be read."""
-        with self._path.open("rb") as source:
+        with files.opened(self._path) as source:
             source.seek(self._at)
             data = source.read()
         whole = data[: data.rfind(b"\n") + 1]

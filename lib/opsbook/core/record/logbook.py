@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from opsbook import files
 from opsbook.errors import InputError
 from opsbook.files import sync_folder
 
@@ -34,7 +35,7 @@ def entries(path: Path) -> Iterator[dict[str, str]]:
     if not os.path.lexists(path):
         return
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = files.read_text(path).split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {error}.", "Correct it; nothing is removed until then.") from error
     for number, line in enumerate(lines, 1):

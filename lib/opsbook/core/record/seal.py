@@ -161,10 +161,10 @@ def signature(folder: Path) -> Signature | None:
     """The signature of a record's seal; None without a usable seal."""
     try:
         content = _content(folder)
-        text = (folder / SIGNATURE).read_text(encoding="utf-8", errors="replace") if content.signed else ""
+        text = files.read(folder / SIGNATURE).decode(errors="replace") if content.signed else ""
     except (_Broken, OSError):
         return None
-    return Signature((folder / SEAL).read_bytes(), text, content.sealed, content.unsigned or "")
+    return Signature(files.read(folder / SEAL), text, content.sealed, content.unsigned or "")
 
 
 class _Broken(Exception):
@@ -176,7 +176,7 @@ def _content(folder: Path) -> _Content:
     if not os.path.lexists(path):
         raise _Broken("there is no seal: the run never ended, or the seal was removed")
     try:
-        raw = path.read_bytes() if files.is_plain(path) else b""
+        raw = files.read(path) if files.is_plain(path) else b""
         content = _Content.model_validate_json(raw)
     except (OSError, ValueError, RecursionError):
         raise _Broken("the seal cannot be read") from None
@@ -224,7 +224,7 @@ def _earlier(folder: Path, heads: set[str]) -> Iterator[Flaw]:
     """Check earlier seals, from before a resume: the journal must still contain the head of each."""
     for path in sorted((folder / SEALS).glob("*.json")):
         try:
-            head = _Content.model_validate_json(path.read_bytes()).journal_head
+            head = _Content.model_validate_json(files.read(path)).journal_head
         except (OSError, ValueError, RecursionError):
             head = ""
         if head not in heads:

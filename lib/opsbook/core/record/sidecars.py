@@ -84,7 +84,7 @@ def _no_number(word: str) -> None:
 def _is_of(path: Path, run: str, seal: str) -> bool:
     """Whether a sidecar belongs to this run and its current seal."""
     try:
-        data = path.read_bytes()
+        data = files.read(path)
         told = json.loads(data, parse_constant=_no_number)
         if not isinstance(told, dict) or (told.get("run"), told.get("seal")) != (run, seal):
             return False
@@ -100,4 +100,4 @@ def signed_file(place: Path) -> tuple[bytes, str]:
     for each in both:
         if not files.is_plain(each) or each.stat().st_size > LARGEST:
             raise OSError(f"{each.name} is missing")
-    return both[0].read_bytes(), both[1].read_text(encoding="utf-8")
+    return files.read(both[0]), files.read_text(both[1])

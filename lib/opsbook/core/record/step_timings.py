@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from opsbook import files
 from opsbook.core.model.event import Outcome
 from opsbook.core.record import store, summary_file
 from opsbook.files import is_plain
@@ -63,7 +64,7 @@ def _succeeded(folder: Path, environment: str, largest: float) -> dict[str, Any]
     try:
         if not is_plain(path) or path.stat().st_size > largest:
             return None
-        told = summary_file.read(path.read_bytes())
+        told = summary_file.read(files.read(path))
     except (OSError, ValueError, RecursionError):
         return None
     return told if (told["outcome"], told["environment"]) == (str(Outcome.SUCCEEDED), environment) else None

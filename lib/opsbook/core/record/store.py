@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from opsbook import files
 from opsbook.core.model.event import Event, Outcome
 from opsbook.core.model.plan import Plan
 from opsbook.core.model.text import nearest
@@ -55,7 +56,7 @@ class Record:
         path = self.folder / name
         try:
             if is_plain(path) and path.resolve().is_relative_to(self.folder.resolve()):
-                return path.read_text(encoding="utf-8")
+                return files.read_text(path)
         except (OSError, ValueError) as error:
             raise self.damaged(name) from error
         raise self.damaged(name)
@@ -102,7 +103,7 @@ def _summary(folder: Path) -> dict[str, Any]:
     if not is_plain(path):
         raise InputError(f"{path} is missing, or no file.", hint)
     try:
-        return summary_file.read(path.read_bytes())
+        return summary_file.read(files.read(path))
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} is damaged.", hint) from error
 
@@ -206,7 +207,7 @@ def _begun(record: Record) -> str:
     if not is_plain(path):
         return ""
     try:
-        with path.open("rb") as lines:
+        with files.opened(path) as lines:
             return str(json.loads(lines.readline(_LINE))["time"])
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return ""

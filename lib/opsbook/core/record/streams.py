@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
+from opsbook import files
 from opsbook.core.model.tasks import Tasks
 from opsbook.core.model.text import slug
 from opsbook.core.record.store import Record
@@ -28,7 +29,7 @@ def _opened(record: Record, name: str) -> BinaryIO:
     path = record.folder / name
     try:
         if is_plain(path) and path.resolve().is_relative_to(record.folder.resolve()):
-            return path.open("rb")
+            return files.opened(path)
     except (OSError, ValueError) as error:
         raise record.damaged(name) from error
     raise record.damaged(name)

@@ -88,7 +88,7 @@ def find(state: Path, wanted: str) -> ApprovalRequest:
 
 def _read(folder: Path) -> ApprovalRequest:
     try:
-        parts = [(folder / f"{name}.json").read_bytes() for name in ("plan", "asked")]
+        parts = [files.read(folder / f"{name}.json") for name in ("plan", "asked")]
         plan, asked = from_json(Plan, parts[0]), from_json(ApprovalAsked, parts[1])
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{folder} is damaged.", "Remove it, and ask anew: opsbook plan --request.") from error
@@ -100,7 +100,7 @@ def _read(folder: Path) -> ApprovalRequest:
 def asking(folder: Path) -> str | None:
     """The run that waits for this plan; empty if it was requested without a run, None if it was not requested."""
     try:
-        asked = from_json(ApprovalAsked, (folder / "asked.json").read_bytes())
+        asked = from_json(ApprovalAsked, files.read(folder / "asked.json"))
     except (OSError, ValueError, RecursionError):
         return None
     return asked.run if (folder / "plan.json").exists() else None
@@ -139,8 +139,8 @@ def approvals(folder: Path) -> Iterator[tuple[Approval, str]]:
     found = []
     for path in folder.glob("approval-*.json"):
         try:
-            approval = from_json(Approval, path.read_bytes())
-            signature = path.with_suffix(".sig").read_text(encoding="utf-8", errors="replace")
+            approval = from_json(Approval, files.read(path))
+            signature = files.read(path.with_suffix(".sig")).decode(errors="replace")
         except (OSError, ValueError, RecursionError):
             continue
         if path.stem == f"approval-{approval.id}" and _NAME.fullmatch(approval.id):
@@ -170,7 +170,11 @@ def identity(state: Path) -> str:
         if not os.path.lexists(path):
             with suppress(FileExistsError), files.replacing(path, anew=True) as out:
                 out.write(new_id().encode())
-        parts = (path.read_bytes(), bytes(state.resolve()), _MACHINE.read_bytes() if _MACHINE.is_file() else b"")
+        parts = (
+            files.read(path),
+            bytes(state.resolve()),
+            files.read(_MACHINE, within=files.ANYWHERE) if _MACHINE.is_file() else b"",
+        )
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
 
 
@@ -192,7 +196,7 @@ def _markers(folder: Path, approval: Approval) -> tuple[Path, Path]:
 
 def _marked(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8").strip()
+        return files.read_text(path).strip()
     except (FileNotFoundError, NotADirectoryError):
         return ""
     except (OSError, UnicodeDecodeError):
