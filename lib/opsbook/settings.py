@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-from opsbook import files
-from opsbook.core.model.text import span_seconds
 from opsbook.errors import InputError
 from opsbook.shapes import Check, Misfit, Shape
 
@@ -23,13 +21,13 @@ def _usable(text: str) -> str:
 
 
 _Text = Annotated[str, Check(_usable, min_length=1)]
-_LONGEST_STOP = 86400.0
+_SPAN = re.compile(r"[1-9][0-9]{0,4}(ms|s|m|h)")
 _DAYS = re.compile(r"[1-9][0-9]{0,4}d")
 
 
 def _span(text: str) -> str:
-    if not 0 < span_seconds(text) <= _LONGEST_STOP:
-        raise ValueError("write a time from a moment to a day, such as 30s")
+    if not _SPAN.fullmatch(text):
+        raise ValueError("write a time in ms, s, m or h, such as 30s")
     return text
 
 
@@ -97,7 +95,7 @@ class Settings:
     usual ones (PATH, HOME, LANG, ...). `severities` have name, means, respond and call. `allowed_signers` is a path
     in the repository; the version on `protected_branch` counts. `tree` is set where pages, playbooks and helpers are
     read from a stored tree instead of the project's folder.
-    `stop_after`: seconds after which a signal counts as sent again, where there is no terminal.
+    `stop_after`: after what time a signal counts as sent again, where there is no terminal.
     `anchor` is the text of the setting; records.anchor_store interprets it.
     """
 
@@ -113,7 +111,7 @@ class Settings:
     allowed_signers: str = "allowed_signers"
     protected_branch: str = "main"
     anchor: str | None = None
-    stop_after: float = 30.0
+    stop_after: str = "30s"
     tree: Path | None = None
 
     @property
@@ -165,7 +163,7 @@ def load(start: Path, *, given: bool = False) -> Settings:
         allowed_signers=content.allowed_signers,
         protected_branch=content.protected_branch,
         anchor=content.anchor,
-        stop_after=span_seconds(content.stop_after),
+        stop_after=content.stop_after,
     )
 
 
@@ -183,8 +181,11 @@ def _find_root(start: Path, given: bool) -> Path:
 def _read(path: Path) -> _Content:
     if not path.exists() and not path.is_symlink():
         return _Content()
+    if path.exists() and not path.is_file():
+        # Reading a pipe or a device might never end.
+        raise InputError(f"{path} is not a file.", "Correct that and try again.")
     try:
-        return _Content.read(tomllib.loads(files.read_text(path, within=files.ANYWHERE)))
+        return _Content.read(tomllib.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.", "Correct the file and try again.") from error
     except Misfit as error:

@@ -46,7 +46,8 @@ def load(settings: Settings, name: str) -> Tree:
     try:
         return parse(files.read_text(path, within=settings.root), f"{FOLDER}/{path.name}")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{FOLDER}/{path.name} cannot be read: {error}.", "Correct the file.") from error
+        why = getattr(error, "strerror", None) or error
+        raise InputError(f"{FOLDER}/{path.name} cannot be read: {why}.", "Correct the file.") from error
 
 
 def parse(text: str, shown: str) -> Tree:

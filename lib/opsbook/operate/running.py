@@ -33,7 +33,7 @@ from opsbook.core.model.plan import Plan
 from opsbook.core.model.planned import Planned
 from opsbook.core.model.redact import Redactor
 from opsbook.core.model.runbook import Runbook
-from opsbook.core.model.text import nearest
+from opsbook.core.model.text import nearest, span_seconds
 from opsbook.core.planning import drafts, tree_store
 from opsbook.core.planning.context import operator, seen, vault
 from opsbook.core.planning.git import commit_of
@@ -185,7 +185,7 @@ def run_context(
         ),
         past=past,
         earlier=earlier,
-        stop_after=settings.stop_after,
+        stop_after=span_seconds(settings.stop_after),
     )
 
 

@@ -8,7 +8,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from opsbook import files
 from opsbook.errors import NoRoom, OpsbookError
 
 EVERY = 0.25
@@ -48,7 +47,7 @@ def _request(path: Path) -> dict[str, Any]:
     found = path.lstat()
     if not stat.S_ISREG(found.st_mode) or found.st_size > LIMIT:
         raise ValueError("not a plain small file")
-    request = json.loads(files.read(path))
+    request = json.loads(path.read_bytes())
     if not isinstance(request, dict) or request.get("kind") not in KINDS:
         raise ValueError(f"not a request; kinds are {', '.join(KINDS)}")
     if not _has_texts(request, "by"):
