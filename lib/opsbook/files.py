@@ -136,9 +136,11 @@ def opened(path: Path) -> BufferedReader:
     except OSError as error:
         said = {errno.ELOOP: "it is a link", errno.ENXIO: _NO_FILE}.get(error.errno or 0, error.strerror)
         raise OSError(error.errno, said, str(path)) from error
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
         os.close(descriptor)
-        raise OSError(errno.EINVAL, _NO_FILE, str(path))
+        number, said = (errno.EISDIR, os.strerror(errno.EISDIR)) if stat.S_ISDIR(mode) else (errno.EINVAL, _NO_FILE)
+        raise OSError(number, said, str(path))
     return os.fdopen(descriptor, "rb")
 
 

@@ -35,6 +35,8 @@ def hidden(path: Path) -> bool:
 
 def text(path: Path, root: Path) -> str:
     """The page's text. Raises OSError, also if it is not a file of the project in `root`, and UnicodeDecodeError."""
+    if path.is_dir():
+        raise OSError(0, "it is not a file")
     return (
         files.read(path, within=root).decode("utf-8").removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     )
