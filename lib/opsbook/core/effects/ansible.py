@@ -19,15 +19,16 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from opsbook.core.effects import ansible_command, foresight
+from opsbook.core.effects import ansible_command, check_judge, foresight
 from opsbook.core.effects.basic import here
 from opsbook.core.effects.call import EffectCall
 from opsbook.core.effects.channel import Interrupted
 from opsbook.core.effects.clean import first_lines, last_lines
 from opsbook.core.effects.show import Shown
 from opsbook.core.model.ansible import environment
+from opsbook.core.model.effect import Mode
 from opsbook.core.model.tasks import FEW, failures_of
-from opsbook.errors import EffectFailed
+from opsbook.errors import EffectFailed, EffectRefused
 from opsbook.params import Secret
 
 COUNTS = ("ok", "changed", "failed", "unreachable", "skipped")
@@ -43,8 +44,8 @@ _FAILED = ("runner_on_failed", "runner_on_unreachable")
 _MOST = 20
 """Hosts in trouble that the table of many hosts names."""
 
-_ASKED = "asked"
-"""Name of the file, in the private folder, for what a playbook asked for."""
+_ASKED, _REFUSED = "asked", "refused"
+"""Names of files, in the private folder, for what a playbook asked for, and for what a check refused."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ class _Events:
         self._follow(kind, data, result)
         if kind == "playbook_on_stats":
             self.stats = data
-        if self.call.check and (would := foresight.would(kind, data, result, event.get("stdout") or "")) is not None:
+        if in_check() and (would := foresight.would(kind, data, result, event.get("stdout") or "")) is not None:
             self.would.append(would)
         if kind in ("error", "verbose") and event.get("stdout"):
             self.messages.append(event["stdout"])
@@ -179,7 +180,7 @@ class _Events:
     def _sample(self, event: dict[str, Any], data: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
         kept = {name: data[name] for name in ("play", "task", "host", "duration") if data.get(name) is not None}
         if event["event"] == "playbook_on_play_start":
-            kept |= self._play() | ({"check": True} if self.call.check else {})
+            kept |= self._play() | ({"check": True} if in_check() else {})
         if event["event"] in _FAILED:
             kept |= {"message": _reason(result), **({"ignored": True} if data.get("ignore_errors") else {})}
         if _bare(data.get("task_action")) == "debug":
@@ -221,6 +222,11 @@ def unsafe(value: Any) -> Any:
     return [unsafe(item) for item in value] if isinstance(value, list | tuple) else value
 
 
+def in_check() -> bool:
+    """Whether playbooks are only simulated: in a check all are, also those that say changes=False."""
+    return bool(here.mode == Mode.CHECK)
+
+
 def path_of(name: str) -> Path:
     """The path of a playbook."""
     return Path(here.content) / "playbooks" / name
@@ -239,6 +245,11 @@ def run(call: EffectCall, request: dict[str, Any], timeout: float | None) -> Pla
         ended = _start(call, request, timeout, private, path, events)
         if (wanted := ansible_command.read(private / _ASKED)) is not None:
             raise _asked(request, wanted, events)
+        if refused := check_judge.refused(private / _REFUSED):
+            raise EffectRefused(
+                f"playbook {request['playbook']} cannot be checked: it would really run {'; '.join(refused)}. "
+                "What only reads can be named under [check] reads in opsbook.toml."
+            )
         return _judge(request, ended, events, time.monotonic() - started)
     finally:
         shutil.rmtree(private, ignore_errors=True)
@@ -255,7 +266,7 @@ def _start(
         # Runs ansible-playbook so that a prompt ends it.
         binary=sys.executable,
         cmdline=shlex.join(
-            [str(ansible_command.PROGRAM), str(path), *(["--check", "--diff", "-v"] if call.check else [])]
+            [str(ansible_command.PROGRAM), str(path), *(["--check", "--diff", "-v"] if in_check() else [])]
         ),
         # The file, not its folder: Ansible would read environment.yml in it as an inventory.
         inventory=str(Path(here.content) / request["inventory"] / "hosts.yml"),
@@ -290,6 +301,9 @@ def _environment(given: Mapping[str, Any], private: Path) -> dict[str, str]:
         found |= {"ANSIBLE_HOME": str(private / "home"), ansible_command.CONTENT: here.content}
     if here.ports is not None:
         found["OPSBOOK_PORTS"] = str(here.ports)
+    if in_check():
+        judge = check_judge.setting(private / _REFUSED, here.content, here.check_reads)
+        found |= {**check_judge.SETTINGS, check_judge.VARIABLE: judge}
     # What is given is not asked for, whatever ansible.cfg says to the people who use it by hand.
     return found | {name: "False" for name, variables in ansible_command.PASSWORDS.items() if variables & set(given)}
 

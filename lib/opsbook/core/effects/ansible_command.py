@@ -19,6 +19,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from opsbook.core.effects import check_judge
+
 VARIABLE = "OPSBOOK_ASKED"
 """Variable with the path of the file for the prompt."""
 
@@ -100,6 +102,8 @@ def main() -> None:
     _count_hosts(place.with_name(PLAYS))
     if content := os.environ.pop(CONTENT, ""):
         _stay_inside(Path(os.path.realpath(content)), place.parent)
+    if judge := os.environ.pop(check_judge.VARIABLE, ""):
+        check_judge.install(judge)
     ansible(sys.argv)
 
 

@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from opsbook.core.effects import ansible, foresight
+from opsbook.core.effects import ansible
 from opsbook.core.effects.ansible import Failure, PlaybookResult
 from opsbook.core.effects.basic import here
 from opsbook.core.effects.call import EffectCall
 from opsbook.core.effects.channel import EffectRequest, channel
+from opsbook.core.effects.unknown import Unknown
 from opsbook.core.model.tasks import failures_of, names_of
 from opsbook.errors import EffectFailed
 
@@ -40,7 +41,7 @@ def playbook(
     unreachable; the error's `result` is the PlaybookResult. If only some hosts failed, an operator who is
     present may retry them, or leave them out, also in later playbooks. A playbook repeats safely,
     so the effect is idempotent. A check runs it with --check --diff, and returns `pretend`, or a value that
-    ends the cell when it is used. `ignore` names parts of its result that change by themselves.
+    ends the cell when it is used; with changes=False, only if there are tasks that were not really done. `ignore` names parts of its result that change by themselves.
     Raises ValueError for a name, a limit or tags that begin with - or span lines.
     """
     for what, text in (("limit", limit), ("tags", tags), ("playbook", name)):
@@ -55,8 +56,15 @@ def playbook(
         "max_unreachable": max_unreachable,
     }
 
-    def work(call: EffectCall) -> tuple[PlaybookResult, Any]:
-        result = _run(call, request, timeout)
+    def work(call: EffectCall) -> tuple[PlaybookResult | Unknown, Any]:
+        try:
+            result = _run(call, request, timeout)
+        except EffectFailed as failed:
+            if not isinstance(failed.result, PlaybookResult) or not failed.result.would or changes:
+                raise
+            result = failed.result
+        if result.would and not changes:
+            return Unknown(f"playbook {name} was only simulated"), result.to_json()
         return result, result.to_json()
 
     return channel().perform(  # type: ignore[no-any-return]
@@ -84,8 +92,6 @@ def _decode(value: dict[str, Any]) -> PlaybookResult:
 
 def _run(call: EffectCall, request: dict[str, Any], timeout: float | None) -> PlaybookResult:
     """Run it; if only some hosts failed, repeat as often as the operator decides."""
-    if call.check:
-        foresight.allow(request["playbook"])
     whole = _pattern(request["limit"], call.without)
     limit, result, left_out = whole, None, list(call.without)
     while True:

@@ -119,12 +119,13 @@ def closed_to_sessions(settings: Settings, environment: Environment) -> str:
 def authorization(start: RunStart, mode: Mode, *, undo: bool) -> Callable[[], Authorization | None]:
     """A function that returns why the run may begin, or raises Refused; NotYet if an approval or a window is pending.
 
-    A check needs no authorization, nor does the rollback of one's own run that failed.
+    A check needs no approval and no window. The rollback of one's own run that failed needs nothing.
     """
     # A notebook of another tool may change only a sandbox.
-    reads = mode is Mode.CHECK or (mode is Mode.NOTEBOOK and not start.policy.sandbox)
-    if reads:
+    if mode is Mode.NOTEBOOK and not start.policy.sandbox:
         return lambda: None
+    if mode is Mode.CHECK:
+        return lambda: _check_allowed(start)
     return lambda: _undo_allowed(start) if undo else _allowed(start)
 
 
@@ -140,6 +141,16 @@ def needed(runbook: Runbook, environment: Environment, now: datetime) -> list[st
     if opens:
         found.append(f"a window, the next one from {opens.astimezone():%Y-%m-%d %H:%M %z}")
     return found
+
+
+def _check_allowed(start: RunStart) -> Authorization | None:
+    """Who checks signs it where runs are signed: a check runs cells, reads hosts and logs in there. Raises Refused."""
+    authority.check(start.settings, start.plan.environment, start.policy)
+    if not (start.policy.protected or start.policy.approvals):
+        return None
+    known = _known(start)
+    me, files = _operator(start, known)
+    return Authorization(_evidence(start, me, known, files), files)
 
 
 def _undo_allowed(start: RunStart) -> Authorization | None:
@@ -250,7 +261,7 @@ def _operator(start: RunStart, known: Signers | None) -> tuple[Identity, dict[st
     user = operator()
     if known is None:
         return Identity(user), {}
-    hint = f"Whoever runs something in {start.plan.environment} signs it: opsbook doctor says what is missing."
+    hint = f"Whoever runs or checks something in {start.plan.environment} signs it: opsbook doctor says what is missing."
     if start.settings.signing_key is None:
         raise Refused("There is no key to sign with: name it in opsbook.toml (signing_key).", hint)
     try:
