@@ -89,7 +89,7 @@ def protected_branch(text: str) -> str | None:
 class Settings:
     """The project's settings. All paths are absolute.
 
-    `check_reads` names Ansible modules that only read: tasks with check_mode: false may use them.
+    `check_reads` names Ansible modules and plugins that only read: a check may really run them.
 
     `keep_environment` names variables of the caller's environment that cells may see besides the
     usual ones (PATH, HOME, LANG, ...). `severities` have name, means, respond and call. `allowed_signers` is a path

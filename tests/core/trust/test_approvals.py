@@ -290,6 +290,31 @@ def test_without_a_key_nobody_runs_anything_protected(team: Team) -> None:
     refused(run(team, by="eve"), "is not in allowed_signers")
 
 
+def test_without_a_key_a_check_runs_no_cell(team: Team) -> None:
+    """Who checks signs it, as who runs does."""
+    team.write(PROD, "title: Production\nprotected: true\n")
+    look = """\
+    ## Steps
+
+    ### Look
+    ```python
+    from opsbook import command
+    command(["touch", "{ran}"], changes=False)
+    ```
+    """
+    ran = team.root / ".opsbook/ran"
+    team.page(textwrap.dedent(look).format(ran=ran), name="look")
+    team.commit()
+    check = ("run", "look", "-e", "prod", "--yes", "--check")
+    nobody = Project(team.root, {**team.env, "OPSBOOK_SIGNING_KEY": "", "LOGNAME": "ann"})
+    refused(nobody.opsbook(*check), "There is no key to sign with")
+    refused(team.by("eve").opsbook(*check), "is not in allowed_signers")
+    assert not ran.exists()
+    ok(team.by("ann").opsbook(*check))
+    assert ran.exists() and team.summary()["outcome"] == "checked"
+    assert "ann@example.org" in ok(team.opsbook("records", "verify", "last")).out
+
+
 def test_two_approvals_are_of_two_people(team: Team) -> None:
     team.write(PROD, "title: Production\nprotected: true\napprovals: 2\n")
     allow(team, "ann", "bob", "eve")

@@ -222,6 +222,11 @@ def unsafe(value: Any) -> Any:
     return [unsafe(item) for item in value] if isinstance(value, list | tuple) else value
 
 
+def _named(refused: list[str]) -> str:
+    more = [f"and {len(refused) - FEW} more"] if len(refused) > FEW else []
+    return "; ".join([*refused[:FEW], *more])
+
+
 def in_check() -> bool:
     """Whether playbooks are only simulated: in a check all are, also those that say changes=False."""
     return bool(here.mode == Mode.CHECK)
@@ -247,7 +252,7 @@ def run(call: EffectCall, request: dict[str, Any], timeout: float | None) -> Pla
             raise _asked(request, wanted, events)
         if refused := check_judge.refused(private / _REFUSED):
             raise EffectRefused(
-                f"playbook {request['playbook']} cannot be checked: it would really run {'; '.join(refused)}. "
+                f"playbook {request['playbook']} cannot be checked: it would really run {_named(refused)}. "
                 "What only reads can be named under [check] reads in opsbook.toml."
             )
         return _judge(request, ended, events, time.monotonic() - started)

@@ -7,6 +7,7 @@ by name; without one of them the check does not start.
 import json
 import os
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -54,13 +55,11 @@ class Judge:
     """Refuses, with an error of Ansible that is also written down."""
 
     def __init__(self, text: str) -> None:
-        import ansible
-        import ansible_runner
-
         said = _Setting(**json.loads(text))
         self._place = Path(said.place)
-        installed = [str(Path(os.path.realpath(each.__file__)).parents[1]) for each in (ansible, ansible_runner)]
-        self.rules = Rules(os.path.realpath(said.content), tuple(installed), frozenset(said.reads))
+        origins = [str(spec.origin) for name in ("ansible", "ansible_runner") if (spec := find_spec(name))]
+        installed = tuple(str(Path(os.path.realpath(each)).parents[1]) for each in origins)
+        self.rules = Rules(os.path.realpath(said.content), installed, frozenset(said.reads))
 
     def need(self, why: str, where: Any = None) -> None:
         """Raises AnsibleError if there is a reason why not. `where`: the task."""
@@ -91,7 +90,7 @@ class Judge:
         def package(loader: Any, module: Any) -> None:
             path = getattr(loader, "_source_code_path", None)
             # Most packages of collections are empty.
-            if path and os.path.getsize(path):
+            if path and Path(path).stat().st_size:
                 name = ".".join(loader._fullname.split(".")[1:3])
                 self.need(self.rules.plugin("collection", f"{name}.", os.path.realpath(path)))
             execute(loader, module)

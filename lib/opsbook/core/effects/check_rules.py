@@ -63,8 +63,9 @@ _PROGRAM = re.compile(r"(executable|exe|command|cmd)$")
 
 @dataclass(frozen=True)
 class Rules:
-    """`content` is the folder of the project; `installed` are folders of Python packages, that of Ansible first; `reads`
-    is what [check] reads in opsbook.toml names.
+    """`content` is the folder of the project; `installed` are folders of Python packages, that of Ansible first.
+
+    `reads` is what [check] reads in opsbook.toml names.
     """
 
     content: str

@@ -41,7 +41,8 @@ def playbook(
     unreachable; the error's `result` is the PlaybookResult. If only some hosts failed, an operator who is
     present may retry them, or leave them out, also in later playbooks. A playbook repeats safely,
     so the effect is idempotent. A check runs it with --check --diff, and returns `pretend`, or a value that
-    ends the cell when it is used; with changes=False, only if there are tasks that were not really done. `ignore` names parts of its result that change by themselves.
+    ends the cell when it is used; with changes=False, the result, unless a task was not really done.
+    `ignore` names parts of its result that change by themselves.
     Raises ValueError for a name, a limit or tags that begin with - or span lines.
     """
     for what, text in (("limit", limit), ("tags", tags), ("playbook", name)):

@@ -79,8 +79,10 @@ class _Start(NamedTuple):
     async def refused(self) -> Ending | None:
         """How the run ends if it may not start; None if it may."""
         admission, wait = self.context.admission, self.context.options.wait
-        if self.context.options.mode in (Mode.CHECK, Mode.REPLAY):
+        if self.context.options.mode is Mode.REPLAY:
             return None
+        if self.context.options.mode is Mode.CHECK:
+            return self._allowed()
         began = time.monotonic()
         waits = _Waits(kinds.WaitingForApproval, APPROVAL_EVERY, wait or self.person.present)
         if ending := await self._obtained(admission.allow, waits):
@@ -92,21 +94,24 @@ class _Start(NamedTuple):
             if time.monotonic() - began > STALE:
                 # Before an approval is spent. In a thread, since the program may be slow.
                 await asyncio.to_thread(self.vault.renew)
-            self._allow()
-        except (InputError, Refused) as error:
+        except InputError as error:
             return self._ending(Outcome.REFUSED, error.whole)
-        return None
+        return self._allowed()
 
     def _lock(self) -> None:
         self.context.admission.lock()
         self.sink.write(kinds.Locked(targets=self.context.planned.plan.locks))
 
-    def _allow(self) -> None:
+    def _allowed(self) -> Ending | None:
         """Check again: an approval may have expired, or a window closed, while the run waited for its locks."""
-        if allowed := self.context.admission.allow():
-            allowed.spend()
-            proof = [self.sink.blob("approvals", name, data) for name, data in allowed.files.items()]
-            self.sink.write(kinds.RunAllowed(evidence=allowed.evidence, files=proof), durable=True)
+        try:
+            if allowed := self.context.admission.allow():
+                allowed.spend()
+                proof = [self.sink.blob("approvals", name, data) for name, data in allowed.files.items()]
+                self.sink.write(kinds.RunAllowed(evidence=allowed.evidence, files=proof), durable=True)
+        except (InputError, Refused) as error:
+            return self._ending(Outcome.REFUSED, error.whole)
+        return None
 
     async def _obtained(self, obtain: Callable[[], object], waits: _Waits) -> Ending | None:
         """Retry until `obtain` succeeds (None), refuses for good, or a person cancels (how the run ends)."""

@@ -261,7 +261,7 @@ def _operator(start: RunStart, known: Signers | None) -> tuple[Identity, dict[st
     user = operator()
     if known is None:
         return Identity(user), {}
-    hint = f"Whoever runs or checks something in {start.plan.environment} signs it: opsbook doctor says what is missing."
+    hint = f"Whoever runs or checks something in {start.plan.environment} signs it: see opsbook doctor."
     if start.settings.signing_key is None:
         raise Refused("There is no key to sign with: name it in opsbook.toml (signing_key).", hint)
     try:
