@@ -55,8 +55,10 @@ _SSH_RUNS = re.compile(
     r"|xauthlocation|include|match)\b",
     re.IGNORECASE,
 )
+_NETCAT = frozenset({"-4", "-6", "-N", "-q", "-v", "-w", "-X", "-x", "--proxy", "--proxy-type"})
 _PROXY = re.compile(r"proxycommand[\s=]+(.*)", re.IGNORECASE | re.DOTALL)
-_WITH_VALUE = frozenset("-B -b -c -D -E -e -F -I -i -J -L -l -m -O -o -P -p -Q -R -S -W -w".split())  # noqa: SIM905
+_SSH_FLAG = re.compile(r"([1246AaCfGgKkMNnqrsTtVvXxYy]*)(?:([BbcDEeFIiJLlmOoPpQRSWw])(.*))?", re.DOTALL)
+"""Flags of ssh, sftp and scp: those without a value, then one with its value."""
 _SECRET = re.compile(r"pass|private_key$|token|secret")
 _PROGRAM = re.compile(r"(executable|exe|command|cmd)$")
 
@@ -90,7 +92,8 @@ class Rules:
         """Code that Ansible itself loads."""
         if self.is_installed(path) or self.named(name, Path(path).stem):
             return ""
-        return f"{kind} plugin {Path(path).stem}, which is code of the project"
+        what = f"plugin {Path(path).stem}" if kind != "collection" else name.rstrip(".")
+        return f"{kind} {what}, which is code of the project"
 
     def lookup(self, name: str, path: str) -> str:
         known = self.built_in(path, "plugins/lookup")
@@ -174,7 +177,9 @@ class Rules:
                     yield f"{key}: {text}"
 
     def _runs(self, kind: str, name: str, key: str, text: str) -> bool:
-        if key == "pkcs11_provider" or (key.endswith("user") and len(text.split()) > 1):
+        if key == "pkcs11_provider" or (key in ("host", "remote_addr") and text.startswith("-")):
+            return True
+        if key.endswith("user") and (len(text.split()) > 1 or text.startswith("-")):
             return True
         if key == "proxy_command":
             return self._proxy_runs(text)
@@ -187,22 +192,26 @@ class Rules:
             return bool(self.program(text, called))
         return bool(_META.search(_FORMAT.sub("", text)))
 
-    def _ssh_runs(self, text: str) -> bool:
-        """Whether these arguments of ssh make it run something else, or read a file that may."""
-        try:
-            words = shlex.split(text)
-        except ValueError:
-            return True
+    def _ssh_runs(self, text: str, hosts: int = 0) -> bool:
+        """Whether these arguments of ssh make it run something else, or read a file that may.
+
+        `hosts` is how many words may be no flags: any more would be a command.
+        """
+        words = _words(text)
         while words:
             word = words.pop(0)
-            flag, value = word[:2], word[2:]
-            if flag in _WITH_VALUE and not value:
+            found = _SSH_FLAG.fullmatch(word[1:]) if word.startswith("-") else None
+            if found is None:
+                hosts -= 1
+                continue
+            flag, value = found[2] or "", found[3] or ""
+            if flag and not value:
                 value = words.pop(0) if words else ""
-            if flag == "-F" and value not in ("none", "/dev/null"):
+            if flag == "F" and value not in ("none", "/dev/null"):
                 return True
-            if flag in ("-I", "-S") or (flag == "-o" and self._option_runs(value.strip())):
+            if flag in ("D", "E", "I", "S") or (flag == "o" and self._option_runs(value.strip())):
                 return True
-        return False
+        return hosts < 0
 
     def _option_runs(self, text: str) -> bool:
         proxy = _PROXY.match(text)
@@ -210,11 +219,17 @@ class Rules:
 
     def _proxy_runs(self, text: str) -> bool:
         """Whether the command that reaches a host is anything but ssh or netcat."""
-        try:
-            words = shlex.split(text)
-        except ValueError:
-            return True
+        words = _words(text.removeprefix('"').removesuffix('"'))
         if not words or _META.search(text) or self.program(words[0], r"ssh|nc|ncat|netcat|none"):
             return True
-        name = Path(words[0]).name
-        return self._ssh_runs(shlex.join(words[1:])) if name == "ssh" else not {"-e", "-c", "--exec"}.isdisjoint(words)
+        if Path(words[0]).name == "ssh":
+            return self._ssh_runs(shlex.join(words[1:]), hosts=1)
+        return any(word.startswith("-") and word not in _NETCAT for word in words[1:])
+
+
+def _words(text: str) -> list[str]:
+    """The words of a command line; one that no program knows where they cannot be told apart."""
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return ["?", "?"]
