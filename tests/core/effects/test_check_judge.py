@@ -152,13 +152,9 @@ pathlib.Path("{ran}").touch()
 @pytest.mark.parametrize(
     ("kind", "config"),
     [
-        ("action", ""),
-        ("become", ""),
         ("callback", ""),
         ("connection", ""),
         ("strategy", "strategy = own"),
-        ("vars", ""),
-        ("inventory", ""),
         ("cache", "fact_caching = own"),
     ],
 )
@@ -170,14 +166,12 @@ def test_code_of_the_project_is_not_loaded(project: Project, kind: str, config: 
     hosts = project.root / "playbooks/inventories/dev/hosts.yml"
     hosts.write_text(f"#!/usr/bin/env -S touch {ran}\n{hosts.read_text()}")
     hosts.chmod(0o755)
-    task = "- {name: Use it, own: {}}" if kind == "action" else "- {name: Use it, ping: {}}"
-    more = "  become: true\n  become_method: own\n" if kind == "become" else ""
-    more += "  connection: own\n" if kind == "connection" else ""
-    project.write("playbooks/site.yml", f"- hosts: web-1\n  gather_facts: false\n{more}  tasks:\n  {task}\n")
+    task = "- {name: Use it, ping: {}}"
+    project.write("playbooks/site.yml", f"- hosts: web-1\n  gather_facts: false\n  tasks:\n  {task}\n")
     project.page(PAGE.format(more=""))
     done = project.opsbook("run", "page", "-e", "dev", "--check", "--yes")
     assert not ran.exists()
-    if kind not in ("inventory", "cache"):
+    if kind != "cache":
         assert f"{kind} plugin own, which is code of the project" in done.out, done.out
 
 

@@ -86,7 +86,13 @@ def test_names_in_opsbook_toml() -> None:
 
 
 def test_the_environment_of_a_task(tmp_path: Path) -> None:
-    for name, value in (("LD_PRELOAD", "x"), ("PYTHONPATH", "/x"), ("BASH_ENV", "x"), ("PATH", "bin:/usr/bin"), ("A B", "")):
+    for name, value in (
+        ("LD_PRELOAD", "x"),
+        ("PYTHONPATH", "/x"),
+        ("BASH_ENV", "x"),
+        ("PATH", "bin:/usr/bin"),
+        ("A B", ""),
+    ):
         assert RULES.environment({name: value}), name
     link = tmp_path / "bin"
     link.symlink_to("/project/bin")
