@@ -117,6 +117,7 @@ def recorded(
     """Run a plan, from the first file of its record to the seal. Raises InputError, and then leaves no record."""
     check_start(planned, options)
     if options.mode is Mode.LIVE:
+        # Nothing else is ever resumed.
         drafts.keep(settings, planned)
     redactor = held.redactor
     with undisturbed():

@@ -206,7 +206,7 @@ def test_what_only_reads_runs(project: Project) -> None:
     assert "would change: [web-1]" in done.out
     for name in ("stat", "uri", "lookups", "named", "own", "environment", "folder"):
         assert f"    {name}  ok: [web-1]" in done.out, done.out
-    assert not (project.root / "playbooks/out").exists()
+    assert not (project.root / "playbooks/out").exists() and not (project.root / ".opsbook/trees").exists()
 
 
 OTHER = """
