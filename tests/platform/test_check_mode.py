@@ -185,10 +185,10 @@ class Checked(Platform):
         return found
 
     def outside(self) -> dict[str, object]:
-        """The state without the records."""
+        """The state without the records, and without what opsbook knows of the project's files."""
         state = self.state()
-        records = str(self.root / "records")
-        return {**state, "files": {path: found for path, found in self.files().items() if not path.startswith(records)}}
+        own = tuple(str(self.root / name) for name in ("records", ".opsbook/trees"))
+        return {**state, "files": {path: found for path, found in self.files().items() if not path.startswith(own)}}
 
     def edit(self, name: str, old: str, new: str) -> None:
         self._known = None

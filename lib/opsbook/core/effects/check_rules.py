@@ -177,9 +177,9 @@ class Rules:
                     yield f"{key}: {text}"
 
     def _runs(self, kind: str, name: str, key: str, text: str) -> bool:
-        if key == "pkcs11_provider" or (key in ("host", "remote_addr") and text.startswith("-")):
-            return True
-        if key.endswith("user") and (len(text.split()) > 1 or text.startswith("-")):
+        user = key.endswith("user") and len(text.split()) > 1
+        flag = key in ("host", "remote_addr") or key.endswith("user")
+        if key == "pkcs11_provider" or user or (flag and text.startswith("-")):
             return True
         if key == "proxy_command":
             return self._proxy_runs(text)
