@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from opsbook.console.printed import GAP, Printed, clipped, short, traceback
 from opsbook.console.story import Story, said, values
-from opsbook.console.text import say_text
+from opsbook.console.text import plain, say_text
 from opsbook.core.model import events as kinds
 from opsbook.core.model.event import Event
 from opsbook.core.model.plan import Plan
@@ -68,7 +68,7 @@ class PlainView:
             case kinds.QuestionAsked(name=name, text=text):
                 self._line(f"  ? {name}: {text}")
             case kinds.QuestionAnswered(name=name, value=value, by=by):
-                self._line(f"  {name}: {quoted(value)} ({by})")
+                self._line(f"  {name}: {quoted(plain(value))} ({by})")
 
     def once(self, text: str) -> str:
         return self._story.once(text)

@@ -9,9 +9,7 @@ import re
 import sys
 from typing import Any, TextIO
 
-from opsbook.core.model.text import NOTHING, TURNING, escaped, flat
-
-_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b.")
+from opsbook.core.model.text import NOTHING, SEQUENCE, TURNING, escaped, flat
 
 _UNSEEN = re.compile(rf"[\x00-\x08\x0b-\x1f\x7f-\x9f{TURNING}{NOTHING}]")
 _UNSAFE_IN_JSON = re.compile(rf"[\x7f-\x9f\ud800-\udfff{TURNING}{NOTHING}]")
@@ -19,7 +17,7 @@ _UNSAFE_IN_JSON = re.compile(rf"[\x7f-\x9f\ud800-\udfff{TURNING}{NOTHING}]")
 
 def say(*lines: object, end: str = "\n", to: TextIO | None = None) -> None:
     """Print each text, of any origin, as one line to standard output or `to`; without any, an empty line."""
-    say_text("\n".join(flat(_SEQUENCE.sub("", str(each))) for each in lines), end=end, to=to)
+    say_text("\n".join(flat(each) for each in lines), end=end, to=to)
 
 
 def hanging(text: object) -> list[str]:
@@ -34,7 +32,7 @@ def say_text(text: object, *, end: str = "\n", to: TextIO | None = None) -> None
 
 def plain(text: str) -> str:
     """Text without control sequences, with what is left of control characters escaped, and line feeds as line ends."""
-    return _UNSEEN.sub(escaped, _SEQUENCE.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
+    return _UNSEEN.sub(escaped, SEQUENCE.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
 
 
 def json_text(value: Any, indent: int | None = None) -> str:

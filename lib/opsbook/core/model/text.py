@@ -69,6 +69,9 @@ def one_line(text: str, limit: int = 120) -> str:
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
 
 
+SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b.")
+"""Control sequences of terminals."""
+
 _CONTROL = r"\x00-\x1f\x7f-\x9f\ud800-\udfff"
 TURNING = r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u206f"
 """Characters that change the direction of text: a line could read as another one."""
@@ -89,8 +92,11 @@ _MORE_SPACES = re.compile("(?<= ) ")
 
 
 def flat(text: object) -> str:
-    """The text on one line: what is invisible, turns text round or only looks like a space is escaped."""
-    return _HIDDEN.sub(escaped, str(text))
+    """The text on one line: what is invisible, turns text round or only looks like a space is escaped.
+
+    Control sequences are left out.
+    """
+    return _HIDDEN.sub(escaped, SEQUENCE.sub("", str(text)))
 
 
 def quoted(value: object) -> str:
@@ -101,7 +107,7 @@ def quoted(value: object) -> str:
     text = str(value)
     if _WORDS.fullmatch(text) and not _HIDDEN.search(text):
         return text
-    inner = flat(text.replace("\\", r"\\").replace('"', r"\""))
+    inner = _HIDDEN.sub(escaped, text.replace("\\", r"\\").replace('"', r"\""))
     return '"' + _MORE_SPACES.sub(r"\\u0020", inner) + '"'
 
 
