@@ -96,6 +96,7 @@ def make_team(root: Path, keys: Path) -> Team:
         pytest.skip("there is no git")
     made = Team(root, {"SSH_AUTH_SOCK": ""}, keys)
     made.write("opsbook.toml", 'records = "records"\n')
+    made.write(".opsbook/begun", "")
     made.write(".gitignore", "records/\n.opsbook/\ncounted\n")
     made.write("playbooks/inventories/dev/hosts.yml", HOSTS)
     made.write("playbooks/inventories/dev/environment.yml", "title: Development\nsandbox: true\n")
