@@ -40,7 +40,8 @@ from opsbook.core.planning.git import commit_of
 from opsbook.core.record import forecast, journal, notebook, page, seal, side, store, summary
 from opsbook.core.record.room import FULL
 from opsbook.core.source import names
-from opsbook.core.trust.authorization import RunStart, authorization, check_start, needed
+from opsbook.core.trust.authorization import authorization, check_start, needed
+from opsbook.core.trust.run_start import RunStart
 from opsbook.core.trust.signing import sealer
 from opsbook.errors import InputError, NoRoom, OpsbookError, Refused
 from opsbook.settings import Settings

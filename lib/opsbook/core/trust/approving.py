@@ -17,8 +17,8 @@ from opsbook.core.planning.context import operator
 from opsbook.core.planning.drafts import ground_then, plan, planned_draft
 from opsbook.core.planning.drift import changes_since
 from opsbook.core.record import store
-from opsbook.core.trust import authorization, requests, sign
-from opsbook.core.trust.authorization import RunStart
+from opsbook.core.trust import approvals, authorization, requests, sign
+from opsbook.core.trust.run_start import RunStart
 from opsbook.core.trust.signing import signed_here
 from opsbook.errors import InputError, Refused
 from opsbook.settings import Settings
@@ -47,7 +47,7 @@ def request(settings: Settings, planned: Planned, labels: Mapping[str, str]) -> 
     if not planned.environment.policy.approvals:
         raise InputError(f"{planned.plan.environment} needs no approvals.", "Run it: opsbook run.")
     authorization.check_start(planned, RunOptions(labels=labels))
-    authorization.ask(RunStart(settings, planned, run="", labels=labels))
+    approvals.ask(RunStart(settings, planned, run="", labels=labels))
 
 
 def planned_again(settings: Settings, wanted: str) -> Planned:

@@ -4,9 +4,9 @@ it is (ADR 16). Every way to start a run passes here: the command line, papermil
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,54 +15,27 @@ from opsbook.core.catalog import catalog
 from opsbook.core.locks import lock
 from opsbook.core.locks.locking import way_out
 from opsbook.core.locks.targets import conflict
-from opsbook.core.model.approval import Identity, Judged, Signed, Wanted, judge
+from opsbook.core.model.approval import Identity
 from opsbook.core.model.authorization import Authorization
 from opsbook.core.model.effect import Mode, canonical, no_sandbox
 from opsbook.core.model.environment import Environment, Policy
-from opsbook.core.model.event import Event, Outcome
-from opsbook.core.model.events import RunAllowed, RunResumed, RunStarted, read
+from opsbook.core.model.event import Outcome
+from opsbook.core.model.events import RunAllowed, RunStarted, read
 from opsbook.core.model.options import RunOptions
-from opsbook.core.model.plan import Plan
 from opsbook.core.model.planned import Planned
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.planning import authority, drafts
 from opsbook.core.planning.context import operator
 from opsbook.core.planning.drafts import Draft, check_place
 from opsbook.core.record import journal, store
-from opsbook.core.trust import proofs, requests, sign, signers, windows
+from opsbook.core.trust import approvals, proofs, requests, sign, signers, windows
+from opsbook.core.trust.run_start import RunStart
 from opsbook.core.trust.signers import Signers
 from opsbook.errors import InputError, NotYet, Refused
 from opsbook.settings import Settings
 
-_LONGEST_WAIT = timedelta(days=14)
-"""How long a run can have waited for its approval before it began."""
-
 _NEVER_WAIT = frozenset({"incident", "recovery"})
 """Kinds of runbook that ignore windows."""
-
-
-@dataclass(frozen=True)
-class RunStart:
-    """A run about to begin, to resume or to be rolled back. `events` are those of its earlier processes, and `outcome`
-    how they ended.
-    """
-
-    settings: Settings
-    planned: Planned
-    run: str
-    emergency: str = ""
-    events: Sequence[Event] = ()
-    labels: Mapping[str, str] = field(default_factory=dict)
-    outcome: str = ""
-
-    @property
-    def plan(self) -> Plan:
-        return self.planned.plan
-
-    @property
-    def policy(self) -> Policy:
-        """What guards the environment."""
-        return self.planned.environment.policy
 
 
 def check_start(drafted: Draft | Planned, options: RunOptions) -> None:
@@ -205,7 +178,7 @@ def _allowed(start: RunStart) -> Authorization | None:
         _check_proven(start, known, earlier)
         _check_resume(start, me, earlier)
         return Authorization(evidence | {"again": True}, files)
-    counted = _approved(start, me, known)
+    counted = approvals.approved(start, me, known)
     if opens := _opens(start.planned.runbook, start.policy, datetime.now(UTC)):
         said = f"Runs begin in {start.plan.environment} only in its windows; the next opens {_local(opens)}."
         raise NotYet(said, "If it cannot wait: --emergency REASON.")
@@ -215,19 +188,7 @@ def _allowed(start: RunStart) -> Authorization | None:
     told = evidence | {"approvals": [each.told() for each, _ in counted]}
     if counted:
         told["spent"] = requests.reach(start.settings.state, start.settings.root)
-    return Authorization(told, files, lambda: _spend(start, [each for each, _ in counted]))
-
-
-def _spend(start: RunStart, counted: Iterable[Signed]) -> None:
-    """Mark the approvals as spent. Raises Refused if another run has spent one of them since they were counted."""
-    taken: list[Signed] = []
-    for each in counted:
-        if requests.spend(_folder(start), each.approval, start.run):
-            taken.append(each)
-        else:
-            for other in taken:
-                requests.give_back(_folder(start), other.approval)
-            raise Refused(f"Another run began with the approval of {each.approver.principal} just now.", "Ask again.")
+    return Authorization(told, files, lambda: approvals.spend(start, [each for each, _ in counted]))
 
 
 def _known(start: RunStart) -> Signers | None:
@@ -312,85 +273,6 @@ def _check_resume(start: RunStart, me: Identity, earlier: Sequence[dict[str, Any
     if start.policy.approvals and earlier[0].get("plan") != start.plan.digest:
         said = "What was approved is another plan: the page, a tool or something else it stands on has changed."
         raise Refused(said, f"Roll it back: opsbook rollback {start.run}. If it cannot wait: --emergency REASON.")
-
-
-def _approved(start: RunStart, me: Identity, known: Signers | None) -> list[tuple[Signed, str]]:
-    """The approvals that count, each with its signature. Raises Refused, or NotYet while there are too few."""
-    policy = start.policy
-    if not policy.approvals or known is None:
-        return []
-    found = list(_signed(start, known))
-    begun = (fact for fact in map(read, start.events) if isinstance(fact, RunStarted | RunResumed))
-    working = [me, *(Identity(fact.operator) for fact in begun)]
-    now = datetime.now(UTC)
-    wanted = Wanted(start.plan.digest, start.run, start.labels, requests.identity(start.settings.state))
-    judged = judge([each for each, _ in found], wanted, policy, working, now)
-    if judged.rejected:
-        raise Refused(f"{start.plan.id}: {judged.rejected}.", "Ask whoever rejected it.")
-    if len(judged.counted) < policy.approvals:
-        if not _asked(start):
-            ask(start, start.run)
-        raise NotYet(_missing(start, judged), _approval_hint(start.plan))
-    chosen = judged.counted[: policy.approvals]
-    return [(each, signature) for each, signature in found if each in chosen]
-
-
-def _asked(start: RunStart) -> bool:
-    """Whether approvers already see the request, for this run or for another that still waits."""
-    run = requests.asking(_folder(start))
-    seen = any(each.plan.id == start.plan.id for each in requests.waiting(start.settings.state))
-    record = store.exact(start.settings.records, run) if run and run != start.run else None
-    return seen and (run in ("", start.run) or (record is not None and record.state == "running"))
-
-
-def _missing(start: RunStart, judged: Judged) -> str:
-    count = start.policy.approvals
-    said = f"{start.plan.id} needs {count} approval{'' if count == 1 else 's'}, and has {len(judged.counted)}."
-    return "\n".join([said, *judged.complaints])
-
-
-def _approval_hint(plan: Plan) -> str:
-    return f"Somebody else approves it: opsbook approve {plan.id}. Then: opsbook run --plan {plan.id}"
-
-
-def ask(start: RunStart, run: str = "") -> None:
-    """Put the request for an approval where approvers find it."""
-    state = requests.identity(start.settings.state)
-    asked = requests.ApprovalAsked(operator(), journal.now(), run, dict(start.labels), state)
-    drafts.keep(start.settings, start.planned)
-    requests.file(start.settings.state, start.plan, asked)
-
-
-def _signed(start: RunStart, known: Signers) -> Iterator[tuple[Signed, str]]:
-    """Every decision on the plan, with what its signature proves."""
-    folder = _folder(start)
-    for approval, signature in requests.approvals(folder):
-        used = requests.spent(folder, approval) or _used(start, approval.id, approval.signed)
-        try:
-            at = datetime.fromisoformat(approval.signed)
-            who = sign.signer(known.text, sign.APPROVAL, approval.statement(), signature, at)
-            # A revoked key cannot be used by backdating the signature.
-            sign.signer(known.text, sign.APPROVAL, approval.statement(), signature, datetime.now(UTC))
-            yield Signed(approval, Identity(approval.by, who.principal, who.key), spent=used), signature
-        except (sign.BadSignature, sign.Unsigned) as error:
-            yield Signed(approval, Identity(approval.by), problem=str(error)), signature
-
-
-def _used(start: RunStart, approval: str, signed: str) -> str:
-    """The run whose record names this approval: the marker beside the plan may be gone."""
-    # A run's id has the day on which it began to wait.
-    first = f"{datetime.fromisoformat(signed).astimezone(UTC) - _LONGEST_WAIT:%Y%m%d}"
-    for folder in store.newest(start.settings.records):
-        if folder.name[:8] < first:
-            break
-        record = store.exact(start.settings.records, folder.name)
-        if record and folder.name != start.run and approval in (record.glance().get("approvals") or ()):
-            return folder.name
-    return ""
-
-
-def _folder(start: RunStart) -> Path:
-    return start.settings.state / requests.FOLDER / start.plan.id
 
 
 def _opens(runbook: Runbook, policy: Policy, now: datetime) -> datetime | None:
