@@ -1,6 +1,8 @@
 """Who goes on with a run believes signatures, not the words of a record; and what a record says of people is proven."""
 
 import json
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -214,6 +216,9 @@ def test_an_environment_that_wants_approvals_takes_nothing_from_the_caller(team:
 
 def test_a_project_below_a_hidden_folder_is_looked_at_too(keys: Path, tmp_path: Path) -> None:
     team = make_team(tmp_path / ".hidden" / "project", keys)
+    shutil.rmtree(team.root / ".git")
+    subprocess.run(["git", "init", "--quiet", "--initial-branch", "main", str(tmp_path)], check=True)
+    team.commit()
     asked(team)
     team.write("playbooks/roles/app/tasks/main.yml", "- ansible.builtin.debug:\n")
     refused(run(team), "not everything is committed: playbooks/roles/app/tasks/main.yml")
