@@ -84,6 +84,16 @@ def test_what_belongs_to_the_tree_of_a_folder(project: Settings) -> None:
     assert set(under_git.files) == {*without.files, ".gitignore"}, "build/ is ignored, and no folder that a run reads"
 
 
+def test_names_that_are_no_text(project: Settings) -> None:
+    (project.root / os.fsdecode(b"lib/caf\xe9.py")).write_text("WORD = 2\n")
+    for then in (tree.of_folder(project), committed(project)):
+        out = tree_store.written_out(project, then)
+        assert (out.root / os.fsdecode(b"lib/caf\xe9.py")).read_text() == "WORD = 2\n"
+        assert tree_store.stored(project, then.digest) == tree.Tree(then.files, project.root, then.commit)
+    one, other = {"a": f"{tree.LINK} x", "b\nc": "e"}, {"a": f"{tree.LINK} x\nb", "c": "e"}
+    assert tree.digest(one) != tree.digest(other)
+
+
 def test_every_change_is_another_digest(project: Settings, tmp_path: Path) -> None:
     seen = {tree.of_folder(project).digest}
     for change in (

@@ -1,5 +1,6 @@
 """Who goes on with a run believes signatures, not the words of a record; and what a record says of people is proven."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from opsbook.core.record import seal, store
+from opsbook.core.record import journal, seal, store
 from tests.support.approvals import PROD, approved, asked, refused, run
 from tests.support.project import Project
 from tests.support.team import PLAIN, Team, make_team, ok
@@ -85,8 +86,45 @@ def test_a_run_whose_approval_is_not_proven_does_not_go_on(team: Team) -> None:
     ok(team.by("ann").opsbook("resume", "last", "--accept-changes"))
 
 
+def forged(folder: Path, **evidence: object) -> None:
+    """Other evidence in the event `allowed`, with all digests after it made anew, as whoever can write it can do."""
+    head, lines = journal.START, []
+    for text in (folder / journal.NAME).read_text().splitlines():
+        event = json.loads(text)
+        event["data"] |= evidence if event["type"] == "allowed" else {}
+        line = (json.dumps(event | {"prev": head}, ensure_ascii=False, separators=(",", ":")) + "\n").encode()
+        head = hashlib.sha256(line).hexdigest()
+        lines.append(line)
+    (folder / journal.NAME).write_bytes(b"".join(lines))
+    sealed_anew(folder)
+
+
 def test_a_journal_that_says_allowed_allows_nothing(team: Team) -> None:
-    """The run never was approved: somebody has written the event, and all digests after it."""
+    folder = fails(team)
+    whole = (folder / journal.NAME).read_bytes()
+    told = next(event["data"] for event in team.events() if event["type"] == "allowed")
+    nobody = {"user": "ann@vm", "principal": "", "key": ""}
+    twice = [*told["approvals"], *told["approvals"]]
+    resume = ("resume", "last", "--accept-changes")
+    for changed, why in (
+        ({"operator": nobody, "files": [], "emergency": "it burns", "approvals": []}, "nobody signed it"),
+        ({"emergency": "it burns", "approvals": []}, "the statement is about something else"),
+        ({"approvals": []}, "was never approved: 0 of 1"),
+        ({"approvals": [{**twice[0], "id": "0123456789abcdef"}]}, "cannot be read"),
+    ):
+        forged(folder, **changed)
+        refused(team.by("ann").opsbook(*resume), why)
+        (folder / journal.NAME).write_bytes(whole)
+    sealed_anew(folder)
+    marker = next((team.root / ".opsbook/plans").glob("*/spent-*"))
+    mine = marker.read_text()
+    marker.write_text("20260101T000000Z-other-aaaa")
+    refused(team.by("ann").opsbook(*resume), "has an approval that 20260101T000000Z-other-aaaa used")
+    marker.write_text(mine)
+    ok(team.by("ann").opsbook(*resume))
+
+
+def test_what_wanted_no_approval_then_wants_one_now(team: Team) -> None:
     team.page(FAILS, "count", "rollback: ask\n")
     team.write(PROD, "title: Production\nprotected: true\n")
     team.commit()

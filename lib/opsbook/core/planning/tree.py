@@ -59,7 +59,9 @@ class Tree:
 
 def digest(tree: Files) -> str:
     """Hex SHA-256 over the paths and entries of a tree."""
-    return hashlib.sha256("".join(f"{path}\0{entry}\n" for path, entry in sorted(tree.items())).encode()).hexdigest()
+    # Neither has a NUL, but both may have line feeds; a name need not be UTF-8.
+    text = "".join(f"{path}\0{entry}\0" for path, entry in sorted(tree.items()))
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
 
 def matters(path: str, page: str) -> bool:
@@ -91,7 +93,8 @@ def _committed(root: Path, commit: str, prefix: str = "") -> Iterator[tuple[str,
         if mode == _SUBMODULE:
             yield from _submodule(root, path, name, prefix)
         elif mode == LINK:
-            yield prefix + path, f"{LINK} {git.run(root, ['cat-file', 'blob', name]).stdout.decode(errors='replace')}"
+            where = git.run(root, ["cat-file", "blob", name]).stdout.decode(errors="surrogateescape")
+            yield prefix + path, f"{LINK} {where}"
         else:
             yield prefix + path, f"{mode} git-{'sha1' if len(name) == 40 else 'sha256'}:{name}"
 

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from opsbook.core.model.approval import Identity, Judged, Signed, Wanted, judge
+from opsbook import files
+from opsbook.core.model.approval import Approval, Identity, Judged, Signed, Wanted, judge
 from opsbook.core.model.events import RunResumed, RunStarted, read
 from opsbook.core.model.plan import Plan
 from opsbook.core.planning import drafts
@@ -14,6 +15,7 @@ from opsbook.core.trust import requests, sign
 from opsbook.core.trust.run_start import RunStart
 from opsbook.core.trust.signers import Signers
 from opsbook.errors import NotYet, Refused
+from opsbook.shapes import from_json
 
 _LONGEST_WAIT = timedelta(days=14)
 """How long a run can have waited for its approval before it began."""
@@ -29,6 +31,20 @@ def spend(start: RunStart, counted: Iterable[Signed]) -> None:
             for other in taken:
                 requests.give_back(_folder(start), other.approval)
             raise Refused(f"Another run began with the approval of {each.approver.principal} just now.", "Ask again.")
+
+
+def spent_elsewhere(start: RunStart, record: store.Record) -> str:
+    """The run that has used an approval in this record; empty if it is the record's own. Raises InputError."""
+    for path in sorted(record.folder.glob("approvals/*.json")):
+        if not path.name.startswith("operator-"):
+            try:
+                approval = from_json(Approval, files.read(path))
+            except (OSError, ValueError, RecursionError) as error:
+                raise record.damaged(f"approvals/{path.name}") from error
+            used = requests.spent(_folder(start), approval) or _used(start, approval.id, approval.signed)
+            if used not in ("", start.run):
+                return used
+    return ""
 
 
 def approved(start: RunStart, me: Identity, known: Signers | None) -> list[tuple[Signed, str]]:

@@ -254,14 +254,18 @@ def _check_proven(start: RunStart, known: Signers | None, earlier: Sequence[dict
     if known is None:
         return
     record = store.exact(start.settings.records, start.run)
-    found = proofs.claims(record, known) if record else []
+    found = proofs.allowed(record, known) if record else []
     hint = f"opsbook records verify {start.run} says more. Start a new run, or go on with --emergency REASON."
     for claim in found:
-        if claim.flaw:
-            raise Refused(f"{start.run} says {claim.what} {claim.who}, and does not prove it: {claim.flaw}.", hint)
-    approved = max((len(each.get("approvals") or ()) for each in earlier), default=0)
+        if not claim.key:
+            why = claim.flaw or "nobody signed it"
+            raise Refused(f"{start.run} says {claim.what} {claim.who}, and does not prove it: {why}.", hint)
+    ran = {claim.key for claim in found if claim.what == "run by"}
+    approved = len({claim.key for claim in found if claim.what == "approved by"} - ran)
     if approved < start.policy.approvals and not any(each.get("emergency") for each in earlier):
         raise Refused(f"{start.run} was never approved: {approved} of {start.policy.approvals}.", hint)
+    if record and (other := approvals.spent_elsewhere(start, record)):
+        raise Refused(f"{start.run} has an approval that {other} used.", hint)
 
 
 def _check_resume(start: RunStart, me: Identity, earlier: Sequence[dict[str, Any]]) -> None:

@@ -28,6 +28,12 @@ _UNUSABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowE
 _FOLDER = "approvals"
 
 
+def allowed(record: store.Record, known: "Signers | None") -> list[Claim]:
+    """The claims of the events that say a run may begin: each needs a key where runs are signed."""
+    facts = (read(event, lenient=True) for event in record.events())
+    return [claim for fact in facts if isinstance(fact, RunAllowed) for claim in _of(record, known, fact, "run by")]
+
+
 def claims(record: store.Record, known: "Signers | None") -> list[Claim]:
     """Every claim of a record's journal, in its order."""
     found: list[Claim] = []
@@ -102,7 +108,7 @@ def _approval(
     try:
         data, signature = signed_file(record.folder / path)
         approval = from_json(Approval, data)
-        same = approval.plan == evidence["plan"] and approval.decision == "approve"
+        same = (approval.id, approval.plan, approval.decision) == (told.get("id"), evidence["plan"], "approve")
         if not same or approval.statement() != data or dict(approval.labels) != (evidence.get("labels") or {}):
             return _flawed(claim, "the approval is of something else")
         return _signed(claim, known, _Statement(sign.APPROVAL, data, signature, approval.signed), person)
