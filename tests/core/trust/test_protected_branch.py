@@ -112,6 +112,8 @@ def test_a_change_behind_a_link_or_in_ansible_cfg_is_another_plan(team: Team, tm
     team.commit()
     first = asked(team)
     assert asked(team) == first
+    shown = team.by("ann").opsbook("plan", "count", "-e", "prod", check=True).out
+    assert f"outside of the project: playbooks/roles/linked -> {role}" in shown
     (role / "tasks/main.yml").write_text("- ansible.builtin.debug:\n")
     second = asked(team)
     team.write("ansible.cfg", "[defaults]\nforks = 6\n")

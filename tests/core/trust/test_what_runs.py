@@ -190,13 +190,19 @@ def while_it_waits_for_its_lock(team: Team, where: str) -> str:
     return "said"
 
 
-def between_failure_and_retry(team: Team, where: str) -> str:
+def asked_what_now(team: Team, where: str) -> Terminal:
+    """A run whose step has failed, and which asks at a terminal what to do."""
     (team.root / ".opsbook/go").unlink()
     if where == "prod":
         approved(team)
     shown = Terminal(team.by("ann").command("run", "count", "-e", where, "--yes"), team.by("ann"))
     until(lambda: "[r]" in shown.screen or "retry" in shown.screen, "the question")
     edit(team)
+    return shown
+
+
+def between_failure_and_retry(team: Team, where: str) -> str:
+    shown = asked_what_now(team, where)
     team.write(".opsbook/go", "")
     shown.type("retry\n")
     assert shown.process.wait(timeout=120) == 0, shown.screen
@@ -204,12 +210,7 @@ def between_failure_and_retry(team: Team, where: str) -> str:
 
 
 def between_failure_and_rollback(team: Team, where: str) -> str:
-    (team.root / ".opsbook/go").unlink()
-    if where == "prod":
-        approved(team)
-    shown = Terminal(team.by("ann").command("run", "count", "-e", where, "--yes"), team.by("ann"))
-    until(lambda: "[r]" in shown.screen or "retry" in shown.screen, "the question")
-    edit(team)
+    shown = asked_what_now(team, where)
     shown.type("roll-back\n")
     assert shown.process.wait(timeout=120) == 1, shown.screen
     return "undone"

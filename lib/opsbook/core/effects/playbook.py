@@ -36,13 +36,12 @@ def playbook(
 ) -> PlaybookResult:
     """Run playbooks/NAME against the run's environment.
 
-    `vars` are passed as text that is never a template. `timeout` is in seconds, for each attempt. Raises
-    EffectFailed if a task failed, if no host was processed, or if more than `max_unreachable` hosts were
-    unreachable; the error's `result` is the PlaybookResult. If only some hosts failed, an operator who is
-    present may retry them, or leave them out, also in later playbooks. A playbook repeats safely,
-    so the effect is idempotent. A check runs it with --check --diff, and returns `pretend`, or a value that
-    ends the cell when it is used; with changes=False, the result, unless a task was not really done.
-    `ignore` names parts of its result that change by themselves.
+    `vars` are passed as text that is never a template. `timeout` is in seconds, for each attempt. Raises EffectFailed
+    if a task failed, if no host was processed, or if more than `max_unreachable` hosts were unreachable; the error's
+    `result` is the PlaybookResult. If only some hosts failed, an operator who is present may retry them, or leave them
+    out, also in later playbooks. A playbook repeats safely, so the effect is idempotent. A check runs it with --check
+    --diff, and returns `pretend`, or a value that ends the cell when it is used; with changes=False, the result, unless
+    a task was not really done. `ignore` names parts of its result that change by themselves.
     Raises ValueError for a name, a limit or tags that begin with - or span lines.
     """
     for what, text in (("limit", limit), ("tags", tags), ("playbook", name)):

@@ -21,7 +21,7 @@ class Place(NamedTuple):
 class Planned:
     """What is going to run. `root` is the folder with its files, and `files` are those, as entries of a tree.
 
-    `typed` are secrets that somebody typed unseen.
+    `typed` are secrets that somebody typed unseen. `outside` are links that lead out of the project, with where to.
     """
 
     plan: Plan
@@ -30,3 +30,4 @@ class Planned:
     root: Path
     files: Mapping[str, str] = field(default_factory=dict, repr=False)
     typed: Mapping[str, str] = field(default_factory=dict, repr=False)
+    outside: tuple[str, ...] = ()

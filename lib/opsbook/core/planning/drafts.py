@@ -112,7 +112,7 @@ def plan(settings: Settings, drafted: Draft) -> Planned:
     trees = {TREE: found.digest, **({COMMIT: found.commit} if found.commit else {})}
     versions = {"opsbook": opsbook.__version__, "ansible-core": version("ansible-core")}
     frozen = build.build(runbook, environment, bound, build.Ground(trees, versions))
-    return Planned(frozen, runbook, environment, found.root, found.files, drafted.typed)
+    return Planned(frozen, runbook, environment, found.root, found.files, drafted.typed, found.outside)
 
 
 # -- the tree

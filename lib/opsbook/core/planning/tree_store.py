@@ -17,6 +17,7 @@ import shutil
 import stat
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path, PurePath
 
 from opsbook import files
@@ -109,7 +110,7 @@ def written_out(settings: Settings, tree: Tree) -> Tree:
     except OSError as error:
         said = f"The files of the plan cannot be written to {target}: {error.strerror}."
         raise Refused(said, "Who runs here needs to write in the state folder, and what is in it.") from error
-    return Tree(tree.files, target, tree.commit)
+    return replace(tree, root=target)
 
 
 def _complete(settings: Settings, tree: Tree, target: Path) -> None:

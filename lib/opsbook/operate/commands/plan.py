@@ -37,7 +37,9 @@ def execute(options: argparse.Namespace) -> int:
         approving.request(settings, planned, inputs.labels(options))
     if options.json:
         needs = authorization.needed(drafted.runbook, drafted.environment, datetime.now(UTC))
-        common.print_json({**plan.to_json(), "needs": needs, **asdict(preview.preview(settings, planned))})
+        common.print_json(
+            {**plan.to_json(), "outside": planned.outside, "needs": needs, **asdict(preview.preview(settings, planned))}
+        )
         return 0
     show_all(settings, planned)
     if options.request:
@@ -49,6 +51,8 @@ def show_all(settings: Settings, planned: Planned) -> None:
     """Print a plan with its steps, and what a run of it needs."""
     found = preview.preview(settings, planned)
     show(planned.plan, found)
+    for way in planned.outside:
+        say(f"  outside of the project: {way}")
     for need in authorization.needed(planned.runbook, planned.environment, datetime.now(UTC)):
         say(f"  needs: {need}")
 
