@@ -35,6 +35,7 @@ _CONTENT = ("runbooks", "procedures", *_READ)
 _YOUNG = 2.0
 """Seconds after its last change in which a file is read anew: two writes may have the same time."""
 
+_ALL = "A run reads all of its files."
 _NO_PART = frozenset({"__pycache__", ".git"})
 _DEEPEST = 40
 
@@ -172,7 +173,11 @@ class _Folder:
 
     def _below(self, path: str, above: frozenset[str]) -> Iterator[tuple[str, str]]:
         real = os.path.realpath(self._root / path)
-        names = sorted(each.name for each in (self._root / path).iterdir()) if real not in above else []
+        try:
+            names = sorted(each.name for each in (self._root / path).iterdir()) if real not in above else []
+        except OSError as error:
+            said = f"{self._root}/{path} cannot be read: {error.strerror}."
+            raise InputError(said, _ALL) from None
         for name in names:
             if name not in _NO_PART:
                 yield from self.entries(f"{path}/{name}", above | {real})
@@ -207,7 +212,7 @@ class _Known:
                 entry = [*told, files.sha256(Path(self._root, path))]
             except OSError as error:
                 said = f"{self._root}/{path} cannot be read: {error.strerror}."
-                raise InputError(said, "A run reads all of its files.") from None
+                raise InputError(said, _ALL) from None
         if self._began - about.st_ctime > _YOUNG:
             self._now[path] = entry
         return str(entry[3])
