@@ -134,6 +134,10 @@ def test_all_cells_run_in_a_sandbox(project: Project, page: Path, chromium: Any)
         book.wait()
         assert "rm written-web-1 written-web-2 -> 0" in book.output("written-web-2")
         assert not (project.root / "written-web-1").exists()
+    found = project.summary()
+    assert (found["outcome"], found["parameters"]) == ("ended", {"text": "it's {{ 1 }}", "count": 3})
+    changing = [(effect["step"], effect["status"]) for effect in found["effects"] if effect["changes"]]
+    assert changing == [(step, "succeeded") for step in ("write-it", "in-a-shell", "take-it-away")]
 
 
 def test_values_that_no_run_would_take_change_nothing(project: Project, page: Path, chromium: Any) -> None:

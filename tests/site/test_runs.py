@@ -127,6 +127,16 @@ def test_a_record_from_the_future_proves_nothing(small: Project) -> None:
     assert [each.state for each in stale(settings.load(small.root, given=True))] == ["stale"]
 
 
+@pytest.mark.parametrize("mode", ["session", "notebook"])
+def test_a_notebook_proves_nothing_about_a_page(small: Project, mode: str) -> None:
+    """Somebody chose its cells, and may have edited them."""
+    record(small, mode=mode)
+    found = gathered(small)
+    assert [run.id for run in found.runs] == [RUN]
+    assert found.facts is not None and found.facts["one"].state == "never"
+    assert [each.state for each in stale(settings.load(small.root, given=True))] == ["never"]
+
+
 def test_lost_runs_are_runs(small: Project) -> None:
     lost(small)
     record(small, "20261120T110000Z-one-bbbb")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.text import Text
 
-    from opsbook.operate.running import Finished
+    from opsbook.operate.run_record import Finished
 
 _TURNS = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 """The spinner beside the running step."""

@@ -15,7 +15,7 @@ from opsbook.core.model.text import duration, quoted
 from opsbook.settings import Settings
 
 if TYPE_CHECKING:
-    from opsbook.operate.running import Finished
+    from opsbook.operate.run_record import Finished
 
 
 class PlainView:

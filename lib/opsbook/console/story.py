@@ -16,7 +16,7 @@ from opsbook.core.model.text import duration, flat, one_line, quoted, some
 from opsbook.settings import Settings
 
 if TYPE_CHECKING:
-    from opsbook.operate.running import Finished
+    from opsbook.operate.run_record import Finished
 
 SEE = "see above"
 _AGAIN = re.compile(rf"{SEE}((; |\n- ){SEE})+")

@@ -17,7 +17,7 @@ from opsbook.core.model.plan import Plan
 from opsbook.settings import Settings
 
 if TYPE_CHECKING:
-    from opsbook.operate.running import Finished
+    from opsbook.operate.run_record import Finished
 
 Listener = Callable[[Event], None]
 

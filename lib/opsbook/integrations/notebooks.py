@@ -21,7 +21,8 @@ from opsbook.core.record import journal, notebook
 from opsbook.core.source import bare, ipynb
 from opsbook.core.source import notebook as source
 from opsbook.errors import InputError
-from opsbook.operate.running import Audience, Finished, recorded
+from opsbook.operate.run_record import Finished
+from opsbook.operate.running import Audience, recorded
 from opsbook.settings import Settings
 
 _NAMES = {"timeout": "CellTimeoutError", "died": "DeadKernelError"}

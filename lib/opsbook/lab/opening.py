@@ -118,7 +118,8 @@ def _note(found: Lesson) -> str:
     if found.replay:
         rule = f"It replays `{found.replay}`, which ended **{found.outcome}**: nothing is reached, nothing is changed."
     lines = [f"> A copy of `{found.page}` to practise with. {rule}"]
-    lines += ["> Saving reaches only this copy, which is gone when the lab ends; a lab leaves no record."]
+    kept = "" if found.replay else " What cells do is in a record: opsbook records list."
+    lines += [f"> Saving reaches only this copy, which is gone when the lab ends.{kept}"]
     if found.missing:
         names = ", ".join(f"`{parameter.name}`" for parameter in found.missing)
         lines += [f"> Before you run it, write {names} in the cell `# Parameters`."]

@@ -14,13 +14,13 @@ from opsbook.core.locks import lock
 from opsbook.core.locks.locking import acquire, worked_since
 from opsbook.core.model.attempts import attempts
 from opsbook.core.model.effect import Mode, digest
-from opsbook.core.model.event import RESUMABLE, Event, Outcome
+from opsbook.core.model.event import RESUMABLE, Ending, Event, Outcome
 from opsbook.core.model.events import RunResumed, RunStarted, SourceEdited, read
 from opsbook.core.model.options import RunOptions
 from opsbook.core.model.past import Past
 from opsbook.core.model.plan import Plan
 from opsbook.core.model.planned import Planned
-from opsbook.core.model.redact import MARK
+from opsbook.core.model.redact import MARK, Redactor
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.model.text import nearest
 from opsbook.core.planning import drafts
@@ -32,16 +32,8 @@ from opsbook.core.source import notebook as pages
 from opsbook.core.trust import adopting
 from opsbook.core.trust.authorization import authorization, check_page
 from opsbook.errors import InputError, NotYet, Refused
-from opsbook.operate.running import (
-    Audience,
-    Finished,
-    carry_out,
-    check_answers,
-    run_context,
-    run_start,
-    taken,
-    workspace,
-)
+from opsbook.operate.run_record import Finished, close, run_context, run_start, taken, workspace
+from opsbook.operate.running import Audience, carry_out, check_answers
 from opsbook.settings import Settings
 
 
@@ -139,6 +131,22 @@ def rollback(
     undo = replace(options, undo=True)
     _check_allowed(settings, found, planned, undo)
     return _again(settings, _Again(found, planned, (*refusing, *telling)), undo, audience)
+
+
+def close_lost(settings: Settings, found: Stopped) -> Finished:
+    """Seal the record of a lost check, notebook or session. Raises InputError if it is not lost, or can be resumed."""
+    run = found.record.id
+    if found.past.mode == Mode.LIVE or found.outcome != Outcome.LOST:
+        raise InputError(f"{run} is {found.outcome}: nothing of it runs.", f"Go on: opsbook resume {run}.")
+    hold = taken(found.record.folder)
+    try:
+        redactor = Redactor()
+        book = journal.Journal(found.record.folder, redactor, again=True)
+        reason = f"its process was killed, or its machine went down; {operator()} closed it"
+        ending = Ending(Outcome.CANCELLED, reason, bool(found.past.unsettled()), seconds=0.0)
+        return close(settings, book, found.runbook, ending, redactor)
+    finally:
+        os.close(hold)
 
 
 def check_rollback(found: Stopped) -> None:

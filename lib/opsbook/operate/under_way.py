@@ -81,6 +81,7 @@ def _now(record: store.Record, holding: set[str]) -> RunStatus | None:
         asks=AskedQuestion(question.name, question.text, question.choices, asked.since) if asked and question else None,
         detached=bool(following and following.detached) and record.state == "running",
         reason=str(told["reason"]) if sealed else "",
+        mode=str(told.get("mode") or ""),
     )
 
 

@@ -11,7 +11,7 @@ from opsbook.core.record.journal_follower import JournalFollower
 from opsbook.errors import InputError, OpsbookError
 from opsbook.operate.following import Following, StandingQuestion
 from opsbook.operate.resuming import stopped
-from opsbook.operate.running import Finished
+from opsbook.operate.run_record import Finished
 from opsbook.settings import Settings
 
 EVERY = 0.1

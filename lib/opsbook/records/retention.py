@@ -20,7 +20,7 @@ from opsbook.settings import Retention
 PRUNING = ".pruning"
 """Folder of records that are being removed. The next prune finishes what a crash left there."""
 
-_WELL = frozenset(map(str, (Outcome.SUCCEEDED, Outcome.CHECKED, Outcome.REFUSED)))
+_WELL = frozenset(map(str, (Outcome.SUCCEEDED, Outcome.CHECKED, Outcome.REFUSED, Outcome.ENDED)))
 """Outcomes to which `keep` applies; `keep_failed` applies to every other one."""
 
 _STAMP = "%Y%m%dT%H%M%SZ"

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from statistics import median
 from typing import Any
 
+from opsbook.core.model.effect import Mode
 from opsbook.core.model.event import Outcome
 from opsbook.training.qualification import moment
 from opsbook.training.training import Drilled
@@ -34,7 +35,8 @@ _NEVER_BEGAN = frozenset({Outcome.REFUSED, Outcome.CHECKED})
 class Run:
     """One run in a list. Times are UTC, `seconds` is the duration of the whole run.
 
-    A run that is not `shown` counts for the facts of its page only.
+    A run that is not `shown` counts for the facts of its page only. `counts`: it ran the page as it is; a notebook, in
+    which somebody chose and edited cells, proves nothing about the page.
     """
 
     id: str
@@ -49,6 +51,7 @@ class Run:
     steps: tuple[tuple[str, str, float | None], ...] = ()
     page: bool = False
     shown: bool = True
+    counts: bool = True
 
     @property
     def succeeded(self) -> bool:
@@ -79,6 +82,7 @@ def run(told: Mapping[str, Any], *, page: bool, shown: bool = True) -> Run | Non
         ),
         page=page and shown,
         shown=shown,
+        counts=told.get("mode") not in (Mode.SESSION, Mode.NOTEBOOK),
     )
 
 
@@ -118,14 +122,15 @@ class Facts:
 def facts(runs: Iterable[Run], lasts: timedelta | None, now: datetime, drill: Drilled | None = None) -> Facts:
     """The facts from the runs of one runbook, newest first."""
     found = tuple(runs)
-    verdicts = [each for each in found if each.outcome in _VERDICTS][:RUNS]
+    real = [each for each in found if each.counts]
+    verdicts = [each for each in real if each.outcome in _VERDICTS][:RUNS]
     went_well = [each for each in verdicts if each.succeeded]
     # Ignore runs in the future: their clock was wrong.
-    good = next((each for each in found if each.succeeded and each.started <= now), None)
+    good = next((each for each in real if each.succeeded and each.started <= now), None)
     took = sorted(each.seconds for each in went_well if each.seconds is not None)
     return Facts(
         last=verdicts[0] if verdicts else None,
-        ran=any(each.outcome not in _NEVER_BEGAN for each in found),
+        ran=any(each.outcome not in _NEVER_BEGAN for each in real),
         good=good,
         runs=tuple(each for each in found if each.shown)[:10],
         rate=len(went_well) / len(verdicts) if verdicts else None,

@@ -65,8 +65,10 @@ class Interrupted(Exception):
 class Channel:
     """The connection of this process to the gate."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, values: Callable[[], Frame] = dict) -> None:
+        """`values` gives the parameters of the page as they are, where a person may change them."""
         self._socket = connection
+        self._values = values
         self._sending = threading.Lock()
         self._numbers = count(1)
         self._replies: dict[int, queue.SimpleQueue[Frame]] = {}
@@ -96,7 +98,8 @@ class Channel:
         outer: tuple[EffectCall, bool] | None = getattr(self._local, "outer", None)
         if outer is not None:
             return self._nested(outer, asked, work)
-        frame, call = asked.frame(), EffectCall(self, next(self._numbers), asked.gentle)
+        frame = asked.frame() | ({"values": values} if (values := self._values()) else {})
+        call = EffectCall(self, next(self._numbers), asked.gentle)
         # Register before asking: a cancel may arrive together with the answer.
         self._calls[call.number] = call
         try:
@@ -354,9 +357,9 @@ def channel() -> Channel:
             if path:
                 connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
                 connection.connect(path)
+                _channel = Channel(connection)
             else:
                 from opsbook.core.effects import session
 
-                connection = session.connect()
-            _channel = Channel(connection)
+                _channel = Channel(session.connect(), session.values)
         return _channel

@@ -25,7 +25,6 @@ from opsbook.core.effects.progress import PlaybookProgress, described, told
 from opsbook.core.effects.show import Shown
 from opsbook.core.model.runbook import SHELLS
 from opsbook.errors import EffectRefused, RunCancelled
-from opsbook.params import Secret
 
 ORDER = "OPSBOOK_LAB"
 """Variable that names the file with the order: env, cwd, run, attribute, cells, parameters, switch."""
@@ -59,13 +58,8 @@ class LabKernel(IPythonKernel):  # type: ignore[misc]
             # Without a gate, the first effect reports why.
             with suppress(EffectRefused, RunCancelled):
                 where = {name: self.place[name] for name in ("cell", "step", "role")}
-                channel().query("place", **where, values=self._values())
+                channel().query("place", **where)
         return await super().do_execute(code, silent, *args, cell_meta=cell_meta, **options)
-
-    def _values(self) -> dict[str, Any]:
-        """The page's parameters as they are now, as somebody would type them; the gate checks them."""
-        known = ((name, self.shell.user_ns.get(name)) for name in self.order["parameters"])
-        return {name: _typed(value) for name, value in known if value is not None and not isinstance(value, Secret)}
 
     def watch(self, summary: str) -> watch.Watcher:
         """Show an effect's progress in the cell's output."""
@@ -98,12 +92,6 @@ class LabKernel(IPythonKernel):  # type: ignore[misc]
             fence(language, body, values, line=2, changes=not place["reads"], cell=place["shell"])
 
         return run
-
-
-def _typed(value: object) -> object:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return [str(item) for item in value] if isinstance(value, list | tuple) else str(value)
 
 
 class _NotedProgress(PlaybookProgress):
@@ -141,7 +129,7 @@ def _enter_run_environment(order: dict[str, Any]) -> None:
     os.environ["OPSBOOK_RUN"] = f"{order['run']}-{os.getpid()}"
     os.chdir(order["cwd"])
     sys.path.insert(0, str(Path(order["cwd"]) / "lib"))
-    session.begun = set()
+    session.begun, session.parameters = set(), order["parameters"]
 
 
 def _register_displays(kernel: LabKernel) -> None:

@@ -9,9 +9,11 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from opsbook.errors import EffectRefused
+from opsbook.params import Secret
 
 _REPLAY = "OPSBOOK_REPLAY"
 """Variable with the path of the recording that this kernel replays."""
@@ -20,6 +22,26 @@ _keep: list["subprocess.Popen[bytes]"] = []
 
 begun: set[str] | None = None
 """Steps with a cell that ran; None outside a lab, where this is not known."""
+
+parameters: Sequence[str] = ()
+"""Names of the page's parameters."""
+
+
+def values() -> dict[str, str | list[str]]:
+    """The page's parameters as they are now, as somebody would type them, without secrets; the gate checks them."""
+    if not parameters:
+        return {}
+    from IPython.core.getipython import get_ipython
+
+    shell = get_ipython()
+    found = ((name, shell.user_ns.get(name)) for name in parameters) if shell is not None else ()
+    return {name: _typed(value) for name, value in found if value is not None and not isinstance(value, Secret)}
+
+
+def _typed(value: object) -> str | list[str]:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return [str(item) for item in value] if isinstance(value, list | tuple) else str(value)
 
 
 def connect() -> socket.socket:
@@ -60,20 +82,19 @@ def replay(recording: str) -> None:
 
 
 def _own() -> socket.socket:
+    global parameters  # noqa: PLW0603  (the gate knows the page)
     ours, theirs = socket.socketpair()
     command = [sys.executable, "-m", "opsbook.cli.main", "session", "--socket", str(theirs.fileno())]
-    environment = os.environ.get("OPSBOOK_ENVIRONMENT")
-    if environment:
-        command += ["--environment", environment]
-    if _REPLAY in os.environ:
-        command += ["--replay", os.environ[_REPLAY]]
+    options = {"OPSBOOK_ENVIRONMENT": "--environment", _REPLAY: "--replay", "JPY_SESSION_NAME": "--notebook"}
+    command += [f"{option}={os.environ[name]}" for name, option in options.items() if os.environ.get(name)]
     process = subprocess.Popen(
         command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True
     )
     theirs.close()
     assert process.stdout is not None
-    ready = process.stdout.readline()
+    ready = process.stdout.readline().decode().split()
     if not ready:
         raise EffectRefused(f"no gate could be started in {Path.cwd()}; opsbook env list, run there, says why")
+    parameters = ready[1:]
     _keep.append(process)
     return ours

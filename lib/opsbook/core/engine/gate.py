@@ -38,16 +38,14 @@ from opsbook.errors import NoRoom, OpsbookError
 class Scope:
     """The basis of a gate's decisions. `here` is what cells see; `steps` are the ids of the page's steps.
 
-    `closed` returns why changes are forbidden, or an empty text; it is called before each changing effect. With a
-    `tape`, a recording answers every effect. `unusable` returns why a session's values of parameters are, as text by
-    name; empty if they can be used.
+    `admit` returns why an effect may not happen here, or an empty text; it is called before each effect, in a session
+    with the page's parameters as they are then, as text by name. With a `tape`, a recording answers every effect.
     """
 
     mode: Mode
     here: Mapping[str, Any]
     past: Past = field(default_factory=Past)
-    closed: Callable[[], str] = lambda: ""
-    unusable: Callable[[Mapping[str, Any]], str] = lambda _: ""
+    admit: Callable[[Effect, Mapping[str, Any]], str] = lambda effect, values: ""
     steps: Collection[str] = ()
     retry_unknown: bool = False
     tape: Tape | None = None
@@ -59,7 +57,6 @@ class Gate:
     def __init__(self, scope: Scope, sink: Sink, by_runner: RunnerEffects) -> None:
         self.place: CellContext | None = None
         self.simulated = False
-        self._unusable = ""
         self.stop = Stop(lasts=scope.mode is not Mode.SESSION)
         self.ledger = Ledger(sink, by_runner.redactor, scope.past)
         self.transport = Transport(self._take)
@@ -156,7 +153,6 @@ class Gate:
         """A notebook that knows its page says which cell runs; in a run, the runner sets it."""
         if self._scope.mode is Mode.SESSION:
             self.place = CellContext(str(frame["step"]), str(frame["cell"]), Role(frame["role"]))
-            self._unusable = self._scope.unusable(dict(frame["values"]))
         self.transport.value(number, None)
 
     def _begin(self, number: int, frame: Frame) -> None:
@@ -189,7 +185,7 @@ class Gate:
             scope.mode,
             keyed=keyed,
             stopped=stopped,
-            closed=(self._unusable or scope.closed()) if effect.changes else "",
+            closed=scope.admit(effect, dict(frame.get("values") or {})),
             simulated=self.simulated,
             plays=scope.tape is not None,
             retry_unknown=scope.retry_unknown,

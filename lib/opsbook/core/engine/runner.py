@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from opsbook.core.engine import inbox
@@ -14,7 +15,6 @@ from opsbook.core.engine.cell_context import CellContext
 from opsbook.core.engine.cells import Cells
 from opsbook.core.engine.engine import Engine
 from opsbook.core.engine.gate import Gate, Scope
-from opsbook.core.engine.null_sink import NullSink
 from opsbook.core.engine.output import Outputs
 from opsbook.core.engine.process import keeper, kernel, spare
 from opsbook.core.engine.questions import Questions, Unanswered
@@ -48,15 +48,14 @@ async def run(context: RunContext, sink: Sink, vault: Vault, person: Person) -> 
     undo = cancel.listen(context.operator)
     sink = TeeSink(sink, context.past.take)
     questions = Questions(sink, person, context.options.answers, context.operator)
-    watching = asyncio.create_task(_watch_inbox(context, sink, questions, cancel))
+    stale = context.earlier.stale if context.earlier else frozenset()
+    watching = _watch_inbox(context.workspace.inbox, sink, questions, cancel, stale)
     try:
         engine = _engine(context, sink, vault, questions, cancel)
         return await _Start(context, sink, cancel, vault, person).refused() or await engine.run()
     finally:
         undo()
-        watching.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watching
+        await _ended(watching)
 
 
 class _Waits(NamedTuple):
@@ -179,7 +178,7 @@ def _scope(context: RunContext, here: dict[str, Any]) -> Scope:
         mode,
         here,
         context.past,
-        closed=lambda: closed,
+        admit=lambda effect, _: closed if effect.changes else "",
         steps={step.id for step in context.planned.runbook.steps()},
         retry_unknown=context.options.retry_unknown,
         tape=context.tape,
@@ -192,7 +191,11 @@ def _imports(runbook: Runbook) -> tuple[str, ...]:
     return tuple(module for call, module in needed.items() if call in runbook.source)
 
 
-async def _watch_inbox(context: RunContext, sink: Sink, questions: Questions, cancel: Cancel) -> None:
+def _watch_inbox(
+    folder: Path, sink: Sink, questions: Questions, cancel: Cancel, stale: Collection[Path] = ()
+) -> asyncio.Task[None]:
+    """Carry out the requests of other processes, as long as the task runs."""
+
     def take(request: dict[str, Any]) -> None:
         match request["kind"]:
             case "cancel":
@@ -205,28 +208,64 @@ async def _watch_inbox(context: RunContext, sink: Sink, questions: Questions, ca
     def refuse(name: str, why: str) -> None:
         sink.write(kinds.RequestRefused(file=name, why=why))
 
-    stale = context.earlier.stale if context.earlier else frozenset()
     for path in sorted(stale):
         refuse(path.name, "it was sent before the run stopped; the resumed run asks again")
-    await inbox.watch(context.workspace.inbox, take, refuse, stale)
+    return asyncio.create_task(inbox.watch(folder, take, refuse, stale))
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
 
 
 # -- session mode
 
 
-async def session(descriptor: int, scope: Scope, vault: Vault) -> None:
-    """Serve one notebook on a connected socket. A session is not a run: nothing is recorded."""
+class Notebook(NamedTuple):
+    """A notebook that is served: where it is recorded, the `inbox` with requests of other processes, and the names of
+    its page's parameters.
+    """
+
+    sink: Sink
+    inbox: Path
+    parameters: Sequence[str] = ()
+
+
+async def session(descriptor: int, scope: Scope, vault: Vault, book: Notebook) -> None:
+    """Serve one notebook on a connected socket, until its kernel ends or somebody cancels it."""
+    sink = book.sink
     private = spare.private_folder()
+    operator, cancel = str(scope.here["operator"]), Cancel()
+    questions = Questions(sink, _Elsewhere(), {}, operator)
+    gate = Gate(replace(scope, here={**scope.here, "private": str(private)}), sink, RunnerEffects(vault, questions))
+    gate.place = CellContext(NOWHERE, NOWHERE, Role.CHANGE)
+    leaving: list[asyncio.Task[None]] = []
+
+    def stop(by: str, level: int) -> None:
+        gate.cancel(f"cancelled by {by}")
+        gate.cancel_effects()
+        sink.write(kinds.CancelRequested(by=by, level=level), durable=True)
+        leaving.append(asyncio.create_task(_leave(gate, wait=level == 1)))
+
+    cancel.on_request = stop
+    undo = cancel.listen(operator)
+    watching = _watch_inbox(book.inbox, sink, questions, cancel)
     try:
-        sink = NullSink()
-        questions = Questions(sink, _Elsewhere(), {}, str(scope.here["operator"]))
-        here = {**scope.here, "private": str(private)}
-        gate = Gate(replace(scope, here=here), sink, RunnerEffects(vault, questions))
-        gate.place = CellContext(NOWHERE, NOWHERE, Role.CHANGE)
-        print("ready", flush=True)
+        print("ready", *book.parameters, flush=True)
         await gate.transport.adopt(socket.socket(fileno=descriptor))
     finally:
+        undo()
+        await asyncio.gather(_ended(watching), *map(_ended, leaving))
+        await gate.close()
         spare.remove(private)
+
+
+async def _leave(gate: Gate, *, wait: bool) -> None:
+    """Close the gate of a session that was cancelled, if possible after its effects have ended."""
+    while wait and gate.ledger.going_on():
+        await asyncio.sleep(LOCK_EVERY)
+    await gate.close()
 
 
 class _Elsewhere:

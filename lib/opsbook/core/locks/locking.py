@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 from opsbook.core.locks import lock
 from opsbook.core.locks.targets import conflict
-from opsbook.core.model.events import RunFinished, RunStarted, read
+from opsbook.core.model.effect import Mode
+from opsbook.core.model.events import Locked, RunFinished, read
+from opsbook.core.model.past import Past
 from opsbook.core.model.plan import Plan
 from opsbook.core.record import journal, store
 from opsbook.errors import InputError
@@ -44,9 +46,14 @@ def way_out(settings: Settings, held: lock.Lock) -> str:
     record = store.exact(settings.records, held.run) if held.run != lock.UNKNOWN else None
     if record is None:
         return f"There is no record of that run here. Look at {held.target}; if nothing works on it: {by_hand}"
+    told = record.glance()
+    if told.get("mode") == Mode.SESSION:
+        who = "Somebody works on it in a notebook, which keeps it until it is closed"
+        gone = f"It was left by a notebook. Look at {held.target}; if it is well: {by_hand}"
+        return f"{who}. End it from here: opsbook cancel {held.run}." if record.state == "running" else gone
     if record.state == "running":
         return f"It is still running: wait for it (--wait), or watch it: opsbook attach {held.run}."
-    became = "was lost: its process is gone" if record.state == "lost" else f"is {record.glance()['outcome']}"
+    became = "was lost: its process is gone" if record.state == "lost" else f"is {told['outcome']}"
     return (
         f"{held.run} {became}. Go on with it: opsbook resume {held.run}. Undo it: opsbook rollback {held.run}. "
         f"If it was put right by hand: {by_hand}"
@@ -64,14 +71,19 @@ def _release_leftover(settings: Settings, planned: Plan) -> bool:
 
 def _is_over(settings: Settings, run: str) -> bool:
     record = store.exact(settings.records, run)
-    if record is None or record.state != "sealed" or store.alive(record.folder / journal.NAME):
+    if record is None or record.state == "running" or store.alive(record.folder / journal.NAME):
         # A resumed run takes its locks before its seal is removed.
         return False
     try:
-        ends = [fact for fact in map(read, record.events()) if isinstance(fact, RunFinished)]
+        past, ends = Past(), []
+        for event in record.events():
+            past.take(event)
+            ends += [fact] if isinstance(fact := read(event), RunFinished) else []
     except InputError:
         return False
-    return bool(ends) and not ends[-1].keeps_lock
+    # Nobody goes on with a session that was killed: it keeps only what it may have left half-way.
+    over = past.mode == Mode.SESSION and not past.unsettled()
+    return not ends[-1].keeps_lock if ends else over
 
 
 def worked_since(settings: Settings, run: str, targets: tuple[str, ...], since: str) -> list[str]:
@@ -103,4 +115,4 @@ def _locks(record: store.Record) -> list[str]:
     except InputError:
         return []
     facts = (read(event, lenient=True) for event in events)
-    return [target for fact in facts if isinstance(fact, RunStarted) for target in fact.locks]
+    return [target for fact in facts if isinstance(fact, Locked) for target in fact.targets]

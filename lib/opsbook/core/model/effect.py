@@ -16,8 +16,8 @@ FIRST_LINE = "opsbook_line"
 
 
 class Mode(StrEnum):
-    """How a run treats effects. A check changes nothing; a notebook has a session's rules and a run's record; in a
-    replay, a recording stands in for external systems.
+    """How a run treats effects. A check changes nothing; in a session a person chooses what runs next, and a notebook
+    has the same rules; in a replay, a recording stands in for external systems.
     """
 
     LIVE = "live"

@@ -31,6 +31,9 @@ class Outcome(StrEnum):
     CHECKED = "checked"
     """A run with --check finished; nothing was changed."""
 
+    ENDED = "ended"
+    """A notebook in which a person worked was closed, and nothing is unknown. It proves nothing about the page."""
+
     WAITING = "waiting"
     """It stopped because it needs an answer and nobody is there, or because the disk is full."""
 
@@ -41,7 +44,7 @@ class Outcome(StrEnum):
 NOT_REACHED = "not reached"
 """Status of a step that a run has, and did not come to."""
 
-GOOD = (Outcome.SUCCEEDED, Outcome.CHECKED)
+GOOD = (Outcome.SUCCEEDED, Outcome.CHECKED, Outcome.ENDED)
 
 RESUMABLE = (Outcome.LOST, Outcome.WAITING, Outcome.CANCELLED, Outcome.FAILED, Outcome.ROLLBACK_FAILED)
 """Outcomes of a run that can be resumed."""
@@ -94,9 +97,7 @@ class Ending:
 
     @property
     def _own(self) -> Exit:
-        if self.outcome in (Outcome.SUCCEEDED, Outcome.CHECKED) or (
-            self.wanted and self.outcome is Outcome.ROLLED_BACK
-        ):
+        if self.outcome in GOOD or (self.wanted and self.outcome is Outcome.ROLLED_BACK):
             return Exit.SUCCEEDED
         if self.outcome in (Outcome.CANCELLED, Outcome.WAITING, Outcome.LOST):
             return Exit.STOPPED

@@ -133,7 +133,7 @@ class RunStarted(Fact, type="run-started"):
     operator: Annotated[str, "Who started it, as user@host."]
     parameters: Annotated[Mapping[str, Any], "Values by name; for a secret, its reference."]
     plan: Annotated[str, "Digest of the plan."]
-    mode: Annotated[str, "live, check, notebook or replay."]
+    mode: Annotated[str, "live, check, notebook, session or replay."]
     labels: Annotated[Mapping[str, str], "Labels by name."] = field(default_factory=dict)
     locks: Annotated[Sequence[str], "Targets to lock."]
     versions: Annotated[Mapping[str, str], "Versions of opsbook and Ansible."]
@@ -197,7 +197,7 @@ class WaitingForLock(Fact, type="waiting-for-lock"):
 
 
 class Locked(Fact, type="locked"):
-    """The run holds its locks."""
+    """The run holds its locks; a session takes more of them as its person goes on."""
 
     targets: Annotated[Sequence[str], "Locked targets."]
 

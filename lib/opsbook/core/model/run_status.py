@@ -17,7 +17,7 @@ class AskedQuestion:
 class RunStatus:
     """An unfinished run. `doing` is its current step or activity; `asks` is its open question.
 
-    `detached`: the terminal of the question is gone, so perhaps nobody saw it.
+    `detached`: the terminal of the question is gone, so perhaps nobody saw it. `mode` is live, check, session, …
     """
 
     run: str
@@ -30,6 +30,7 @@ class RunStatus:
     asks: AskedQuestion | None = None
     detached: bool = False
     reason: str = ""
+    mode: str = ""
 
 
 @dataclass(frozen=True)

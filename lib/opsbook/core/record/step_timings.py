@@ -9,6 +9,7 @@ from statistics import median
 from typing import Any
 
 from opsbook import files
+from opsbook.core.model.effect import Mode
 from opsbook.core.model.event import Outcome
 from opsbook.core.record import store, summary_file
 from opsbook.files import is_plain
@@ -67,4 +68,5 @@ def _succeeded(folder: Path, environment: str, largest: float) -> dict[str, Any]
         told = summary_file.read(files.read(path))
     except (OSError, ValueError, RecursionError):
         return None
-    return told if (told["outcome"], told["environment"]) == (str(Outcome.SUCCEEDED), environment) else None
+    ran = (told.get("mode"), told["outcome"], told["environment"])
+    return told if ran == (Mode.LIVE, Outcome.SUCCEEDED, environment) else None

@@ -120,9 +120,14 @@ def chain(folder: Path) -> Iterator[tuple[Event, str]]:
         raise InputError(f"{path} cannot be read: {error.strerror}.", hint) from error
 
 
+def place(records: Path, run: str) -> Path:
+    """Where the record of a run is."""
+    return records / run[:4] / run[4:6] / run
+
+
 def create(records: Path, run: str) -> Path:
     """Create the record folder of a run, whose id begins with its time. Raises InputError if that fails."""
-    folder = records / run[:4] / run[4:6] / run
+    folder = place(records, run)
     try:
         folder.mkdir(parents=True)
         for part in PARTS:
@@ -169,7 +174,7 @@ def _descending(folder: Path) -> list[str]:
 
 def exact(root: Path, run: str) -> Record | None:
     """The record with exactly this id, found by its name."""
-    for folder in (root / run[:4] / run[4:6] / run, root / QUARANTINE / run):
+    for folder in (place(root, run), root / QUARANTINE / run):
         if any(os.path.lexists(folder / name) for name in (journal.NAME, SEAL)):
             return Record(run, folder, _state(folder))
     return None

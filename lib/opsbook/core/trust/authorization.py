@@ -12,9 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from opsbook.core.catalog import catalog
-from opsbook.core.locks import lock
-from opsbook.core.locks.locking import way_out
-from opsbook.core.locks.targets import conflict
 from opsbook.core.model.approval import Identity
 from opsbook.core.model.authorization import Authorization
 from opsbook.core.model.effect import Mode, canonical, no_sandbox
@@ -70,7 +67,7 @@ def _label_hint(mode: Mode, missing: Sequence[str]) -> str:
 def closed_to_sessions(settings: Settings, environment: Environment) -> str:
     """Why a notebook outside a run may not change this environment now; empty if it may.
 
-    A notebook has no plan, label or lock, so it is refused wherever a run would need one.
+    A notebook has no approval and no label, so it is refused wherever a run would need one. It takes its locks itself.
     """
     policy, where = environment.policy, environment.name
     if not policy.sandbox:
@@ -83,9 +80,6 @@ def closed_to_sessions(settings: Settings, environment: Environment) -> str:
         return f"a run in {where} needs a label ({', '.join(policy.labels)}). Use opsbook run."
     if opens := windows.opens(policy.windows, policy.time_zone, datetime.now(UTC)):
         return f"{where} may be changed only in its windows; the next opens {_local(opens)}."
-    for held in lock.holders(settings.state):
-        if conflict(held.target, where):
-            return f"{held.target} is locked by {held.run} ({held.operator}): {held.reason}. {way_out(settings, held)}"
     return ""
 
 

@@ -1,6 +1,7 @@
 """Open a page in JupyterLab, to practise: a private copy, whose cells may read, and change a sandbox only.
 
-Nothing written there reaches the page, and a lab leaves no record. Ctrl-C ends it and removes the copy.
+Nothing written there reaches the page. A change takes the page's locks, and what cells do is in a record with the
+outcome ended. Ctrl-C ends the lab and removes the copy.
 """
 
 import argparse

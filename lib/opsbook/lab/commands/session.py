@@ -3,6 +3,7 @@
 import argparse
 
 from opsbook.console import common
+from opsbook.core.catalog import catalog
 from opsbook.core.planning import bind
 from opsbook.lab import sessions
 
@@ -18,7 +19,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--replay", help="a run, or the file of a recording, that answers every effect")
     parser.add_argument("--asks", action="store_true", help="with --replay: ask questions again")
-    parser.add_argument("--page", help="the page whose parameters are checked")
+    parser.add_argument("--page", help="the name of the page that is open")
+    parser.add_argument("--notebook", default="", help="the path of what is open; it may be a page, or anything")
     parser.add_argument("--environment", help="default: the only sandbox, or the first by order")
 
 
@@ -28,5 +30,6 @@ def execute(options: argparse.Namespace) -> int:
     if options.replay:
         sessions.replay_session(settings, options.socket, options.replay, asks=options.asks)
     else:
-        sessions.session(settings, options.socket, options.environment, secrets, options.page)
+        page = catalog.load(settings, options.page) if options.page else sessions.page_of(settings, options.notebook)
+        sessions.session(settings, options.socket, options.environment, secrets, page)
     return 0

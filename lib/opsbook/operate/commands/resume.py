@@ -18,7 +18,7 @@ from opsbook.core.engine import engine
 from opsbook.core.model.options import RunOptions
 from opsbook.core.model.text import quoted
 from opsbook.errors import InputError
-from opsbook.operate import resuming, running
+from opsbook.operate import resuming, run_record, running
 from opsbook.operate.commands import run_command
 
 
@@ -65,7 +65,7 @@ def execute(options: argparse.Namespace) -> int:
         retry_unknown=options.retry_unknown,
     )
 
-    def work(audience: running.Audience) -> running.Finished:
+    def work(audience: running.Audience) -> run_record.Finished:
         edit = _in_editor if options.edit else None
         return resuming.resume(settings, found, wanted, typed, audience, edit)
 

@@ -5,7 +5,7 @@ import argparse
 from opsbook.console import arguments, common, inputs, story
 from opsbook.console.text import say
 from opsbook.core.model.options import RunOptions
-from opsbook.operate import resuming, running
+from opsbook.operate import resuming, run_record, running
 from opsbook.operate.commands import resume, run_command
 
 
@@ -26,7 +26,7 @@ def execute(options: argparse.Namespace) -> int:
     typed = inputs.unseen(found.plan.prompted)
     wanted = RunOptions(answers=resume.answers(options), wait=options.wait, labels=inputs.labels(options))
 
-    def work(audience: running.Audience) -> running.Finished:
+    def work(audience: running.Audience) -> run_record.Finished:
         return resuming.rollback(settings, found, wanted, typed, audience)
 
     return run_command.carry(options, settings, work)

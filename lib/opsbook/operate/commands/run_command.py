@@ -23,9 +23,9 @@ from opsbook.errors import Fault, InputError, OpsbookError
 from opsbook.settings import Settings
 
 if TYPE_CHECKING:
-    from opsbook.operate import running
+    from opsbook.operate import run_record, running
 
-Work = Callable[["running.Audience"], "running.Finished"]
+Work = Callable[["running.Audience"], "run_record.Finished"]
 Tell = Callable[[dict[str, Any]], None]
 
 _BEGUN = (kinds.Locked, kinds.WaitingForLock, kinds.WaitingForApproval, kinds.KernelStarted)
@@ -83,7 +83,7 @@ def _carried(settings: Settings, work: Work, shown: view.View, person: Person, t
     return int(finished.ending.exit_code)
 
 
-def _refusal(finished: "running.Finished") -> dict[str, Any]:
+def _refusal(finished: "run_record.Finished") -> dict[str, Any]:
     ending = finished.ending
     return {"message": f"{ending.outcome}: {ending.reason}", "code": int(ending.exit_code)} if ending.exit_code else {}
 

@@ -17,7 +17,7 @@ from opsbook.core.model.runbook import Runbook
 from opsbook.core.planning import drafts
 from opsbook.core.trust import approving, authorization
 from opsbook.errors import InputError
-from opsbook.operate import running
+from opsbook.operate import run_record, running
 from opsbook.operate.commands import plan, run_command
 from opsbook.settings import Settings
 
@@ -39,7 +39,7 @@ def start(options: argparse.Namespace) -> int:
         plan.show_all(settings, planned)
         run_command.agreed("Run it?")
 
-    def work(audience: running.Audience) -> running.Finished:
+    def work(audience: running.Audience) -> run_record.Finished:
         named = audience._replace(on_start=_naming(options.id_file, audience.on_start))
         return running.run(settings, planned, wanted, named)
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from opsbook.console import common
 from opsbook.console.text import hanging, say
+from opsbook.core.model.effect import Mode
 from opsbook.core.model.event import GOOD, Outcome
 from opsbook.core.model.run_status import EndedRun, RunStatus
 from opsbook.core.model.text import one_line, quoted
@@ -58,9 +59,18 @@ def execute(options: argparse.Namespace) -> int:
 def _show(now: RunStatus) -> None:
     say(f"{now.state:<8}  {quoted(now.title)}  {now.environment}")
     lines = [f"{now.run}, {quoted(now.operator)}, since {common.local(now.since)}", now.doing, now.reason, *_asked(now)]
-    lines.append(_NEXT.get(now.state, "opsbook resume {run}, or opsbook rollback {run}").format(run=now.run))
+    lines.append(_next(now).format(run=now.run))
     for line in filter(None, lines):
         say(*(f"          {each}" for each in hanging(line)))
+
+
+def _next(now: RunStatus) -> str:
+    if now.mode not in (Mode.LIVE, ""):
+        # Nobody resumes a check, or a notebook.
+        return {"running": _NEXT["running"], Outcome.LOST: "opsbook cancel {run}"}.get(
+            now.state, "opsbook unlock TARGET"
+        )
+    return _NEXT.get(now.state, "opsbook resume {run}, or opsbook rollback {run}")
 
 
 def _show_ended(over: EndedRun) -> None:

@@ -103,7 +103,8 @@ def _story(told: dict[str, Any], record: store.Record) -> None:
     for line in _head(told, record):
         say(line)
     say()
-    common.table(("STEP", "STATUS", "TOOK"), [_step_row(step) for step in told["steps"]])
+    if told["steps"]:
+        common.table(("STEP", "STATUS", "TOOK"), [_step_row(step) for step in told["steps"]])
     _effects(told, record)
     if told.get("questions"):
         say()

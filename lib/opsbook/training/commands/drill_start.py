@@ -12,7 +12,7 @@ from opsbook.console.text import say, say_text
 from opsbook.core.model.options import RunOptions
 from opsbook.core.planning import drafts
 from opsbook.errors import InputError, Refused
-from opsbook.operate import run_requests, running
+from opsbook.operate import run_record, run_requests, running
 from opsbook.operate.commands import run_command
 from opsbook.settings import Settings
 from opsbook.training import drill_clock, drills
@@ -45,7 +45,7 @@ def execute(options: argparse.Namespace) -> int:
     labels = inputs.labels(options) | ({drill_clock.TRAINEE: options.person} if options.person else {})
     asked = RunOptions(labels=labels, answers=_NOBODY_ASKED)
 
-    def work(audience: running.Audience) -> running.Finished:
+    def work(audience: running.Audience) -> run_record.Finished:
         return running.run(settings, planned, asked, audience)
 
     told = run_command.detached(settings, work)

@@ -17,7 +17,7 @@ from opsbook.core.engine import engine
 from opsbook.core.model.options import RunOptions
 from opsbook.core.model.text import duration, number_of
 from opsbook.errors import Fault, InputError
-from opsbook.operate import resuming, run_requests, running
+from opsbook.operate import resuming, run_record, run_requests, running
 from opsbook.operate.commands import run_command
 from opsbook.settings import Settings
 from opsbook.training import drill_clock, drilling, drills
@@ -103,7 +103,7 @@ def _undo(settings: Settings, run: str, *, quiet: bool) -> None:
     found = resuming.stopped(settings, run)
     wanted = RunOptions(answers={engine.ACCEPT: "yes"})
 
-    def work(audience: running.Audience) -> running.Finished:
+    def work(audience: running.Audience) -> run_record.Finished:
         return resuming.rollback(settings, found, wanted, {}, audience)
 
     if quiet:
