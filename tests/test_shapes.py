@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from opsbook.core.model.front import Drill, FrontMatter
-from opsbook.settings import Retention, _Check, _Content
+from opsbook.settings import Ansible, Retention, _Check, _Content
 from opsbook.shapes import DOUBTS, Misfit, Shape
 from tools.reference import keys
 
-SHAPES: list[type[Shape]] = [FrontMatter, Drill, _Content, Retention, _Check]
+SHAPES: list[type[Shape]] = [FrontMatter, Drill, _Content, Ansible, Retention, _Check]
 TEXTS = ("", "0", "1.5", "3m", "90d", "365d", " ", "x\0", "\ud800", "deploy", "Deploy", "automatic", "true")
 DATES = ("2026-11-20", " 2026-11-20", "2026-13-20", "20261120", "2026-W47-5", "2026-11-20T00:00:00", "٢٠٢٦-11-20")
 OTHERS = (None, True, False, -1, 0, 1, 2**70, 1.0, math.inf, b"x", datetime.date(2026, 1, 1), datetime.timedelta())

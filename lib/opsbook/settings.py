@@ -1,11 +1,12 @@
 """Where the project is, and what its opsbook.toml says."""
 
+import contextlib
 import os
 import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated
 
 from opsbook.errors import InputError
@@ -48,6 +49,23 @@ class Retention(Shape, strict=True):
     keep_last: Annotated[int, Check(int, ge=0)] = 10
 
 
+def _inside(text: str) -> str:
+    path = PurePosixPath(_usable(text))
+    if path.is_absolute() or ".." in path.parts:
+        raise ValueError("write a path below the project, without ..")
+    return text
+
+
+_Inside = Annotated[str, Check(_inside, min_length=1)]
+
+
+class Ansible(Shape, strict=True):
+    """The table [ansible] of opsbook.toml: where an Ansible repository has its files."""
+
+    playbooks: _Inside = "playbooks"
+    inventories: dict[str, list[_Inside]] = field(default_factory=dict)
+
+
 class _Check(Shape, strict=True):
     """The table [check] of opsbook.toml."""
 
@@ -74,6 +92,7 @@ class _Content(Shape, strict=True):
     anchor: _Text | None = None
     stop_after: Annotated[str, Check(_span)] = "30s"
     check: _Check = field(default_factory=_Check)
+    ansible: Ansible = field(default_factory=Ansible)
     severity: list[Annotated[dict[str, str], Check(_severity)]] = field(default_factory=list)
 
 
@@ -89,6 +108,8 @@ def protected_branch(text: str) -> str | None:
 class Settings:
     """The project's settings. All paths are absolute.
 
+    `vaults` are where vault passwords are, as Ansible writes it: LABEL@PATH.
+
     `check_reads` names Ansible modules and plugins that only read: a check may really run them.
 
     `keep_environment` names variables of the caller's environment that cells may see besides the
@@ -102,7 +123,7 @@ class Settings:
     root: Path
     records: Path
     state: Path
-    vault_password_file: Path | None = None
+    vaults: tuple[str, ...] = ()
     keep_environment: tuple[str, ...] = ()
     retention: Retention | None = None
     check_reads: tuple[str, ...] = ()
@@ -112,7 +133,13 @@ class Settings:
     protected_branch: str = "main"
     anchor: str | None = None
     stop_after: str = "30s"
+    ansible: Ansible = field(default_factory=Ansible)
     tree: Path | None = None
+
+    @property
+    def vault_password_file(self) -> Path | None:
+        """The first file with a vault password."""
+        return Path(self.vaults[0].partition("@")[2]) if self.vaults else None
 
     @property
     def content(self) -> Path:
@@ -129,7 +156,7 @@ class Settings:
 
     @property
     def playbooks(self) -> Path:
-        return self.content / "playbooks"
+        return self.content / self.ansible.playbooks
 
     @property
     def helpers(self) -> Path:
@@ -137,7 +164,8 @@ class Settings:
 
     @property
     def inventories(self) -> Path:
-        return self.playbooks / "inventories"
+        """The folder with an environment in each of its folders; others are named in opsbook.toml."""
+        return self.content / "playbooks" / "inventories"
 
 
 def load(start: Path, *, given: bool = False) -> Settings:
@@ -154,7 +182,7 @@ def load(start: Path, *, given: bool = False) -> Settings:
         root=root,
         records=_folder(root, "records", content.records),
         state=_folder(root, "state", content.state),
-        vault_password_file=_file(root, "vault_password_file", content.vault_password_file),
+        vaults=_vaults(root, content.vault_password_file),
         keep_environment=tuple(content.keep_environment),
         retention=content.retention,
         check_reads=tuple(content.check.reads),
@@ -164,6 +192,7 @@ def load(start: Path, *, given: bool = False) -> Settings:
         protected_branch=content.protected_branch,
         anchor=content.anchor,
         stop_after=content.stop_after,
+        ansible=content.ansible,
     )
 
 
@@ -215,6 +244,31 @@ def _folder(root: Path, name: str, value: str) -> Path:
     if not usable:
         raise InputError(f"{root / CONFIG}: {name}: {present} is not a folder.", "Name a folder that can be made.")
     return path
+
+
+def _vaults(root: Path, named: str | None) -> tuple[str, ...]:
+    """Where vault passwords are: in the file that opsbook.toml names, or as ansible.cfg says; not those to be typed."""
+    if named:
+        return (f"default@{_file(root, 'vault_password_file', named)}",)
+    try:
+        text = (root / "ansible.cfg").read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return ()
+    if "vault_" not in text:
+        return ()
+    import configparser
+
+    config = configparser.RawConfigParser(strict=False, inline_comment_prefixes=(";",))
+    with contextlib.suppress(configparser.Error):
+        config.read_string(text)
+    listed = config.get("defaults", "vault_identity_list", fallback="").split(",")
+    all_of_them = [f"default@{config.get('defaults', 'vault_password_file', fallback='')}", *map(str.strip, listed)]
+    parts = [each.rpartition("@") for each in all_of_them if each]
+    return tuple(
+        f"{label or 'default'}@{_file(root, 'vault_password_file', path)}"
+        for label, _, path in parts
+        if path and not path.startswith("prompt")
+    )
 
 
 def _file(root: Path, name: str, value: str | None) -> Path | None:

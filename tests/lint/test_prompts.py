@@ -176,7 +176,7 @@ def test_a_vaulted_file_needs_a_password(tmp_path: Path) -> None:
     ((text, _),) = found(settings)
     assert text.startswith("playbooks/vars/secret.yml is vaulted, and there is no vault password")
     password = tmp_path / "password"
-    with_it = Settings(tmp_path, tmp_path / "records", tmp_path / ".opsbook", vault_password_file=password)
+    with_it = Settings(tmp_path, tmp_path / "records", tmp_path / ".opsbook", vaults=(f"default@{password}",))
     assert found(with_it) == []
 
 

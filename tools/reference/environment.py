@@ -8,7 +8,8 @@ from tools.reference.keys import keys, toml_example, yaml_example
 _HEAD = """\
 ## environment.yml
 
-An environment is a folder `playbooks/inventories/NAME` with Ansible's inventory in `hosts.yml`, and optionally an
+An environment is a folder `playbooks/inventories/NAME` with Ansible's inventory in `hosts.yml` (or an inventory that
+`opsbook.toml` names, with `environments/NAME.yml` instead of `environment.yml`), and optionally an
 `environment.yml`. No key is required, and no other key is allowed.
 """
 

@@ -4,9 +4,11 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from opsbook.core.catalog.playbook_prompts import Project, of_project
+from opsbook.core.model.ansible import sources
 from opsbook.core.model.text import one_line
 from opsbook.core.planning import ansible
 from opsbook.core.source import names
@@ -35,11 +37,11 @@ def playbooks(about: Subject) -> Iterator[Finding]:
     for name in named:
         path = about.settings.playbooks / name
         if not path.is_file():
-            yield wrong(f"there is no playbooks/{name}", "Put it there, or correct the page.")
+            yield wrong(f"there is no {about.settings.ansible.playbooks}/{name}", "Put it there, or correct the page.")
             continue
         if problem := ansible.syntax(about.settings, about.environment.inventory, path):
-            said = f"playbooks/{name}: {about.redactor.text(problem)}"
-            yield wrong(said, f"ansible-playbook --syntax-check playbooks/{name}")
+            said = f"{about.settings.ansible.playbooks}/{name}: {about.redactor.text(problem)}"
+            yield wrong(said, f"ansible-playbook --syntax-check {about.settings.ansible.playbooks}/{name}")
         else:
             good.append(name)
     if good or not named:
@@ -57,7 +59,8 @@ def hosts(about: Subject) -> Iterator[Finding]:
     arguments = ("all", "-f", "20", "-T", str(_CONNECT), "-m", "ansible.builtin.ping")
     code, out, said = ansible.ask(about.settings, about.environment.inventory, "ansible", *arguments)
     told = {host: (status, _message(body)) for host, status, body in _RESULT.findall(out)}
-    inventory = f"ansible all -i {about.environment.inventory}/hosts.yml -m ping"
+    named = " ".join(f"-i {each}" for each in sources(Path(), about.environment.inventory))
+    inventory = f"ansible all {named} -m ping"
     if not told and code not in (0, None):
         yield wrong(f"hosts: {about.redactor.text(ansible.error(said))}", inventory)
         return

@@ -19,15 +19,23 @@ def environments(settings: Settings) -> Iterator[Finding]:
     """Every environment loads."""
     names = policies.names(settings)
     if not names:
-        yield warning("there is no environment", "One is a folder playbooks/inventories/NAME with a hosts.yml.")
+        yield warning("there is no environment", "opsbook init makes one, or finds inventories that are there.")
     good = []
     for name in names:
         try:
             good.append(policies.load(settings, name).name)
+            yield from _described(settings, name)
         except InputError as error:
             yield from refused(error)
     if good:
         yield fine(f"{number_of(len(good), 'environment')}: {', '.join(good)}")
+
+
+def _described(settings: Settings, name: str) -> Iterator[Finding]:
+    if not (path := policies.policy_path(settings, name)).exists() and name in settings.ansible.inventories:
+        named = path.relative_to(settings.content)
+        said = f"{name} has no policy, so it is closed: runs need committed files, an approval and a signature"
+        yield warning(said, f"Say in {named} who may do what: sandbox: true, or protected and approvals.")
 
 
 def documents(settings: Settings) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ from opsbook.core.model.environment import Environment
 from opsbook.core.model.redact import Redactor
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.model.text import nearest
-from opsbook.core.planning import bind
+from opsbook.core.planning import bind, context
 from opsbook.core.planning import environment as policies
 from opsbook.core.planning.drafts import Draft, RunRequest, plan
 from opsbook.core.source import names
@@ -110,7 +110,7 @@ def secret_references(about: Subject) -> Iterator[Finding]:
     settings, environment = about.settings, drafted.environment
     references = {**environment.policy.secrets, **drafted.bound.secrets}
     try:
-        inventory = secrets.vaulted(settings.root / environment.inventory, settings.vault_password_file)
+        inventory = context.vaulted(settings, environment)
     except InputError as error:
         yield from refused(error)
         return

@@ -9,7 +9,9 @@ import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 
+from opsbook.core.model.ansible import sources
 from opsbook.core.model.front import Shell
 from opsbook.core.model.planned import Planned
 from opsbook.core.model.role import Role
@@ -41,9 +43,9 @@ def values(planned: Planned) -> list[str]:
     return given + [f"export {name}=…   # a secret: {reference}" for name, reference in plan.secrets.items()]
 
 
-def steps(planned: Planned) -> Iterator[ManualStep]:
-    """Every step in the order of a run; those of the rollback last."""
-    reader = _Reader(planned)
+def steps(planned: Planned, playbooks: str) -> Iterator[ManualStep]:
+    """Every step in the order of a run; those of the rollback last. `playbooks` is the folder of playbooks."""
+    reader = _Reader(planned, playbooks)
     runbook = planned.runbook
     for step in (*runbook.forward(), *runbook.undo()):
         lines = [line for part in _parts(step, runbook.front.shell) for line in reader.part(part)]
@@ -66,7 +68,8 @@ def _text(step: Step) -> str:
 class _Reader:
     """Reads one cell after another; remembers what simple assignments give."""
 
-    def __init__(self, planned: Planned) -> None:
+    def __init__(self, planned: Planned, playbooks: str) -> None:
+        self._playbooks = Path(playbooks)
         self._environment = planned.environment
         secrets = {name: f"<{name}>" for name in planned.plan.secrets}
         self._known = KnownValues(planned.environment, {**planned.plan.parameters, **secrets})
@@ -135,9 +138,8 @@ class _Reader:
     def _playbook(self, name: ast.expr, given: Mapping[str, ast.expr]) -> str:
         words = [
             "ansible-playbook",
-            "-i",
-            f"{self._environment.inventory}/hosts.yml",
-            f"playbooks/{self._known.shown(name)}",
+            *(word for source in sources(Path(), self._environment.inventory) for word in ("-i", source)),
+            str(self._playbooks / str(self._known.shown(name))),
         ]
         for option, flag in (("limit", "-l"), ("tags", "-t")):
             words += [flag, str(self._known.shown(given[option]))] if option in given else []

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from pathlib import PurePath
 
-from opsbook.core.planning.tree import of_folder
+from opsbook.core.planning.tree import matters, of_folder
 from opsbook.settings import Settings
 
 _WORD = re.compile(r"[\w.-]+")
@@ -32,10 +32,13 @@ def deps_of(settings: Settings, names: Iterable[str]) -> dict[str, str]:
 
 
 def _files(settings: Settings) -> dict[str, str]:
-    """Everything below playbooks/ but the inventories and what is hidden, with its SHA-256."""
-    below = f"{settings.playbooks.relative_to(settings.content)}/"
+    """Everything below the folder of playbooks but the inventories and what is hidden, with its SHA-256."""
+    top = settings.ansible.playbooks == "."
+    below = "" if top else f"{settings.ansible.playbooks}/"
     entries = {
-        path.removeprefix(below): entry for path, entry in of_folder(settings).files.items() if path.startswith(below)
+        path.removeprefix(below): entry
+        for path, entry in of_folder(settings).files.items()
+        if path.startswith(below) and (not top or matters(path, "", (".",)))
     }
     parts = {path: PurePath(path).parts for path in entries}
     skip = settings.inventories.name

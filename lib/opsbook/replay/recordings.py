@@ -26,7 +26,7 @@ from opsbook.settings import Settings
 FOLDER = "recordings"
 """The folder beside the pages with their recordings, RUNBOOK.NAME.json."""
 
-_MACHINE = frozenset({"ansible_bin", "vault_password_file", "check_reads", "private", "mode"})
+_MACHINE = frozenset({"ansible_bin", "vault_password_file", "vaults", "check_reads", "private", "mode"})
 """Keys of `here` that depend on the machine, and are not part of a recording."""
 
 _STRAIGHT = ("succeeded", "failed", "rolled-back", "rollback-failed")

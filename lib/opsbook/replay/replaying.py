@@ -109,7 +109,7 @@ def seen(settings: Settings, recording: Recording) -> dict[str, object]:
         "content": root,
         "state": str(settings.state),
         "ansible_bin": str(ansible_bin()),
-        "vault_password_file": None,
+        "vaults": [],
     }
     return {**recording.context, **here, "check_reads": [], "mode": str(Mode.LIVE)}
 

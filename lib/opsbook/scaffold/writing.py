@@ -49,6 +49,14 @@ def project(author: Author) -> dict[str, str]:
     return {name: _filled(text, author) for name, text in sorted(_files(_home() / "project"))}
 
 
+def part(name: str, author: Author, title: str, told: Mapping[str, str]) -> str:
+    """A file of these templates, with `told` filled in besides."""
+    text = (_home() / name).read_text(encoding="utf-8")
+    for place, value in told.items():
+        text = text.replace(place, value)
+    return _filled(text, author, title)
+
+
 def write(folder: Path, files: Mapping[str, str]) -> None:
     """Write all files into the folder, or none. Never replaces a file: raises InputError if one exists."""
     in_the_way = [name for name in files if (folder / name).exists() or (folder / name).is_symlink()]

@@ -25,7 +25,7 @@ from opsbook.core.effects.call import EffectCall
 from opsbook.core.effects.channel import Interrupted
 from opsbook.core.effects.clean import first_lines, last_lines
 from opsbook.core.effects.show import Shown
-from opsbook.core.model.ansible import environment
+from opsbook.core.model.ansible import environment, sources
 from opsbook.core.model.effect import Mode
 from opsbook.core.model.tasks import FEW, failures_of
 from opsbook.errors import EffectFailed, EffectRefused
@@ -44,8 +44,8 @@ _FAILED = ("runner_on_failed", "runner_on_unreachable")
 _MOST = 20
 """Hosts in trouble that the table of many hosts names."""
 
-_ASKED, _REFUSED = "asked", "refused"
-"""Names of files, in the private folder, for what a playbook asked for, and for what a check refused."""
+_ASKED, _REFUSED, _HOSTS = "asked", "refused", "hosts"
+"""Names of files, in the private folder: what a playbook asked for, what a check refused, the hosts of the plan."""
 
 
 @dataclass(frozen=True)
@@ -234,7 +234,7 @@ def in_check() -> bool:
 
 def path_of(name: str) -> Path:
     """The path of a playbook."""
-    return Path(here.content) / "playbooks" / name
+    return Path(here.content, here.playbooks, name)
 
 
 def run(call: EffectCall, request: dict[str, Any], timeout: float | None) -> PlaybookResult:
@@ -242,7 +242,7 @@ def run(call: EffectCall, request: dict[str, Any], timeout: float | None) -> Pla
     root = Path(here.content)
     path = path_of(request["playbook"])
     if not path.is_file():
-        raise EffectFailed(f"there is no playbook playbooks/{request['playbook']}", untouched=True)
+        raise EffectFailed(f"there is no playbook {here.playbooks}/{request['playbook']}", untouched=True)
     private = Path(tempfile.mkdtemp(prefix=f"ansible-{call.folder}-", dir=here.private))
     events = _Events(call, root, private)
     started = time.monotonic()
@@ -273,8 +273,7 @@ def _start(
         cmdline=shlex.join(
             [str(ansible_command.PROGRAM), str(path), *(["--check", "--diff", "-v"] if in_check() else [])]
         ),
-        # The file, not its folder: Ansible would read environment.yml in it as an inventory.
-        inventory=str(Path(here.content) / request["inventory"] / "hosts.yml"),
+        inventory=sources(Path(here.content), request["inventory"]),
         extravars=unsafe(request["vars"]),
         limit=request["limit"],
         tags=request["tags"],
@@ -299,16 +298,22 @@ def _environment(given: Mapping[str, Any], private: Path) -> dict[str, str]:
         # Or Ansible would look for one in the home folder.
         known = private / "ansible.cfg"
         known.touch()
-    found = environment(path, Path(here.ansible_bin), known, here.vault_password_file)
+    found = environment(path, Path(here.ansible_bin), known, here.vaults)
     found["OPSBOOK_STATE"], found["OPSBOOK_CLONE"] = here.state, here.clone
     if here.protected:
         # Roles, collections and plugins of the home folder are not committed.
         found |= {"ANSIBLE_HOME": str(private / "home"), ansible_command.CONTENT: here.content}
+    if here.dynamic:
+        (private / _HOSTS).write_text(json.dumps(list(here.hosts)), encoding="utf-8")
+        found[ansible_command.HOSTS] = str(private / _HOSTS)
     if here.ports is not None:
         found["OPSBOOK_PORTS"] = str(here.ports)
     if in_check():
         judge = check_judge.setting(private / _REFUSED, here.content, here.check_reads)
         found |= {**check_judge.SETTINGS, check_judge.VARIABLE: judge}
+        if here.dynamic:
+            # What gave the hosts of the plan gives those of its check.
+            found["ANSIBLE_INVENTORY_ENABLED"] = check_judge.DYNAMIC
     # What is given is not asked for, whatever ansible.cfg says to the people who use it by hand.
     return found | {name: "False" for name, variables in ansible_command.PASSWORDS.items() if variables & set(given)}
 

@@ -27,6 +27,9 @@ VARIABLE = "OPSBOOK_ASKED"
 CONTENT = "OPSBOOK_CONTENT"
 """Variable with the folder outside of which the playbooks of a protected environment load nothing."""
 
+HOSTS = "OPSBOOK_HOSTS"
+"""Variable with the path of a list of hosts, as JSON: those of the plan, where an inventory may change by itself."""
+
 PASSWORDS = {
     "ANSIBLE_BECOME_ASK_PASS": frozenset({"ansible_become_password", "ansible_become_pass"}),
     "ANSIBLE_ASK_PASS": frozenset({"ansible_password", "ansible_ssh_pass", "ansible_ssh_password"}),
@@ -102,6 +105,8 @@ def main() -> None:
     _count_hosts(place.with_name(PLAYS))
     if content := os.environ.pop(CONTENT, ""):
         _stay_inside(Path(os.path.realpath(content)), place.parent)
+    if hosts := os.environ.pop(HOSTS, ""):
+        _keep_to(json.loads(Path(hosts).read_text(encoding="utf-8")))
     if judge := os.environ.pop(check_judge.VARIABLE, ""):
         check_judge.install(judge)
     ansible(sys.argv)
@@ -152,6 +157,24 @@ def _stay_inside(content: Path, private: Path) -> None:
 
     load = DataLoader.load_from_file
     DataLoader.load_from_file = inside
+
+
+def _keep_to(planned: list[str]) -> None:
+    """Take hosts that came since the plan out of the inventory; raise an error if one of the plan is gone."""
+    from ansible.errors import AnsibleError
+    from ansible.inventory.manager import InventoryManager
+
+    def sources(self: Any, *arguments: Any, **named: Any) -> None:
+        parse(self, *arguments, **named)
+        known = self._inventory.hosts
+        if gone := [name for name in planned if name not in known]:
+            raise AnsibleError(f"the plan has hosts that the inventory has no more: {', '.join(gone)}; plan it anew")
+        for name in [name for name in known if name not in planned]:
+            self._inventory.remove_host(known[name])
+        self.clear_pattern_cache()
+
+    parse = InventoryManager.parse_sources
+    InventoryManager.parse_sources = sources
 
 
 def _count_hosts(place: Path) -> None:

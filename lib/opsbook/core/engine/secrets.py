@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from opsbook.core.model.ansible import passwords
 from opsbook.core.model.environment import Policy
 from opsbook.core.model.redact import Redactor, mark
 from opsbook.core.model.text import one_line
@@ -149,27 +150,32 @@ def _printed(name: str, line: str, root: Path) -> str:
     raise InputError(f"Secret {name}: {program} gave none: {why}.", f"Run it by hand: {one_line(line, 80)}")
 
 
-def vaulted(inventory: Path, password_file: Path | None) -> list[tuple[str, str]]:
-    """Names and decrypted values of the inventory's vaulted variables.
+def vaulted(places: Sequence[Path], vaults: Sequence[str]) -> list[tuple[str, str]]:
+    """Names and decrypted values of the vaulted variables in files, and below folders.
 
     Ansible decrypts them in a separate process, so that its import costs nothing where no vault is used.
     Raises InputError if there is something to decrypt and the password is missing or wrong.
     """
-    sources = [p for p in sorted(inventory.rglob("*")) if p.is_file() and b"$ANSIBLE_VAULT;" in p.read_bytes()]
+    found = (path for place in places for path in ([place] if place.is_file() else sorted(place.rglob("*"))))
+    sources = [path for path in dict.fromkeys(found) if path.is_file() and b"$ANSIBLE_VAULT;" in path.read_bytes()]
     if not sources:
         return []
-    if password_file is None or not password_file.is_file():
+    if not any(Path(each.partition("@")[2]).is_file() for each in vaults):
         raise InputError(
             f"{sources[0]} is vaulted, and there is no vault password.",
             'Name its file in opsbook.toml: vault_password_file = "…".',
         )
     from opsbook.core.engine import vault
 
-    command = [sys.executable, "-P", "-m", vault.__name__, str(password_file), *map(str, sources)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-P", "-m", vault.__name__, *map(str, sources)]
+    told = {**os.environ, **passwords(vaults)}
+    # In a folder without an ansible.cfg: what that says of vaults is said already.
+    done = subprocess.run(
+        command, cwd=os.sep, env=told, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
     if done.returncode != 0:
+        named = ", ".join(dict.fromkeys(path.name for path in sources))
         raise InputError(
-            f"The vaulted values of {inventory.name} cannot be read: {done.stderr.strip()}",
-            "Check the vault password.",
+            f"The vaulted values of {named} cannot be read: {done.stderr.strip()}", "Check the vault password."
         )
     return vault.parse(done.stdout)

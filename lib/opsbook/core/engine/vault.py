@@ -1,4 +1,4 @@
-"""Decrypt vaulted variables: `python -m opsbook.core.engine.vault PASSWORD_FILE FILE…` prints them as JSON.
+"""Decrypt vaulted variables: `python -m opsbook.core.engine.vault FILE…` prints them as JSON.
 
 Handles vaulted files and single `!vault` values. The only module that uses Ansible's vault.
 """
@@ -22,13 +22,18 @@ def parse(output: str) -> list[tuple[str, str]]:
 
 def main() -> None:
     """Print [["name", "value"], …] for every vaulted text in the files."""
+    from ansible.cli import CLI
     from ansible.errors import AnsibleError
-    from ansible.parsing.vault import VaultLib, VaultSecret
+    from ansible.parsing.dataloader import DataLoader
+    from ansible.parsing.vault import VaultLib
 
-    password = Path(sys.argv[1]).read_bytes().strip()
-    library = VaultLib([("default", VaultSecret(password))])
+    try:
+        # The passwords are where Ansible's variables say.
+        library = VaultLib(CLI.setup_vault_secrets(DataLoader(), vault_ids=[], ask_vault_pass=False, auto_prompt=False))
+    except AnsibleError as error:
+        sys.exit(str(error))
     found: list[tuple[str, str]] = []
-    for name in sys.argv[2:]:
+    for name in sys.argv[1:]:
         try:
             found += _file(Path(name).read_text(encoding="utf-8"), library)
         except AnsibleError:

@@ -139,12 +139,33 @@ def check_reference(name: str, reference: str) -> None:
 
 
 @dataclass(frozen=True)
+class Resolved:
+    """The hosts of each group, with those of its children. `digest` is over groups and variables.
+
+    `dynamic`: they may change without a change of a file; `asked` is when Ansible said so (UTC, ISO 8601). `sources`
+    is the digest of the files that they are from.
+    """
+
+    groups: Mapping[str, tuple[str, ...]]
+    digest: str = ""
+    dynamic: bool = False
+    asked: str = ""
+    sources: str = ""
+
+
+@dataclass(frozen=True)
 class Environment:
-    """A resolved environment. `choices` are lists; `inventory` is relative to the project root."""
+    """A resolved environment. `choices` are lists.
+
+    `inventory` is its folder, or the sources that opsbook.toml names, relative to the project root. Where hosts may
+    change by themselves, `resolved` is the digest of what Ansible said of them, and `asked` when (UTC, ISO 8601).
+    """
 
     name: str
     policy: Policy
-    inventory: str
+    inventory: str | tuple[str, ...]
     hosts: tuple[str, ...]
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    resolved: str = ""
+    asked: str = ""

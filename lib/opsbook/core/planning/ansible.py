@@ -3,9 +3,10 @@
 import os
 import signal
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
-from opsbook.core.model.ansible import environment
+from opsbook.core.model.ansible import environment, sources
 from opsbook.core.model.text import one_line
 from opsbook.core.planning.context import ansible_bin
 from opsbook.settings import Settings
@@ -14,16 +15,18 @@ PATIENCE = 60.0
 """Seconds for all hosts together, or for one playbook to parse."""
 
 
-def ask(settings: Settings, inventory: str, program: str, *arguments: str) -> tuple[int | None, str, str]:
+def ask(
+    settings: Settings, inventory: str | Sequence[str], program: str, *arguments: str
+) -> tuple[int | None, str, str]:
     """Run one of Ansible's programs on an inventory: exit code (None: out of time), standard output, errors.
 
     It has no terminal: nothing it starts may ask for a password.
     """
     config, path = settings.content / "ansible.cfg", os.environ.get("PATH", os.defpath)
-    vault = str(settings.vault_password_file) if settings.vault_password_file else None
-    told = environment(path, ansible_bin(), config if config.is_file() else None, vault)
+    told = environment(path, ansible_bin(), config if config.is_file() else None, settings.vaults)
+    named = [word for source in sources(settings.content, inventory) for word in ("-i", source)]
     process = subprocess.Popen(
-        [str(ansible_bin() / program), *arguments, "-i", str(settings.content / inventory / "hosts.yml")],
+        [str(ansible_bin() / program), *arguments, *named],
         cwd=settings.content,
         env=os.environ | told,
         stdin=subprocess.DEVNULL,
@@ -41,7 +44,7 @@ def ask(settings: Settings, inventory: str, program: str, *arguments: str) -> tu
             process.communicate()
 
 
-def syntax(settings: Settings, inventory: str, playbook: Path, *more: str) -> str:
+def syntax(settings: Settings, inventory: str | Sequence[str], playbook: Path, *more: str) -> str:
     """What is wrong with a playbook, in Ansible's words; empty if it parses."""
     code, _, said = ask(settings, inventory, "ansible-playbook", "--syntax-check", str(playbook), *more)
     return "" if code == 0 else error(said)

@@ -7,10 +7,14 @@ from opsbook.core.model.environment import Policy
 from opsbook.core.model.text import some
 from opsbook.core.planning import environment as environments
 from opsbook.core.planning import git
+from opsbook.core.planning.tree import READ
 from opsbook.errors import InputError, Refused
 from opsbook.settings import CONFIG, Settings
 
-_COMMITTED = ("runbooks", "procedures", "playbooks", "lib", "roles", "collections", "ansible.cfg", CONFIG)
+_COMMITTED = (
+    *("runbooks", "procedures", "playbooks", "environments", "lib", "roles", "collections", "ansible.cfg", CONFIG),
+    *("group_vars", "host_vars"),
+)
 """Paths that must have no uncommitted changes when a run in a protected environment is planned."""
 
 _GUARDS = (
@@ -40,10 +44,11 @@ def committed(settings: Settings, name: str) -> Policy | None:
     if not git.is_repository(settings.root):
         return None
     branch = git.protected(settings.root, settings.protected_branch)
-    path = f"{settings.inventories.relative_to(settings.content)}/{name}/environment.yml"
-    text = git.show(settings.root, branch.commit, path) if branch else None
+    # Wherever the work tree says that it is.
+    places = [place.format(name=name) for place in (environments.FOLDER, environments.TABLE)]
+    texts = [git.show(settings.root, branch.commit, place) for place in places] if branch else []
     try:
-        return environments.policy_of(text) if text is not None else None
+        return next((environments.policy_of(text) for text in texts if text is not None), None)
     except InputError as error:
         said = f"Nobody can say what {name} asks for: its environment.yml on {branch.name if branch else ''} "
         raise Refused(f"{said}cannot be read: {error.message}", "Install the opsbook that can, or mend it.") from error
@@ -95,7 +100,9 @@ def commit(settings: Settings, name: str) -> str:
     if head is None:
         said = f"{name} is protected, and what is checked out here is not on {branch.name}."
         raise Refused(said, f"Have it merged, or check out a commit of {branch.name}.")
-    if changed := git.uncommitted(settings.root, _COMMITTED):
+    named = settings.ansible
+    beside = (":(glob)*.y*ml", *READ) if named.playbooks == "." else (named.playbooks,)
+    if changed := git.uncommitted(settings.root, (*_COMMITTED, *beside, *named.inventories.get(name, ()))):
         said = f"{name} is protected, and not everything is committed: {some(changed)}."
         raise Refused(said, "Commit it, or put it back.")
     return head

@@ -23,8 +23,17 @@ def vault(
     redactor: Redactor | None = None,
 ) -> secrets.Vault:
     """The secrets of an environment and of parameters, by `references`; `typed` ones came from a hidden prompt."""
-    inventory = secrets.vaulted(settings.content / environment.inventory, settings.vault_password_file)
+    inventory = vaulted(settings, environment)
     return secrets.load(environment.policy, references, typed, settings.root, inventory, redactor or Redactor())
+
+
+def vaulted(settings: Settings, environment: Environment) -> list[tuple[str, str]]:
+    """Names and values of the vaulted variables that Ansible reads with an inventory. Raises InputError."""
+    named = environment.inventory
+    sources = [settings.content / each for each in ([named] if isinstance(named, str) else named)]
+    beside = [settings.playbooks, *({path.parent for path in sources} if not isinstance(named, str) else ())]
+    more = (folder / each for folder in beside for each in ("group_vars", "host_vars"))
+    return secrets.vaulted([*sources, *more], settings.vaults)
 
 
 def seen(settings: Settings, environment: Environment, run_id: str, mode: str) -> dict[str, Any]:
@@ -48,9 +57,11 @@ def seen(settings: Settings, environment: Environment, run_id: str, mode: str) -
         "content": str(settings.content),
         "state": str(settings.state),
         "inventory": environment.inventory,
+        "playbooks": settings.ansible.playbooks,
+        "dynamic": bool(environment.resolved),
         "ansible_bin": str(ansible_bin()),
         "check_reads": list(settings.check_reads),
-        "vault_password_file": str(settings.vault_password_file) if settings.vault_password_file else None,
+        "vaults": list(settings.vaults),
     }
 
 

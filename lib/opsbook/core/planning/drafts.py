@@ -3,7 +3,9 @@
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib.metadata import version
+from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Any
 
@@ -22,8 +24,10 @@ from opsbook.settings import Settings
 
 _COMMIT_IT = "Commit what it leads to, and name it by a path in the project."
 
-TREE, COMMIT = "tree", "commit"
-"""Names in a plan's `trees`: the digest of the files it executes, and the commit they are from."""
+TREE, COMMIT, INVENTORY = "tree", "commit", "inventory"
+"""Names in a plan's `trees`: the digest of the files it executes, the commit they are from, and the digest of groups
+and variables of an inventory that may change by itself.
+"""
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,10 @@ def draft(settings: Settings, request: RunRequest) -> Draft:
     # What is wrong with the environment is told below, with what else is wrong.
     with contextlib.suppress(InputError):
         settings, files = ground(settings, request.environment)
-    for load, name in ((catalog.load, request.runbook), (environments.load, request.environment)):
+    for load, name in (
+        (catalog.load, request.runbook),
+        (partial(environments.load, anew=True), request.environment),
+    ):
         try:
             found.append(load(settings, name))
         except InputError as error:
@@ -75,7 +82,7 @@ def planned_draft(
 ) -> Draft:
     """A draft with the values and the files of an earlier plan. Raises InputError, and Refused without its files."""
     settings, files = ground_then(settings, then, runbook.source)
-    found = environments.load(settings, then.environment)
+    found = environments.load(settings, then.environment, anew=True)
     check_place(runbook, found)
     return Draft(runbook, found, bind.Bound(dict(then.parameters), dict(then.secrets)), files, typed)
 
@@ -101,7 +108,7 @@ def environment(settings: Settings, name: str | None) -> Environment:
         return environments.load(settings, name)
     known = [environments.load(settings, each) for each in environments.names(settings)]
     if not known:
-        raise InputError("There is no environment.", "One is a folder playbooks/inventories/NAME with a hosts.yml.")
+        raise InputError("There is no environment.", "opsbook init makes one, or finds inventories that are there.")
     return min(known, key=lambda each: (not each.policy.sandbox, each.policy.order, each.name))
 
 
@@ -110,6 +117,8 @@ def plan(settings: Settings, drafted: Draft) -> Planned:
     runbook, environment, found = drafted.runbook, drafted.environment, drafted.tree or tree.of_folder(settings)
     bound = drafted.bound.complete(runbook.name)
     trees = {TREE: found.digest, **({COMMIT: found.commit} if found.commit else {})}
+    if environment.resolved:
+        trees[INVENTORY] = environment.resolved
     versions = {"opsbook": opsbook.__version__, "ansible-core": version("ansible-core")}
     frozen = build.build(runbook, environment, bound, build.Ground(trees, versions))
     return Planned(frozen, runbook, environment, found.root, found.files, drafted.typed, found.outside)
@@ -170,7 +179,7 @@ def changed_since(settings: Settings, then: Tree, page: str) -> list[str]:
     New files do not count: a run may write some itself.
     """
     saved = tree_store.differing(settings, then.files)
-    return [path for path in saved if path in then.files and tree.matters(path, page)]
+    return [path for path in saved if path in then.files and tree.matters(path, page, _roots(settings))]
 
 
 def saved_since(settings: Settings, planned: Planned) -> list[str]:
@@ -178,7 +187,13 @@ def saved_since(settings: Settings, planned: Planned) -> list[str]:
     page, source = planned.plan.path, planned.runbook.source
     saved = tree_store.differing(settings, planned.files)
     own = planned.root != settings.root
-    return [path for path in saved if path == page or (own and tree.matters(path, source))]
+    return [path for path in saved if path == page or (own and tree.matters(path, source, _roots(settings)))]
+
+
+def _roots(settings: Settings) -> set[str]:
+    """Folders at the top of the project with what Ansible reads, besides the usual ones."""
+    named = [settings.ansible.playbooks, *(each for found in settings.ansible.inventories.values() for each in found)]
+    return {PurePosixPath(each).parts[0] if each != "." else "." for each in named}
 
 
 def keep(settings: Settings, planned: Planned) -> None:

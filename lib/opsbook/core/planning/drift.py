@@ -13,6 +13,8 @@ def changes_since(then: Plan, now: Plan) -> tuple[list[str], list[str]]:
     ]
     if then.trees.get("policy") != now.trees["policy"]:
         refusing.append("policy: the environment's settings")
+    if then.trees.get("inventory") != now.trees.get("inventory"):
+        refusing.append("inventory: groups, or variables of hosts")
     versions = [f"{c.what} {c.before} -> {c.after}" for c in changes_of(dict(then.versions), dict(now.versions))]
     return refusing, versions
 

@@ -1,82 +1,59 @@
 """Environments: a folder under playbooks/inventories/ with Ansible's inventory and environment.yml."""
 
 import json
-import re
-import string
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import yaml
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError, field_validator
+from pydantic import ValidationError
 
-from opsbook import files
-from opsbook.core.model.environment import ChoiceRule, Environment, Policy
+from opsbook.core.model.environment import ChoiceRule, Environment, Policy, Resolved
 from opsbook.core.model.text import nearest
-from opsbook.core.planning import ports
+from opsbook.core.planning import hosts_file, ports, yaml_files
+from opsbook.core.planning.yaml_files import shown
 from opsbook.errors import InputError
-from opsbook.files import PlainLoader, parse_yaml
 from opsbook.settings import Settings
-
-MOST_HOSTS = 100_000
-_LONGEST_NAME = 255
-_RANGE = re.compile(r"\[([^\[\]]*)\]")
-_BOUNDS = re.compile(r"(?:([0-9]*):([0-9]+)|([a-zA-Z]):([a-zA-Z]))(?::([1-9][0-9]*))?")
 
 Groups = Mapping[str, tuple[str, ...]]
 
 
-class _InventoryLoader(PlainLoader):
-    """YAML with Ansible's own tags (!vault, !unsafe), whose values are ignored."""
+FOLDER, TABLE = "playbooks/inventories/{name}/environment.yml", "environments/{name}.yml"
+"""Where the policy of an environment is: that of a folder, and that of one that opsbook.toml names."""
 
-
-_InventoryLoader.add_multi_constructor("!", lambda loader, suffix, node: None)
-
-
-class _Group(BaseModel):
-    """A group of an Ansible inventory; only names matter here, so other keys are ignored."""
-
-    hosts: dict[str, Any] = Field(default_factory=dict)
-    children: dict[str, "_Group | None"] = Field(default_factory=dict)
-
-    @field_validator("hosts", "children", mode="before")
-    @classmethod
-    def _named(cls, value: Any) -> Any:
-        """Accepts nothing, one name, or a mapping whose names may look like numbers."""
-        if isinstance(value, str):
-            return {value: None}
-        return _by_text({} if value is None else value)
-
-
-def _by_text(value: Any) -> Any:
-    return {str(name): inner for name, inner in value.items()} if isinstance(value, dict) else value
-
-
-_INVENTORY: TypeAdapter[dict[str, _Group | None]] = TypeAdapter(dict[str, _Group | None])
+CLOSED = Policy(protected=True, approvals=1)
+"""What holds in an environment that opsbook.toml names, and that has no policy."""
 
 
 def names(settings: Settings) -> list[str]:
     """Environments of the project, in their order."""
-    folders = [p.parent for p in settings.inventories.glob("*/hosts.yml")]
-    return sorted(folder.name for folder in folders)
+    folders = [p.parent.name for p in settings.inventories.glob("*/hosts.yml")]
+    return sorted({*folders, *settings.ansible.inventories})
 
 
-def load(settings: Settings, name: str) -> Environment:
-    """The environment with its hosts and choices. Raises InputError for an unknown or broken one."""
-    written = load_as_written(settings, name)
+def load(settings: Settings, name: str, *, anew: bool = False) -> Environment:
+    """The environment with its hosts and choices. Raises InputError for an unknown or broken one.
+
+    `anew`: Ansible is asked again where hosts may have changed by themselves.
+    """
+    policy = _with_ports(settings, name, load_as_written(settings, name))
+    sources = settings.ansible.inventories.get(name)
     folder = settings.inventories / name
-    policy = _with_ports(settings, name, written)
-    groups = _groups(folder / "hosts.yml")
-    hosts = tuple(sorted({host for members in groups.values() for host in members}))
+    if sources is None:
+        found = Resolved(hosts_file.groups(folder / "hosts.yml"))
+    else:
+        from opsbook.core.planning import inventory
+
+        found = inventory.resolved(settings, name, sources, anew=anew)
     return Environment(
         name=name,
         policy=policy,
-        inventory=str(folder.relative_to(settings.content)),
-        hosts=hosts,
-        groups=groups,
-        choices=_choices(settings.root, folder / "environment.yml", policy, groups),
+        inventory=str(folder.relative_to(settings.content)) if sources is None else tuple(sources),
+        hosts=tuple(sorted({host for members in found.groups.values() for host in members})),
+        groups=found.groups,
+        choices=_choices(settings.root, policy_path(settings, name), policy, found.groups),
+        resolved=found.digest if found.dynamic else "",
+        asked=found.asked if found.dynamic else "",
     )
 
 
@@ -85,7 +62,15 @@ def load_as_written(settings: Settings, name: str) -> Policy:
     known = names(settings)
     if name not in known:
         raise InputError(f"There is no environment {name}.", nearest(name, known))
-    return _policy(settings.inventories / name / "environment.yml")
+    path = policy_path(settings, name)
+    if name in settings.ansible.inventories and not path.exists():
+        return CLOSED
+    return _policy(path)
+
+
+def policy_path(settings: Settings, name: str) -> Path:
+    """The file with the policy of an environment, which may be missing."""
+    return settings.content / (TABLE if name in settings.ansible.inventories else FOLDER).format(name=name)
 
 
 def _with_ports(settings: Settings, name: str, policy: Policy) -> Policy:
@@ -101,147 +86,29 @@ def _with_ports(settings: Settings, name: str, policy: Policy) -> Policy:
 def _policy(path: Path) -> Policy:
     if not path.exists() and not path.is_symlink():
         return Policy()
-    policy = _validated(_yaml(path), path)
+    policy = _validated(yaml_files.read(path), path)
     try:
         ZoneInfo(policy.time_zone)
     except (ValueError, OSError, ZoneInfoNotFoundError) as error:
-        said = f"{_shown(path)}: time_zone: there is no zone {policy.time_zone}."
+        said = f"{shown(path)}: time_zone: there is no zone {policy.time_zone}."
         raise InputError(said, "Write one such as Europe/Berlin, or UTC.") from error
     try:
         json.dumps(policy.settings, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
-        raise InputError(f"{_shown(path)}: settings: {error}.", "Take text, numbers, true, false and lists.") from error
+        raise InputError(f"{shown(path)}: settings: {error}.", "Take text, numbers, true, false and lists.") from error
     return policy
 
 
 def policy_of(text: str) -> Policy:
     """The policy from the text of an environment.yml. Raises InputError."""
-    return _validated(_parsed(text, Path("environment.yml")), Path("environment.yml"))
+    return _validated(yaml_files.parsed(text, Path("environment.yml")), Path("environment.yml"))
 
 
 def _validated(content: Any, path: Path) -> Policy:
     try:
         return Policy.model_validate(content or {})
     except ValidationError as error:
-        raise InputError(_sentences(path, error), f"Known keys: {', '.join(Policy.model_fields)}.") from error
-
-
-def _sentences(path: Path, error: ValidationError) -> list[str]:
-    """One sentence for each place. A choice that matches none of its three shapes is one problem, not three."""
-    found = {}
-    for problem in error.errors():
-        where, message = problem["loc"], problem["msg"]
-        if where[:1] == ("choices",) and len(where) > 1:
-            where, message = where[:2], "take a list of texts, `glob: PATTERN` or `group: NAME`"
-        found[".".join(map(str, where))] = message
-    return [f"{': '.join(filter(None, (_shown(path), place, message)))}." for place, message in found.items()]
-
-
-def _shown(path: Path) -> str:
-    return f"{path.parent.name}/{path.name}"
-
-
-def _yaml(path: Path) -> Any:
-    try:
-        return _parsed(files.read_text(path, within=files.ANYWHERE), path)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.", "Correct it and try again.") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not valid YAML: {error}.", "Correct the file and try again.") from error
-
-
-def _parsed(text: str, path: Path) -> Any:
-    try:
-        return parse_yaml(text, _InventoryLoader)
-    except yaml.YAMLError as error:
-        raise InputError(
-            f"{path}: not valid YAML: {' '.join(str(error).split())}.", "Correct the file and try again."
-        ) from error
-
-
-# -- hosts
-
-
-def _groups(path: Path) -> dict[str, tuple[str, ...]]:
-    """The hosts of each group with those of its children, sorted."""
-    direct: dict[str, set[str]] = {}
-    children: dict[str, set[str]] = defaultdict(set)
-    problems = []
-    for name, group in _every(_inventory(path)):
-        try:
-            direct[name] = direct.get(name, set()) | _expanded(group.hosts)
-        except ValueError as error:
-            problems.append(f"{_shown(path)}: {name}.hosts: {error}.")
-        children[name] |= set(group.children)
-    if problems:
-        raise InputError(problems, "Write hosts as Ansible does: web[01:10], db[a:c], or a name a line.")
-    if "all" in direct:
-        children["all"] |= set(direct)
-    return {name: tuple(sorted(_members(name, direct, children))) for name in sorted(direct)}
-
-
-def _inventory(path: Path) -> dict[str, _Group | None]:
-    try:
-        return _INVENTORY.validate_python(_by_text(_yaml(path)))
-    except ValidationError as error:
-        raise InputError(_sentences(path, error), "An inventory is a mapping of groups: see Ansible's YAML.") from error
-
-
-def _every(groups: Mapping[str, _Group | None]) -> Iterator[tuple[str, _Group]]:
-    for name, group in groups.items():
-        yield name, group or _Group()
-        yield from _every(group.children if group else {})
-
-
-def _members(name: str, direct: Mapping[str, set[str]], children: Mapping[str, set[str]]) -> set[str]:
-    todo, seen = [name], set()
-    while todo:
-        one = todo.pop()
-        if one not in seen:
-            seen.add(one)
-            todo += children[one]
-    return set().union(*(direct[one] for one in seen))
-
-
-def _expanded(patterns: Iterable[str]) -> set[str]:
-    """Every host that the patterns match. Raises ValueError."""
-    found: set[str] = set()
-    for pattern in patterns:
-        if not 0 < len(pattern) <= _LONGEST_NAME:
-            raise ValueError(f"a host's name has 1 to {_LONGEST_NAME} characters, this one has {len(pattern)}")
-        for host in _expand(pattern):
-            found.add(host)
-            if len(found) > MOST_HOSTS:
-                raise ValueError(f"{pattern} makes more than {MOST_HOSTS:,} hosts")
-    return found
-
-
-def _expand(pattern: str) -> Iterator[str]:
-    """Ansible's host ranges: web[01:10], db[a:c], also several in one name."""
-    match = _RANGE.search(pattern)
-    if match is None or match[1].count(":") > 2:
-        # More colons are an IPv6 address.
-        yield pattern
-        return
-    for item in _items(pattern, match[1]):
-        yield from _expand(pattern[: match.start()] + item + pattern[match.end() :])
-
-
-def _items(pattern: str, inside: str) -> Iterator[str]:
-    """The values of one range. Raises ValueError for what Ansible refuses, or expands to no host."""
-    match = _BOUNDS.fullmatch(inside)
-    if match is None:
-        raise ValueError(f"{pattern}: [{inside}] is no range")
-    first, last, step = match[1] or match[3] or "0", match[2] or match[4], int(match[5] or 1)
-    padded = first.isdigit() and len(first) > 1 and first[0] == "0"
-    if padded and len(first) != len(last):
-        raise ValueError(f"{pattern}: both ends of [{inside}] need the same number of digits")
-    letters = string.ascii_letters
-    low, high = (int(first), int(last)) if first.isdigit() else (letters.index(first), letters.index(last))
-    if low > high:
-        raise ValueError(f"{pattern}: [{inside}] is empty")
-    for number in range(low, high + 1, step):
-        yield str(number).zfill(len(first) if padded else 0) if first.isdigit() else letters[number]
+        raise InputError(yaml_files.sentences(path, error), f"Known keys: {', '.join(Policy.model_fields)}.") from error
 
 
 # -- choices
@@ -255,7 +122,7 @@ def _choices(root: Path, path: Path, policy: Policy, groups: Groups) -> dict[str
         try:
             found[name] = _chosen(root, rule, groups) if isinstance(rule, ChoiceRule) else rule
         except (ValueError, OSError) as error:
-            problems.append(f"{_shown(path)}: choices.{name}: {_ended(str(error))}")
+            problems.append(f"{shown(path)}: choices.{name}: {_ended(str(error))}")
     if problems:
         raise InputError(problems, "A choice is a list, `glob: PATTERN` below the project, or `group: NAME`.")
     return found

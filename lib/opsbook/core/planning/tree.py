@@ -10,7 +10,7 @@ import json
 import os
 import stat
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -23,13 +23,13 @@ Files = Mapping[str, str]
 
 LINK, PLAIN, PROGRAM, _SUBMODULE = "120000", "100644", "100755", "160000"
 
-_READ = (
+READ = (
     *("playbooks", "lib", "roles", "collections", "library", "module_utils", "group_vars", "host_vars"),
     *("templates", "files", "vars", "tasks", "handlers", "scripts", "bin"),
 )
 """Folders that every run may read."""
 
-_CONTENT = ("runbooks", "procedures", *_READ)
+_CONTENT = ("runbooks", "procedures", *READ)
 """Folders of which the tree of a folder has also what git ignores, and all that there is without git."""
 
 _YOUNG = 2.0
@@ -65,12 +65,18 @@ def digest(tree: Files) -> str:
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
 
-def matters(path: str, page: str) -> bool:
-    """Whether a run of this page may read a file: opsbook or Ansible do, or the page names it."""
+def matters(path: str, page: str, roots: Collection[str] = ()) -> bool:
+    """Whether a run of this page may read a file: opsbook or Ansible do, or the page names it.
+
+    `roots` are files and folders at the top with playbooks and inventories, besides the usual ones; `.` has playbooks
+    beside its folders.
+    """
     first, _, rest = path.partition("/")
+    if first in roots or (not rest and "." in roots and path.endswith((".yml", ".yaml"))):
+        return True
     if not rest:
         return path.endswith(".cfg") or path == CONFIG or path in page
-    return first in _READ or first.endswith("_plugins") or PurePath(path).name in page
+    return first in READ or first.endswith("_plugins") or PurePath(path).name in page
 
 
 # -- of a commit

@@ -35,7 +35,7 @@ def execute(options: argparse.Namespace) -> int:
         rows = [(e.name, e.policy.title or "—", len(e.hosts), "yes" if e.policy.sandbox else "no") for e in found]
         common.table(("NAME", "TITLE", "HOSTS", "SANDBOX"), rows)
     elif not problems:
-        say("No environment yet. One is a folder playbooks/inventories/NAME with a hosts.yml.")
+        say("No environment yet. opsbook init makes one, or finds inventories that are there.")
     if problems:
         raise InputError(problems, "The others are fine; opsbook env show NAME looks at one.")
     return 0
@@ -57,6 +57,8 @@ def _show(found: Environment, as_json: bool) -> int:
     content = {
         "name": found.name,
         **found.policy.model_dump(mode="json"),
+        "inventory": found.inventory,
+        "asked": found.asked or None,
         "groups": dict(found.groups),
         "choices": dict(found.choices),
     }
@@ -64,6 +66,8 @@ def _show(found: Environment, as_json: bool) -> int:
         common.print_json(content)
         return 0
     say(f"{found.name}: {found.policy.title or 'no title'}{' (sandbox)' if found.policy.sandbox else ''}")
+    if found.asked:
+        say(f"  its hosts may change by themselves; they are as of {common.local(found.asked)}")
     for name, hosts in found.groups.items():
         say(f"  group {name}: {', '.join(hosts)}")
     for name, values in found.choices.items():

@@ -14,7 +14,7 @@ def show(options: argparse.Namespace) -> int:
     """Print the commands. They run nothing here, and leave no record when a person types them."""
     settings = common.project(options)
     planned = drafts.plan(settings, inputs.complete(settings, inputs.named(settings, options)))
-    values, steps = manual.values(planned), list(manual.steps(planned))
+    values, steps = manual.values(planned), list(manual.steps(planned, settings.ansible.playbooks))
     if options.json:
         common.print_json(
             {"runbook": planned.plan.runbook, "values": values, "steps": [asdict(each) for each in steps]}

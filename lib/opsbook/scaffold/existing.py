@@ -1,0 +1,122 @@
+"""Find the playbooks and inventories of a folder that is an Ansible repository already, for `opsbook init`."""
+
+import configparser
+import contextlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from opsbook.core.model.text import slug
+from opsbook.files import PlainLoader, parse_yaml
+from opsbook.scaffold import writing
+
+_FOLDERS = ("inventories", "inventory")
+_FILES = ("hosts", "hosts.ini", "hosts.yml", "hosts.yaml", "inventory.ini", "inventory.yml", "inventory")
+_VARIABLES = frozenset({"group_vars", "host_vars"})
+_IGNORED = frozenset({".md", ".txt", ".rst", ".orig", ".bak", ".cfg", ".retry", ".swp", ".pyc", ".j2", ".sample"})
+"""Suffixes of files beside inventories that Ansible reads none from."""
+
+_MOST = 200
+"""Files that are looked at for playbooks."""
+
+_ADDED = (".gitignore", "mkdocs.yml", "requirements.txt", "docs/manual.md")
+"""Files of a new project that a repository gets, too."""
+
+
+class _Loader(PlainLoader):
+    """YAML with Ansible's own tags, whose values are ignored."""
+
+
+_Loader.add_multi_constructor("!", lambda loader, suffix, node: None)
+
+
+@dataclass(frozen=True)
+class Repository:
+    """What is there: the folder of `playbooks`, their names, and inventories by the name of their environment."""
+
+    folder: str
+    playbooks: tuple[str, ...]
+    inventories: Mapping[str, str]
+
+    @property
+    def safest(self) -> str:
+        """The environment to try something in: by its name none of production, if there is such a one."""
+        return min(self.inventories, key=lambda name: bool(re.match("prod|live", name)))
+
+    @property
+    def first(self) -> str:
+        """The playbook that the first page runs."""
+        return next(
+            (name for name in ("site.yml", "site.yaml", "main.yml") if name in self.playbooks), self.playbooks[0]
+        )
+
+    def files(self, author: writing.Author) -> dict[str, str]:
+        """The files to add, by their path."""
+        page = slug(Path(self.first).stem)
+        lines = "\n".join(f"{name} = [{json.dumps(path)}]" for name, path in self.inventories.items())
+        told = {"__PLAYBOOKS__": self.folder, "__INVENTORIES__": lines, "__NAME__": page, "__PLAYBOOK__": self.first}
+        found = {name: text for name, text in writing.project(author).items() if name in _ADDED}
+        found["opsbook.toml"] = writing.part("ansible/opsbook.toml", author, "", told)
+        found[f"runbooks/{page}.md"] = writing.part("ansible/page.md", author, f"Run {self.first}", told)
+        for name in self.inventories:
+            found[f"environments/{name}.yml"] = writing.part("ansible/environment.yml", author, name, told)
+        return found
+
+
+def repository(folder: Path) -> Repository | None:
+    """The Ansible repository in a folder; None if it has no playbook, no inventory, or is a project of opsbook."""
+    if (folder / "opsbook.toml").exists() or any((folder / "playbooks/inventories").glob("*/hosts.yml")):
+        return None
+    for place in (folder, folder / "playbooks"):
+        playbooks = tuple(path.name for path in sorted(place.glob("*.y*ml"))[:_MOST] if _is_playbook(path))
+        if playbooks and (inventories := dict(_inventories(folder))):
+            return Repository(place.relative_to(folder).as_posix(), playbooks, inventories)
+    return None
+
+
+def _is_playbook(path: Path) -> bool:
+    content = _content(path)
+    plays = content if isinstance(content, list) else []
+    known = ("hosts", "import_playbook", "ansible.builtin.import_playbook")
+    return bool(plays) and all(isinstance(play, dict) and any(key in play for key in known) for play in plays)
+
+
+def _content(path: Path) -> Any:
+    with contextlib.suppress(OSError, ValueError, yaml.YAMLError):
+        return parse_yaml(path.read_text(encoding="utf-8"), _Loader)
+    return None
+
+
+def _inventories(folder: Path) -> Iterator[tuple[str, str]]:
+    """Environments with their inventory: each entry of the usual folders, what ansible.cfg names, the usual files."""
+    for name in _FOLDERS:
+        inside = sorted(folder.glob(f"{name}/*")) if (folder / name).is_dir() else []
+        for path in filter(_is_inventory, inside):
+            yield _name(path, name), path.relative_to(folder).as_posix()
+    named = [each for each in _configured(folder) if not each.startswith(_FOLDERS)]
+    for name in dict.fromkeys([*named, *(name for name in _FILES if (folder / name).is_file())]):
+        if (folder / name).exists():
+            yield _name(folder / name, "main"), name
+
+
+def _is_inventory(path: Path) -> bool:
+    if path.name.startswith(".") or path.name in _VARIABLES or path.suffix in _IGNORED:
+        return False
+    return path.is_file() or any(each.is_file() for each in path.glob("*"))
+
+
+def _name(path: Path, otherwise: str) -> str:
+    return slug(otherwise if path.name in _FILES else path.name if path.is_dir() else path.stem) or otherwise
+
+
+def _configured(folder: Path) -> list[str]:
+    config = configparser.RawConfigParser(strict=False)
+    with contextlib.suppress(OSError, ValueError, configparser.Error):
+        config.read_string((folder / "ansible.cfg").read_text(encoding="utf-8"))
+    told = config.get("defaults", "inventory", fallback="")
+    return [re.sub(r"^\./|/$", "", each.strip()) for each in told.split(",") if each.strip()]

@@ -1,0 +1,201 @@
+"""An Ansible repository of the usual shape, in which no file is moved: INI, vault, roles, ansible.cfg, a script."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.modules import interpreter
+from tests.support.project import Project
+from tests.support.team import Team
+
+pytestmark = pytest.mark.slow
+
+LOCAL = f"ansible_connection=local ansible_python_interpreter={interpreter()}"
+CONFIG = """\
+[defaults]
+roles_path = roles
+forks = 10
+inventory = inventory/prod
+vault_identity_list = ops@.vault-pass
+"""
+HOSTS = f"""\
+[web]
+web[1:2] {LOCAL}
+
+[db]
+db1 {LOCAL}
+
+[prod:children]
+web
+db
+
+[prod:vars]
+tier=gold
+"""
+SCRIPT = f"""\
+#!/usr/bin/env python3
+import json
+with open("{{names}}") as names:
+    hosts = names.read().split()
+about = dict(ansible_connection="local", ansible_python_interpreter="{interpreter()}")
+print(json.dumps({{"app": {{"hosts": hosts}}, "_meta": {{"hostvars": dict.fromkeys(hosts, about)}}}}))
+"""
+TASK = (
+    'Say, ansible.builtin.debug: {msg: "{{ inventory_hostname }} {{ colour }} {{ tier }} {{ password }} {{ answer }}"}'
+)
+PLAY = "- hosts: {hosts}\n  gather_facts: false\n  tasks:\n    - {{name: Say, ansible.builtin.debug: {{msg: hi}}}}\n"
+PAGE = '## Steps\n\n### Do it\n```python\nfrom opsbook import playbook\nplaybook("{name}")\n```\n'
+PASSWORD = "a-very-secret-word"
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Project:
+    made = Project(tmp_path / "repository")
+    made.write("ansible.cfg", CONFIG)
+    made.write(".vault-pass", "open sesame\n")
+    made.write("inventory/prod/hosts", HOSTS)
+    made.write("inventory/prod/group_vars/web.yml", "colour: green\n")
+    made.write("inventory/prod/host_vars/web1.yml", "answer: 42\n")
+    made.write("roles/web/defaults/main.yml", "answer: 41\n")
+    made.write("inventory/prod/group_vars/all.yml", f"password: {PASSWORD}\n")
+    vault = [str(Path(sys.executable).parent / "ansible-vault"), "encrypt", "inventory/prod/group_vars/all.yml"]
+    subprocess.run(vault, cwd=made.root, check=True, capture_output=True)
+    (tmp_path / "names").write_text("a1 a2\n")
+    made.write("inventory/app.py", SCRIPT.replace("{names}", str(tmp_path / "names"))).chmod(0o755)
+    made.write("roles/web/tasks/main.yml", "- {name: " + TASK + "}\n")
+    made.write("site.yml", "- hosts: web\n  gather_facts: false\n  roles: [web]\n")
+    for number in range(29):
+        made.write(f"play-{number}.yml", PLAY.format(hosts="app"))
+    for command in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-qm", "What we have"]):
+        subprocess.run(
+            ["git", "-c", "user.name=a", "-c", "user.email=a@b", *command],
+            cwd=made.root,
+            check=True,
+            capture_output=True,
+        )
+    return made
+
+
+def changed(project: Project) -> list[str]:
+    done = subprocess.run(
+        ["git", "status", "--porcelain"], cwd=project.root, check=True, capture_output=True, text=True
+    )
+    return [line for line in done.stdout.splitlines() if not line.startswith("??")]
+
+
+def pages(project: Project, name: str, body: str) -> None:
+    project.write(f"runbooks/{name}.md", f"# {name}\n\n{body}")
+
+
+def test_init_adds_what_is_missing_and_a_page_that_runs(repository: Project) -> None:
+    told = repository.opsbook("init", "--owner", "ops", check=True).out
+    assert "30 playbooks can be run" in told and "opsbook run site -e app --check" in told
+    assert changed(repository) == [], "nothing that was there is another"
+    assert json.loads(repository.opsbook("check", "--json", check=True).out) == []
+    names = [each["name"] for each in json.loads(repository.opsbook("env", "list", "--json", check=True).out)]
+    assert names == ["app", "prod"]
+    checked = repository.opsbook("run", "site", "-e", "prod", "--check", "-y")
+    assert checked.code == 0 and "nothing was changed" in checked.out, checked
+    done = repository.opsbook("run", "site", "-e", "prod", "-y", "--answer", "it-works=done")
+    assert done.code == 0, done
+    assert "web1: web1 green gold ⟦secret:password⟧ 42" in done.out, done
+    assert "web2: web2 green gold ⟦secret:password⟧ 41" in done.out
+    found = [path for path in (repository.root / "records").rglob("*") if path.is_file()]
+    assert found and not any(PASSWORD.encode() in path.read_bytes() for path in found)
+    (named,) = (
+        each for each in repository.opsbook("show", "site", "-e", "prod", "--manual").out.splitlines() if "-i" in each
+    )
+    assert named.startswith("ansible-playbook -i inventory/prod site.yml")
+    assert (repository.root / ".opsbook/inventories/prod.json").stat().st_mtime_ns == known(repository, "env", "list")
+
+
+def known(project: Project, *command: str) -> int:
+    """When Ansible was asked for prod's hosts, after this command."""
+    project.opsbook(*command, check=True)
+    return (project.root / ".opsbook/inventories/prod.json").stat().st_mtime_ns
+
+
+@pytest.fixture
+def dynamic(repository: Project) -> Project:
+    repository.write("opsbook.toml", '[ansible]\nplaybooks = "."\n[ansible.inventories]\napp = ["inventory/app.py"]\n')
+    repository.write("environments/app.yml", "sandbox: true\n")
+    pages(repository, "page", PAGE.format(name="play-1.yml"))
+    return repository
+
+
+def test_hosts_that_change_by_themselves(dynamic: Project, tmp_path: Path) -> None:
+    """A run keeps to the hosts of its plan; who only looks is told how old they are."""
+    assert "may change by themselves; they are as of" in dynamic.opsbook("env", "show", "app").out
+    (tmp_path / "names").write_text("a1 a2 a3\n")
+    assert dynamic.opsbook("env", "show", "app", "--json").out.count('"a3"') == 0, "only looking asks nobody again"
+    add = f'from opsbook import command, playbook\ncommand(["sh", "-c", "echo a4 >> {tmp_path}/names"])\n'
+    play = 'print(*playbook("play-1.yml").hosts)\n'
+    pages(dynamic, "grows", f"## Steps\n\n### Add one\n```python\n{add}{play}```\n")
+    grown = dynamic.opsbook("run", "grows", "-e", "app", "-y")
+    assert grown.code == 0 and "a1 a2 a3\n" in grown.out, grown
+    pages(dynamic, "shrinks", f"## Steps\n\n### Take one\n```python\n{add.replace('a4 >>', 'a1 >')}{play}```\n")
+    shrunk = dynamic.opsbook("run", "shrinks", "-e", "app", "-y")
+    assert shrunk.code == 1 and "the inventory has no more: a2, a3, a4; plan it anew" in shrunk.out, shrunk
+
+
+def test_an_approval_is_for_the_hosts_that_were_shown(team: Team, tmp_path: Path) -> None:
+    names = tmp_path / "names"
+    names.write_text("a1 a2\n")
+    team.write(
+        "opsbook.toml", (team.root / "opsbook.toml").read_text() + '\n[ansible.inventories]\nlive = ["app.py"]\n'
+    )
+    team.write("app.py", SCRIPT.replace("{names}", str(names))).chmod(0o755)
+    team.write("environments/live.yml", "approvals: 1\n")
+    team.write("playbooks/play.yml", PLAY.format(hosts="app"))
+    team.page(PAGE.format(name="play.yml"), "page", "rollback: none\n")
+    team.commit("Ask for an approval")
+    asked = json.loads(team.by("ann").opsbook("plan", "page", "-e", "live", "--request", "--json").out)
+    assert team.by("bob").opsbook("approve", asked["id"], "-y").code == 0
+    names.write_text("a1 a3\n")
+    refused = team.by("ann").opsbook("run", "--plan", asked["id"], "-y")
+    assert refused.code == 4, refused
+    assert "'a2' -> 'a3'" in refused.err, refused
+    names.write_text("a1 a2\n")
+    assert team.by("ann").opsbook("run", "--plan", asked["id"], "-y").code == 0
+
+
+def test_what_ansible_cannot_read_is_one_sentence(dynamic: Project) -> None:
+    for sources, said in (
+        ('["inventory/missing"]', "There is no inventory inventory/missing."),
+        (
+            '["inventory/app.py", "inventory/bad"]',
+            "Ansible cannot read the inventory of app: Completely failed to parse",
+        ),
+    ):
+        dynamic.write("inventory/bad", "no [inventory\n")
+        dynamic.write("opsbook.toml", f'[ansible]\nplaybooks = "."\n[ansible.inventories]\napp = {sources}\n')
+        done = dynamic.opsbook("run", "page", "-e", "app", "-y")
+        assert done.code == 2 and said in done.err, done
+    dynamic.write("opsbook.toml", '[ansible.inventories]\napp = ["../other"]\n')
+    assert "write a path below the project" in dynamic.opsbook("list").err
+
+
+def test_without_a_policy_it_is_closed(dynamic: Project) -> None:
+    (dynamic.root / "environments/app.yml").unlink()
+    done = dynamic.opsbook("run", "page", "-e", "app", "-y")
+    assert done.code == 4 and "app is protected" in done.err, done
+    assert "app has no policy, so it is closed" in dynamic.opsbook("doctor").out
+
+
+def test_the_protected_branch_says_where_its_policy_is(team: Team) -> None:
+    """A work tree cannot open an environment by naming its inventory in another place."""
+    team.write("playbooks/inventories/live/hosts.yml", (team.root / "playbooks/inventories/dev/hosts.yml").read_text())
+    team.write("playbooks/inventories/live/environment.yml", "protected: true\n")
+    team.page(PAGE.format(name="x.yml"), "page", "rollback: none\n")
+    team.commit("Guard it")
+    team.write(
+        "opsbook.toml",
+        (team.root / "opsbook.toml").read_text()
+        + '\n[ansible.inventories]\nlive = ["playbooks/inventories/live/hosts.yml"]\n',
+    )
+    team.write("environments/live.yml", "sandbox: true\n")
+    done = team.opsbook("run", "page", "-e", "live", "-y")
+    assert done.code == 4 and "live is guarded" in done.err, done
