@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 RUN, DEV = "requirements.lock", "requirements-dev.lock"
 BASE = ("--group", "build", "--group", "platform")
-EVERYTHING = (*BASE, "--group", "dev", "--extra", "site", "--extra", "papermill", "--extra", "training")
+EVERYTHING = (*BASE, "--group", "dev", "--extra", "site", "--extra", "training")
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 

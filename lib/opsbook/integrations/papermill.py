@@ -10,7 +10,6 @@ default is the first sandbox. OPSBOOK_LABELS are the labels of the run: ticket=O
 import asyncio
 import contextlib
 import os
-import shlex
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -29,9 +28,9 @@ from opsbook.core.model.person import Answer, Question
 from opsbook.core.model.plan import Plan
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.model.text import one_line, slug
-from opsbook.core.planning.bind import pairs
 from opsbook.errors import OpsbookError
-from opsbook.integrations import notebooks
+from opsbook.integrations import notebooks, papermill_pages
+from opsbook.integrations.papermill_io import SCHEME
 from opsbook.operate.running import Audience
 
 
@@ -48,6 +47,8 @@ class OpsbookEngine(Engine):  # type: ignore[misc]
         """
         _check_place()
         told = _Told(*(options.get(name) for name in ("log_output", "stdout_file", "stderr_file")))
+        if str(input_path).startswith(SCHEME):
+            return papermill_pages.run(nb, str(input_path), told.begin, _Nobody(), output_path)
         try:
             handed = _handed(nb, Path(str(input_path or "notebook")), options)
             finished = notebooks.run_notebook(settings.load(_started_in()), handed, Audience(_Nobody(), told.begin))
@@ -77,8 +78,7 @@ def _handed(nb: Any, path: Path, options: Mapping[str, Any]) -> notebooks.Handed
         name=slug(path.stem),
         given=nb.metadata.get("papermill", {}).get("parameters", {}),
         environment=os.environ.get("OPSBOOK_ENVIRONMENT"),
-        # Split as a shell splits words: ticket=OPS-1 team=platform.
-        labels={name: given[-1] for name, given in pairs(shlex.split(os.environ.get("OPSBOOK_LABELS", ""))).items()},
+        labels=papermill_pages.labels(),
         cwd=Path.cwd(),
         # As in nbclient, a negative one is none.
         limit=limit if limit and limit > 0 else None,

@@ -1,0 +1,191 @@
+"""papermill opsbook://ENV/RUNBOOK: the same run as `opsbook run`, by every door that papermill has."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+from tests.support.team import Team
+
+pytestmark = pytest.mark.slow
+
+PAGE = """
+    ## Parameters
+
+    ```python tags=["parameters"]
+    from typing import Annotated
+    from opsbook.params import Between, Secret
+
+    word: str                              # What to write
+    count: Annotated[int, Between(1, 5)] = 2
+    token: Secret
+    ```
+
+    ## Prerequisites
+
+    ### Be here
+    ```python
+    from opsbook import command
+    ```
+
+    ## Steps
+
+    ### Count it
+    ```python
+    command(["sh", "-c", "echo $0 >> $OPSBOOK_STATE_OF_TEST/counted", word])
+    print(token.reveal(), count)
+    if word == "bad":
+        raise ValueError(word)
+    ```
+
+    ## Rollback
+
+    ### Take it back
+    ```python
+    command(["sh", "-c", "echo undone >> $OPSBOOK_STATE_OF_TEST/counted"])
+    ```
+"""
+ENGINE = ("--engine", "opsbook")
+TOKEN = ("-p", "token", "env:WORD_TOKEN")
+PYTHON = """
+import sys
+import papermill
+given = {"word": sys.argv[1], "token": "env:WORD_TOKEN"}
+papermill.execute_notebook("opsbook://prod/page", "out.ipynb", parameters=given, engine_name="opsbook")
+"""
+
+
+OPSBOOK = [sys.executable, "-m", "opsbook.cli.main", "run", "page", "-e", "prod", "-y", "-p", "token=env:WORD_TOKEN"]
+PAPERMILL = [sys.executable, "-m", "papermill", "opsbook://prod/page", "out.ipynb", *TOKEN]
+DOORS: dict[str, list[str]] = {
+    "run": OPSBOOK,
+    "papermill": [*PAPERMILL, *ENGINE, "-p", "word"],
+    "papermill from Python": [sys.executable, "-c", PYTHON],
+    # As schedulers call it: none of their operators can name an engine.
+    "another engine": [*PAPERMILL, "-p", "word"],
+}
+CODES = {"another engine": 1}
+"""Where a cell starts the run, papermill tells that the cell has failed."""
+
+
+@pytest.fixture
+def guarded(team: Team, tmp_path: Path) -> Team:
+    team.env |= {"OPSBOOK_STATE_OF_TEST": str(tmp_path), "WORD_TOKEN": "a-secret-token", "PYTHONWARNINGS": "ignore"}
+    team.env["OPSBOOK_LABELS"] = "ticket=OPS-1"
+    config = team.root / "opsbook.toml"
+    kept = 'keep_environment = ["OPSBOOK_STATE_OF_TEST"]\n'
+    config.write_text(kept + config.read_text())
+    team.write("playbooks/inventories/prod/hosts.yml", (team.root / "playbooks/inventories/dev/hosts.yml").read_text())
+    team.write("playbooks/inventories/prod/environment.yml", "protected: true\nlabels: [ticket]\n")
+    team.page(PAGE, "page", "rollback: automatic\nlock: ['{environment}/page']\n")
+    team.commit("Guard it")
+    return team
+
+
+def through(team: Team, door: str, word: str) -> "subprocess.CompletedProcess[str]":
+    """The run by this door; papermill has its labels from the environment."""
+    environment = team.by("ann").environment()
+    labels = [word for label in environment.get("OPSBOOK_LABELS", "").split() for word in ("--label", label)]
+    given = [*labels, "-p", f"word={word}"] if door == "run" else [word]
+    return subprocess.run(
+        [*DOORS[door], *given], cwd=team.root, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def counted(tmp_path: Path) -> list[str]:
+    path = tmp_path / "counted"
+    said = path.read_text().split() if path.exists() else []
+    path.unlink(missing_ok=True)
+    return said
+
+
+def record(team: Team) -> dict[str, Any]:
+    """What is the same in the record of every such run."""
+    told = team.summary()
+    same = (
+        "runbook",
+        "environment",
+        "operator",
+        "parameters",
+        "plan",
+        "mode",
+        "outcome",
+        "exit_code",
+        "labels",
+        "commit",
+    )
+    return {name: told[name] for name in same} | {"effects": [effect["summary"] for effect in told["effects"]]}
+
+
+def test_every_door_is_the_same_run(guarded: Team, tmp_path: Path) -> None:
+    good: list[dict[str, Any]] = []
+    for door in DOORS:
+        done = through(guarded, door, "good")
+        assert done.returncode == 0, f"{door}: {done}"
+        assert counted(tmp_path) == ["good"], door
+        good.append(record(guarded))
+        assert guarded.opsbook("records", "verify", "last").code == 0
+        if door == "papermill":
+            book = nbformat.read(guarded.root / "out.ipynb", as_version=4)
+            assert (book.metadata.papermill.outcome, len(book.cells) > 4) == ("succeeded", True)
+            assert "a-secret-token" not in (guarded.root / "out.ipynb").read_text()
+    assert good[0]["mode"] == "live" and good[0]["labels"] == {"ticket": "OPS-1"}
+    assert all(each == good[0] for each in good), good
+    for door in DOORS:
+        done = through(guarded, door, "bad")
+        assert done.returncode == CODES.get(door, 1), f"{door}: {done}"
+        assert counted(tmp_path) == ["bad", "undone"], "it is rolled back by every door"
+        assert record(guarded)["outcome"] == "rolled-back"
+
+
+REFUSALS: dict[str, tuple[Callable[[Team], object], str]] = {
+    "a label is missing": (lambda team: team.env.pop("OPSBOOK_LABELS"), "needs the label ticket"),
+    "nothing is committed": (lambda team: team.write("lib/mine.py", "x = 1\n"), "not everything is committed"),
+    "Ansible is told something": (lambda team: team.env.update(ANSIBLE_FORKS="9"), "would change what Ansible does"),
+}
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_every_door_refuses_alike(guarded: Team, tmp_path: Path, refusal: str) -> None:
+    prepare, said = REFUSALS[refusal]
+    prepare(guarded)
+    for door in DOORS:
+        done = through(guarded, door, "good")
+        assert done.returncode != 0, f"{door}: {done}"
+        assert said in " ".join(f"{done.stdout} {done.stderr}".split()), f"{door}: {done}"
+        assert counted(tmp_path) == [], door
+
+
+def test_it_says_what_to_type(guarded: Team) -> None:
+    def told(*words: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "papermill", *words],
+            cwd=guarded.root,
+            env=guarded.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return done.returncode, done.stdout + done.stderr
+
+    code, said = told("opsbook://prod/page", "out.ipynb", "--help-notebook")
+    assert code == 0 and "word: str" in said and "required: What to write" in said and "count: int (default 2)" in said
+    for words, sentence in (
+        (("runbooks/page.md", "out.ipynb"), "papermill opsbook://ENV/page OUT.ipynb --engine opsbook"),
+        (("opsbook://prod", "out.ipynb", *ENGINE), "Write opsbook://ENV/RUNBOOK"),
+        (("opsbook://prod/pge", "out.ipynb", *ENGINE), "Did you mean page?"),
+        (("opsbook://prod/page", "out.ipynb", *ENGINE), "Parameter word is missing"),
+        (("opsbook://prod/page", "out.ipynb", *ENGINE, *TOKEN, "-p", "word", "1.10"), "-r word VALUE keeps it"),
+        (
+            ("opsbook://prod/page", "out.ipynb", *ENGINE, *TOKEN, "-p", "word", "x", "-p", "count", "9"),
+            "Parameter count",
+        ),
+    ):
+        code, said = told(*words)
+        assert code in (1, 2) and sentence in said, (words, said)
+    assert not list((guarded.root / "records").glob("*/*/*"))
