@@ -4,6 +4,7 @@ import signal
 import stat
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,10 @@ PAGE = """\
 ```python tags=["parameters"]
 from typing import Annotated
 
-from opsbook.params import Between
+from opsbook.params import Between, Secret
 
 text: str                  # What to write
+token: Secret              # Nothing needs it
 count: Annotated[int, Between(1, 5)] = 3   # How often
 ```
 
@@ -39,7 +41,8 @@ count: Annotated[int, Between(1, 5)] = 3   # How often
 ```python
 import os, helper
 from opsbook import ask, command, confirm, done, here, playbook, secret
-print(text, count, here.environment, os.getcwd(), "TOKEN" in os.environ, helper.WORD)
+print(text, count, here.environment, os.getcwd(), helper.WORD)
+print(token, len(token.reveal()), "TOKEN" in os.environ)
 ```
 
 ```bash tags=["read"]
@@ -76,15 +79,13 @@ command(["rm", "written-web-1", "written-web-2"])
 ```
 """
 
-SLEEP = """\
-### Sleep
-
-```python
-command(["sleep", "1000"])
-```
-
-### In a shell
+ASKING = """\
+print(ask("who", "Who are you?", ["me", "you"]), confirm("sure", "Sure?"), input("And? "))
 """
+
+SLEEP = 'command(["sleep", "1000"])'
+
+GIVEN = ("-p", "text=it's {{ 1 }}", "-p", "token=env:TOKEN")
 
 WRITE = """\
 - hosts: all
@@ -105,6 +106,7 @@ def page(project: Project) -> Path:
     project.write("lib/helper.py", "WORD = 'helped'\n")
     project.write("playbooks/inventories/prod/hosts.yml", HOSTS)
     project.write("playbooks/inventories/prod/environment.yml", POLICY.replace("sandbox: true", "sandbox: false"))
+    project.env["TOKEN"] = "a-long-enough-token"
     return project.page(PAGE, front="rollback: manual\n")
 
 
@@ -114,114 +116,102 @@ def run_all(book: Notebook) -> None:
 
 
 # -- in the browser
+#
+# To open a lab takes as long as twenty cells: each of these tests shows many things in one, which are named below it.
 
 
-def test_all_cells_run_in_a_sandbox(project: Project, page: Path, chromium: Any) -> None:
-    page.write_text(page.read_text().replace("false\n```", "```"))
-    with opened(project, "page", "-p", "text=it's {{ 1 }}") as lab, notebook(chromium, lab) as book:
-        run_all(book)
-        assert f"it's {{{{ 1 }}}} 3 dev {project.root} False helped" in book.output("helper.WORD")
-        assert "it's {{ 1 }} costs 3$ in dev" in book.output("OPSBOOK_ENVIRONMENT")
-        shown = book.output("write.yml")
-        assert shown.count("playbook write.yml: changed, 2 hosts") == 1, "progress and result are one thing"
-        assert (project.root / "written-web-1").read_text() == "it's {{ 1 }}"
-        assert (project.root / "counted").read_text() == "3\n"
-        assert "written False" in book.output("not written")
-        assert "did not run" in book.output("written-web-2"), "a rollback waits until somebody wants it"
-        book.rewrite("roll_back = False", "roll_back = True")
-        book.run("roll_back = True")
-        book.run("written-web-2")
-        book.wait()
-        assert "rm written-web-1 written-web-2 -> 0" in book.output("written-web-2")
-        assert not (project.root / "written-web-1").exists()
-    found = project.summary()
-    assert (found["outcome"], found["parameters"]) == ("ended", {"text": "it's {{ 1 }}", "count": 3})
-    changing = [(effect["step"], effect["status"]) for effect in found["effects"] if effect["changes"]]
-    assert changing == [(step, "succeeded") for step in ("write-it", "in-a-shell", "take-it-away")]
-
-
-def test_values_that_no_run_would_take_change_nothing(project: Project, page: Path, chromium: Any) -> None:
-    """The trainee edits the cell of the parameters, as in any notebook."""
-    with opened(project, "page", "-p", "text=x") as lab, notebook(chromium, lab) as book:
-        book.rewrite("count = 3", "text = 'x'\ncount = 900")
-        run_all(book)
-        assert "Parameter count: " in book.output("write.yml")
-        assert not (project.root / "written-web-1").exists()
-
-
-def test_elsewhere_changes_are_refused(project: Project, page: Path, chromium: Any) -> None:
-    with opened(project, "page", "-e", "prod", "-p", "text=x") as lab, notebook(chromium, lab) as book:
-        run_all(book)
-        assert "x 3 prod" in book.output("helper.WORD")
-        said = book.output("write.yml")
-        assert "may change only an environment marked sandbox: true" in said
-        assert len(said.splitlines()) < 5, said
-        assert book.output("not written") == "", "Run All stops where something failed"
-        assert not (project.root / "written-web-1").exists()
-
-
-def test_a_shell_cell_says_which_line_failed(project: Project, page: Path, chromium: Any) -> None:
-    with opened(project, "page", "-p", "text=x") as lab, notebook(chromium, lab) as book:
-        run_all(book)
-        assert "line 3: false" in book.output("counted")
-
-
-def test_saving_reaches_only_the_copy(project: Project, page: Path, chromium: Any) -> None:
+def test_in_a_sandbox(project: Project, page: Path, chromium: Any) -> None:
     before = page.read_bytes()
-    with opened(project, "page", "-p", "text=x") as lab, notebook(chromium, lab) as book:
-        copy = lab.folder / "page/page.md"
-        assert copy.read_bytes() != before
-        assert stat.S_IMODE(lab.folder.stat().st_mode) == 0o700
-        book.rewrite("not written", "print('mine')")
-        book.save()
-        until(lambda: book.page.wait_for_timeout(50) or "print('mine')" in copy.read_text(), "the save")
-        assert 'opsbook="take-it-away/1"' in copy.read_text(), "a saved cell still knows where it belongs"
+    with opened(project, "page", *GIVEN) as lab, notebook(chromium, lab) as book:
+        _values_that_no_run_would_take_change_nothing(project, book)
+        _a_shell_cell_says_which_line_failed(book)
+        _all_cells_run(project, book)
+        _the_rollback_waits_until_somebody_wants_it(project, book)
+        _questions_are_asked_in_the_notebook(book)
+        _what_a_dead_kernel_started_ends_with_it(lab, book)
+        _saving_reaches_only_the_copy(lab, book, before)
     assert page.read_bytes() == before
-    assert not copy.exists()
+    assert not lab.folder.exists()
+    _its_record_says_what_it_did(project)
 
 
-def test_questions_are_asked_in_the_notebook(project: Project, chromium: Any) -> None:
-    project.page(
-        """\
-        ## Steps
-
-        ```python
-        from opsbook import ask, confirm
-        print(ask("who", "Who are you?", ["me", "you"]), confirm("sure", "Sure?"), input("And? "))
-        ```
-        """
-    )
-    with opened(project, "page") as lab, notebook(chromium, lab) as book:
-        assert "you True nothing" in book.answer_all("confirm", "nobody", "you", "yes", "nothing")
+def _its_record_says_what_it_did(project: Project) -> None:
+    found = project.summary()
+    assert (found["mode"], found["outcome"]) == ("session", "cancelled"), "its last change was interrupted"
+    done = {(effect["step"], effect["status"]) for effect in found["effects"] if effect["changes"]}
+    assert done == {(step, "succeeded") for step in ("write-it", "in-a-shell", "take-it-away")} | {("write-it", "interrupted")}
 
 
-def test_a_secret_parameter_reaches_the_cell_and_not_its_environment(project: Project, chromium: Any) -> None:
-    project.page(
-        """\
-        ## Parameters
-
-        ```python tags=["parameters"]
-        from opsbook.params import Secret
-        token: Secret
-        ```
-
-        ## Steps
-
-        ```python
-        import os
-        print(token, len(token.reveal()), "TOKEN" in os.environ)
-        ```
-        """
-    )
-    project.env["TOKEN"] = "a-long-enough-token"
-    with opened(project, "page", "-p", "token=env:TOKEN") as lab, notebook(chromium, lab) as book:
-        run_all(book)
-        assert "•••••• 19 False" in book.output("reveal")
+def _values_that_no_run_would_take_change_nothing(project: Project, book: Notebook) -> None:
+    """The trainee edits the cell of the parameters, as in any notebook."""
+    given = book.source("# Parameters")
+    book.rewrite("# Parameters", given.replace("count = 3", "count = 900"))
+    run_all(book)
+    assert "Parameter count: " in book.output("write.yml")
+    assert not (project.root / "written-web-1").exists()
+    book.rewrite("# Parameters", given)
 
 
-def test_settings_of_the_user_neither_matter_nor_change(
-    project: Project, page: Path, chromium: Any, tmp_path: Path
-) -> None:
+def _a_shell_cell_says_which_line_failed(book: Notebook) -> None:
+    run_all(book)
+    shown = book.output("write.yml")
+    assert shown.count("playbook write.yml: changed, 2 hosts") == 1, "progress and result are one thing"
+    assert "line 3: false" in book.output("counted")
+    assert book.output("not written") == "", "Run All stops where something failed"
+    book.rewrite("counted", '%%bash\necho "$count" > counted')
+
+
+def _all_cells_run(project: Project, book: Notebook) -> None:
+    run_all(book)
+    assert f"it's {{{{ 1 }}}} 3 dev {project.root} helped" in book.output("helper.WORD")
+    assert "•••••• 19 False" in book.output("helper.WORD"), "a secret reaches the cell and not its environment"
+    assert "it's {{ 1 }} costs 3$ in dev" in book.output("OPSBOOK_ENVIRONMENT")
+    assert (project.root / "written-web-1").read_text() == "it's {{ 1 }}"
+    assert (project.root / "counted").read_text() == "3\n"
+    assert "written False" in book.output("not written")
+
+
+def _the_rollback_waits_until_somebody_wants_it(project: Project, book: Notebook) -> None:
+    assert "did not run" in book.output("written-web-2")
+    book.rewrite("roll_back = False", "roll_back = True")
+    book.run("roll_back = True")
+    book.run("written-web-2")
+    book.wait()
+    assert "rm written-web-1 written-web-2 -> 0" in book.output("written-web-2")
+    assert not (project.root / "written-web-1").exists()
+
+
+def _questions_are_asked_in_the_notebook(book: Notebook) -> None:
+    book.rewrite("write.yml", ASKING)
+    assert "you True nothing" in book.answer_all("confirm(", "nobody", "you", "yes", "nothing")
+
+
+def _what_a_dead_kernel_started_ends_with_it(lab: Opened, book: Notebook) -> None:
+    book.rewrite("confirm(", SLEEP)
+    program = begun(lab, book)
+    next(each for each, words in lab.commands() if "opsbook.core.effects.lab" in words).kill()
+    until(lambda: not alive(program), "the end of what the kernel started")
+    book.wrong.clear()  # JupyterLab says in its console that the kernel died
+
+
+def _saving_reaches_only_the_copy(lab: Opened, book: Notebook, before: bytes) -> None:
+    copy = lab.folder / "page/page.md"
+    assert copy.read_bytes() != before
+    assert stat.S_IMODE(lab.folder.stat().st_mode) == 0o700
+    saved(lab, book)
+    assert 'opsbook="take-it-away/1"' in copy.read_text(), "a saved cell still knows where it belongs"
+
+
+def saved(lab: Opened, book: Notebook) -> None:
+    """Write something into a cell, and save it."""
+    book.rewrite("not written", "print('mine')")
+    book.save()
+    copy = lab.folder / "page/page.md"
+    until(lambda: book.page.wait_for_timeout(50) or "print('mine')" in copy.read_text(), "the save")
+
+
+def test_elsewhere(project: Project, page: Path, chromium: Any, tmp_path: Path) -> None:
+    """Changes are refused. Settings of the user neither matter nor change. And it ends with its terminal."""
     home = tmp_path / "home"
     hostile = {
         ".jupyter/jupyter_server_config.py": "raise SystemExit('settings of the user')",
@@ -234,29 +224,52 @@ def test_settings_of_the_user_neither_matter_nor_change(
         (home / name).parent.mkdir(parents=True, exist_ok=True)
         (home / name).write_text(text)
     project.env |= {"HOME": str(home), "JUPYTER_CONFIG_DIR": str(home / ".jupyter"), "JUPYTER_TOKEN": "known"}
-    with opened(project, "page", "-e", "prod", "-p", "text=x") as lab, notebook(chromium, lab) as book:
-        run_all(book)
-        assert "x 3 prod" in book.output("helper.WORD")
-        book.rewrite("not written", "print('mine')")
-        book.save()
-        until(lambda: book.page.wait_for_timeout(50) or "'mine'" in (lab.folder / "page/page.md").read_text(), "it")
-        assert [path.name for path in (lab.folder / "page").glob("*.ipynb")] == []
+    with opened(project, "page", "-e", "prod", *GIVEN) as lab:
+        with notebook(chromium, lab) as book:
+            run_all(book)
+            assert "it's {{ 1 }} 3 prod" in book.output("helper.WORD")
+            said = book.output("write.yml")
+            assert "may change only an environment marked sandbox: true" in said
+            assert len(said.splitlines()) < 5, said
+            assert book.output("not written") == "", "Run All stops where something failed"
+            assert not (project.root / "written-web-1").exists()
+            saved(lab, book)
+            assert [path.name for path in (lab.folder / "page").glob("*.ipynb")] == []
+        with nothing_left(lab):
+            assert lab.end(signal.SIGHUP) == 0
     assert {str(path.relative_to(home)) for path in home.rglob("*") if path.is_file()} == set(hostile)
 
 
 # -- its life
 
 
+@contextmanager
+def nothing_left(lab: Opened) -> Iterator[None]:
+    """What is done in here ends the lab, with all its processes and its folder."""
+    processes = lab.processes()
+    yield
+    assert not any(map(alive, processes))
+    assert not lab.folder.exists()
+
+
 @pytest.fixture
 def busy(project: Project, page: Path, chromium: Any) -> Iterator[tuple[Opened, Notebook]]:
     """A lab in which a cell has started a program that goes on for long."""
-    page.write_text(page.read_text().replace("### In a shell\n", SLEEP))
-    with opened(project, "page", "-p", "text=x") as lab, notebook(chromium, lab) as book:
-        for cell in ("# Parameters", "helper.WORD", "1000"):
+    page.write_text(page.read_text().replace('playbook("write.yml", vars={"text": text})', SLEEP))
+    with opened(project, "page", *GIVEN) as lab, notebook(chromium, lab) as book:
+        for cell in ("# Parameters", "helper.WORD"):
             book.run(cell)
-        until(lambda: book.page.wait_for_timeout(50) or sleeping(lab), "the program")
+        begun(lab, book)
         yield lab, book
         book.wrong.clear()  # JupyterLab says in its console that kernel or server died
+
+
+def begun(lab: Opened, book: Notebook) -> psutil.Process:
+    """The program that goes on for long, begun in its cell."""
+    book.run("1000")
+    until(lambda: book.page.wait_for_timeout(50) or sleeping(lab), "the program")
+    (program,) = sleeping(lab)
+    return program
 
 
 def sleeping(lab: Opened) -> list[psutil.Process]:
@@ -270,12 +283,20 @@ def alive(process: psutil.Process) -> bool:
         return False
 
 
-def test_ctrl_c_leaves_nothing(busy: tuple[Opened, Notebook]) -> None:
-    lab, _ = busy
-    processes = lab.processes()
-    assert lab.end() == 0
-    assert not any(map(alive, processes))
-    assert not lab.folder.exists()
+def test_an_interrupted_cell_is_over_and_ctrl_c_leaves_nothing(busy: tuple[Opened, Notebook]) -> None:
+    """After the interrupt the kernel goes on, and Ctrl-C may come while a program runs."""
+    lab, book = busy
+    book.menu("Kernel", "Interrupt Kernel")
+    book.wait()
+    assert not sleeping(lab)
+    said = book.output("1000")
+    assert "sleep was stopped: cancelled" in said and len(said.splitlines()) < 6, said
+    book.run("helper.WORD")
+    book.wait()
+    assert "it's {{ 1 }} 3 dev" in book.output("helper.WORD")
+    begun(lab, book)
+    with nothing_left(lab):
+        assert lab.end() == 0
 
 
 @pytest.mark.soak
@@ -297,34 +318,8 @@ def test_one_that_is_killed_while_it_starts_leaves_nothing(project: Project, pag
         until(lambda: not list(Path(place).iterdir()), "the end of its folder")
 
 
-def test_what_a_dead_kernel_started_ends_with_it(busy: tuple[Opened, Notebook]) -> None:
-    lab, _ = busy
-    (program,) = sleeping(lab)
-    next(each for each, words in lab.commands() if "opsbook.core.effects.lab" in words).kill()
-    until(lambda: not alive(program), "the end of what the kernel started")
-
-
-def test_an_interrupted_cell_is_over_and_the_kernel_goes_on(busy: tuple[Opened, Notebook]) -> None:
-    lab, book = busy
-    book.menu("Kernel", "Interrupt Kernel")
-    book.wait()
-    assert not sleeping(lab)
-    said = book.output("1000")
-    assert "sleep was stopped: cancelled" in said and len(said.splitlines()) < 6, said
-    book.run("helper.WORD")
-    book.wait()
-    assert "x 3 dev" in book.output("helper.WORD")
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_other_signals_end_it_too(project: Project, page: Path, number: int) -> None:
-    with opened(project, "page") as lab:
-        processes = lab.processes()
-        assert lab.end(number) == 0
-        assert not any(map(alive, processes)) and not lab.folder.exists()
-
-
 def test_only_who_has_the_token_gets_in(project: Project, page: Path) -> None:
+    """And nobody else gets its port, until it is ended as a service is."""
     with opened(project, "page") as lab:
         assert httpx.get(f"{lab.base}/api/contents", timeout=60, trust_env=False).status_code == 403
         headers = {"Authorization": f"token {lab.told['token']}"}
@@ -339,6 +334,11 @@ def test_only_who_has_the_token_gets_in(project: Project, page: Path) -> None:
             c.laddr.ip for p in lab.processes() for c in p.net_connections() if c.status == "LISTEN" and c.laddr
         }
         assert listening == {"127.0.0.1"}
+        port = lab.base.rpartition(":")[2]
+        done = project.opsbook("lab", "page", "--port", port)
+        assert done.code == 2 and f"Port {port} cannot be used" in done.err
+        with nothing_left(lab):
+            assert lab.end(signal.SIGTERM) == 0
 
 
 # -- before anything is started
@@ -351,13 +351,6 @@ def test_what_is_wrong_is_refused_at_once(project: Project, page: Path) -> None:
     assert "Nothing was started." in done.err
     assert project.opsbook("lab", "pages").code == 2
     assert project.opsbook("lab", "page", "-e", "nowhere").code == 2
-
-
-def test_a_taken_port_is_refused(project: Project, page: Path) -> None:
-    with opened(project, "page") as lab:
-        port = lab.base.rpartition(":")[2]
-        done = project.opsbook("lab", "page", "--port", port)
-        assert done.code == 2 and f"Port {port} cannot be used" in done.err
 
 
 def test_without_jupyterlab_it_says_what_to_install(project: Project, page: Path) -> None:

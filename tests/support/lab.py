@@ -100,6 +100,10 @@ class Notebook:
         self.page.get_by_role("menuitem", name=name, exact=True).click()
         self.page.get_by_role("menuitem", name=entry).first.click()
 
+    def source(self, text: str) -> str:
+        """What is written in the cell that holds this text."""
+        return "\n".join(self.cell(text).locator(".cm-line").all_inner_texts())
+
     def rewrite(self, text: str, new: str) -> None:
         """Another source for the cell that holds this text."""
         self.cell(text).locator(".jp-InputArea-editor").click()
