@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import ROOT, forked
+from tests.support import ROOT, forked, modules
 from tests.support.hooks import (  # noqa: F401  (pytest finds them by their names)
     pytest_configure,
     pytest_make_collect_report,
@@ -28,7 +28,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     """A kernel writes no bytecode: what belongs to kernels alone would be compiled at each start."""
     if not hasattr(session.config, "workerinput"):
         compileall.compile_dir(ROOT / "lib/opsbook", quiet=2)
+        modules.begin()
 
 
 def pytest_sessionfinish() -> None:
     forked.end()
+    modules.end()

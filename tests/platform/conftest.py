@@ -18,7 +18,7 @@ from opsbook import settings
 from opsbook.core.planning.context import clone_id
 from opsbook.environments import ports
 from tests.platform import quick
-from tests.support import ROOT
+from tests.support import ROOT, modules
 from tests.support.project import Project
 
 COPIED = ("runbooks", "procedures", "playbooks", "services", "lib/arcade_ops", "opsbook.toml", "ansible.cfg")
@@ -158,9 +158,8 @@ class Platform(Project):
     def playbook(self, name: str, *more: str, **values: object) -> str:
         """Run a playbook without opsbook; its recap."""
         given = [argument for key, value in values.items() for argument in ("-e", f"{key}={value}")]
-        program = str(Path(sys.executable).parent / "ansible-playbook")
         done = subprocess.run(
-            [program, "-i", f"playbooks/inventories/{self.place}/hosts.yml", f"playbooks/{name}.yml", *given, *more],
+            [*modules.playbook(name, self.place), *given, *more],
             cwd=self.root,
             env={**self.environment(), "ANSIBLE_CONFIG": "ansible.cfg", "PYTHONWARNINGS": ""},
             capture_output=True,

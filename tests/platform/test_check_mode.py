@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +23,7 @@ from opsbook import settings
 from opsbook.environments import ports
 from tests.platform import quick
 from tests.platform.conftest import COPIED, Platform, free_base
-from tests.support import ROOT
+from tests.support import ROOT, modules
 
 pytestmark = pytest.mark.slow
 
@@ -92,9 +91,8 @@ class Checked(Platform):
 
     def ask(self, name: str, *options: str, inventory: str = "dev", **values: Any) -> Told:
         given = [argument for key, value in values.items() for argument in ("-e", f"{key}={value}")]
-        program = str(Path(sys.executable).parent / "ansible-playbook")
         done = subprocess.run(
-            [program, "-i", f"playbooks/inventories/{inventory}/hosts.yml", f"playbooks/{name}.yml", *given, *options],
+            [*modules.playbook(name, inventory), *given, *options],
             cwd=self.root,
             env=self.telling(),
             stdin=subprocess.DEVNULL,

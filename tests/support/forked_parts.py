@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tests.support import begun
+from tests.support import after_import, begun, modules
 
 PARTS = ("opsbook.core.engine.process.keeper", "opsbook.core.effects.boot")
 _LATER = (
@@ -89,6 +89,10 @@ def _alone() -> bool:
     return waiting is not None and waiting._value == threads - 1 and sys.version_info < (3, 12)
 
 
+def _with_modules_built(ansible_command: ModuleType) -> None:
+    ansible_command.PROGRAM = modules.DOOR  # type: ignore[attr-defined]
+
+
 def _become(module: ModuleType, wanted: dict[str, Any]) -> None:
     try:
         if wanted["start_new_session"]:
@@ -110,6 +114,7 @@ def _become(module: ModuleType, wanted: dict[str, Any]) -> None:
         sys.path[:] = _path
         if module.__name__.endswith(".boot"):
             subprocess.Popen = _started_by_python  # type: ignore[misc]
+            after_import.after("opsbook.core.effects.ansible_command", _with_modules_built)
         begun.leave(module.main)
     finally:
         os._exit(255)
