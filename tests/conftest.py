@@ -16,6 +16,36 @@ from tests.support.hooks import (  # noqa: F401  (pytest finds them by their nam
 from tests.support.project import Project
 from tests.support.team import keys, team  # noqa: F401
 
+LONGEST = (
+    "core/engine/test_kill_matrix.py",
+    "core/engine/test_partial_failure.py",
+    "core/engine/test_outcomes.py",
+    "lint/test_check.py",
+    "replay/test_replay.py",
+    "operate/test_resume.py",
+    "core/engine/test_hard_cases.py",
+    "operate/test_failure_menu.py",
+    "site/test_everybody.py",
+    "lab/test_lab.py",
+    "site/test_browser.py",
+    "core/engine/test_hard_values.py",
+    "integrations/test_papermill.py",
+    "training/test_drills.py",
+    "operate/test_detach.py",
+    "cli/test_completion.py",
+    "core/effects/test_shell_cells.py",
+    "core/engine/test_violence.py",
+    "site/test_form.py",
+)
+"""The files that take longest, the longest first. `tests/platform` has a list of its own."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, so that no worker is left with one at the end."""
+    here = Path(__file__).parent
+    longest = {here / name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: longest.get(item.path, len(longest)))
+
 
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Project]:
