@@ -87,6 +87,11 @@ def limited() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (100, 200))
 
 
+def heeding() -> None:
+    """Whoever started the tests may have had them ignore the end of a terminal."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 def test_a_forked_module_is_like_one_that_was_started(tmp_path: Path) -> None:
     script = tmp_path / "module.py"
     script.write_text(TELLING)
@@ -126,7 +131,7 @@ def test_it_ends_as_its_module_ends(tmp_path: Path, text: str, code: int) -> Non
 def test_what_ends_the_program_ends_the_module(tmp_path: Path, number: int) -> None:
     script = tmp_path / "module.py"
     script.write_text(WAITING)
-    program = subprocess.Popen([served(), script], cwd=tmp_path)
+    program = subprocess.Popen([served(), script], cwd=tmp_path, preexec_fn=heeding)  # noqa: PLW1509  (one thread)
     until((tmp_path / "begun").exists, "the module")
     module, started = (psutil.Process(int(pid)) for pid in (tmp_path / "begun").read_text().split())
     program.send_signal(number)
