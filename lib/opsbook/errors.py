@@ -82,14 +82,10 @@ class _ShortTraceback(BaseException):
         own = str(Path(__file__).parent)
         places = [(frame.f_code.co_filename, number) for frame, number in traceback.walk_tb(self.__traceback__)]
         theirs = [place for place in places if not place[0].startswith(own) and "site-packages" not in place[0]]
-        read = [(number, _source(filename, number)) for filename, number in theirs[-3:]]
+        read = [(number, linecache.getline(filename, number).strip()) for filename, number in theirs[-3:]]
         # What opsbook writes for a shell cell is nothing that its author knows.
         lines = [f"line {number}: {source}" for number, source in read if not source.startswith(FENCE)]
         return [*lines, f"{type(self).__name__}: {self}"]
-
-
-def _source(filename: str, number: int) -> str:
-    return linecache.getline(filename, number).strip()
 
 
 class EffectFailed(Exception, _ShortTraceback):

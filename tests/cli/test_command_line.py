@@ -1,17 +1,21 @@
 """What a shell starts. All other tests have their commands forked from a process that has imported everything."""
 
+import argparse
 import json
 import os
 import pkgutil
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 import opsbook
-from opsbook.cli.table import COMMANDS
+from opsbook.cli.parsers import COMMANDS, Command, parser
+from opsbook.core.model.front import Kind
 from tests.support.project import Project, Result
 
 pytestmark = pytest.mark.slow
@@ -130,12 +134,25 @@ def test_a_forked_kernel_is_like_one_that_was_started(project: Project) -> None:
     assert forked == started
 
 
+def test_a_page_of_every_kind_can_be_written() -> None:
+    (kind,) = (action for action in parser("new")._actions if action.dest == "kind")
+    assert kind.choices == list(get_args(Kind))
+
+
 @pytest.mark.slow
 @pytest.mark.soak
 def test_each_command_can_be_imported_first() -> None:
     """Or whether it works would depend on what was imported before it."""
-    names = [f"opsbook.{command.feature}.commands.{name}" for name, command in COMMANDS.items()]
-    assert imported_alone(names) == (0, "")
+    names = {command.code.partition(":")[0] for name in COMMANDS for command in _with_inner(parser(name))}
+    assert imported_alone(sorted(names)) == (0, "")
+
+
+def _with_inner(command: Command) -> Iterator[Command]:
+    inner = [each for each in command._actions if isinstance(each, argparse._SubParsersAction)]
+    if not inner:
+        yield command
+    for each in inner:
+        yield from each.choices.values()
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from opsbook.console.live_view import LiveView
-from opsbook.console.plain_view import PlainView
+from opsbook.console.view import PlainView
 from opsbook.core.model.event import Event
 from tests.support.events import whole
 from tests.support.project import Project

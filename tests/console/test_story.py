@@ -4,7 +4,7 @@ from opsbook.console.printed import Printed
 from opsbook.console.story import Story
 from opsbook.core.model import events as kinds
 from opsbook.core.model.plan import Plan
-from opsbook.core.model.role import Role
+from opsbook.core.model.runbook import Role
 
 
 def started(step: str, *, manual: bool = False) -> kinds.StepStarted:

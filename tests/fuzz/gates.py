@@ -12,17 +12,17 @@ from typing import Any
 from opsbook.core.engine import transport
 from opsbook.core.engine.cell_context import CellContext
 from opsbook.core.engine.gate import Gate, Scope
-from opsbook.core.engine.process import frames
+from opsbook.core.engine.process import wire
 from opsbook.core.engine.questions import Questions
 from opsbook.core.engine.runner_effects import RunnerEffects
 from opsbook.core.engine.secrets import Vault
-from opsbook.core.engine.tee_sink import TeeSink
+from opsbook.core.engine.sinks import TeeSink
 from opsbook.core.model.effect import Mode
 from opsbook.core.model.event import Data, Event
 from opsbook.core.model.past import Past
 from opsbook.core.model.person import Answer, Question
 from opsbook.core.model.redact import Redactor
-from opsbook.core.model.role import Role
+from opsbook.core.model.runbook import Role
 from opsbook.core.record import journal
 from tests.support.events import whole
 
@@ -157,7 +157,7 @@ class Kernel:
         return made
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
-        while (frame := await frames.receive(reader)) is not None:
+        while (frame := await wire.receive(reader)) is not None:
             self._outcome.replies.append(frame)
             self._heard.set()
         self._outcome.ended = True

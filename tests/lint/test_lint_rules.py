@@ -11,7 +11,7 @@ import pytest
 from opsbook.cli import main
 from opsbook.core.rules.lint import SOFT
 from opsbook.core.source.problem import Problem
-from opsbook.lint import checks, reference
+from opsbook.lint import checks, documented
 from opsbook.lint.documented import FAMILIES, Example, Rule, rules
 from opsbook.settings import Settings
 from tests.support import ROOT
@@ -117,7 +117,7 @@ def test_the_engine_knows_which_rules_are_soft() -> None:
 
 def test_the_reference_is_what_the_rules_say() -> None:
     text = (ROOT / "docs/lint.md").read_text(encoding="utf-8")
-    assert text == reference.whole(), f"docs/lint.md is old; write it anew: {reference.RENEW}"
+    assert text == documented.whole(), f"docs/lint.md is old; write it anew: {documented.RENEW}"
 
 
 def test_explain(capsys: pytest.CaptureFixture[str]) -> None:

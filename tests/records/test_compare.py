@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from opsbook.core.model.differ import Change
-from opsbook.core.model.normal import named, normal
+from opsbook.core.model.differ import Change, named, normal
 from opsbook.core.record.side import Did, DiffInput
 from opsbook.records.compare import compare, unified
 

@@ -12,7 +12,7 @@ import pytest
 
 from opsbook import settings
 from opsbook.replay import recording
-from opsbook.replay.playbook_deps import deps_of
+from opsbook.replay.replaying import deps_of
 from tests.support.project import HOSTS, POLICY, Project, Result
 
 pytestmark = pytest.mark.slow

@@ -11,12 +11,12 @@ from jinja2 import UndefinedError
 from material.plugins.search.plugin import Parser
 
 from opsbook.core.model.environment import Environment, Policy
-from opsbook.core.model.run_status import AskedQuestion, RunStatus
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.source import notebook
-from opsbook.diagnose.tree import Node, Tree
+from opsbook.diagnose.trees import Node, Tree
 from opsbook.html import data, render, text
-from opsbook.site import facts, fences, lists, lost_page
+from opsbook.operate.under_way import AskedQuestion, RunStatus
+from opsbook.site import facts, fences, lists
 from opsbook.site.facts import Facts, Run
 from opsbook.site.lists import Severity, Sources
 from opsbook.site.pages import Context, runbook_page
@@ -364,9 +364,9 @@ def test_search_knows_what_a_page_is_looked_for_by_and_no_list() -> None:
 
 
 def test_the_page_for_lost_addresses_leads_on() -> None:
-    made = lost_page.adapted("<main><h1>404 - Not found</h1></main>", "/ops")
+    made = lists.lost_page("<main><h1>404 - Not found</h1></main>", "/ops")
     assert 'for="__search"' in made and 'href="/ops/index.html"' in made and "404" not in made
-    assert lost_page.adapted("<h1>Ours</h1>", "") == "<h1>Ours</h1>"
+    assert lists.lost_page("<h1>Ours</h1>", "") == "<h1>Ours</h1>"
 
 
 def test_what_is_stale_is_listed_by_owner() -> None:

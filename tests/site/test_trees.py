@@ -11,7 +11,7 @@ import pytest
 
 from opsbook.core.model.environment import Environment, Policy
 from opsbook.diagnose import diagnosing, trees
-from opsbook.diagnose.tree import Tree, TreeCheck
+from opsbook.diagnose.trees import Tree, TreeCheck
 from opsbook.errors import InputError
 from opsbook.site.tree_page import picture, tree_page
 from tests.support import ROOT

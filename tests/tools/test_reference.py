@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 import opsbook
 from opsbook import settings, shapes
-from opsbook.cli.table import COMMANDS
+from opsbook.cli.parsers import COMMANDS
 from opsbook.core.effects import basic
 from opsbook.core.model.environment import ChoiceRule, Policy
 from opsbook.core.model.event import Exit, Outcome

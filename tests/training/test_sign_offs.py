@@ -13,8 +13,8 @@ import pytest
 from opsbook import files, settings
 from opsbook.core.trust import sign
 from opsbook.training import sign_offs, trained
-from opsbook.training.drilling import finish
-from opsbook.training.sign_off import SignOff
+from opsbook.training.drill_clock import finish
+from opsbook.training.sign_offs import SignOff
 from opsbook.training.training import Drilled, Feedback
 from tests.support.approvals import refused
 from tests.support.project import Result

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from opsbook.files import write_atomic
-from opsbook.lint import reference
+from opsbook.lint import documented
 from tools.reference import pages
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 pages.write(DOCS / "reference")
-write_atomic(DOCS / "lint.md", reference.whole().encode())
+write_atomic(DOCS / "lint.md", documented.whole().encode())

@@ -4,11 +4,9 @@ Written from the parsers, since argparse's own help depends on the terminal and 
 """
 
 import argparse
-import inspect
 from collections.abc import Iterator
 
-from opsbook.cli.table import COMMANDS, module
-from opsbook.console.common import Command
+from opsbook.cli.parsers import COMMANDS, Command, parser
 from tools.reference.text import fence, link, sentence, table
 
 WIDTH = 88
@@ -29,7 +27,7 @@ command. [Exit codes and outcomes](exit-codes.md) lists how every command ends.
 
 def body() -> str:
     shown = {name: command.text for name, command in COMMANDS.items() if command.text}
-    return "\n".join([_HEAD, _list("", shown), *(_section(_parser(name), "##") for name in shown)])
+    return "\n".join([_HEAD, _list("", shown), *(_section(parser(name), "##") for name in shown)])
 
 
 def _list(before: str, commands: dict[str, str]) -> str:
@@ -37,38 +35,26 @@ def _list(before: str, commands: dict[str, str]) -> str:
     return table(("command", "what it is for"), rows)
 
 
-def _parser(name: str) -> argparse.ArgumentParser:
-    """The parser of a command, as opsbook makes it."""
-    command = module(name)
-    parser = argparse.ArgumentParser(prog=f"opsbook {name}", description=command.__doc__)
-    command.configure(parser)
-    return parser
-
-
-def _section(parser: argparse.ArgumentParser, level: str, about: str = "") -> str:
+def _section(parser: Command, level: str) -> str:
     name = parser.prog.removeprefix("opsbook ")
-    said = inspect.cleandoc(parser.description or sentence(about))
-    parts = [f"{level} {name}\n", f"{said}\n", fence("text", _usage(parser))]
+    parts = [f"{level} {name}\n", f"{parser.about()}\n", fence("text", _usage(parser))]
     if inner := _inner(parser):
         texts = {each.dest: each.help or "" for each in inner._choices_actions}
-        for each in inner.choices.values():
-            if isinstance(each, Command):
-                each.fill()
         parts.append(_list(f"{name} ", texts))
-        parts += [_section(_named(inner.choices[each], f"{name} {each}"), "###", texts[each]) for each in texts]
+        parts += [_section(_named(inner.choices[each], f"{name} {each}"), "###") for each in texts]
     elif arguments := list(_arguments(parser)):
         rows = [(f"`{_label(each)}`", _told(each)) for each in arguments]
         parts.append(table(("argument", "what it is for"), rows))
     return "\n".join(parts)
 
 
-def _named(parser: argparse.ArgumentParser, name: str) -> argparse.ArgumentParser:
+def _named(parser: Command, name: str) -> Command:
     """A sub-command's parser under its plain name: argparse's own name holds arguments of the outer command."""
     parser.prog = f"opsbook {name}"
     return parser
 
 
-def _inner(parser: argparse.ArgumentParser) -> "argparse._SubParsersAction[argparse.ArgumentParser] | None":
+def _inner(parser: Command) -> "argparse._SubParsersAction[Command] | None":
     """The sub-commands of a command."""
     return next((each for each in parser._actions if isinstance(each, argparse._SubParsersAction)), None)
 

@@ -39,7 +39,7 @@ _OTHERS = {
     "../lint.md": Page("What opsbook check finds", "Every rule, with an example that is wrong and one that is right."),
     "../effects.md": Page("Effects, in words", "How effects work: shell cells, playbooks, effects of a team's own."),
 }
-"""Linked pages that are not made here. docs/lint.md is generated too, by opsbook.lint.reference."""
+"""Linked pages that are not made here. docs/lint.md is generated too, by opsbook.lint.documented."""
 
 
 def page(name: str) -> str:

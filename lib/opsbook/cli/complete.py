@@ -18,8 +18,7 @@ from argcomplete.lexers import split_line
 from opsbook import settings
 from opsbook.cli import complete_values
 from opsbook.cli.complete_values import Typed
-from opsbook.cli.table import COMMANDS, module
-from opsbook.console.common import Command
+from opsbook.cli.parsers import COMMANDS, fill
 
 _FILES = {"params_file": False, "project": True, "to": False, "archive": False}
 """Arguments that name a path, and whether it must be a folder."""
@@ -33,7 +32,7 @@ def answer() -> int:
         if command and not (command in COMMANDS and COMMANDS[command].text):
             return 1
         finder: Any = _Finder()
-        finder(_parser(command, words), always_complete_options=False, default_completer=SuppressCompleter())
+        finder(_parser(command), always_complete_options=False, default_completer=SuppressCompleter())
     return 1
 
 
@@ -61,8 +60,8 @@ def _command(words: list[str]) -> str:
     return ""
 
 
-def _parser(command: str, words: list[str]) -> argparse.ArgumentParser:
-    """A parser with every command's name, the arguments of this command, and those of its typed sub-commands."""
+def _parser(command: str) -> argparse.ArgumentParser:
+    """A parser with every command's name, and the arguments of this command."""
     root = argparse.ArgumentParser(prog="opsbook")
     root.add_argument("--project", type=Path, help="work on the project in this folder")
     root.add_argument("--version", action="store_true", help="print the version")
@@ -71,20 +70,18 @@ def _parser(command: str, words: list[str]) -> argparse.ArgumentParser:
         if about.text:
             parser = names.add_parser(name, help=about.text)
             if name == command:
-                module(name).configure(parser)
-    for name, action in _actions(root, "", words):
+                fill(parser, name)
+    for name, action in _actions(root, ""):
         action.completer = _Values(name, action.dest)  # type: ignore[attr-defined]
     return root
 
 
-def _actions(parser: argparse.ArgumentParser, name: str, words: list[str]) -> Iterator[tuple[str, argparse.Action]]:
+def _actions(parser: argparse.ArgumentParser, name: str) -> Iterator[tuple[str, argparse.Action]]:
     """Every argument that takes a value, with the command it belongs to, such as `records show`."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for inner, parsers in action.choices.items():
-                if isinstance(parsers, Command) and inner in words:
-                    parsers.fill()
-                yield from _actions(parsers, f"{name} {inner}".strip(), words)
+                yield from _actions(parsers, f"{name} {inner}".strip())
         elif action.choices is None and action.nargs != 0:
             yield name, action
 

@@ -13,7 +13,6 @@ from opsbook.core.model.event import RESUMABLE
 from opsbook.core.model.events import QuestionAnswered, QuestionAsked, read
 from opsbook.core.model.front import Kind
 from opsbook.core.model.parameter import Parameter
-from opsbook.core.model.runbook import Runbook
 from opsbook.core.planning import environment
 from opsbook.core.record import store
 from opsbook.core.source import names
@@ -112,12 +111,9 @@ def _people(typed: Typed) -> Offered:
 # -- NAME=VALUE
 
 
-def _runbook(typed: Typed) -> Runbook:
-    return catalog.load(typed.settings, str(typed.get("runbook")))
-
-
 def _parameters(typed: Typed) -> Offered:
-    known = {parameter.name: parameter for parameter in _runbook(typed).parameters}
+    page = catalog.load(typed.settings, str(typed.get("runbook")))
+    known = {parameter.name: parameter for parameter in page.parameters}
     if typed.name is None:
         given = {text.partition("=")[0] for text in typed.get("parameter") or ()}
         return [(f"{p.name}=", p.description or p.kind) for p in known.values() if p.many or p.name not in given]

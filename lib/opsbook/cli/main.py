@@ -1,6 +1,5 @@
 """The command line: one table of commands, one error boundary. Each command is a separate module."""
 
-import argparse
 import importlib
 import os
 import sys
@@ -8,7 +7,6 @@ import traceback
 from pathlib import Path
 
 from opsbook.cli import early
-from opsbook.cli.table import COMMANDS, module
 from opsbook.console import outlet
 from opsbook.console.text import json_text, say, say_text
 from opsbook.core.model.text import nearest
@@ -77,30 +75,25 @@ def _told(code: int, out: outlet.Outlet, command: list[str]) -> int:
 
 def _command(arguments: list[str]) -> int:
     project, arguments = _project(arguments)
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
-        lines = (f"  {name:<10} {command.text}" for name, command in COMMANDS.items() if command.text)
-        say_text(USAGE.format(commands="\n".join(lines)))
-        return 0
-    if arguments[0] == "--version":
+    if arguments[:1] == ["--version"]:
         import opsbook
 
         say(f"opsbook {opsbook.__version__}")
         return 0
+    # The version is said without the commands.
+    from opsbook.cli import parsers
+
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        lines = (f"  {name:<10} {command.text}" for name, command in parsers.COMMANDS.items() if command.text)
+        say_text(USAGE.format(commands="\n".join(lines)))
+        return 0
     name = arguments[0]
-    if name not in COMMANDS:
-        raise InputError(f"There is no command {name}. {nearest(name, COMMANDS)}", "opsbook --help lists them.")
+    if name not in parsers.COMMANDS:
+        raise InputError(f"There is no command {name}. {nearest(name, parsers.COMMANDS)}", "opsbook --help lists them.")
     with early.kernel(name, arguments[1:]):
-        command = module(name)
-        parser = argparse.ArgumentParser(
-            prog=f"opsbook {name}",
-            description=command.__doc__,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        command.configure(parser)
-        options = parser.parse_args(arguments[1:])
+        options = parsers.parser(name).parse_args(arguments[1:])
         options.project = project
-        # That of a sub-command, if it has its own.
-        return int((getattr(options, "execute", None) or command.execute)(options))
+        return options.command.function()(options)  # type: ignore[no-any-return]
 
 
 def _project(arguments: list[str]) -> tuple[Path | None, list[str]]:

@@ -2,21 +2,23 @@
 
 import argparse
 import contextlib
-import importlib
-import keyword
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from opsbook import settings
-from opsbook.console import columns
 from opsbook.console.text import json_text, say, say_text
+from opsbook.core.model.text import flat, quoted
 from opsbook.errors import InputError
 from opsbook.settings import Settings
 
-table = columns.table
+_PROSE = 26
+"""From this many characters, a cell with spaces may be wrapped; a time with its zone has 25."""
+
+_NARROWEST = 24
+"""The least width of a wrapped text, in columns."""
 
 
 def project(options: argparse.Namespace) -> Settings:
@@ -27,53 +29,6 @@ def project(options: argparse.Namespace) -> Settings:
     except OSError as error:
         raise InputError("The folder you are in is not there any more.", "Go into your project.") from error
     return settings.load(start, given=given is not None)
-
-
-class Command(argparse.ArgumentParser):
-    """The parser of a sub-command. Its module is imported only when that sub-command is used, not to list its name."""
-
-    module = ""
-
-    def fill(self) -> None:
-        """Add the module's arguments, once."""
-        if not self.module:
-            return
-        module = importlib.import_module(self.module)
-        self.module = ""
-        self.description = module.__doc__
-        module.configure(self)
-        self.set_defaults(execute=module.execute)
-
-    def parse_known_args(self, *arguments: Any, **named: Any) -> Any:
-        self.fill()
-        return super().parse_known_args(*arguments, **named)
-
-
-def add_commands(parser: argparse.ArgumentParser, home: str, known: Mapping[str, str]) -> None:
-    """Add sub-commands, each with its purpose; the module of each is `home` plus the command's name."""
-    commands = parser.add_subparsers(dest="what", required=True, metavar="|".join(known), parser_class=Command)
-    for name, text in known.items():
-        module = name.replace("-", "_")
-        command = commands.add_parser(name, help=text)
-        command.module = f"{home}{module}_" if keyword.iskeyword(module) else f"{home}{module}"
-
-
-def add_json(parser: argparse.ArgumentParser) -> None:
-    """The option every printing command has."""
-    parser.add_argument("--json", action="store_true", help="print JSON")
-
-
-def add_run(parser: argparse.ArgumentParser, nargs: str | None = None) -> None:
-    """The argument that names a run."""
-    parser.add_argument("run", nargs=nargs, help="an id, its beginning, or last")
-
-
-def port(value: str) -> int:
-    """The type of an option that names a port."""
-    number = int(value)
-    if not 0 < number < 65536:
-        raise argparse.ArgumentTypeError("a port is a number from 1 to 65535")
-    return number
 
 
 def check_free(number: int) -> None:
@@ -92,13 +47,23 @@ def print_json(value: Any) -> None:
     say_text(json_text(value, indent=2))
 
 
-def tell(options: argparse.Namespace, value: Any, *lines: object) -> int:
-    """Print the value as JSON if that was asked for, otherwise these lines; the exit code of success."""
+def tell(options: argparse.Namespace, value: Any, *lines: object, code: int = 0) -> int:
+    """Print the value as JSON if that was asked for, otherwise these lines; the exit code."""
     if options.json:
         print_json(value)
     else:
         for line in lines:
             say(line)
+    return code
+
+
+def tell_rows(
+    options: argparse.Namespace, value: Any, columns: Sequence[str], rows: Sequence[Sequence[object]], none: str
+) -> int:
+    """Print the value as JSON if that was asked for, otherwise a table, or a sentence if there are no rows."""
+    if options.json or not rows:
+        return tell(options, value, none)
+    table(columns, rows)
     return 0
 
 
@@ -125,3 +90,83 @@ def progress(what: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
     with Progress(console=Steady(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def table(names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A table that fits the terminal; on a pipe, two spaces between columns. A word, such as an id, is never cut."""
+    cells = [[_cell(str(cell)) for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        _on_terminal(names, cells)
+        return
+    widths = [max(len(row[n]) for row in [list(names), *cells]) for n in range(len(names))]
+    for row in [list(names), *cells]:
+        say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _cell(text: str) -> str:
+    """A cell on one line; one that could look like several is quoted."""
+    return quoted(text) if "  " in text else flat(text)
+
+
+def _on_terminal(names: Sequence[str], cells: list[list[str]]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    widths = _widths([list(column) for column in zip(names, *cells, strict=True)], console.width)
+    if widths is None:
+        for row in [list(names), *cells]:
+            for line in _in_lines(row, console.width):
+                say(line)
+        return
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for name, width in zip(names, widths, strict=True):
+        shown.add_column(Text(name), width=width)
+    for row in cells:
+        shown.add_row(*map(Text, row))
+    console.print(shown)
+
+
+def _widths(columns: list[list[str]], room: int) -> list[int] | None:
+    """The width of each column: texts share the space that the others leave. None if a word would not fit."""
+    from rich.cells import cell_len
+
+    whole = [max(map(cell_len, column)) for column in columns]
+    least = [_least(column) for column in columns]
+    # rich puts three characters between two columns (space, invisible line, space), and one at each edge.
+    spare = room - 3 * (len(columns) - 1) - 2 - sum(least)
+    if spare < 0:
+        return None
+    for number, width in enumerate(whole):
+        more = min(spare, width - least[number])
+        least[number], spare = least[number] + more, spare - more
+    return least
+
+
+def _least(column: list[str]) -> int:
+    """The least width of a column: a text may be wrapped between words, anything else stays on one line."""
+    from rich.cells import cell_len
+
+    def least(cell: str) -> int:
+        if " " not in cell.strip() or cell_len(cell) < _PROSE:
+            return cell_len(cell)
+        return max(_NARROWEST, *map(cell_len, cell.split()))
+
+    return max(map(least, column))
+
+
+def _in_lines(row: list[str], room: int) -> Iterator[str]:
+    """A row too long for one line: its first cell, and the others below it, wrapped between cells."""
+    from rich.cells import cell_len
+
+    yield row[0]
+    line = ""
+    for cell in filter(None, row[1:]):
+        if line and cell_len(line) + 2 + cell_len(cell) > room:
+            yield line
+            line = ""
+        line += f"  {cell}"
+    if line:
+        yield line

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from opsbook.console.printed import LONGEST_LINE, Kept, Printed, clipped, short, traceback
 from opsbook.console.story import Story, said, values
 from opsbook.console.text import hanging, plain
+from opsbook.console.view import View
 from opsbook.core.model import events as kinds
 from opsbook.core.model.event import GOOD, Event, Outcome
 from opsbook.core.model.plan import Plan
@@ -36,7 +37,7 @@ _MARKS = {
 }
 
 
-class LiveView:
+class LiveView(View):
     """Finished steps, and below them the running one: step, time, task, last lines of output."""
 
     LINES = 4

@@ -11,7 +11,7 @@ from opsbook.core.model.environment import Environment
 from opsbook.core.model.text import nearest
 from opsbook.core.planning import environment
 from opsbook.diagnose import trees
-from opsbook.diagnose.tree import Node, Tree, TreeCheck
+from opsbook.diagnose.trees import Node, Tree, TreeCheck
 from opsbook.errors import InputError
 from opsbook.settings import Settings
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from opsbook.core.planning.drafts import RunRequest
-from opsbook.doctor import ansible_content, machine, project, runbook, signing
+from opsbook.doctor import ansible_content, machine, project, runbook
 from opsbook.doctor.finding import Finding, refused, wrong
 from opsbook.errors import InputError, OpsbookError
 from opsbook.settings import Settings
@@ -45,7 +45,7 @@ def project_checks(settings: Settings) -> list[Check]:
         Check("environments", lambda: project.environments(settings)),
         Check("documents", lambda: project.documents(settings)),
         Check("secret files", lambda: project.secret_files(settings)),
-        Check("signing", lambda: signing.signing(settings)),
+        Check("signing", lambda: project.signing(settings)),
         Check("locks", lambda: project.locks(settings)),
         Check("quarantine", lambda: project.quarantine(settings)),
     ]

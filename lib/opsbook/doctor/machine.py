@@ -23,7 +23,6 @@ _REMOTE = ("nfs", "cifs", "smb", "9p", "fuse.", "afs", "ceph", "gluster", "lustr
 """Prefixes of network file systems: their locks and renames may not hold on all machines."""
 
 _SKEW = timedelta(minutes=2)
-_STAMP = "%Y%m%dT%H%M%SZ"
 
 
 def versions() -> Iterator[Finding]:
@@ -148,10 +147,7 @@ def clock(settings: Settings) -> Iterator[Finding]:
     """The newest run did not start in the future."""
     now = datetime.now(UTC)
     newest = next(store.newest(settings.records), None)
-    try:
-        started = datetime.strptime(newest.name.partition("-")[0], _STAMP).replace(tzinfo=UTC) if newest else now
-    except ValueError:
-        started = now
+    started = (store.began(newest.name) if newest else None) or now
     if started > now + _SKEW:
         text = f"the clock says {now:%Y-%m-%d %H:%M} UTC, but the newest run started {started:%Y-%m-%d %H:%M}"
         yield warning(text, "Set the clock: timedatectl shows whether it is kept right.")

@@ -1,7 +1,8 @@
-"""Checks of the project: environments, documents, files of secrets, locks, quarantine."""
+"""Checks of the project: environments, documents, files of secrets, the signing key, locks, quarantine."""
 
 import os
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 from opsbook.core.catalog import catalog
@@ -9,26 +10,24 @@ from opsbook.core.locks import lock
 from opsbook.core.model.text import number_of
 from opsbook.core.planning import environment as policies
 from opsbook.core.record import store
+from opsbook.core.trust import sign
 from opsbook.doctor.finding import Finding, fine, refused, warning, wrong
-from opsbook.errors import InputError
+from opsbook.errors import Refused
 from opsbook.lint import checks
 from opsbook.settings import Settings
 
 
 def environments(settings: Settings) -> Iterator[Finding]:
     """Every environment loads."""
-    names = policies.names(settings)
-    if not names:
+    found, broken = policies.every(settings)
+    if not (found or broken):
         yield warning("there is no environment", "opsbook init makes one, or finds inventories that are there.")
-    good = []
-    for name in names:
-        try:
-            good.append(policies.load(settings, name).name)
-            yield from _described(settings, name)
-        except InputError as error:
-            yield from refused(error)
-    if good:
-        yield fine(f"{number_of(len(good), 'environment')}: {', '.join(good)}")
+    for error in broken:
+        yield from refused(error)
+    for each in found:
+        yield from _described(settings, each.name)
+    if found:
+        yield fine(f"{number_of(len(found), 'environment')}: {', '.join(each.name for each in found)}")
 
 
 def _described(settings: Settings, name: str) -> Iterator[Finding]:
@@ -54,12 +53,9 @@ def secret_files(settings: Settings) -> Iterator[Finding]:
     files: dict[Path, str] = {}
     if settings.vault_password_file is not None:
         files[settings.vault_password_file] = "vault_password_file"
-    for name in policies.names(settings):
-        try:
-            files |= referenced(settings, policies.load(settings, name).policy.secrets, name)
-        except InputError:
-            # The check of the environments reports it.
-            continue
+    # The check of the environments reports broken ones.
+    for each in policies.every(settings)[0]:
+        files |= referenced(settings, each.policy.secrets, each.name)
     found = [finding for path, what in files.items() for finding in guarded_file(path, what)]
     yield from found or [fine(f"files of secrets: {len(files)}")]
 
@@ -115,3 +111,36 @@ def quarantine(settings: Settings) -> Iterator[Finding]:
         yield warning(text, hint)
     else:
         yield fine("no record in quarantine")
+
+
+_TRIAL = b"opsbook doctor"
+
+
+def signing(settings: Settings) -> Iterator[Finding]:
+    """This user's signatures count. Without protected environments a missing key is no error."""
+    wanted = _protected(settings)
+    bad = wrong if wanted else warning
+    key = settings.signing_key
+    if key is None:
+        text = "there is no signing key: seals are not signed"
+        yield wrong(text, "Name one in opsbook.toml (signing_key).") if wanted else fine(text)
+        return
+    if key.is_file() and key.suffix != ".pub":
+        yield from guarded_file(key, "signing_key")
+    try:
+        signature = sign.sign(key, sign.OPERATOR, _TRIAL)
+        known = sign.committed(settings.root, settings.allowed_signers, settings.protected_branch)
+        who = sign.signer(known.text, sign.OPERATOR, _TRIAL, signature, datetime.now(UTC))
+    except sign.Unsigned as error:
+        yield bad(str(error), "Put it into an agent: ssh-add.")
+    except sign.BadSignature as error:
+        yield bad(str(error), f"Have the key added to {settings.allowed_signers} on {settings.protected_branch}.")
+    except Refused as error:
+        yield bad(error.message.rstrip("."), error.hint)
+    else:
+        yield fine(f"signs as {who.principal}, by {settings.allowed_signers} of {known.branch}")
+
+
+def _protected(settings: Settings) -> bool:
+    """Whether any environment requires signatures."""
+    return any(each.policy.protected or each.policy.approvals for each in policies.every(settings)[0])

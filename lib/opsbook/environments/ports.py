@@ -4,9 +4,8 @@ import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from opsbook.core.model.environment import BLOCK, Policy, checked_block
+from opsbook.core.model.environment import BLOCK, checked_block
 from opsbook.core.planning import environment as environments
-from opsbook.core.planning import ports
 from opsbook.core.planning.context import clone_id
 from opsbook.environments.listeners import of_environment
 from opsbook.errors import InputError
@@ -48,7 +47,7 @@ def give(settings: Settings, name: str, first: int) -> Block:
         raise InputError(f"{first} cannot be taken: {error}.", f"opsbook env ports {name} --free finds one.") from error
     if other := next((each for each, taken in _others(settings, name) if taken == first), None):
         raise InputError(f"{other} has the ports from {first} on.", f"opsbook env ports {name} --free finds others.")
-    ports.keep(settings, name, first)
+    environments.keep_ports(settings, name, first)
     return block(settings, name)
 
 
@@ -59,7 +58,8 @@ def free(settings: Settings, name: str) -> Block:
     others = [first for _, first in _others(settings, name)]
     if _usable(settings, name, present.first) and present.first not in others:
         return present
-    found = next((first for first in _candidates(present.written) if first not in others and _unused(first)), None)
+    blocks = (first for first in _candidates(present.written) if first not in others)
+    found = next((first for first in blocks if not any(map(_listens, range(first, first + BLOCK)))), None)
     if found is None:
         raise InputError(f"No block of {BLOCK} ports is free.", "End something that listens, or name a block.")
     return give(settings, name, found)
@@ -68,7 +68,7 @@ def free(settings: Settings, name: str) -> Block:
 def reset(settings: Settings, name: str) -> Block:
     """Go back to the block in environment.yml. Raises InputError if it has none."""
     _check_movable(settings, name)
-    ports.forget(settings, name)
+    environments.forget_ports(settings, name)
     return block(settings, name)
 
 
@@ -88,13 +88,9 @@ def _check_movable(settings: Settings, name: str) -> None:
 
 def _others(settings: Settings, name: str) -> Iterable[tuple[str, int]]:
     """The blocks of the other environments here, without broken ones."""
-    for other in environments.names(settings):
-        try:
-            policy: Policy = environments.load(settings, other).policy
-        except InputError:
-            continue
-        if other != name and policy.ports is not None:
-            yield other, policy.ports
+    for other in environments.every(settings)[0]:
+        if other.name != name and other.policy.ports is not None:
+            yield other.name, other.policy.ports
 
 
 def _candidates(written: int) -> Iterable[int]:
@@ -106,10 +102,6 @@ def _usable(settings: Settings, name: str, first: int) -> bool:
     """Whether all listeners in the block belong to this environment."""
     taken = [port for port in range(first, first + BLOCK) if _listens(port)]
     return not taken or of_environment(settings.root, name, taken)
-
-
-def _unused(first: int) -> bool:
-    return not any(map(_listens, range(first, first + BLOCK)))
 
 
 def _listens(port: int) -> bool:

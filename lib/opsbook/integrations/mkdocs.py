@@ -19,7 +19,7 @@ from mkdocs.utils import get_relative_url
 
 from opsbook import settings
 from opsbook.errors import InputError
-from opsbook.site import lost_page, place, publishing, training_page
+from opsbook.site import lists, place, publishing
 from opsbook.site.publishing import ASSETS, SCRIPTS, STYLES
 
 WATCHED = ("runbooks", "procedures", "lib", "playbooks", "opsbook.toml", "training.yml")
@@ -55,9 +55,9 @@ class OpsbookPlugin(BasePlugin[Options]):
         config.extra_css = [*STYLES, *config.extra_css]
         config.extra_javascript = [*SCRIPTS, *config.extra_javascript]
         with _told():
-            at = training_page.place_in_nav(_settings(config), config.nav)
+            at = lists.place_in_nav(_settings(config), config.nav)
         if config.nav is not None and at is not None:
-            config.nav = [*config.nav[:at], training_page.nav_entry(), *config.nav[at:]]
+            config.nav = [*config.nav[:at], lists.nav_entry(), *config.nav[at:]]
         return config
 
     def on_pre_build(self, *, config: MkDocsConfig) -> None:
@@ -81,10 +81,10 @@ class OpsbookPlugin(BasePlugin[Options]):
 
     def on_post_template(self, output_content: str, /, *, template_name: str, config: MkDocsConfig) -> str:
         """Fill the 404 page. A server shows it at any depth, so its links begin at the root."""
-        if template_name != lost_page.FILE:
+        if template_name != lists.LOST:
             return output_content
         root = urlsplit(config.site_url or "").path.rstrip("/")
-        return lost_page.adapted(output_content.replace(_SHIM, f"{root}/{ASSETS}/iframe-worker.js"), root)
+        return lists.lost_page(output_content.replace(_SHIM, f"{root}/{ASSETS}/iframe-worker.js"), root)
 
     def on_serve(self, server: Any, /, *, config: MkDocsConfig, **_: Any) -> Any:
         root = Path(config.config_file_path).parent

@@ -12,7 +12,7 @@ from opsbook.core.engine.cells import exits_well
 from opsbook.core.model.effect import Mode
 from opsbook.core.model.events import CellFinished
 from opsbook.core.model.events import read as fact
-from opsbook.core.model.options import DEFAULT_LIMIT, RunOptions
+from opsbook.core.model.planned import DEFAULT_LIMIT, RunOptions
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.planning import bind
 from opsbook.core.planning.context import vault

@@ -25,8 +25,8 @@ from papermill.log import logger
 from opsbook import settings
 from opsbook.core.catalog import catalog
 from opsbook.core.model.event import Exit
-from opsbook.core.model.options import RunOptions
 from opsbook.core.model.parameter import Parameter
+from opsbook.core.model.planned import RunOptions
 from opsbook.core.planning import bind, drafts
 from opsbook.errors import InputError, OpsbookError
 from opsbook.integrations.papermill_io import RunEnded

@@ -10,8 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from opsbook.core.model.parameter import Parameter, Value, literal
-from opsbook.core.model.role import Role
-from opsbook.core.model.runbook import Cell, Runbook, Section
+from opsbook.core.model.runbook import Cell, Role, Runbook, Section
 from opsbook.core.source import info
 from opsbook.core.source.ipynb import INJECTED
 from opsbook.core.source.markdown import Fence, document

@@ -13,10 +13,9 @@ from opsbook.core.model.effect import Effect, Mode
 from opsbook.core.model.environment import Environment
 from opsbook.core.model.event import Data, Ending, Event, Outcome
 from opsbook.core.model.events import CancelRequested, Fact, Locked, ParametersInjected
-from opsbook.core.model.options import RunOptions
 from opsbook.core.model.parameter import literal
 from opsbook.core.model.past import Past
-from opsbook.core.model.planned import Planned
+from opsbook.core.model.planned import Planned, RunOptions
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.model.sink import Stream
 from opsbook.core.planning import bind, drafts, tree

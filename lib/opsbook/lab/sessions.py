@@ -8,8 +8,8 @@ from opsbook.core.catalog import catalog
 from opsbook.core.engine import runner
 from opsbook.core.engine.cancel import undisturbed
 from opsbook.core.engine.gate import Scope
-from opsbook.core.engine.null_sink import NullSink
 from opsbook.core.engine.process import spare
+from opsbook.core.engine.sinks import NullSink
 from opsbook.core.model.effect import Mode
 from opsbook.core.model.recording import Tape
 from opsbook.core.model.runbook import Runbook

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from opsbook import files
-from opsbook.core.catalog import catalog, documents, surroundings
+from opsbook.core.catalog import catalog, surroundings
 from opsbook.core.model.runbook import Step, Tally, tally
 from opsbook.core.model.text import nearest
 from opsbook.core.rules import lint
@@ -44,7 +44,7 @@ def counted(settings: Settings, names: Sequence[str]) -> tuple[list[Problem], Ta
     problems = [] if names else broken
     problems += surroundings.duplicates(settings, chosen)
     steps: list[Step] = []
-    for runbook, wrong in documents.every(chosen, settings.root, known):
+    for runbook, wrong in catalog.every(chosen, settings.root, known):
         problems += wrong
         steps += runbook.steps() if runbook else ()
     if not names and plan_file.exists(settings):
@@ -69,7 +69,7 @@ def correct(settings: Settings, names: Sequence[str]) -> dict[str, list[Fix]]:
 
 
 def _corrected(path: Path, root: Path, known: lint.Known) -> list[Fix]:
-    runbook, problems = documents.document(path, root, known)
+    runbook, problems = catalog.document(path, root, known)
     if runbook is None:
         return []
     try:
@@ -93,7 +93,7 @@ def _write(path: Path, data: bytes) -> None:
 
 def chosen_by(settings: Settings, names: Sequence[str]) -> list[Path]:
     """The documents of these names and paths, each once; without names, all. Raises InputError."""
-    there = documents.paths(settings)
+    there = catalog.paths(settings)
     if not names:
         return there
     index = _Index(defaultdict(list), {_place(path): path for path in there})
@@ -129,6 +129,4 @@ def _place(path: Path) -> Path:
 
 def _left_out(path: Path, root: Path) -> bool:
     inside = path.relative_to(root) if path.is_relative_to(root) else Path()
-    return (
-        inside.parts[:1] in (("runbooks",), ("procedures",)) and documents.hidden(inside) and surroundings.exists(path)
-    )
+    return inside.parts[:1] in (("runbooks",), ("procedures",)) and catalog.hidden(inside) and surroundings.exists(path)

@@ -1,4 +1,4 @@
-"""The documentation of the rules: rules.yml beside this file. Tests run its bad and good examples."""
+"""The documentation of the rules: rules.yml beside this file, and its pages. Tests run its bad and good examples."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from importlib import resources
 from typing import Any
 
 from opsbook.files import parse_yaml
+from opsbook.html import render
 
 FAMILIES = {
     "F": "Front matter",
@@ -57,3 +58,28 @@ def _bytes(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _bytes(inner) for key, inner in value.items()}
     return value.replace("\\udcfc", "\udcfc") if isinstance(value, str) else value
+
+
+RENEW = "make reference"
+"""The command that writes docs/lint.md."""
+
+
+def whole() -> str:
+    """The page of all rules."""
+    return render("rules.md", rules=rules(), families=FAMILIES, renew=RENEW, severity=_severity, shown=_shown)
+
+
+def one(rule: Rule) -> str:
+    """One rule, from its heading on."""
+    return render("rule.md", rule=rule, severity=_severity, shown=_shown)
+
+
+def _severity(rule: Rule) -> str:
+    if rule.warning:
+        return "warning"
+    return "error; warning without front matter" if rule.soft else "error"
+
+
+def _shown(text: str) -> str:
+    """Bytes that are not UTF-8 as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\\udc", "\\x")

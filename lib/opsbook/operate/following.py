@@ -1,7 +1,6 @@
 """What the events of a run say of this moment."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from opsbook.core.model import events as kinds
 from opsbook.core.model.event import Event
@@ -47,15 +46,10 @@ class Following:
             case kinds.Detached():
                 self.detached = True
             case kinds.QuestionAsked():
-                self._open[event.seq] = StandingQuestion(event.seq, event.time, _question(fact))
+                self._open[event.seq] = StandingQuestion(event.seq, event.time, Question(**vars(fact)))
             case kinds.QuestionAnswered(asked=asked):
                 self._open.pop(asked, None)
             case kinds.RunResumed():
                 self.doing, self.detached = "", False
         if isinstance(fact, _ENDS):
             self._open.clear()
-
-
-def _question(asked: kinds.QuestionAsked) -> Question:
-    kind: Any = asked.kind
-    return Question(asked.name, kind, asked.text, tuple(asked.choices), asked.detail, tuple(asked.remarks))

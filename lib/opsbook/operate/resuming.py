@@ -16,16 +16,15 @@ from opsbook.core.model.attempts import attempts
 from opsbook.core.model.effect import Mode, digest
 from opsbook.core.model.event import RESUMABLE, Ending, Event, Outcome
 from opsbook.core.model.events import RunResumed, RunStarted, SourceEdited, read
-from opsbook.core.model.options import RunOptions
 from opsbook.core.model.past import Past
 from opsbook.core.model.plan import Plan
-from opsbook.core.model.planned import Planned
+from opsbook.core.model.planned import Planned, RunOptions
 from opsbook.core.model.redact import MARK, Redactor
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.model.text import nearest
 from opsbook.core.planning import drafts
+from opsbook.core.planning.build import changes_since
 from opsbook.core.planning.context import operator, vault
-from opsbook.core.planning.drift import changes_since
 from opsbook.core.planning.edits import Edit, apply, edited, original
 from opsbook.core.record import journal, seal, side, store, streams
 from opsbook.core.source import notebook as pages

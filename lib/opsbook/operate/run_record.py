@@ -18,19 +18,18 @@ from opsbook.core.locks.targets import conflict
 from opsbook.core.model.effect import Mode
 from opsbook.core.model.event import Ending, Event, Outcome
 from opsbook.core.model.events import RunFinished, RunStarted, read
-from opsbook.core.model.options import RunOptions
 from opsbook.core.model.past import Past
-from opsbook.core.model.planned import Planned
+from opsbook.core.model.planned import Planned, RunOptions
 from opsbook.core.model.redact import Redactor
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.model.text import span_seconds
 from opsbook.core.planning import drafts, tree_store
 from opsbook.core.planning.context import operator, seen
 from opsbook.core.planning.git import commit_of
-from opsbook.core.record import forecast, journal, notebook, page, seal, side, store, summary
+from opsbook.core.record import journal, notebook, page, seal, side, store, summary
 from opsbook.core.record.room import FULL
+from opsbook.core.trust.approvals import RunStart
 from opsbook.core.trust.authorization import authorization, needed
-from opsbook.core.trust.run_start import RunStart
 from opsbook.core.trust.signing import sealer
 from opsbook.errors import NoRoom, Refused
 from opsbook.settings import Settings
@@ -214,7 +213,7 @@ def _found(settings: Settings, planned: Planned, record: store.Record, events: S
         for target in planned.plan.locks
     ]
     needs = needed(planned.runbook, planned.environment, datetime.now(UTC))
-    foreseen = forecast.of(events, lambda ended: side.result_of(record, ended))
+    foreseen = summary.forecast(events, lambda ended: side.result_of(record, ended))
     return foreseen | {"locks": locks, "needs": needs}
 
 

@@ -15,10 +15,9 @@ from opsbook.core.engine.process import spare
 from opsbook.core.engine.run_context import RunContext
 from opsbook.core.model.effect import Mode
 from opsbook.core.model.event import Ending, Event, Outcome
-from opsbook.core.model.options import RunOptions
 from opsbook.core.model.person import MANUAL_CHOICES, Person
 from opsbook.core.model.plan import Plan
-from opsbook.core.model.planned import Planned
+from opsbook.core.model.planned import Planned, RunOptions
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.model.text import nearest
 from opsbook.core.planning import drafts

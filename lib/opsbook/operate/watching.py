@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Iterator
-from datetime import datetime
 
 from opsbook.core.model.event import Ending, Event, Outcome
 from opsbook.core.model.events import RunFinished, RunResumed, read
+from opsbook.core.model.text import seconds_between
 from opsbook.core.record import journal, store
-from opsbook.core.record.journal_follower import JournalFollower
+from opsbook.core.record.journal import JournalFollower
 from opsbook.errors import InputError, OpsbookError
 from opsbook.operate.following import Following, StandingQuestion
 from opsbook.operate.resuming import stopped
@@ -106,14 +106,10 @@ class Watched:
             found = stopped(self._settings, self.record.id)
             changed = found.past.changed
             undoable = bool(found.runbook.undo()) and found.runbook.front.rollback != "none"
-            seconds = _seconds(str(told["started"]), found.past.last)
+            seconds = seconds_between(str(told["started"]), found.past.last)
         except (OpsbookError, ValueError):
             pass
         return Ending(Outcome.LOST, "its process was killed, or its machine went down", changed, seconds, undoable)
-
-
-def _seconds(start: str, end: str) -> float:
-    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
 
 
 def watch(settings: Settings, run: str) -> Watched:

@@ -1,16 +1,24 @@
-"""Export records to an archive, and import records from one."""
+"""Export records to an archive, and import records from one.
 
+Imported records are staged out of sight and verified; then each is moved into the records' folder as a whole.
+"""
+
+import contextlib
 import os
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from opsbook import files
 from opsbook.core.planning.context import operator
-from opsbook.core.record import journal, sidecars, store
+from opsbook.core.record import journal, seal, sidecars, store
+from opsbook.core.trust import adopting
 from opsbook.errors import InputError
 from opsbook.files import guarded, is_plain
-from opsbook.records import adopt, export, manifest, unpack
+from opsbook.records import export, manifest, unpack
+from opsbook.records.manifest import Manifest
 from opsbook.settings import Settings
 
 _GUARD = ".import-guard"
@@ -90,7 +98,82 @@ def _now() -> str:
     return journal.now()
 
 
-def import_records(settings: Settings, archive: Path, tell: Callable[[int, int], None]) -> list[adopt.Imported]:
+STAGING = ".importing"
+"""Staging folder of imports. The next import removes what a crash left there."""
+
+_LEVELS = "archive/records"
+"""Deep enough that no staged file is mistaken for the journal or seal of a record, which are three folders deep."""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """The result for a run: imported, there already, or refused; `why`, also if only its sidecars were not moved."""
+
+    run: str
+    result: str
+    why: str = ""
+
+
+@contextlib.contextmanager
+def staging(root: Path) -> Iterator[Path]:
+    """An empty folder below the records; the caller must lock out other imports. Raises OSError."""
+    place = root / STAGING
+    if os.path.lexists(place):
+        shutil.rmtree(place)
+    try:
+        (place / _LEVELS).mkdir(parents=True)
+        yield place / _LEVELS
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def adopt(root: Path, staged: Path, told: Manifest, run: str) -> Imported:
+    """Move a staged run to its place, unless it differs from what was exported, or a different record is there."""
+    folder = staged / run
+    if why := _unlike(folder, told.records.get(run)):
+        return Imported(run, "refused", why)
+    if present := store.exact(root, run):
+        why = _in_the_way(present, told.records[run])
+        return Imported(run, "refused", why) if why else Imported(run, "there already")
+    try:
+        adopting.mark(root, run, told.records[run].seal)
+        _move(folder, root / manifest.place(run))
+    except OSError as error:
+        return Imported(run, "refused", f"its folder cannot be made: {error.strerror}")
+    return Imported(run, "imported")
+
+
+def _unlike(folder: Path, told: manifest.Sealed | None) -> str:
+    """Why the staged record is not the exported one; empty if it is."""
+    if told is None:
+        return f"{manifest.NAME} does not name it"
+    if not folder.is_dir():
+        return f"{manifest.NAME} names it, but it is not in the archive"
+    if flaws := seal.verify(folder):
+        return f"it is not as it was sealed: {flaws[0].file}: {flaws[0].message}"
+    return "" if manifest.sealed(folder) == told else f"its seal is not the one that {manifest.NAME} names"
+
+
+def _in_the_way(present: store.Record, told: manifest.Sealed) -> str:
+    """Why the existing record blocks the import; empty if both are the same."""
+    if present.folder.parent.name == store.QUARANTINE:
+        return "it is here, in quarantine"
+    if present.state != "sealed":
+        return f"it is here, and it is {present.state}"
+    same = files.is_plain(present.folder / store.SEAL) and files.sha256(present.folder / store.SEAL) == told.seal
+    return "" if same else "it is here with another seal"
+
+
+def _move(folder: Path, place: Path) -> None:
+    for part in store.PARTS:
+        with contextlib.suppress(FileExistsError):
+            (folder / part).mkdir()
+    place.parent.mkdir(parents=True, exist_ok=True)
+    folder.rename(place)
+    files.sync_folder(place.parent)
+
+
+def import_records(settings: Settings, archive: Path, tell: Callable[[int, int], None]) -> list[Imported]:
     """Unpack, verify and move in every record of an export; returns the result of each.
 
     Raises InputError for a damaged or hostile archive, and then imports nothing.
@@ -99,19 +182,19 @@ def import_records(settings: Settings, archive: Path, tell: Callable[[int, int],
         raise InputError(f"{archive} is no file.", "Name what opsbook records export wrote.")
     try:
         settings.records.mkdir(parents=True, exist_ok=True)
-        with guarded(settings.records / _GUARD), adopt.staging(settings.records) as staged:
+        with guarded(settings.records / _GUARD), staging(settings.records) as staged:
             unpacking = unpack.Unpacking(archive, staged, tell)
             told = unpacking.run()
             # One sync for all: syncing thousands of small files one by one would take minutes.
             os.sync()
             runs = sorted({*unpacking.runs, *told.records})
-            return [_taken_in(settings, staged, adopt.adopt(settings.records, staged, told, run)) for run in runs]
+            return [_taken_in(settings, staged, adopt(settings.records, staged, told, run)) for run in runs]
     except OSError as error:
         said = f"Nothing can be imported into {settings.records}: {error.strerror or error}."
         raise InputError(said, "Correct that folder, or records in opsbook.toml.") from error
 
 
-def _taken_in(settings: Settings, staged: Path, found: adopt.Imported) -> adopt.Imported:
+def _taken_in(settings: Settings, staged: Path, found: Imported) -> Imported:
     """The result, after the run's sidecars were moved in too: they follow their record."""
     record = store.exact(settings.records, found.run) if found.result != "refused" else None
     return replace(found, why=sidecars.take_in(settings.records, staged, record)) if record else found

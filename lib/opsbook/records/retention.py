@@ -9,7 +9,7 @@ import shutil
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from opsbook import files
@@ -22,8 +22,6 @@ PRUNING = ".pruning"
 
 _WELL = frozenset(map(str, (Outcome.SUCCEEDED, Outcome.CHECKED, Outcome.REFUSED, Outcome.ENDED)))
 """Outcomes to which `keep` applies; `keep_failed` applies to every other one."""
-
-_STAMP = "%Y%m%dT%H%M%SZ"
 
 
 @dataclass(frozen=True)
@@ -76,17 +74,9 @@ def expired(records: Iterable[store.Record], policy: Retention, now: datetime, k
             continue
         place = told["runbook"], told["environment"]
         newer[place] += 1
-        rule = _rule(policy, told["outcome"], _age(record.id, now))
+        rule = _rule(policy, told["outcome"], now - (store.began(record.id) or now))
         if rule and newer[place] > policy.keep_last and record.id not in kept:
             yield Old(record.id, record.folder, *place, told["outcome"], rule)
-
-
-def _age(run: str, now: datetime) -> timedelta:
-    """Time since the run started, by its id."""
-    try:
-        return now - datetime.strptime(run.partition("-")[0], _STAMP).replace(tzinfo=UTC)
-    except ValueError:
-        return timedelta()
 
 
 def _rule(policy: Retention, outcome: str, age: timedelta) -> str:

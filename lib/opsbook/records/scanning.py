@@ -8,8 +8,7 @@ from pathlib import Path
 
 from opsbook import files
 from opsbook.core.model.redact import Redactor
-from opsbook.core.planning.context import operator
-from opsbook.core.planning.known_secrets import knowing
+from opsbook.core.planning.context import knowing, operator
 from opsbook.core.record import journal, logbook, seal, store
 from opsbook.errors import InputError, OpsbookError
 from opsbook.settings import Settings

@@ -14,7 +14,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from opsbook.core.model.text import size_of
+from rich.filesize import decimal as size_of
+
 from opsbook.core.record import sidecars
 from opsbook.errors import InputError
 from opsbook.records import manifest

@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from opsbook.core.model.events import QuestionAnswered, QuestionAsked, RunStarte
 from opsbook.core.model.events import read as usable
 from opsbook.core.model.plan import Plan
 from opsbook.core.model.recording import PROJECT, RecordedStep, Recording, Reply, Take
+from opsbook.core.model.text import seconds_between
 from opsbook.core.record import side, summary
 from opsbook.core.record.store import Record
 from opsbook.errors import InputError
@@ -89,14 +89,10 @@ def _takes(record: Record, events: list[Event]) -> Iterator[Take]:
             request=dict(intent.request),
             status=Status(end.status),
             at=attempt.began,
-            seconds=_between(attempt.began, attempt.ended),
+            seconds=seconds_between(attempt.began, attempt.ended),
             result=side.result_of(record, end),
             why=end.why,
         )
-
-
-def _between(begin: str, end: str) -> float:
-    return round((datetime.fromisoformat(end) - datetime.fromisoformat(begin)).total_seconds(), 3)
 
 
 def render(recording: Recording) -> str:

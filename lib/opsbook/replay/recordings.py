@@ -12,15 +12,13 @@ from opsbook.core.model.recording import Recording
 from opsbook.core.model.redact import Redactor
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.planning import drafts
-from opsbook.core.planning.context import seen
-from opsbook.core.planning.known_secrets import redactor
+from opsbook.core.planning.context import redactor, seen
 from opsbook.core.record import notebook, seal
 from opsbook.core.source.page_name import FOLDERS, name_of, usable
 from opsbook.errors import InputError
 from opsbook.operate.resuming import Stopped, stopped
 from opsbook.replay import recording
-from opsbook.replay.playbook_deps import deps_of
-from opsbook.replay.replaying import Replayed, replay
+from opsbook.replay.replaying import Replayed, deps_of, replay
 from opsbook.settings import Settings
 
 FOLDER = "recordings"

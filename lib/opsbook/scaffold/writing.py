@@ -21,7 +21,6 @@ import yaml
 
 import opsbook
 from opsbook.core.model.front import Kind, split
-from opsbook.errors import InputError
 from opsbook.files import parse_yaml
 from opsbook.scaffold.origin import requirement
 
@@ -55,25 +54,6 @@ def part(name: str, author: Author, title: str, told: Mapping[str, str]) -> str:
     for place, value in told.items():
         text = text.replace(place, value)
     return _filled(text, author, title)
-
-
-def write(folder: Path, files: Mapping[str, str]) -> None:
-    """Write all files into the folder, or none. Never replaces a file: raises InputError if one exists."""
-    in_the_way = [name for name in files if (folder / name).exists() or (folder / name).is_symlink()]
-    if in_the_way:
-        raise InputError([f"{folder / name} is there already." for name in in_the_way], "Nothing was written.")
-    written: list[Path] = []
-    try:
-        for name, text in files.items():
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("x", encoding="utf-8", newline="\n") as out:
-                written.append(path)
-                out.write(text)
-    except OSError as error:
-        for path in written:
-            path.unlink(missing_ok=True)
-        raise InputError(f"{error.filename or folder}: {error.strerror}.", "No file was left behind.") from error
 
 
 def author(folder: Path, owner: str | None = None) -> Author:

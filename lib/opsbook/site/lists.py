@@ -1,16 +1,19 @@
-"""Index pages: home, all runbooks, all records, freshness, environments."""
+"""Index pages: home, all runbooks, all records, freshness, environments, the training matrix; and the 404 page."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import PurePath
+from typing import Any
 
 from opsbook.core.model.environment import Environment
-from opsbook.core.model.run_status import RunStatus
 from opsbook.core.model.runbook import Runbook
-from opsbook.diagnose.tree import Tree
+from opsbook.diagnose.trees import Tree
 from opsbook.html import data, render
+from opsbook.operate.under_way import RunStatus
+from opsbook.settings import Settings
 from opsbook.site.facts import Facts, Run
+from opsbook.training import plan_file
 from opsbook.training.qualification import Training
 
 _ABOUT = PurePath("runbooks/readme.md")
@@ -157,3 +160,51 @@ PAGES: Mapping[str, Page] = {
     "records/index.md": records,
     "freshness.md": freshness,
 }
+
+
+TITLE = "Training"
+PATH = "training-status.md"
+_BEFORE = "freshness.md"
+"""The page after which it is inserted; without that, it is appended."""
+
+
+def training(sources: Sources) -> str:
+    """People × requirements of their roles, as of the build."""
+    return render(
+        "site/training.md",
+        sources=sources,
+        training=sources.training,
+        pages={runbook.name: address(runbook) for runbook in sources.runbooks},
+        hidden={each.name for each in sources.environments if each.policy.publish_records == "none"},
+        listed={run.id for run in sources.runs},
+    )
+
+
+def place_in_nav(settings: Settings, nav: Sequence[Any] | None) -> int | None:
+    """The index at which to insert the page; None without a plan or a nav, or if the nav has the page."""
+    if nav is None or not plan_file.exists(settings) or _holds(nav, PATH):
+        return None
+    behind = (number + 1 for number, entry in enumerate(nav) if _holds(entry, _BEFORE))
+    return next(behind, len(nav))
+
+
+def nav_entry() -> dict[str, str]:
+    """The nav entry of the training page."""
+    return {TITLE: PATH}
+
+
+def _holds(entry: Any, path: str) -> bool:
+    if isinstance(entry, dict):
+        return any(_holds(each, path) for each in entry.values())
+    return any(_holds(each, path) for each in entry) if isinstance(entry, list | tuple) else entry == path
+
+
+LOST = "404.html"
+
+
+def lost_page(output: str, root: str) -> str:
+    """The theme's 404 page with this content; a custom page without the theme's title stays as it is.
+
+    `root` is the path of the site on its server; empty if it is at the root.
+    """
+    return output.replace("<h1>404 - Not found</h1>", render("site/lost.html", root=root))

@@ -11,8 +11,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from opsbook.core.model.environment import Environment
-from opsbook.core.model.role import Role
-from opsbook.core.model.runbook import SHELLS, Cell, Runbook, Section, Step, tally
+from opsbook.core.model.runbook import SHELLS, Cell, Role, Runbook, Section, Step, tally
 from opsbook.core.model.text import duration, number_of, slug
 from opsbook.core.source.links import anchor
 from opsbook.core.source.markdown import Heading, document

@@ -1,10 +1,12 @@
 """Gather the data of the docs site: documents, summaries of records, environments, unfinished runs. Runs nothing."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from opsbook import files
 from opsbook.core.catalog import surroundings
@@ -12,16 +14,18 @@ from opsbook.core.model.environment import Environment
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.model.text import span_seconds
 from opsbook.core.planning import environment
+from opsbook.core.record import store
+from opsbook.core.trust.signing import known_signers
 from opsbook.diagnose import trees
 from opsbook.errors import InputError
+from opsbook.operate.under_way import RunStatus, under_way
 from opsbook.settings import Settings
-from opsbook.site import facts, linking, site
-from opsbook.site import names as site_names
-from opsbook.site import runs as site_runs
+from opsbook.site import facts, linking, place, site
 from opsbook.site.facts import Facts, Run
 from opsbook.site.links import placed
 from opsbook.site.lists import Severity, Sources
-from opsbook.training import qualifications
+from opsbook.training import qualifications, trained
+from opsbook.training.sign_offs import proved
 from opsbook.training.training import Drilled
 
 ASSETS = site.ASSETS
@@ -54,19 +58,18 @@ def publish(settings: Settings, name: str) -> Published:
     """
     sources = gather(settings, name, _runbooks(settings))
     linked = linking.Links(settings.root, sources)
-    runs, whole = site_runs.pages(settings, sources.runs)
-    made = dict(site.tree(replace(sources, runs=runs), linked.published))
-    pages = linked.adapted(made)
-    pages |= {f"records/{run}/index.html": page for run, page in whole.items()}
+    shown, whole = record_pages(settings, sources.runs)
+    made = dict(site.tree(replace(sources, runs=shown), linked.published))
+    adapted = linked.adapted(made) | {f"records/{run}/index.html": page for run, page in whole.items()}
     # Both are known by now: an image is one that a page has led to.
     assets = {
         **site.assets(),
         **{path: files.read(settings.root / path, within=settings.root) for path in sorted(linked.images)},
     }
-    wrong = [*site_names.problems(settings, sources, {*made, *assets}), *linked.problems(pages)]
+    wrong = [*place.problems(settings, sources, {*made, *assets}), *linked.problems(adapted)]
     if wrong:
         raise InputError(wrong, "Correct these, then build again.")
-    return Published(pages, assets)
+    return Published(adapted, assets)
 
 
 def stale(settings: Settings, names: Collection[str] = ()) -> list[Stale]:
@@ -85,16 +88,16 @@ def gather(settings: Settings, name: str, runbooks: tuple[Runbook, ...], *, trai
     now = datetime.now(UTC)
     environments = _environments(settings)
     shows = {each.name: each.policy.publish_records for each in environments}
-    runs = tuple(sorted(site_runs.runs(settings, shows), key=lambda run: run.started, reverse=True))
+    ran = tuple(sorted(runs(settings, shows), key=lambda run: run.started, reverse=True))
     return Sources(
         now=now,
         name=name,
         runbooks=tuple(each for each in runbooks if not _about_a_folder(each)),
         folder_pages=tuple(filter(_about_a_folder, runbooks)),
-        facts=_facts(runbooks, runs, site_runs.drills(settings, runbooks, shows) if training else {}, now),
-        runs=tuple(run for run in runs if run.shown),
+        facts=_facts(runbooks, ran, drills(settings, runbooks, shows) if training else {}, now),
+        runs=tuple(run for run in ran if run.shown),
         environments=environments,
-        under_way=site_runs.going_on(settings, shows),
+        under_way=going_on(settings, shows),
         severities=tuple(Severity(**each) for each in settings.severities),
         trees=tuple(trees.load(settings, name) for name in trees.names(settings)),
         training=qualifications.published(settings, runbooks, now) if training else None,
@@ -130,3 +133,59 @@ def _lasts(runbook: Runbook) -> timedelta | None:
 def _environments(settings: Settings) -> tuple[Environment, ...]:
     found = [environment.load(settings, name) for name in environment.names(settings)]
     return tuple(sorted(found, key=lambda each: (each.policy.order, each.name)))
+
+
+_BROKEN = (InputError, OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
+"""Errors from reading a damaged record. It is left out, since it is unknown what may be shown of it; `opsbook records
+verify` reports it."""
+
+
+def runs(settings: Settings, shows: Mapping[str, str]) -> Iterator[Run]:
+    """Every finished run, lost ones included; `shows`: environment -> publish_records."""
+    for folder in store.newest(settings.records):
+        record = store.exact(settings.records, folder.name)
+        if record is None or record.folder != folder or record.state == "running":
+            continue
+        with suppress(*_BROKEN):
+            run = _run(record, record.summary(), shows)
+            if run is not None:
+                yield run
+
+
+def _run(record: store.Record, told: Mapping[str, Any], shows: Mapping[str, str]) -> Run | None:
+    # The run's id becomes part of paths: a record whose id is not its folder's name is rejected.
+    if told.get("run") != record.id:
+        return None
+    show = shows.get(told["environment"], "summary")
+    whole = show == "full" and record.state == "sealed"
+    return facts.run(told, page=whole, shown=show != "none")
+
+
+def drills(settings: Settings, runbooks: Iterable[Runbook], shows: Mapping[str, str]) -> dict[str, Drilled]:
+    """The last proved drill of each page: the page's own, or one that the page mends."""
+    known = known_signers(settings)
+    mended = {each.name: (each.name, *each.front.drill.solved_by) for each in runbooks if each.front.drill}
+    last: dict[str, Drilled] = {}
+    for each in sorted(trained.every(settings.records), key=lambda drilled: drilled.run, reverse=True):
+        new = [name for name in mended.get(each.drill, ()) if name not in last]
+        if new and shows.get(each.environment, "summary") != "none":
+            with suppress(*_BROKEN):
+                last.update(dict.fromkeys(new, each) if proved(settings, each, known) else {})
+    return last
+
+
+def record_pages(settings: Settings, found: tuple[Run, ...]) -> tuple[tuple[Run, ...], dict[str, str]]:
+    """The runs, and the pages of their records by run, without unreadable ones."""
+    texts: dict[str, str] = {}
+    for run in found:
+        record = store.exact(settings.records, run.id) if run.page else None
+        with suppress(InputError):
+            if record is not None:
+                texts[run.id] = record.text(store.PAGE)
+    return tuple(replace(run, page=run.id in texts) for run in found), texts
+
+
+def going_on(settings: Settings, shows: Mapping[str, str]) -> tuple[RunStatus, ...]:
+    """Unfinished runs that may be shown, without those whose record names no environment."""
+    found = under_way(settings)
+    return tuple(now for now in found if now.environment and shows.get(now.environment, "summary") != "none")

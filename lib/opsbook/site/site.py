@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib import resources
 
-from opsbook.site import lists, training_page
+from opsbook.site import lists
 from opsbook.site.lists import Page, Sources
 from opsbook.site.pages import Context, runbook_page
 from opsbook.site.tree_page import tree_page
@@ -33,7 +33,7 @@ def tree(sources: Sources, published: Callable[[str], bool]) -> Iterator[tuple[s
 
 def pages(sources: Sources) -> Mapping[str, Page]:
     """The index pages, with the training page if there is a plan."""
-    return {**lists.PAGES, **({training_page.PATH: training_page.training} if sources.training else {})}
+    return {**lists.PAGES, **({lists.PATH: lists.training} if sources.training else {})}
 
 
 @cache

@@ -9,7 +9,7 @@ from opsbook import files
 from opsbook.errors import InputError
 from opsbook.files import parse_yaml
 from opsbook.settings import Settings
-from opsbook.site import training_page
+from opsbook.site import lists
 from opsbook.site.links import DOCS
 from opsbook.site.place import is_taken
 from opsbook.site.publishing import SCRIPTS, STYLES, Published, publish
@@ -99,10 +99,10 @@ def _told(settings: Settings, config: dict[str, yaml.Node]) -> str:
 def _nav(settings: Settings, given: yaml.Node | None) -> yaml.Node | None:
     """The nav with the training page; None if it needs no change."""
     written = given.value if isinstance(given, yaml.SequenceNode) else None
-    at = training_page.place_in_nav(settings, None if written is None else [_plain(each) for each in written])
+    at = lists.place_in_nav(settings, None if written is None else [_plain(each) for each in written])
     if at is None or written is None:
         return None
-    added = _mapping([(_text(title), _text(path)) for title, path in training_page.nav_entry().items()])
+    added = _mapping([(_text(title), _text(path)) for title, path in lists.nav_entry().items()])
     return _sequence([*written[:at], added, *written[at:]])
 
 

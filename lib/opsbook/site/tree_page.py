@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from opsbook.diagnose.tree import Node, Tree
+from opsbook.diagnose.trees import Node, Tree
 from opsbook.html import plain_text, render
 
 _SIZES = {"wide": 124, "gap_x": 30, "gap_y": 26, "line": 16, "pad": 8, "letters": 17}

@@ -16,8 +16,7 @@ from opsbook.settings import Settings
 from opsbook.training import plan_file, trained
 from opsbook.training.qualification import holds, moment
 from opsbook.training.qualifications import drilled as passes_of
-from opsbook.training.sign_off import SignOffVerdict
-from opsbook.training.sign_offs import GONE, record_problem, verdict
+from opsbook.training.sign_offs import GONE, SignOffVerdict, record_problem, verdict
 from opsbook.training.training import Drilled
 from opsbook.training.training_plan import Requirement, TrainingPlan
 

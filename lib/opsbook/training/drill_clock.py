@@ -1,4 +1,4 @@
-"""A drill's progress, from the record of its run (ADR 19).
+"""A drill's progress, from the record of its run (ADR 19), and what a trainee does in it apart from mending it.
 
 A drill is a runbook, and its run a normal run. The first step of its Validation proves the fault, which starts the
 clock; the last one waits until the service is mended. Hints and diagnoses are notes in the run's journal.
@@ -8,16 +8,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from opsbook import files
+from opsbook.core.catalog import catalog
 from opsbook.core.model.drill import PAR, checks
 from opsbook.core.model.event import Event, Outcome
 from opsbook.core.model.events import RequestTaken, RunFinished, StepFinished, read
 from opsbook.core.model.runbook import Runbook
-from opsbook.core.model.text import span_seconds
+from opsbook.core.model.text import seconds_between, span_seconds
 from opsbook.core.record import store
 from opsbook.errors import InputError
+from opsbook.operate.run_requests import send
 from opsbook.settings import Settings
 from opsbook.training import trained
 from opsbook.training.drills import about, drill, names
+from opsbook.training.training import Drilled, Feedback
 
 TRAINEE = "trainee"
 """Label of a drill's run: the trainee, if somebody else started it."""
@@ -139,10 +143,7 @@ def _times(page: Runbook, events: list[Event]) -> tuple[str | None, str | None]:
 
 
 def _between(begin: str | None, end: str) -> float | None:
-    if begin is None:
-        return None
-    seconds = (datetime.fromisoformat(end) - datetime.fromisoformat(begin)).total_seconds()
-    return round(max(0.0, seconds), 3)
+    return None if begin is None else max(0.0, seconds_between(begin, end))
 
 
 def _since(
@@ -169,3 +170,52 @@ def _changed(told: dict[str, object]) -> bool:
     effects = told["effects"]
     assert isinstance(effects, list)
     return any(each["changes"] and each["changed"] is not False for each in effects)
+
+
+_TRIES, _PAUSE = 50, 0.1
+"""Checks whether a note has reached the journal, and seconds between them."""
+
+
+def hint(settings: Settings, now: DrillProgress) -> str:
+    """The next hint, noted in the journal first. Raises InputError if there is none, or the drill is over."""
+    hints = about(drill(settings, now.drill)).hints
+    if now.hints >= len(hints):
+        raise InputError(f"You have had all {len(hints)} hints of {now.drill}.", "opsbook drill stop ends it.")
+    send(settings, now.run, {"kind": "note", "text": f"{HINT}{now.hints + 1}"})
+    if files.again(lambda: progress_of(settings, now.run).hints > now.hints, _TRIES, _PAUSE):
+        return hints[now.hints]
+    raise InputError("The hint was not noted, and is not shown.", "opsbook drill status says whether it goes on.")
+
+
+def diagnose(settings: Settings, now: DrillProgress, runbook: str) -> None:
+    """Note which runbook the trainee thinks mends it. Raises InputError if there is no such runbook."""
+    catalog.find(settings, runbook)
+    send(settings, now.run, {"kind": "note", "text": f"{DIAGNOSIS}{runbook}"})
+
+
+def finish(settings: Settings, run: str, feedback: Feedback | None) -> Drilled:
+    """Write the training record of a finished drill. Raises InputError if its record is not sealed.
+
+    An existing training record is never overwritten: it may be signed.
+    """
+    record = store.find(settings.records, run)
+    if (there := trained.path(settings.records, record.id)).exists():
+        return trained.read(there)
+    now = progress(settings, record, datetime.now(UTC))
+    if record.state != "sealed" or now.started is None or not now.par:
+        lacks = "its fault never showed" if now.started is None else "it had no par time"
+        why = lacks if record.state == "sealed" else "it goes on"
+        raise InputError(f"{run} leaves no training record: {why}.", "opsbook records show says more.")
+    same = ("drill", "environment", "person", "started", "par", "diagnosed", "mended", "hints", "wrong")
+    told = record.summary()
+    drilled = Drilled(
+        kind="training",
+        run=record.id,
+        seal=files.sha256(record.folder / store.SEAL),
+        operator=str(told["operator"]),
+        ended=str(told["ended"]),
+        feedback=feedback,
+        **{name: getattr(now, name) for name in same},
+    )
+    trained.write(settings.records, drilled)
+    return drilled

@@ -2,20 +2,16 @@
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from datetime import UTC, datetime
 
 from opsbook.core.catalog import catalog
-from opsbook.core.catalog.catalog import Entry
-from opsbook.core.catalog.required import required
-from opsbook.core.model.environment import Environment
+from opsbook.core.catalog.catalog import Entry, required
 from opsbook.core.model.event import Outcome
 from opsbook.core.model.front import FrontMatter
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.planning import environment
 from opsbook.core.record import seal, store
 from opsbook.core.trust.signing import known_signers
-from opsbook.errors import InputError
 from opsbook.settings import Settings
 from opsbook.training import plan_file, trained
 from opsbook.training.qualification import Pass, Training, moment, standings
@@ -48,19 +44,11 @@ def published(settings: Settings, runbooks: tuple[Runbook, ...], now: datetime) 
 
 
 def _training(settings: Settings, plan: TrainingPlan, entries: list[Entry], now: datetime) -> Training:
-    sandboxes = [each.name for each in _environments(settings) if each.policy.sandbox]
+    # opsbook env list says what is wrong with others.
+    sandboxes = [each.name for each in environment.every(settings)[0] if each.policy.sandbox]
     fronts = {entry.name: entry.front for entry in entries}
     passes = _passes(settings, plan, sandboxes)
     return Training(now, plan, tuple(standings(plan, passes, now, dict(_places(settings, plan, fronts, sandboxes)))))
-
-
-def _environments(settings: Settings) -> list[Environment]:
-    """Environments in their order, without broken ones: opsbook env list says what is wrong with those."""
-    found = []
-    for name in environment.names(settings):
-        with suppress(InputError):
-            found.append(environment.load(settings, name))
-    return sorted(found, key=lambda each: (each.policy.order, each.name))
 
 
 def _passes(settings: Settings, plan: TrainingPlan, sandboxes: list[str]) -> list[Pass]:

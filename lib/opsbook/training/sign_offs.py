@@ -1,28 +1,82 @@
 """Sign off a drill as a second person, and verify existing sign-offs (ADR 19).
 
 They are files: records/training/RUN.sign-off beside the training record, with its signature.
+Nobody who took part can sign.
 """
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from opsbook import files
-from opsbook.core.model.approval import Identity
+from opsbook.core.model.approval import Identity, Moment
+from opsbook.core.model.effect import canonical
 from opsbook.core.planning.context import operator
 from opsbook.core.record import seal, store
 from opsbook.core.trust import sign
 from opsbook.core.trust.reviewing import sealed_as, worked
-from opsbook.core.trust.signers import Signers
+from opsbook.core.trust.sign import Signers
 from opsbook.core.trust.signing import known_signers, signed_here
 from opsbook.errors import InputError, Refused
 from opsbook.settings import Settings
 from opsbook.training import trained
 from opsbook.training.drill_clock import progress
-from opsbook.training.sign_off import SignOff, SignOffVerdict, took_part
 from opsbook.training.training import Drilled
+
+
+class SignOff(BaseModel):
+    """The signed statement. `seal` and `training` are the SHA-256 of the record's seal and of the training record.
+
+    `person` is the trainee, `by` the system user who signs; `signed` is UTC, ISO 8601.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    kind: Literal["training-sign-off"] = "training-sign-off"
+    run: str
+    seal: str
+    training: str
+    person: str
+    note: str
+    by: str
+    signed: Moment
+
+    def statement(self) -> bytes:
+        """The bytes that are signed."""
+        return canonical(self.model_dump())
+
+    def is_of(self, drilled: Drilled, training: str) -> bool:
+        """Whether it is about this training record, unchanged. `training` is the SHA-256 of the record."""
+        mine = (self.run, self.seal, self.training, self.person)
+        return mine == (drilled.run, drilled.seal, training, drilled.person)
+
+
+@dataclass(frozen=True)
+class SignOffVerdict:
+    """Who signed a drill off, with which note, and when. `problem` says why there is no sign-off that counts."""
+
+    signer: Identity | None = None
+    note: str = ""
+    signed: str = ""
+    problem: str = ""
+
+    @property
+    def good(self) -> bool:
+        return not self.problem
+
+
+def took_part(drilled: Drilled, signer: Identity) -> bool:
+    """Whether the signer is the trainee or the operator, by the names of user and principal."""
+    theirs = {drilled.person, drilled.operator, _name(drilled.person), _name(drilled.operator)}
+    return bool({signer.principal, _name(signer.user), _name(signer.principal)} & (theirs - {""}))
+
+
+def _name(who: str) -> str:
+    """ann@example.org -> ann"""
+    return who.partition("@")[0]
+
 
 _SUFFIX = ".sign-off"
 """Not .json, so that it is not taken for a training record."""

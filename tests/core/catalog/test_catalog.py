@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from opsbook.core.catalog import catalog, documents
+from opsbook.core.catalog import catalog
 from opsbook.core.model.front import split
 from opsbook.core.source.page_name import name_of
 from opsbook.errors import InputError
@@ -61,7 +61,7 @@ def test_a_page_of_another_tool_gets_a_name_that_can_be_one(settings: Settings) 
     assert [entry.name for entry in catalog.entries(settings)] == ["good", "two-words"]
     assert catalog.load(settings, "two-words").title == "Two"
     path = settings.runbooks / "two words.html.md"
-    _, problems = documents.document(path, settings.root, documents.known(settings))
+    _, problems = catalog.document(path, settings.root, catalog.known(settings))
     (found,) = [problem for problem in problems if problem.code == "D007"]
     assert found.warning and "so the page is called two-words" in found.message
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import jupytext
 import pytest
 
-from opsbook.core.model.role import Role
+from opsbook.core.model.runbook import Role
 from opsbook.core.rules import lint
 from opsbook.core.source import notebook
 from tests.support import ROOT

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from opsbook.core.catalog import documents, surroundings
+from opsbook.core.catalog import catalog, surroundings
 from opsbook.core.rules import lint
 from opsbook.settings import Settings
 
@@ -29,10 +29,10 @@ def project(root: Path, count: int) -> Settings:
 
 def test_the_same_as_one_by_one(tmp_path: Path) -> None:
     settings = project(tmp_path, 260)
-    there = documents.paths(settings)
+    there = catalog.paths(settings)
     known = lint.Known(frozenset(), today=date(2026, 11, 21))
-    together = documents.every(there, tmp_path, known)
-    assert together == [documents.document(path, tmp_path, known) for path in there]
+    together = catalog.every(there, tmp_path, known)
+    assert together == [catalog.document(path, tmp_path, known) for path in there]
     assert together[100][0] is None
 
 

@@ -8,7 +8,7 @@ from opsbook.core.engine.verdict import Act, Case, verdict
 from opsbook.core.model.effect import Effect, Mode, Status
 from opsbook.core.model.past import Before, KnownEffect, Past
 from opsbook.core.model.redact import Redactor
-from opsbook.core.model.role import Role
+from opsbook.core.model.runbook import Role
 
 
 def effect(kind: str = "command", *, changes: bool = True, idempotent: bool = False) -> Effect:

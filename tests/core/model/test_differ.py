@@ -7,10 +7,9 @@ import pytest
 
 from opsbook.core.effects import foresight
 from opsbook.core.engine.recheck import Recheck
-from opsbook.core.model import ignore
-from opsbook.core.model.differ import Change, ansible_diff, around, changes_of, lines_of, narrowed, shown, told
+from opsbook.core.model import differ
+from opsbook.core.model.differ import Change, ansible_diff, around, changes_of, lines_of, narrowed, normal, shown, told
 from opsbook.core.model.effect import Effect, Status
-from opsbook.core.model.normal import normal
 from opsbook.core.model.past import KnownEffect, Past
 from opsbook.core.model.recording import Take, Tape
 from opsbook.core.model.redact import Redactor
@@ -134,6 +133,6 @@ def test_records_are_compared_without_it() -> None:
 
 
 def test_nothing_that_looks_like_json_is_lost() -> None:
-    assert ignore.opened({"text": "{not json", "list": ["[1]"]}) == {"text": "{not json", "list": [[1]]}
-    assert ignore.without({"a": [1, 2]}, ["0"]) == {"a": [2]}
-    assert ignore.without({"a": "b\n"}, []) == {"a": "b\n"}
+    assert differ.opened({"text": "{not json", "list": ["[1]"]}) == {"text": "{not json", "list": [[1]]}
+    assert differ.without({"a": [1, 2]}, ["0"]) == {"a": [2]}
+    assert differ.without({"a": "b\n"}, []) == {"a": "b\n"}

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from opsbook.core.model.environment import with_ports
-from opsbook.core.planning import environment, ports
+from opsbook.core.planning import environment
 from opsbook.errors import InputError
 from opsbook.settings import Settings
 
@@ -41,11 +41,11 @@ def test_texts_of_urls_and_settings_have_the_numbers(tmp_path: Path) -> None:
 
 def test_a_clone_with_other_ports_has_other_numbers(tmp_path: Path) -> None:
     settings = project(tmp_path)
-    ports.keep(settings, "dev", 18400)
+    environment.keep_ports(settings, "dev", 18400)
     found = environment.load(settings, "dev").policy
     assert (found.ports, found.urls["arcade"]) == (18400, "http://127.0.0.1:18400/x")
     assert environment.load_as_written(settings, "dev").ports == 18100
-    ports.forget(settings, "dev")
+    environment.forget_ports(settings, "dev")
     assert environment.load(settings, "dev").policy.ports == 18100
 
 
@@ -57,7 +57,7 @@ def test_without_ports_every_text_stays_as_it_is(tmp_path: Path) -> None:
 def test_what_is_no_sandbox_never_follows_a_file_of_the_clone(tmp_path: Path) -> None:
     """Whoever may write the state folder would otherwise send runs of a protected environment elsewhere."""
     settings = project(tmp_path, POLICY.replace("sandbox: true", "protected: true"))
-    ports.keep(settings, "dev", 18400)
+    environment.keep_ports(settings, "dev", 18400)
     assert environment.load(settings, "dev").policy.urls == {"arcade": "http://127.0.0.1:18100/x"}
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from opsbook import settings
-from opsbook.core.planning import outside, tree, tree_store
+from opsbook.core.planning import tree, tree_store
 from opsbook.errors import InputError, Refused
 from opsbook.settings import Settings
 
@@ -119,7 +119,7 @@ def test_the_tree_of_a_commit_is_what_was_committed(project: Settings) -> None:
     assert os.access(out.root / "scripts/say.sh", os.X_OK)
     assert (out.root / ".opsbook").resolve() == project.state
     assert "collections/ansible_collections/a/b/galaxy.yml" not in out.files
-    assert [line.partition(" -> ")[0] for line in outside.ways_out(out)] == ["lib/shared"]
+    assert [line.partition(" -> ")[0] for line in tree_store.ways_out(out)] == ["lib/shared"]
     (project.root / "lib/team/helper.py").write_text("WORD = 9\n")
     assert tree_store.differing(project, then.files) == [
         "collections/ansible_collections/a/b/galaxy.yml",

@@ -18,10 +18,6 @@ _LOAD = {
 }
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("shell", choices=list(_LOAD), help="the shell that will load it")
-
-
 def execute(options: argparse.Namespace) -> int:
     from argcomplete.shell_integration import shellcode
 

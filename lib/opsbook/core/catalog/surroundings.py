@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from functools import lru_cache, partial
 from pathlib import Path
 
-from opsbook.core.catalog import alerts, documents
+from opsbook.core.catalog import alerts, catalog
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.rules import lint
-from opsbook.core.rules.alerts import urls
+from opsbook.core.rules.links import urls
 from opsbook.core.source.links import anchors as find_anchors
 from opsbook.core.source.links import prose
 from opsbook.core.source.page_name import name_of
@@ -21,10 +21,10 @@ from opsbook.settings import Settings
 def readable(settings: Settings) -> tuple[list[Runbook], list[Problem]]:
     """Every readable document, and the problems that affect readers: a page need not be ready to run."""
     around, problems = known(settings)
-    there = documents.paths(settings)
+    there = catalog.paths(settings)
     problems += duplicates(settings, there)
     found = []
-    for runbook, wrong in documents.every(there, settings.content, around, lint.READERS):
+    for runbook, wrong in catalog.every(there, settings.content, around, lint.READERS):
         problems += wrong
         found += [runbook] if runbook else []
     return found, sorted(set(problems))
@@ -32,10 +32,10 @@ def readable(settings: Settings) -> tuple[list[Runbook], list[Problem]]:
 
 def known(settings: Settings) -> tuple[lint.Known, list[Problem]]:
     """Everything that rules need, and the problems of the alert rules."""
-    names = frozenset(map(name_of, documents.paths(settings)))
+    names = frozenset(map(name_of, catalog.paths(settings)))
     rules, broken = alerts.read(settings.content)
     found = replace(
-        documents.known(settings),
+        catalog.known(settings),
         documents=names,
         alerts=None if rules is None or broken else frozenset(alert.name for alert in rules),
         exists=partial(_below, settings.content),
@@ -48,7 +48,7 @@ def known(settings: Settings) -> tuple[lint.Known, list[Problem]]:
 def duplicates(settings: Settings, chosen: Iterable[Path]) -> list[Problem]:
     """Every name that two documents have, if one of them is among the chosen."""
     by_name = defaultdict(list)
-    for path in documents.paths(settings):
+    for path in catalog.paths(settings):
         by_name[name_of(path)].append(path)
     problems = []
     for name in set(map(name_of, chosen)):
@@ -65,7 +65,7 @@ def _below(root: Path, path: str) -> bool:
 def _anchors(root: Path, path: str) -> Mapping[str, str] | None:
     """The anchors of a page of the project; None if it cannot be read."""
     try:
-        return _anchors_of(documents.text(root / path, root))
+        return _anchors_of(catalog.text_of(root / path, root))
     except (OSError, UnicodeDecodeError):
         return None
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from opsbook.core.effects.basic import here
 from opsbook.core.model.differ import ansible_diff, narrowed
+from opsbook.core.model.tasks import mappings
 
 _REASONS = ('"skip_reason"', '"false_condition"', '"skipped_reason"')
 _LONGEST, _MOST = 160, 40
@@ -31,7 +32,7 @@ def would(kind: str, data: Mapping[str, Any], result: Mapping[str, Any], said: s
 def _diff(result: Mapping[str, Any]) -> str:
     """The differences of a task, as text."""
     parts = [result, *(item for item in result.get("results") or () if isinstance(item, Mapping))]
-    lines = [line for part in parts for diff in _listed(part.get("diff")) for line in ansible_diff(diff)]
+    lines = [line for part in parts for diff in mappings(part.get("diff")) for line in ansible_diff(diff)]
     # Paths are relative to the project.
     return "\n".join(_shortened(lines)).replace(f"{here.content}/", "")
 
@@ -41,7 +42,3 @@ def _shortened(lines: list[str]) -> list[str]:
     more = [f"… {len(lines) - _MOST} more lines"] if len(lines) > _MOST else []
     kept = narrowed(tuple(lines[:_MOST]), _LONGEST - _SIGNS)
     return [*(line[:_LONGEST] for line in kept), *more]
-
-
-def _listed(value: Any) -> list[Mapping[str, Any]]:
-    return [item for item in (value if isinstance(value, list) else [value]) if isinstance(item, Mapping)]

@@ -104,16 +104,13 @@ class StepShell:
         after: dict[str, str | None] = {name: value for name, _, value in pairs if name not in _NEVER}
         gone = dict.fromkeys(name for name in env if name not in after and name not in _NEVER)
         changed = {name: value for name, value in {**after, **gone}.items() if env.get(name) != value}
-        shown = {name for name, value in changed.items() if value is None or self._is_shown(value)}
+        shown = {name for name, value in changed.items() if value is None or any(value in text for text in self._texts)}
         before = self._before
         self._kept[self._number] = Left(
             os.fsdecode(place),
             {**before.variables, **changed},
             frozenset(shown | (before.shown - changed.keys())),
         )
-
-    def _is_shown(self, value: str) -> bool:
-        return any(value in text for text in self._texts)
 
     def result(self) -> dict[str, Any]:
         """What the fence left, for its recorded result."""

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from opsbook.core.model.options import STOP_AFTER
+from opsbook.core.model.planned import STOP_AFTER
 from opsbook.core.model.text import duration
 
 _BY_FORCE = 3

@@ -13,7 +13,7 @@ from opsbook.core.model.past import Before, KnownEffect
 from opsbook.core.model.person import Question
 from opsbook.core.model.recording import Take
 from opsbook.core.model.redact import Redactor
-from opsbook.core.model.role import Role
+from opsbook.core.model.runbook import Role
 
 UNKNOWN = "unknown"
 """Name of the question what to do about an effect with an unknown outcome."""

@@ -18,8 +18,7 @@ from opsbook.core.model.attempts import LOOK
 from opsbook.core.model.effect import Mode
 from opsbook.core.model.events import CellFinished, CellStarted
 from opsbook.core.model.redact import Redactor
-from opsbook.core.model.role import Role
-from opsbook.core.model.runbook import Cell
+from opsbook.core.model.runbook import Cell, Role
 from opsbook.core.model.sink import Sink
 from opsbook.errors import OpsbookError
 

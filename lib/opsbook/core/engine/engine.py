@@ -24,8 +24,7 @@ from opsbook.core.model.parameter import literal
 from opsbook.core.model.person import Question
 from opsbook.core.model.planned import Place
 from opsbook.core.model.redact import Redactor
-from opsbook.core.model.role import Role
-from opsbook.core.model.runbook import Cell, Step, tally
+from opsbook.core.model.runbook import Cell, Role, Step, tally
 from opsbook.core.model.text import number_of
 from opsbook.errors import NoRoom, OpsbookError
 

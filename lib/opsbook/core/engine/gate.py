@@ -19,16 +19,15 @@ from opsbook.core.engine.cell_context import AGAIN, MARKED, CellContext, asked, 
 from opsbook.core.engine.ledger import Ledger
 from opsbook.core.engine.questions import Unanswered
 from opsbook.core.engine.runner_effects import ASKED, RunnerEffects
-from opsbook.core.engine.stop import Stop
 from opsbook.core.engine.transport import Frame, Transport
-from opsbook.core.engine.verdict import Act, Case, Verdict, live, verdict
+from opsbook.core.engine.verdict import Act, Case, Stop, Verdict, live, verdict
 from opsbook.core.model.attempts import LOOK
 from opsbook.core.model.effect import Effect, Mode, Status
 from opsbook.core.model.events import RefusedEffect
 from opsbook.core.model.past import Past
 from opsbook.core.model.person import Question
 from opsbook.core.model.recording import Tape
-from opsbook.core.model.role import Role
+from opsbook.core.model.runbook import Role
 from opsbook.core.model.sink import Sink
 from opsbook.core.model.text import slug
 from opsbook.errors import NoRoom, OpsbookError

@@ -59,20 +59,7 @@ class Ledger:
         `anew`: later effects of an earlier attempt at the cell no longer count. Raises NoRoom if there is no
         room for the result.
         """
-        wanted = EffectIntent(
-            key=effect.key,
-            cell=cell,
-            keyed=keyed,
-            anew=anew,
-            kind=effect.kind,
-            step=step,
-            summary=effect.summary,
-            changes=effect.changes,
-            idempotent=effect.idempotent,
-            request=effect.request,
-            digest=effect.digest,
-            ignore=effect.ignore,
-        )
+        wanted = EffectIntent(step=step, cell=cell, keyed=keyed, anew=anew, digest=effect.digest, **vars(effect))
         self._sink.reserve(len(self._open) + 1)
         intent = self._sink.write(wanted, durable=True)
         self._open[number] = _Open(effect, intent.seq)

@@ -153,13 +153,10 @@ class Outputs:
     def _rich(self, output: Data) -> None:
         size = len(json.dumps(output))
         if self._cell.rich + size > RICH:
-            output = _stream_note("(more rich output is not kept; use attach() for evidence)\n")
+            said = "(more rich output is not kept; use attach() for evidence)\n"
+            output = {"output_type": "stream", "name": "stderr", "text": said}
         self._cell.rich += size
         self._sink.write(Output(cell=self._cell.id, output=output))
-
-
-def _stream_note(text: str) -> Data:
-    return {"output_type": "stream", "name": "stderr", "text": text}
 
 
 def _output(kind: str, content: dict[str, Any]) -> Data:
@@ -179,12 +176,9 @@ def _output(kind: str, content: dict[str, Any]) -> Data:
 
 def _small(data: dict[str, Any]) -> dict[str, Any]:
     """The MIME bundle without parts that are too long for the journal."""
-    kept = {str(kind): value if _is_json(str(kind)) else str(value) for kind, value in data.items()}
+    json_kinds = ("application/json", "+json")
+    kept = {str(kind): value if str(kind).endswith(json_kinds) else str(value) for kind, value in data.items()}
     kept = {kind: value for kind, value in kept.items() if not isinstance(value, str) or len(value) <= LARGE}
     if len(kept) < len(data) and "text/plain" not in kept:
         kept["text/plain"] = f"(output of more than {LARGE // 1024} KiB left out; use attach() to keep it)"
     return kept
-
-
-def _is_json(kind: str) -> bool:
-    return kind == "application/json" or kind.endswith("+json")

@@ -39,15 +39,7 @@ class Questions:
 
     async def put(self, question: Question) -> Answer:
         """Ask, and journal the answer. Raises Unanswered if nobody can give one."""
-        asked = QuestionAsked(
-            name=question.name,
-            kind=question.kind,
-            text=question.text,
-            choices=question.choices,
-            detail=question.detail,
-            remarks=question.remarks,
-        )
-        number = self._sink.write(asked).seq
+        number = self._sink.write(QuestionAsked(**vars(question))).seq
         known = self._known.get(question.name)
         if known is not None and question.accepts(known.value):
             answer = known

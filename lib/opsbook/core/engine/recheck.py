@@ -3,11 +3,10 @@
 from collections.abc import Collection, Iterator
 
 from opsbook.core.engine.runner_effects import KINDS
-from opsbook.core.model import ignore
+from opsbook.core.model import differ
 from opsbook.core.model.attempts import LOOK
-from opsbook.core.model.differ import changes_of, shown
+from opsbook.core.model.differ import changes_of, normal, shown
 from opsbook.core.model.effect import Effect, Status
-from opsbook.core.model.normal import normal
 from opsbook.core.model.past import Past
 from opsbook.core.model.redact import Redactor
 
@@ -58,7 +57,7 @@ class Recheck:
 
 def _differ(before: object, after: object, names: Collection[str]) -> Iterator[str]:
     """Where two answers differ: by path in JSON, by line in other text."""
-    then, now = (ignore.without(ignore.opened(each), names) for each in (before, after))
+    then, now = (differ.without(differ.opened(each), names) for each in (before, after))
     for change in changes_of(then, now, "", normal):
         if change.what.partition(".")[0] not in _PASSING:
             where, *values = shown(change, normal, _LONGEST)

@@ -6,11 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from opsbook.core.model.authorization import Authorization
 from opsbook.core.model.event import Ending, Event, Outcome
-from opsbook.core.model.options import STOP_AFTER, RunOptions
 from opsbook.core.model.past import Past
-from opsbook.core.model.planned import Place, Planned
+from opsbook.core.model.planned import STOP_AFTER, Authorization, Place, Planned, RunOptions
 from opsbook.core.model.recording import Tape
 
 

@@ -21,16 +21,15 @@ from opsbook.core.engine.questions import Questions, Unanswered
 from opsbook.core.engine.run_context import RunContext
 from opsbook.core.engine.runner_effects import RunnerEffects
 from opsbook.core.engine.secrets import Vault
+from opsbook.core.engine.sinks import TeeSink
 from opsbook.core.engine.steps import Steps
-from opsbook.core.engine.tee_sink import TeeSink
 from opsbook.core.model import events as kinds
 from opsbook.core.model.effect import Mode, no_sandbox
 from opsbook.core.model.event import Ending, Outcome
 from opsbook.core.model.person import Answer, Person, Question
 from opsbook.core.model.planned import Place
 from opsbook.core.model.recording import NOWHERE
-from opsbook.core.model.role import Role
-from opsbook.core.model.runbook import Runbook
+from opsbook.core.model.runbook import Role, Runbook
 from opsbook.core.model.sink import Sink
 from opsbook.errors import InputError, NotYet, Refused
 

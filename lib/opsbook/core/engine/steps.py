@@ -13,8 +13,7 @@ from opsbook.core.model.effect import Mode
 from opsbook.core.model.events import StepFinished, StepStarted
 from opsbook.core.model.past import Past
 from opsbook.core.model.person import DONE, MANUAL_CHOICES, PROBLEM, SKIP, Answer, Question
-from opsbook.core.model.role import Role
-from opsbook.core.model.runbook import Runbook, Step
+from opsbook.core.model.runbook import Role, Runbook, Step
 from opsbook.core.model.sink import Sink
 
 

@@ -1,13 +1,61 @@
-"""What differs between two values: leaf by leaf, or line by line."""
+"""What differs between two values, leaf by leaf or line by line, apart from what differs in any two runs.
+
+Times, run ids, temporary paths and digests are normalized: marks such as ⟨time⟩ replace them, so that differences that
+remain have another cause. Authors name what else changes by itself, such as a counter. A name matches a key anywhere in
+JSON (dotted for a longer path); in other text, it matches the lines that contain it.
+"""
 
 import difflib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from opsbook.core.model.normal import normal
 from opsbook.core.model.text import one_line
+
+_MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+_DAY = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
+_CLOCK = r"\d{1,2}:\d\d:\d\d(?:[.,]\d+)?"
+
+_NAMES = (
+    (re.compile(r"\b\d{8}T\d{6}Z-[A-Za-z0-9_-]+-[a-z2-9]{4}\b"), "⟨run⟩"),
+    (re.compile(r"(?:/var/tmp|/tmp|/dev/shm|/run/user/\d+)/[^\s/'\"]+(?:/ansible-[^\s/'\"]+)?"), "⟨temp⟩"),
+    (re.compile(r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b"), "⟨uuid⟩"),
+)
+"""Names and folders of a run; they have no meaning in a request either."""
+
+_VALUES = (
+    (
+        re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?: ?(?:Z|UTC|[+-]\d\d:?\d\d))?(?!\d)"),
+        "⟨time⟩",
+    ),
+    (re.compile(rf"\b{_DAY},? \d{{1,2}} {_MONTH} \d{{4}} {_CLOCK}(?: (?:[A-Z]{{2,5}}|[+-]\d{{4}}))?\b"), "⟨time⟩"),
+    (re.compile(rf"\b{_DAY} {_MONTH} +\d{{1,2}} {_CLOCK}(?: [A-Z]{{2,5}})?(?: \d{{4}})?\b"), "⟨time⟩"),
+    (re.compile(rf"\b{_CLOCK}(?!\d)"), "⟨time⟩"),
+    (re.compile(r"\b1[6-9]\d{8}\.\d+\b"), "⟨time⟩"),
+    (re.compile(r"\b0x[0-9a-fA-F]{6,}\b"), "⟨address⟩"),
+    (re.compile(r"\b(?=[0-9]*[a-f])(?=[a-f]*[0-9])[0-9a-f]{12,128}\b", re.IGNORECASE), "⟨digest⟩"),
+    (re.compile(r"\b\d+h \d\dm\b|\b\d+m ?\d+(?:\.\d+)?s\b"), "⟨duration⟩"),
+    (re.compile(r"\b\d+(?:\.\d+)? ?(?:[nµum]?s|secs?|seconds?|minutes?|hours?)\b"), "⟨duration⟩"),
+)
+"""Values that are measured or generated in each run."""
+
+
+def named(text: str) -> str:
+    """The text without run ids, temporary paths and UUIDs; everything else stays."""
+    for pattern, mark in _NAMES:
+        text = pattern.sub(mark, text)
+    return text
+
+
+def normal(text: str) -> str:
+    """The text without anything that differs between two equal runs."""
+    text = named(text)
+    for pattern, mark in _VALUES:
+        text = pattern.sub(mark, text)
+    return text
+
 
 _MEASURED = frozenset(
     {"seconds", "elapsed", "duration", "delta", "start", "end", "date", "atime", "mtime", "ctime", "pid"}
@@ -149,3 +197,45 @@ def told(changes: Iterable[Change]) -> Iterator[str]:
     for change in changes:
         before, after = around(repr(change.before), repr(change.after), _TOLD)
         yield f"{change.what}: {before} -> {after}"
+
+
+IGNORED = "⟨ignored⟩"
+"""Replaces a line that is not compared."""
+
+
+def without(value: Any, names: Collection[str]) -> Any:
+    """The value without the parts that these names match."""
+    return _without(value, [name.split(".") for name in names], []) if names else value
+
+
+def opened(value: Any) -> Any:
+    """The value with JSON texts in it parsed."""
+    if isinstance(value, dict):
+        return {key: opened(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [opened(item) for item in value]
+    if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+    return value
+
+
+def _without(value: Any, names: list[list[str]], path: list[str]) -> Any:
+    if isinstance(value, dict):
+        kept = {key: item for key, item in value.items() if not _named([*path, key], names)}
+        return {key: _without(item, names, [*path, key]) for key, item in kept.items()}
+    if isinstance(value, list):
+        items = [(str(number), item) for number, item in enumerate(value)]
+        return [_without(item, names, [*path, key]) for key, item in items if not _named([*path, key], names)]
+    return _lines(value, names) if isinstance(value, str) else value
+
+
+def _named(path: list[str], names: list[list[str]]) -> bool:
+    return any(path[-len(name) :] == name for name in names)
+
+
+def _lines(text: str, names: list[list[str]]) -> str:
+    words = [".".join(name) for name in names]
+    return "\n".join(IGNORED if any(word in line for word in words) else line for line in text.split("\n"))

@@ -12,7 +12,8 @@ def overwritten(text: str) -> str:
     """The text as it is in the end. Lines without anything overwritten are unchanged, with their colours."""
     if "\r" not in text and "\b" not in text:
         return text
-    return "\n".join(_final(line.rstrip("\r")) for line in text.split("\n"))
+    lines = (line.rstrip("\r") for line in text.split("\n"))
+    return "\n".join(_cells(line)[0] if "\r" in line or "\b" in line else line for line in lines)
 
 
 @dataclass
@@ -40,10 +41,6 @@ class LineBuffer:
         """The last line, if it has no end."""
         text, self.rest = self.current, ""
         return [text] if text else []
-
-
-def _final(line: str) -> str:
-    return _cells(line)[0] if "\r" in line or "\b" in line else line
 
 
 def _cells(line: str) -> tuple[str, int]:

@@ -72,7 +72,8 @@ class Parameter:
         A list takes several values, or one text with commas. Text stays exactly as typed.
         """
         if self.many:
-            return [self.one(item) for item in (_split(typed) if isinstance(typed, str) else typed)]
+            parts = filter(None, map(str.strip, typed.split(","))) if isinstance(typed, str) else typed
+            return [self.one(item) for item in parts]
         values = [typed] if isinstance(typed, str) else list(typed)
         if len(values) != 1:
             raise ValueError(f"takes one value, not {len(values)}")
@@ -130,10 +131,6 @@ def check_text(text: str) -> None:
 def quoted(text: str) -> str:
     """Typed text, quoted and shortened for an error message."""
     return repr(text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…")
-
-
-def _split(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _between(number: float, text: str, low: float, high: float) -> None:

@@ -12,7 +12,7 @@ from opsbook.core.model import events as kinds
 from opsbook.core.model.attempts import Attempt, Attempts
 from opsbook.core.model.effect import Effect, Mode, Status
 from opsbook.core.model.event import Event
-from opsbook.core.model.role import Role
+from opsbook.core.model.runbook import Role
 
 _KEPT = frozenset({"value"})
 """Kinds that are always answered from the journal: a new value would change the run."""

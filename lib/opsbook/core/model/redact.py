@@ -95,7 +95,9 @@ class Redactor:
         self._values[name] = value
         for view, track in tracks_of(name, value):
             self._known.setdefault(view, Known(view)).add(track)
-        self._shortest = min(_signs(data) for known in self._known.values() for data in known.tracks)
+        tracks = (data for known in self._known.values() for data in known.tracks)
+        # In characters of UTF-8.
+        self._shortest = min(sum(byte & 0xC0 != 0x80 for byte in data) for data in tracks)
 
     @property
     def longest(self) -> int:
@@ -225,11 +227,6 @@ def _start(view: View, reading: bytes, place: Traced, track: Track, size: int) -
     few = size < SERIOUS and b"\n" in last
     gaps = [*_gaps(reading, place, at, len(place.data)), last]
     return None if few or not _joined(view, track, 0, gaps) else at
-
-
-def _signs(data: bytes) -> int:
-    """Characters of UTF-8 text."""
-    return sum(byte & 0xC0 != 0x80 for byte in data)
 
 
 def _are_lines(value: Sequence[Any]) -> bool:

@@ -2,13 +2,24 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from opsbook.core.model.front import FrontMatter
 from opsbook.core.model.parameter import Parameter
-from opsbook.core.model.role import Role
 from opsbook.core.model.text import number_of
 from opsbook.errors import FENCE
+
+
+class Role(StrEnum):
+    """What the cells of a section may do."""
+
+    PROSE = "prose"
+    PARAMETERS = "parameters"
+    READ = "read"
+    CHANGE = "change"
+    UNDO = "undo"
+
 
 ROLES = {
     "parameters": Role.PARAMETERS,

@@ -69,7 +69,7 @@ def on_host(sample: Sample) -> TaskOnHost | None:
     state, host = _ENDS.get(str(sample.get("event"))), sample.get("host")
     if state is None or not isinstance(host, str):
         return None
-    result = _mapping(sample.get("result"))
+    result = sample["result"] if isinstance(sample.get("result"), Mapping) else {}
     changed = state == "ok" and bool(result.get("changed"))
     state = "changed" if changed else "ignored" if sample.get("ignored") else state
     seconds = sample.get("duration")
@@ -89,7 +89,7 @@ def on_host(sample: Sample) -> TaskOnHost | None:
 
 def diffs(result: Sample) -> list[Sample]:
     """The differences that a result holds, of the task and of each item of its loop."""
-    return [diff for part in _parts(result) for diff in _mappings(part.get("diff"))]
+    return [diff for part in _parts(result) for diff in mappings(part.get("diff"))]
 
 
 def names_of(hosts: Iterable[str], most: int = FEW) -> str:
@@ -232,17 +232,14 @@ class Tasks:
         return f"the last task was {self._last.name} ({self._last.place}); {still}"
 
 
-def _mapping(value: Any) -> Sample:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _mappings(value: Any) -> list[Sample]:
+def mappings(value: Any) -> list[Sample]:
+    """The mappings among the items of a list; of a mapping, itself."""
     return [item for item in (value if isinstance(value, list) else [value]) if isinstance(item, Mapping)]
 
 
 def _parts(result: Sample) -> list[Sample]:
     """The result of a task, and those of the items of its loop."""
-    return [result, *_mappings(result.get("results"))]
+    return [result, *mappings(result.get("results"))]
 
 
 def _said(result: Sample) -> Iterator[str]:
@@ -263,6 +260,6 @@ def _text(value: Any) -> str:
 def _files(result: Sample) -> Iterator[str]:
     """The files that a task changed: those of its diff, or where it wrote."""
     for part in _parts(result):
-        found = [diff.get("after_header") or diff.get("before_header") for diff in _mappings(part.get("diff"))]
+        found = [diff.get("after_header") or diff.get("before_header") for diff in mappings(part.get("diff"))]
         named = [str(header).removesuffix(" (content)") for header in found if header]
         yield from named or [str(part[key]) for key in ("dest", "path") if part.get("changed") and part.get(key)][:1]

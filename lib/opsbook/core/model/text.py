@@ -5,6 +5,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 _SPAN = re.compile(r"^([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h|d)$")
 _UNIT = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -131,19 +132,14 @@ def duration(seconds: float | None) -> str:
     return f"{minutes // 60}h {minutes % 60:02d}m"
 
 
-def size_of(count: int) -> str:
-    """A human-readable size: 512 bytes, 3.4 MB."""
-    size = float(count)
-    for unit in ("bytes", "kB", "MB", "GB", "TB"):
-        if size < 1000 or unit == "TB":
-            break
-        size /= 1000
-    return f"{count} bytes" if unit == "bytes" else f"{size:.1f} {unit}"
-
-
 def number_of(count: int, what: str) -> str:
     """1 record, 2 records."""
     return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def seconds_between(begin: str, end: str) -> float:
+    """From one time (ISO 8601) to another. Raises ValueError for what is none."""
+    return round((datetime.fromisoformat(end) - datetime.fromisoformat(begin)).total_seconds(), 3)
 
 
 def span_seconds(text: str) -> float:

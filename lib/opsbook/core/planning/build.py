@@ -1,8 +1,9 @@
-"""Build the plan: everything that decides what a run will do, in one digest. No IO: digests come in."""
+"""Build the plan, everything that decides what a run will do in one digest; and compare it with another. No IO."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from opsbook.core.model.differ import changes_of, told
 from opsbook.core.model.effect import digest
 from opsbook.core.model.environment import Environment
 from opsbook.core.model.plan import Plan
@@ -41,3 +42,22 @@ def _target(template: str, names: Mapping[str, str]) -> str:
     """`{environment}/{service}` -> `dev/arcade`; each part is a slug, so targets compare part by part."""
     parts = (part.format_map(names) for part in template.split("/"))
     return "/".join(slug(part) for part in parts if part)
+
+
+def changes_since(then: Plan, now: Plan) -> tuple[list[str], list[str]]:
+    """Differences between two plans of one request: those that stop a run from resuming, and those only reported."""
+    refusing = [
+        f"{name} {line}".replace(" :", ":")
+        for name in ("parameters", "secrets", "locks", "hosts")
+        for line in told(changes_of(_plain(getattr(then, name)), _plain(getattr(now, name))))
+    ]
+    if then.trees.get("policy") != now.trees["policy"]:
+        refusing.append("policy: the environment's settings")
+    if then.trees.get("inventory") != now.trees.get("inventory"):
+        refusing.append("inventory: groups, or variables of hosts")
+    versions = [f"{c.what} {c.before} -> {c.after}" for c in changes_of(dict(then.versions), dict(now.versions))]
+    return refusing, versions
+
+
+def _plain(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value

@@ -1,17 +1,19 @@
-"""The context of runs and sessions: operator, tools, secrets, and what cells see of it."""
+"""The context of runs and sessions: operator, tools, secrets as they are now, and what cells see of it."""
 
 import getpass
 import hashlib
 import shutil
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from opsbook.core.engine import secrets
 from opsbook.core.model.environment import Environment
 from opsbook.core.model.redact import Redactor
+from opsbook.core.planning import environment as environments
+from opsbook.errors import InputError
 from opsbook.settings import Settings
 
 
@@ -82,3 +84,26 @@ def ansible_bin() -> Path:
         return beside
     found = shutil.which("ansible-playbook")
     return Path(found).parent if found else beside
+
+
+def redactor(settings: Settings, names: Iterable[str]) -> Redactor:
+    """A redactor with every secret of these environments. Raises InputError with all that are unavailable."""
+    return knowing(settings, {name: {} for name in names}, {})
+
+
+def knowing(settings: Settings, wanted: Mapping[str, Mapping[str, str]], typed: Mapping[str, str]) -> Redactor:
+    """A redactor with the secrets of environments, and of these references in each; `typed` are values by name.
+
+    Raises InputError with all that are unavailable.
+    """
+    found = Redactor()
+    problems: list[str] = []
+    for name, references in wanted.items():
+        try:
+            vault(settings, environments.load(settings, name), references, typed, found)
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        hint = "What is not known is not found. Name the environments whose secrets you can read: -e ENV."
+        raise InputError(problems, hint)
+    return found

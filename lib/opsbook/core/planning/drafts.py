@@ -16,7 +16,7 @@ from opsbook.core.model.plan import Plan
 from opsbook.core.model.planned import Place, Planned
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.model.text import some
-from opsbook.core.planning import authority, bind, build, outside, tree, tree_store
+from opsbook.core.planning import authority, bind, build, tree, tree_store
 from opsbook.core.planning import environment as environments
 from opsbook.core.planning.tree import Tree
 from opsbook.errors import InputError, Refused
@@ -140,7 +140,7 @@ def ground(settings: Settings, environment: str) -> tuple[Settings, Tree]:
         found = tree.of_folder(settings)
     if authority.is_guarded(policy):
         found = tree_store.written_out(settings, found)
-        if policy.protected and (ways := outside.ways_out(found)):
+        if policy.protected and (ways := tree_store.ways_out(found)):
             raise Refused(f"{environment} is protected, and this leads out of the project: {some(ways)}.", _COMMIT_IT)
     return replace(settings, tree=found.root), found
 

@@ -1,4 +1,7 @@
-"""Environments: a folder under playbooks/inventories/ with Ansible's inventory and environment.yml."""
+"""Environments: a folder under playbooks/inventories/ with Ansible's inventory and environment.yml.
+
+The ports of an environment are a block of a hundred, from environment.yml or set for this clone.
+"""
 
 import json
 from collections.abc import Mapping
@@ -8,9 +11,17 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import ValidationError
 
-from opsbook.core.model.environment import ChoiceRule, Environment, Policy, Resolved
+from opsbook import files
+from opsbook.core.model.environment import (
+    ChoiceRule,
+    Environment,
+    Policy,
+    Resolved,
+    checked_block,
+    with_ports,
+)
 from opsbook.core.model.text import nearest
-from opsbook.core.planning import hosts_file, ports, yaml_files
+from opsbook.core.planning import hosts_file, yaml_files
 from opsbook.core.planning.yaml_files import shown
 from opsbook.errors import InputError
 from opsbook.settings import Settings
@@ -57,6 +68,18 @@ def load(settings: Settings, name: str, *, anew: bool = False) -> Environment:
     )
 
 
+def every(settings: Settings) -> tuple[list[Environment], list[InputError]]:
+    """Every environment that loads, in the order of their policies; and what is wrong with the others."""
+    found: list[Environment] = []
+    broken: list[InputError] = []
+    for name in names(settings):
+        try:
+            found.append(load(settings, name))
+        except InputError as error:
+            broken.append(error)
+    return sorted(found, key=lambda each: (each.policy.order, each.name)), broken
+
+
 def load_as_written(settings: Settings, name: str) -> Policy:
     """The policy as environment.yml has it, without this clone's ports. Raises InputError."""
     known = names(settings)
@@ -75,9 +98,9 @@ def policy_path(settings: Settings, name: str) -> Path:
 
 def _with_ports(settings: Settings, name: str, policy: Policy) -> Policy:
     # Only a sandbox: a file local to this clone must not change a guarded environment.
-    moved = ports.moved(settings, name) if policy.sandbox and policy.ports is not None else None
+    moved = moved_ports(settings, name) if policy.sandbox and policy.ports is not None else None
     try:
-        return ports.resolved(policy, moved)
+        return resolved(policy, moved)
     except ValueError as error:
         said = f"{name}/environment.yml: {error}."
         raise InputError(said, "It is resolved in the texts of urls and settings.") from error
@@ -152,3 +175,49 @@ def _glob(root: Path, pattern: str) -> tuple[str, ...]:
     before, _, after = pattern.partition("*")
     matches = (str(path.relative_to(root)) for path in root.glob(pattern))
     return tuple(sorted(text[len(before) : len(text) - len(after)] for text in matches))
+
+
+def moved_ports(settings: Settings, name: str) -> int | None:
+    """The first port of the block set for this clone; None without one.
+
+    Raises InputError for a file with other content.
+    """
+    path = _file(settings, name)
+    try:
+        return checked_block(int(files.read_text(path)))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        said = f"{path} does not say which ports {name} has here: {error}."
+        raise InputError(said, f"Give it some: opsbook env ports {name} --free, or --reset.") from error
+
+
+def keep_ports(settings: Settings, name: str, first: int) -> None:
+    """Set another block for this clone, until `forget_ports`."""
+    files.write_atomic(_file(settings, name), f"{first}\n".encode())
+
+
+def forget_ports(settings: Settings, name: str) -> None:
+    """Return to the ports of environment.yml."""
+    _file(settings, name).unlink(missing_ok=True)
+
+
+def resolved(policy: Policy, first: int | None) -> Policy:
+    """The policy with ports from `first`, or its own, filled into urls and settings. Raises ValueError."""
+    if policy.ports is None:
+        return policy
+    base = policy.ports if first is None else first
+    texts = {"urls": _numbered(policy.urls, base), "settings": _numbered(policy.settings, base)}
+    return policy.model_copy(update={"ports": base, **texts})
+
+
+def _numbered(value: Any, first: int) -> Any:
+    if isinstance(value, str):
+        return with_ports(value, first)
+    if isinstance(value, dict):
+        return {name: _numbered(inner, first) for name, inner in value.items()}
+    return [_numbered(inner, first) for inner in value] if isinstance(value, list) else value
+
+
+def _file(settings: Settings, name: str) -> Path:
+    return settings.state / "ports" / name

@@ -64,17 +64,14 @@ def _moved(here: Path, staged: Path, record: store.Record, coming: list[Path]) -
         return f"{here.name}/{run}{_SAID} says nothing of this record"
     here.mkdir(exist_ok=True)
     present = [path for path in coming if os.path.lexists(here / path.name)]
-    if any(not _same(path, here / path.name) for path in present):
+    same = (files.is_plain(here / p.name) and files.sha256(p) == files.sha256(here / p.name) for p in present)
+    if not all(same):
         return f"{here.name}/{run}{_SAID} is here already, and is another one"
     for path in coming:
         if path not in present:
             files.name_anew(path, here / path.name)
     files.sync_folder(here)
     return ""
-
-
-def _same(first: Path, second: Path) -> bool:
-    return files.is_plain(second) and files.sha256(first) == files.sha256(second)
 
 
 def _no_number(word: str) -> None:

@@ -5,10 +5,11 @@ import fcntl
 import itertools
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from opsbook import files
 from opsbook.core.model.event import Event, Outcome
@@ -18,6 +19,8 @@ from opsbook.core.record import journal, logbook, summary_file
 from opsbook.errors import InputError
 from opsbook.files import again, hold, is_plain
 from opsbook.shapes import from_json
+
+T = TypeVar("T")
 
 SEAL = "seal.json"
 SIGNATURE = "seal.json.sig"
@@ -53,10 +56,14 @@ class Record:
 
     def text(self, name: str) -> str:
         """A file of the record as text. Raises InputError if it is missing, or not a text file."""
+        return self.read(name, files.read_text)
+
+    def read(self, name: str, how: Callable[[Path], T]) -> T:
+        """A file of the record, read in this way. Raises InputError if it is missing, no file, or not readable so."""
         path = self.folder / name
         try:
             if is_plain(path) and path.resolve().is_relative_to(self.folder.resolve()):
-                return files.read_text(path)
+                return how(path)
         except (OSError, ValueError) as error:
             raise self.damaged(name) from error
         raise self.damaged(name)
@@ -162,6 +169,14 @@ def newest(root: Path, runbook: str | None = None) -> Iterator[Path]:
 def runbook_of(run: str) -> str:
     """The runbook that a run's id names: 20261120T181203Z-deploy-service-7f3k -> deploy-service."""
     return run.partition("-")[2].rpartition("-")[0]
+
+
+def began(run: str) -> datetime | None:
+    """When a run began, by its id; None if that has no time."""
+    try:
+        return datetime.strptime(run[:SECOND], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def _descending(folder: Path) -> list[str]:

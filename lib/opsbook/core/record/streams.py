@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import Any
 
 from opsbook import files
 from opsbook.core.model.tasks import Tasks
@@ -25,22 +25,12 @@ def exists(record: Record, intent: int, kind: str) -> bool:
     return is_plain(record.folder / name_of(intent, kind))
 
 
-def _opened(record: Record, name: str) -> BinaryIO:
-    path = record.folder / name
-    try:
-        if is_plain(path) and path.resolve().is_relative_to(record.folder.resolve()):
-            return files.opened(path)
-    except (OSError, ValueError) as error:
-        raise record.damaged(name) from error
-    raise record.damaged(name)
-
-
 def text(record: Record, name: str) -> Iterator[str]:
     """The text of a file of the record, in pieces that end with whole lines, if these are not too long.
 
     Raises InputError if the file is missing.
     """
-    with _opened(record, name) as file:
+    with record.read(name, files.opened) as file:
         while piece := file.read(_PIECE):
             yield (piece + file.readline(_PIECE)).decode("utf-8", errors="replace")
 
@@ -50,7 +40,7 @@ def samples(record: Record, name: str) -> Iterator[dict[str, Any]]:
 
     Raises InputError if the file is missing or damaged.
     """
-    with _opened(record, name) as file:
+    with record.read(name, files.opened) as file:
         while (line := file.readline(_LONGEST)).endswith(b"\n"):
             try:
                 found = json.loads(line)

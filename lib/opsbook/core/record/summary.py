@@ -1,15 +1,18 @@
 """The content of record.json: what a run did, derived from its events alone.
 
 Events that say nothing usable are passed over: one damaged record must not hide a hundred others in a list.
+
+`forecast` says what a check found.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from opsbook.core.model import events as kinds
-from opsbook.core.model.attempts import Attempt, attempts, latest
-from opsbook.core.model.effect import Mode
+from opsbook.core.model.attempts import Attempt, Attempts, attempts, latest
+from opsbook.core.model.effect import Mode, Status
 from opsbook.core.model.event import NOT_REACHED, Event
+from opsbook.core.model.events import EffectResult, StepFinished, StepStarted, read
 from opsbook.core.record.summary_file import in_seconds
 
 _TEXTS = ("run", "runbook", "title", "environment", "operator", "plan", "mode")
@@ -138,3 +141,28 @@ def _effect(attempt: Attempt) -> dict[str, Any]:
         "intent": attempt.seq,
         **({"why": why} if why else {}),
     }
+
+
+def forecast(events: Iterable[Event], result_of: Callable[[EffectResult], Any]) -> dict[str, Any]:
+    """Tasks that would or might change something, skipped effects, unpredictable steps, and steps done by hand.
+
+    `result_of` gives the whole result of an effect for its event.
+    """
+    titles: dict[str, str] = {}
+    attempts = Attempts()
+    found: dict[str, Any] = {"tasks": [], "skipped": [], "unpredictable": [], "by_hand": []}
+    for event in events:
+        attempt = attempts.take(event)
+        if attempt and attempt.result and attempt.status == Status.SIMULATED:
+            summary, result = attempt.intent.summary, result_of(attempt.result)
+            if isinstance(result, dict) and result.get("skipped"):
+                found["skipped"].append({"title": titles.get(attempt.intent.step, ""), "summary": summary})
+            elif isinstance(result, dict):
+                found["tasks"] += [{**task, "playbook": summary} for task in result.get("would") or ()]
+        match read(event):
+            case StepStarted(step=step, title=title, manual=manual):
+                titles[step] = title
+                found["by_hand"] += [title] if manual else []
+            case StepFinished(step=step, status="unpredictable", why=why):
+                found["unpredictable"].append({"title": titles[step], "why": why})
+    return found

@@ -1,11 +1,11 @@
-"""C005, C008 to C010, C012: what effects and shell cells may do, and whether a shell cell was written to be run."""
+"""C005, C008 to C012: what effects and shell cells may do, and whether a cell was written to be run by nobody."""
 
 import re
 
-from opsbook.core.model.role import Role
-from opsbook.core.model.runbook import SHELLS, Cell, Runbook
+from opsbook.core.model.runbook import SHELLS, Cell, Role, Runbook
 from opsbook.core.rules.base import Found, Known, at, calls, cells
 from opsbook.core.source.names import Call
+from opsbook.core.source.prompts import unanswered, way_out
 
 _PLACEHOLDER = re.compile(r"(?<![<\w])<[A-Za-z](?:[A-Za-z0-9_ .-]*[A-Za-z0-9_])?>")
 _QUOTED = re.compile(r"""\\.|'[^']*'|"(?:\\.|\$\([^()]*\)|[^"\\])*"|(?:^|(?<=\s))\#[^\n]*""", re.MULTILINE | re.DOTALL)
@@ -98,4 +98,22 @@ def _ignores_nothing(runbook: Runbook, _: Known) -> Found:
             yield at(runbook, call.line, "C012", text, column=call.column)
 
 
-CHECKS = (_changes_where_only_reading, _said_to_read, _not_written_to_run, _unquoted_parameter, _ignores_nothing)
+def _asks(runbook: Runbook, known: Known) -> Found:
+    """C011: a prompt that no call answers."""
+    for _step, call in calls(runbook):
+        name = call.literal(0, "name") if call.name == "playbook" else None
+        if name is None or known.prompts is None:
+            continue
+        for prompt in unanswered(call, known.prompts(name)):
+            text = f"{prompt}, and nobody can answer; {way_out(prompt)}"
+            yield at(runbook, call.line, "C011", text, column=call.column, warning=not prompt.sure)
+
+
+CHECKS = (
+    _changes_where_only_reading,
+    _said_to_read,
+    _not_written_to_run,
+    _unquoted_parameter,
+    _ignores_nothing,
+    _asks,
+)

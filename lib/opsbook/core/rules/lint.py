@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from opsbook.core.model.runbook import Runbook
-from opsbook.core.rules import alerts, code, effects, front, links, prompts, rollback, sections
+from opsbook.core.rules import code, effects, front, links, rollback, sections
 from opsbook.core.rules.base import Alert, Check, Known
 from opsbook.core.source.problem import Problem
 
@@ -19,10 +19,8 @@ CHECKS: tuple[Check, ...] = (
     *sections.CHECKS,
     *code.CHECKS,
     *effects.CHECKS,
-    *prompts.CHECKS,
     *rollback.CHECKS,
     *links.CHECKS,
-    *alerts.CHECKS,
 )
 
 # fmt: off
@@ -33,7 +31,7 @@ SOFT = frozenset({
 # fmt: on
 """Rules that are warnings in a page without front matter of ours, which was not written for opsbook."""
 
-READERS = (*links.CHECKS, *alerts.CHECKS)
+READERS = links.CHECKS
 """Checks of what affects readers, whether or not the page can run."""
 
 

@@ -1,7 +1,6 @@
 """R: names and steps that a rollback uses."""
 
-from opsbook.core.model.role import Role
-from opsbook.core.model.runbook import Runbook
+from opsbook.core.model.runbook import Role, Runbook
 from opsbook.core.model.text import nearest, slug
 from opsbook.core.rules.base import Found, Known, at, calls, cells
 from opsbook.core.source import names

@@ -3,8 +3,7 @@
 import datetime
 from collections import Counter
 
-from opsbook.core.model.role import Role
-from opsbook.core.model.runbook import Runbook
+from opsbook.core.model.runbook import Role, Runbook
 from opsbook.core.model.text import span_seconds
 from opsbook.core.rules.base import Found, Known, at, front_line
 

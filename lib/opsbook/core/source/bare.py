@@ -7,30 +7,15 @@ code is a manual step. A pasted wiki page therefore runs as a checklist.
 from collections import Counter
 from dataclasses import replace
 
-from opsbook.core.model.role import Role
-from opsbook.core.model.runbook import SHELLS, Cell, Section, Step
+from opsbook.core.model.runbook import SHELLS, Role, Section, Step
 
-_PROSE = frozenset(
-    {
-        "background",
-        "contacts",
-        "contents",
-        "follow-up",
-        "further reading",
-        "impact",
-        "introduction",
-        "license",
-        "links",
-        "meaning",
-        "overview",
-        "references",
-        "related",
-        "see also",
-        "summary",
-        "symptoms",
-        "table of contents",
-    }
-)
+# fmt: off
+_PROSE = frozenset({
+    "background", "contacts", "contents", "follow-up", "further reading", "impact", "introduction",
+    "license", "links", "meaning", "overview", "references", "related", "see also", "summary",
+    "symptoms", "table of contents",
+})
+# fmt: on
 """Titles (lower case) under which there is nothing to do."""
 
 
@@ -72,9 +57,5 @@ def _renamed(step: Step, used: "Counter[str]") -> Step:
     if used[step.id] == 1:
         return step
     name = f"{step.id}-{used[step.id]}"
-    cells = tuple(replace(cell, id=_within(name, cell)) for cell in step.cells)
+    cells = tuple(replace(cell, id=f"{name}/{cell.id.rpartition('/')[2]}") for cell in step.cells)
     return replace(step, id=name, cells=cells)
-
-
-def _within(step: str, cell: Cell) -> str:
-    return f"{step}/{cell.id.rpartition('/')[2]}"

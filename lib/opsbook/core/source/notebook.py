@@ -4,8 +4,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from opsbook.core.model.role import Role
-from opsbook.core.model.runbook import ROLES, Cell, Runbook, Section, Step
+from opsbook.core.model.runbook import ROLES, Role, Runbook, Section, Step
 from opsbook.core.model.text import slug
 from opsbook.core.source import bare, fences, front, outline, parameters
 from opsbook.core.source.markdown import document
@@ -29,7 +28,8 @@ def parse(text: str, shown: str, *, magics: bool = False) -> tuple[Runbook, list
     problems += found.problems
     title, drafts = outline.outline(page, found, bare=foreign)
     first = drafts[0].line if drafts else len(page.lines) + 1
-    problems += [_homeless(cell, shown) for cell in found.cells.values() if cell.line < first]
+    lost = "a cell before the first ## heading never runs; move it into a section"
+    problems += [Problem(shown, cell.line, 1, "S002", lost) for cell in found.cells.values() if cell.line < first]
     sections = tuple(_section(draft) for draft in drafts)
     if foreign:
         only_code = written is front.WrittenFor.JUPYTER or (is_folder_page(Path(shown)) and not found.cells)
@@ -50,10 +50,6 @@ def parse(text: str, shown: str, *, magics: bool = False) -> tuple[Runbook, list
         bare=foreign,
     )
     return runbook, problems + more
-
-
-def _homeless(cell: Cell, shown: str) -> Problem:
-    return Problem(shown, cell.line, 1, "S002", "a cell before the first ## heading never runs; move it into a section")
 
 
 def _section(draft: Draft) -> Section:

@@ -1,21 +1,50 @@
 """The approvals of a run: whether there are enough that count, asking for them, and using them up."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from opsbook import files
 from opsbook.core.model.approval import Approval, Identity, Judged, Signed, Wanted, judge
+from opsbook.core.model.environment import Policy
+from opsbook.core.model.event import Event
 from opsbook.core.model.events import RunResumed, RunStarted, read
 from opsbook.core.model.plan import Plan
+from opsbook.core.model.planned import Planned
 from opsbook.core.planning import drafts
 from opsbook.core.planning.context import operator
 from opsbook.core.record import journal, store
 from opsbook.core.trust import requests, sign
-from opsbook.core.trust.run_start import RunStart
-from opsbook.core.trust.signers import Signers
+from opsbook.core.trust.sign import Signers
 from opsbook.errors import NotYet, Refused
+from opsbook.settings import Settings
 from opsbook.shapes import from_json
+
+
+@dataclass(frozen=True)
+class RunStart:
+    """A run about to begin, to resume or to be rolled back. `events` are those of its earlier processes, and `outcome`
+    how they ended.
+    """
+
+    settings: Settings
+    planned: Planned
+    run: str
+    emergency: str = ""
+    events: Sequence[Event] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    outcome: str = ""
+
+    @property
+    def plan(self) -> Plan:
+        return self.planned.plan
+
+    @property
+    def policy(self) -> Policy:
+        """What guards the environment."""
+        return self.planned.environment.policy
+
 
 _LONGEST_WAIT = timedelta(days=14)
 """How long a run can have waited for its approval before it began."""
@@ -63,7 +92,9 @@ def approved(start: RunStart, me: Identity, known: Signers | None) -> list[tuple
     if len(judged.counted) < policy.approvals:
         if not _asked(start):
             ask(start, start.run)
-        raise NotYet(_missing(start, judged), _approval_hint(start.plan))
+        hint = f"Somebody else approves it: opsbook approve {start.plan.id}. "
+        hint += f"Then: opsbook run --plan {start.plan.id}"
+        raise NotYet(_missing(start, judged), hint)
     chosen = judged.counted[: policy.approvals]
     return [(each, signature) for each, signature in found if each in chosen]
 
@@ -80,10 +111,6 @@ def _missing(start: RunStart, judged: Judged) -> str:
     count = start.policy.approvals
     said = f"{start.plan.id} needs {count} approval{'' if count == 1 else 's'}, and has {len(judged.counted)}."
     return "\n".join([said, *judged.complaints])
-
-
-def _approval_hint(plan: Plan) -> str:
-    return f"Somebody else approves it: opsbook approve {plan.id}. Then: opsbook run --plan {plan.id}"
 
 
 def ask(start: RunStart, run: str = "") -> None:

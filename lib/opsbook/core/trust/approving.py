@@ -7,18 +7,17 @@ from typing import Any
 
 from opsbook.core.catalog import catalog
 from opsbook.core.model.approval import Approval, Identity
-from opsbook.core.model.options import RunOptions
 from opsbook.core.model.plan import Plan
-from opsbook.core.model.planned import Planned
+from opsbook.core.model.planned import Planned, RunOptions
 from opsbook.core.model.text import span_seconds
 from opsbook.core.planning import environment as environments
 from opsbook.core.planning.bind import recheck
+from opsbook.core.planning.build import changes_since
 from opsbook.core.planning.context import operator
 from opsbook.core.planning.drafts import ground_then, plan, planned_draft
-from opsbook.core.planning.drift import changes_since
 from opsbook.core.record import store
 from opsbook.core.trust import approvals, authorization, requests, sign
-from opsbook.core.trust.run_start import RunStart
+from opsbook.core.trust.approvals import RunStart
 from opsbook.core.trust.signing import signed_here
 from opsbook.errors import InputError, Refused
 from opsbook.settings import Settings

@@ -6,28 +6,27 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from opsbook.core.catalog import catalog
 from opsbook.core.model.approval import Identity
-from opsbook.core.model.authorization import Authorization
 from opsbook.core.model.effect import Mode, canonical, no_sandbox
-from opsbook.core.model.environment import Environment, Policy
+from opsbook.core.model.environment import Environment, Policy, Window
 from opsbook.core.model.event import Outcome
 from opsbook.core.model.events import RunAllowed, RunStarted, read
-from opsbook.core.model.options import RunOptions
-from opsbook.core.model.planned import Planned
+from opsbook.core.model.planned import Authorization, Planned, RunOptions
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.planning import authority, drafts
 from opsbook.core.planning.context import operator
 from opsbook.core.planning.drafts import Draft, check_place
 from opsbook.core.record import journal, store
-from opsbook.core.trust import approvals, proofs, requests, sign, signers, windows
-from opsbook.core.trust.run_start import RunStart
-from opsbook.core.trust.signers import Signers
+from opsbook.core.trust import approvals, proofs, requests, sign
+from opsbook.core.trust.approvals import RunStart
+from opsbook.core.trust.sign import Signers
 from opsbook.errors import InputError, NotYet, Refused
 from opsbook.settings import Settings
 
@@ -78,7 +77,7 @@ def closed_to_sessions(settings: Settings, environment: Environment) -> str:
         return error.whole
     if policy.labels:
         return f"a run in {where} needs a label ({', '.join(policy.labels)}). Use opsbook run."
-    if opens := windows.opens(policy.windows, policy.time_zone, datetime.now(UTC)):
+    if opens := next_window(policy.windows, policy.time_zone, datetime.now(UTC)):
         return f"{where} may be changed only in its windows; the next opens {_local(opens)}."
     return ""
 
@@ -196,7 +195,7 @@ def _known(start: RunStart) -> Signers | None:
         raise Refused(said, "Commit it and start a new run, or roll this one back.")
     if not (policy.protected or policy.approvals):
         return None
-    return signers.committed(settings.root, settings.allowed_signers, settings.protected_branch)
+    return sign.committed(settings.root, settings.allowed_signers, settings.protected_branch)
 
 
 def _committed_page(start: RunStart) -> str:
@@ -276,8 +275,32 @@ def _check_resume(start: RunStart, me: Identity, earlier: Sequence[dict[str, Any
 def _opens(runbook: Runbook, policy: Policy, now: datetime) -> datetime | None:
     if runbook.front.kind in _NEVER_WAIT:
         return None
-    return windows.opens(policy.windows, policy.time_zone, now)
+    return next_window(policy.windows, policy.time_zone, now)
 
 
 def _local(moment: datetime) -> str:
     return f"{moment.astimezone():%A %Y-%m-%d %H:%M %z}"
+
+
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_WEEK = 8
+"""Days to look ahead: every weekly window opens again within them."""
+
+
+def next_window(windows: Sequence[Window], zone: str, now: datetime) -> datetime | None:
+    """When the next window opens; None if one is open now, or there are none."""
+    here = now.astimezone(ZoneInfo(zone))
+    spans = [_span(window, here + timedelta(days=ahead)) for window in windows for ahead in range(-1, _WEEK)]
+    found = [span for span in spans if span is not None]
+    if not windows or any(begin <= here < end for begin, end in found):
+        return None
+    return min(begin for begin, _ in found if begin > here)
+
+
+def _span(window: Window, day: datetime) -> tuple[datetime, datetime] | None:
+    """Begin and end of a window that begins on this day. Local times: a change to summer time makes it shorter."""
+    if _DAYS[day.weekday()] not in window.days:
+        return None
+    begin, end = (time.fromisoformat(clock) for clock in (window.begin, window.end))
+    last = day.date() + timedelta(days=1 if end <= begin else 0)
+    return datetime.combine(day.date(), begin, day.tzinfo), datetime.combine(last, end, day.tzinfo)

@@ -20,7 +20,7 @@ from opsbook.errors import InputError
 from opsbook.shapes import from_json
 
 if TYPE_CHECKING:
-    from opsbook.core.trust.signers import Signers
+    from opsbook.core.trust.sign import Signers
 
 _UNUSABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, InputError)
 """What a malformed file or event raises."""

@@ -63,7 +63,7 @@ def _reviewed(settings: Settings, run: str) -> bool:
 
 def review_of(settings: Settings, run: str) -> Claim:
     """Who reviewed a run, by a signature of somebody else; nobody if there is no review, with a flaw for a bad one."""
-    from opsbook.core.trust import sign, signers
+    from opsbook.core.trust import sign
 
     place = settings.records / REVIEWS / f"{run}.json"
     claim = Claim("reviewed by", "", file=f"{REVIEWS}/{run}.json")
@@ -73,7 +73,7 @@ def review_of(settings: Settings, run: str) -> Claim:
         data, signature = signed_file(place)
         told = json.loads(data)
         claim = replace(claim, who=str(told["by"]))
-        known = signers.committed(settings.root, settings.allowed_signers, settings.protected_branch)
+        known = sign.committed(settings.root, settings.allowed_signers, settings.protected_branch)
         who = sign.signer(known.text, sign.REVIEW, data, signature, datetime.fromisoformat(told["signed"]))
         same = told["run"] == run and told["seal"] == sealed_as(settings, run) and data == canonical(told)
         if not same or worked(store.find(settings.records, run), Identity(told["by"], who.principal, who.key)):

@@ -8,10 +8,10 @@ from datetime import datetime
 from opsbook.core.model.approval import Claim, Identity
 from opsbook.core.planning.context import operator
 from opsbook.core.record import seal, store
-from opsbook.core.trust import sign, signers
+from opsbook.core.trust import sign
 from opsbook.core.trust.proofs import claims
 from opsbook.core.trust.reviewing import review_of
-from opsbook.core.trust.signers import Signers
+from opsbook.core.trust.sign import Signers
 from opsbook.errors import InputError, Refused
 from opsbook.settings import Settings
 
@@ -49,7 +49,7 @@ def sealer(settings: Settings) -> seal.Sign:
 def known_signers(settings: Settings) -> Signers | None:
     """The known signers; None if they cannot be determined."""
     try:
-        return signers.committed(settings.root, settings.allowed_signers, settings.protected_branch)
+        return sign.committed(settings.root, settings.allowed_signers, settings.protected_branch)
     except Refused:
         return None
 
@@ -101,7 +101,7 @@ def signed_here(settings: Settings, namespace: str, data: bytes, now: datetime, 
     """The operator's signature, and whose it is by the committed signers. Raises Refused."""
     if settings.signing_key is None:
         raise Refused("There is no key to sign with.", "Name it in opsbook.toml (signing_key), or OPSBOOK_SIGNING_KEY.")
-    known = signers.committed(settings.root, settings.allowed_signers, settings.protected_branch)
+    known = sign.committed(settings.root, settings.allowed_signers, settings.protected_branch)
     try:
         signature = sign.sign(settings.signing_key, namespace, data, ask=ask)
         found = sign.signer(known.text, namespace, data, signature, now)

@@ -9,20 +9,16 @@ from opsbook.console import common, inputs
 from opsbook.console.text import say
 from opsbook.core.model.text import quoted
 from opsbook.diagnose import diagnosing, trees
-from opsbook.diagnose.tree import Node
+from opsbook.diagnose.trees import Node
 from opsbook.errors import InputError
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("tree", nargs="?", help="its name; without one, all trees are listed")
-    parser.add_argument("-e", "--environment", metavar="ENV", help="where it looks")
-    common.add_json(parser)
 
 
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
     if options.tree is None:
-        return _list(trees.names(settings), options.json)
+        names = trees.names(settings)
+        none = "There is no decision tree yet. One is a page docs/trees/NAME.md."
+        return common.tell(options, names, *names or [none])
     if options.environment is None and inputs.asks():
         options.environment = inputs.place(settings)
     if options.environment is None:
@@ -33,19 +29,13 @@ def execute(options: argparse.Namespace) -> int:
     steps: list[dict[str, Any]] = []
     for found in diagnosing.walk(tree, place, _ask):
         if isinstance(found, Node):
-            _over(found, place.name, steps, options.json)
+            pages = list(found.pages())
+            advice = ["", found.plain, *(f"  opsbook run {name} -e {place.name}" for name in pages)]
+            common.tell(options, {"steps": steps, "advice": found.plain, "runbooks": pages}, *advice)
         else:
             steps.append(asdict(found))
             if not options.json:
                 say(f"  {found.question}  {found.answer}" + (f"  ({found.seen})" if found.seen else ""))
-    return 0
-
-
-def _list(names: list[str], as_json: bool) -> int:
-    if as_json:
-        common.print_json(names)
-    else:
-        say(*names or ["There is no decision tree yet. One is a page docs/trees/NAME.md."])
     return 0
 
 
@@ -64,13 +54,3 @@ def _ask(node: Node) -> str:
         if typed and len(fitting) == 1:
             return fitting[0]
         say(f"    one of {', '.join(labels)}")
-
-
-def _over(node: Node, place: str, steps: list[dict[str, Any]], as_json: bool) -> None:
-    pages = list(node.pages())
-    if as_json:
-        common.print_json({"steps": steps, "advice": node.plain, "runbooks": pages})
-        return
-    say("", f"{node.plain}")
-    for name in pages:
-        say(f"  opsbook run {name} -e {place}")

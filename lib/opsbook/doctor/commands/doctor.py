@@ -10,18 +10,13 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from opsbook.console import arguments, common, inputs
+from opsbook.console import common, inputs
 from opsbook.console.text import say
 from opsbook.doctor import checks as doctor
 from opsbook.errors import InputError
 from opsbook.settings import Settings
 
 _MARKS = {"fine": "✓", "warning": "!", "wrong": "✗"}
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    arguments.add_request(parser)
-    common.add_json(parser)
 
 
 def execute(options: argparse.Namespace) -> int:

@@ -13,22 +13,11 @@ import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from opsbook.console import arguments, common, inputs
+from opsbook.console import common, inputs
 from opsbook.console.text import json_text, say, say_text
 from opsbook.lab.opening import Lab, Lesson, lesson, opened_lab
 
 _LOOK = 0.1
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("runbook", help="a name from opsbook list")
-    parser.add_argument("-e", "--environment", metavar="ENV", help="default: the only sandbox, or the first by order")
-    arguments.add_values(parser)
-    what = "walk through a run, or the file of a recording; reaches nothing"
-    parser.add_argument("--replay", default="", metavar="RUN", help=what)
-    parser.add_argument("--port", type=common.port, default=0, help="on this port of the machine, not any free one")
-    parser.add_argument("--no-browser", action="store_true", help="only print the address")
-    parser.add_argument("--json", action="store_true", help="print the address and more as one line; open no browser")
 
 
 def execute(options: argparse.Namespace) -> int:

@@ -11,20 +11,9 @@ from opsbook.console.text import say, say_text
 from opsbook.core.model.text import nearest
 from opsbook.core.source.page_name import name_of
 from opsbook.errors import InputError
-from opsbook.lint import checks, documented, reference
+from opsbook.lint import checks, documented
 from opsbook.lint.commands import formats
 from opsbook.settings import Settings
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("runbook", nargs="*", help="names or paths; all documents if none is given")
-    parser.add_argument("--fix", action="store_true", help="apply safe fixes, and list them")
-    parser.add_argument("--explain", metavar="CODE", help="explain one rule, or all of them, with examples")
-    parser.add_argument("--freshness", action="store_true", help="list pages without a recent good run; exit 1 if any")
-    parser.add_argument(
-        "--format", choices=("text", *formats.FORMATS), default="text", help="text unless given; how to print"
-    )
-    common.add_json(parser)
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -32,9 +21,10 @@ def execute(options: argparse.Namespace) -> int:
         return _explain(options.explain)
     settings = common.project(options)
     form = "json" if options.json else options.format
+    options.json = form == "json"
     chosen = checks.chosen_by(settings, options.runbook)
     if options.freshness:
-        return _freshness(settings, set(map(name_of, chosen)), as_json=form == "json")
+        return _freshness(settings, set(map(name_of, chosen)), options)
     if options.fix:
         _fix(settings, options.runbook, sys.stdout if form == "text" else sys.stderr)
     problems, tally = checks.counted(settings, options.runbook)
@@ -50,28 +40,24 @@ def execute(options: argparse.Namespace) -> int:
     return 2 if errors else 0
 
 
-def _freshness(settings: Settings, names: set[str], *, as_json: bool) -> int:
+def _freshness(settings: Settings, names: set[str], options: argparse.Namespace) -> int:
     from opsbook.site import publishing
 
     found = sorted(publishing.stale(settings, names), key=lambda each: (each.owner, each.name))
-    if as_json:
-        common.print_json([asdict(each) for each in found])
-    elif found:
-        rows = [(each.name, each.owner, each.state, common.local(each.good)) for each in found]
-        common.table(("PAGE", "OWNER", "STATE", "LAST RUN THAT SUCCEEDED"), rows)
-    else:
-        say("Every page was proved by a run lately.")
+    rows = [(each.name, each.owner, each.state, common.local(each.good)) for each in found]
+    columns, none = ("PAGE", "OWNER", "STATE", "LAST RUN THAT SUCCEEDED"), "Every page was proved by a run lately."
+    common.tell_rows(options, [asdict(each) for each in found], columns, rows, none)
     return 1 if found else 0
 
 
 def _explain(code: str) -> int:
     if code == "all":
-        say_text(reference.whole(), end="")
+        say_text(documented.whole(), end="")
         return 0
     known = {rule.code: rule for rule in documented.rules()}
     if code.upper() not in known:
         raise InputError(f"There is no rule {code}. {nearest(code.upper(), known)}", "opsbook check --explain all.")
-    say_text(reference.one(known[code.upper()]), end="")
+    say_text(documented.one(known[code.upper()]), end="")
     return 0
 
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import opsbook
 from opsbook.console.text import json_text
 from opsbook.core.source.problem import Problem
-from opsbook.lint import reference
+from opsbook.lint import documented
 from opsbook.lint.documented import Rule, rules
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -60,7 +60,7 @@ def _rule(rule: Rule) -> dict[str, Any]:
         "name": "".join(word.capitalize() for word in rule.name.split("-")),
         "shortDescription": {"text": rule.text},
         "fullDescription": {"text": f"{rule.text} {rule.why}"},
-        "help": {"text": f"{rule.text} {rule.why}", "markdown": reference.one(rule)},
+        "help": {"text": f"{rule.text} {rule.why}", "markdown": documented.one(rule)},
         "defaultConfiguration": {"level": "warning" if rule.warning else "error"},
     }
 

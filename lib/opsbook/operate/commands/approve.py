@@ -1,4 +1,4 @@
-"""Review another person's plan, and sign it. Without a plan: list the plans that wait for an approval."""
+"""Approve or reject another person's plan."""
 
 import argparse
 import shlex
@@ -20,41 +20,39 @@ _REACH = {
 }
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("plan", nargs="?", help="an id from opsbook status, or its beginning")
-    parser.add_argument("--note", default="", help="what you want to say with it; it is signed too")
-    parser.add_argument("-y", "--yes", action="store_true", help="sign without asking")
-    common.add_json(parser)
-
-
-def execute(options: argparse.Namespace) -> int:
+def approve(options: argparse.Namespace) -> int:
+    """Review another person's plan, and sign it. Without a plan: list the plans that wait for an approval."""
     settings = common.project(options)
     if options.plan is None:
-        return _waiting(settings, as_json=options.json)
+        return _waiting(settings, options)
     shown = approving.show(settings, options.plan)
     if not options.json:
         show(shown)
     if not options.yes:
         _agreed(f"Approve {shown.request.plan.id}?")
-    return signed(settings, options, shown, "approve", options.note)
+    return _signed(settings, options, shown, "approve", options.note)
 
 
-def signed(
+def reject(options: argparse.Namespace) -> int:
+    """Reject a plan, signed and with a reason. The run that waits for it is told the reason, and cannot run it."""
+    if not options.reason.strip():
+        raise InputError("The reason is empty.", "Say what has to change: --reason WHY.")
+    settings = common.project(options)
+    return _signed(settings, options, approving.show(settings, options.plan), "reject", options.reason)
+
+
+def _signed(
     settings: Settings, options: argparse.Namespace, shown: approving.PlanReview, decision: str, note: str
 ) -> int:
     """Sign the decision and print what to do next."""
     approval = approving.decide(settings, shown, decision, note, ask=sys.stdin.isatty())
-    if options.json:
-        common.print_json(asdict(approval))
-        return 0
-    planned = shown.request.plan.id
+    planned, lines = shown.request.plan.id, []
     if decision == "reject":
-        say(f"{planned} is rejected: {note}")
-        return 0
-    say(f"{planned} is approved until {common.local(approval.expires)}, for one run.")
-    if not approving.waits(settings, shown.request):
-        say(f"  opsbook run --plan {planned}")
-    return 0
+        lines.append(f"{planned} is rejected: {note}")
+    else:
+        lines.append(f"{planned} is approved until {common.local(approval.expires)}, for one run.")
+        lines += [] if approving.waits(settings, shown.request) else [f"  opsbook run --plan {planned}"]
+    return common.tell(options, asdict(approval), *lines)
 
 
 def show(shown: approving.PlanReview) -> None:
@@ -89,15 +87,12 @@ def _agreed(question: str) -> None:
         raise InputError("Not approved.", "Nothing was signed.")
 
 
-def _waiting(settings: Settings, *, as_json: bool) -> int:
+def _waiting(settings: Settings, options: argparse.Namespace) -> int:
     found = list(requests.waiting(settings.state))
-    if as_json:
-        common.print_json([request.to_json() for request in found])
-    elif found:
-        common.table(("PLAN", "WHAT", "ENVIRONMENT", "ASKED BY", "SINCE"), map(_row, found))
+    columns, none = ("PLAN", "WHAT", "ENVIRONMENT", "ASKED BY", "SINCE"), "No plan waits for an approval."
+    common.tell_rows(options, [request.to_json() for request in found], columns, list(map(_row, found)), none)
+    if found and not options.json:
         say("opsbook approve PLAN shows one, and asks before it signs.")
-    else:
-        say("No plan waits for an approval.")
     return 0
 
 

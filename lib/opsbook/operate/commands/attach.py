@@ -21,11 +21,6 @@ from opsbook.operate.following import StandingQuestion
 from opsbook.settings import Settings
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    common.add_run(parser)
-    parser.add_argument("--json", action="store_true", help="one event a line, as JSON")
-
-
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
     watched = watching.watch(settings, options.run)

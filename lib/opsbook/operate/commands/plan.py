@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from opsbook.console import arguments, common, inputs
+from opsbook.console import common, inputs
 from opsbook.console.text import say
 from opsbook.core.model.parameter import Value
 from opsbook.core.model.plan import Plan
@@ -19,13 +19,6 @@ from opsbook.settings import Settings
 
 _MOST = 12
 """Hosts that are named one by one."""
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    arguments.add_request(parser)
-    parser.add_argument("--request", action="store_true", help="ask for its approval: opsbook status shows it")
-    arguments.add_labels(parser)
-    common.add_json(parser)
 
 
 def execute(options: argparse.Namespace) -> int:

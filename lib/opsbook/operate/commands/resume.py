@@ -1,8 +1,4 @@
-"""Resume a run that was lost, stopped or failed: same record, nothing that succeeded is done twice.
-
-Every user who may write the record can do it. First it checks the prerequisites again, and shows what has
-changed since the run stopped, which needs a yes.
-"""
+"""Go on with a stopped run, or undo it."""
 
 import argparse
 import os
@@ -12,32 +8,17 @@ import sys
 import tempfile
 from pathlib import Path
 
-from opsbook.console import arguments, common, inputs
+from opsbook.console import common, inputs, story
 from opsbook.console.text import say
 from opsbook.core.engine import engine
-from opsbook.core.model.options import RunOptions
+from opsbook.core.model.planned import RunOptions
 from opsbook.core.model.text import quoted
 from opsbook.errors import InputError
 from opsbook.operate import resuming, run_record, running
 from opsbook.operate.commands import run_command
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    common.add_run(parser)
-    parser.add_argument(
-        "--from", dest="start", default="", metavar="STEP", help="resume from this step; skip those before it"
-    )
-    parser.add_argument("--edit", action="store_true", help="first change the record's copy of the page in $EDITOR")
-    parser.add_argument("--manual", action="store_true", help="do the rest by hand, as a checklist that is recorded")
-    parser.add_argument(
-        "--retry-unknown", action="store_true", help="run effects of unknown outcome again, if safe to repeat"
-    )
-    add_accept(parser)
-    arguments.add_emergency(parser)
-    arguments.add_manner(parser)
-
-
-def say_which(found: resuming.Stopped, options: argparse.Namespace) -> None:
+def _say_which(found: resuming.Stopped, options: argparse.Namespace) -> None:
     """Print which run is affected: `last` may not be the one the user has in mind."""
     if options.json:
         return
@@ -46,17 +27,18 @@ def say_which(found: resuming.Stopped, options: argparse.Namespace) -> None:
     say(f"  by {quoted(told['operator'])}, began {common.local(told['started'])}; it is {found.outcome}")
 
 
-def add_accept(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--accept-changes", action="store_true", help="go on although something has changed since")
+def resume(options: argparse.Namespace) -> int:
+    """Resume a run that was lost, stopped or failed: same record, nothing that succeeded is done twice.
 
-
-def execute(options: argparse.Namespace) -> int:
+    Every user who may write the record can do it. First it checks the prerequisites again, and shows what has
+    changed since the run stopped, which needs a yes.
+    """
     settings = common.project(options)
     found = resuming.stopped(settings, options.run)
-    say_which(found, options)
+    _say_which(found, options)
     typed = inputs.unseen(found.plan.prompted)
     wanted = RunOptions(
-        answers=answers(options),
+        answers=_answers(options),
         wait=options.wait,
         emergency=options.emergency,
         start=options.start,
@@ -72,9 +54,36 @@ def execute(options: argparse.Namespace) -> int:
     return run_command.carry(options, settings, work)
 
 
-def answers(options: argparse.Namespace) -> dict[str, str]:
+def _answers(options: argparse.Namespace) -> dict[str, str]:
     """Answers given ahead."""
     return inputs.answers(options) | ({engine.ACCEPT: "yes"} if options.accept_changes else {})
+
+
+def rollback(options: argparse.Namespace) -> int:
+    """Undo what a run did, with the Rollback section of the page that ran. Also works later, and after success."""
+    settings = common.project(options)
+    found = resuming.stopped(settings, options.run)
+    _say_which(found, options)
+    resuming.check_rollback(found)
+    if run_command.on_terminal(options) and not options.yes:
+        _agreed(found)
+    typed = inputs.unseen(found.plan.prompted)
+    wanted = RunOptions(answers=_answers(options), wait=options.wait, labels=inputs.labels(options))
+
+    def work(audience: running.Audience) -> run_record.Finished:
+        return resuming.rollback(settings, found, wanted, typed, audience)
+
+    return run_command.carry(options, settings, work)
+
+
+def _agreed(found: resuming.Stopped) -> None:
+    """Show what will be undone, and by what; then ask."""
+    changed, _, unknown = story.did(found.record.summary())
+    steps = [step.title for step in found.runbook.undo()]
+    for label, lines in (("It changed", changed), ("Unknown", unknown), ("Undone by", steps)):
+        for line in story.listed(label, lines):
+            say(line)
+    run_command.agreed("Roll it back?")
 
 
 def _in_editor(text: str) -> str:

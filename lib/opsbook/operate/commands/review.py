@@ -11,22 +11,12 @@ from opsbook.core.trust import reviewing
 from opsbook.settings import Settings
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    common.add_run(parser, nargs="?")
-    parser.add_argument("--note", default="", help="what you found; it is signed")
-    common.add_json(parser)
-
-
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
     if options.run is None:
         return _open(settings, as_json=options.json)
     run = reviewing.review(settings, options.run, options.note, ask=sys.stdin.isatty())
-    if options.json:
-        common.print_json({"run": run, "reviewed": True})
-    else:
-        say(f"{run} is reviewed; nothing is left open.")
-    return 0
+    return common.tell(options, {"run": run, "reviewed": True}, f"{run} is reviewed; nothing is left open.")
 
 
 def _open(settings: Settings, *, as_json: bool) -> int:

@@ -1,23 +1,75 @@
-"""Run a runbook in an environment. Every run leaves a record, whatever its outcome."""
+"""The start of a run from the command line: what was asked for, and a yes of who sits here."""
 
 import argparse
+import os
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from opsbook.console import arguments
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    arguments.add_request(parser)
-    arguments.add_manner(parser)
-    arguments.add_emergency(parser)
-    parser.add_argument("--plan", default="", help="run what was planned and approved, by its id")
-    arguments.add_labels(parser)
-    parser.add_argument("--id-file", type=Path, metavar="FILE", help="write the run's id there as soon as it has one")
-    parser.add_argument("--check", action="store_true", help="say what it would do, and change nothing")
+from opsbook import files
+from opsbook.console import common, inputs
+from opsbook.core.model.effect import Mode
+from opsbook.core.model.event import Event
+from opsbook.core.model.plan import Plan
+from opsbook.core.model.planned import Planned, RunOptions
+from opsbook.core.model.runbook import Runbook
+from opsbook.core.planning import drafts
+from opsbook.core.trust import approving, authorization
+from opsbook.errors import InputError
+from opsbook.operate import run_record, running
+from opsbook.operate.commands import plan, run_command
+from opsbook.settings import Settings
 
 
 def execute(options: argparse.Namespace) -> int:
-    # Asked for its arguments alone, the command starts without what runs.
-    from opsbook.operate.commands import run_start
+    """Run what the arguments say; returns the exit code."""
+    settings = common.project(options)
+    _check_writable(options.id_file)
+    wanted = RunOptions(
+        mode=Mode.CHECK if options.check else Mode.LIVE,
+        answers=inputs.answers(options),
+        labels=inputs.labels(options) or (approving.labels_of(settings, options.plan) if options.plan else {}),
+        wait=options.wait,
+        emergency=options.emergency,
+        pause_on_failure=options.pause_on_failure,
+    )
+    planned = _planned(settings, options, wanted)
+    if run_command.on_terminal(options) and not options.yes and not options.check:
+        plan.show_all(settings, planned)
+        run_command.agreed("Run it?")
 
-    return run_start.start(options)
+    def work(audience: running.Audience) -> run_record.Finished:
+        named = audience._replace(on_start=_naming(options.id_file, audience.on_start))
+        return running.run(settings, planned, wanted, named)
+
+    return run_command.carry(options, settings, work)
+
+
+def _check_writable(target: Path | None) -> None:
+    if target is not None and (target.is_dir() or not os.access(target.parent, os.W_OK)):
+        raise InputError(f"{target} cannot be written.", "Name a file in a folder that is there. Nothing ran.")
+
+
+def _naming(target: Path | None, on_start: running.OnStart) -> running.OnStart:
+    """Also write the id of the run, for whoever started it: the newest record may be somebody else's."""
+
+    def named(run: str, planned: Plan, runbook: Runbook) -> Callable[[Event], None]:
+        if target is not None:
+            files.write_atomic(target, f"{run}\n".encode())
+        return on_start(run, planned, runbook)
+
+    return named
+
+
+def _planned(settings: Settings, options: argparse.Namespace, wanted: RunOptions) -> Planned:
+    """What is to run: as it is named, or as it was planned. Raises InputError for both, or neither."""
+    named = (options.runbook, options.environment, options.parameter, options.params_file)
+    if options.plan and any(named):
+        raise InputError("A plan has its runbook, environment and parameters.", "Give --plan, or the others.")
+    if options.plan:
+        planned = approving.planned_again(settings, options.plan)
+        authorization.check_start(planned, wanted)
+        return replace(planned, typed=inputs.unseen(planned.plan.prompted))
+    drafted = inputs.complete(settings, inputs.named(settings, options, "Or --plan ID, of what was planned."))
+    authorization.check_start(drafted, wanted)
+    return drafts.plan(settings, drafted)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from opsbook.console import common, view
 from opsbook.console.person import Elsewhere, Nobody, TerminalPerson
-from opsbook.console.plain_view import PlainView
 from opsbook.console.text import hanging, say
+from opsbook.console.view import PlainView
 from opsbook.core.model import events as kinds
 from opsbook.core.model.event import Event
 from opsbook.core.model.person import Person

@@ -4,22 +4,12 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
-from opsbook.console import arguments, common
+from opsbook.console import common
 from opsbook.console.text import say
 from opsbook.core.catalog import catalog
-from opsbook.core.model.parameter import Parameter
-from opsbook.core.model.role import Role
-from opsbook.core.model.runbook import Runbook, tally
+from opsbook.core.model.runbook import Role, Runbook, tally
 
 _ROLES = {Role.READ: "reads only", Role.CHANGE: "changes", Role.UNDO: "undoes; runs only in a rollback"}
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("runbook", help="a name from opsbook list")
-    parser.add_argument("--manual", action="store_true", help="every command as a person would type it, with values")
-    parser.add_argument("-e", "--environment", metavar="ENV", help="where, for --manual")
-    arguments.add_values(parser)
-    common.add_json(parser)
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -54,12 +44,9 @@ def execute(options: argparse.Namespace) -> int:
 def _parameters(runbook: Runbook) -> None:
     if runbook.parameters:
         say("", "Parameters")
-        rows = [(f"  {p.name}", p.kind, _default(p), p.description) for p in runbook.parameters]
+        asked = runbook.parameters
+        rows = [(f"  {p.name}", p.kind, "required" if p.required else str(p.default), p.description) for p in asked]
         common.table(("  NAME", "TAKES", "DEFAULT", "WHAT FOR"), rows)
-
-
-def _default(parameter: Parameter) -> str:
-    return "required" if parameter.required else str(parameter.default)
 
 
 def _steps(runbook: Runbook) -> None:

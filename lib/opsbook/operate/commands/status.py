@@ -6,14 +6,15 @@ from datetime import UTC, datetime, timedelta
 
 from opsbook.console import common
 from opsbook.console.text import hanging, say
+from opsbook.core.locks import lock
 from opsbook.core.model.effect import Mode
 from opsbook.core.model.event import GOOD, Outcome
-from opsbook.core.model.run_status import EndedRun, RunStatus
 from opsbook.core.model.text import one_line, quoted
 from opsbook.core.record.store import DAMAGED
 from opsbook.core.trust import requests, reviewing
 from opsbook.operate import under_way
 from opsbook.operate.commands import locks, review
+from opsbook.operate.under_way import EndedRun, RunStatus
 
 _NEXT = {
     "running": "opsbook attach {run}",
@@ -26,19 +27,14 @@ _LATELY = timedelta(hours=1)
 """How long an ended run is shown."""
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    common.add_json(parser)
-
-
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
     found = under_way.under_way(settings)
-    held = locks.held(settings)
     ended = under_way.ended_since(settings, datetime.now(UTC) - _LATELY)
     plans, reviews = list(requests.waiting(settings.state)), list(reviewing.follow_ups(settings))
     if options.json:
         told = {"plans": [each.to_json() for each in plans], "reviews": [asdict(each) for each in reviews]}
-        told |= {"ended": [asdict(each) for each in ended], "locks": held}
+        told |= {"ended": [asdict(each) for each in ended], "locks": list(map(asdict, lock.holders(settings.state)))}
         common.print_json({"runs": [asdict(now) for now in found], **told})
         return 0
     if not (found or plans or reviews):
@@ -52,8 +48,7 @@ def execute(options: argparse.Namespace) -> int:
     for over in ended:
         _show_ended(over)
     say()
-    locks.show(settings)
-    return 0
+    return locks.execute(options)
 
 
 def _show(now: RunStatus) -> None:

@@ -4,14 +4,12 @@ Times, run ids, temporary paths, durations, digests and uuids in outputs and res
 """
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 from opsbook.console import common
 from opsbook.console.printed import clipped
-from opsbook.console.text import say
-from opsbook.core.model.differ import Change, narrowed, shown
-from opsbook.core.model.normal import named, normal
+from opsbook.core.model.differ import Change, named, narrowed, normal, shown
 from opsbook.core.model.text import duration, one_line
 from opsbook.core.record import side, step_timings, store
 from opsbook.errors import InputError
@@ -25,24 +23,13 @@ _WIDEST = 160
 """Characters of a line."""
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    common.add_run(parser)
-    parser.add_argument("other", nargs="?", help="the run to compare with")
-    common.add_json(parser)
-
-
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
     record = store.find(settings.records, options.run)
     other = store.find(settings.records, options.other) if options.other else _last_good(settings, record)
     found = compare.compare(side.read(other), side.read(record))
-    if options.json:
-        common.print_json(asdict(found) | {"same": found.same})
-        return 0
-    say(f"{found.run} against {found.other}{'' if options.other else ', the last good run before it'}")
-    for line in _lines(found):
-        say(line)
-    return 0
+    said = f"{found.run} against {found.other}{'' if options.other else ', the last good run before it'}"
+    return common.tell(options, asdict(found) | {"same": found.same}, said, *_lines(found))
 
 
 def _last_good(settings: Settings, record: store.Record) -> store.Record:
@@ -104,13 +91,9 @@ def _change(change: Change) -> list[str]:
         return [f"{change.what}:", *(f"  {line}" for line in lines)]
     if change.what in ("hosts", "locks"):
         return [f"{change.what}: {' '.join([f'-{name}' for name in change.before] + [f'+{n}' for n in change.after])}"]
-    if _is_digest(change):
+    if all(isinstance(value, str) and len(value) == 64 for value in (change.before, change.after)):
         return [f"{change.what}: changed"]
     return [f"{change.what}: {_shown(change)}"]
-
-
-def _is_digest(change: Change) -> bool:
-    return all(isinstance(value, str) and len(value) == 64 for value in (change.before, change.after))
 
 
 def _shown(change: Change) -> str:
@@ -119,10 +102,7 @@ def _shown(change: Change) -> str:
         return " → ".join(
             "—" if each is None else one_line(str(each), _LONGEST) for each in (change.before, change.after)
         )
-    where, before, after = shown(change, _like(change), _LONGEST)
+    # As they were compared.
+    like = {"result": normal, "request": named}.get(change.what.partition(".")[0], str)
+    where, before, after = shown(change, like, _LONGEST)
     return f"{where}: {before} → {after}" if where else f"{before} → {after}"
-
-
-def _like(change: Change) -> Callable[[str], str]:
-    """The normalization with which the values were compared."""
-    return {"result": normal, "request": named}.get(change.what.partition(".")[0], str)

@@ -4,20 +4,12 @@ import argparse
 from typing import Any
 
 from opsbook.console import common
-from opsbook.console.text import say
 from opsbook.core.model.event import Outcome
 from opsbook.core.model.text import duration, nearest
 from opsbook.core.record import store
 from opsbook.errors import InputError
 
 OUTCOMES = (*map(str, Outcome), "running", store.DAMAGED)
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--runbook", help="only runs of this runbook")
-    parser.add_argument("--outcome", help="only this outcome, such as failed or lost")
-    parser.add_argument("--limit", type=int, default=20, help="at most this many (20)")
-    common.add_json(parser)
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -32,16 +24,11 @@ def execute(options: argparse.Namespace) -> int:
             break
     # Ids have whole seconds.
     rows.sort(key=lambda told: (told["run"][: store.SECOND], told["started"] or ""), reverse=True)
-    if options.json:
-        common.print_json(rows)
-    elif rows:
-        columns = ("RUN", "ENVIRONMENT", "OUTCOME", "TOOK", "STARTED", "BY")
-        common.table(columns, [_row(told) for told in rows])
-    elif options.runbook or options.outcome:
-        say("No record fits. opsbook records list without options shows the newest.")
-    else:
-        say("No run has left a record here yet. Start one: opsbook list, then opsbook run NAME -e ENV.")
-    return 0
+    none = "No run has left a record here yet. Start one: opsbook list, then opsbook run NAME -e ENV."
+    if options.runbook or options.outcome:
+        none = "No record fits. opsbook records list without options shows the newest."
+    columns = ("RUN", "ENVIRONMENT", "OUTCOME", "TOOK", "STARTED", "BY")
+    return common.tell_rows(options, rows, columns, [_row(told) for told in rows], none)
 
 
 def _check_filter(options: argparse.Namespace) -> None:

@@ -33,18 +33,6 @@ _STATES = {
 }
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    common.add_run(parser)
-    parser.add_argument("--step", metavar="STEP", help="only this step")
-    parser.add_argument("--output", action="store_true", help="the whole output of cells and commands")
-    parser.add_argument("--tasks", action="store_true", help="the tasks of playbooks, with each host")
-    parser.add_argument(
-        "--diff", action="store_true", help="how files were changed, where Ansible reported it (--diff)"
-    )
-    parser.add_argument("--follow", action="store_true", help="go on until the run ends")
-    common.add_json(parser)
-
-
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
     record = store.find(settings.records, options.run)
@@ -103,8 +91,9 @@ def _story(told: dict[str, Any], record: store.Record) -> None:
     for line in _head(told, record):
         say(line)
     say()
-    if told["steps"]:
-        common.table(("STEP", "STATUS", "TOOK"), [_step_row(step) for step in told["steps"]])
+    steps = [(f"{s['section']} / {s['title']}", s["status"], duration(s["seconds"])) for s in told["steps"]]
+    if steps:
+        common.table(("STEP", "STATUS", "TOOK"), steps)
     _effects(told, record)
     if told.get("questions"):
         say()
@@ -133,10 +122,6 @@ def _head(told: dict[str, Any], record: store.Record) -> Iterator[str]:
         yield f"  approved by {', '.join(map(quoted, told['approved_by']))}"
     yield from (f"  label {quoted(name)}={quoted(value)}" for name, value in (told.get("labels") or {}).items())
     yield from (f"  {quoted(name)}={quoted(value)}" for name, value in (told["parameters"] or {}).items())
-
-
-def _step_row(step: dict[str, Any]) -> tuple[object, ...]:
-    return f"{step['section']} / {step['title']}", step["status"], duration(step["seconds"])
 
 
 def _answer(question: dict[str, Any]) -> str:

@@ -11,18 +11,12 @@ from dataclasses import asdict, replace
 
 from opsbook.console import common
 from opsbook.console.text import say
+from opsbook.core.model.text import number_of
 from opsbook.core.record import store
 from opsbook.core.trust import signing
 from opsbook.errors import InputError
 from opsbook.records import anchoring
 from opsbook.settings import Settings
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    common.add_run(parser, nargs="?")
-    parser.add_argument("--all", action="store_true", help="every record")
-    parser.add_argument("--anchor", metavar="PLACE", help="compare with this anchor too, not with that of opsbook.toml")
-    common.add_json(parser)
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -84,3 +78,19 @@ def _chosen(settings: Settings, options: argparse.Namespace) -> tuple[list[store
             raise
         return [], anchored
     return [record], anchoring.against_anchor(settings, options.anchor, record.id)
+
+
+def anchor(options: argparse.Namespace) -> int:
+    """Write the digest of every new seal to a place outside the records folder.
+
+    The place is a file, or git:REMOTE or git:REMOTE#BRANCH; --to names it, or anchor in opsbook.toml. From then on, a
+    record that was removed or sealed anew is reported by opsbook records verify. Each records folder needs its own
+    place.
+    """
+    done = anchoring.anchor(common.project(options), options.to)
+    pruned = f", {len(done.pruned)} pruned" if done.pruned else ""
+    said = f"{number_of(len(done.records), 'record')} anchored{pruned} in {done.place}, line {done.seq}"
+    if not (done.records or done.pruned):
+        said = f"Nothing is new since {done.time or 'ever'} in {done.place}."
+    unlike = f"{number_of(len(done.unlike), 'record')} not as anchored before: opsbook records verify --all names them."
+    return common.tell(options, asdict(done), said, *([unlike] if done.unlike else []))

@@ -15,12 +15,6 @@ from opsbook.errors import InputError
 from opsbook.replay import recordings, testing
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("runbook", nargs="*", help="which ones; all that have a recording, unless given")
-    parser.add_argument("--accept-stale", action="store_true", help="a changed playbook does not count")
-    common.add_json(parser)
-
-
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
     chosen = list(recordings.find(settings, options.runbook))

@@ -15,11 +15,6 @@ from opsbook.errors import InputError
 from opsbook.scaffold import adding, existing, writing
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", nargs="?", type=Path, help="where; the current folder unless given")
-    parser.add_argument("--owner", help="owner of the pages; your name in git unless given")
-
-
 def execute(options: argparse.Namespace) -> int:
     folder: Path = options.folder or options.project or Path()
     try:

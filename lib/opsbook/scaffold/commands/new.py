@@ -5,7 +5,6 @@ Replace its steps by your own. It has the sections that a page of this kind need
 
 import argparse
 from pathlib import Path
-from typing import get_args
 
 from opsbook.console import common
 from opsbook.console.text import say
@@ -14,16 +13,8 @@ from opsbook.core.model.front import Kind
 from opsbook.core.planning import environment
 from opsbook.core.source.page_name import NAMES, name_of, usable
 from opsbook.errors import InputError
-from opsbook.scaffold import writing
+from opsbook.scaffold import adding, writing
 from opsbook.settings import Settings
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", help="the page's name: its file name without .md")
-    parser.add_argument("--kind", choices=get_args(Kind), help="maintenance unless given")
-    parser.add_argument("--procedure", action="store_true", help="a checklist without code, in procedures/")
-    parser.add_argument("--title", help="derived from the name unless given")
-    parser.add_argument("--owner", help="owner of the page; your name in git unless given")
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -35,7 +26,9 @@ def execute(options: argparse.Namespace) -> int:
     title = " ".join((options.title or "").split()) or name.replace("-", " ").replace("_", " ").capitalize()
     author = writing.author(settings.root, options.owner)
     path = Path("procedures" if by_hand else "runbooks", f"{name}.md")
-    writing.write(settings.root, {str(path): writing.page(kind, name, title, author, by_hand=by_hand)})
+    text = writing.page(kind, name, title, author, by_hand=by_hand)
+    if adding.add(settings.root, {str(path): text}).left:
+        raise InputError(f"{settings.root / path} is there already.", "Nothing was written.")
     say(settings.root / path)
     say("", "Change it into what you need, then:", "")
     where = next(iter(environment.names(settings)), "ENVIRONMENT")

@@ -23,22 +23,9 @@ from opsbook.site import tree
 CONFIG = "mkdocs.yml"
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    commands = parser.add_subparsers(dest="what", required=True, metavar="build|serve")
-    build = commands.add_parser("build", help="write the site; fails on a broken link or page, with file and line")
-    place = build.add_mutually_exclusive_group()
-    place.add_argument("--out", type=Path, metavar="DIR", help="where to; site_dir of mkdocs.yml unless given")
-    place.add_argument("--tree", type=Path, metavar="DIR", help="only write the pages as Markdown, with a mkdocs.yml")
-    common.add_json(build)
-    serve = commands.add_parser("serve", help="serve the site on this machine, and reload on changes")
-    serve.add_argument("--port", type=common.port, default=8000, help="on this port of the machine (8000)")
-
-
-def execute(options: argparse.Namespace) -> int:
+def build(options: argparse.Namespace) -> int:
+    """Write the site; fails on a broken link or page, with file and line."""
     settings = common.project(options)
-    if options.what == "serve":
-        _serve(settings, options.port)
-        return 0
     if options.tree:
         folder = options.tree.resolve()
         told = {"tree": str(folder), "files": tree.write_tree(settings, folder)}
@@ -51,13 +38,13 @@ def execute(options: argparse.Namespace) -> int:
 
 def _build(settings: Settings, out: Path | None) -> Path:
     with _mkdocs() as config_of:
-        from mkdocs.commands.build import build
+        from mkdocs.commands import build as builder
 
         config = config_of(settings, **({"site_dir": str(out.resolve())} if out else {}))
         site_place.check_place(settings, Path(config.site_dir))
         config.plugins.on_startup(command="build", dirty=False)
         try:
-            build(config)
+            builder.build(config)
         except OSError as error:
             raise InputError(f"The site cannot be written: {error}.", "Correct that, or name a folder.") from error
         finally:
@@ -65,14 +52,16 @@ def _build(settings: Settings, out: Path | None) -> Path:
         return Path(config.site_dir)
 
 
-def _serve(settings: Settings, port: int) -> None:
-    path = _config(settings)
+def serve(options: argparse.Namespace) -> int:
+    """Serve the site on this machine, and reload on changes."""
+    path = _config(common.project(options))
     with _mkdocs():
-        from mkdocs.commands.serve import serve
+        from mkdocs.commands import serve as server
 
-        common.check_free(port)
-        say(f"http://127.0.0.1:{port}/  (Ctrl-C ends it)")
-        serve(str(path), dev_addr=f"127.0.0.1:{port}", strict=False)
+        common.check_free(options.port)
+        say(f"http://127.0.0.1:{options.port}/  (Ctrl-C ends it)")
+        server.serve(str(path), dev_addr=f"127.0.0.1:{options.port}", strict=False)
+    return 0
 
 
 def _config(settings: Settings) -> Path:

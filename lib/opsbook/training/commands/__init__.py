@@ -1,1 +1,1 @@
-"""One command a file: `configure` takes a parser, `execute` returns the exit code."""
+"""What each command does: a function takes the options, and returns the exit code. Arguments: arguments.toml."""

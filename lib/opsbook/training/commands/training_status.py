@@ -28,11 +28,6 @@ people:
     since: 2026-11-20"""
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("person", nargs="?", help="only this one, with the command to do next")
-    common.add_json(parser)
-
-
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
     found = qualifications.training(settings)

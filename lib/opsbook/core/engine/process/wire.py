@@ -1,12 +1,38 @@
-"""The socket between runner and kernel: one connection, frames in both directions."""
+"""The socket between runner and kernel: one connection, frames in both directions.
+
+A frame is framed JSON: four bytes of length, big-endian, then UTF-8 JSON.
+"""
 
 import asyncio
+import json
 import socket
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from opsbook.core.engine.process import frames
+LIMIT = 64 * 1024 * 1024
+"""Largest frame in bytes. A larger one ends the connection."""
+
+_LENGTH = struct.Struct(">I")
+
+
+def pack(message: dict[str, Any]) -> bytes:
+    """The frame of a message."""
+    body = json.dumps(message, ensure_ascii=False).encode("utf-8", errors="surrogatepass")
+    return _LENGTH.pack(len(body)) + body
+
+
+async def receive(reader: asyncio.StreamReader) -> dict[str, Any] | None:
+    """The next message; None at the end of the stream, or for a malformed frame."""
+    try:
+        (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
+        if length > LIMIT:
+            return None
+        message = json.loads(await reader.readexactly(length))
+    except (asyncio.IncompleteReadError, ConnectionError, ValueError, RecursionError):
+        return None
+    return message if isinstance(message, dict) else None
 
 
 class Wire:
@@ -41,14 +67,14 @@ class Wire:
     def send(self, frame: dict[str, Any]) -> None:
         """Write one frame, if a kernel is connected."""
         if self._writer is not None and not self._writer.is_closing():
-            self._writer.write(frames.pack(frame))
+            self._writer.write(pack(frame))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._writer is not None:
             writer.close()
             return
         self._writer = writer
-        while (frame := await frames.receive(reader)) is not None:
+        while (frame := await receive(reader)) is not None:
             self._take(frame)
         # The end of an earlier connection does not mean that the current one is lost.
         self.lost = self.lost or self._writer is writer
