@@ -110,12 +110,12 @@ def _filled(text: str, author: Author, title: str = "") -> str:
     lines = text.split("\n")
     front, body = "\n".join(lines[:start]), "\n".join(lines[start:])
     values = {"__OWNER__": author.owner, "__TITLE__": title}
-    front = _PLACE.sub(lambda match: _scalar(values[match[0]]), front)
+    front = _PLACE.sub(lambda match: scalar(values[match[0]]), front)
     body = _PLACE.sub(lambda match: values[match[0]], body)
     return f"{front}\n{body}" if block else body
 
 
-def _scalar(text: str) -> str:
+def scalar(text: str) -> str:
     """The text as a YAML value, quoted if YAML would read it as something else."""
     try:
         plain = parse_yaml(f"key: {text}\n") == {"key": text}

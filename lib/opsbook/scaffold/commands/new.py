@@ -1,6 +1,7 @@
 """Write a new page that passes opsbook check, with steps that run.
 
-Replace its steps by your own. It has the sections that a page of this kind needs.
+Replace its steps by your own. It has the sections that a page of this kind needs. With --from, its steps are those of a
+shell script, a job of Rundeck (YAML), or a notebook.
 """
 
 import argparse
@@ -13,7 +14,7 @@ from opsbook.core.model.front import Kind
 from opsbook.core.planning import environment
 from opsbook.core.source.page_name import NAMES, name_of, usable
 from opsbook.errors import InputError
-from opsbook.scaffold import adding, writing
+from opsbook.scaffold import adding, importing, writing
 from opsbook.settings import Settings
 
 
@@ -26,7 +27,11 @@ def execute(options: argparse.Namespace) -> int:
     title = " ".join((options.title or "").split()) or name.replace("-", " ").replace("_", " ").capitalize()
     author = writing.author(settings.root, options.owner)
     path = Path("procedures" if by_hand else "runbooks", f"{name}.md")
-    text = writing.page(kind, name, title, author, by_hand=by_hand)
+    if options.source:
+        found = importing.imported(options.source)
+        text = found.page(kind, " ".join((options.title or "").split()), author)
+    else:
+        text = writing.page(kind, name, title, author, by_hand=by_hand)
     if adding.add(settings.root, {str(path): text}).left:
         raise InputError(f"{settings.root / path} is there already.", "Nothing was written.")
     say(settings.root / path)
