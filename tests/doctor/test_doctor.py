@@ -335,3 +335,15 @@ def test_a_terminal_sees_that_it_goes_on_and_ctrl_c_ends_it(page: Project) -> No
             assert terminal.wait() == 130, terminal.screen
             assert time.monotonic() - begun < 45, "it waited as long as for a host that does not answer"
     assert "Traceback" not in terminal.screen
+
+
+def test_what_a_run_does_not_use_of_ansible_cfg(page: Project) -> None:
+    assert doctor(page)["ansible.cfg"] == [("fine", "ansible.cfg: there is none")]
+    page.write("ansible.cfg", "[defaults]\nforks = 9\n")
+    assert doctor(page)["ansible.cfg"] == [("fine", "ansible.cfg: all of it is used")]
+    page.write("ansible.cfg", "[defaults]\ninventory = hosts\nlog_path = %(here)s/log\nnocolor = 1\n")
+    (inventory, colour, log) = doctor(page)["ansible.cfg"]
+    assert "inventory is not used" in inventory[1] and "nocolor is not used" in colour[1]
+    assert log[0] == "warning" and "log_path" in log[1]
+    page.write("ansible.cfg", "defaults]\n")
+    assert doctor(page, code=1)["ansible.cfg"][0][0] == "wrong"

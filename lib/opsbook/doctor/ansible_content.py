@@ -1,5 +1,6 @@
 """Checks of what Ansible runs: do the playbooks parse, do the hosts answer, does anything prompt."""
 
+import configparser
 import json
 import os
 import re
@@ -7,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from opsbook import files
 from opsbook.core.catalog.playbook_prompts import Project, of_project
 from opsbook.core.model.ansible import sources
 from opsbook.core.model.text import one_line
@@ -15,15 +17,43 @@ from opsbook.core.source import names
 from opsbook.core.source.prompts import Prompt, unanswered, way_out
 from opsbook.doctor.finding import Finding, fine, warning, wrong
 from opsbook.doctor.runbook import Subject
+from opsbook.settings import Settings
 
 _VARIABLES = {"ANSIBLE_BECOME_ASK_PASS": "become", "ANSIBLE_ASK_PASS": "connection", "ANSIBLE_ASK_VAULT_PASS": "vault"}
 """Variables of the environment that make Ansible ask for a password. A run passes them on."""
 
 
+_UNUSED = {
+    "inventory": "the environment of the run names its inventories",
+    "stdout_callback": "opsbook reads what Ansible does, and shows it",
+    "retry_files_enabled": "opsbook repeats a playbook on the hosts that failed",
+    "nocolor": "what Ansible prints is kept without colours",
+}
+"""Settings of ansible.cfg that a run does not use, and why."""
+
 _CONNECT = 10
 """Seconds for one host to accept a connection."""
 
 _RESULT = re.compile(r"^(\S+) \| ([A-Z]+)!? => (\{.*?^\}|.*?$)", re.MULTILINE | re.DOTALL)
+
+
+def config(settings: Settings) -> Iterator[Finding]:
+    """What a run does not use of ansible.cfg, and what it makes Ansible write beside the record."""
+    path, told = settings.content / "ansible.cfg", configparser.RawConfigParser(strict=False)
+    try:
+        told.read_string(files.read_text(path) if path.exists() else "")
+    except (OSError, ValueError, configparser.Error) as error:
+        yield wrong(f"ansible.cfg cannot be read: {one_line(str(error), 200)}", "Ansible refuses it, too: correct it.")
+        return
+    names = set(told.options("defaults")) if told.has_section("defaults") else set()
+    unused = [name for name in _UNUSED if name in names]
+    for name in unused:
+        yield fine(f"ansible.cfg: {name} is not used: {_UNUSED[name]}")
+    if "log_path" in names:
+        hint = "Take log_path away; the record has all of it, without secrets."
+        yield warning("ansible.cfg: Ansible writes secrets that it prints into its log_path", hint)
+    elif not unused:
+        yield fine("ansible.cfg: all of it is used" if path.exists() else "ansible.cfg: there is none")
 
 
 def playbooks(about: Subject) -> Iterator[Finding]:

@@ -43,6 +43,7 @@ def project_checks(settings: Settings) -> list[Check]:
         Check("disk", lambda: machine.disk(settings)),
         Check("clock", lambda: machine.clock(settings)),
         Check("environments", lambda: project.environments(settings)),
+        Check("ansible.cfg", lambda: ansible_content.config(settings)),
         Check("documents", lambda: project.documents(settings)),
         Check("secret files", lambda: project.secret_files(settings)),
         Check("signing", lambda: project.signing(settings)),
