@@ -173,8 +173,10 @@ def _check_start(runbook: Runbook, start: str) -> None:
 
 
 def _planned(settings: Settings, found: Stopped, runbook: Runbook, typed: Mapping[str, str]) -> Planned:
-    """Plan the same request again: the record's page with the plan's parameters."""
-    return drafts.plan(settings, drafts.planned_draft(settings, runbook, found.plan, typed))
+    """Plan the same request again: the record's page with the plan's parameters, on its hosts."""
+    drafted = drafts.planned_draft(settings, runbook, found.plan, typed)
+    drafted = replace(drafted, environment=drafted.environment.keeping(found.plan.hosts))
+    return drafts.plan(settings, drafted)
 
 
 @dataclass(frozen=True)

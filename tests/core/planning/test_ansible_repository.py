@@ -141,6 +141,21 @@ def test_hosts_that_change_by_themselves(dynamic: Project, tmp_path: Path) -> No
     assert shrunk.code == 1 and "the inventory has no more: a2, a3, a4; plan it anew" in shrunk.out, shrunk
 
 
+def test_a_run_goes_on_with_the_hosts_of_its_plan(dynamic: Project, tmp_path: Path) -> None:
+    names = tmp_path / "names"
+    code = 'import os\nfrom opsbook import playbook\nprint(*playbook("play-1.yml").hosts)\n'
+    last = f'command(["test", "-e", "{tmp_path}/mended"], changes=False)\n'
+    steps = f"### One\n```python\n{code}```\n\n### Two\n```python\nfrom opsbook import command\n{last}"
+    pages(dynamic, "page", f'## Steps\n\n{steps}print(*playbook("play-2.yml").hosts)\n```\n')
+    assert dynamic.opsbook("run", "page", "-e", "app", "-y").code == 1
+    names.write_text("a1 a2 a3\n")
+    (tmp_path / "mended").touch()
+    stopped = dynamic.opsbook("resume", "last", "-y")
+    assert stopped.code == 5 and "inventory: groups, or variables of hosts" in stopped.out, stopped
+    resumed = dynamic.opsbook("resume", "last", "-y", "--accept-changes")
+    assert resumed.code == 0 and "a1 a2\n" in resumed.out and "a3" not in resumed.out, resumed
+
+
 def test_an_approval_is_for_the_hosts_that_were_shown(team: Team, tmp_path: Path) -> None:
     names = tmp_path / "names"
     names.write_text("a1 a2\n")

@@ -1,9 +1,9 @@
 """An environment: its policy and its hosts, resolved."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -169,3 +169,10 @@ class Environment:
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     resolved: str = ""
     asked: str = ""
+
+    def keeping(self, hosts: Collection[str]) -> Self:
+        """The same with these hosts only, where others may have come by themselves; as it is, if one is gone."""
+        if not self.resolved or not set(hosts) <= set(self.hosts):
+            return self
+        groups = {name: tuple(host for host in members if host in hosts) for name, members in self.groups.items()}
+        return replace(self, hosts=tuple(sorted(hosts)), groups=groups)

@@ -53,10 +53,13 @@ def changes_since(then: Plan, now: Plan) -> tuple[list[str], list[str]]:
     ]
     if then.trees.get("policy") != now.trees["policy"]:
         refusing.append("policy: the environment's settings")
-    if then.trees.get("inventory") != now.trees.get("inventory"):
-        refusing.append("inventory: groups, or variables of hosts")
-    versions = [f"{c.what} {c.before} -> {c.after}" for c in changes_of(dict(then.versions), dict(now.versions))]
-    return refusing, versions
+    telling = ["inventory: groups, or variables of hosts"] if _resolved(then) != _resolved(now) else []
+    telling += [f"{c.what} {c.before} -> {c.after}" for c in changes_of(dict(then.versions), dict(now.versions))]
+    return refusing, telling
+
+
+def _resolved(plan: Plan) -> str:
+    return plan.trees.get("inventory", "")
 
 
 def _plain(value: object) -> object:
