@@ -257,3 +257,15 @@ def again(look: Callable[[], T], tries: int, pause: float) -> T | None:
             return found
         time.sleep(pause)
     return None
+
+
+def below(place: Path) -> Iterator[Path]:
+    """The files of a folder and of all below it, also through links, sorted; a file is its only one."""
+    if place.is_file():
+        yield place
+    seen = set()
+    for folder, inner, names in os.walk(place, followlinks=True):
+        real = os.path.realpath(folder)
+        inner[:] = sorted(inner) if real not in seen else []
+        yield from (path for name in sorted(names) if real not in seen and (path := Path(folder, name)).is_file())
+        seen.add(real)

@@ -5,7 +5,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 
@@ -59,11 +59,25 @@ def _inside(text: str) -> str:
 _Inside = Annotated[str, Check(_inside, min_length=1)]
 
 
+def _name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", text, re.ASCII):
+        raise ValueError("the name of an environment has letters, digits, dots, - and _")
+    return text
+
+
+def _some(sources: list[str]) -> list[str]:
+    if not sources:
+        raise ValueError("name at least one inventory")
+    return sources
+
+
 class Ansible(Shape, strict=True):
     """The table [ansible] of opsbook.toml: where an Ansible repository has its files."""
 
     playbooks: _Inside = "playbooks"
-    inventories: dict[str, list[_Inside]] = field(default_factory=dict)
+    inventories: dict[Annotated[str, Check(_name)], Annotated[list[_Inside], Check(_some)]] = field(
+        default_factory=dict
+    )
 
 
 class _Check(Shape, strict=True):
@@ -98,8 +112,19 @@ class _Content(Shape, strict=True):
 
 def protected_branch(text: str) -> str | None:
     """The protected branch that the text of an opsbook.toml names; None if the text is invalid."""
+    content = _content(text)
+    return content.protected_branch if content else None
+
+
+def inventories(text: str) -> dict[str, list[str]] | None:
+    """The environments with their inventories that the text of an opsbook.toml names; None if the text is invalid."""
+    content = _content(text)
+    return dict(content.ansible.inventories) if content else None
+
+
+def _content(text: str) -> _Content | None:
     try:
-        return _Content.read(tomllib.loads(text)).protected_branch
+        return _Content.read(tomllib.loads(text))
     except ValueError:
         return None
 
@@ -145,6 +170,11 @@ class Settings:
     def content(self) -> Path:
         """The folder with pages, playbooks and helpers: the project's, or a stored tree."""
         return self.tree or self.root
+
+    def within(self, tree: Path) -> "Settings":
+        """These settings for a stored tree: what its opsbook.toml says of what is executed counts, not the folder's."""
+        content = _read(tree / CONFIG)
+        return replace(self, tree=tree, ansible=content.ansible, check_reads=tuple(content.check.reads))
 
     @property
     def runbooks(self) -> Path:

@@ -180,12 +180,22 @@ def test_it_says_what_to_type(guarded: Team) -> None:
         (("opsbook://prod", "out.ipynb", *ENGINE), "Write opsbook://ENV/RUNBOOK"),
         (("opsbook://prod/pge", "out.ipynb", *ENGINE), "Did you mean page?"),
         (("opsbook://prod/page", "out.ipynb", *ENGINE), "Parameter word is missing"),
-        (("opsbook://prod/page", "out.ipynb", *ENGINE, *TOKEN, "-p", "word", "1.10"), "-r word VALUE keeps it"),
+        (("opsbook://prod/page", "out.ipynb", *ENGINE, *TOKEN, "-p", "word", "1.10"), "-r NAME VALUE keeps it"),
+        (("opsbook://prod/page", "out.ipynb", *ENGINE, *TOKEN, "-y", "{word: [[x]]}"), "text is lost"),
+        (
+            ("opsbook://prod/page", "no/out.ipynb", *ENGINE, *TOKEN, "-p", "word", "x"),
+            "There is no folder for no/out.ipynb",
+        ),
         (
             ("opsbook://prod/page", "out.ipynb", *ENGINE, *TOKEN, "-p", "word", "x", "-p", "count", "9"),
             "Parameter count",
         ),
     ):
         code, said = told(*words)
-        assert code in (1, 2) and sentence in said, (words, said)
+        assert code == (1 if words[0].endswith(".md") else 2) and sentence in said, (words, said)
+    given = [*PAPERMILL, "-p", "word", "1.10"]
+    done = subprocess.run(
+        given, cwd=guarded.root, env=guarded.environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1 and "papermill has read 1.1: text is lost" in done.stderr, done
     assert not list((guarded.root / "records").glob("*/*/*"))

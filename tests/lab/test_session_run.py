@@ -91,6 +91,8 @@ def test_it_locks_what_its_values_name_and_leaves_a_record(project: Project, pag
         assert "in a notebook" in refused.out and "opsbook cancel" in refused.out
         assert "share: " in kernel.run("share = 900\n" + WRITE), "as a run refuses it"
         assert "no service" in kernel.run("share = 10\nservice = 'nothing'\n" + WRITE)
+        assert "null is no value" in kernel.run("service = None\n" + WRITE)
+        assert "null is no value" in kernel.run("service = {'a': 1}\n" + WRITE)
         kernel.run("service = 'lobby'\n" + WRITE)
         assert (written(project), targets(project)) == (["arcade", "lobby"], ["dev/arcade", "dev/lobby"])
     until(lambda: not targets(project), "the locks are free")
@@ -101,7 +103,7 @@ def test_it_locks_what_its_values_name_and_leaves_a_record(project: Project, pag
     assert changing == [f"sh -c echo $0 >> written {name}" for name in ("arcade", "lobby")]
     values = [" ".join(data["source"].split()) for data in events(project, "parameters-injected")]
     assert values[:2] == ["service = 'arcade' share = 10", "service = 'arcade' share = '900'"]
-    assert len(events(project, "effect-refused")) == 2
+    assert len(events(project, "effect-refused")) == 4
     assert project.opsbook("records", "verify", "--all").code == 0
     assert "nothing to resume" in project.opsbook("resume", found["run"], "-y").err
 
@@ -136,13 +138,14 @@ def told_of_lock(project: Project) -> str:
 
 def test_reads_and_refusals_elsewhere_are_recorded_too(project: Project, page: Path) -> None:
     policy = project.root / "playbooks/inventories/dev/environment.yml"
-    policy.write_text(policy.read_text().replace("sandbox: true\n", ""))
     with plain_kernel(project, page) as kernel:
-        kernel.run(GIVEN)
+        kernel.run(GIVEN + LOOK)
+        # A kernel may live for days.
+        policy.write_text(policy.read_text().replace("sandbox: true\n", ""))
         assert "records" in kernel.run(LOOK)
         assert "sandbox: true" in kernel.run(WRITE)
     until(lambda: sealed(project), "it is sealed")
-    assert [effect["summary"] for effect in told(project)["effects"]] == ["cat opsbook.toml"]
+    assert [effect["summary"] for effect in told(project)["effects"]] == ["cat opsbook.toml"] * 2
     assert len(events(project, "effect-refused")) == 1 and not events(project, "locked")
 
 

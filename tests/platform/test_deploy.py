@@ -200,7 +200,7 @@ def test_values_arrive_as_plain_text(deployed: Platform, given: dict[str, str], 
 
 
 def test_a_session_in_a_notebook(deployed: Platform) -> None:
-    """Outside a run the same page works in a sandbox, with no record."""
+    """Outside a run the same effects work in a sandbox; what they did is in a record."""
     before = len(deployed.records())
     code = (
         "from opsbook import here, http, playbook\n"
@@ -214,7 +214,9 @@ def test_a_session_in_a_notebook(deployed: Platform) -> None:
         [sys.executable, "-c", code], cwd=deployed.root, capture_output=True, text=True, timeout=600, check=False
     )
     assert done.stdout.split() == ["session", "dev", "True", "200", "False"], done.stderr
-    assert len(deployed.records()) == before
+    assert len(deployed.records()) == before + 1
+    told = deployed.summary()
+    assert (told["mode"], told["outcome"], len(told["effects"])) == ("session", "ended", 2)
 
 
 def test_the_procedure_runs_as_a_checklist(deployed: Platform) -> None:

@@ -24,13 +24,16 @@ class Pages:
 
     def read(self, path: str) -> str:
         """Raises RunEnded."""
+        from papermill.log import logger
+
         from opsbook.errors import OpsbookError
         from opsbook.integrations import papermill_pages
 
         try:
             return papermill_pages.notebook(path)
         except OpsbookError as error:
-            raise RunEnded(error.whole, error.whole) from error
+            logger.error(error.whole)
+            raise RunEnded(error.whole, int(error.exit_code)) from error
 
     def listdir(self, path: str) -> list[str]:
         raise RunEnded(said := f"{path} is no folder; opsbook list shows the pages.", said)

@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,8 @@ def _declared(parameter: Parameter) -> str:
 def run(book: Any, where: str, on_start: running.OnStart, nobody: Any, output: str | None) -> Any:
     """Run the page; returns the notebook of its record. Raises RunEnded if it did not succeed."""
     try:
+        if output and "://" not in output and not Path(output).absolute().parent.is_dir():
+            raise InputError(f"There is no folder for {output}.", "Make it, or name another file. Nothing ran.")
         finished = _run(book, where, running.Audience(nobody, on_start))
     except OpsbookError as error:
         logger.error(error.whole)
@@ -107,9 +110,7 @@ def _run(book: Any, where: str, audience: running.Audience) -> Finished:
     found = settings.load(Path.cwd())
     known = {each.name: each for each in catalog.load(found, name).parameters}
     given = book.metadata.get("papermill", {}).get("parameters", {})
-    problems = [said for each, value in given.items() if (said := _misread(known.get(each), value))]
-    if problems:
-        raise InputError(problems, "Nothing ran.")
+    _check(known, given)
     drafted = drafts.draft(found, drafts.RunRequest(name, environment, typed(given)))
     return running.run(found, drafts.plan(found, drafted), RunOptions(labels=labels()), audience)
 
@@ -125,18 +126,36 @@ def _text(value: Any) -> Any:
     return value if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _misread(parameter: Parameter | None, value: Any) -> str:
-    """Why papermill has read a value as something else than was typed: it makes 1.1 of 1.10, and 7 of 007."""
-    if parameter is None or value is None or isinstance(value, str | list) or parameter.base == "bool":
-        return ""
-    if isinstance(value, _NUMBERS.get(parameter.base, ())):
-        return ""
-    return f"{parameter.name} is {parameter.kind}, and papermill has read a number: -r {parameter.name} VALUE keeps it."
+def _check(known: Mapping[str, Parameter], given: Mapping[str, Any]) -> None:
+    """Raises InputError for values that papermill has read as something else than was typed: 1.1 for 1.10."""
+    wrong = [name for name, value in given.items() if name in known and not _kept(known[name], value)]
+    said = [f"{name} is {known[name].kind}, and papermill has read {given[name]!r}: text is lost." for name in wrong]
+    if said:
+        raise InputError(said, "-r NAME VALUE keeps it as typed; in a list, or in Python, give text. Nothing ran.")
+
+
+def _kept(parameter: Parameter, value: Any) -> bool:
+    if isinstance(value, list):
+        return parameter.many and all(
+            item is not None and _kept(replace(parameter, many=False), item) for item in value
+        )
+    if value is None or isinstance(value, str):
+        return True
+    return (
+        isinstance(value, bool)
+        if parameter.base == "bool"
+        else (not isinstance(value, bool) and isinstance(value, _NUMBERS.get(parameter.base, ())))
+    )
 
 
 def run_as_process(where: str, values: Mapping[str, Any]) -> None:
     """Start the run from a cell, and wait for it. Raises RuntimeError if it did not succeed."""
     environment, name = _name(where)
+    known = {each.name: each for each in catalog.load(settings.load(Path.cwd()), name).parameters}
+    try:
+        _check(known, values)
+    except InputError as error:
+        raise RuntimeError(error.whole) from None
     given = {each: value for each, value in typed(values).items() if value is not None}
     with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
         json.dump(given, file)

@@ -75,6 +75,8 @@ class SessionRun:
 
     def _closed(self) -> str:
         try:
+            # As it is now: a kernel may live for days.
+            self._environment = drafts.environment(self._settings, self._environment.name)
             check_page(self._page, self._environment, "")
             self._bound.complete(self._page.name)
         except InputError as error:

@@ -105,7 +105,7 @@ def run_context(
     """The engine's input; `past` is what a resumed run did before, with whole results."""
     run, plan = workspace.inbox.parent.name, planned.plan
     start = run_start(settings, planned, run, options, earlier)
-    here = seen(replace(settings, tree=planned.root), planned.environment, run, options.mode)
+    here = seen(settings.within(planned.root), planned.environment, run, options.mode)
     # Requests that name the operator must stay the same when another person resumes the run.
     here |= {"operator": past.operator} if past.operator else {}
     return RunContext(

@@ -46,7 +46,7 @@ class Repository:
     @property
     def safest(self) -> str:
         """The environment to try something in: by its name none of production, if there is such a one."""
-        return min(self.inventories, key=lambda name: bool(re.match("prod|live", name)))
+        return min(self.inventories, key=lambda name: bool(re.search("prod|live", name)))
 
     @property
     def first(self) -> str:
@@ -72,7 +72,8 @@ def repository(folder: Path) -> Repository | None:
     """The Ansible repository in a folder; None if it has no playbook, no inventory, or is a project of opsbook."""
     if (folder / "opsbook.toml").exists() or any((folder / "playbooks/inventories").glob("*/hosts.yml")):
         return None
-    for place in (folder, folder / "playbooks"):
+    folders = (path for path in sorted(folder.glob("*/")) if not path.name.startswith((".", "roles", "inventor")))
+    for place in (folder, folder / "playbooks", *folders):
         playbooks = tuple(path.name for path in sorted(place.glob("*.y*ml"))[:_MOST] if _is_playbook(path))
         if playbooks and (inventories := dict(_inventories(folder))):
             return Repository(place.relative_to(folder).as_posix(), playbooks, inventories)
@@ -95,10 +96,16 @@ def _content(path: Path) -> Any:
 def _inventories(folder: Path) -> Iterator[tuple[str, str]]:
     """Environments with their inventory: each entry of the usual folders, what ansible.cfg names, the usual files."""
     for name in _FOLDERS:
-        inside = sorted(folder.glob(f"{name}/*")) if (folder / name).is_dir() else []
-        for path in filter(_is_inventory, inside):
-            yield _name(path, name), path.relative_to(folder).as_posix()
-    named = [each for each in _configured(folder) if not each.startswith(_FOLDERS)]
+        inside = [path for path in sorted(folder.glob(f"{name}/*")) if _is_inventory(path)]
+        if inside and name in _configured(folder):
+            # One inventory of several files.
+            yield "main", name
+            continue
+        stems = [_name(path, name) for path in inside]
+        for path, stem in zip(inside, stems, strict=True):
+            where = path.relative_to(folder).as_posix()
+            yield (slug(path.name) if stems.count(stem) > 1 else stem), where
+    named = [each for each in _configured(folder) if Path(each).parts[0] not in _FOLDERS]
     for name in dict.fromkeys([*named, *(name for name in _FILES if (folder / name).is_file())]):
         if (folder / name).exists():
             yield _name(folder / name, "main"), name

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from opsbook.core.planning import inventory
 from tests.support.modules import interpreter
 from tests.support.project import Project
 from tests.support.team import Team
@@ -214,3 +215,90 @@ def test_the_protected_branch_says_where_its_policy_is(team: Team) -> None:
     team.write("environments/live.yml", "sandbox: true\n")
     done = team.opsbook("run", "page", "-e", "live", "-y")
     assert done.code == 4 and "live is guarded" in done.err, done
+
+
+NAMED = '\n[ansible.inventories]\nlive = ["live.ini"]\n'
+
+
+@pytest.mark.parametrize("also", [False, True])
+def test_a_policy_that_is_not_committed_opens_nothing(team: Team, also: bool) -> None:
+    """Also where an older policy of that name still lies in another place."""
+    team.write("opsbook.toml", (team.root / "opsbook.toml").read_text() + NAMED)
+    team.write("live.ini", f"[app]\na1 {LOCAL}\n")
+    team.page("## Steps\n\n### Do it\n```python\nprint(1)\n```\n", "page", "rollback: none\n")
+    if also:
+        team.write("playbooks/inventories/live/environment.yml", "sandbox: true\n")
+        team.write("environments/live.yml", "protected: true\n")
+    team.commit("Name it")
+    team.write("environments/live.yml", "sandbox: true\n")
+    done = team.by("ann").opsbook("run", "page", "-e", "live", "-y")
+    assert done.code == 4 and "live is guarded" in done.err, done
+
+
+def test_a_resume_uses_the_settings_of_then(repository: Project, tmp_path: Path) -> None:
+    """opsbook.toml names what is executed: it is one of the plan's files."""
+    task = f"{{name: W, ansible.builtin.shell: 'echo {{{{ which }}}} WHERE >> {tmp_path}/out'}}"
+    write = f"- hosts: all\n  gather_facts: false\n  tasks: [{task}]\n"
+    for folder, source in (("pa", "one"), ("pb", "two")):
+        repository.write(f"{folder}/w.yml", write.replace("WHERE", folder))
+        repository.write(f"inv/{source}/hosts", f"a1 {LOCAL} which={source}\n")
+    toml = '[ansible]\nplaybooks = "{}"\n[ansible.inventories]\nlive = ["inv/{}"]\n'
+    repository.write("opsbook.toml", toml.format("pa", "one"))
+    repository.write("environments/live.yml", "sandbox: true\n")
+    stop = f'from opsbook import command\ncommand(["test", "-e", "{tmp_path}/mended"], changes=False)\n'
+    pages(
+        repository,
+        "page",
+        f"## Steps\n\n### Stop\n```python\n{stop}```\n\n### Go on\n"
+        + PAGE.format(name="w.yml").split("### Do it\n")[1],
+    )
+    assert repository.opsbook("run", "page", "-e", "live", "-y").code == 1
+    repository.write("opsbook.toml", toml.format("pb", "two"))
+    (tmp_path / "mended").touch()
+    done = repository.opsbook("resume", "last", "-y", "--accept-changes")
+    assert done.code == 0, done
+    assert (tmp_path / "out").read_text() == "one pa\n"
+
+
+def test_what_is_vaulted_anywhere_is_redacted(repository: Project) -> None:
+    words = {name: f"a-secret-of-{name}" for name in ("link", "role", "file")}
+    for path, name in (
+        ("shared/group_vars/all.yml", "link"),
+        ("roles/r/vars/main.yml", "role"),
+        ("plays/vars/s.yml", "file"),
+    ):
+        repository.write(path, f"secret_{name}: {words[name]}\n")
+        vault = [str(Path(sys.executable).parent / "ansible-vault"), "encrypt", path]
+        subprocess.run(vault, cwd=repository.root, check=True, capture_output=True)
+    repository.write("inv/hosts", f"a1 {LOCAL}\n")
+    (repository.root / "inv/group_vars").symlink_to("../shared/group_vars")
+    said = "{{ secret_link }} {{ secret_role }} {{ secret_file }}"
+    task = f"{{name: Say, ansible.builtin.debug: {{msg: '{said}'}}}}"
+    head = "- hosts: all\n  gather_facts: false\n  vars_files: [vars/s.yml]\n  roles: [r]\n"
+    play = f"{head}  tasks: [{task}]\n"
+    repository.write("plays/say.yml", play)
+    repository.write("opsbook.toml", '[ansible]\nplaybooks = "plays"\n[ansible.inventories]\nlive = ["inv"]\n')
+    repository.write("environments/live.yml", "sandbox: true\n")
+    pages(repository, "page", PAGE.format(name="say.yml"))
+    done = repository.opsbook("run", "page", "-e", "live", "-y")
+    assert done.code == 0 and done.out.count("⟦secret:") == 3, done
+    found = [path for path in (repository.root / "records").rglob("*") if path.is_file()]
+    assert not [path for path in found if any(word in path.read_text(errors="replace") for word in words.values())]
+
+
+def test_every_file_of_an_inventory_is_looked_at(repository: Project) -> None:
+    repository.write("shared/more", f"b1 {LOCAL}\n")
+    repository.write("inv/hosts", f"a1 {LOCAL}\n")
+    (repository.root / "inv/linked").symlink_to("../shared")
+    repository.write("opsbook.toml", '[ansible]\nplaybooks = "."\n[ansible.inventories]\nlive = ["inv"]\n')
+
+    def hosts() -> list[str]:
+        return list(json.loads(repository.opsbook("env", "show", "live", "--json", check=True).out)["choices"]["Host"])
+
+    assert hosts() == ["a1", "b1"]
+    repository.write("shared/more", f"b1 {LOCAL}\nb2 {LOCAL}\n")
+    assert hosts() == ["a1", "b1", "b2"]
+    for text in ('{"plugin": "constructed"}', " plugin: constructed", "'plugin' : constructed\nstrict: false"):
+        assert inventory._PLUGIN.search(text.encode()), text
+    repository.write("opsbook.toml", "[ansible.inventories]\nlive = []\n")
+    assert "name at least one inventory" in repository.opsbook("list").err

@@ -303,7 +303,7 @@ def _environment(given: Mapping[str, Any], private: Path) -> dict[str, str]:
     if here.protected:
         # Roles, collections and plugins of the home folder are not committed.
         found |= {"ANSIBLE_HOME": str(private / "home"), ansible_command.CONTENT: here.content}
-    if here.dynamic:
+    if here.keeps:
         (private / _HOSTS).write_text(json.dumps(list(here.hosts)), encoding="utf-8")
         found[ansible_command.HOSTS] = str(private / _HOSTS)
     if here.ports is not None:

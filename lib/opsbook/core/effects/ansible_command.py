@@ -28,7 +28,7 @@ CONTENT = "OPSBOOK_CONTENT"
 """Variable with the folder outside of which the playbooks of a protected environment load nothing."""
 
 HOSTS = "OPSBOOK_HOSTS"
-"""Variable with the path of a list of hosts, as JSON: those of the plan, where an inventory may change by itself."""
+"""Variable with the path of a list of hosts, as JSON: those of the plan, where Ansible resolved the inventory."""
 
 PASSWORDS = {
     "ANSIBLE_BECOME_ASK_PASS": frozenset({"ansible_become_password", "ansible_become_pass"}),

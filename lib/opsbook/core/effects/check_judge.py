@@ -16,13 +16,13 @@ from opsbook.core.effects.check_rules import Rules
 VARIABLE = "OPSBOOK_JUDGE"
 """Variable with what `setting` returns."""
 
-DYNAMIC = "ansible.builtin.yaml,ansible.builtin.ini,ansible.builtin.script,ansible.builtin.auto"
+DYNAMIC = ",".join(f"ansible.builtin.{name}" for name in ("yaml", "ini", "toml", "script", "auto"))
 """Kinds of inventories that are read in a check if the hosts of its plan are from a script or a plugin."""
 
 SETTINGS = {
     "ANSIBLE_CACHE_PLUGIN": "memory",
     "ANSIBLE_INVENTORY_CACHE": "False",
-    "ANSIBLE_INVENTORY_ENABLED": "ansible.builtin.yaml,ansible.builtin.ini",
+    "ANSIBLE_INVENTORY_ENABLED": "ansible.builtin.yaml,ansible.builtin.ini,ansible.builtin.toml",
     "ANSIBLE_CALLBACKS_ENABLED": "ansible.builtin.minimal",
     "ANSIBLE_LOG_PATH": os.devnull,
 }

@@ -5,12 +5,15 @@ allowed only in an environment marked sandbox: true. In a lab (`opsbook lab`), t
 more than the kernel; elsewhere this kernel starts it.
 """
 
+import datetime
 import os
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from opsbook.errors import EffectRefused
 from opsbook.params import Secret
@@ -23,25 +26,28 @@ _keep: list["subprocess.Popen[bytes]"] = []
 begun: set[str] | None = None
 """Steps with a cell that ran; None outside a lab, where this is not known."""
 
+_TYPES = (str, int, float, bool, datetime.date)
+
 parameters: Sequence[str] = ()
 """Names of the page's parameters."""
 
 
-def values() -> dict[str, str | list[str]]:
+def values() -> dict[str, Any]:
     """The page's parameters as they are now, as somebody would type them, without secrets; the gate checks them."""
     if not parameters:
         return {}
     from IPython.core.getipython import get_ipython
 
     shell = get_ipython()
-    found = ((name, shell.user_ns.get(name)) for name in parameters) if shell is not None else ()
-    return {name: _typed(value) for name, value in found if value is not None and not isinstance(value, Secret)}
+    known = shell.user_ns if shell is not None else {}
+    return {name: _typed(known[name]) for name in parameters if name in known and not isinstance(known[name], Secret)}
 
 
-def _typed(value: object) -> str | list[str]:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return [str(item) for item in value] if isinstance(value, list | tuple) else str(value)
+def _typed(value: object) -> Any:
+    """The text of a value; null for what nobody can type, which no required parameter takes."""
+    if isinstance(value, list | tuple):
+        return [str(item) for item in value] if all(isinstance(item, _TYPES) for item in value) else None
+    return str(value).lower() if isinstance(value, bool) else str(value) if isinstance(value, _TYPES) else None
 
 
 def connect() -> socket.socket:
@@ -87,14 +93,24 @@ def _own() -> socket.socket:
     command = [sys.executable, "-m", "opsbook.cli.main", "session", "--socket", str(theirs.fileno())]
     options = {"OPSBOOK_ENVIRONMENT": "--environment", _REPLAY: "--replay", "JPY_SESSION_NAME": "--notebook"}
     command += [f"{option}={os.environ[name]}" for name, option in options.items() if os.environ.get(name)]
-    process = subprocess.Popen(
-        command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True
-    )
-    theirs.close()
-    assert process.stdout is not None
-    ready = process.stdout.readline().decode().split()
-    if not ready:
-        raise EffectRefused(f"no gate could be started in {Path.cwd()}; opsbook env list, run there, says why")
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(
+            command,
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            start_new_session=True,
+        )
+        theirs.close()
+        assert process.stdout is not None
+        ready = process.stdout.readline().decode().split()
+        if not ready:
+            ours.close()
+            said.seek(0)
+            raise EffectRefused(
+                f"no gate could be started in {Path.cwd()}: {said.read().decode(errors='replace').strip()}"
+            )
     parameters = ready[1:]
     _keep.append(process)
     return ours

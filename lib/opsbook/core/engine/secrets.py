@@ -15,6 +15,9 @@ from opsbook.core.model.redact import Redactor, mark
 from opsbook.core.model.text import one_line
 from opsbook.errors import InputError
 
+_WITH = frozenset({"", ".yml", ".yaml", ".json", ".vault", ".ini"})
+"""Suffixes of files with variables."""
+
 _PATIENCE = 30.0
 """Seconds that a program has to print a secret."""
 
@@ -150,24 +153,32 @@ def _printed(name: str, line: str, root: Path) -> str:
     raise InputError(f"Secret {name}: {program} gave none: {why}.", f"Run it by hand: {one_line(line, 80)}")
 
 
-def vaulted(places: Sequence[Path], vaults: Sequence[str]) -> list[tuple[str, str]]:
-    """Names and decrypted values of the vaulted variables in files, and below folders.
+def vaulted(needed: Sequence[Path], others: Sequence[Path], vaults: Sequence[str]) -> list[tuple[str, str]]:
+    """Names and decrypted values of the vaulted variables in files; of `others`, in those that open.
 
     Ansible decrypts them in a separate process, so that its import costs nothing where no vault is used.
     Raises InputError if there is something to decrypt and the password is missing or wrong.
     """
-    found = (path for place in places for path in ([place] if place.is_file() else sorted(place.rglob("*"))))
-    sources = [path for path in dict.fromkeys(found) if path.is_file() and b"$ANSIBLE_VAULT;" in path.read_bytes()]
-    if not sources:
+    sources, more = _vaulted(needed), _vaulted(others)
+    known = any(Path(each.partition("@")[2]).is_file() for each in vaults)
+    if not sources and not (more and known):
         return []
-    if not any(Path(each.partition("@")[2]).is_file() for each in vaults):
+    if not known:
         raise InputError(
             f"{sources[0]} is vaulted, and there is no vault password.",
             'Name its file in opsbook.toml: vault_password_file = "…".',
         )
     from opsbook.core.engine import vault
 
-    command = [sys.executable, "-P", "-m", vault.__name__, *map(str, sources)]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        vault.__name__,
+        *map(str, sources),
+        "--",
+        *(str(path) for path in more if path not in sources),
+    ]
     told = {**os.environ, **passwords(vaults)}
     # In a folder without an ansible.cfg: what that says of vaults is said already.
     done = subprocess.run(
@@ -179,3 +190,8 @@ def vaulted(places: Sequence[Path], vaults: Sequence[str]) -> list[tuple[str, st
             f"The vaulted values of {named} cannot be read: {done.stderr.strip()}", "Check the vault password."
         )
     return vault.parse(done.stdout)
+
+
+def _vaulted(read: Sequence[Path]) -> list[Path]:
+    """Files with something vaulted, of those that Ansible reads variables from."""
+    return [path for path in dict.fromkeys(read) if path.suffix in _WITH and b"$ANSIBLE_VAULT;" in path.read_bytes()]

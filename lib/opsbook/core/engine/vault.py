@@ -1,4 +1,4 @@
-"""Decrypt vaulted variables: `python -m opsbook.core.engine.vault FILE…` prints them as JSON.
+"""Decrypt vaulted variables: `python -m opsbook.core.engine.vault FILE … -- FILE …`, as JSON.
 
 Handles vaulted files and single `!vault` values. The only module that uses Ansible's vault.
 """
@@ -33,12 +33,16 @@ def main() -> None:
     except AnsibleError as error:
         sys.exit(str(error))
     found: list[tuple[str, str]] = []
-    for name in sys.argv[1:]:
+    at = sys.argv.index("--")
+    for number, name in enumerate(sys.argv[1:], 1):
         try:
-            found += _file(Path(name).read_text(encoding="utf-8"), library)
-        except AnsibleError:
-            sys.exit("the vault password does not fit.")
-        except (yaml.YAMLError, ValueError) as error:
+            found += _file(Path(name).read_text(encoding="utf-8"), library) if number != at else []
+        except (AnsibleError, yaml.YAMLError, ValueError) as error:
+            if number > at:
+                # It need not open.
+                continue
+            if isinstance(error, AnsibleError):
+                sys.exit("the vault password does not fit.")
             # Never print the error's own text: it may quote a secret line.
             mark = getattr(error, "problem_mark", None)
             sys.exit(f"{name} is not valid YAML{f', line {mark.line + 1}' if mark else ''}.")

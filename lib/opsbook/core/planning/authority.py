@@ -9,7 +9,7 @@ from opsbook.core.planning import environment as environments
 from opsbook.core.planning import git
 from opsbook.core.planning.tree import READ
 from opsbook.errors import InputError, Refused
-from opsbook.settings import CONFIG, Settings
+from opsbook.settings import CONFIG, Settings, inventories
 
 _COMMITTED = (
     *("runbooks", "procedures", "playbooks", "environments", "lib", "roles", "collections", "ansible.cfg", CONFIG),
@@ -44,13 +44,21 @@ def committed(settings: Settings, name: str) -> Policy | None:
     if not git.is_repository(settings.root):
         return None
     branch = git.protected(settings.root, settings.protected_branch)
-    # Wherever the work tree says that it is.
-    places = [place.format(name=name) for place in (environments.FOLDER, environments.TABLE)]
-    texts = [git.show(settings.root, branch.commit, place) for place in places] if branch else []
+    if branch is None:
+        return None
+    # Where that branch has it, wherever the work tree says that it is.
+    known = inventories(git.show(settings.root, branch.commit, CONFIG) or "")
+    if known is None:
+        said = f"Nobody can say what {name} asks for: {CONFIG} on {branch.name} cannot be read."
+        raise Refused(said, "Install the opsbook that can, or mend it.")
+    place = (environments.TABLE if name in known else environments.FOLDER).format(name=name)
+    text = git.show(settings.root, branch.commit, place)
+    if text is None and name in known:
+        return environments.CLOSED
     try:
-        return next((environments.policy_of(text) for text in texts if text is not None), None)
+        return environments.policy_of(text) if text is not None else None
     except InputError as error:
-        said = f"Nobody can say what {name} asks for: its environment.yml on {branch.name if branch else ''} "
+        said = f"Nobody can say what {name} asks for: its environment.yml on {branch.name} "
         raise Refused(f"{said}cannot be read: {error.message}", "Install the opsbook that can, or mend it.") from error
 
 

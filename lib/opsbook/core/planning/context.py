@@ -9,10 +9,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from opsbook import files
 from opsbook.core.engine import secrets
 from opsbook.core.model.environment import Environment
 from opsbook.core.model.redact import Redactor
 from opsbook.core.planning import environment as environments
+from opsbook.core.planning.tree import READ
 from opsbook.errors import InputError
 from opsbook.settings import Settings
 
@@ -30,12 +32,19 @@ def vault(
 
 
 def vaulted(settings: Settings, environment: Environment) -> list[tuple[str, str]]:
-    """Names and values of the vaulted variables that Ansible reads with an inventory. Raises InputError."""
+    """Names and values of the vaulted variables that Ansible may read: with the inventory, with playbooks and in roles.
+
+    Raises InputError if those of the inventory cannot be read. What else no password opens, Ansible cannot open either.
+    """
     named = environment.inventory
     sources = [settings.content / each for each in ([named] if isinstance(named, str) else named)]
-    beside = [settings.playbooks, *({path.parent for path in sources} if not isinstance(named, str) else ())]
-    more = (folder / each for folder in beside for each in ("group_vars", "host_vars"))
-    return secrets.vaulted([*sources, *more], settings.vaults)
+    beside = {path.parent for path in sources} if not isinstance(named, str) else ()
+    inventory = [*sources, *(folder / each for folder in beside for each in ("group_vars", "host_vars"))]
+    top = settings.ansible.playbooks == "."
+    others = [settings.content / each for each in READ if top or each != "playbooks"]
+    others += [*settings.content.glob("*.y*ml")] if top else [settings.playbooks]
+    needed, more = ([path for place in places for path in files.below(place)] for places in (inventory, others))
+    return secrets.vaulted(needed, more, settings.vaults)
 
 
 def seen(settings: Settings, environment: Environment, run_id: str, mode: str) -> dict[str, Any]:
@@ -61,6 +70,7 @@ def seen(settings: Settings, environment: Environment, run_id: str, mode: str) -
         "inventory": environment.inventory,
         "playbooks": settings.ansible.playbooks,
         "dynamic": bool(environment.resolved),
+        "keeps": not isinstance(environment.inventory, str),
         "ansible_bin": str(ansible_bin()),
         "check_reads": list(settings.check_reads),
         "vaults": list(settings.vaults),

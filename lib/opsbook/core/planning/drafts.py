@@ -142,7 +142,7 @@ def ground(settings: Settings, environment: str) -> tuple[Settings, Tree]:
         found = tree_store.written_out(settings, found)
         if policy.protected and (ways := tree_store.ways_out(found)):
             raise Refused(f"{environment} is protected, and this leads out of the project: {some(ways)}.", _COMMIT_IT)
-    return replace(settings, tree=found.root), found
+    return settings.within(found.root), found
 
 
 def ground_then(settings: Settings, then: Plan, page: str) -> tuple[Settings, Tree]:
@@ -153,7 +153,7 @@ def ground_then(settings: Settings, then: Plan, page: str) -> tuple[Settings, Tr
     found = tree_then(settings, then)
     if found.commit or authority.guarded_by_anybody(settings, then.environment) or changed_since(settings, found, page):
         found = tree_store.written_out(settings, found)
-    return replace(settings, tree=found.root), found
+    return settings.within(found.root), found
 
 
 def tree_then(settings: Settings, then: Plan) -> Tree:

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import re
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
@@ -20,6 +22,7 @@ from opsbook.settings import Settings
 from opsbook.shapes import from_json
 
 _VARIABLES = ("group_vars", "host_vars")
+_PLUGIN = re.compile(rb"^[\s{]*[\"']?plugin[\"']?\s*:", re.MULTILINE)
 
 
 def resolved(settings: Settings, name: str, sources: Sequence[str], *, anew: bool) -> Resolved:
@@ -49,7 +52,7 @@ def _files(settings: Settings, sources: Sequence[str]) -> Iterator[Path]:
             raise InputError(f"There is no inventory {source}.", "Correct [ansible.inventories] in opsbook.toml.")
         beside = path if path.is_dir() else path.parent
         for root in [path] if path.is_dir() else [path, *(beside / each for each in _VARIABLES)]:
-            yield from sorted(each for each in (root.rglob("*") if root.is_dir() else [root]) if each.is_file())
+            yield from files.below(root)
 
 
 def _digest(settings: Settings, read: Sequence[Path]) -> str:
@@ -58,15 +61,15 @@ def _digest(settings: Settings, read: Sequence[Path]) -> str:
     for path in (*read, settings.content / "ansible.cfg"):
         if path.is_file():
             content = hashlib.sha256(files.read(path, within=files.ANYWHERE)).hexdigest()
-            stand.update(f"{path.relative_to(settings.content)} {os.access(path, os.X_OK)} {content}\n".encode())
+            stand.update(f"{os.path.relpath(path, settings.content)} {os.access(path, os.X_OK)} {content}\n".encode())
     return stand.hexdigest()
 
 
 def _dynamic(path: Path) -> bool:
     """Whether a file may give other hosts without a change: a script, or the configuration of a plugin."""
     text = files.read(path, within=files.ANYWHERE)
-    plugin = path.suffix in (".yml", ".yaml") and any(line.startswith(b"plugin:") for line in text.splitlines())
-    return (os.access(path, os.X_OK) and path.parent.name not in _VARIABLES) or plugin
+    plugin = path.suffix in (".yml", ".yaml", ".json") and _PLUGIN.search(text) is not None
+    return (os.access(path, os.X_OK) and not set(_VARIABLES) & set(path.parts)) or plugin
 
 
 def _ask(settings: Settings, name: str, sources: Sequence[str], stand: str, dynamic: bool) -> Resolved:
@@ -74,7 +77,7 @@ def _ask(settings: Settings, name: str, sources: Sequence[str], stand: str, dyna
     if code != 0:
         # The last one: those before it may be what a script said.
         why = "no answer within a minute" if code is None else ansible.error(said[max(said.rfind("[ERROR]"), 0) :])
-        hint = f"Try it: ansible-inventory {' '.join(f'-i {each}' for each in sources)} --list"
+        hint = f"Try it: ansible-inventory {shlex.join(word for each in sources for word in ('-i', each))} --list"
         raise InputError(f"Ansible cannot read the inventory of {name}: {why}.", hint)
     told: dict[str, Any] = json.loads(out)
     groups = {group: about for group, about in told.items() if group != "_meta"}

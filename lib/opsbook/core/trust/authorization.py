@@ -5,7 +5,7 @@ it is (ADR 16). Every way to start a run passes here: the command line, papermil
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -199,7 +199,7 @@ def _known(start: RunStart) -> Signers | None:
 
 
 def _committed_page(start: RunStart) -> str:
-    return catalog.load(replace(start.settings, tree=start.planned.root), start.plan.runbook).source
+    return catalog.load(start.settings.within(start.planned.root), start.plan.runbook).source
 
 
 def _check_caller(start: RunStart) -> None:
