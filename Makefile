@@ -28,8 +28,8 @@ clean-demo: $(VENV)/ready-for-demo  ## stop and remove everything the demo made
 	@$(BIN)/python services/demo.py --clean
 
 test: lint fast  ## set everything up, then run all checks and all tests
-	# More at a time than there are cores: tests wait for services, traffic, browsers and times.
-	$(BIN)/pytest -m "slow and not soak" -n 3 --dist loadfile --no-loadscope-reorder tests/platform
+	# The platform keeps every core busy; all other tests wait for something half the time.
+	$(BIN)/pytest -m "slow and not soak" -n 2 --dist loadfile --no-loadscope-reorder tests/platform
 	$(BIN)/pytest -m "slow and not soak" -n 4 --dist loadfile --no-loadscope-reorder --ignore tests/platform
 
 fast: $(VENV)/ready  ## the tests that take less than a minute
