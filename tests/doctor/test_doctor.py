@@ -152,7 +152,7 @@ def test_each_thing_that_is_not_fine_is_named(
     found = doctor(page, code=1 if level == "wrong" else 0)
     assert said in only(found[check], level)
     others = {name: findings for name, findings in found.items() if name != check}
-    assert len(others) == 11
+    assert len(others) == 12
     assert {level for findings in others.values() for level, _ in findings} == {"fine"}
 
 
@@ -192,7 +192,7 @@ def test_a_check_that_fails_hides_no_other(page: Project, monkeypatch: pytest.Mo
     checks = project_checks(settings.load(page.root))
     found = {check.name: list(check.findings()) for check in checks}
     assert [finding.text for finding in found["disk"]] == ["this check could not be made: ZeroDivisionError: oops"]
-    assert len(found) == 12
+    assert len(found) == 13
     assert all(found.values())
 
 

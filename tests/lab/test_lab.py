@@ -193,7 +193,9 @@ def _what_a_dead_kernel_started_ends_with_it(lab: Opened, book: Notebook) -> Non
     program = begun(lab, book)
     next(each for each, words in lab.commands() if "opsbook.core.effects.lab" in words).kill()
     until(lambda: not alive(program), "the end of what the kernel started")
-    book.wrong.clear()  # JupyterLab says in its console that the kernel died
+    # JupyterLab says so, above everything else, and in its console.
+    book.page.locator(".jp-Dialog-button").first.click()
+    book.wrong.clear()
 
 
 def _saving_reaches_only_the_copy(lab: Opened, book: Notebook, before: bytes) -> None:

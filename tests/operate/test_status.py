@@ -46,7 +46,7 @@ HANGS = 'command(["sh", "-c", "echo begun >> done.txt; until test -e go; do slee
 ASKS = 'command(["true"])\nask("colour", "Which one?", choices=["red", "blue"])'
 HIDDEN = 'command(["true"])\ngetattr(__import__("opsbook"), "ask")("colour", "Which one?")'
 FAILS = 'command(["sh", "-c", "echo begun >> done.txt"])\nraise ValueError("no luck")'
-KEYS = {"run", "title", "environment", "operator", "state", "since", "doing", "asks", "detached", "reason"}
+KEYS = {"run", "title", "environment", "operator", "state", "since", "doing", "asks", "detached", "reason", "mode"}
 
 
 @pytest.fixture(autouse=True)

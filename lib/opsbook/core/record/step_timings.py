@@ -68,5 +68,5 @@ def _succeeded(folder: Path, environment: str, largest: float) -> dict[str, Any]
         told = summary_file.read(files.read(path))
     except (OSError, ValueError, RecursionError):
         return None
-    ran = (told.get("mode"), told["outcome"], told["environment"])
+    ran = (told.get("mode") or Mode.LIVE, told["outcome"], told["environment"])
     return told if ran == (Mode.LIVE, Outcome.SUCCEEDED, environment) else None
