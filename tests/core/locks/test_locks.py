@@ -4,11 +4,18 @@ import json
 import multiprocessing
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from opsbook import settings
 from opsbook.core.locks import lock, queue
+from opsbook.core.locks.locking import acquire
 from opsbook.core.locks.targets import conflict
+from opsbook.core.model.events import RunResumed
+from opsbook.core.model.plan import Plan
+from opsbook.core.model.redact import Redactor
+from opsbook.core.record import journal, seal, store
 from opsbook.errors import Refused
 from tests.support.project import Project, assert_all_gone, until
 
@@ -162,3 +169,58 @@ def test_a_run_that_waits_can_be_cancelled(project: Project) -> None:
     assert project.opsbook("unlock", "dev/web").code == 2
     project.opsbook("unlock", "dev/web", "--reason", "looked at it", check=True)
     assert "looked at it" in (project.root / ".opsbook/locks/unlocked.jsonl").read_text()
+
+
+RESUMED = RunResumed(
+    operator="bob@host", goal="resume", start="", by_hand=False, cut=0, outcome="failed", seal=None, anew=(), pid=1
+)
+INTENT = {
+    **{"key": "s/command/1", "cell": "s/1", "keyed": False, "anew": True, "kind": "command", "step": "s"},
+    **{"summary": "rm", "changes": True, "idempotent": False, "request": {}, "digest": "0"},
+}
+
+
+def ended(*, keeps: bool) -> tuple[str, dict[str, Any]]:
+    end = {"outcome": "failed", "reason": "no", "exit_code": 1, "changed": keeps, "keeps_lock": keeps, "seconds": 1.0}
+    return "run-finished", end
+
+
+@pytest.mark.parametrize(
+    ("mode", "events", "sealed", "free"),
+    [
+        ("live", [], False, False),
+        # It had ended, went on, and was killed.
+        ("live", [ended(keeps=False), ("run-resumed", RESUMED.data())], False, False),
+        ("live", [ended(keeps=False)], True, True),
+        ("live", [ended(keeps=True)], True, False),
+        ("session", [], False, True),
+        ("session", [("effect-intent", INTENT)], False, False),
+        ("session", [("effect-intent", INTENT), ("run-finished", ended(keeps=True)[1])], True, False),
+    ],
+)
+def test_what_a_run_that_is_gone_leaves_behind(
+    tmp_path: Path, mode: str, events: list[tuple[str, dict[str, Any]]], sealed: bool, free: bool
+) -> None:
+    """Whoever comes next takes a lock over only from a run that is over, and from a session with nothing half-way."""
+    project = Project.made(tmp_path / "project")
+    found = settings.load(project.root, given=True)
+    run = "20261120T100000Z-page-aaaa"
+    folder = store.create(found.records, run)
+    book = journal.Journal(folder, Redactor())
+    begun = {"run": run, "runbook": "page", "title": "A", "environment": "dev", "operator": "ann@host", "mode": mode}
+    for kind, data in [
+        ("run-started", {**begun, "parameters": {}, "plan": "", "locks": [], "versions": {}, "pid": 1}),
+        *events,
+    ]:
+        book.put(kind, data)
+    book.close()
+    if sealed:
+        seal.seal(folder, book.head)
+    lock.acquire(found.state, wanted(run, "dev"))
+    plan = Plan("other", "other.md", "Other", "dev", {}, {}, ("dev",), (), {})
+    take = acquire(found, "20261120T110000Z-other-bbbb", plan, "bob@host")
+    if free:
+        take()
+    else:
+        with pytest.raises(Refused, match="dev is locked by"):
+            take()

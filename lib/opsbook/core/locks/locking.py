@@ -75,15 +75,14 @@ def _is_over(settings: Settings, run: str) -> bool:
         # A resumed run takes its locks before its seal is removed.
         return False
     try:
-        past, ends = Past(), []
-        for event in record.events():
-            past.take(event)
-            ends += [fact] if isinstance(fact := read(event), RunFinished) else []
+        if record.state == "lost":
+            # Nobody goes on with a session: one that was killed keeps only what it may have left half-way.
+            past = Past.of(record.events())
+            return past.mode == Mode.SESSION and not past.unsettled()
+        ends = [fact for fact in map(read, record.events()) if isinstance(fact, RunFinished)]
     except InputError:
         return False
-    # Nobody goes on with a session that was killed: it keeps only what it may have left half-way.
-    over = past.mode == Mode.SESSION and not past.unsettled()
-    return not ends[-1].keeps_lock if ends else over
+    return bool(ends) and not ends[-1].keeps_lock
 
 
 def worked_since(settings: Settings, run: str, targets: tuple[str, ...], since: str) -> list[str]:
