@@ -158,6 +158,7 @@ def test_outside_a_sandbox_it_reads_and_changes_nothing(project: Project) -> Non
     ("arguments", "reason"),
     [
         (["-p", "service", "nobody"], "there is no service 'nobody' in dev"),
+        (["-p", "service", "1.10"], "papermill has read 1.1: text is lost"),
         pytest.param(
             ["-p", "service", "arcade", "-p", "count", "9"], "9 is not between 1 and 5", marks=pytest.mark.soak
         ),

@@ -1,5 +1,6 @@
 """papermill opsbook://ENV/RUNBOOK: the same run as `opsbook run`, by every door that papermill has."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -158,6 +159,21 @@ def test_every_door_refuses_alike(guarded: Team, tmp_path: Path, refusal: str) -
         assert done.returncode != 0, f"{door}: {done}"
         assert said in " ".join(f"{done.stdout} {done.stderr}".split()), f"{door}: {done}"
         assert counted(tmp_path) == [], door
+
+
+def test_an_approval_is_waited_for_and_used_by_every_door(guarded: Team, tmp_path: Path) -> None:
+    guarded.write("playbooks/inventories/prod/environment.yml", "protected: true\napprovals: 1\nlabels: [ticket]\n")
+    guarded.commit("Want an approval")
+    asked = ("plan", "page", "-e", "prod", "-p", "word=good", "-p", "token=env:WORD_TOKEN", "--label", "ticket=OPS-1")
+    for door in ("papermill", "another engine"):
+        done = through(guarded, door, "good")
+        assert done.returncode == (4 if door == "papermill" else 1), done
+        plan = json.loads(guarded.by("ann").opsbook(*asked, "--request", "--json", check=True).out)["id"]
+        assert plan in done.stderr and counted(tmp_path) == [], done
+        assert guarded.by("bob").opsbook("approve", plan, "-y").code == 0
+        done = through(guarded, door, "good")
+        assert done.returncode == 0 and counted(tmp_path) == ["good"], done
+        assert guarded.summary()["approved_by"] == ["bob@example.org"]
 
 
 def test_it_says_what_to_type(guarded: Team) -> None:

@@ -21,6 +21,7 @@ from opsbook.core.record import journal, notebook
 from opsbook.core.source import bare, ipynb
 from opsbook.core.source import notebook as source
 from opsbook.errors import InputError
+from opsbook.integrations.papermill_values import check, typed
 from opsbook.operate.run_record import Finished
 from opsbook.operate.running import Audience, recorded
 from opsbook.settings import Settings
@@ -66,7 +67,10 @@ def run_notebook(settings: Settings, handed: Handed, audience: Audience) -> Fini
     chosen = environment(at, chosen.name)
     # The run gets no secrets of the environment; vaulted values of the inventory are still redacted.
     open_policy = chosen.policy.model_copy(update={"secrets": {}})
-    bound = bind.bind(read.runbook.parameters, _typed(handed.given), chosen) if read.declared else bind.Bound()
+    bound = bind.Bound()
+    if read.declared:
+        check({each.name: each for each in read.runbook.parameters}, handed.given)
+        bound = bind.bind(read.runbook.parameters, typed(handed.given), chosen)
     planned = plan(settings, Draft(read.runbook, replace(chosen, policy=open_policy), bound, files))
     held = vault(settings, planned.environment, {}, {})
     limit = handed.limit or (math.inf if read.runbook.bare else DEFAULT_LIMIT)
@@ -95,15 +99,6 @@ def _read(book: Any, name: str) -> _Read:
         # In a notebook that was not written for opsbook, text between cells is no step.
         runbook = replace(runbook, sections=bare.without_manual(runbook.sections))
     return _Read(runbook, declared)
-
-
-def _typed(given: Mapping[str, Any]) -> dict[str, str | list[str] | None]:
-    """Values as text, as they would be typed; None stays None."""
-    return {name: _text_of(value) for name, value in given.items()}
-
-
-def _text_of(value: Any) -> str | list[str] | None:
-    return [str(item) for item in value] if isinstance(value, list) else value if value is None else str(value)
 
 
 def _fill(book: Any, read: _Read, folder: Path) -> None:

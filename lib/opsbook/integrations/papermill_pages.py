@@ -15,7 +15,6 @@ import sys
 import tempfile
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +30,12 @@ from opsbook.core.model.planned import RunOptions
 from opsbook.core.planning import bind, drafts
 from opsbook.errors import InputError, OpsbookError
 from opsbook.integrations.papermill_io import RunEnded
+from opsbook.integrations.papermill_values import check, typed
 from opsbook.operate import running
 from opsbook.operate.run_record import Finished
 
 _NAMED = re.compile(r"opsbook://([^/]+)/([^/]+)")
 _TYPES = {"int": "int", "float": "float", "bool": "bool"}
-_NUMBERS = {"int": int, "float": int | float}
-"""What papermill may make of a value: of any other kind, the text that was typed is lost."""
 
 _LAST = 12
 """Lines of a failed run that its error repeats: some tools show nothing else."""
@@ -110,42 +108,9 @@ def _run(book: Any, where: str, audience: running.Audience) -> Finished:
     found = settings.load(Path.cwd())
     known = {each.name: each for each in catalog.load(found, name).parameters}
     given = book.metadata.get("papermill", {}).get("parameters", {})
-    _check(known, given)
+    check(known, given)
     drafted = drafts.draft(found, drafts.RunRequest(name, environment, typed(given)))
     return running.run(found, drafts.plan(found, drafted), RunOptions(labels=labels()), audience)
-
-
-def typed(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Values as text, as they would be typed; None stays None."""
-    return {name: _text(value) for name, value in given.items()}
-
-
-def _text(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_text(item) for item in value]
-    return value if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _check(known: Mapping[str, Parameter], given: Mapping[str, Any]) -> None:
-    """Raises InputError for values that papermill has read as something else than was typed: 1.1 for 1.10."""
-    wrong = [name for name, value in given.items() if name in known and not _kept(known[name], value)]
-    said = [f"{name} is {known[name].kind}, and papermill has read {given[name]!r}: text is lost." for name in wrong]
-    if said:
-        raise InputError(said, "-r NAME VALUE keeps it as typed; in a list, or in Python, give text. Nothing ran.")
-
-
-def _kept(parameter: Parameter, value: Any) -> bool:
-    if isinstance(value, list):
-        return parameter.many and all(
-            item is not None and _kept(replace(parameter, many=False), item) for item in value
-        )
-    if value is None or isinstance(value, str):
-        return True
-    return (
-        isinstance(value, bool)
-        if parameter.base == "bool"
-        else (not isinstance(value, bool) and isinstance(value, _NUMBERS.get(parameter.base, ())))
-    )
 
 
 def run_as_process(where: str, values: Mapping[str, Any]) -> None:
@@ -153,7 +118,7 @@ def run_as_process(where: str, values: Mapping[str, Any]) -> None:
     environment, name = _name(where)
     known = {each.name: each for each in catalog.load(settings.load(Path.cwd()), name).parameters}
     try:
-        _check(known, values)
+        check(known, values)
     except InputError as error:
         raise RuntimeError(error.whole) from None
     given = {each: value for each, value in typed(values).items() if value is not None}
