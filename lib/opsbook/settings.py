@@ -1,6 +1,5 @@
 """Where the project is, and what its opsbook.toml says."""
 
-import contextlib
 import os
 import re
 import tomllib
@@ -286,13 +285,11 @@ def _vaults(root: Path, named: str | None) -> tuple[str, ...]:
         return ()
     if "vault_" not in text:
         return ()
-    import configparser
+    # Most have none, and need not load what reads it.
+    from opsbook.ansible_cfg import default
 
-    config = configparser.RawConfigParser(strict=False, inline_comment_prefixes=(";",))
-    with contextlib.suppress(configparser.Error):
-        config.read_string(text)
-    listed = config.get("defaults", "vault_identity_list", fallback="").split(",")
-    all_of_them = [f"default@{config.get('defaults', 'vault_password_file', fallback='')}", *map(str.strip, listed)]
+    listed = default(text, "vault_identity_list").split(",")
+    all_of_them = [f"default@{default(text, 'vault_password_file')}", *map(str.strip, listed)]
     parts = [each.rpartition("@") for each in all_of_them if each]
     return tuple(
         f"{label or 'default'}@{_file(root, 'vault_password_file', path)}"

@@ -1,6 +1,5 @@
 """Checks of what Ansible runs: do the playbooks parse, do the hosts answer, does anything prompt."""
 
-import configparser
 import json
 import os
 import re
@@ -8,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from opsbook import files
+from opsbook import ansible_cfg, files
 from opsbook.core.catalog.playbook_prompts import Project, of_project
 from opsbook.core.model.ansible import sources
 from opsbook.core.model.text import one_line
@@ -39,10 +38,10 @@ _RESULT = re.compile(r"^(\S+) \| ([A-Z]+)!? => (\{.*?^\}|.*?$)", re.MULTILINE | 
 
 def config(settings: Settings) -> Iterator[Finding]:
     """What a run does not use of ansible.cfg, and what it makes Ansible write beside the record."""
-    path, told = settings.content / "ansible.cfg", configparser.RawConfigParser(strict=False)
+    path = settings.content / "ansible.cfg"
     try:
-        told.read_string(files.read_text(path) if path.exists() else "")
-    except (OSError, ValueError, configparser.Error) as error:
+        told = ansible_cfg.parse(files.read_text(path) if path.exists() else "")
+    except (OSError, ValueError, ansible_cfg.Unreadable) as error:
         yield wrong(f"ansible.cfg cannot be read: {one_line(str(error), 200)}", "Ansible refuses it, too: correct it.")
         return
     names = set(told.options("defaults")) if told.has_section("defaults") else set()

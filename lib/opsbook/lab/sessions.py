@@ -13,7 +13,6 @@ from opsbook.core.engine.sinks import NullSink
 from opsbook.core.model.effect import Mode
 from opsbook.core.model.recording import Tape
 from opsbook.core.model.runbook import Runbook
-from opsbook.core.model.text import slug
 from opsbook.core.planning.context import seen, vault
 from opsbook.core.planning.drafts import environment
 from opsbook.core.record import store
@@ -47,7 +46,7 @@ def session(
     kept = SessionRun(settings, page, chosen, held, secrets, run)
     scope = Scope(Mode.SESSION, seen(settings, chosen, run, Mode.SESSION), admit=kept.admit)
     names = [parameter.name for parameter in page.parameters]
-    book = runner.Notebook(kept, store.place(settings.records, run) / "inbox", names)
+    book = runner.Notebook(kept, names, store.place(settings.records, run) / "inbox")
     with undisturbed():
         asyncio.run(runner.session(descriptor, scope, held, book))
         kept.end()
@@ -68,5 +67,4 @@ def replay_session(settings: Settings, descriptor: int, wanted: str, *, asks: bo
     held = replaying.vault(recording)
     tape = Tape(replaying.restored(recording, held), strict=False, asks=asks)
     scope = Scope(Mode.SESSION, replaying.seen(settings, recording), replaying.past(recording), tape=tape)
-    nowhere = store.place(settings.records, slug(wanted)) / "inbox"
-    asyncio.run(runner.session(descriptor, scope, held, runner.Notebook(NullSink(), nowhere)))
+    asyncio.run(runner.session(descriptor, scope, held, runner.Notebook(NullSink())))

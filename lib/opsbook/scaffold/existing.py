@@ -1,6 +1,5 @@
 """Find the playbooks and inventories of a folder that is an Ansible repository already, for `opsbook init`."""
 
-import configparser
 import contextlib
 import json
 import re
@@ -11,8 +10,10 @@ from typing import Any
 
 import yaml
 
+from opsbook import ansible_cfg
 from opsbook.core.model.text import slug
-from opsbook.files import PlainLoader, parse_yaml
+from opsbook.core.planning.yaml_files import AnsibleLoader
+from opsbook.files import parse_yaml
 from opsbook.scaffold import writing
 
 _FOLDERS = ("inventories", "inventory")
@@ -26,13 +27,6 @@ _MOST = 200
 
 _ADDED = (".gitignore", "mkdocs.yml", "requirements.txt", "docs/manual.md")
 """Files of a new project that a repository gets, too."""
-
-
-class _Loader(PlainLoader):
-    """YAML with Ansible's own tags, whose values are ignored."""
-
-
-_Loader.add_multi_constructor("!", lambda loader, suffix, node: None)
 
 
 @dataclass(frozen=True)
@@ -89,7 +83,7 @@ def _is_playbook(path: Path) -> bool:
 
 def _content(path: Path) -> Any:
     with contextlib.suppress(OSError, ValueError, yaml.YAMLError):
-        return parse_yaml(path.read_text(encoding="utf-8"), _Loader)
+        return parse_yaml(path.read_text(encoding="utf-8"), AnsibleLoader)
     return None
 
 
@@ -122,8 +116,7 @@ def _name(path: Path, otherwise: str) -> str:
 
 
 def _configured(folder: Path) -> list[str]:
-    config = configparser.RawConfigParser(strict=False)
-    with contextlib.suppress(OSError, ValueError, configparser.Error):
-        config.read_string((folder / "ansible.cfg").read_text(encoding="utf-8"))
-    told = config.get("defaults", "inventory", fallback="")
+    told = ""
+    with contextlib.suppress(OSError, ValueError):
+        told = ansible_cfg.default((folder / "ansible.cfg").read_text(encoding="utf-8"), "inventory")
     return [re.sub(r"^\./|/$", "", each.strip()) for each in told.split(",") if each.strip()]

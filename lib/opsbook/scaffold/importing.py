@@ -6,7 +6,7 @@ What it does is kept as it is written. What cannot be kept is said in the page, 
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ class Imported:
     overview: Sequence[str]
     steps: Sequence[Step]
     parameters: Sequence[str] = ()
-    imports: Sequence[str] = field(default=())
+    imports: Sequence[str] = ()
 
     def page(self, kind: Kind, title: str, author: writing.Author) -> str:
         """The text of the page."""

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from opsbook import ansible_cfg
 from opsbook.core.source.prompts import Prompt
 from opsbook.settings import Settings
 
@@ -50,13 +51,11 @@ class Project:
         return self._known[name]
 
     @cached_property
-    def _config(self) -> configparser.ConfigParser:
-        config = configparser.ConfigParser(interpolation=None, strict=False, inline_comment_prefixes=(";",))
+    def _config(self) -> configparser.RawConfigParser:
         try:
-            config.read(self._root / "ansible.cfg", encoding="utf-8")
-        except (OSError, ValueError, configparser.Error):
-            config.clear()
-        return config
+            return ansible_cfg.parse((self._root / "ansible.cfg").read_text(encoding="utf-8"))
+        except (OSError, ValueError, ansible_cfg.Unreadable):
+            return ansible_cfg.parse("")
 
     @property
     def settings(self) -> Iterator[Prompt]:

@@ -222,13 +222,13 @@ async def _ended(task: asyncio.Task[None]) -> None:
 
 
 class Notebook(NamedTuple):
-    """A notebook that is served: where it is recorded, the `inbox` with requests of other processes, and the names of
-    its page's parameters.
+    """A notebook that is served: where it is recorded, the names of its page's parameters, and the `inbox` for requests
+    of other processes, if it can get some.
     """
 
     sink: Sink
-    inbox: Path
     parameters: Sequence[str] = ()
+    inbox: Path | None = None
 
 
 async def session(descriptor: int, scope: Scope, vault: Vault, book: Notebook) -> None:
@@ -249,13 +249,13 @@ async def session(descriptor: int, scope: Scope, vault: Vault, book: Notebook) -
 
     cancel.on_request = stop
     undo = cancel.listen(operator)
-    watching = _watch_inbox(book.inbox, sink, questions, cancel)
+    watching = [_watch_inbox(book.inbox, sink, questions, cancel)] if book.inbox else []
     try:
         print("ready", *book.parameters, flush=True)
         await gate.transport.adopt(socket.socket(fileno=descriptor))
     finally:
         undo()
-        await asyncio.gather(_ended(watching), *map(_ended, leaving))
+        await asyncio.gather(*map(_ended, (*watching, *leaving)))
         await gate.close()
         spare.remove(private)
 

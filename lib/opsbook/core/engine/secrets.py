@@ -18,6 +18,9 @@ from opsbook.errors import InputError
 _WITH = frozenset({"", ".yml", ".yaml", ".json", ".vault", ".ini"})
 """Suffixes of files with variables."""
 
+_LARGEST = 8 * 2**20
+"""Bytes of a file with variables; a larger one has something else in it."""
+
 _PATIENCE = 30.0
 """Seconds that a program has to print a secret."""
 
@@ -194,4 +197,12 @@ def vaulted(needed: Sequence[Path], others: Sequence[Path], vaults: Sequence[str
 
 def _vaulted(read: Sequence[Path]) -> list[Path]:
     """Files with something vaulted, of those that Ansible reads variables from."""
-    return [path for path in dict.fromkeys(read) if path.suffix in _WITH and b"$ANSIBLE_VAULT;" in path.read_bytes()]
+    return [path for path in dict.fromkeys(read) if path.suffix in _WITH and _is_vaulted(path)]
+
+
+def _is_vaulted(path: Path) -> bool:
+    try:
+        return path.stat().st_size <= _LARGEST and b"$ANSIBLE_VAULT;" in path.read_bytes()
+    except OSError:
+        # Ansible cannot read it either.
+        return False

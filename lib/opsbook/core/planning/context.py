@@ -14,9 +14,11 @@ from opsbook.core.engine import secrets
 from opsbook.core.model.environment import Environment
 from opsbook.core.model.redact import Redactor
 from opsbook.core.planning import environment as environments
-from opsbook.core.planning.tree import READ
 from opsbook.errors import InputError
 from opsbook.settings import Settings
+
+_WITH_VARIABLES = ("roles", "collections", "group_vars", "host_vars", "vars", "defaults", "tasks", "handlers")
+"""Folders of a project with files of variables, besides those of playbooks and inventories."""
 
 
 def vault(
@@ -40,9 +42,8 @@ def vaulted(settings: Settings, environment: Environment) -> list[tuple[str, str
     sources = [settings.content / each for each in ([named] if isinstance(named, str) else named)]
     beside = {path.parent for path in sources} if not isinstance(named, str) else ()
     inventory = [*sources, *(folder / each for folder in beside for each in ("group_vars", "host_vars"))]
-    top = settings.ansible.playbooks == "."
-    others = [settings.content / each for each in READ if top or each != "playbooks"]
-    others += [*settings.content.glob("*.y*ml")] if top else [settings.playbooks]
+    top = settings.content.glob("*.y*ml") if settings.ansible.playbooks == "." else [settings.playbooks]
+    others = [*(settings.content / each for each in _WITH_VARIABLES), *top]
     needed, more = ([path for place in places for path in files.below(place)] for places in (inventory, others))
     return secrets.vaulted(needed, more, settings.vaults)
 

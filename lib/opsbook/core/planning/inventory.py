@@ -1,5 +1,6 @@
 """Hosts of an inventory that only Ansible can read: INI, folders, plugins, scripts, several of them (ADR 30)."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -30,17 +31,21 @@ def resolved(settings: Settings, name: str, sources: Sequence[str], *, anew: boo
 
     Raises InputError for what Ansible cannot read.
     """
-    path, read = settings.state / "inventories" / f"{name}.json", list(_files(settings, sources))
-    stand = _digest(settings, read)
+    path = settings.state / "inventories" / f"{name}.json"
     try:
+        read = list(_files(settings, sources))
+        stand, dynamic = _digest(settings, read), any(map(_dynamic, read))
+    except OSError as error:
+        raise InputError(f"{error.filename} cannot be read: {error.strerror}.", "Correct it and try again.") from error
+    with contextlib.suppress(OSError, ValueError):
         known = from_json(Resolved, files.read(path))
-        if known.sources == stand and not (known.dynamic and anew):
+        if known.sources == stand and not (dynamic and anew):
             return known
-    except (OSError, ValueError):
-        pass
-    found = _ask(settings, name, sources, stand, any(map(_dynamic, read)))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    files.write_atomic(path, json.dumps(asdict(found)).encode())
+    found = _ask(settings, name, sources, stand, dynamic)
+    # Who may not write there asks Ansible each time.
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        files.write_atomic(path, json.dumps(asdict(found)).encode())
     return found
 
 

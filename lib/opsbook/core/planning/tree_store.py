@@ -9,7 +9,6 @@ What is written out is hashed again before it is used: a tree holds what its dig
 environment executes nothing that leads out of it.
 """
 
-import configparser
 import contextlib
 import hashlib
 import json
@@ -23,7 +22,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path, PurePath
 
-from opsbook import files
+from opsbook import ansible_cfg, files
 from opsbook.core.model.text import some
 from opsbook.core.planning import git
 from opsbook.core.planning.tree import LINK, PROGRAM, Files, Tree, digest, of_folder
@@ -313,12 +312,11 @@ def _links(out: Tree) -> Iterator[str]:
 
 
 def _settings(out: Tree) -> Iterator[str]:
-    config = configparser.RawConfigParser(strict=False)
     try:
-        config.read_string((out.root / "ansible.cfg").read_text(encoding="utf-8", errors="replace"))
+        config = ansible_cfg.parse((out.root / "ansible.cfg").read_text(encoding="utf-8", errors="replace"))
     except OSError:
         return
-    except configparser.Error as error:
+    except ansible_cfg.Unreadable as error:
         yield f"ansible.cfg cannot be read ({error.message.splitlines()[0]})"
         return
     for section in config.sections():

@@ -11,11 +11,11 @@ from opsbook.errors import InputError
 from opsbook.files import PlainLoader, parse_yaml
 
 
-class _InventoryLoader(PlainLoader):
+class AnsibleLoader(PlainLoader):
     """YAML with Ansible's own tags (!vault, !unsafe), whose values are ignored."""
 
 
-_InventoryLoader.add_multi_constructor("!", lambda loader, suffix, node: None)
+AnsibleLoader.add_multi_constructor("!", lambda loader, suffix, node: None)
 
 
 def read(path: Path) -> Any:
@@ -29,7 +29,7 @@ def read(path: Path) -> Any:
 
 def parsed(text: str, path: Path) -> Any:
     try:
-        return parse_yaml(text, _InventoryLoader)
+        return parse_yaml(text, AnsibleLoader)
     except yaml.YAMLError as error:
         raise InputError(
             f"{path}: not valid YAML: {' '.join(str(error).split())}.", "Correct the file and try again."
