@@ -136,7 +136,7 @@ class Trial:
         return psutil.Process(pid).ppid() if pid and name == "keeper" else pid
 
     def _playbooks(self) -> Iterator[int]:
-        """ansible-playbook itself, not the processes it forks."""
+        """What runs a playbook, not the processes it forks."""
         for process in processes_of(self._run) if self._project.records() else ():
             with contextlib.suppress(psutil.Error):
                 parent = process.parent()
@@ -374,4 +374,4 @@ def _named(text: str) -> str:
 
 
 def _plays(process: psutil.Process) -> bool:
-    return any(Path(word).name == "ansible-playbook" for word in process.cmdline()[:2])
+    return process.name() == "ansible-playboo"  # as much of the name as the system keeps

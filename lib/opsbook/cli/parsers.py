@@ -115,7 +115,7 @@ def _argument(written: str, told: str | dict[str, Any]) -> tuple[list[str], dict
         return [name], words | ({} if name == written else {"nargs": written[-1]})
     match written.split()[len(names) :]:
         case []:
-            words["action"] = "store_true"
+            words.setdefault("action", "store_true")
         case [metavar, *often]:
             words |= {"action": "append", "default": []} if often else {}
             # For argparse, a word for the value hides its choices.

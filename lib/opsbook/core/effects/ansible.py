@@ -11,7 +11,6 @@ import math
 import os
 import shlex
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -19,14 +18,13 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from opsbook.core.effects import ansible_command, check_judge, foresight
+from opsbook.core.effects import ansible_command, ansible_start, check_judge, foresight
 from opsbook.core.effects.basic import here
 from opsbook.core.effects.call import EffectCall
 from opsbook.core.effects.channel import Interrupted
 from opsbook.core.effects.clean import first_lines, last_lines
 from opsbook.core.effects.show import Shown
-from opsbook.core.model.ansible import environment, sources
-from opsbook.core.model.effect import Mode
+from opsbook.core.model.ansible import sources
 from opsbook.core.model.tasks import FEW, failures_of
 from opsbook.errors import EffectFailed, EffectRefused
 from opsbook.params import Secret
@@ -43,9 +41,6 @@ _HOST_EVENTS = {
 _FAILED = ("runner_on_failed", "runner_on_unreachable")
 _MOST = 20
 """Hosts in trouble that the table of many hosts names."""
-
-_ASKED, _REFUSED, _HOSTS = "asked", "refused", "hosts"
-"""Names of files, in the private folder: what a playbook asked for, what a check refused, the hosts of the plan."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +147,10 @@ class _Events:
         self._follow(kind, data, result)
         if kind == "playbook_on_stats":
             self.stats = data
-        if in_check() and (would := foresight.would(kind, data, result, event.get("stdout") or "")) is not None:
+        if (
+            ansible_start.in_check()
+            and (would := foresight.would(kind, data, result, event.get("stdout") or "")) is not None
+        ):
             self.would.append(would)
         if kind in ("error", "verbose") and event.get("stdout"):
             self.messages.append(event["stdout"])
@@ -180,7 +178,7 @@ class _Events:
     def _sample(self, event: dict[str, Any], data: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
         kept = {name: data[name] for name in ("play", "task", "host", "duration") if data.get(name) is not None}
         if event["event"] == "playbook_on_play_start":
-            kept |= self._play() | ({"check": True} if in_check() else {})
+            kept |= self._play() | ({"check": True} if ansible_start.in_check() else {})
         if event["event"] in _FAILED:
             kept |= {"message": _reason(result), **({"ignored": True} if data.get("ignore_errors") else {})}
         if _bare(data.get("task_action")) == "debug":
@@ -227,14 +225,9 @@ def _named(refused: list[str]) -> str:
     return "; ".join([*refused[:FEW], *more])
 
 
-def in_check() -> bool:
-    """Whether playbooks are only simulated: in a check all are, also those that say changes=False."""
-    return bool(here.mode == Mode.CHECK)
-
-
 def path_of(name: str) -> Path:
     """The path of a playbook."""
-    return Path(here.content, here.playbooks, name)
+    return ansible_start.folder() / name
 
 
 def run(call: EffectCall, request: dict[str, Any], timeout: float | None) -> PlaybookResult:
@@ -248,9 +241,9 @@ def run(call: EffectCall, request: dict[str, Any], timeout: float | None) -> Pla
     started = time.monotonic()
     try:
         ended = _start(call, request, timeout, private, path, events)
-        if (wanted := ansible_command.read(private / _ASKED)) is not None:
+        if (wanted := ansible_command.read(private / ansible_start.ASKED)) is not None:
             raise _asked(request, wanted, events)
-        if refused := check_judge.refused(private / _REFUSED):
+        if refused := check_judge.refused(private / ansible_start.REFUSED):
             raise EffectRefused(
                 f"playbook {request['playbook']} cannot be checked: it would really run {_named(refused)}. "
                 "What only reads can be named under [check] reads in opsbook.toml."
@@ -265,19 +258,18 @@ def _start(
 ) -> Any:
     import ansible_runner
 
-    return ansible_runner.run(
+    begin()
+    binary, *arguments = ansible_start.command()
+    ended = ansible_runner.run(
         private_data_dir=str(private),
         project_dir=str(path.parent),
-        # Runs ansible-playbook so that a prompt ends it.
-        binary=sys.executable,
-        cmdline=shlex.join(
-            [str(ansible_command.PROGRAM), str(path), *(["--check", "--diff", "-v"] if in_check() else [])]
-        ),
+        binary=binary,
+        cmdline=shlex.join([*arguments, str(path), *(["--check", "--diff", "-v"] if ansible_start.in_check() else [])]),
         inventory=sources(Path(here.content), request["inventory"]),
         extravars=unsafe(request["vars"]),
         limit=request["limit"],
         tags=request["tags"],
-        envvars=_environment(request["vars"], private) | {ansible_command.VARIABLE: str(private / _ASKED)},
+        envvars=ansible_start.variables(request["vars"], private),
         settings={
             "pexpect_timeout": 1,
             "suppress_ansible_output": True,
@@ -287,35 +279,18 @@ def _start(
         cancel_callback=call.cancelled.is_set,
         quiet=True,
     )
+    if ended.rc is None or ended.status in ("canceled", "timeout"):
+        ansible_start.wait_for_end()
+    return ended
 
 
-def _environment(given: Mapping[str, Any], private: Path) -> dict[str, str]:
-    """What ansible-playbook is told by environment: everything else in here was passed on by the runner."""
-    config = Path(here.content) / "ansible.cfg"
-    path = os.environ.get("PATH", os.defpath)
-    known = config if config.is_file() else None
-    if here.protected and known is None:
-        # Or Ansible would look for one in the home folder.
-        known = private / "ansible.cfg"
-        known.touch()
-    found = environment(path, Path(here.ansible_bin), known, here.vaults)
-    found["OPSBOOK_STATE"], found["OPSBOOK_CLONE"] = here.state, here.clone
-    if here.protected:
-        # Roles, collections and plugins of the home folder are not committed.
-        found |= {"ANSIBLE_HOME": str(private / "home"), ansible_command.CONTENT: here.content}
-    if here.keeps:
-        (private / _HOSTS).write_text(json.dumps(list(here.hosts)), encoding="utf-8")
-        found[ansible_command.HOSTS] = str(private / _HOSTS)
-    if here.ports is not None:
-        found["OPSBOOK_PORTS"] = str(here.ports)
-    if in_check():
-        judge = check_judge.setting(private / _REFUSED, here.content, here.check_reads)
-        found |= {**check_judge.SETTINGS, check_judge.VARIABLE: judge}
-        if here.dynamic:
-            # What gave the hosts of the plan gives those of its check.
-            found["ANSIBLE_INVENTORY_ENABLED"] = check_judge.DYNAMIC
-    # What is given is not asked for, whatever ansible.cfg says to the people who use it by hand.
-    return found | {name: "False" for name, variables in ansible_command.PASSWORDS.items() if variables & set(given)}
+def begin() -> None:
+    """Import Ansible for the playbooks of this run, in a process of its own."""
+    from ansible_runner.utils import get_callback_dir
+
+    plugins = ":".join(filter(None, (os.environ.get("ANSIBLE_CALLBACK_PLUGINS"), get_callback_dir())))
+    added = {"ANSIBLE_CALLBACK_PLUGINS": plugins, "ANSIBLE_STDOUT_CALLBACK": "awx_display"}
+    ansible_start.begin(added | {"ANSIBLE_CACHE_PLUGIN": "jsonfile"})
 
 
 def _asked(request: dict[str, Any], wanted: ansible_command.PlaybookPrompt, events: _Events) -> Exception:

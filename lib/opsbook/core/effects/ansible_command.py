@@ -12,9 +12,11 @@ import json
 import os
 import re
 import signal
+import socket
 import sys
 import termios
 import threading
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -31,10 +33,20 @@ HOSTS = "OPSBOOK_HOSTS"
 """Variable with the path of a list of hosts, as JSON: those of the plan, where Ansible resolved the inventory."""
 
 PASSWORDS = {
-    "ANSIBLE_BECOME_ASK_PASS": frozenset({"ansible_become_password", "ansible_become_pass"}),
-    "ANSIBLE_ASK_PASS": frozenset({"ansible_password", "ansible_ssh_pass", "ansible_ssh_password"}),
+    "BECOME_ASK_PASS": frozenset({"ansible_become_password", "ansible_become_pass"}),
+    "ASK_PASS": frozenset({"ansible_password", "ansible_ssh_pass", "ansible_ssh_password"}),
 }
 """Settings that make Ansible ask for a password, and the variables that provide it."""
+
+GIVEN = "OPSBOOK_GIVEN"
+"""Variable with those of PASSWORDS that are given, and so are not asked for, separated by spaces."""
+
+SERVE = "--serve"
+"""Argument that makes the program fork a process for each playbook, instead of running one."""
+
+_AT_START = ("ANSIBLE_", "LANG", "LC_", "LD_", "MALLOC_", "PYTHON", "TZ")
+_AT_START_ALSO = {"COLUMNS", "EDITOR", "HOME", "NO_COLOR", "PAGER", "TMPDIR", "USER", "VIRTUAL_ENV"}
+_PER_PLAYBOOK = {"ANSIBLE_CACHE_PLUGIN_CONNECTION"}
 
 PLAYS = "plays"
 """Name of the file beside it, with a line of JSON for each play that began: its hosts and its strategy."""
@@ -95,13 +107,34 @@ def read(path: Path) -> PlaybookPrompt | None:
         return None
 
 
+def at_start(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables that Python and Ansible read when they start, or while Ansible is imported."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if (name.startswith(_AT_START) or name in _AT_START_ALSO) and name not in _PER_PLAYBOOK
+    }
+
+
 def main() -> None:
-    """Run ansible-playbook with the arguments of this process."""
+    """Run ansible-playbook with the arguments of this process, or serve on the socket with this descriptor."""
+    if sys.argv[1:2] == [SERVE]:
+        from opsbook.core.effects import ansible_server
+
+        ansible_server.serve(socket.socket(fileno=int(sys.argv[2])), _playbook)
+    else:
+        _playbook()
+
+
+def _playbook() -> None:
     place = Path(os.environ.pop(VARIABLE))
     _leave_terminal()
     _refuse_prompts(place)
+    from ansible import constants
     from ansible.cli.playbook import main as ansible
 
+    for name in os.environ.pop(GIVEN, "").split():
+        setattr(constants, f"DEFAULT_{name}", False)
     _count_hosts(place.with_name(PLAYS))
     if content := os.environ.pop(CONTENT, ""):
         _stay_inside(Path(os.path.realpath(content)), place.parent)

@@ -160,8 +160,10 @@ def _engine(context: RunContext, sink: Sink, vault: Vault, questions: Questions,
         started.on_message, started.on_raw = outputs.message, outputs.raw
         started.on_gap = gap
         work = context.workspace
-        imports, cwd = _imports(context.planned.runbook), context.options.cwd
-        await started.start(kernel.Launch(place, work.keep_environment, work.hold, imports, cwd))
+        imports, options = _imports(context.planned.runbook), context.options
+        early = "ansible_runner" in imports and options.mode is not Mode.REPLAY
+        warm = early if options.warm else None
+        await started.start(kernel.Launch(place, work.keep_environment, work.hold, imports, warm, options.cwd))
         sink.write(kinds.KernelStarted(pid=started.pid))
         return started
 

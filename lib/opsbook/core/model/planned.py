@@ -48,7 +48,8 @@ class RunOptions:
     `answers` are given ahead, by the name of the question. `wait`: wait for locks and approvals. `emergency`: why the
     run cannot wait for approvals or a window. `undo`: roll back what the run did. `start`: the step from which a run
     resumes; unfinished steps before it are skipped. `by_hand`: a person does every step. `limit`: seconds that a cell
-    without a timeout of its own may take. `cwd`: where cells run; None is the project's folder.
+    without a timeout of its own may take. `warm`: Ansible is imported once for all playbooks. `cwd`: where cells run;
+    None is the project's folder.
     """
 
     mode: Mode = Mode.LIVE
@@ -62,6 +63,7 @@ class RunOptions:
     pause_on_failure: bool = False
     retry_unknown: bool = False
     limit: float = DEFAULT_LIMIT
+    warm: bool = True
     cwd: Path | None = None
 
 

@@ -44,6 +44,7 @@ def resume(options: argparse.Namespace) -> int:
         start=options.start,
         by_hand=options.manual,
         pause_on_failure=options.pause_on_failure,
+        warm=options.warm,
         retry_unknown=options.retry_unknown,
     )
 
@@ -68,7 +69,7 @@ def rollback(options: argparse.Namespace) -> int:
     if run_command.on_terminal(options) and not options.yes:
         _agreed(found)
     typed = inputs.unseen(found.plan.prompted)
-    wanted = RunOptions(answers=_answers(options), wait=options.wait, labels=inputs.labels(options))
+    wanted = RunOptions(answers=_answers(options), wait=options.wait, labels=inputs.labels(options), warm=options.warm)
 
     def work(audience: running.Audience) -> run_record.Finished:
         return resuming.rollback(settings, found, wanted, typed, audience)

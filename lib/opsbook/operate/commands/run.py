@@ -32,6 +32,7 @@ def execute(options: argparse.Namespace) -> int:
         wait=options.wait,
         emergency=options.emergency,
         pause_on_failure=options.pause_on_failure,
+        warm=options.warm,
     )
     planned = _planned(settings, options, wanted)
     if run_command.on_terminal(options) and not options.yes and not options.check:

@@ -34,6 +34,7 @@ _DRAIN = 1.0
 class Launch:
     """What a kernel needs for its run. `hold` keeps the journal locked; `imports` are modules to import early.
 
+    `warm`: Ansible is imported once for all playbooks, early if the page has some; None: each imports it for itself.
     With a `cwd`, cells run there instead of in that of `place`, and may import modules from there.
     """
 
@@ -41,6 +42,7 @@ class Launch:
     keep_environment: tuple[str, ...] = ()
     hold: int | None = None
     imports: tuple[str, ...] = ()
+    warm: bool | None = False
     cwd: Path | None = None
 
 
@@ -104,10 +106,17 @@ class Kernel:
             MARK: self._spare.run,
             "OPSBOOK_GATE": str(self.gate_path),
             "OPSBOOK_ROOT": str(launch.place.content),
+            **({"OPSBOOK_COLD": "1"} if launch.warm is None else {}),
         }
         path = [str(launch.cwd)] if launch.cwd else []
         cwd = str(launch.cwd or launch.place.cwd)
-        return {"env": environment | own, "cwd": cwd, "path": path, "imports": list(launch.imports)}
+        return {
+            "env": environment | own,
+            "cwd": cwd,
+            "path": path,
+            "imports": list(launch.imports),
+            "warm": launch.warm,
+        }
 
     def _connect(self, connection: dict[str, Any]) -> None:
         import zmq

@@ -1,0 +1,204 @@
+"""Ansible, imported once for a run: each playbook runs in a process that is forked from this one.
+
+Its descriptor 0 is the socket on which `door/forked.py` asks; its input from the kernel ends when that is gone. What
+Ansible reads while it is imported (variables, ansible.cfg, the folder) must be the same for the playbook: if it is not,
+the answer is no, and a new process imports Ansible for it.
+"""
+
+import atexit
+import contextlib
+import gc
+import importlib
+import os
+import selectors
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from marshal import loads
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+from opsbook.core.effects.ansible_command import at_start
+
+_NAMES = (
+    "ansible.cli.playbook",
+    "ansible.executor.process.worker",
+    "ansible.executor.task_executor",
+    "ansible.module_utils.connection",
+    "ansible.playbook.handler_task_include",
+    "ansible.playbook.included_file",
+    "ansible.playbook.role_include",
+    "ansible.plugins.action",
+    "ansible.plugins.callback",
+    "ansible.plugins.connection",
+    "ansible.plugins.inventory",
+    "ansible.plugins.shell",
+    "ansible.plugins.strategy",
+    "ansible.utils.hashing",
+    "multiprocessing.popen_fork",
+    "multiprocessing.resource_tracker",
+    "multiprocessing.synchronize",
+    "opsbook.core.effects.check_judge",
+    "pty",
+    "tomllib",
+    "xml.dom.minidom",
+)
+"""What a playbook needs. No single plugins: a project may have its own under the same name."""
+
+_ROOM = 65536
+
+Request = tuple[list[str], dict[bytes, bytes], bytes, int]
+"""Arguments with the program, environment, folder and umask."""
+
+
+def serve(listening: socket.socket, run: Callable[[], None]) -> None:
+    """Fork a process that calls `run` for each client, until the kernel is gone, which holds the other end of input."""
+    for name in _NAMES:
+        # Other versions of Ansible may have fewer parts; a playbook says what it misses.
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    gc.collect()
+    gc.freeze()
+    _Server(listening, run).serve()
+
+
+class _Server:
+    def __init__(self, listening: socket.socket, run: Callable[[], None]) -> None:
+        self._listening = listening
+        self._run = run
+        self._begun = _state(os.environb, bytes(Path.cwd()))
+        self._running: dict[socket.socket, _Forked] = {}
+        self._events = selectors.DefaultSelector()
+        self._events.register(0, selectors.EVENT_READ, lambda: sys.exit(0))
+        self._events.register(listening, selectors.EVENT_READ, self._take)
+
+    def serve(self) -> None:
+        """Answer clients until the kernel is gone. In a process that was forked, this does not return."""
+        try:
+            while True:
+                for key, _ in self._events.select():
+                    if key.fd in self._events.get_map():
+                        key.data()
+        finally:
+            for forked in self._running.values():
+                forked.kill()
+
+    def _take(self) -> None:
+        client, _ = self._listening.accept()
+        data, streams, _, _ = socket.recv_fds(client, 16, 4)
+        if data == b"ended?":
+            self._end_gone()
+            _tell(client, b"yes")
+        elif len(streams) == 4:
+            request: Request = loads(os.pread(streams[3], os.fstat(streams[3]).st_size, 0))  # noqa: S302  (from this run)
+            if _state(request[1], request[2]) == self._begun:
+                self._fork(client, request, streams)
+        for stream in streams:
+            os.close(stream)
+        if client not in self._running:
+            client.close()
+
+    def _fork(self, client: socket.socket, request: Request, streams: list[int]) -> None:
+        playbook = os.fork()
+        if not playbook:
+            _become(request, streams, self._run)
+        self._running[client] = forked = _Forked(playbook, os.pidfd_open(playbook))
+        self._events.register(forked.ended, selectors.EVENT_READ, lambda: self._close(client))
+        self._events.register(client, selectors.EVENT_READ, lambda: self._end(client))
+        _tell(client, b"%d" % playbook)
+
+    def _end(self, client: socket.socket) -> None:
+        """The client was killed: it sends nothing more."""
+        self._events.unregister(client)
+        self._running[client].kill()
+
+    def _close(self, client: socket.socket) -> None:
+        forked = self._running.pop(client)
+        self._events.unregister(forked.ended)
+        os.close(forked.ended)
+        with contextlib.suppress(KeyError):
+            self._events.unregister(client)
+        _tell(client, b"%d" % os.waitstatus_to_exitcode(os.waitpid(forked.playbook, 0)[1]))
+        client.close()
+
+    def _end_gone(self) -> None:
+        """End every playbook whose client was killed, and wait until it has ended."""
+        for client, forked in self._running.items():
+            with contextlib.suppress(BlockingIOError):
+                client.recv(1, socket.MSG_DONTWAIT)
+                forked.kill()
+                os.waitid(os.P_PIDFD, forked.ended, os.WEXITED | os.WNOWAIT)
+
+
+class _Forked(NamedTuple):
+    """A process that runs a playbook; `ended` is a descriptor that says when."""
+
+    playbook: int
+    ended: int
+
+    def kill(self) -> None:
+        """End its group, as ansible-runner does. It has none before it has begun."""
+        for kill in (os.killpg, os.kill):
+            with contextlib.suppress(ProcessLookupError):
+                kill(self.playbook, signal.SIGKILL)
+
+
+def _tell(client: socket.socket, what: bytes) -> None:
+    with contextlib.suppress(OSError):
+        client.send(what)
+
+
+def _state(environment: Mapping[bytes, bytes], folder: bytes) -> object:
+    """All that Ansible has read when it is imported, in this process or in one with this environment and folder."""
+    from ansible.config.manager import find_ini_config_file
+
+    config = find_ini_config_file()
+    status = Path(config).stat() if config else None
+    file = (config, status.st_mtime_ns, status.st_ino, status.st_size) if status else None
+    return at_start({os.fsdecode(name): os.fsdecode(value) for name, value in environment.items()}), folder, file
+
+
+def _become(request: Request, streams: Sequence[int], run: Callable[[], None]) -> NoReturn:
+    """Be what the client would be: its arguments, environment, folder and streams; in a session without a terminal."""
+    code: object = 255
+    try:
+        os.setsid()
+        for number in range(3):
+            os.dup2(streams[number], number)
+        os.closerange(3, _ROOM)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as ansible-runner starts it
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        sys.argv = request[0]
+        os.environb.clear()
+        os.environb.update(request[1])
+        os.chdir(request[2])
+        os.umask(request[3])
+        Path("/proc/self/comm").write_text("ansible-playbook", encoding="ascii")
+        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+        _own_folder()
+        run()
+        code = 0
+    except SystemExit as ended:
+        code = ended.code
+    except BaseException:
+        code = 1
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(BaseException):
+            atexit._run_exitfuncs()
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code if isinstance(code, int) else code is not None)
+
+
+def _own_folder() -> None:
+    """A folder for temporary files of its own, removed at its end: that of the server is for all of them."""
+    from ansible import constants
+
+    atexit._clear()
+    # Its default names other settings.
+    own = constants.config.get_config_value("DEFAULT_LOCAL_TMP", variables=vars(constants))
+    constants.DEFAULT_LOCAL_TMP = own
