@@ -6,6 +6,7 @@ are templates; a failing event handler loses events; the command artifact contai
 """
 
 import contextlib
+import functools
 import json
 import math
 import os
@@ -16,6 +17,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from opsbook.core.effects import ansible_command, ansible_start, check_judge, foresight
@@ -288,9 +290,25 @@ def begin() -> None:
     """Import Ansible for the playbooks of this run, in a process of its own."""
     from ansible_runner.utils import get_callback_dir
 
+    _without_delay()
     plugins = ":".join(filter(None, (os.environ.get("ANSIBLE_CALLBACK_PLUGINS"), get_callback_dir())))
     added = {"ANSIBLE_CALLBACK_PLUGINS": plugins, "ANSIBLE_STDOUT_CALLBACK": "awx_display"}
     ansible_start.begin(added | {"ANSIBLE_CACHE_PLUGIN": "jsonfile"})
+
+
+@functools.cache
+def _without_delay() -> None:
+    """Have ansible-runner not sleep 0.1 s after a program that has ended."""
+    import ansible_runner
+    import pexpect
+
+    class Spawn(pexpect.spawn):  # type: ignore[misc]
+        def _spawnpty(self, args: Any, **options: Any) -> Any:
+            terminal = super()._spawnpty(args, **options)
+            terminal.delayafterclose = 0
+            return terminal
+
+    ansible_runner.runner.pexpect = SimpleNamespace(**{**vars(pexpect), "spawn": Spawn})
 
 
 def _asked(request: dict[str, Any], wanted: ansible_command.PlaybookPrompt, events: _Events) -> Exception:

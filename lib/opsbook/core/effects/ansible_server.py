@@ -20,6 +20,7 @@ from marshal import loads
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
+from opsbook.core.effects import ansible_ahead
 from opsbook.core.effects.ansible_command import at_start
 
 _NAMES = (
@@ -60,8 +61,6 @@ def serve(listening: socket.socket, run: Callable[[], None]) -> None:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    gc.collect()
-    gc.freeze()
     _Server(listening, run).serve()
 
 
@@ -77,6 +76,11 @@ class _Server:
 
     def serve(self) -> None:
         """Answer clients until the kernel is gone. In a process that was forked, this does not return."""
+        if not self._events.select(0):
+            # Nobody waits yet.
+            ansible_ahead.read()
+        gc.collect()
+        gc.freeze()
         try:
             while True:
                 for key, _ in self._events.select():

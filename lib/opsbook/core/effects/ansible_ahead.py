@@ -1,0 +1,79 @@
+"""What Ansible reads of itself for every playbook, parsed ahead: it is most of what a small playbook does.
+
+Each result is handed out once in a process, like one that was parsed there: nothing that a playbook does to it is seen
+by another one. With a version of Ansible that keeps these things elsewhere, nothing is parsed ahead.
+"""
+
+import ast
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+_PLUGINS = ("become", "cache", "callback", "connection", "inventory", "shell", "strategy", "vars")
+"""Folders of plugins that are all described, whatever a playbook uses."""
+
+
+def read() -> None:
+    """Parse now what every playbook would parse: where plugins have moved, and what plugins can be told."""
+    with contextlib.suppress(AttributeError, ImportError, OSError):
+        _routing()
+    with contextlib.suppress(AttributeError, ImportError, OSError):
+        _documentation()
+
+
+def _routing() -> None:
+    import ansible
+    from ansible.utils.collection_loader import _collection_finder
+
+    raw = Path(ansible.__file__).with_name("config").joinpath("ansible_builtin_runtime.yml").read_bytes()
+    parse: Callable[[Any, Any], Any] = _collection_finder._meta_yml_to_dict
+    known = {raw: parse(raw, None)}
+    _collection_finder._meta_yml_to_dict = lambda text, name: known.pop(text, None) or parse(text, name)
+
+
+def _documentation() -> None:
+    import ansible.plugins
+    from ansible._internal._datatag import _tags
+    from ansible.parsing.yaml.loader import AnsibleLoader
+    from ansible.plugins import loader
+
+    ahead = _Ahead(loader.yaml)
+    for name in _PLUGINS:
+        for path in Path(ansible.plugins.__file__).with_name(name).glob("*.py"):
+            if text := _text(path):
+                ahead.parse(_tags.Origin(path=str(path)).tag(_tags.TrustedAsTemplate().tag(text)), AnsibleLoader)
+    loader.yaml = ahead
+
+
+def _text(path: Path) -> str:
+    """The documentation of a plugin, which says what it can be told."""
+    for node in ast.parse(path.read_bytes()).body:
+        named = [each.id for each in node.targets if isinstance(each, ast.Name)] if isinstance(node, ast.Assign) else []
+        if named == ["DOCUMENTATION"] and isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
+            return str(node.value.value)
+    return ""
+
+
+class _Ahead:
+    """PyYAML, with some texts parsed already. A text is known with the place that it came from."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self._module = module
+        self._known: dict[object, Any] = {}
+
+    def parse(self, text: Any, loader: Any) -> None:
+        self._known[self._key(text, loader)] = self._module.load(text, Loader=loader)
+
+    def load(self, text: Any, Loader: Any) -> Any:  # noqa: N803  (as PyYAML has it)
+        found = self._known.pop(self._key(text, Loader), None) if isinstance(text, str) else None
+        return self._module.load(text, Loader=Loader) if found is None else found
+
+    def _key(self, text: Any, loader: Any) -> object:
+        from ansible._internal._datatag import _tags
+
+        return str(text), _tags.Origin.get_tag(text), _tags.TrustedAsTemplate.is_tagged_on(text), loader
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._module, name)
