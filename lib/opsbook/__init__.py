@@ -6,9 +6,12 @@ if TYPE_CHECKING:
     from opsbook.core.effects.ansible import PlaybookResult
     from opsbook.core.effects.basic import ask, attach, confirm, done, here, note, secret, value, wait_until
     from opsbook.core.effects.http import Response, http
+    from opsbook.core.effects.kubectl import KubectlResult, kubectl
     from opsbook.core.effects.playbook import playbook
     from opsbook.core.effects.shell import command
+    from opsbook.core.effects.sql import Rows, sql
     from opsbook.core.effects.team import effect
+    from opsbook.core.effects.terraform import TerraformResult, terraform
     from opsbook.errors import EffectFailed
 
 __version__ = "0.1.0"
@@ -17,6 +20,9 @@ __version__ = "0.1.0"
 _HOMES = {
     "ansible": ("PlaybookResult",),
     "playbook": ("playbook",),
+    "kubectl": ("kubectl", "KubectlResult"),
+    "sql": ("sql", "Rows"),
+    "terraform": ("terraform", "TerraformResult"),
     "basic": ("ask", "attach", "confirm", "done", "here", "note", "secret", "value", "wait_until"),
     "http": ("http", "Response"),
     "session": ("replay",),  # not an effect: exported notebooks call it first
@@ -28,8 +34,11 @@ _HOME["EffectFailed"] = "opsbook.errors"
 
 __all__ = [
     "EffectFailed",
+    "KubectlResult",
     "PlaybookResult",
     "Response",
+    "Rows",
+    "TerraformResult",
     "ask",
     "attach",
     "command",
@@ -38,9 +47,12 @@ __all__ = [
     "effect",
     "here",
     "http",
+    "kubectl",
     "note",
     "playbook",
     "secret",
+    "sql",
+    "terraform",
     "value",
     "wait_until",
 ]

@@ -99,7 +99,9 @@ def main() -> None:
     app = App.instance(config=config, connection_file=sys.argv[1], log_level=logging.CRITICAL)
     app.initialize([])
     app.shell.compile = PageCompiler()
-    _receive_order()
+    order = _receive_order()
+    # In a page, `time: float = 1.0` is a parameter.
+    app.shell.automagic = order["magics"]
     app.start()
 
 
@@ -110,8 +112,8 @@ def _without_debugger() -> None:
     del sys.modules["debugpy"]
 
 
-def _receive_order() -> None:
-    """Receive the order on stdin: the environment and the folder of the run."""
+def _receive_order() -> dict[str, Any]:
+    """Receive the order on stdin, and take the environment and the folder of the run from it."""
     with socket.socket(fileno=0) as orders:
         data = b""
         while not data.endswith(b"\n"):
@@ -133,6 +135,7 @@ def _receive_order() -> None:
     _import_sources(Path(order["env"]["OPSBOOK_ROOT"]) / "lib")
     sys.path.extend(order["path"])
     threading.Thread(target=_import, args=(order["imports"], order["warm"]), daemon=True).start()
+    return dict(order)
 
 
 class _SourceLoader(SourceFileLoader):

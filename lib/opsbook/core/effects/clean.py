@@ -1,7 +1,7 @@
 """Values that an author passes, in the form for the journal."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,15 @@ def last_lines(text: str) -> str:
 
 def _whole(lines: str, text: str) -> str:
     return lines or f"({len(text)} characters on one line)"
+
+
+def revealed(value: Any) -> Any:
+    """A value with its secrets in clear, for what it is handed to."""
+    if isinstance(value, Secret):
+        return value.reveal()
+    if isinstance(value, Mapping):
+        return {name: revealed(item) for name, item in value.items()}
+    return [revealed(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def names(given: Iterable[Any]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from opsbook.core.effects.call import EffectCall
 from opsbook.core.effects.channel import EffectRequest, Interrupted, channel
-from opsbook.core.effects.clean import first_lines
+from opsbook.core.effects.clean import first_lines, revealed
 from opsbook.core.effects.show import Shown
 from opsbook.errors import EffectFailed
 from opsbook.params import Secret
@@ -121,9 +121,7 @@ def _send(request: Mapping[str, Any], timeout: float, changing: bool) -> Respons
     try:
         # trust_env is off: proxy settings of the operator's shell must not affect a runbook.
         with httpx.Client(trust_env=False, timeout=timeout) as client:
-            answer = client.request(
-                method, url, json=_revealed(request["json"]), content=request["data"], headers=plain
-            )
+            answer = client.request(method, url, json=revealed(request["json"]), content=request["data"], headers=plain)
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
         raise EffectFailed(f"{method} {url}: no connection: {error}", untouched=True) from error
     except httpx.HTTPError as error:
@@ -132,14 +130,6 @@ def _send(request: Mapping[str, Any], timeout: float, changing: bool) -> Respons
         raise EffectFailed(f"{method} {url}: {error or type(error).__name__}") from error
     text = answer.text[:LIMIT]
     return Response(method, url, answer.status_code, dict(answer.headers), text, time.monotonic() - started)
-
-
-def _revealed(value: Any) -> Any:
-    if isinstance(value, Secret):
-        return value.reveal()
-    if isinstance(value, dict):
-        return {name: _revealed(item) for name, item in value.items()}
-    return [_revealed(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _text(data: str | bytes | None) -> str | None:

@@ -31,15 +31,23 @@ _LINGER = 1.0
 """Seconds to read a program's output after its end, if a leftover process holds the pipes."""
 
 
+GRACE = 1.0
+"""Seconds that a program gets to end by itself."""
+
+
 @dataclass(frozen=True)
 class Program:
-    """What to start. `env` is added to this process's environment; None takes a variable away."""
+    """What to start. `env` is added to this process's environment; None takes a variable away.
+
+    `grace`: seconds between SIGTERM and SIGKILL, if it must stop.
+    """
 
     argv: list[str]
     cwd: str | None
     env: Mapping[str, str | None]
     stdin: str | None
     pass_fds: tuple[int, ...] = ()
+    grace: float = GRACE
 
     @property
     def environment(self) -> dict[str, str]:
@@ -124,7 +132,7 @@ def run(call: EffectCall, program: Program, timeout: float, watch: Watch) -> Pro
         try:
             _wait(call, process, selector, started + timeout, watch)
         except BaseException as stopped:
-            _end(process)
+            _end(process, program.grace)
             _read_rest(selector)
             if isinstance(stopped, Interrupted):
                 stopped.result = {"stdout": out.text(), "stderr": err.text()}
@@ -244,13 +252,13 @@ class _Kept:
         return f"{head}\n… {self.left_out + cut} bytes left out …\n{tail}"
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
+def _end(process: "subprocess.Popen[bytes]", grace: float) -> None:
     """End the program's process group. Processes outside the group may hold the pipes; do not wait for them."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError):
             os.killpg(process.pid, number)
         with suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=1)
+            process.wait(timeout=grace)
             break
 
 

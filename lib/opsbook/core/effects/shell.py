@@ -76,17 +76,17 @@ def command(
     for another code or a missing program; a timeout ends it as interrupted.
     A check does not run it, and returns `pretend`. `ignore` names parts of its output that change by themselves.
     """
-    program = _Program(_words(argv), cwd, env, stdin, timeout, expect)
+    program = Invocation(_words(argv), cwd, env, stdin, timeout, expect)
     rules = {"idempotent": idempotent, "key": key, "pretend": pretend, "ignore": ignore}
     return _perform(program, " ".join(program.words), changes=changes, **rules)
 
 
 @dataclass(frozen=True)
-class _Program:
+class Invocation:
     """A program to run. `expect` is the exit code, or the codes, that mean success; `timeout` is in seconds.
 
     `watch` gets its output while it runs; without one, whole lines of it are passed on. `shell`: it is a shell that
-    goes on where the one before it in its step ended.
+    goes on where the one before it in its step ended. `grace`: seconds it gets to end by itself if it must stop.
     """
 
     words: list[str]
@@ -97,6 +97,7 @@ class _Program:
     expect: int | Collection[int] = 0
     watch: process.Watch | None = None
     shell: StepShell | None = None
+    grace: float = process.GRACE
 
     def request(self) -> dict[str, Any]:
         expect = self.expect if isinstance(self.expect, int) else sorted(self.expect)
@@ -105,7 +106,7 @@ class _Program:
     def run(self, call: EffectCall) -> "Done":
         extra = {name: _plain(value) for name, value in (self.env or {}).items()}
         given = None if self.stdin is None else _plain(self.stdin)
-        plain = process.Program(self.words, self.cwd, extra, given)
+        plain = process.Program(self.words, self.cwd, extra, given, grace=self.grace)
         try:
             with self.shell.going_on(plain) if self.shell else nullcontext(plain) as program:
                 ended = process.run(call, program, self.timeout, self.watch or process.Lines(call))
@@ -127,6 +128,17 @@ class _Program:
     def succeeded(self, done: "Done") -> bool:
         return done.rc == self.expect if isinstance(self.expect, int) else done.rc in self.expect
 
+    def checked(self, call: EffectCall, *, changes: bool) -> "Done":
+        """Run it. Raises EffectFailed for another exit code, and Interrupted if it was killed while it changed."""
+        done = self.run(call)
+        if self.succeeded(done):
+            return done
+        name, said = self.words[0], self.said(done)
+        if changes and done.ended_by:
+            # It was killed before its end, so the outcome is unknown.
+            raise Interrupted(f"{name} was ended by {done.ended_by}: {said}".rstrip(": "))
+        raise EffectFailed(f"{name} ended with exit code {done.rc}: {said}".rstrip(": "), done)
+
 
 def fence(language: str, script: str, values: Mapping[str, Any], *, line: int, changes: bool, cell: str = "") -> None:
     """Run a shell cell. It ends at the first failing command or unset variable.
@@ -141,7 +153,7 @@ def fence(language: str, script: str, values: Mapping[str, Any], *, line: int, c
     printer = _Printer()
     shown = [script, *(value for value in env.values() if isinstance(value, str))]
     shell = StepShell(cell, shown) if cell else None
-    program = _Program(_script(language, script, line), env=env, watch=printer, shell=shell)
+    program = Invocation(_script(language, script, line), env=env, watch=printer, shell=shell)
     try:
         done = _perform(program, summary, changes=changes)
     except EffectFailed as failed:
@@ -180,15 +192,9 @@ class _Printer(process.Watch):
             self.saw("stderr", done.stderr)
 
 
-def _perform(program: _Program, summary: str, *, changes: bool, **rules: Any) -> Done:
+def _perform(program: Invocation, summary: str, *, changes: bool, **rules: Any) -> Done:
     def work(call: EffectCall) -> tuple[Done, Any]:
-        done = program.run(call)
-        if not program.succeeded(done):
-            name, said = program.words[0], program.said(done)
-            if changes and done.ended_by:
-                # It was killed before its end, so the outcome is unknown.
-                raise Interrupted(f"{name} was ended by {done.ended_by}: {said}".rstrip(": "))
-            raise EffectFailed(f"{name} ended with exit code {done.rc}: {said}".rstrip(": "), done)
+        done = program.checked(call, changes=changes)
         left = program.shell.result() if program.shell else {}
         return done, {**done.to_json(), "changed": changes, **left}
 

@@ -163,7 +163,8 @@ def _engine(context: RunContext, sink: Sink, vault: Vault, questions: Questions,
         imports, options = _imports(context.planned.runbook), context.options
         early = "ansible_runner" in imports and options.mode is not Mode.REPLAY
         warm = early if options.warm else None
-        await started.start(kernel.Launch(place, work.keep_environment, work.hold, imports, warm, options.cwd))
+        magics = options.mode is Mode.NOTEBOOK
+        await started.start(kernel.Launch(place, work.keep_environment, work.hold, imports, warm, options.cwd, magics))
         sink.write(kinds.KernelStarted(pid=started.pid))
         return started
 

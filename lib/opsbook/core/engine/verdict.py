@@ -47,7 +47,7 @@ class Stop:
         return self.cancelled or why
 
 
-_SIMULATED = frozenset({"playbook"})
+_SIMULATED = frozenset({"playbook", "sql", "kubectl", "terraform"})
 """Kinds with a tool that can simulate them."""
 
 

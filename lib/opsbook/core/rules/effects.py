@@ -2,11 +2,13 @@
 
 import re
 
+from opsbook.core.model.kubectl import CHANGES, kubectl_verb
 from opsbook.core.model.runbook import SHELLS, Cell, Role, Runbook
 from opsbook.core.rules.base import Found, Known, at, calls, cells
 from opsbook.core.source.names import Call
 from opsbook.core.source.prompts import unanswered, way_out
 
+_COMPARED = ("http", "command", "playbook", "wait_until", "effect", "sql", "kubectl", "terraform")
 _PLACEHOLDER = re.compile(r"(?<![<\w])<[A-Za-z](?:[A-Za-z0-9_ .-]*[A-Za-z0-9_])?>")
 _QUOTED = re.compile(r"""\\.|'[^']*'|"(?:\\.|\$\([^()]*\)|[^"\\])*"|(?:^|(?<=\s))\#[^\n]*""", re.MULTILINE | re.DOTALL)
 _PROMPTS = ("$ ", "# ")
@@ -27,15 +29,21 @@ def _changes_where_only_reading(runbook: Runbook, _: Known) -> Found:
 def _changes(call: Call) -> bool:
     if call.flag("changes") is not None:
         return bool(call.flag("changes"))
-    if call.name == "http":
-        return (call.literal(0, "method") or "GET").upper() not in ("GET", "HEAD")
+    first = call.literal(0, "action" if call.name == "terraform" else "method") or ""
+    match call.name:
+        case "http":
+            return (first or "GET").upper() not in ("GET", "HEAD")
+        case "kubectl":
+            return kubectl_verb((first, call.literal(1, "") or "")) in CHANGES
+        case "terraform":
+            return first == "apply"
     return call.name in ("playbook", "command")
 
 
 def _said_to_read(runbook: Runbook, _: Known) -> Found:
     """C008: an author's claim that something only reads, shown to every reviewer."""
     for _step, call in calls(runbook):
-        if call.name in ("playbook", "command", "http") and call.flag("changes") is False:
+        if call.name in ("playbook", "command", "http", "sql") and call.flag("changes") is False:
             text = f"{call.name}() is declared to change nothing; a reviewer should agree"
             yield at(runbook, call.line, "C008", text, column=call.column, warning=True)
     for _step, cell in cells(runbook):
@@ -88,7 +96,7 @@ def _blanked(script: str) -> str:
 def _ignores_nothing(runbook: Runbook, _: Known) -> Found:
     """C012: an ignore= that has no effect: not a list, or on a call whose result is not compared."""
     for _step, call in calls(runbook):
-        if call.name not in ("http", "command", "playbook", "wait_until", "effect") or not call.given("ignore"):
+        if call.name not in _COMPARED or not call.given("ignore"):
             continue
         if call.keyword("ignore") is not None:
             text = f"{call.name}(): ignore= takes a list of names, such as [{call.keyword('ignore')!r}]"

@@ -35,7 +35,8 @@ class Launch:
     """What a kernel needs for its run. `hold` keeps the journal locked; `imports` are modules to import early.
 
     `warm`: Ansible is imported once for all playbooks, early if the page has some; None: each imports it for itself.
-    With a `cwd`, cells run there instead of in that of `place`, and may import modules from there.
+    `magics`: IPython's magics need no %. With a `cwd`, cells run there instead of in that of `place`, and may import
+    modules from there.
     """
 
     place: Place
@@ -44,6 +45,7 @@ class Launch:
     imports: tuple[str, ...] = ()
     warm: bool | None = False
     cwd: Path | None = None
+    magics: bool = False
 
 
 class KernelDied(Exception):
@@ -116,6 +118,7 @@ class Kernel:
             "path": path,
             "imports": list(launch.imports),
             "warm": launch.warm,
+            "magics": launch.magics,
         }
 
     def _connect(self, connection: dict[str, Any]) -> None:

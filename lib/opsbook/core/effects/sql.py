@@ -1,0 +1,238 @@
+"""The sql effect: one statement in PostgreSQL. The only module that uses psycopg, which comes with opsbook[sql]."""
+
+import json
+import math
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from opsbook.core.effects.basic import here
+from opsbook.core.effects.call import EffectCall
+from opsbook.core.effects.channel import EffectRequest, Interrupted, channel
+from opsbook.core.effects.clean import revealed
+from opsbook.core.effects.show import Shown
+from opsbook.core.model.text import one_line
+from opsbook.errors import EffectFailed
+from opsbook.params import Secret
+
+if TYPE_CHECKING:
+    import psycopg
+
+LIMIT = 10_000
+"""Rows of an answer that are kept; `more` says that there were others."""
+
+_SHOWN, _LONGEST = 20, 200
+"""Rows that a table shows; characters of a statement in the journal's summary."""
+
+_EXPLAINED = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(insert|update|delete|merge|with|select|values)\b", re.I | re.S)
+"""Statements of which PostgreSQL says what it would do, without doing it."""
+
+
+@dataclass(frozen=True, repr=False)
+class Rows(Shown):
+    """The answer to a statement. `count` is how many rows it read or changed; `rows` those that came back.
+
+    Values are text, numbers, booleans, None, and what JSON columns hold; everything else is text as PostgreSQL's
+    driver shows it.
+    """
+
+    statement: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    count: int
+    seconds: float
+    more: bool = False
+    would: tuple[dict[str, Any], ...] = ()
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Each row by the names of its columns."""
+        return (dict(zip(self.columns, row, strict=True)) for row in self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def value(self) -> Any:
+        """The only value of the answer. Raises EffectFailed if there is none, or if there are others."""
+        if len(self.rows) != 1 or len(self.columns) != 1:
+            told = f"{len(self.rows)} rows of {len(self.columns)} columns"
+            raise EffectFailed(f"{one_line(self.statement, _LONGEST)}: one value was expected, the answer has {told}")
+        return self.rows[0][0]
+
+    def headline(self) -> str:
+        more = f", of which {LIMIT} are kept" if self.more else ""
+        return f"{one_line(self.statement, _LONGEST)}: {self.count} rows{more} in {self.seconds * 1000:.0f} ms"
+
+    def table(self) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
+        return self.columns, [*self.rows[:_SHOWN]]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def sql(
+    statement: str,
+    values: Mapping[str, Any] | Sequence[Any] | None = None,
+    *,
+    database: str | None = None,
+    password: Secret | None = None,
+    rows: int | None = None,
+    changes: bool = False,
+    timeout: float = 30.0,
+    idempotent: bool = False,
+    pretend: Any = None,
+    ignore: Sequence[str] = (),
+    key: str | None = None,
+) -> Rows:
+    """Run one statement in PostgreSQL, in a transaction that may only read; with `changes=True` it is committed.
+
+        sql("select id, state from orders where customer = %(who)s", {"who": customer})
+
+    `values` stand for `%(name)s`, or `%s` in their order; they are bound by the server, so no value is ever read as
+    SQL. `database` is an address, `postgresql://user@host:port/name`, without a password; None takes `database` of
+    the environment's `urls:`. `rows` is how many rows a change must meet: if it meets others, nothing is changed.
+    `timeout` is in seconds. Raises EffectFailed if the statement fails, which then has changed nothing, and TypeError
+    for a password in the address. If the connection is lost while a change is committed, its outcome is unknown.
+    A check runs what reads; of a change it has PostgreSQL explain it, and returns `pretend`.
+    """
+    address = database or here.url("database")
+    _refuse_password(address)
+    request = {"statement": statement, "values": values, "database": address, "password": password, "rows": rows}
+
+    def work(call: EffectCall) -> tuple[Rows, Any]:
+        with _connected(address, password, timeout) as connection:
+            does = _explained if call.check else _changed if changes else _read
+            done = does(connection, request, timeout)
+        return done, {**done.to_json(), "changed": changes and done.count > 0}
+
+    return channel().perform(  # type: ignore[no-any-return]
+        EffectRequest(
+            "sql",
+            request,
+            summary=f"sql {one_line(statement, _LONGEST)}",
+            changes=changes,
+            idempotent=idempotent,
+            key=key,
+            decode=_decode,
+            pretend=pretend,
+            ignore=ignore,
+        ),
+        work,
+    )
+
+
+def _decode(value: dict[str, Any]) -> Rows:
+    named = {name: value[name] for name in ("statement", "count", "seconds", "more")}
+    return Rows(columns=tuple(value["columns"]), rows=tuple(tuple(row) for row in value["rows"]), **named)
+
+
+def _refuse_password(address: str) -> None:
+    if re.search(r"://[^/?#]*:[^/?#@]*@|[?&\s]password\s*=|^password\s*=", address):
+        raise TypeError("a password never goes into an address, which is recorded; pass it by password=secret(…)")
+
+
+@contextmanager
+def _connected(address: str, password: Secret | None, timeout: float) -> "Iterator[psycopg.Connection[Any]]":
+    """A connection that ends without a commit, unless its block makes one. Errors of PostgreSQL become EffectFailed."""
+    try:
+        import psycopg
+    except ImportError as error:
+        raise EffectFailed("sql() needs psycopg: pip install 'opsbook[sql]'", untouched=True) from error
+    secret = password.reveal() if password is not None else None
+    connection = None
+    try:
+        connection = psycopg.connect(
+            address, connect_timeout=max(2, int(min(timeout, 10))), application_name="opsbook", password=secret
+        )
+        yield connection
+    except psycopg.Error as error:
+        # Nothing was committed, so PostgreSQL has undone it.
+        raise EffectFailed(f"PostgreSQL: {str(error).strip() or type(error).__name__}", untouched=True) from error
+    finally:
+        if connection is not None:
+            connection.close()
+
+
+def _read(connection: "psycopg.Connection[Any]", request: dict[str, Any], timeout: float) -> Rows:
+    connection.read_only = True
+    started = time.monotonic()
+    cursor = _begun(connection, timeout)
+    # Row by row: of a large table, only what is kept is fetched. It also refuses a second statement.
+    found = list(islice(cursor.stream(request["statement"], revealed(request["values"])), LIMIT + 1))
+    kept = _plain_rows(found[:LIMIT])
+    seconds = time.monotonic() - started
+    more = len(found) > LIMIT
+    return Rows(request["statement"], _columns(cursor), kept, len(kept), seconds, more)
+
+
+def _changed(connection: "psycopg.Connection[Any]", request: dict[str, Any], timeout: float) -> Rows:
+    import psycopg
+
+    started = time.monotonic()
+    cursor = _begun(connection, timeout)
+    cursor.execute(request["statement"], revealed(request["values"]), prepare=True)
+    count, wanted = max(cursor.rowcount, 0), request["rows"]
+    if wanted is not None and count != wanted:
+        raise EffectFailed(
+            f"{one_line(request['statement'], _LONGEST)}: it would change {count} rows, and {wanted} were expected; "
+            "nothing was changed",
+            untouched=True,
+        )
+    rows = _plain_rows(cursor.fetchmany(LIMIT)) if cursor.description else ()
+    columns = _columns(cursor)
+    try:
+        connection.commit()
+    except psycopg.OperationalError as error:
+        if connection.broken:
+            raise Interrupted(f"the connection was lost during the commit: {error}") from error
+        raise
+    return Rows(request["statement"], columns, rows, count, time.monotonic() - started)
+
+
+def _explained(connection: "psycopg.Connection[Any]", request: dict[str, Any], timeout: float) -> Rows:
+    """What a change would do, by PostgreSQL's planner. It also finds what is misspelt, missing or not allowed."""
+    connection.read_only = True
+    started = time.monotonic()
+    statement, found = request["statement"], {"state": "unknown", "diff": ""}
+    if _EXPLAINED.match(statement):
+        cursor = _begun(connection, timeout)
+        cursor.execute(f"explain (format json) {statement}", revealed(request["values"]), prepare=True)
+        told = cursor.fetchone()
+        plan = (told[0] if told and isinstance(told[0], list) else json.loads(told[0] if told else "[{}]"))[0]
+        top = plan.get("Plan", {})
+        estimate = (top.get("Plans") or [top])[0].get("Plan Rows", "?")
+        found = {"state": "changed", "diff": f"about {estimate} rows, by PostgreSQL's estimate"}
+    info = connection.info
+    would = {"host": f"{info.dbname}@{info.host}", "task": f"sql {one_line(statement, _LONGEST)}", **found}
+    return Rows(statement, (), (), 0, time.monotonic() - started, would=(would,))
+
+
+def _begun(connection: "psycopg.Connection[Any]", timeout: float) -> "psycopg.Cursor[Any]":
+    cursor = connection.cursor()
+    cursor.execute("select set_config('statement_timeout', %s, true)", [f"{max(1, int(timeout * 1000))}ms"])
+    return cursor
+
+
+def _columns(cursor: "psycopg.Cursor[Any]") -> tuple[str, ...]:
+    return tuple(column.name for column in cursor.description or ())
+
+
+def _plain_rows(rows: Sequence[Sequence[Any]]) -> tuple[tuple[Any, ...], ...]:
+    return tuple(tuple(_plain(value) for value in row) for row in rows)
+
+
+def _plain(value: Any) -> Any:
+    """A value of a column as JSON has it."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, dict):
+        return {str(name): _plain(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)

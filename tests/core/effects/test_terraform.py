@@ -1,0 +1,144 @@
+"""terraform() with the real Terraform: what was planned and approved is what is applied, and nothing else."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.support import terraform
+from tests.support.project import Project
+
+pytestmark = pytest.mark.slow
+
+HOSTILE = '${file("/etc/passwd")}"; touch pwned; #'
+FOLDER = """
+terraform {
+  backend "local" {}
+}
+variable "size" { type = string }
+variable "token" {
+  type      = string
+  sensitive = true
+}
+resource "terraform_data" "app" {
+  input = [var.size, var.token]
+  provisioner "local-exec" {
+    command = "printf '%s\\\\n' \\"$SIZE\\" >> \\"$OUT\\""
+    environment = {
+      SIZE = var.size
+      OUT  = "PLACE/applied"
+    }
+  }
+}
+output "size" { value = var.size }
+output "token" {
+  value     = var.token
+  sensitive = true
+}
+"""
+POLICY = """\
+title: Development
+sandbox: true
+settings: {terraform: {program: PROGRAM}}
+secrets: {token: "file:TOKEN"}
+"""
+PLAN = """
+## Parameters
+```python tags=["parameters"]
+size: str  # How large
+```
+
+## Steps
+
+### Plan it
+```python
+from opsbook import secret, terraform
+
+planned = terraform("plan", "infra", vars={"size": size, "token": secret("token")}, backend={"path": "PLACE/state"})
+print("PLANNED", planned.digest, planned.counts, planned.changes)
+```
+"""
+APPLY = """
+## Parameters
+```python tags=["parameters"]
+plan: str  # The digest of the plan
+```
+
+## Steps
+
+### Apply it
+```python
+from opsbook import EffectFailed, terraform
+
+done = terraform("apply", "infra", plan=plan, backend={"path": "PLACE/state"}, pretend="nothing")
+print("APPLIED", done if done == "nothing" else (done.counts, done.outputs))
+```
+"""
+
+
+def test_exactly_the_plan_that_was_named_is_applied(project: Project) -> None:
+    place = project.root.parent
+    token = place / "token"
+    token.write_text("s3cret-of-the-cloud")
+    token.chmod(0o600)
+    policy = POLICY.replace("PROGRAM", str(terraform.program(place))).replace("TOKEN", str(token))
+    project.write("playbooks/inventories/dev/environment.yml", policy)
+    project.write("infra/main.tf", FOLDER.replace("PLACE", str(place)))
+    project.page(PLAN.replace("PLACE", str(place)), "plan-it")
+    project.page(APPLY.replace("PLACE", str(place)), "apply-it")
+    first, second = (_planned(project, size) for size in (HOSTILE, "3"))
+    assert not (place / "applied").exists()
+
+    checked = project.opsbook("run", "apply-it", "-e", "dev", "--check", "-p", f"plan={first}")
+    assert "terraform apply infra: dev" in checked.out
+    assert 'resource "terraform_data" "app"' in checked.out, checked.out
+    assert "APPLIED nothing" in checked.out
+    assert not (place / "applied").exists()
+
+    done = project.opsbook("run", "apply-it", "-e", "dev", "--yes", "-p", f"plan={first}")
+    assert done.code == 0, done.out
+    assert (place / "applied").read_text() == f"{HOSTILE}\n"
+    assert f"{{'add': 1, 'change': 0, 'destroy': 0}}, {{'size': {HOSTILE!r}, 'token': '(hidden)'}}" in done.out
+    # The other one was planned before the state changed.
+    stale = project.opsbook("run", "apply-it", "-e", "dev", "--yes", "-p", f"plan={second}")
+    assert "Saved plan is stale" in stale.out
+    assert "  Changed" not in stale.out
+    assert (place / "applied").read_text() == f"{HOSTILE}\n"
+
+    missing = project.opsbook("run", "apply-it", "-e", "dev", "--yes", "-p", f"plan={'0' * 64}")
+    assert "there is no plan 000000000000 of infra for dev on this machine" in missing.out
+    third = _planned(project, "4")
+    saved = next((project.root / ".opsbook/terraform").rglob(f"{third}.tfplan"))
+    assert saved.stat().st_mode & 0o777 == 0o600
+    saved.write_bytes(saved.read_bytes() + b" ")
+    altered = project.opsbook("run", "apply-it", "-e", "dev", "--yes", "-p", f"plan={third}")
+    assert "was changed since it was saved" in altered.out
+
+    found = [path for path in (project.root / "records").rglob("*") if path.is_file()]
+    assert all("s3cret-of-the-cloud" not in path.read_text(errors="replace") for path in found)
+    project.opsbook("records", "export", _record(project, "apply-it", 1), "--recording", "good", check=True)
+    (place / "terraform").unlink()
+    assert "1 recording replayed" in project.opsbook("test", check=True).out
+
+
+def test_a_state_that_would_be_lost_is_refused(project: Project) -> None:
+    place = project.root.parent
+    policy = POLICY.replace("PROGRAM", str(terraform.program(place)))
+    project.write("playbooks/inventories/dev/environment.yml", policy.partition("secrets:")[0])
+    project.write("infra/main.tf", 'resource "terraform_data" "app" {}\n')
+    project.page("## Steps\n\n### Plan\n```python\nfrom opsbook import terraform\nterraform('plan', 'infra')\n```\n")
+    done = project.opsbook("run", "page", "-e", "dev", "--yes")
+    assert "the state of infra would be in the files of this run alone" in done.out, done.out
+
+
+def _planned(project: Project, size: str) -> str:
+    done = project.opsbook("run", "plan-it", "-e", "dev", "--yes", "-p", f"size={size}")
+    found = re.search(r"PLANNED (\w{64}) \{.*\} True", done.out)
+    assert found, done.out
+    return found[1]
+
+
+def _record(project: Project, page: str, number: int) -> str:
+    """The id of a run of this page."""
+    found: list[Path] = [path for path in project.records() if page in path.name]
+    return found[number].name
