@@ -84,7 +84,8 @@ class _Server:
         try:
             while True:
                 for key, _ in self._events.select():
-                    if key.fd in self._events.get_map():
+                    # One before it may have closed it, and a new one has its number.
+                    if self._events.get_map().get(key.fd) is key:
                         key.data()
         finally:
             for forked in self._running.values():
@@ -92,18 +93,25 @@ class _Server:
 
     def _take(self) -> None:
         client, _ = self._listening.accept()
-        data, streams, _, _ = socket.recv_fds(client, 16, 4)
-        if data == b"ended?":
-            self._end_gone()
-            _tell(client, b"yes")
-        elif len(streams) == 4:
-            request: Request = loads(os.pread(streams[3], os.fstat(streams[3]).st_size, 0))  # noqa: S302  (from this run)
-            if _state(request[1], request[2]) == self._begun:
-                self._fork(client, request, streams)
+        streams: list[int] = []
+        # Who gets no answer runs the playbook itself.
+        with contextlib.suppress(OSError):
+            data, streams, _, _ = socket.recv_fds(client, 16, 4)
+            if data == b"ended?":
+                self._end_gone()
+                _tell(client, b"yes")
+            elif len(streams) == 4:
+                self._answer(client, streams)
         for stream in streams:
             os.close(stream)
         if client not in self._running:
             client.close()
+
+    def _answer(self, client: socket.socket, streams: list[int]) -> None:
+        asked = os.pread(streams[3], os.fstat(streams[3]).st_size, 0)
+        request: Request = loads(asked)  # noqa: S302  (from this run)
+        if _state(request[1], request[2]) == self._begun:
+            self._fork(client, request, streams)
 
     def _fork(self, client: socket.socket, request: Request, streams: list[int]) -> None:
         playbook = os.fork()
