@@ -64,11 +64,12 @@ release: $(VENV)/ready  ## VERSION=0.2.0: version, changelog, wheel and SBOM, tr
 new-adr: $(VENV)/ready  ## TITLE="In a few words": begin a decision in docs/adr/
 	@$(BIN)/python -m tools.new_adr $(TITLE)
 
-soak: $(VENV)/ready  ## hunt: kill 150 runs, fuzz, tell long stories, stop each runbook after each effect
+soak: $(VENV)/ready  ## hunt: kill 150 runs, fuzz, tell long stories, stop each runbook after each effect; a real Kubernetes
 	$(BIN)/python -m tests.soak
 	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-2000} $(BIN)/pytest -n 2 --dist loadfile tests/fuzz tests/site/test_browser.py::test_the_copied_line_gives_a_shell_the_exact_values
 	$(BIN)/pytest -m soak -n 2 --dist worksteal
 	$(BIN)/pytest -v tests/platform/soak_runbooks.py
+	$(BIN)/python -m tests.soak.kubernetes
 
 recordings: $(VENV)/ready  ## run every runbook for real, once well and once not, and record it for opsbook test
 	$(BIN)/python -m tests.platform.make_recordings

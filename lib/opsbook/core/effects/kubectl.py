@@ -25,6 +25,11 @@ _NOT_HERE = frozenset(
 )
 """Options that are decided by the environment, or by this module."""
 
+_BOTH = tuple(
+    f"--{name}" for name in ("context", "filename", "kubeconfig", "namespace", "recursive", "selector", "server-side")
+)
+"""Options of apply that diff has as well."""
+
 _HIDDEN = "(hidden)"
 _APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
@@ -177,7 +182,8 @@ def _text(manifest: Any) -> str | None:
 
 def _diff(call: EffectCall, wanted: Invocation) -> str:
     """What an apply changes, as `kubectl diff` tells it, which hides the values of Secrets."""
-    words = ["diff" if word == "apply" else word for word in wanted.words]
+    given = [word for word in wanted.words if not word.startswith("--") or word.startswith(_BOTH)]
+    words = ["diff" if word == "apply" else word for word in given]
     return replace(wanted, words=words, expect=(0, 1), watch=Watch()).checked(call, changes=False).stdout
 
 
