@@ -17,8 +17,14 @@ _WIDTH = 100
 _RAISES = re.compile(r"\bRaises\s+((?:(?!\.\s).)*)", re.DOTALL)
 _ERROR = re.compile(r"\b(?:EffectFailed|[A-Z][A-Za-z]*Error)\b")
 
-_CHANGES = {True: "yes, unless `changes=False`", None: "by its method, unless `changes` says it"}
+_CHANGES = {
+    True: "yes, unless `changes=False`",
+    None: "by its method, unless `changes` says it",
+    False: "with `changes=True`",
+}
 """The column *changes*, by the default of the parameter `changes`."""
+
+_BY_ITS_WORDS = {"kubectl": "by its verb", "terraform": "`apply` does"}
 
 _HEAD = """\
 [Effects, in words](../effects.md) says how effects work. Common to all of them:
@@ -88,7 +94,7 @@ def _text(thing: object) -> str:
 def _changes(effect: Callable[..., Any]) -> str:
     parameter = inspect.signature(effect).parameters.get("changes")
     if parameter is None:
-        return "no"
+        return _BY_ITS_WORDS.get(effect.__name__, "no")
     return "as it is declared" if parameter.default is parameter.empty else _CHANGES[parameter.default]
 
 
