@@ -1,9 +1,12 @@
 """sql() against a real PostgreSQL: reads that cannot write, changes that meet what was said, values that are text."""
 
 import importlib.util
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import psycopg
 import pytest
 
 from tests.support import ROOT
@@ -76,10 +79,7 @@ def server() -> Iterator[Any]:
 
 
 def test_statements_read_change_and_are_explained(project: Project, server: Any) -> None:
-    password = project.root.parent / "password"
-    password.write_text(server.password)
-    password.chmod(0o600)
-    project.write("playbooks/inventories/dev/environment.yml", POLICY.format(port=server.port, password=password))
+    _connected(project, server)
     project.page(PAGE)
     told = _run(project)
     at, one = "2026-11-20T10:00:00+00:00", "'paid': '1.10'"
@@ -114,6 +114,32 @@ def test_statements_read_change_and_are_explained(project: Project, server: Any)
         assert _run(project)[0].startswith("FAILED PostgreSQL: connection")
     finally:
         server.start()
+
+
+def test_the_page_that_ends_long_queries(project: Project, server: Any) -> None:
+    _connected(project, server)
+    project.write("runbooks/end-long-queries.md", (ROOT / "docs/examples/end-long-queries.md").read_text())
+    assert project.opsbook("check").code == 0
+    address = f"{server.address('postgres')} application_name=reports"
+    with psycopg.connect(address, password=server.password) as connection, ThreadPoolExecutor(1) as elsewhere:
+        running = elsewhere.submit(connection.execute, "select pg_sleep(300)")
+        time.sleep(1.2)
+        values = ("-p", "application=reports", "-p", "longer_than=1s")
+        checked = project.opsbook("run", "end-long-queries", "-e", "dev", "--check", *values)
+        assert "select pg_sleep(300)" in checked.out
+        assert not running.done()
+        done = project.opsbook("run", "end-long-queries", "-e", "dev", "--yes", *values)
+        assert "1 queries ended" in done.out, done.out
+        assert done.code == 0
+        with pytest.raises(psycopg.errors.AdminShutdown):
+            running.result(timeout=60)
+
+
+def _connected(project: Project, server: Any) -> None:
+    password = project.root.parent / "password"
+    password.write_text(server.password)
+    password.chmod(0o600)
+    project.write("playbooks/inventories/dev/environment.yml", POLICY.format(port=server.port, password=password))
 
 
 def _run(project: Project) -> list[str]:

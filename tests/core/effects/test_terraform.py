@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import terraform
+from tests.support import ROOT, terraform
 from tests.support.project import Project
 
 pytestmark = pytest.mark.slow
@@ -119,6 +119,27 @@ def test_exactly_the_plan_that_was_named_is_applied(project: Project) -> None:
     project.opsbook("records", "export", _record(project, "apply-it", 1), "--recording", "good", check=True)
     (place / "terraform").unlink()
     assert "1 recording replayed" in project.opsbook("test", check=True).out
+
+
+def test_the_pages_that_plan_and_apply(project: Project) -> None:
+    place = project.root.parent
+    policy = POLICY.replace("PROGRAM", f"{terraform.program(place)}}}, backend: {{path: {place}/state").partition(
+        "secrets"
+    )
+    project.write("playbooks/inventories/dev/environment.yml", policy[0])
+    folder = 'terraform {\n  backend "local" {}\n}\nvariable "size" { type = number }\n'
+    project.write("infrastructure/main.tf", f'{folder}resource "terraform_data" "app" {{ input = var.size }}\n')
+    for name in ("plan", "apply"):
+        page = (ROOT / f"docs/examples/{name}-infrastructure.md").read_text()
+        project.write(f"runbooks/{name}-infrastructure.md", page)
+    assert project.opsbook("check").code == 0
+    planned = project.opsbook("run", "plan-infrastructure", "-e", "dev", "--yes", "-p", "size=3")
+    command = re.search(r"opsbook (plan apply-infrastructure -e dev -p plan=(\w{64}))", planned.out)
+    assert command, planned.out
+    assert project.opsbook(*command[1].split()).code == 0
+    done = project.opsbook("run", "apply-infrastructure", "-e", "dev", "--yes", "-p", f"plan={command[2]}")
+    assert "Apply complete! Resources: 1 added" in done.out, done.out
+    assert "There is nothing to do." in project.opsbook("run", "plan-infrastructure", "-e", "dev", "--yes").out
 
 
 def test_a_state_that_would_be_lost_is_refused(project: Project) -> None:
