@@ -10,9 +10,12 @@ import contextlib
 import gc
 import importlib
 import os
+import random
+import resource
 import selectors
 import signal
 import socket
+import struct
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -49,6 +52,7 @@ _NAMES = (
 """What a playbook needs. No single plugins: a project may have its own under the same name."""
 
 _ROOM = 65536
+_LIMITS = sorted({value for name, value in vars(resource).items() if name.startswith("RLIMIT_")})
 
 Request = tuple[list[str], dict[bytes, bytes], bytes, int]
 """Arguments with the program, environment, folder and umask."""
@@ -60,6 +64,11 @@ def serve(listening: socket.socket, run: Callable[[], None]) -> None:
         # Other versions of Ansible may have fewer parts; a playbook says what it misses.
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    from ansible import constants
+
+    # What it said belongs to each playbook, and a log that is open to all would be closed for each.
+    if os.fstat(2).st_size or constants.DEFAULT_LOG_PATH:
+        return
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     _Server(listening, run).serve()
 
@@ -68,7 +77,7 @@ class _Server:
     def __init__(self, listening: socket.socket, run: Callable[[], None]) -> None:
         self._listening = listening
         self._run = run
-        self._begun = _state(os.environb, bytes(Path.cwd()))
+        self._begun = _state(os.environb, bytes(Path.cwd()), os.getpid())
         self._running: dict[socket.socket, _Forked] = {}
         self._events = selectors.DefaultSelector()
         self._events.register(0, selectors.EVENT_READ, lambda: sys.exit(0))
@@ -86,7 +95,9 @@ class _Server:
                 for key, _ in self._events.select():
                     # One before it may have closed it, and a new one has its number.
                     if self._events.get_map().get(key.fd) is key:
-                        key.data()
+                        # What fails for one must not end the others.
+                        with contextlib.suppress(OSError):
+                            key.data()
         finally:
             for forked in self._running.values():
                 forked.kill()
@@ -94,33 +105,45 @@ class _Server:
     def _take(self) -> None:
         client, _ = self._listening.accept()
         streams: list[int] = []
-        # Who gets no answer runs the playbook itself.
-        with contextlib.suppress(OSError):
+        try:
+            client.send(b"ready")
             data, streams, _, _ = socket.recv_fds(client, 16, 4)
             if data == b"ended?":
                 self._end_gone()
                 _tell(client, b"yes")
             elif len(streams) == 4:
                 self._answer(client, streams)
-        for stream in streams:
-            os.close(stream)
-        if client not in self._running:
-            client.close()
+        finally:
+            for stream in streams:
+                os.close(stream)
+            if client not in self._running:
+                client.close()
 
     def _answer(self, client: socket.socket, streams: list[int]) -> None:
         asked = os.pread(streams[3], os.fstat(streams[3]).st_size, 0)
         request: Request = loads(asked)  # noqa: S302  (from this run)
-        if _state(request[1], request[2]) == self._begun:
+        asker, *_ = struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        if _state(request[1], request[2], asker) == self._begun:
             self._fork(client, request, streams)
+        else:
+            _tell(client, b"no")
 
     def _fork(self, client: socket.socket, request: Request, streams: list[int]) -> None:
-        playbook = os.fork()
-        if not playbook:
-            _become(request, streams, self._run)
-        self._running[client] = forked = _Forked(playbook, os.pidfd_open(playbook))
-        self._events.register(forked.ended, selectors.EVENT_READ, lambda: self._close(client))
-        self._events.register(client, selectors.EVENT_READ, lambda: self._end(client))
-        _tell(client, b"%d" % playbook)
+        # It begins when it is known here: one that nobody follows ends with the other end of this pipe.
+        wait, begin = os.pipe()
+        try:
+            playbook = os.fork()
+            if not playbook:
+                os.close(begin)
+                _become(request, [*streams[:3], wait], self._run)
+            self._running[client] = forked = _Forked(playbook, os.pidfd_open(playbook))
+            self._events.register(forked.ended, selectors.EVENT_READ, lambda: self._close(client))
+            self._events.register(client, selectors.EVENT_READ, lambda: self._end(client))
+            _tell(client, b"%d" % playbook)
+            os.write(begin, b"!")
+        finally:
+            os.close(wait)
+            os.close(begin)
 
     def _end(self, client: socket.socket) -> None:
         """The client was killed: it sends nothing more."""
@@ -139,10 +162,14 @@ class _Server:
     def _end_gone(self) -> None:
         """End every playbook whose client was killed, and wait until it has ended."""
         for client, forked in self._running.items():
-            with contextlib.suppress(BlockingIOError):
+            try:
                 client.recv(1, socket.MSG_DONTWAIT)
-                forked.kill()
-                os.waitid(os.P_PIDFD, forked.ended, os.WEXITED | os.WNOWAIT)
+            except BlockingIOError:
+                continue
+            except OSError:
+                pass
+            forked.kill()
+            os.waitid(os.P_PIDFD, forked.ended, os.WEXITED | os.WNOWAIT)
 
 
 class _Forked(NamedTuple):
@@ -163,20 +190,25 @@ def _tell(client: socket.socket, what: bytes) -> None:
         client.send(what)
 
 
-def _state(environment: Mapping[bytes, bytes], folder: bytes) -> object:
-    """All that Ansible has read when it is imported, in this process or in one with this environment and folder."""
+def _state(environment: Mapping[bytes, bytes], folder: bytes, process: int) -> object:
+    """What Ansible has read when it is imported with this environment and folder, and what a process has of others."""
     from ansible.config.manager import find_ini_config_file
 
     config = find_ini_config_file()
     status = Path(config).stat() if config else None
     file = (config, status.st_mtime_ns, status.st_ino, status.st_size) if status else None
-    return at_start({os.fsdecode(name): os.fsdecode(value) for name, value in environment.items()}), folder, file
+    limits = [resource.prlimit(process, number) for number in _LIMITS]
+    nice, cores = os.getpriority(os.PRIO_PROCESS, process), os.sched_getaffinity(process)
+    named = {os.fsdecode(name): os.fsdecode(value) for name, value in environment.items()}
+    return at_start(named), folder, file, limits, nice, cores
 
 
 def _become(request: Request, streams: Sequence[int], run: Callable[[], None]) -> NoReturn:
     """Be what the client would be: its arguments, environment, folder and streams; in a session without a terminal."""
     code: object = 255
     try:
+        if not os.read(streams[3], 1):
+            os._exit(255)
         os.setsid()
         for number in range(3):
             os.dup2(streams[number], number)
@@ -190,7 +222,7 @@ def _become(request: Request, streams: Sequence[int], run: Callable[[], None]) -
         os.umask(request[3])
         Path("/proc/self/comm").write_text("ansible-playbook", encoding="ascii")
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-        _own_folder()
+        _anew()
         run()
         code = 0
     except SystemExit as ended:
@@ -206,9 +238,12 @@ def _become(request: Request, streams: Sequence[int], run: Callable[[], None]) -
         os._exit(code if isinstance(code, int) else code is not None)
 
 
-def _own_folder() -> None:
-    """A folder for temporary files of its own, removed at its end: that of the server is for all of them."""
+def _anew() -> None:
+    """What is made when Ansible is imported: a folder for temporary files, removed at the end, and a random number."""
     from ansible import constants
+    from ansible.utils import vars as ids
+
+    ids.random_int = f"{random.getrandbits(32):08x}"
 
     atexit._clear()
     # Its default names other settings.

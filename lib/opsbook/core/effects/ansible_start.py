@@ -111,7 +111,10 @@ class _Server:
 
     def __init__(self, place: Path, own: Mapping[str, str]) -> None:
         self.place = place
-        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
+        with (
+            socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening,
+            place.with_name(f"{place.name}-errors").open("wb") as errors,
+        ):
             listening.bind(str(place))
             listening.listen()
             self.process = subprocess.Popen(
@@ -120,6 +123,7 @@ class _Server:
                 env={**os.environ, **own},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
+                stderr=errors,
                 pass_fds=[listening.fileno()],
                 start_new_session=True,
             )
@@ -156,5 +160,6 @@ def wait_for_end() -> None:
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as asking:
         asking.settimeout(_PATIENCE)
         asking.connect(str(_server.place))
+        asking.recv(16)
         asking.send(b"ended?")
         asking.recv(16)

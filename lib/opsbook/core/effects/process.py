@@ -39,7 +39,8 @@ GRACE = 1.0
 class Program:
     """What to start. `env` is added to this process's environment; None takes a variable away.
 
-    `grace`: seconds between SIGTERM and SIGKILL, if it must stop.
+    If it must stop, its group gets SIGTERM, and SIGKILL `grace` seconds later; with `interrupt`, it gets SIGINT first,
+    alone. `limit`: bytes kept of each stream.
     """
 
     argv: list[str]
@@ -48,6 +49,8 @@ class Program:
     stdin: str | None
     pass_fds: tuple[int, ...] = ()
     grace: float = GRACE
+    interrupt: bool = False
+    limit: int = LIMIT
 
     @property
     def environment(self) -> dict[str, str]:
@@ -126,13 +129,13 @@ def run(call: EffectCall, program: Program, timeout: float, watch: Watch) -> Pro
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
-    out, err = _Kept("stdout", watch), _Kept("stderr", watch)
+    out, err = (_Kept(name, watch, program.limit) for name in ("stdout", "stderr"))
     with selectors.DefaultSelector() as selector:
         _register(selector, process, out, err, program.stdin)
         try:
             _wait(call, process, selector, started + timeout, watch)
         except BaseException as stopped:
-            _end(process, program.grace)
+            _end(process, program)
             _read_rest(selector)
             if isinstance(stopped, Interrupted):
                 stopped.result = {"stdout": out.text(), "stderr": err.text()}
@@ -229,6 +232,7 @@ class _Kept:
 
     name: str
     watch: Watch
+    limit: int = LIMIT
     head: bytearray = field(default_factory=bytearray)
     tail: bytearray = field(default_factory=bytearray)
     left_out: int = 0
@@ -237,28 +241,29 @@ class _Kept:
     def add(self, piece: bytes) -> None:
         if text := self.decoder.decode(piece, final=not piece):
             self.watch.saw(self.name, text)
-        room = LIMIT // 2 - len(self.head)
+        room = self.limit // 2 - len(self.head)
         self.head += piece[:room]
         self.tail += piece[room:]
-        if len(self.tail) > LIMIT:
-            self.left_out += len(self.tail) - LIMIT // 2
-            del self.tail[: -LIMIT // 2]
+        if len(self.tail) > self.limit:
+            self.left_out += len(self.tail) - self.limit // 2
+            del self.tail[: -self.limit // 2]
 
     def text(self) -> str:
-        if not self.left_out and len(self.tail) <= LIMIT // 2:
+        if not self.left_out and len(self.tail) <= self.limit // 2:
             return (self.head + self.tail).decode("utf-8", errors="replace")
-        cut = max(0, len(self.tail) - LIMIT // 2)
+        cut = max(0, len(self.tail) - self.limit // 2)
         head, tail = self.head.decode("utf-8", "replace"), self.tail[cut:].decode("utf-8", "replace")
         return f"{head}\n… {self.left_out + cut} bytes left out …\n{tail}"
 
 
-def _end(process: "subprocess.Popen[bytes]", grace: float) -> None:
+def _end(process: "subprocess.Popen[bytes]", program: Program) -> None:
     """End the program's process group. Processes outside the group may hold the pipes; do not wait for them."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
+    signals = [(os.killpg, signal.SIGTERM), (os.killpg, signal.SIGKILL)]
+    for send, number in [(os.kill, signal.SIGINT), *signals] if program.interrupt else signals:
         with suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
+            send(process.pid, number)
         with suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=grace)
+            process.wait(timeout=program.grace)
             break
 
 

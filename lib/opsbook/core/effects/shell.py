@@ -86,7 +86,7 @@ class Invocation:
     """A program to run. `expect` is the exit code, or the codes, that mean success; `timeout` is in seconds.
 
     `watch` gets its output while it runs; without one, whole lines of it are passed on. `shell`: it is a shell that
-    goes on where the one before it in its step ended. `grace`: seconds it gets to end by itself if it must stop.
+    goes on where the one before it in its step ended. `grace`, `interrupt` and `limit` are those of its process.
     """
 
     words: list[str]
@@ -98,6 +98,8 @@ class Invocation:
     watch: process.Watch | None = None
     shell: StepShell | None = None
     grace: float = process.GRACE
+    interrupt: bool = False
+    limit: int = process.LIMIT
 
     def request(self) -> dict[str, Any]:
         expect = self.expect if isinstance(self.expect, int) else sorted(self.expect)
@@ -106,7 +108,8 @@ class Invocation:
     def run(self, call: EffectCall) -> "Done":
         extra = {name: _plain(value) for name, value in (self.env or {}).items()}
         given = None if self.stdin is None else _plain(self.stdin)
-        plain = process.Program(self.words, self.cwd, extra, given, grace=self.grace)
+        ends = {"grace": self.grace, "interrupt": self.interrupt, "limit": self.limit}
+        plain = process.Program(self.words, self.cwd, extra, given, **ends)  # type: ignore[arg-type]
         try:
             with self.shell.going_on(plain) if self.shell else nullcontext(plain) as program:
                 ended = process.run(call, program, self.timeout, self.watch or process.Lines(call))

@@ -4,10 +4,9 @@ import json
 import math
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from opsbook.core.effects.basic import here
@@ -28,8 +27,18 @@ LIMIT = 10_000
 _SHOWN, _LONGEST = 20, 200
 """Rows that a table shows; characters of a statement in the journal's summary."""
 
-_EXPLAINED = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(insert|update|delete|merge|with|select|values)\b", re.I | re.S)
-"""Statements of which PostgreSQL says what it would do, without doing it."""
+_BYTES = 8 * 1024 * 1024
+"""Characters of an answer that are kept."""
+
+_LONGEST_WAIT, _PATIENCE = 7 * 24 * 3600.0, 2.0
+"""The longest limit, in seconds, and how much longer to wait for a server that keeps a limit itself."""
+
+_READS = frozenset({"select", "with", "values", "table", "show", "explain"})
+_COUNTED = frozenset({"insert", "update", "delete", "merge"})
+_EXPLAINED = _COUNTED | {"select", "with", "values"}
+"""Words that statements begin with: those that read, that say how many rows they change, that PostgreSQL explains."""
+
+_SECRET = ("password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key")
 
 
 @dataclass(frozen=True, repr=False)
@@ -95,19 +104,24 @@ def sql(
     `values` stand for `%(name)s`, or `%s` in their order; they are bound by the server, so no value is ever read as
     SQL. `database` is an address, `postgresql://user@host:port/name`, without a password; None takes `database` of
     the environment's `urls:`. `rows` is how many rows a change must meet: if it meets others, nothing is changed.
-    `timeout` is in seconds. Raises EffectFailed if the statement fails, which then has changed nothing, and TypeError
-    for a password in the address. If the connection is lost while a change is committed, its outcome is unknown.
+    `timeout` is in seconds. Raises EffectFailed if the statement fails, which then has changed nothing, TypeError for a
+    password in the address, and ValueError for a statement that does not read and is not said to change. If the
+    connection is lost while a change is committed, its outcome is unknown.
     A check runs what reads; of a change it has PostgreSQL explain it, and returns `pretend`.
     """
-    address = database or here.url("database")
-    _refuse_password(address)
+    word = _first_word(statement)
+    if not changes and word not in _READS:
+        raise ValueError(f"sql(): {word.upper()} is no statement that reads; say changes=True if it shall change")
+    address = here.url("database") if database is None else database
+    _refuse_secrets(address)
     request = {"statement": statement, "values": values, "database": address, "password": password, "rows": rows}
 
     def work(call: EffectCall) -> tuple[Rows, Any]:
-        with _connected(address, password, timeout) as connection:
+        # What COPY has a program do stays done.
+        with _connected(call, address, password, timeout, untouched=changes and word != "copy") as connection:
             does = _explained if call.check else _changed if changes else _read
             done = does(connection, request, timeout)
-        return done, {**done.to_json(), "changed": changes and done.count > 0}
+        return done, {**done.to_json(), "changed": changes and not (word in _COUNTED and done.count == 0)}
 
     return channel().perform(  # type: ignore[no-any-return]
         EffectRequest(
@@ -130,31 +144,84 @@ def _decode(value: dict[str, Any]) -> Rows:
     return Rows(columns=tuple(value["columns"]), rows=tuple(tuple(row) for row in value["rows"]), **named)
 
 
-def _refuse_password(address: str) -> None:
-    if re.search(r"://[^/?#]*:[^/?#@]*@|[?&\s]password\s*=|^password\s*=", address):
-        raise TypeError("a password never goes into an address, which is recorded; pass it by password=secret(…)")
+def _first_word(statement: str) -> str:
+    """The word that a statement begins with, in lower case, after its comments. Raises ValueError for a NUL."""
+    if "\0" in statement:
+        raise ValueError("sql(): a statement with a NUL would be cut off there")
+    rest = statement.lstrip()
+    while rest.startswith(("--", "/*")):
+        rest = rest.partition("\n" if rest.startswith("--") else "*/")[2].lstrip()
+    found = re.match(r"[A-Za-z]*", rest)
+    return found[0].lower() if found else ""
+
+
+def _refuse_secrets(address: str) -> None:
+    try:
+        from psycopg import Error, conninfo
+    except ImportError:
+        # Nothing is connected, and nobody is told more than the page says.
+        return
+    try:
+        named = conninfo.conninfo_to_dict(address)
+    except Error:
+        named = None
+    if named is None:
+        raise ValueError("the address of the database is none that PostgreSQL takes: postgresql://user@host:5432/name")
+    if found := [name for name in _SECRET if named.get(name)]:
+        raise TypeError(f"{found[0]} never goes into an address, which is recorded; pass it by password=secret(…)")
 
 
 @contextmanager
-def _connected(address: str, password: Secret | None, timeout: float) -> "Iterator[psycopg.Connection[Any]]":
-    """A connection that ends without a commit, unless its block makes one. Errors of PostgreSQL become EffectFailed."""
+def _connected(
+    call: EffectCall, address: str, password: Secret | None, timeout: float, *, untouched: bool
+) -> "Iterator[psycopg.Connection[Any]]":
+    """A connection that ends without a commit, unless its block makes one.
+
+    Errors of PostgreSQL become EffectFailed, `untouched` if nothing can be left of what failed.
+    """
     try:
         import psycopg
     except ImportError as error:
         raise EffectFailed("sql() needs psycopg: pip install 'opsbook[sql]'", untouched=True) from error
+    deadline = time.monotonic() + min(timeout, _LONGEST_WAIT) + _PATIENCE
+
+    class Connection(psycopg.Connection[Any]):
+        """One that waits no longer than the effect may take: the server's own limit does not hold if it hangs."""
+
+        def wait(self, gen: Any, *_: Any, **__: Any) -> Any:
+            return super().wait(_while(gen, lambda: _check(call, deadline)), 0.1)
+
     secret = password.reveal() if password is not None else None
     connection = None
     try:
-        connection = psycopg.connect(
-            address, connect_timeout=max(2, int(min(timeout, 10))), application_name="opsbook", password=secret
-        )
+        wait = max(2, int(min(timeout, 10)))
+        connection = Connection.connect(address, connect_timeout=wait, application_name="opsbook", password=secret)
         yield connection
-    except psycopg.Error as error:
-        # Nothing was committed, so PostgreSQL has undone it.
-        raise EffectFailed(f"PostgreSQL: {str(error).strip() or type(error).__name__}", untouched=True) from error
+    except (psycopg.Error, TimeoutError) as error:
+        said = str(error).strip() or type(error).__name__
+        raise EffectFailed(f"PostgreSQL: {said}", untouched=untouched) from error
     finally:
         if connection is not None:
             connection.close()
+
+
+def _while(gen: Any, check: Callable[[], None]) -> Any:
+    """The steps of psycopg's work, with a look at the clock between two of them."""
+    try:
+        wanted = next(gen)
+        while True:
+            ready = yield wanted
+            check()
+            wanted = gen.send(ready)
+    except StopIteration as done:
+        return done.value
+
+
+def _check(call: EffectCall, deadline: float) -> None:
+    if call.cancelled.is_set():
+        raise Interrupted("the statement was cancelled")
+    if time.monotonic() > deadline:
+        raise TimeoutError("it does not answer in time")
 
 
 def _read(connection: "psycopg.Connection[Any]", request: dict[str, Any], timeout: float) -> Rows:
@@ -162,11 +229,8 @@ def _read(connection: "psycopg.Connection[Any]", request: dict[str, Any], timeou
     started = time.monotonic()
     cursor = _begun(connection, timeout)
     # Row by row: of a large table, only what is kept is fetched. It also refuses a second statement.
-    found = list(islice(cursor.stream(request["statement"], revealed(request["values"])), LIMIT + 1))
-    kept = _plain_rows(found[:LIMIT])
-    seconds = time.monotonic() - started
-    more = len(found) > LIMIT
-    return Rows(request["statement"], _columns(cursor), kept, len(kept), seconds, more)
+    kept, more = _kept(cursor.stream(request["statement"], revealed(request["values"])))
+    return Rows(request["statement"], _columns(cursor), kept, len(kept), time.monotonic() - started, more)
 
 
 def _changed(connection: "psycopg.Connection[Any]", request: dict[str, Any], timeout: float) -> Rows:
@@ -182,15 +246,15 @@ def _changed(connection: "psycopg.Connection[Any]", request: dict[str, Any], tim
             "nothing was changed",
             untouched=True,
         )
-    rows = _plain_rows(cursor.fetchmany(LIMIT)) if cursor.description else ()
+    rows, more = _kept(cursor) if cursor.description else ((), False)
     columns = _columns(cursor)
     try:
         connection.commit()
-    except psycopg.OperationalError as error:
-        if connection.broken:
+    except (psycopg.OperationalError, TimeoutError) as error:
+        if isinstance(error, TimeoutError) or connection.broken:
             raise Interrupted(f"the connection was lost during the commit: {error}") from error
         raise
-    return Rows(request["statement"], columns, rows, count, time.monotonic() - started)
+    return Rows(request["statement"], columns, rows, count, time.monotonic() - started, more)
 
 
 def _explained(connection: "psycopg.Connection[Any]", request: dict[str, Any], timeout: float) -> Rows:
@@ -198,7 +262,7 @@ def _explained(connection: "psycopg.Connection[Any]", request: dict[str, Any], t
     connection.read_only = True
     started = time.monotonic()
     statement, found = request["statement"], {"state": "unknown", "diff": ""}
-    if _EXPLAINED.match(statement):
+    if _first_word(statement) in _EXPLAINED:
         cursor = _begun(connection, timeout)
         cursor.execute(f"explain (format json) {statement}", revealed(request["values"]), prepare=True)
         told = cursor.fetchone()
@@ -213,7 +277,9 @@ def _explained(connection: "psycopg.Connection[Any]", request: dict[str, Any], t
 
 def _begun(connection: "psycopg.Connection[Any]", timeout: float) -> "psycopg.Cursor[Any]":
     cursor = connection.cursor()
-    cursor.execute("select set_config('statement_timeout', %s, true)", [f"{max(1, int(timeout * 1000))}ms"])
+    cursor.execute(
+        "select set_config('statement_timeout', %s, true)", [f"{max(1, int(min(timeout, _LONGEST_WAIT) * 1000))}ms"]
+    )
     return cursor
 
 
@@ -221,8 +287,19 @@ def _columns(cursor: "psycopg.Cursor[Any]") -> tuple[str, ...]:
     return tuple(column.name for column in cursor.description or ())
 
 
-def _plain_rows(rows: Sequence[Sequence[Any]]) -> tuple[tuple[Any, ...], ...]:
-    return tuple(tuple(_plain(value) for value in row) for row in rows)
+def _kept(rows: Iterable[Sequence[Any]]) -> tuple[tuple[tuple[Any, ...], ...], bool]:
+    """The first rows, as JSON has them, and whether there are more. Raises EffectFailed if one alone is too large."""
+    kept: list[tuple[Any, ...]] = []
+    size = 0
+    for row in rows:
+        plain = tuple(_plain(value) for value in row)
+        size += sum(len(value) if isinstance(value, str) else len(repr(value)) for value in plain)
+        if not kept and size > _BYTES:
+            raise EffectFailed(f"a row of the answer has {size} characters; select less of it", untouched=True)
+        if len(kept) == LIMIT or size > _BYTES:
+            return tuple(kept), True
+        kept.append(plain)
+    return tuple(kept), False
 
 
 def _plain(value: Any) -> Any:

@@ -23,20 +23,29 @@ def main() -> None:
 
 
 def _asked(place: str, arguments: list[str]) -> "tuple[_socket.socket, int] | None":
-    """The connection, and the process that runs the playbook; None if the server refuses or is gone."""
+    """The connection, and the process that runs the playbook; None if the server is not there or refuses."""
     server = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
     mask = posix.umask(0o077)
     posix.umask(mask)
+    asked = posix.memfd_create("request")
+    posix.write(asked, dumps((arguments, posix.environ, posix.getcwdb(), mask)))
+    streams = b"".join(number.to_bytes(4, sys.byteorder) for number in (0, 1, 2, asked))
     try:
         server.connect(place)
-        asked = posix.memfd_create("request")
-        posix.write(asked, dumps((arguments, posix.environ, posix.getcwdb(), mask)))
-        streams = b"".join(number.to_bytes(4, sys.byteorder) for number in (0, 1, 2, asked))
+        if not server.recv(_ROOM):
+            return None
+    except OSError:
+        return None
+    # From here on, the playbook may have begun: nobody else may run it.
+    answer = b""
+    try:
         server.sendmsg([b"run"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, streams)])
         answer = server.recv(_ROOM)
     except OSError:
-        return None
-    return (server, int(answer)) if answer else None
+        pass
+    if not answer:
+        posix.kill(posix.getpid(), _signal.SIGKILL)
+    return None if answer == b"no" else (server, int(answer))
 
 
 def _wait(server: "_socket.socket", playbook: int) -> None:
@@ -48,15 +57,17 @@ def _wait(server: "_socket.socket", playbook: int) -> None:
     for number in (_signal.SIGINT, _signal.SIGTERM):
         _signal.signal(number, ended)
     told = b""
-    while not told:
-        try:
-            told = server.recv(_ROOM)
-        except OSError:
-            break
-        if not told:
-            # The server was killed, and nobody else ends what it forked.
-            posix.killpg(playbook, _signal.SIGKILL)
-            told = b"%d" % -_signal.SIGKILL
+    try:
+        told = server.recv(_ROOM)
+    except OSError:
+        pass
+    if not told:
+        # The server was killed, and nobody else ends what it forked.
+        for kill in (posix.killpg, posix.kill):
+            try:
+                kill(playbook, _signal.SIGKILL)
+            except OSError:
+                pass
     code = int(told or -_signal.SIGKILL)
     if code < 0:
         if -code != _signal.SIGKILL:
