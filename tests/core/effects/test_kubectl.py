@@ -96,7 +96,8 @@ def test_what_the_cluster_is_told_and_answers(project: Project, cluster: Path) -
         "TOLD configmap/settings labeled",
         "FAILED kubectl(): '--all-namespaces' is no name; options are given as options={…}",
         told[7],
-        "FAILED kubectl() takes no option 'as': the environment, file= or manifest= decide that",
+        "FAILED kubectl() takes no option 'as': the environment, file= and manifest= decide what it acts on, and get "
+        "answers in JSON",
     ]
     assert told[7].startswith("FAILED kubectl() does not offer 'exec'")
     assert f'that match label selector "app={HOSTILE}"' in told[9]
@@ -126,7 +127,9 @@ def test_what_the_cluster_is_told_and_answers(project: Project, cluster: Path) -
 def test_without_a_context_no_cluster_is_meant(project: Project) -> None:
     project.page("## Steps\n\n### Look\n```python\nfrom opsbook import kubectl\nkubectl('get', 'pods')\n```\n")
     done = project.opsbook("run", "page", "-e", "dev", "--yes")
-    assert "environment dev names no cluster: settings: {kubernetes: {context: …}} in its policy" in done.out
+    assert (
+        "environment dev names no cluster: settings: {kubernetes: {context: …, namespace: …}} in its policy" in done.out
+    )
 
 
 def _in_context(project: Project, kubeconfig: Path, context: str, token: Path) -> None:

@@ -9,26 +9,21 @@ from typing import Any
 
 from opsbook.core.effects.basic import here
 from opsbook.core.effects.call import EffectCall
-from opsbook.core.effects.channel import EffectRequest, channel
-from opsbook.core.effects.clean import revealed
+from opsbook.core.effects.channel import EffectRequest, Interrupted, channel
+from opsbook.core.effects.clean import last_lines, revealed
 from opsbook.core.effects.process import Watch
 from opsbook.core.effects.shell import Done, Invocation
-from opsbook.core.model.kubectl import CHANGES, READS, SIMULATES, kubectl_verb
+from opsbook.core.model.kubectl import CHANGES, OPTIONS, READS, SIMULATES, kubectl_verb
 from opsbook.errors import EffectFailed
 from opsbook.params import Secret
-
-_NOT_HERE = frozenset(
-    {
-        *("as", "as-group", "as-uid", "cluster", "context", "dry-run", "filename", "kubeconfig", "namespace", "output"),
-        *("password", "raw", "server", "template", "token", "user", "username"),
-    }
-)
-"""Options that are decided by the environment, or by this module."""
 
 _BOTH = tuple(
     f"--{name}" for name in ("context", "filename", "kubeconfig", "namespace", "recursive", "selector", "server-side")
 )
 """Options of apply that diff has as well."""
+
+_LIMIT = 64 * 1024 * 1024
+"""Bytes of an answer: of half a document nobody knows what is secret."""
 
 _HIDDEN = "(hidden)"
 _APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -52,9 +47,12 @@ class KubectlResult(Done):
     def headline(self) -> str:
         if self.argv[-1] != "--output=json":
             return super().headline()
-        found = self.json
+        try:
+            found = jsonlib.loads(self.stdout or "{}")
+        except ValueError:
+            found = {}
         items = found.get("items") if isinstance(found, dict) else None
-        told = f"{len(items)} objects" if isinstance(items, list) else found.get("kind", "an object")
+        told = f"{len(items)} objects" if isinstance(items, list) else found.get("kind", "nothing")
         return f"{' '.join(self.argv)} -> {told} in {self.seconds:.1f} s"
 
 
@@ -89,7 +87,13 @@ def kubectl(
     changes = verb in CHANGES
 
     def work(call: EffectCall) -> tuple[KubectlResult, Any]:
-        wanted = Invocation(_command(words, flags, manifest, file), stdin=_text(manifest), timeout=timeout)
+        wanted = Invocation(
+            _command(words, flags, manifest, file),
+            env={"KUBERC": "off", "KUBECTL_KUBERC": "false"},  # nobody's own defaults
+            stdin=_text(manifest),
+            timeout=timeout,
+            expect=(0, 1) if verb == "diff" else 0,
+        )
         diff = _diff(call, wanted) if verb == "apply" else ""
         if call.check and verb not in SIMULATES:
             found = KubectlResult(tuple(wanted.words), 0, "", "", 0.0, would=_would(wanted, "unknown", ""))
@@ -97,9 +101,8 @@ def kubectl(
             done = replace(wanted, words=[*wanted.words, "--dry-run=server"]).checked(call, changes=False)
             same = verb == "apply" and not diff
             found = _result(done, diff, () if same else _would(wanted, "changed", diff or done.stdout.strip()))
-        elif verb == "get":
-            # Its answer may have secrets in it, and is shown when they are hidden.
-            found = _result(replace(wanted, watch=Watch()).checked(call, changes=False), "", ())
+        elif verb == "get" or _has_secret(manifest):
+            found = _result(_unseen(call, wanted, changes=changes), diff, ())
         else:
             found = _result(wanted.checked(call, changes=changes), diff, ())
         return found, {**found.to_json(), "changed": changes and (verb != "apply" or bool(diff))}
@@ -129,10 +132,10 @@ def _decode(value: dict[str, Any]) -> KubectlResult:
 def _verb(words: Sequence[str]) -> str:
     """The verb, known as one that reads or changes."""
     for text in words:
-        if not isinstance(text, str) or not text or text.startswith("-") or "\n" in text:
+        if not isinstance(text, str) or not text or text.startswith("-") or {"\n", "\0"} & set(text):
             raise ValueError(f"kubectl(): {text!r} is no name; options are given as options={{…}}")
     found = kubectl_verb(words)
-    if found not in READS | CHANGES:
+    if found not in READS | CHANGES or list(words[:2]) == ["create", "token"]:
         known = ", ".join(sorted(READS | CHANGES))
         raise ValueError(f"kubectl() does not offer {found!r}; it has {known}")
     return found
@@ -142,8 +145,9 @@ def _flags(words: Sequence[str], options: Mapping[str, Any]) -> list[str]:
     flags = []
     for name, value in options.items():
         option = name.strip("-").replace("_", "-")
-        if option in _NOT_HERE or not option.replace("-", "").isalnum() or len(option) < 2:
-            raise ValueError(f"kubectl() takes no option {name!r}: the environment, file= or manifest= decide that")
+        if option not in OPTIONS:
+            told = "the environment, file= and manifest= decide what it acts on, and get answers in JSON"
+            raise ValueError(f"kubectl() takes no option {name!r}: {told}")
         for each in value if isinstance(value, list | tuple) else [value]:
             if isinstance(each, Secret):
                 raise TypeError("a secret never goes into an argument, where every user can see it; use manifest=")
@@ -154,8 +158,8 @@ def _flags(words: Sequence[str], options: Mapping[str, Any]) -> list[str]:
 
 def _command(words: Sequence[str], flags: Sequence[str], manifest: object, file: str | None) -> list[str]:
     told = here.settings.get("kubernetes") or {}
-    if not isinstance(told, dict) or not told.get("context"):
-        where = "settings: {kubernetes: {context: …}}"
+    if not isinstance(told, dict) or not (told.get("context") and told.get("namespace")):
+        where = "settings: {kubernetes: {context: …, namespace: …}}"
         raise EffectFailed(f"environment {here.environment} names no cluster: {where} in its policy", untouched=True)
     named = [f"--{name}={told[name]}" for name in ("context", "namespace") if told.get(name)]
     if told.get("kubeconfig"):
@@ -167,8 +171,10 @@ def _command(words: Sequence[str], flags: Sequence[str], manifest: object, file:
 def _inside(file: str) -> Path:
     content = Path(here.content)
     path = (content / file).resolve()
-    if not path.is_relative_to(content.resolve()) or not path.exists():
-        raise EffectFailed(f"{file} is no file of the project", untouched=True)
+    real = content.resolve()
+    parts = [path, *(each.resolve() for each in path.rglob("*"))]
+    if not path.exists() or not all(each.is_relative_to(real) for each in parts):
+        raise EffectFailed(f"{file} is no file of the project, or leads out of it", untouched=True)
     return path
 
 
@@ -184,7 +190,33 @@ def _diff(call: EffectCall, wanted: Invocation) -> str:
     """What an apply changes, as `kubectl diff` tells it, which hides the values of Secrets."""
     given = [word for word in wanted.words if not word.startswith("--") or word.startswith(_BOTH)]
     words = ["diff" if word == "apply" else word for word in given]
-    return replace(wanted, words=words, expect=(0, 1), watch=Watch()).checked(call, changes=False).stdout
+    try:
+        return _unseen(call, replace(wanted, words=words, expect=(0, 1)), changes=False).stdout
+    except EffectFailed as failed:
+        # Nothing was sent yet.
+        raise EffectFailed(str(failed), untouched=True) from failed
+
+
+def _unseen(call: EffectCall, wanted: Invocation, *, changes: bool) -> Done:
+    """Run what answers or is given secrets: whatever comes of it, its output is not shown before it is known."""
+    given = wanted.stdin is not None
+    try:
+        return replace(wanted, watch=Watch(), limit=_LIMIT).checked(call, changes=changes)
+    except Interrupted as stopped:
+        stopped.result = None
+        raise
+    except EffectFailed as failed:
+        done = failed.result
+        if not isinstance(done, Done):
+            raise
+        said = "what it says may quote the manifest" if given else last_lines(done.stderr).strip()
+        raise EffectFailed(f"kubectl ended with exit code {done.rc}: {said}") from None
+
+
+def _has_secret(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(_has_secret(each) for each in value.values())
+    return isinstance(value, Secret) or (isinstance(value, list | tuple) and any(_has_secret(each) for each in value))
 
 
 def _would(wanted: Invocation, state: str, diff: str) -> tuple[dict[str, Any], ...]:
@@ -202,7 +234,7 @@ def _without_secrets(text: str) -> str:
     try:
         found = jsonlib.loads(text)
     except ValueError:
-        return text
+        return ""
     for each in [found, *(found.get("items") or [])] if isinstance(found, dict) else []:
         if isinstance(each, dict) and each.get("kind") == "Secret":
             for name in ("data", "stringData"):

@@ -1,9 +1,11 @@
 """The terraform effect: plan a folder, apply exactly that plan, read outputs. Plans are kept by their digest."""
 
 import contextlib
+import fcntl
 import hashlib
 import json as jsonlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -25,6 +27,9 @@ _ACTIONS = {"plan": False, "apply": True, "output": False}
 
 _GRACE = 60.0
 """Seconds that Terraform gets to write down what it has done, if it must stop."""
+
+_LIMIT = 256 * 1024 * 1024
+"""Bytes of what it prints: half of a plan is none."""
 
 _HIDDEN = "(hidden)"
 _COUNTED = {"add": "create", "change": "update", "destroy": "delete"}
@@ -93,18 +98,19 @@ def terraform(
         raise ValueError(
             'terraform("apply", …) takes plan=, the digest that terraform("plan", …) returned; others do not'
         )
+    if any(isinstance(value, Secret) for value in (backend or {}).values()):
+        raise TypeError("a secret never goes into an argument, where every user can see it; pass it by env=")
     request = {"action": action, "folder": folder, "plan": plan, "vars": vars, "env": env, "backend": backend}
 
     def work(call: EffectCall) -> tuple[TerraformResult, Any]:
-        place = _Place(call, folder, dict(env or {}), timeout)
-        place.prepare(backend or {})
-        match action:
-            case "plan":
-                found = _plan(place, vars or {})
-            case "apply":
-                found = _shown_only(place, plan) if call.check else _apply(place, plan)
-            case _:
-                found = TerraformResult(action, folder, outputs=place.outputs())
+        with _Place(call, folder, dict(env or {}), dict(backend or {}), timeout) as place:
+            match action:
+                case "plan":
+                    found = _plan(place, vars or {})
+                case "apply":
+                    found = _shown_only(place, plan) if call.check else _apply(place, plan)
+                case _:
+                    found = TerraformResult(action, folder, outputs=place.outputs())
         return found, {**found.to_json(), "changed": action == "apply" and not call.check}
 
     return channel().perform(  # type: ignore[no-any-return]
@@ -129,9 +135,11 @@ def _decode(value: dict[str, Any]) -> TerraformResult:
 
 
 class _Place:
-    """A folder of Terraform, and what it keeps between runs: providers and plans, in the state folder."""
+    """A folder with its backend. What Terraform keeps beside it is of one call; plans and providers are kept."""
 
-    def __init__(self, call: EffectCall, folder: str, env: dict[str, str | Secret], timeout: float) -> None:
+    def __init__(
+        self, call: EffectCall, folder: str, env: dict[str, str | Secret], backend: dict[str, str], timeout: float
+    ) -> None:
         content = Path(here.content)
         self.folder = folder
         self._path = (content / folder).resolve()
@@ -139,27 +147,39 @@ class _Place:
             raise EffectFailed(f"{folder} is no folder of the project", untouched=True)
         told = here.settings.get("terraform") or {}
         self._program = str(told.get("program", "terraform")) if isinstance(told, dict) else "terraform"
-        kept = Path(here.state, "terraform", here.environment, hashlib.sha256(folder.encode()).hexdigest()[:12])
-        self.plans = kept / "plans"
-        self.plans.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._call, self._timeout = call, timeout
-        self._data = kept / "data"
-        own = {"TF_DATA_DIR": str(self._data), "TF_IN_AUTOMATION": "1", "TF_INPUT": "0"}
-        self._env = {**env, **own, "CHECKPOINT_DISABLE": "1"}
+        self._kept = Path(here.state, "terraform", here.environment)
+        # A plan is one of a folder and a state: with another backend there is none.
+        known = jsonlib.dumps([os.path.relpath(self._path, content.resolve()), sorted(backend.items())])
+        self.plans = self._kept / "plans" / hashlib.sha256(known.encode()).hexdigest()[:12]
+        self._call, self._timeout, self._backend = call, timeout, backend
+        self._data = Path(tempfile.mkdtemp(prefix="terraform-", dir=here.private))
+        own = {"TF_DATA_DIR": str(self._data), "TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
+        self._env = {**env, **own, "TF_PLUGIN_CACHE_DIR": str(self._kept / "providers")}
 
-    def prepare(self, backend: Mapping[str, str]) -> None:
+    def __enter__(self) -> "_Place":
         """Fetch providers and open the backend. Raises EffectFailed for one whose state would not outlive the run."""
-        settings = [f"-backend-config={name}={value}" for name, value in backend.items()]
-        self.run("init", "-input=false", "-reconfigure", "-lockfile=readonly", *settings, seen=False)
+        for each in (self.plans, self._kept / "providers"):
+            each.mkdir(mode=0o700, parents=True, exist_ok=True)
+        settings = [f"-backend-config={name}={value}" for name, value in self._backend.items()]
+        with (self._kept / "lock").open("w") as lock:
+            # Terraform's store of providers is for one at a time.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            try:
+                self.run("init", "-input=false", "-lockfile=readonly", *settings, seen=False)
+            except EffectFailed as failed:
+                raise EffectFailed(str(failed), failed.result, untouched=True) from failed
         with contextlib.suppress(FileNotFoundError, ValueError):
             found = jsonlib.loads((self._data / "terraform.tfstate").read_text(encoding="utf-8"))["backend"]
             if found["type"] != "local" or Path(found["config"].get("path") or "").is_absolute():
-                return
+                return self
         raise EffectFailed(
             f"the state of {self.folder} would be in the files of this run alone; give it a backend, or a local one an "
             "absolute path",
             untouched=True,
         )
+
+    def __exit__(self, *_: object) -> None:
+        shutil.rmtree(self._data, ignore_errors=True)
 
     def run(self, *words: str, expect: tuple[int, ...] = (0,), seen: bool = True, changes: bool = False) -> Done:
         """Run Terraform there. `seen`: what it prints is shown and recorded."""
@@ -170,7 +190,16 @@ class _Place:
             expect=expect,
             watch=None if seen else Watch(),
             grace=_GRACE,
+            interrupt=True,
+            limit=_LIMIT,
         ).checked(self._call, changes=changes)
+
+    def keep(self, plan: Path, digest: str) -> None:
+        """Keep a plan under its digest; it is there whole, or not at all."""
+        draft = self.plans / f"{digest}.{os.getpid()}.new"
+        draft.touch(mode=0o600)
+        draft.write_bytes(plan.read_bytes())
+        draft.rename(self.plans / f"{digest}.tfplan")
 
     def saved(self, digest: str) -> Path:
         """The file of a plan. Raises EffectFailed if it is not there, or not what its digest says."""
@@ -197,8 +226,8 @@ class _Place:
 
     @contextlib.contextmanager
     def private(self, suffix: str) -> Iterator[Path]:
-        """A file that only this user can read, removed at the end unless it was moved."""
-        number, name = tempfile.mkstemp(suffix=suffix, dir=self.plans)
+        """A file that only this user can read, and that ends with the run at the latest."""
+        number, name = tempfile.mkstemp(suffix=suffix, dir=self._data)
         os.close(number)
         try:
             yield Path(name)
@@ -212,7 +241,7 @@ def _plan(place: _Place, given: Mapping[str, Any]) -> TerraformResult:
         words = ("-input=false", "-detailed-exitcode", f"-out={out}", f"-var-file={values}")
         done = place.run("plan", *words, expect=(0, 2))
         digest = hashlib.sha256(out.read_bytes()).hexdigest()
-        out.rename(place.plans / f"{digest}.tfplan")
+        place.keep(out, digest)
     saved = place.saved(digest)
     text = place.run("show", str(saved), seen=False).stdout
     return TerraformResult("plan", place.folder, digest, place.counts(saved), text, seconds=done.seconds)
@@ -227,7 +256,13 @@ def _apply(place: _Place, digest: str) -> TerraformResult:
         if "Saved plan is stale" in str(failed):
             raise EffectFailed(f"{failed} Plan it anew.", failed.result, untouched=True) from failed
         raise
-    return TerraformResult("apply", place.folder, digest, counts, done.stdout, place.outputs(), done.seconds)
+    outputs, text = {}, done.stdout
+    try:
+        outputs = place.outputs()
+    except (EffectFailed, ValueError) as failed:
+        # It is applied, whatever comes now.
+        text += f"\nThe outputs are not known: {failed}\n"
+    return TerraformResult("apply", place.folder, digest, counts, text, outputs, done.seconds)
 
 
 def _shown_only(place: _Place, digest: str) -> TerraformResult:

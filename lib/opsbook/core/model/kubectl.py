@@ -1,4 +1,4 @@
-"""The verbs of kubectl: which read, and which the server can simulate."""
+"""The words of kubectl: verbs that read, that change, that the server can simulate; and options."""
 
 from collections.abc import Sequence
 
@@ -15,6 +15,16 @@ SIMULATES = _words(
 ) | {"rollout undo"}
 CHANGES = SIMULATES | {"rollout pause", "rollout restart", "rollout resume"}
 """What kubectl is used for here. Nobody can answer `edit`, and what `exec` does is not seen."""
+
+OPTIONS = _words("""
+    all all-containers all-namespaces api-group cascade chunk-size container cpu-percent current-replicas
+    delete-emptydir-data disable-eviction field-manager field-selector for force force-conflicts from-literal
+    grace-period ignore-daemonsets ignore-not-found image label-columns labels limit-bytes max max-log-requests min
+    name namespaced overwrite patch pod-selector port prefix previous protocol prune recursive replicas
+    resource-version revision selector server-side show-events since since-time sort-by subresource tail target-port
+    timeout timestamps to to-revision type validate verbs wait
+""")
+"""Options that name no file, no cluster, no person and no form of the answer."""
 
 
 def kubectl_verb(words: Sequence[str]) -> str:
