@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help install demo clean-demo test fast coverage lint lock upgrade reference wheel release new-adr bench soak recordings
+.PHONY: help install ao-packages demo clean-demo test fast coverage lint lock upgrade reference wheel release new-adr bench soak recordings
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -19,7 +19,17 @@ $(VENV)/ready: requirements.lock requirements-dev.lock pyproject.toml tools/inst
 	@$(PYTHON) tools/install.py $(VENV) requirements.lock requirements-dev.lock
 	@touch $@ $(VENV)/ready-for-demo
 
+# What the AO process needs of npm: optional, and outside of git. No package runs a script of its own.
+$(VENV)/ao/ready: services/ao/package.json services/ao/package-lock.json
+	@rm -rf $(@D) && mkdir -p $(@D) && cp -r services/ao/{package.json,package-lock.json,.npmrc,without-pm2} $(@D)
+	@echo "Installing the Node packages of the AO process into $(@D), about half a minute …"
+	@cd $(@D) && npm ci --silent && touch ready
+
+ao-packages: $(VENV)/ao/ready  ## set up what the AO process needs: Node 20 or newer, and npm
+
 install: $(VENV)/ready  ## set everything up: opsbook, the docs site, JupyterLab, and what the tests need
+	@if command -v npm >/dev/null; then $(MAKE) -s ao-packages || echo "They could not be installed: the AO process is left out."; \
+		else echo "There is no npm: the AO process is left out."; fi
 
 demo: $(VENV)/ready-for-demo  ## set everything up, then deploy three releases, the last of them broken
 	@$(BIN)/python services/demo.py
@@ -27,7 +37,7 @@ demo: $(VENV)/ready-for-demo  ## set everything up, then deploy three releases, 
 clean-demo: $(VENV)/ready-for-demo  ## stop and remove everything the demo made
 	@$(BIN)/python services/demo.py --clean
 
-test: lint fast  ## set everything up, then run all checks and all tests
+test: lint fast $(VENV)/ao/ready  ## set everything up, then run all checks and all tests
 	# The platform keeps every core busy; all other tests wait for something half the time.
 	$(BIN)/pytest -m "slow and not soak" -n 2 --dist loadfile --no-loadscope-reorder tests/platform
 	$(BIN)/pytest -m "slow and not soak" -n 4 --dist loadfile --no-loadscope-reorder --ignore tests/platform

@@ -152,7 +152,7 @@ def test_each_thing_that_is_not_fine_is_named(
     found = doctor(page, code=1 if level == "wrong" else 0)
     assert said in only(found[check], level)
     others = {name: findings for name, findings in found.items() if name != check}
-    assert len(others) == 12
+    assert len(others) == 13
     assert {level for findings in others.values() for level, _ in findings} == {"fine"}
 
 
@@ -174,6 +174,23 @@ def test_tools_that_are_missing(page: Project, tmp_path: Path) -> None:
     assert [text.split(":")[0] for text in texts] == ["there is no git", "there is no ssh-keygen"]
 
 
+def test_services_under_node(page: Project, tmp_path: Path) -> None:
+    assert only(doctor(page)["services under Node"], "fine") == "services under Node: none"
+    lock = page.write("services/game/package-lock.json", "{}")
+    # Whether somebody else's packages are installed is nobody's business here.
+    assert only(doctor(page)["services under Node"], "fine") == "services under Node: none"
+    page.write("Makefile", "game-packages:\n\tnpm ci\n")
+    (tmp_path / "bin").mkdir()
+    node = tmp_path / "bin/node"
+    page.env["PATH"] = str(node.parent)
+    assert only(doctor(page)["services under Node"], "warning") == "game cannot run: there is no Node"
+    node.write_text("#!/bin/sh\n")
+    node.chmod(0o755)
+    text = only(doctor(page)["services under Node"], "warning")
+    assert text == "game cannot run: its Node packages are not installed"
+    assert lock.exists()
+
+
 def test_a_folder_that_cannot_be_written(page: Project) -> None:
     # Not even root can write there.
     page.write("opsbook.toml", 'records = "/proc/self"\n')
@@ -192,7 +209,7 @@ def test_a_check_that_fails_hides_no_other(page: Project, monkeypatch: pytest.Mo
     checks = project_checks(settings.load(page.root))
     found = {check.name: list(check.findings()) for check in checks}
     assert [finding.text for finding in found["disk"]] == ["this check could not be made: ZeroDivisionError: oops"]
-    assert len(found) == 13
+    assert len(found) == 14
     assert all(found.values())
 
 

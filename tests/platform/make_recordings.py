@@ -4,7 +4,7 @@
 
 Each runbook runs well and runs into something, in an order in which a run prepares the next. The recordings are made
 in a copy of the project and come into this one at the end, if everything went as it should. With the names of
-environments as arguments, only what runs in these is made.
+environments as arguments, only what runs in these is made; `ao` is the AO process of dev.
 """
 
 import json
@@ -167,6 +167,41 @@ def in_vain(recorder: Recorder, drill: str) -> None:
             recorder.record("failed", "start-database", fails=True)
 
 
+def ao(made: Platform) -> None:
+    """The AO process of dev. Its releases are built here, except for the one that is recorded."""
+    recorder = Recorder(made, "dev")
+    with taken(made.base + 45):
+        recorder.record("failed", "ao-up", fails=True)
+    recorder.record("good", "ao-up")
+    recorder.record("failed", "ao-health", fails=True)
+    recorder.record("good", "ao-build", "-p", f"version={GOOD}")
+    broken = ao_source(made.root, "broken", "function (")
+    recorder.record("failed", "ao-build", "-p", "version=1.4.0", "-p", f"source={broken}", fails=True)
+    for version, more in ((NEXT, "-- Nothing else."), (FAULTY, 'error("the table of players is missing")')):
+        made.playbook("ao-build", version=version, source=ao_source(made.root, version, more))
+    recorder.record("failed", "ao-deploy", "-p", f"version={FAULTY}", fails=True)
+    recorder.record("good", "ao-deploy", "-p", f"version={GOOD}")
+    recorder.record("good", "ao-record-result", "-p", "game=g-4711", "-p", "winner=Ann")
+    recorder.record("failed", "ao-record-result", "-p", "game=g-4711", "-p", "winner=Bob", fails=True)
+    recorder.record("good", "ao-upgrade", "-p", f"version={NEXT}")
+    recorder.record("failed", "ao-upgrade", "-p", f"version={FAULTY}", fails=True)
+    recorder.record("good", "ao-health")
+    recorder.record("good", "ao-rollback", "-p", f"version={GOOD}")
+    recorder.record("failed", "ao-rollback", "-p", f"version={DAMAGED}", fails=True)
+    recorder.record("good", "ao-down")
+    with in_the_way(made.root / ".opsbook/ao/dev/run/supervisor.sock"):
+        recorder.record("failed", "ao-down", fails=True)
+
+
+def ao_source(root: Path, name: str, more: str) -> str:
+    """A source of the AO process with another line of Lua at its end."""
+    target = root / f".opsbook/sources/ao-{name}"
+    shutil.copytree(root / "services/ao", target)
+    with (target / "handlers/scoreboard.lua").open("a", encoding="utf-8") as lua:
+        lua.write(f"{more}\n")
+    return str(target.relative_to(root))
+
+
 def fleet(made: Fleet, port: int) -> None:
     """Three hosts over SSH."""
     recorder = Recorder(made, "fleet")
@@ -207,6 +242,20 @@ def up(root: Path, place: str) -> Iterator[Platform]:
 
 
 @contextmanager
+def ao_ports(root: Path) -> Iterator[Platform]:
+    """The environment of the AO process, which is taken down and removed at the end."""
+    base = BASES["dev"]
+    made = Platform(root, base if all(free(base + n) for n in range(40, 46)) else free_base())
+    if made.base != base:
+        made.move_ports()
+    try:
+        yield made
+    finally:
+        give_back(made)
+        made.run("ao-down", "-p", "purge=true", check=True)
+
+
+@contextmanager
 def fleet_up(root: Path) -> Iterator[Fleet]:
     """The same of the three hosts, whose port is not moved."""
     port = BASES["fleet"] + SSH
@@ -232,6 +281,9 @@ def main(places: list[str]) -> None:
             if place in places:
                 with up(root, place) as made:
                     work(made)
+        if "ao" in places:
+            with ao_ports(root) as made:
+                ao(made)
         if "fleet" in places:
             with fleet_up(root) as hosts:
                 fleet(hosts, hosts.port)
@@ -243,4 +295,4 @@ def main(places: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or list(BASES))
+    main(sys.argv[1:] or [*BASES, "ao"])

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from opsbook.core.planning.drafts import RunRequest
-from opsbook.doctor import ansible_content, machine, project, runbook
+from opsbook.doctor import ansible_content, machine, node_packages, project, runbook
 from opsbook.doctor.finding import Finding, refused, wrong
 from opsbook.errors import InputError, OpsbookError
 from opsbook.settings import Settings
@@ -44,6 +44,7 @@ def project_checks(settings: Settings) -> list[Check]:
         Check("clock", lambda: machine.clock(settings)),
         Check("environments", lambda: project.environments(settings)),
         Check("ansible.cfg", lambda: ansible_content.config(settings)),
+        Check("services under Node", lambda: node_packages.installed(settings)),
         Check("documents", lambda: project.documents(settings)),
         Check("secret files", lambda: project.secret_files(settings)),
         Check("signing", lambda: project.signing(settings)),
