@@ -1,6 +1,6 @@
 """A Kubernetes API server for kubectl: what a real one answered, or a real one whose answers are written down.
 
-A recording is a list of answers, with status, type and body, for each method and path, in their order.
+A recording has the answers, with status, type and body, for each part of the test, method and path, in their order.
 `python -m tests.soak.kubernetes` makes it, with a real server.
 """
 
@@ -31,6 +31,9 @@ RECORDING = Path(__file__).parent.parent / "core/effects/kubernetes.json"
 _PASSED = ("Accept", "Content-Type", "Authorization")
 _DIFFERS = re.compile(r"(?<=[?&])(?:timeoutSeconds|resourceVersion)=\d+&?")
 """What kubectl asks for otherwise each time."""
+
+part = [0]
+"""The part of the test that asks: who looks once more than then gets nothing of a later part."""
 
 _Exchanges = dict[str, list[dict[str, Any]]]
 _Answer = tuple[int, str, Iterable[bytes]]
@@ -112,7 +115,7 @@ def _seen(got: Any, kept: dict[str, Any]) -> Iterator[bytes]:
 
 
 def _name(request: BaseHTTPRequestHandler) -> str:
-    return f"{request.command} {_DIFFERS.sub('', request.path)}"
+    return f"{part[0]} {request.command} {_DIFFERS.sub('', request.path)}"
 
 
 def _kept(body: bytes, large: dict[str, str]) -> str:

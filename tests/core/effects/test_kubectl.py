@@ -45,6 +45,8 @@ def tell(*words, **more):
         print("TOLD", " ".join(found.stdout.split())[:200] if found != "SIMULATED" else found)
     except (EffectFailed, ValueError) as error:
         print("FAILED", " ".join(str(error).split())[:200])
+    except TypeError as error:
+        print("FAILED kubectl", error)
 
 tell("apply", manifest=[
     {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {"name": name}},
@@ -59,6 +61,10 @@ tell("get", "--all-namespaces")
 tell("exec", "web", "id")
 tell("get", "pods", options={"as": "admin"})
 tell("get", "pods", options={"selector": "app=" + name})
+tell("get", "secrets", options={"watch": True})
+tell("create", "token", "default")
+tell("apply", options={"kustomize": "elsewhere"})
+tell("apply", file="k8s")
 ```
 """
 
@@ -66,6 +72,7 @@ tell("get", "pods", options={"selector": "app=" + name})
 @pytest.fixture
 def cluster(project: Project) -> Iterator[Path]:
     """A kubeconfig with two contexts. With a real server, what it answers is written down."""
+    kubernetes.part[0] = 0
     real = os.environ.get(ADDRESS)
     served = kubernetes.recording(real, kubernetes.RECORDING) if real else kubernetes.recorded()
     with served as address:
@@ -82,6 +89,8 @@ def test_what_the_cluster_is_told_and_answers(project: Project, cluster: Path) -
     }
     _in_context(project, cluster, "owner", token)
     project.page(LOOK, "look")
+    (project.root / "k8s").mkdir()
+    (project.root / "k8s/outside.yml").symlink_to(token)
     checked = _told(project, "look", "--check")
     assert checked[0] == "TOLD SIMULATED", checked
     told = _told(project, "look")
@@ -101,6 +110,9 @@ def test_what_the_cluster_is_told_and_answers(project: Project, cluster: Path) -
     ]
     assert told[7].startswith("FAILED kubectl() does not offer 'exec'")
     assert f'that match label selector "app={HOSTILE}"' in told[9]
+    refused = ("takes no option 'watch'", "does not offer 'create token'", "takes no option 'kustomize'")
+    assert [text in line for text, line in zip(refused, told[10:13], strict=True)] == [True] * 3, told[10:]
+    assert told[13:] == ["FAILED k8s is no file of the project, or leads out of it"]
     assert not list(project.root.parent.rglob("pwned"))
 
     page = (ROOT / "docs/examples/release-to-kubernetes.md").read_text()
@@ -138,12 +150,14 @@ def _in_context(project: Project, kubeconfig: Path, context: str, token: Path) -
 
 
 def _told(project: Project, page: str, *how: str) -> list[str]:
+    kubernetes.part[0] += 1
     done = project.opsbook("run", page, "-e", "dev", "--yes", "-p", f"name={HOSTILE}", *how)
     lines = [line.strip(" |") for line in done.out.splitlines()]
-    return [line for line in lines if line.startswith(("TOLD", "FAILED kubectl", "DATA", "KEYS"))]
+    return [line for line in lines if line.startswith(("TOLD", "FAILED", "DATA", "KEYS"))]
 
 
 def _release(project: Project, tag: str, *how: str, code: int = 0) -> str:
+    kubernetes.part[0] += 1
     values = ("-p", "deployment=web", "-p", f"image=shop/web:{tag}")
     done = project.opsbook("run", "release-to-kubernetes", "-e", "dev", "--yes", *values, *how)
     assert done.code == code, done.out

@@ -121,6 +121,47 @@ def test_exactly_the_plan_that_was_named_is_applied(project: Project) -> None:
     assert "1 recording replayed" in project.opsbook("test", check=True).out
 
 
+STATES = """
+## Steps
+
+### Each has its own
+```python timeout=600
+from concurrent.futures import ThreadPoolExecutor
+from opsbook import EffectFailed, terraform
+
+states = {name: {"path": f"PLACE/{name}.state"} for name in ("one", "other")}
+plans = {n: terraform("plan", "infra", vars={"size": n}, backend=states[n]).digest for n in states}
+try:
+    terraform("apply", "infra", plan=plans["one"], backend=states["other"])
+except EffectFailed as error:
+    print(error)
+for name in states:
+    terraform("apply", "infra/", plan=plans[name], backend=states[name])
+
+def look(number):
+    name = [*states][number % 2]
+    return name == terraform("output", "infra", backend=states[name], key=f"look-{number}").outputs["size"]
+
+with ThreadPoolExecutor(2) as both:
+    print("THEIR OWN", all(both.map(look, range(6))))
+```
+"""
+
+
+def test_two_states_of_one_folder_are_never_mixed_up(project: Project) -> None:
+    place = project.root.parent
+    policy = POLICY.replace("PROGRAM", str(terraform.program(place)))
+    project.write("playbooks/inventories/dev/environment.yml", policy.partition("secrets:")[0])
+    folder = 'terraform {\n  backend "local" {}\n}\nvariable "size" { default = "" }\n'
+    output = 'output "size" { value = terraform_data.app.output }\n'
+    project.write("infra/main.tf", f'{folder}resource "terraform_data" "app" {{ input = var.size }}\n{output}')
+    project.page(STATES.replace("PLACE", str(place)))
+    done = project.opsbook("run", "page", "-e", "dev", "--yes")
+    assert done.code == 0, done.out
+    assert "of infra for dev on this machine" in done.out
+    assert "THEIR OWN True" in done.out
+
+
 def test_the_pages_that_plan_and_apply(project: Project) -> None:
     place = project.root.parent
     policy = POLICY.replace("PROGRAM", f"{terraform.program(place)}}}, backend: {{path: {place}/state").partition(

@@ -51,6 +51,8 @@ os.environ["ANSIBLE_FORKS"] = "2"
 print("other settings", which("other"))
 del os.environ["ANSIBLE_FORKS"]
 print("as before", which("before"))
+os.nice(1)
+print("nicer", which("nicer"))
 ```
 """
 WARM, COLD = "ansible-playboo", "python"
@@ -82,13 +84,14 @@ def test_results_are_those_of_ansible_playbook(project: Project) -> None:
         f"told {WARM} a variable",
         *_OTHER,
         f"as before {WARM} a variable",
+        f"nicer {COLD} a variable",
     ]
     assert [line.replace(WARM, COLD) for line in warm] == cold
     assert told[0] == told[1]
     assert len(told[0]) > 20
 
 
-_NAMED = ("first ", "fails ", "told ", "other settings ", "as before ")
+_NAMED = ("first ", "fails ", "told ", "other settings ", "as before ", "nicer ")
 _SAME = ("event", "counter", "play", "task", "host", "place", "message", "action", "hosts", "strategy")
 _OTHER = ["other settings python a variable"]
 
@@ -98,6 +101,17 @@ def _samples(record: Path) -> list[dict[str, Any]]:
     lines = [line for path in sorted(record.glob("effects/*.jsonl")) for line in path.read_text().splitlines()]
     told = [json.loads(line) for line in lines]
     return [{name: value for name, value in each.items() if name in _SAME} for each in told]
+
+
+def test_a_log_of_ansible_has_every_line(project: Project) -> None:
+    project.write("playbooks/parts.yml", PARTS)
+    project.write("ansible.cfg", "[defaults]\nlog_path = ../ansible.log\n")
+    call = 'from opsbook import playbook\nplaybook("parts.yml", vars={"name": "logged"})'
+    project.page(f"## Steps\n\n### Play\n```python\n{call}\n```\n")
+    done = project.opsbook("run", "page", "-e", "dev", "--yes")
+    assert done.code == 0
+    assert "Logging error" not in done.out
+    assert any("TASK [Write its name]" in path.read_text() for path in project.root.parent.rglob("ansible.log"))
 
 
 LONG = """
