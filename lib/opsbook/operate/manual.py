@@ -241,7 +241,7 @@ class _Reader:
             *(word for source in sources(Path(), self._environment.inventory) for word in ("-i", source)),
             str(self._playbooks / str(self._known.shown(name))),
         ]
-        for option, flag in (("limit", "-l"), ("tags", "-t")):
+        for option, flag in (("limit", "-l"), ("tags", "-t"), ("skip_tags", "--skip-tags")):
             words += [flag, str(self._known.shown(given[option]))] if option in given else []
         if "vars" in given:
             words += ["-e", json.dumps(self._known.shown(given["vars"]), ensure_ascii=False, default=str)]

@@ -88,6 +88,28 @@ def test_a_playbook_shows_its_tasks_and_says_once_what_failed(project: Project) 
     assert "not reached" in (project.records()[-1] / "index.html").read_text()
 
 
+TAGGED = """\
+- hosts: web-1
+  gather_facts: false
+  tasks:
+    - {name: First, ansible.builtin.debug: {msg: one}, tags: [a]}
+    - {name: Second, ansible.builtin.debug: {msg: two}, tags: [a, b]}
+"""
+
+
+def test_tags_are_skipped_and_ansible_says_more(project: Project) -> None:
+    project.write("playbooks/tagged.yml", TAGGED)
+    call = 'playbook("tagged.yml", tags="a", skip_tags="b", verbosity=2)'
+    project.page(f"## Steps\n\n### Play\n```python\nfrom opsbook import playbook\n{call}\n```\n")
+    done = project.opsbook("run", "page", "-e", "dev", "--yes")
+    assert "First  ok: [web-1]" in done.out
+    assert "Second" not in done.out
+    said = next(project.records()[-1].glob("effects/*.jsonl")).read_text()
+    assert "ansible-playbook [core" in said and "task path: " in said
+    manual = project.opsbook("show", "page", "-e", "dev", "--manual", check=True)
+    assert "playbooks/tagged.yml -t a --skip-tags b" in manual.out
+
+
 WAITS = """\
 - hosts: app
   gather_facts: false

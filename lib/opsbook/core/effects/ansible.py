@@ -266,11 +266,12 @@ def _start(
         private_data_dir=str(private),
         project_dir=str(path.parent),
         binary=binary,
-        cmdline=shlex.join([*arguments, str(path), *(["--check", "--diff", "-v"] if ansible_start.in_check() else [])]),
+        cmdline=shlex.join([*arguments, str(path), *_options(request)]),
         inventory=sources(Path(here.content), request["inventory"]),
         extravars=unsafe(request["vars"]),
         limit=request["limit"],
         tags=request["tags"],
+        skip_tags=request.get("skip_tags"),
         envvars=ansible_start.variables(request["vars"], private),
         settings={
             "pexpect_timeout": 1,
@@ -294,6 +295,13 @@ def begin() -> None:
     plugins = ":".join(filter(None, (os.environ.get("ANSIBLE_CALLBACK_PLUGINS"), get_callback_dir())))
     added = {"ANSIBLE_CALLBACK_PLUGINS": plugins, "ANSIBLE_STDOUT_CALLBACK": "awx_display"}
     ansible_start.begin(added | {"ANSIBLE_CACHE_PLUGIN": "jsonfile"})
+
+
+def _options(request: dict[str, Any]) -> list[str]:
+    """A check needs one -v: without it, Ansible does not say why a task was skipped."""
+    check = ansible_start.in_check()
+    verbosity = max(int(request.get("verbosity", 0)), int(check))
+    return [*(["--check", "--diff"] if check else []), *([f"-{'v' * min(verbosity, 6)}"] if verbosity else [])]
 
 
 @functools.cache

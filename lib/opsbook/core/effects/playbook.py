@@ -26,6 +26,8 @@ def playbook(
     *,
     limit: str | None = None,
     tags: str | None = None,
+    skip_tags: str | None = None,
+    verbosity: int = 0,
     vars: Mapping[str, Any] | None = None,  # noqa: A002  (Ansible's own word)
     max_unreachable: int = 0,
     timeout: float | None = None,
@@ -36,15 +38,16 @@ def playbook(
 ) -> PlaybookResult:
     """Run playbooks/NAME against the run's environment.
 
-    `vars` are passed as text that is never a template. `timeout` is in seconds, for each attempt. Raises EffectFailed
-    if a task failed, if no host was processed, or if more than `max_unreachable` hosts were unreachable; the error's
-    `result` is the PlaybookResult. If only some hosts failed, an operator who is present may retry them, or leave them
-    out, also in later playbooks. A playbook repeats safely, so the effect is idempotent. A check runs it with --check
+    `vars` are passed as text that is never a template. `verbosity` is the number of -v. `timeout` is in seconds, for
+    each attempt. Raises EffectFailed if a task failed, if no host was processed, or if more than `max_unreachable`
+    hosts were unreachable; the error's `result` is the PlaybookResult. If only some hosts failed, an operator who is
+    present may retry them, or leave them out, also in later playbooks. A playbook repeats safely, so the effect is
+    idempotent. A check runs it with --check
     --diff, and returns `pretend`, or a value that ends the cell when it is used; with changes=False, the result, unless
     a task was not really done. `ignore` names parts of its result that change by themselves.
     Raises ValueError for a name, a limit or tags that begin with - or span lines.
     """
-    for what, text in (("limit", limit), ("tags", tags), ("playbook", name)):
+    for what, text in (("limit", limit), ("tags", tags), ("skip_tags", skip_tags), ("playbook", name)):
         if text is not None and not _PLAIN.match(text):
             raise ValueError(f"{what} may not start with - or span lines: {text!r}")
     request = {
@@ -54,6 +57,8 @@ def playbook(
         "tags": tags,
         "vars": dict(vars or {}),
         "max_unreachable": max_unreachable,
+        **({"skip_tags": skip_tags} if skip_tags else {}),
+        **({"verbosity": verbosity} if verbosity else {}),
     }
 
     def work(call: EffectCall) -> tuple[PlaybookResult | Unknown, Any]:
