@@ -137,9 +137,11 @@ def begin(of_runner: Mapping[str, str]) -> None:
     """Start the server of this run, if there is none; `of_runner` is what ansible-runner adds to the environment."""
     global _server  # noqa: PLW0603  (one per run, and this process belongs to one)
     with _starting:
-        if COLD in os.environ or (_server is not None and _server.process.poll() is None):
+        # One that has ended by itself cannot serve here; one that was killed is replaced.
+        if COLD in os.environ or (_server is not None and _server.process.poll() in (None, 0)):
             return
-        place = Path(here.private, f"ansible-{threading.get_native_id()}")
+        place = Path(here.private, "ansible-server")
+        place.unlink(missing_ok=True)
         # Without it, each playbook starts as it does without opsbook.
         with contextlib.suppress(OSError):
             _server = _Server(place, {**_settings(), **of_runner})
@@ -148,7 +150,7 @@ def begin(of_runner: Mapping[str, str]) -> None:
 def command() -> list[str]:
     """The program that runs a playbook as ansible-playbook does, except that a prompt ends it; arguments follow."""
     cold = [sys.executable, str(ansible_command.PROGRAM)]
-    if _server is None:
+    if _server is None or _server.process.poll() is not None:
         return cold
     return [sys.executable, "-I", "-S", str(_CLIENT), str(_server.place), *cold]
 

@@ -9,9 +9,8 @@ from typing import Any
 
 from opsbook.core.effects.basic import here
 from opsbook.core.effects.call import EffectCall
-from opsbook.core.effects.channel import EffectRequest, Interrupted, channel
-from opsbook.core.effects.clean import last_lines, revealed
-from opsbook.core.effects.process import Watch
+from opsbook.core.effects.channel import EffectRequest, channel
+from opsbook.core.effects.clean import revealed
 from opsbook.core.effects.shell import Done, Invocation
 from opsbook.core.model.kubectl import CHANGES, OPTIONS, READS, SIMULATES, kubectl_verb
 from opsbook.errors import EffectFailed
@@ -94,15 +93,17 @@ def kubectl(
             timeout=timeout,
             expect=(0, 1) if verb == "diff" else 0,
         )
-        diff = _diff(call, wanted) if verb == "apply" else ""
+        secret = _has_secret(manifest)
+        diff = _diff(call, wanted, secret=secret) if verb == "apply" else ""
         if call.check and verb not in SIMULATES:
             found = KubectlResult(tuple(wanted.words), 0, "", "", 0.0, would=_would(wanted, "unknown", ""))
         elif call.check:
-            done = replace(wanted, words=[*wanted.words, "--dry-run=server"]).checked(call, changes=False)
+            simulated = replace(wanted, words=[*wanted.words, "--dry-run=server"])
+            done = simulated.unseen(call, quotes=True) if secret else simulated.checked(call, changes=False)
             same = verb == "apply" and not diff
             found = _result(done, diff, () if same else _would(wanted, "changed", diff or done.stdout.strip()))
-        elif verb == "get" or _has_secret(manifest):
-            found = _result(_unseen(call, wanted, changes=changes), diff, ())
+        elif verb == "get" or secret:
+            found = _result(replace(wanted, limit=_LIMIT).unseen(call, quotes=secret, changes=changes), diff, ())
         else:
             found = _result(wanted.checked(call, changes=changes), diff, ())
         return found, {**found.to_json(), "changed": changes and (verb != "apply" or bool(diff))}
@@ -189,31 +190,15 @@ def _text(manifest: Any) -> str | None:
     return jsonlib.dumps(revealed(whole))
 
 
-def _diff(call: EffectCall, wanted: Invocation) -> str:
+def _diff(call: EffectCall, wanted: Invocation, *, secret: bool) -> str:
     """What an apply changes, as `kubectl diff` tells it, which hides the values of Secrets."""
     given = [word for word in wanted.words if not word.startswith("--") or word.startswith(_BOTH)]
     words = ["diff" if word == "apply" else word for word in given]
     try:
-        return _unseen(call, replace(wanted, words=words, expect=(0, 1)), changes=False).stdout
+        return replace(wanted, words=words, expect=(0, 1), limit=_LIMIT).unseen(call, quotes=secret).stdout
     except EffectFailed as failed:
         # Nothing was sent yet.
         raise EffectFailed(str(failed), untouched=True) from failed
-
-
-def _unseen(call: EffectCall, wanted: Invocation, *, changes: bool) -> Done:
-    """Run what answers or is given secrets: whatever comes of it, its output is not shown before it is known."""
-    given = wanted.stdin is not None
-    try:
-        return replace(wanted, watch=Watch(), limit=_LIMIT).checked(call, changes=changes)
-    except Interrupted as stopped:
-        stopped.result = None
-        raise
-    except EffectFailed as failed:
-        done = failed.result
-        if not isinstance(done, Done):
-            raise
-        said = "what it says may quote the manifest" if given else last_lines(done.stderr).strip()
-        raise EffectFailed(f"kubectl ended with exit code {done.rc}: {said}") from None
 
 
 def _has_secret(value: Any) -> bool:

@@ -5,7 +5,7 @@ import signal
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, TextIO
 
 from opsbook.core.effects import process
@@ -141,6 +141,23 @@ class Invocation:
             # It was killed before its end, so the outcome is unknown.
             raise Interrupted(f"{name} was ended by {done.ended_by}: {said}".rstrip(": "))
         raise EffectFailed(f"{name} ended with exit code {done.rc}: {said}".rstrip(": "), done)
+
+    def unseen(self, call: EffectCall, *, quotes: bool = False, changes: bool = False) -> "Done":
+        """Run it, as `checked`, but show and keep nothing of what it prints, whatever comes of it: it may have secrets.
+
+        `quotes`: its messages may quote what it was given.
+        """
+        try:
+            return replace(self, watch=process.Watch()).checked(call, changes=changes)
+        except Interrupted as stopped:
+            stopped.result = None
+            raise
+        except EffectFailed as failed:
+            done = failed.result
+            if not isinstance(done, Done):
+                raise
+            said = "what it says may quote a secret" if quotes else last_lines(done.stderr).strip()
+            raise EffectFailed(f"{self.words[0]} ended with exit code {done.rc}: {said}") from None
 
 
 def fence(language: str, script: str, values: Mapping[str, Any], *, line: int, changes: bool, cell: str = "") -> None:

@@ -73,7 +73,7 @@ class Rows(Shown):
         return self.rows[0][0]
 
     def headline(self) -> str:
-        more = f", of which {LIMIT} are kept" if self.more else ""
+        more = " and more" if self.more else ""
         return f"{one_line(self.statement, _LONGEST)}: {self.count} rows{more} in {self.seconds * 1000:.0f} ms"
 
     def table(self) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
@@ -132,6 +132,7 @@ def sql(
             idempotent=idempotent,
             key=key,
             decode=_decode,
+            gentle=True,
             pretend=pretend,
             ignore=ignore,
         ),
@@ -151,8 +152,8 @@ def _first_word(statement: str) -> str:
     rest = statement.lstrip()
     while rest.startswith(("--", "/*")):
         rest = rest.partition("\n" if rest.startswith("--") else "*/")[2].lstrip()
-    found = re.match(r"[A-Za-z]*", rest)
-    return found[0].lower() if found else ""
+    found = re.match(r"[\s(]*([A-Za-z]*)", rest)
+    return found[1].lower() if found else ""
 
 
 def _refuse_secrets(address: str) -> None:

@@ -16,7 +16,6 @@ from opsbook.core.effects.basic import here
 from opsbook.core.effects.call import EffectCall
 from opsbook.core.effects.channel import EffectRequest, channel
 from opsbook.core.effects.clean import revealed
-from opsbook.core.effects.process import Watch
 from opsbook.core.effects.shell import Done, Invocation
 from opsbook.core.effects.show import Shown
 from opsbook.errors import EffectFailed
@@ -183,16 +182,16 @@ class _Place:
 
     def run(self, *words: str, expect: tuple[int, ...] = (0,), seen: bool = True, changes: bool = False) -> Done:
         """Run Terraform there. `seen`: what it prints is shown and recorded."""
-        return Invocation(
+        wanted = Invocation(
             [self._program, f"-chdir={self._path}", words[0], "-no-color", *words[1:]],
             env=self._env,
             timeout=self._timeout,
             expect=expect,
-            watch=None if seen else Watch(),
             grace=_GRACE,
             interrupt=True,
             limit=_LIMIT,
-        ).checked(self._call, changes=changes)
+        )
+        return wanted.checked(self._call, changes=changes) if seen else wanted.unseen(self._call)
 
     def keep(self, plan: Path, digest: str) -> None:
         """Keep a plan under its digest; it is there whole, or not at all."""
