@@ -55,7 +55,11 @@ class BoundedStream(OutStream):  # type: ignore[misc]
 
 
 class CountedIOPub(IOPubThread):  # type: ignore[misc]
-    """Adds the message's number as an extra buffer, so that the runner detects lost messages."""
+    """Adds the message's number as an extra buffer, so that the runner detects lost messages.
+
+    It also welcomes a reader whose subscription arrives during a send. ZeroMQ signals a new message once, and a send
+    takes that signal: ipykernel would not see the subscription, and the runner would wait for its welcome forever.
+    """
 
     def __init__(self, socket: Any, **options: Any) -> None:
         super().__init__(socket, **options)
@@ -64,6 +68,14 @@ class CountedIOPub(IOPubThread):  # type: ignore[misc]
     def _really_send(self, message: list[Any], *args: Any, **options: Any) -> None:
         self._sent += 1
         super()._really_send([*message, self._sent.to_bytes(8, "big")], *args, **options)
+        self._see_subscriptions()
+
+    def _see_subscriptions(self) -> None:
+        if self.closed or not self._is_master_process():
+            return
+        with contextlib.suppress(zmq.ZMQError):  # closed meanwhile, by another thread
+            if self.socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:
+                self._xpub_stream.flush(zmq.POLLIN)
 
 
 class App(kernelapp.IPKernelApp):  # type: ignore[misc]

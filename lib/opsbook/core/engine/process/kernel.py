@@ -97,9 +97,11 @@ class Kernel:
             self._connect(self._spare.connection)
             await asyncio.wait_for(self._ready(), _START_LIMIT)
         except (TimeoutError, OSError, KernelDied) as error:
+            silent = "it" if self._welcome.is_set() else "its output channel"
+            reason = str(error) or f"{silent} did not answer in {_START_LIMIT:.0f} seconds"
             await self.end()
             raise Fault(
-                f"The kernel did not start: {error}.", "Run opsbook with --verbose, or reinstall it."
+                f"The kernel did not start: {reason}.", "Run opsbook with --verbose, or reinstall it."
             ) from error
 
     def _order_for(self, launch: Launch) -> dict[str, Any]:
