@@ -16,7 +16,7 @@ class Slow(zmq.Socket):  # type: ignore[type-arg]
     reader: Any = None
     address = ""
 
-    def send(self, data: Any, flags: int = 0, **options: Any) -> Any:
+    def send(self, data: Any, flags: int = 0, **options: Any) -> Any:  # type: ignore[override]
         sent = super().send(data, flags, **options)
         reader, self.reader = self.reader, None
         if reader is not None:
