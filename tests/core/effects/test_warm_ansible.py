@@ -172,3 +172,70 @@ def _parts(run: str) -> dict[str, psutil.Process]:
                 elif parent is not None and parent.name() != WARM:
                     found["playbook"] = process
     return found
+
+
+MODULE = """
+#!/usr/bin/python
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.shared_part import double
+
+def main():
+    module = AnsibleModule({"number": {"type": "int"}}, supports_check_mode=True)
+    if module.params["number"] > 9:
+        module.warn("too much")
+        raise ValueError("more than nine")
+    places = [function.__code__.co_filename for function in (AnsibleModule.fail_json, double, main)]
+    module.exit_json(double=double(module.params["number"]), places=places)
+
+main()
+"""
+OF_MODULE = """
+- hosts: web-1
+  gather_facts: false
+  tasks:
+    - twice:
+        number: "{{ number }}"
+      register: told
+    - ansible.builtin.copy:
+        content: "{{ told | to_json }}"
+        dest: "{{ inventory_dir }}/../../../told"
+        mode: "0600"
+"""
+
+
+@pytest.mark.parametrize("how", ["--warm", "--no-warm"])
+def test_shared_code_of_modules_is_not_compiled_for_each_task(project: Project, how: str) -> None:
+    """What tests run otherwise finds its modules built: this is a command as a shell starts it, with its Python."""
+    project.write("ansible.cfg", "[defaults]\nlibrary = playbooks/library\nmodule_utils = playbooks/module_utils\n")
+    project.write("playbooks/library/twice.py", MODULE)
+    project.write("playbooks/module_utils/shared_part.py", "def double(number):\n    return 2 * number\n")
+    project.write("playbooks/module.yml", OF_MODULE)
+    project.page(
+        """
+        ## Steps
+
+        ### A
+        ```python
+        import sys
+        import time
+        from pathlib import Path
+        from opsbook import command, playbook
+        own = {"ansible_python_interpreter": sys.executable}
+        time.sleep(3)  # the process with Ansible is ready
+        playbook("module.yml", vars={**own, "number": 2})
+        print("told", Path("told").read_text())
+        command(["sed", "-i", "s/2/20/", "playbooks/module_utils/shared_part.py"])
+        playbook("module.yml", vars={**own, "number": 3})
+        print("told", Path("told").read_text())
+        playbook("module.yml", vars={**own, "number": 10})
+        ```
+        """
+    )
+    done = project.real("run", "page", "-e", "dev", "--yes", *([how] if how != "--warm" else []))
+    told = [json.loads(line.partition("told ")[2]) for line in done.out.splitlines() if " told {" in line]
+    assert (done.code, [each["double"] for each in told]) == (1, [4, 60]), done.out + done.err
+    assert "more than nine" in done.out
+    for each in told:
+        *shared, own = each["places"]
+        assert [place.startswith("/") for place in shared] == [how == "--no-warm"] * 2, shared
+        assert own.startswith("/")

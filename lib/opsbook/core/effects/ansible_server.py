@@ -23,7 +23,7 @@ from marshal import loads
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from opsbook.core.effects import ansible_ahead
+from opsbook.core.effects import ansible_ahead, ansible_payload
 from opsbook.core.effects.ansible_command import at_start
 
 _NAMES = (
@@ -69,6 +69,7 @@ def serve(listening: socket.socket, run: Callable[[], None]) -> None:
     # What it said belongs to each playbook, and a log that is open to all would be closed for each.
     if os.fstat(2).st_size or constants.DEFAULT_LOG_PATH:
         return
+    ansible_payload.install()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     _Server(listening, run).serve()
 
@@ -88,6 +89,7 @@ class _Server:
         if not self._events.select(0):
             # Nobody waits yet.
             ansible_ahead.read()
+            ansible_payload.read()
         gc.collect()
         gc.freeze()
         try:

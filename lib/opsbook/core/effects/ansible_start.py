@@ -1,6 +1,6 @@
 """How Ansible is started for a playbook: what it is told, and by which program.
 
-A run has one process that has imported Ansible (`ansible_server.py`), from its first playbook on.
+A run has one process that has imported Ansible (`ansible_server.py`), which begins while the page's first cells run.
 """
 
 import contextlib

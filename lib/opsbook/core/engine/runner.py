@@ -161,10 +161,10 @@ def _engine(context: RunContext, sink: Sink, vault: Vault, questions: Questions,
         started.on_gap = gap
         work = context.workspace
         imports, options = _imports(context.planned.runbook), context.options
+        early = "ansible_runner" in imports and options.mode is not Mode.REPLAY
+        warm = early if options.warm else None
         magics = options.mode is Mode.NOTEBOOK
-        await started.start(
-            kernel.Launch(place, work.keep_environment, work.hold, imports, options.warm, options.cwd, magics)
-        )
+        await started.start(kernel.Launch(place, work.keep_environment, work.hold, imports, warm, options.cwd, magics))
         sink.write(kinds.KernelStarted(pid=started.pid))
         return started
 
