@@ -204,3 +204,43 @@ def _record(project: Project, page: str, number: int) -> str:
     """The id of a run of this page."""
     found: list[Path] = [path for path in project.records() if page in path.name]
     return found[number].name
+
+
+FAILS = """\
+#!/bin/sh
+case "$*" in
+    *" output "*) echo '{"token": "s3cret-of-the-cloud"}'; test ! -e HANGS || exec sleep 60; exit 1;;
+esac
+exec REAL "$@"
+"""
+OUTPUT = """
+## Steps
+
+### Read it
+```python
+from opsbook import terraform
+
+terraform("output", "infra", backend={"path": "PLACE/state"}, timeout=TIMEOUT)
+```
+"""
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+def test_outputs_of_a_terraform_that_fails_are_not_kept(project: Project, *, hangs: bool) -> None:
+    place = project.root.parent
+    hanging = place / "hangs"
+    if hangs:
+        hanging.touch()
+    real = terraform.program(place)
+    program = project.write("fails", FAILS.replace("REAL", str(real)).replace("HANGS", str(hanging)))
+    program.chmod(0o755)
+    policy = POLICY.partition("secrets:")[0].replace("PROGRAM", str(program))
+    project.write("playbooks/inventories/dev/environment.yml", policy)
+    project.write("infra/main.tf", 'terraform {\n  backend "local" {}\n}\n')
+    project.page(OUTPUT.replace("PLACE", str(place)).replace("TIMEOUT", "5" if hangs else "60"))
+    done = project.opsbook("run", "page", "-e", "dev", "--yes")
+    assert done.code == 1, done.out
+    assert ("stopped: timed out" if hangs else "ended with exit code 1") in done.out, done.out
+    written = [path for path in (project.root / "records").rglob("*") if path.is_file()]
+    assert all("s3cret-of-the-cloud" not in path.read_text(errors="replace") for path in written)
+    assert "s3cret-of-the-cloud" not in done.out + done.err

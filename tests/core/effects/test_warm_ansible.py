@@ -239,3 +239,25 @@ def test_shared_code_of_modules_is_not_compiled_for_each_task(project: Project, 
         *shared, own = each["places"]
         assert [place.startswith("/") for place in shared] == [how == "--no-warm"] * 2, shared
         assert own.startswith("/")
+
+
+def test_a_process_that_was_killed_between_two_playbooks_is_replaced(project: Project) -> None:
+    project.write("playbooks/parts.yml", PARTS)
+    project.page(
+        """
+        ## Steps
+
+        ### A
+        ```python
+        from pathlib import Path
+        from opsbook import command, playbook
+        for name in ("first", "second"):
+            playbook("parts.yml", vars={"name": name})
+            print(name, Path("which-" + name).read_text())
+            command(["sh", "-c", "kill -9 $(pgrep -P $PPID -f -- [-]-serve)"])
+        ```
+        """
+    )
+    done = project.opsbook("run", "page", "-e", "dev", "--yes")
+    assert done.code == 0, done.out
+    assert [f"{name} {WARM}" in done.out for name in ("first", "second")] == [True, True], done.out
