@@ -20,7 +20,7 @@ print(json.dumps([out.getvalue(), sorted(sys.modules)]))
 """
 ALWAYS = {"cli", "console", "core.model", "errors"}
 PROJECT = {"files", "settings", "shapes"}
-PAGES = {"ansible_cfg", "core.catalog", "core.rules", "core.source"}
+PAGES = {"ansible_cfg", "core.catalog", "core.rules", "core.source", "params"}
 
 MAY = {
     ("--version",): (set(), set()),

@@ -125,3 +125,68 @@ def test_explain(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.startswith("### C005\n\n**changes-where-it-reads**")
     assert main.main(["check", "--explain", "C05"]) == 2
     assert "Did you mean C005?" in capsys.readouterr().err
+
+
+DEFINED = """
+## Parameters
+```python tags=["parameters"]
+from opsbook.params import Group
+
+group: Group  # Which hosts
+```
+
+## Steps
+
+### First
+```python
+import json as text, os.path
+from opsbook import http, playbook
+
+def later(number, *more, key=None, **other):
+    return [made_later + each for each in more if (half := number / 2) and other and key]
+
+try:
+    with open(os.path.join("a", "b")) as file:
+        rows = {name: value for name, value in text.load(file).items()}
+except OSError as error:
+    print(error, __name__, group)
+match rows:
+    case {"a": found, **rest} | {"b": [found, *rest]}:
+        print(found, rest)
+class Kept:
+    size: int = 1
+    def both(self) -> "Unknown":
+        return self.size, lambda one: one
+```
+
+### Second
+```python
+made_later = In, Out, _, __, _3, _i4, display
+for each in (later, Kept, rows): print(each)
+```
+"""
+
+
+def test_a_name_that_is_there_is_not_complained_about(tmp_path: Path) -> None:
+    assert [problem for problem in found(tmp_path, DEFINED) if problem.code == "C013"] == []
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        ("playbook('a.yml')", "no cell defines playbook: from opsbook import playbook"),
+        ("size: Group = 1", "no cell defines Group: from opsbook.params import Group"),
+        ("from opsbook import Group", "opsbook has no Group: from opsbook.params import Group"),
+        ("servers = []\nprint(server)", "no cell defines server. Did you mean servers?"),
+        ("def act():\n    return missing", "no cell defines missing"),
+    ],
+)
+def test_a_name_that_is_nowhere_is_an_error_with_a_way_out(tmp_path: Path, cell: str, text: str) -> None:
+    problems = found(tmp_path, f"## Steps\n\n### Act\n```python\n{cell}\n```\n")
+    assert [(each.message, each.warning) for each in problems if each.code == "C013"] == [(text, False)]
+
+
+@pytest.mark.parametrize("cell", ["from os import *", "globals()['name'] = 1", "exec('name = 1')"])
+def test_names_that_may_come_from_elsewhere_are_not_looked_for(tmp_path: Path, cell: str) -> None:
+    example = f"## Steps\n\n### Act\n```python\n{cell}\nprint(name)\n```\n"
+    assert [each for each in found(tmp_path, example) if each.code == "C013"] == []

@@ -20,6 +20,12 @@ _NAME = "ansible.executor.module_common"
 def keep() -> None:
     """From now on, in this process, as soon as Ansible is imported."""
     after_import.after(_NAME, _change)
+    after_import.after("opsbook.core.effects.ansible_payload", _leave_to_us)
+
+
+def _leave_to_us(payload: ModuleType) -> None:
+    """What opsbook makes ahead for its own archives is of no use to those that are built."""
+    payload.install = payload.read = lambda: None  # type: ignore[attr-defined]
 
 
 def _change(ansible: ModuleType) -> None:

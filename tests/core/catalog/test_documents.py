@@ -158,7 +158,7 @@ def test_jupytext_sees_the_same_cells(path: Path) -> None:
         ("```console\n$ not a cell", "```sh\n# uptime", "C009"),
         ("```console\n$ not a cell", "```bash\nkubectl -n <name-space> get pods", "C009"),
         ("```console\n$ not a cell", '```bash tags=["read"]\nuptime', "C008"),
-        ('"version": before', '"version": after', "R001"),
+        ('"version": before', '"version": after', "C013"),
         ('done("Unpack")', 'done("Unpakc")', "R002"),
     ],
 )

@@ -1,7 +1,11 @@
-"""C001 to C004, C006, C007: the code of Python cells. Shell cells are not checked."""
+"""C001 to C004, C006, C007, C013: the code of Python cells. Shell cells are not checked."""
 
 import ast
+import difflib
+import re
 
+import opsbook
+from opsbook import params
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.model.text import nearest
 from opsbook.core.rules.base import Found, Known, at, calls, cells
@@ -25,10 +29,18 @@ _SIDE_MODULES = frozenset({"subprocess", "requests", "httpx", "socket", "paramik
 _RANDOM = frozenset({"datetime.now", "datetime.utcnow", "datetime.datetime.now", "time.time", "date.today"})
 _RANDOM_MODULES = frozenset({"random", "uuid", "secrets"})
 _WRITE_MODES = frozenset("wax+")
+_HOMES = {
+    **{name: "opsbook.params" for name in vars(params) if not name.startswith("_")},
+    **dict.fromkeys(opsbook.__all__, "opsbook"),
+}
+"""Where a page imports these names from."""
 
+_OF_IPYTHON = frozenset({"In", "Out", "display", "get_ipython", "__file__"})
+_NUMBERED = re.compile(r"_+|_(?:i+|[id]h|oh|i?\d+)")
+"""Earlier inputs and results, as IPython names them."""
 
-def _step(code: str) -> str:
-    return f"## Steps\n\n### Act\n```python\n{code}\n```\n"
+_ANY_NAME = frozenset({"exec", "get_ipython", "globals", "locals", "vars"})
+"""Whoever uses these may define names that are not written down."""
 
 
 def _syntax(runbook: Runbook, _: Known) -> Found:
@@ -100,4 +112,29 @@ def _question_names(runbook: Runbook, _: Known) -> Found:
         seen.add(name or "")
 
 
-CHECKS = (_syntax, _forbidden_calls, _chance, _playbooks, _question_names)
+def _undefined(runbook: Runbook, _: Known) -> Found:
+    """C013: a name that no cell defines, or that is imported from where it is not."""
+    python = [cell for _step, cell in cells(runbook) if cell.language == "python"]
+    if any(isinstance(names.tree(cell), SyntaxError) for cell in python):
+        return
+    for line, column, name, module in (found for cell in python for found in names.imported(cell)):
+        if module in _HOMES.values() and _HOMES.get(name, module) != module:
+            text = f"{module} has no {name}: from {_HOMES[name]} import {name}"
+            yield at(runbook, line, "C013", text, column=column)
+    defined = {parameter.name for parameter in runbook.parameters}.union(*map(names.bound, python))
+    read = [found for cell in python for found in names.used(cell)]
+    if "*" in defined or _ANY_NAME.intersection(name for name, _line, _column in read):
+        return
+    for name, line, column in read:
+        if name not in defined | names.BUILTINS | _OF_IPYTHON and not _NUMBERED.fullmatch(name):
+            yield at(runbook, line, "C013", f"no cell defines {name}{_way(name, defined)}", column=column)
+
+
+def _way(name: str, defined: set[str]) -> str:
+    if name in _HOMES:
+        return f": from {_HOMES[name]} import {name}"
+    near = difflib.get_close_matches(name, defined, n=1, cutoff=0.7)
+    return f". Did you mean {near[0]}?" if near else ""
+
+
+CHECKS = (_syntax, _forbidden_calls, _chance, _playbooks, _question_names, _undefined)

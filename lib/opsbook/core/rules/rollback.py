@@ -7,14 +7,15 @@ from opsbook.core.source import names
 
 
 def _rollback_names(runbook: Runbook, _: Known) -> Found:
-    """R001: the rollback may use only names that a fresh kernel can define again."""
+    """R001: the rollback may use only names that a fresh kernel can define again. What nobody defines is C013."""
     safe = set(names.BUILTINS) | {parameter.name for parameter in runbook.parameters}
+    defined = {name for _step, cell in cells(runbook) for name in names.bound(cell)}
     for step, cell in cells(runbook):
         if step.role in (Role.UNDO, Role.PARAMETERS) or step.section.lower() == "prerequisites":
             safe |= names.bound(cell)
     for step, cell in cells(runbook):
         for name, line, column in names.used(cell) if step.role is Role.UNDO else ():
-            if name not in safe:
+            if name in defined and name not in safe:
                 text = f"the rollback uses {name}, which only a later step defines; define it under Prerequisites"
                 yield at(runbook, line, "R001", text, column=column)
 

@@ -137,7 +137,27 @@ def bound(cell: Cell) -> set[str]:
                 found.add(name)
             case ast.arg(arg=name) | ast.ExceptHandler(name=str() as name):
                 found.add(name)
+            case (
+                ast.MatchAs(name=str() as name)
+                | ast.MatchStar(name=str() as name)
+                | ast.MatchMapping(rest=str() as name)
+            ):
+                found.add(name)
+            case _ if type(node).__name__ in _OF_TYPES:
+                found.add(getattr(node, "name", ""))
     return found
+
+
+_OF_TYPES = ("ParamSpec", "TypeVar", "TypeVarTuple")
+"""Nodes of `def first[T](…)`, from Python 3.12 on."""
+
+
+def imported(cell: Cell) -> Iterator[tuple[int, int, str, str]]:
+    """Names the cell imports from modules: line and column in the document, name, module."""
+    for node in _nodes(cell.source):
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            for each in node.names:
+                yield cell.line + each.lineno - 1, each.col_offset + 1, each.name, node.module or ""
 
 
 def used(cell: Cell) -> Iterator[tuple[str, int, int]]:
