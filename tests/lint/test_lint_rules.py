@@ -161,8 +161,21 @@ class Kept:
 
 ### Second
 ```python
-made_later = In, Out, _, __, _3, _i4, display
+made_later = In, Out, _, __, _3, _i4, display, at_first
 for each in (later, Kept, rows): print(each)
+```
+
+## Prerequisites
+
+### They run first
+```python
+at_first = 1
+```
+
+## Background
+
+```python
+example(of_something)
 ```
 """
 

@@ -3,10 +3,11 @@
 import ast
 import difflib
 import re
+from collections.abc import Iterator
 
 import opsbook
 from opsbook import params
-from opsbook.core.model.runbook import Runbook
+from opsbook.core.model.runbook import Cell, Role, Runbook, Step
 from opsbook.core.model.text import nearest
 from opsbook.core.rules.base import Found, Known, at, calls, cells
 from opsbook.core.source import names
@@ -39,7 +40,7 @@ _OF_IPYTHON = frozenset({"In", "Out", "display", "get_ipython", "__file__"})
 _NUMBERED = re.compile(r"_+|_(?:i+|[id]h|oh|i?\d+)")
 """Earlier inputs and results, as IPython names them."""
 
-_ANY_NAME = frozenset({"exec", "get_ipython", "globals", "locals", "vars"})
+_ANY_NAME = frozenset({"dir", "exec", "get_ipython", "globals", "locals", "vars"})
 """Whoever uses these may define names that are not written down."""
 
 
@@ -113,8 +114,9 @@ def _question_names(runbook: Runbook, _: Known) -> Found:
 
 
 def _undefined(runbook: Runbook, _: Known) -> Found:
-    """C013: a name that no cell defines, or that is imported from where it is not."""
-    python = [cell for _step, cell in cells(runbook) if cell.language == "python"]
+    """C013: a name that no cell defines before it is used, or that is imported from where it is not."""
+    steps = [step for step in runbook.all_steps() if step.role is not Role.PROSE]
+    python = [cell for step in steps for cell in _python(step)]
     if any(isinstance(names.tree(cell), SyntaxError) for cell in python):
         return
     for line, column, name, module in (found for cell in python for found in names.imported(cell)):
@@ -128,6 +130,22 @@ def _undefined(runbook: Runbook, _: Known) -> Found:
     for name, line, column in read:
         if name not in defined | names.BUILTINS | _OF_IPYTHON and not _NUMBERED.fullmatch(name):
             yield at(runbook, line, "C013", f"no cell defines {name}{_way(name, defined)}", column=column)
+    yield from _too_early(runbook, defined)
+
+
+def _too_early(runbook: Runbook, defined: set[str]) -> Found:
+    """Names that are read before the cell that defines them has run. A rollback has a rule of its own."""
+    before = {parameter.name for parameter in runbook.parameters} | names.BUILTINS
+    parameters = (step for step in runbook.all_steps() if step.role is Role.PARAMETERS)
+    for cell in (cell for step in (*parameters, *runbook.forward()) for cell in _python(step)):
+        before |= names.bound(cell)
+        for name, line, column in names.used_at_once(cell):
+            if name in defined - before:
+                yield at(runbook, line, "C013", f"no cell defines {name} before this one", column=column)
+
+
+def _python(step: Step) -> Iterator[Cell]:
+    return (cell for cell in step.cells if cell.language == "python")
 
 
 def _way(name: str, defined: set[str]) -> str:

@@ -162,9 +162,30 @@ def imported(cell: Cell) -> Iterator[tuple[int, int, str, str]]:
 
 def used(cell: Cell) -> Iterator[tuple[str, int, int]]:
     """Names the cell reads, each with line and column in the document."""
-    for node in _nodes(cell.source):
+    return _read(cell, _nodes(cell.source))
+
+
+def used_at_once(cell: Cell) -> Iterator[tuple[str, int, int]]:
+    """Names the cell reads when it runs: not those that its functions read when they are called."""
+    return _read(cell, _at_once(_tree(cell.source)))
+
+
+def _read(cell: Cell, nodes: Iterable[ast.AST]) -> Iterator[tuple[str, int, int]]:
+    for node in nodes:
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
             yield node.id, cell.line + node.lineno - 1, node.col_offset + 1
+
+
+def _at_once(tree: ast.Module | SyntaxError) -> Iterator[ast.AST]:
+    left: list[ast.AST] = [tree] if isinstance(tree, ast.Module) else []
+    while left:
+        node = left.pop()
+        yield node
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            left += node.args.defaults + [default for default in node.args.kw_defaults if default]
+            left += getattr(node, "decorator_list", [])
+        else:
+            left += ast.iter_child_nodes(node)
 
 
 @dataclass(frozen=True)
