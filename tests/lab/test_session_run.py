@@ -66,7 +66,7 @@ def events(project: Project, kind: str) -> list[dict[str, Any]]:
 
 def record(project: Project) -> Path:
     """The record of the session: the first one."""
-    return min((project.root / "records").glob("*/*/*"))
+    return project.records()[0]
 
 
 def sealed(project: Project) -> bool:
