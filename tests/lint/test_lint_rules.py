@@ -199,7 +199,9 @@ def test_a_name_that_is_nowhere_is_an_error_with_a_way_out(tmp_path: Path, cell:
     assert [(each.message, each.warning) for each in problems if each.code == "C013"] == [(text, False)]
 
 
-@pytest.mark.parametrize("cell", ["from os import *", "globals()['name'] = 1", "exec('name = 1')"])
+@pytest.mark.parametrize(
+    "cell", ["from os import *", "globals()['name'] = 1", "exec('name = 1')", "from __future__ import annotations"]
+)
 def test_names_that_may_come_from_elsewhere_are_not_looked_for(tmp_path: Path, cell: str) -> None:
     example = f"## Steps\n\n### Act\n```python\n{cell}\nprint(name)\n```\n"
     assert [each for each in found(tmp_path, example) if each.code == "C013"] == []

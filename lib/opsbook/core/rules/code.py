@@ -36,12 +36,12 @@ _HOMES = {
 }
 """Where a page imports these names from."""
 
-_OF_IPYTHON = frozenset({"In", "Out", "display", "get_ipython", "__file__"})
+_OF_IPYTHON = frozenset({"In", "Out", "display", "get_ipython", "__annotations__", "__builtins__", "__file__"})
 _NUMBERED = re.compile(r"_+|_(?:i+|[id]h|oh|i?\d+)")
 """Earlier inputs and results, as IPython names them."""
 
-_ANY_NAME = frozenset({"dir", "exec", "get_ipython", "globals", "locals", "vars"})
-"""Whoever uses these may define names that are not written down."""
+_ANY_NAME = frozenset({"*", "annotations", "dir", "exec", "get_ipython", "globals", "locals", "vars"})
+"""Whoever uses or imports these may define names that are not written down, or need none (`__future__`)."""
 
 
 def _syntax(runbook: Runbook, _: Known) -> Found:
@@ -125,7 +125,7 @@ def _undefined(runbook: Runbook, _: Known) -> Found:
             yield at(runbook, line, "C013", text, column=column)
     defined = {parameter.name for parameter in runbook.parameters}.union(*map(names.bound, python))
     read = [found for cell in python for found in names.used(cell)]
-    if "*" in defined or _ANY_NAME.intersection(name for name, _line, _column in read):
+    if _ANY_NAME & (defined | {name for name, _line, _column in read}):
         return
     for name, line, column in read:
         if name not in defined | names.BUILTINS | _OF_IPYTHON and not _NUMBERED.fullmatch(name):
