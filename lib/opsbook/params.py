@@ -11,6 +11,8 @@ from typing import Annotated
 
 from opsbook.core.model.text import span_seconds
 
+__all__ = ["Between", "Choice", "Duration", "Group", "Host", "Pattern", "Release", "Secret", "Service"]
+
 MASK = "••••••"
 
 

@@ -189,6 +189,7 @@ def test_a_name_that_is_there_is_not_complained_about(tmp_path: Path) -> None:
     [
         ("playbook('a.yml')", "no cell defines playbook: from opsbook import playbook"),
         ("size: Group = 1", "no cell defines Group: from opsbook.params import Group"),
+        ("size: Literal[1] = 1", "no cell defines Literal: from typing import Literal"),
         ("from opsbook import Group", "opsbook has no Group: from opsbook.params import Group"),
         ("servers = []\nprint(server)", "no cell defines server. Did you mean servers?"),
         ("def act():\n    return missing", "no cell defines missing"),

@@ -31,7 +31,8 @@ _RANDOM = frozenset({"datetime.now", "datetime.utcnow", "datetime.datetime.now",
 _RANDOM_MODULES = frozenset({"random", "uuid", "secrets"})
 _WRITE_MODES = frozenset("wax+")
 _HOMES = {
-    **{name: "opsbook.params" for name in vars(params) if not name.startswith("_")},
+    **dict.fromkeys(("Annotated", "Literal"), "typing"),
+    **dict.fromkeys(params.__all__, "opsbook.params"),
     **dict.fromkeys(opsbook.__all__, "opsbook"),
 }
 """Where a page imports these names from."""
