@@ -136,7 +136,7 @@ def decide(settings: Settings, shown: PlanReview, decision: str, note: str, *, a
         decision="approve" if decision == "approve" else "reject",
         note=note,
         by=operator(),
-        signed=now.isoformat(timespec="seconds"),
+        signed=now.isoformat(timespec="microseconds"),  # the last decision counts, and two may come in one second
         expires=until.isoformat(timespec="seconds"),
         labels=dict(shown.request.asked.labels),
         state=requests.identity(settings.state),

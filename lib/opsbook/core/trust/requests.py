@@ -145,7 +145,8 @@ def approvals(folder: Path) -> Iterator[tuple[Approval, str]]:
             continue
         if path.stem == f"approval-{approval.id}" and _NAME.fullmatch(approval.id):
             found.append((approval, signature))
-    yield from sorted(found, key=lambda pair: (pair[0].signed, pair[0].id))
+    # Of two in the same moment the rejection is the later one.
+    yield from sorted(found, key=lambda pair: (pair[0].signed, pair[0].decision, pair[0].id))
 
 
 def keep(folder: Path, approval: Approval, signature: str) -> None:
