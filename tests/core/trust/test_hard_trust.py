@@ -88,6 +88,8 @@ def test_who_rejected_may_approve_later(team: Team) -> None:
     team.by("bob").opsbook("reject", plan, "--reason", "not now", check=True)
     refused(run(team), "rejected it: not now")
     team.by("bob").opsbook("approve", plan, "--yes", check=True)
+    signed = [json.loads(path.read_text())["signed"] for path in team.root.glob(".opsbook/*/*/approval-*.json")]
+    assert [len(each) for each in signed] == [len("2026-11-29T23:57:57.123456+00:00")] * 2, "both may be in one second"
     assert run(team).code == 0
 
 
