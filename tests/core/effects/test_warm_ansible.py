@@ -217,11 +217,9 @@ def test_shared_code_of_modules_is_not_compiled_for_each_task(project: Project, 
         ### A
         ```python
         import sys
-        import time
         from pathlib import Path
         from opsbook import command, playbook
         own = {"ansible_python_interpreter": sys.executable}
-        time.sleep(3)  # the process with Ansible is ready
         playbook("module.yml", vars={**own, "number": 2})
         print("told", Path("told").read_text())
         command(["sed", "-i", "s/2/20/", "playbooks/module_utils/shared_part.py"])
@@ -241,8 +239,17 @@ def test_shared_code_of_modules_is_not_compiled_for_each_task(project: Project, 
         assert own.startswith("/")
 
 
+KILL = """\
+ended=$(pgrep -P $PPID -f -- --serve)
+kill -9 $ended
+while grep -qs "State:.[^Z]" /proc/$ended/status; do sleep 0.05; done
+"""
+"""Ends when the process has ended: until then, opsbook cannot know, and the next playbook starts Ansible for itself."""
+
+
 def test_a_process_that_was_killed_between_two_playbooks_is_replaced(project: Project) -> None:
     project.write("playbooks/parts.yml", PARTS)
+    kill = project.write("kill.sh", KILL)
     project.page(
         """
         ## Steps
@@ -251,12 +258,13 @@ def test_a_process_that_was_killed_between_two_playbooks_is_replaced(project: Pr
         ```python
         from pathlib import Path
         from opsbook import command, playbook
-        for name in ("first", "second"):
-            playbook("parts.yml", vars={"name": name})
-            print(name, Path("which-" + name).read_text())
-            command(["sh", "-c", "kill -9 $(pgrep -P $PPID -f -- [-]-serve)"])
+        playbook("parts.yml", vars={"name": "first"})
+        print("first", Path("which-first").read_text())
+        command(["sh", "KILL"])
+        playbook("parts.yml", vars={"name": "second"})
+        print("second", Path("which-second").read_text())
         ```
-        """
+        """.replace("KILL", str(kill))
     )
     done = project.opsbook("run", "page", "-e", "dev", "--yes")
     assert done.code == 0, done.out
