@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import Any
 
 _SHARED = "ansible/module_utils/"
+_SHARED_NAMES = "ansible.module_utils."
 _UNCHECKED = (1).to_bytes(4, "little")
 """Flags of bytecode that counts without a look at its source (PEP 552): both lie in one archive."""
 
@@ -39,7 +40,7 @@ def read() -> None:
 
         parsed, packed = module_common._compile_module_ast, module_common.zipfile
         for name, module in sorted(sys.modules.items()):
-            if name.startswith(_SHARED.replace("/", ".")) and (file := getattr(module, "__file__", None)):
+            if name.startswith(_SHARED_NAMES) and (file := getattr(module, "__file__", None)):
                 source = Path(file).read_bytes()
                 parsed(name, source)
                 packed.compiled(_SHARED + file.rpartition(_SHARED)[2], source)
@@ -53,7 +54,7 @@ class _Parsed:
         self._known: dict[tuple[str, bytes], ast.Module] = {}
 
     def __call__(self, module_name: str, source_code: Any) -> ast.Module:
-        if not module_name.startswith(_SHARED.replace("/", ".")) or not isinstance(source_code, bytes):
+        if not module_name.startswith(_SHARED_NAMES) or not isinstance(source_code, bytes):
             return self._parse(module_name, source_code)
         key = module_name, bytes(source_code)
         if key not in self._known:

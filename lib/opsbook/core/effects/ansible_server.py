@@ -79,6 +79,7 @@ class _Server:
         self._listening = listening
         self._run = run
         self._begun = _state(os.environb, bytes(Path.cwd()), os.getpid())
+        self._has_read = False
         self._running: dict[socket.socket, _Forked] = {}
         self._events = selectors.DefaultSelector()
         self._events.register(0, selectors.EVENT_READ, lambda: sys.exit(0))
@@ -86,12 +87,9 @@ class _Server:
 
     def serve(self) -> None:
         """Answer clients until the kernel is gone. In a process that was forked, this does not return."""
+        ansible_payload.read()
         if not self._events.select(0):
-            # Nobody waits yet.
-            ansible_ahead.read()
-            ansible_payload.read()
-        gc.collect()
-        gc.freeze()
+            self._read_ahead()
         try:
             while True:
                 for key, _ in self._events.select():
@@ -103,6 +101,17 @@ class _Server:
         finally:
             for forked in self._running.values():
                 forked.kill()
+
+    def _read_ahead(self) -> None:
+        """Do once what each playbook would do: before the first one, or beside it if it waits already."""
+        if self._has_read:
+            return
+        self._has_read = True
+        # A playbook may run already, and must not end with what fails here: it meets that by itself.
+        with contextlib.suppress(Exception):
+            ansible_ahead.read()
+        gc.collect()
+        gc.freeze()
 
     def _take(self) -> None:
         client, _ = self._listening.accept()
@@ -146,6 +155,7 @@ class _Server:
         finally:
             os.close(wait)
             os.close(begin)
+        self._read_ahead()
 
     def _end(self, client: socket.socket) -> None:
         """The client was killed: it sends nothing more."""

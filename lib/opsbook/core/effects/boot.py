@@ -146,7 +146,7 @@ def _receive_order() -> dict[str, Any]:
     os.chdir(order["cwd"])
     _import_sources(Path(order["env"]["OPSBOOK_ROOT"]) / "lib")
     sys.path.extend(order["path"])
-    threading.Thread(target=_import, args=(order["imports"], order["warm"]), daemon=True).start()
+    threading.Thread(target=_import, args=(order["imports"],), daemon=True).start()
     return dict(order)
 
 
@@ -172,12 +172,12 @@ def _import_sources(folder: Path) -> None:
     sys.path.insert(0, str(folder))
 
 
-def _import(names: list[str], warm: bool) -> None:
+def _import(names: list[str]) -> None:
     """Import modules for the page's effects while its first cells run. A later import reports errors."""
     for name in names:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
-    if warm:
+    if "ansible_runner" in names:
         # The playbook says what is wrong.
         with contextlib.suppress(Exception):
             importlib.import_module("opsbook.core.effects.ansible").begin()

@@ -93,20 +93,8 @@ def kubectl(
             timeout=timeout,
             expect=(0, 1) if verb == "diff" else 0,
         )
-        secret = _has_secret(manifest)
-        diff = _diff(call, wanted, secret=secret) if verb == "apply" else ""
-        if call.check and verb not in SIMULATES:
-            found = KubectlResult(tuple(wanted.words), 0, "", "", 0.0, would=_would(wanted, "unknown", ""))
-        elif call.check:
-            simulated = replace(wanted, words=[*wanted.words, "--dry-run=server"])
-            done = simulated.unseen(call, quotes=True) if secret else simulated.checked(call, changes=False)
-            same = verb == "apply" and not diff
-            found = _result(done, diff, () if same else _would(wanted, "changed", diff or done.stdout.strip()))
-        elif verb == "get" or secret:
-            found = _result(replace(wanted, limit=_LIMIT).unseen(call, quotes=secret, changes=changes), diff, ())
-        else:
-            found = _result(wanted.checked(call, changes=changes), diff, ())
-        return found, {**found.to_json(), "changed": changes and (verb != "apply" or bool(diff))}
+        found = _done(call, wanted, verb, secret=_has_secret(manifest))
+        return found, {**found.to_json(), "changed": changes and (verb != "apply" or bool(found.diff))}
 
     return channel().perform(  # type: ignore[no-any-return]
         EffectRequest(
@@ -123,6 +111,22 @@ def kubectl(
         ),
         work,
     )
+
+
+def _done(call: EffectCall, wanted: Invocation, verb: str, *, secret: bool) -> KubectlResult:
+    """Run it, or in a check what simulates it. `secret`: its manifest has secrets."""
+    diff = _diff(call, wanted, secret=secret) if verb == "apply" else ""
+    if call.check and verb not in SIMULATES:
+        return KubectlResult(tuple(wanted.words), 0, "", "", 0.0, would=_would(wanted, "unknown", ""))
+    if call.check:
+        simulated = replace(wanted, words=[*wanted.words, "--dry-run=server"])
+        done = simulated.unseen(call, quotes=True) if secret else simulated.checked(call, changes=False)
+        same = verb == "apply" and not diff
+        return _result(done, diff, () if same else _would(wanted, "changed", diff or done.stdout.strip()))
+    changes = verb in CHANGES
+    if verb == "get" or secret:
+        return _result(replace(wanted, limit=_LIMIT).unseen(call, quotes=secret, changes=changes), diff, ())
+    return _result(wanted.checked(call, changes=changes), diff, ())
 
 
 def _decode(value: dict[str, Any]) -> KubectlResult:

@@ -41,11 +41,10 @@ def playbook(
     `vars` are passed as text that is never a template. `verbosity` is the number of -v. `timeout` is in seconds, for
     each attempt. Raises EffectFailed if a task failed, if no host was processed, or if more than `max_unreachable`
     hosts were unreachable; the error's `result` is the PlaybookResult. If only some hosts failed, an operator who is
-    present may retry them, or leave them out, also in later playbooks. A playbook repeats safely, so the effect is
-    idempotent. A check runs it with --check
-    --diff, and returns `pretend`, or a value that ends the cell when it is used; with changes=False, the result, unless
-    a task was not really done. `ignore` names parts of its result that change by themselves.
-    Raises ValueError for a name, a limit or tags that begin with - or span lines.
+    present may retry them, or leave them out, also in later playbooks. A playbook repeats safely: it is idempotent. A
+    check runs it with --check --diff, and returns `pretend`, or a value that ends the cell when it is used; with
+    changes=False, the result, unless a task was not really done. `ignore` names parts of its result that change by
+    themselves. Raises ValueError for a name, a limit or tags that begin with - or span lines.
     """
     for what, text in (("limit", limit), ("tags", tags), ("skip_tags", skip_tags), ("playbook", name)):
         if text is not None and not _PLAIN.match(text):
@@ -62,12 +61,7 @@ def playbook(
     }
 
     def work(call: EffectCall) -> tuple[PlaybookResult | Unknown, Any]:
-        try:
-            result = _run(call, request, timeout)
-        except EffectFailed as failed:
-            if not isinstance(failed.result, PlaybookResult) or not failed.result.would or changes:
-                raise
-            result = failed.result
+        result = _run(call, request, timeout) if changes else _read(call, request, timeout)
         if result.would and not changes:
             return Unknown(f"playbook {name} was only simulated"), result.to_json()
         return result, result.to_json()
@@ -93,6 +87,16 @@ def _decode(value: dict[str, Any]) -> PlaybookResult:
     failures = tuple(Failure(**failure) for failure in value["failures"])
     value = {**value, "failures": failures, "left_out": tuple(value["left_out"])}
     return PlaybookResult(**{**value, "would": tuple(value.get("would") or ())})
+
+
+def _read(call: EffectCall, request: dict[str, Any], timeout: float | None) -> PlaybookResult:
+    """Run one that only reads. What fails because a check has simulated a task is no failure."""
+    try:
+        return _run(call, request, timeout)
+    except EffectFailed as failed:
+        if not isinstance(failed.result, PlaybookResult) or not failed.result.would:
+            raise
+        return failed.result
 
 
 def _run(call: EffectCall, request: dict[str, Any], timeout: float | None) -> PlaybookResult:

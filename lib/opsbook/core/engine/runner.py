@@ -160,11 +160,13 @@ def _engine(context: RunContext, sink: Sink, vault: Vault, questions: Questions,
         started.on_message, started.on_raw = outputs.message, outputs.raw
         started.on_gap = gap
         work = context.workspace
-        imports, options = _imports(context.planned.runbook), context.options
-        early = "ansible_runner" in imports and options.mode is not Mode.REPLAY
-        warm = early if options.warm else None
+        options = context.options
+        # A replay performs no effect.
+        imports = _imports(context.planned.runbook) if options.mode is not Mode.REPLAY else ()
         magics = options.mode is Mode.NOTEBOOK
-        await started.start(kernel.Launch(place, work.keep_environment, work.hold, imports, warm, options.cwd, magics))
+        await started.start(
+            kernel.Launch(place, work.keep_environment, work.hold, imports, options.warm, options.cwd, magics)
+        )
         sink.write(kinds.KernelStarted(pid=started.pid))
         return started
 

@@ -34,7 +34,7 @@ _DRAIN = 1.0
 class Launch:
     """What a kernel needs for its run. `hold` keeps the journal locked; `imports` are modules to import early.
 
-    `warm`: Ansible is imported once for all playbooks, early if the page has some; None: each imports it for itself.
+    `warm`: Ansible is imported once for all playbooks, early if `imports` say that the page has some.
     `magics`: IPython's magics need no %. With a `cwd`, cells run there instead of in that of `place`, and may import
     modules from there.
     """
@@ -43,7 +43,7 @@ class Launch:
     keep_environment: tuple[str, ...] = ()
     hold: int | None = None
     imports: tuple[str, ...] = ()
-    warm: bool | None = False
+    warm: bool = True
     cwd: Path | None = None
     magics: bool = False
 
@@ -110,7 +110,7 @@ class Kernel:
             MARK: self._spare.run,
             "OPSBOOK_GATE": str(self.gate_path),
             "OPSBOOK_ROOT": str(launch.place.content),
-            **({"OPSBOOK_COLD": "1"} if launch.warm is None else {}),
+            **({} if launch.warm else {"OPSBOOK_COLD": "1"}),
         }
         path = [str(launch.cwd)] if launch.cwd else []
         cwd = str(launch.cwd or launch.place.cwd)
@@ -119,7 +119,6 @@ class Kernel:
             "cwd": cwd,
             "path": path,
             "imports": list(launch.imports),
-            "warm": launch.warm,
             "magics": launch.magics,
         }
 
