@@ -1,15 +1,15 @@
-"""Watch a canary: compare its metrics with those of the stable instances, and say whether to go on."""
+"""Watch a release: as a canary, compared with the other instances, or once everybody has it, against fixed limits."""
 
 import itertools
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import httpx
 
 from arcade_ops import verdict
 from arcade_ops.identity import mark, owner, said_by
-from arcade_ops.verdict import Limits, Reading, Side, Track, Verdict
+from arcade_ops.verdict import Reading, Side, Track, Verdict
 from opsbook import EffectFailed, effect
 
 EVERY_SECONDS = 1.0
@@ -35,57 +35,78 @@ def watch(url: str, balancer: str, seconds: float, limits: Mapping[str, Any]) ->
     except ValueError as error:
         raise EffectFailed(f"settings.canary of this environment: {error}", untouched=True) from error
     with httpx.Client(trust_env=False, timeout=5) as client:
-        found = _Watch(client, url, balancer, allowed).run(seconds)
+        canary, stable = _sides(client, balancer)
+        if not canary or not stable:
+            raise EffectFailed("there is no canary to watch: nothing of the traffic goes to one", untouched=True)
+        watched = _Instances(client, url, allowed.probes_per_second, canary, stable)
+        found = watched.until(seconds, lambda sides, over: verdict.judge(sides[0], sides[1], allowed, over=over))
     print(found)
     if found.problems:
         raise EffectFailed(f"the canary is not good enough: {'; '.join(found.problems)}", found)
     return found.to_json()
 
 
-class _Watch:
-    """The instances, with what each counted so far."""
+@effect(changes=False)
+def watch_release(url: str, balancer: str, seconds: float, limits: Mapping[str, Any]) -> dict[str, Any]:
+    """Watch what everybody gets for `seconds`; prints and returns the verdict.
 
-    def __init__(self, client: httpx.Client, url: str, balancer: str, limits: Limits) -> None:
+    `limits` is the environment's `settings: release:`. Raises EffectFailed as soon as more messages fail or instances
+    restart than that allows, and at the end if it was too slow or had too little traffic to be judged.
+    """
+    try:
+        allowed = verdict.release_limits(limits)
+    except ValueError as error:
+        raise EffectFailed(f"settings.release of this environment: {error}", untouched=True) from error
+    with httpx.Client(trust_env=False, timeout=5) as client:
+        _, serving = _sides(client, balancer)
+        if not serving:
+            raise EffectFailed("there is nothing to watch: no instance serves", untouched=True)
+        watched = _Instances(client, url, allowed.probes_per_second, serving)
+        found = watched.until(seconds, lambda sides, over: verdict.judge_release(sides[0], allowed, over=over))
+    print(found)
+    if found.problems:
+        raise EffectFailed(f"the release is not good enough: {'; '.join(found.problems)}", found)
+    return found.to_json()
+
+
+def _sides(client: httpx.Client, balancer: str) -> tuple[list[str], list[str]]:
+    """The URLs of the canary's instances, if it has a share of the traffic, and of those that serve."""
+    try:
+        answer = client.get(balancer).raise_for_status()
+        state = answer.json()
+    except (httpx.HTTPError, ValueError) as error:
+        raise EffectFailed(f"the load balancer does not say who serves: {error}", untouched=True) from error
+    if (said := said_by(answer.headers, state)) != mark():
+        raise EffectFailed(f"the load balancer at {balancer} is one of {owner(said)}", untouched=True)
+    pool = [instance for instance in state["instances"] if instance["pool"]]
+    serving = [each["url"] for each in pool if each["colour"] == state["serving"]]
+    return [each["url"] for each in pool if each["colour"] != state["serving"] and state["share"]], serving
+
+
+class _Instances:
+    """The instances of each side, with what each counted so far."""
+
+    def __init__(self, client: httpx.Client, url: str, probes_per_second: int, *sides: Sequence[str]) -> None:
         self._client = client
         self._url = url
-        self._limits = limits
-        self._canary, self._stable = self._sides(balancer)
+        self._rate = probes_per_second
+        self._sides = [dict.fromkeys(urls, Track()) for urls in sides]
         self._probes = itertools.cycle(_PROBES)
 
-    def _sides(self, balancer: str) -> tuple[dict[str, Track], dict[str, Track]]:
-        """The URLs of the canary's and of the stable instances, each with an empty track."""
-        try:
-            answer = self._client.get(balancer).raise_for_status()
-            state = answer.json()
-        except (httpx.HTTPError, ValueError) as error:
-            raise EffectFailed(f"the load balancer does not say who serves: {error}", untouched=True) from error
-        if (said := said_by(answer.headers, state)) != mark():
-            raise EffectFailed(f"the load balancer at {balancer} is one of {owner(said)}", untouched=True)
-        pool = [instance for instance in state["instances"] if instance["pool"]]
-        stable = {each["url"]: Track() for each in pool if each["colour"] == state["serving"]}
-        canary = {each["url"]: Track() for each in pool if each["colour"] != state["serving"]}
-        if not canary or not stable or not state["share"]:
-            raise EffectFailed("there is no canary to watch: nothing of the traffic goes to one", untouched=True)
-        return canary, stable
-
-    def run(self, seconds: float) -> Verdict:
-        """Read the metrics every second until the time is over or the canary has failed."""
+    def until(self, seconds: float, judge: Callable[[Sequence[Side], bool], Verdict]) -> Verdict:
+        """Read the metrics every second until the time is over or the verdict is bad."""
         until = time.monotonic() + seconds
         self._read()
         while True:
             self._probe(min(time.monotonic() + EVERY_SECONDS, until))
             self._read()
             over = time.monotonic() >= until
-            found = verdict.judge(self._side(self._canary), self._side(self._stable), self._limits, over=over)
+            found = judge([verdict.together(tracks.values()) for tracks in self._sides], over)
             if over or found.problems:
                 return found
 
-    @staticmethod
-    def _side(tracks: dict[str, Track]) -> Side:
-        return verdict.together(tracks.values())
-
     def _read(self) -> None:
-        for tracks in (self._canary, self._stable):
+        for tracks in self._sides:
             for url in tracks:
                 tracks[url] = verdict.follow(tracks[url], self._reading(url))
 
@@ -97,7 +118,7 @@ class _Watch:
 
     def _probe(self, until: float) -> None:
         """Send this second's probes, then wait for its end."""
-        for _ in range(round(self._limits.probes_per_second)):
+        for _ in range(self._rate):
             if time.monotonic() >= until:
                 return
             try:

@@ -1,4 +1,7 @@
-"""The verdict on a canary, from its counters and those of the stable instances. Arithmetic only: no IO, no clock."""
+"""The verdict on a release, from the counters of its instances. Arithmetic only: no IO, no clock.
+
+A canary is compared with the stable instances; what everybody has is compared with fixed limits.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -26,15 +29,35 @@ class Limits:
     probes_per_second: int = 0
 
 
+@dataclass(frozen=True)
+class ReleaseLimits:
+    """What a release that everybody has may do: `settings: release:` of an environment. `errors` is a share."""
+
+    minimum_messages: int = 50
+    errors: float = 0.01
+    p95_ms: float = 500.0
+    restarts: int = 0
+    probes_per_second: int = 0
+
+
 def limits(given: Mapping[str, Any]) -> Limits:
-    """The limits of an environment. Raises ValueError for an unknown name, and for a value that is no number >= 0."""
-    known = {each.name for each in fields(Limits)}
+    """The limits of a canary. Raises ValueError for an unknown name, and for a value that is no number >= 0."""
+    return Limits(**_checked(given, Limits))
+
+
+def release_limits(given: Mapping[str, Any]) -> ReleaseLimits:
+    """The limits of a release. Raises ValueError as `limits`."""
+    return ReleaseLimits(**_checked(given, ReleaseLimits))
+
+
+def _checked(given: Mapping[str, Any], kind: type[Limits | ReleaseLimits]) -> Mapping[str, Any]:
+    known = {each.name for each in fields(kind)}
     for name, value in given.items():
         if name not in known:
             raise ValueError(f"{name} is no limit; there is {', '.join(sorted(known))}")
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
             raise ValueError(f"{name} must be a number from 0 on, not {value!r}")
-    return Limits(**given)
+    return given
 
 
 @dataclass(frozen=True)
@@ -77,18 +100,19 @@ class Side:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Good if there is no problem."""
+    """Good if there is no problem. `sides` by name: canary and stable, or release."""
 
-    canary: Side
-    stable: Side
+    sides: Mapping[str, Side]
     problems: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
         """For the journal."""
-        return {"good": not self.problems, **asdict(self)}
+        sides = {name: asdict(side) for name, side in self.sides.items()}
+        return {"good": not self.problems, **sides, "problems": self.problems}
 
     def __str__(self) -> str:
-        rows = [("", "messages", "errors", "p95", "restarts"), _row("canary", self.canary), _row("others", self.stable)]
+        rows: list[tuple[str, ...]] = [("", "messages", "errors", "p95", "restarts")]
+        rows += [_row("others" if name == "stable" else name, side) for name, side in self.sides.items()]
         lines = ["".join(f"{cell:<10}" for cell in row).rstrip() for row in rows]
         return "\n".join([*lines, f"Verdict: {'; '.join(self.problems) or 'good'}"])
 
@@ -172,14 +196,28 @@ def judge(canary: Side, stable: Side, limits: Limits, *, over: bool) -> Verdict:
     problems = _crashes(canary, limits, over=over) + _errors(canary, stable, limits)
     if over:
         problems += _latency(canary, stable, limits) + _too_little(canary, stable, limits)
-    return Verdict(canary, stable, tuple(problems))
+    return Verdict({"canary": canary, "stable": stable}, tuple(problems))
 
 
-def _crashes(canary: Side, limits: Limits, *, over: bool) -> list[str]:
+def judge_release(release: Side, limits: ReleaseLimits, *, over: bool) -> Verdict:
+    """The same of what everybody has."""
+    problems = _crashes(release, limits, over=over)
+    if _enough(release, limits) and release.error_share > limits.errors:
+        problems.append(
+            f"{_percent(release.error_share)} of its messages failed, allowed are {_percent(limits.errors)}"
+        )
+    if over and release.p95_ms is not None and release.p95_ms > limits.p95_ms:
+        problems.append(f"its p95 is {release.p95_ms:.0f} ms, allowed are {limits.p95_ms:.0f} ms")
+    if over and not _enough(release, limits):
+        problems.append(_little(release.messages, limits))
+    return Verdict({"release": release}, tuple(problems))
+
+
+def _crashes(side: Side, limits: Limits | ReleaseLimits, *, over: bool) -> list[str]:
     found = []
-    if canary.restarts > limits.restarts:
-        found.append(f"it restarted {canary.restarts} times, allowed are {limits.restarts}")
-    if canary.silent >= (1 if over else SILENT_TOO_OFTEN):
+    if side.restarts > limits.restarts:
+        found.append(f"it restarted {side.restarts} times, allowed are {limits.restarts}")
+    if side.silent >= (1 if over else SILENT_TOO_OFTEN):
         found.append("it does not answer any more")
     return found
 
@@ -199,13 +237,17 @@ def _latency(canary: Side, stable: Side, limits: Limits) -> list[str]:
 
 
 def _too_little(canary: Side, stable: Side, limits: Limits) -> list[str]:
-    least, needed = min(canary.messages, stable.messages), limits.minimum_messages
     if _enough(canary, limits) and _enough(stable, limits):
         return []
-    return [f"too little traffic for a verdict: {least} messages of the {needed} that are needed; watch longer"]
+    return [_little(min(canary.messages, stable.messages), limits)]
 
 
-def _enough(side: Side, limits: Limits) -> bool:
+def _little(messages: int, limits: Limits | ReleaseLimits) -> str:
+    needed = limits.minimum_messages
+    return f"too little traffic for a verdict: {messages} messages of the {needed} that are needed; watch longer"
+
+
+def _enough(side: Side, limits: Limits | ReleaseLimits) -> bool:
     return side.messages >= max(1, limits.minimum_messages)
 
 

@@ -1,12 +1,27 @@
 """The verdict over a canary: what the metrics say, what counts as worse, and what is no verdict."""
 
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arcade_ops.verdict import Limits, Reading, Side, Track, Verdict, follow, judge, limits, quantile_ms, read, together
+from arcade_ops.verdict import (
+    Limits,
+    Reading,
+    Side,
+    Track,
+    Verdict,
+    follow,
+    judge,
+    judge_release,
+    limits,
+    quantile_ms,
+    read,
+    release_limits,
+    together,
+)
 
 METRICS = """\
 # TYPE arcade_messages_total counter
@@ -147,7 +162,7 @@ def test_the_limits_are_numbers_with_known_names() -> None:
 
 
 def test_the_verdict_as_a_table_and_as_data() -> None:
-    found = Verdict(side(), side(900, 9, None), ("it is bad", "very bad"))
+    found = Verdict({"canary": side(), "stable": side(900, 9, None)}, ("it is bad", "very bad"))
     assert str(found) == (
         "          messages  errors    p95       restarts\n"
         "canary    100       0.0 %     10 ms     0\n"
@@ -156,3 +171,33 @@ def test_the_verdict_as_a_table_and_as_data() -> None:
     )
     assert found.to_json()["good"] is False
     assert found.to_json()["stable"] == {"messages": 900, "errors": 9, "p95_ms": None, "restarts": 0, "silent": 0}
+
+
+@pytest.mark.parametrize(
+    ("release", "expected"),
+    [
+        ({"errors": 10}, ()),
+        ({"errors": 11}, ("1.1 % of its messages failed, allowed are 1.0 %",)),
+        ({"p95_ms": 500.0}, ()),
+        ({"p95_ms": 501.0}, ("its p95 is 501 ms, allowed are 500 ms",)),
+        ({"restarts": 1}, ("it restarted 1 times, allowed are 0",)),
+        ({"silent": 1}, ("it does not answer any more",)),
+        ({"messages": 9}, ("too little traffic for a verdict: 9 messages of the 50 that are needed; watch longer",)),
+    ],
+)
+def test_what_everybody_has_is_held_to_fixed_limits(release: dict[str, Any], expected: tuple[str, ...]) -> None:
+    found = Side(**{"messages": 1000, "errors": 0, "p95_ms": 80.0, "restarts": 0, "silent": 0} | release)
+    assert judge_release(found, release_limits({}), over=True).problems == expected
+
+
+def test_errors_are_seen_before_the_end_and_slowness_at_the_end() -> None:
+    failing = Side(messages=60, errors=6, p95_ms=900.0, restarts=0, silent=0)
+    said = judge_release(failing, release_limits({"errors": 0.05}), over=False)
+    assert said.problems == ("10.0 % of its messages failed, allowed are 5.0 %",)
+    assert said.to_json()["release"]["messages"] == 60
+
+
+def test_limits_of_a_release_are_numbers_with_known_names() -> None:
+    for limit, said in (({"error": 1}, "error is no limit"), ({"p95_ms": "fast"}, "p95_ms must be a number")):
+        with pytest.raises(ValueError, match=said):
+            release_limits(limit)

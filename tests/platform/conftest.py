@@ -75,12 +75,15 @@ def give_back(project: Project) -> None:
         project.opsbook("unlock", lock["target"], "--reason", "the tests are over")
 
 
-def free_base() -> int:
-    """The first port of a block in which every port the platform uses is free; each test worker has its own blocks."""
+def free_base(*taken: int) -> int:
+    """The first port of a block in which every port the platform uses is free, and that is none of `taken`.
+
+    Each test worker has its own blocks.
+    """
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     first = 20100 + 1000 * worker
     for base in range(first, first + 1000, 100):
-        if all(free(base + n) for n in PORTS):
+        if base not in taken and all(free(base + n) for n in PORTS):
             return base
     raise AssertionError("no free block of ports")
 
@@ -192,7 +195,7 @@ class Platform(Project):
     @contextmanager
     def load(self, rate: int = 200) -> Iterator[dict[str, Any]]:
         """Requests through the load balancer, `rate` a second, eight at once, until this is left."""
-        stop = self.root / "stop"
+        stop = self.root / f"stop-{self.place}"
         stop.unlink(missing_ok=True)
         command = [sys.executable, str(self.root / "services/load.py"), "--url", self.url, "--seconds", "300"]
         command += ["--workers", "8", "--rate", str(rate), "--stop-file", str(stop)]

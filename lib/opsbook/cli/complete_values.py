@@ -19,6 +19,7 @@ from opsbook.core.source import names
 from opsbook.core.source.page_name import name_of
 from opsbook.core.trust import requests
 from opsbook.records import retention
+from opsbook.releases import releases
 from opsbook.settings import Settings
 from opsbook.training import plan_file, trained
 
@@ -174,6 +175,10 @@ SOURCES: dict[str, Callable[[Typed], Offered]] = {
     "environment": _environments,
     "env show name": _environments,
     "env ports name": _environments,
+    "env status name": _environments,
+    "env validate name": _environments,
+    "env diff name": _environments,
+    "env diff second": _environments,
     "parameter": _parameters,
     "answer": _answers,
     "answer answer": _open_answers,
@@ -192,6 +197,7 @@ SOURCES: dict[str, Callable[[Typed], Offered]] = {
     "records show step": _record_steps,
     "records release run": lambda typed: ((h.run, h.reason) for h in retention.holds(typed.settings.records).values()),
     "outcome": _outcomes,
+    "releases show release": lambda typed: ((each.version, each.component) for each in releases.built(typed.settings)),
     "target": lambda typed: ((held.target, held.reason) for held in lock.holders(typed.settings.state)),
     "plan": _plans,
 }

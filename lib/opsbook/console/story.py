@@ -178,11 +178,21 @@ def said(fact: kinds.Fact | None) -> list[str]:
 def _allowed(data: Mapping[str, Any]) -> Iterator[str]:
     if data.get("emergency"):
         yield f"EMERGENCY: {data['emergency']}; somebody else reviews it within {data['review_within']}"
+    if data.get("not_promoted"):
+        yield f"not promoted: {data['not_promoted']}"
+    yield from map(promoted, data.get("promotion") or ())
     yield from (f"approved by {each['principal']}" for each in data.get("approvals") or ())
     if data.get("spent") == HERE:
         yield "its approval is spent here only: clones of other users, or on other hosts, do not know of it"
     if data["operator"].get("principal"):
         yield f"signed by {data['operator']['principal']}"
+
+
+def promoted(proof: Mapping[str, Any]) -> str:
+    """Why a release may come where it is put, in a sentence."""
+    found = proof.get("served")
+    served = duration(found if isinstance(found, int) else None)
+    return f"promoted from {proof.get('after')}: {proof.get('file')} was there for {served}, by {proof.get('run')}"
 
 
 def did(told: Mapping[str, Any]) -> tuple[list[str], list[str], list[str]]:

@@ -212,7 +212,7 @@ def _found(settings: Settings, planned: Planned, record: store.Record, events: S
         {"target": target, "held_by": next((run for t, run in holders.items() if conflict(t, target)), None)}
         for target in planned.plan.locks
     ]
-    needs = needed(planned.runbook, planned.environment, datetime.now(UTC))
+    needs = needed(settings, planned, datetime.now(UTC))
     foreseen = summary.forecast(events, lambda ended: side.result_of(record, ended))
     return foreseen | {"locks": locks, "needs": needs}
 

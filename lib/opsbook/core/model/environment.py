@@ -54,6 +54,17 @@ def _span(value: str) -> str:
 _Span = Annotated[str, AfterValidator(_span)]
 
 
+class Promotion(BaseModel):
+    """Where releases come from: `after` is the environment before. `soak`: how long a release has to have been there.
+    `fresh`: how long ago it may have been validated there at most.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    after: str = Field(min_length=1)
+    soak: _Span = "0s"
+    fresh: _Span = "30d"
+
+
 class Policy(BaseModel):
     """The content of environment.yml."""
 
@@ -65,6 +76,7 @@ class Policy(BaseModel):
     choices: dict[str, tuple[str, ...] | ChoiceRule] = {}
     ports: int | None = None
     urls: dict[str, str] = {}
+    health: dict[str, str] = {}
     settings: dict[str, Any] = {}
     publish_records: Literal["none", "summary", "full"] = "summary"
     protected: bool = False
@@ -72,18 +84,25 @@ class Policy(BaseModel):
     approvers: tuple[str, ...] = ()
     approval_valid: _Span = "24h"
     windows: tuple[Window, ...] = ()
+    freezes: tuple[str, ...] = ()
     time_zone: str = "UTC"
     labels: tuple[str, ...] = ()
     review_within: _Span = "72h"
     weak: tuple[str, ...] = ()
     secrets: dict[str, str] = {}
+    promotion: Promotion | None = None
 
     @model_validator(mode="after")
     def _guarded(self) -> "Policy":
         """Reject a protected sandbox: sessions and other tools may change a sandbox, and they do not sign."""
-        if self.sandbox and (self.protected or self.approvals):
-            raise ValueError("a sandbox is open to everybody: it can be neither protected nor want approvals")
+        if self.sandbox and (self.protected or self.approvals or self.promotion):
+            said = "it can be neither protected, nor want approvals, nor have a promotion"
+            raise ValueError(f"a sandbox is open to everybody: {said}")
         return self
+
+    def told(self) -> dict[str, Any]:
+        """Its content as JSON. Keys that came later are left out where they are not used: digests of old plans stay."""
+        return self.model_dump(mode="json", exclude={key for key in _LATER if not getattr(self, key)})
 
     @field_validator("ports")
     @classmethod
@@ -97,6 +116,8 @@ class Policy(BaseModel):
             check_reference(name, reference)
         return value
 
+
+_LATER = ("promotion", "freezes", "health")
 
 BLOCK = 100
 """Ports of one environment. A block begins at a multiple of this number, so that blocks never overlap."""

@@ -11,6 +11,9 @@ from opsbook.core.model.parameter import Value
 PROMPT = "prompt"
 """The reference of a secret that a person typed at a hidden prompt."""
 
+ARTEFACT = "file "
+"""What the names of files that parameters name begin with, in the `trees` of a plan."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -40,6 +43,11 @@ class Plan:
     def prompted(self) -> list[str]:
         """Names of secrets that a person typed at a hidden prompt, and types again whenever the plan is used."""
         return [name for name, reference in self.secrets.items() if reference == PROMPT]
+
+    @property
+    def artefacts(self) -> dict[str, str]:
+        """The SHA-256 of each file that a parameter names, such as the tarball of a release; by path in the project."""
+        return {name.removeprefix(ARTEFACT): sha for name, sha in self.trees.items() if name.startswith(ARTEFACT)}
 
     @property
     def id(self) -> str:

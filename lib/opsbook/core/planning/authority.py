@@ -24,16 +24,18 @@ _GUARDS = (
     "approvers",
     "approval_valid",
     "windows",
+    "freezes",
     "time_zone",
     "labels",
     "review_within",
+    "promotion",
 )
 """Keys of environment.yml that say who may run something, and when."""
 
 
 def is_guarded(policy: Policy) -> bool:
-    """Whether a run needs a signature, an approval or a window."""
-    return bool(policy.protected or policy.approvals or policy.windows)
+    """Whether a run needs a signature, an approval, a window, no freeze, or a release that was promoted."""
+    return bool(policy.protected or policy.approvals or policy.windows or policy.freezes or policy.promotion)
 
 
 def committed(settings: Settings, name: str) -> Policy | None:

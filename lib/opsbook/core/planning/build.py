@@ -23,7 +23,7 @@ class Ground:
 def build(runbook: Runbook, environment: Environment, bound: Bound, ground: Ground) -> Plan:
     """The frozen plan."""
     names = {name: str(value) for name, value in bound.values.items()} | {"environment": environment.name}
-    policy = environment.policy.model_dump(mode="json")
+    policy = environment.policy.told()
     return Plan(
         runbook=runbook.name,
         path=str(runbook.path),
@@ -51,6 +51,7 @@ def changes_since(then: Plan, now: Plan) -> tuple[list[str], list[str]]:
         for name in ("parameters", "secrets", "locks", "hosts")
         for line in told(changes_of(_plain(getattr(then, name)), _plain(getattr(now, name))))
     ]
+    refusing += [f"{c.what} {c.before} -> {c.after}" for c in changes_of(then.artefacts, now.artefacts)]
     if then.trees.get("policy") != now.trees["policy"]:
         refusing.append("policy: the environment's settings")
     telling = ["inventory: groups, or variables of hosts"] if _resolved(then) != _resolved(now) else []

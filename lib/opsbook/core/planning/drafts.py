@@ -16,7 +16,7 @@ from opsbook.core.model.plan import Plan
 from opsbook.core.model.planned import Place, Planned
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.model.text import some
-from opsbook.core.planning import authority, bind, build, tree, tree_store
+from opsbook.core.planning import artefacts, authority, bind, build, tree, tree_store
 from opsbook.core.planning import environment as environments
 from opsbook.core.planning.tree import Tree
 from opsbook.errors import InputError, Refused
@@ -119,6 +119,7 @@ def plan(settings: Settings, drafted: Draft) -> Planned:
     trees = {TREE: found.digest, **({COMMIT: found.commit} if found.commit else {})}
     if environment.resolved:
         trees[INVENTORY] = environment.resolved
+    trees |= artefacts.digests(settings.root, environment.policy, runbook.parameters, bound.values)
     versions = {"opsbook": opsbook.__version__, "ansible-core": version("ansible-core")}
     frozen = build.build(runbook, environment, bound, build.Ground(trees, versions))
     return Planned(frozen, runbook, environment, found.root, found.files, drafted.typed, found.outside)

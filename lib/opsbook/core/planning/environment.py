@@ -207,7 +207,7 @@ def resolved(policy: Policy, first: int | None) -> Policy:
     if policy.ports is None:
         return policy
     base = policy.ports if first is None else first
-    texts = {"urls": _numbered(policy.urls, base), "settings": _numbered(policy.settings, base)}
+    texts = {key: _numbered(getattr(policy, key), base) for key in ("urls", "health", "settings")}
     return policy.model_copy(update={"ports": base, **texts})
 
 

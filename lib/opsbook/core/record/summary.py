@@ -53,7 +53,7 @@ def of(events: Sequence[Event]) -> dict[str, Any]:
 
 
 def _allowed(facts: Iterable[kinds.Fact]) -> dict[str, Any]:
-    """Whose approvals the run began with, and whether it was an emergency."""
+    """Whose approvals the run began with, what proved its releases, and whether it was an emergency."""
     allowed = [dict(fact.evidence) for fact in facts if isinstance(fact, kinds.RunAllowed)]
     given = [_as(dict, each) or {} for data in allowed for each in _as(list, data.get("approvals")) or ()]
     emergency = next((data for data in allowed if _text(data, "emergency")), {})
@@ -62,6 +62,8 @@ def _allowed(facts: Iterable[kinds.Fact]) -> dict[str, Any]:
         "approved_by": [_text(each, "principal") for each in given],
         "emergency": _text(emergency, "emergency"),
         "review_within": _text(emergency, "review_within"),
+        "promotion": [_as(dict, each) or {} for data in allowed for each in _as(list, data.get("promotion")) or ()],
+        "not_promoted": next((said for data in allowed if (said := _text(data, "not_promoted"))), ""),
     }
 
 

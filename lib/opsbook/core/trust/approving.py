@@ -100,7 +100,7 @@ def show(settings: Settings, wanted: str) -> PlanReview:
         found,
         runbook.front.summary,
         runbook.front.rollback,
-        tuple(authorization.needed(runbook, planned.environment, datetime.now(UTC))),
+        tuple(authorization.needed(settings, planned, datetime.now(UTC))),
         (*_copied(settings, found), *_changed(found, planned)),
         check,
         checked,

@@ -6,16 +6,15 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from opsbook.core.catalog import catalog
 from opsbook.core.model.approval import Identity
 from opsbook.core.model.effect import Mode, canonical, no_sandbox
-from opsbook.core.model.environment import Environment, Policy, Window
+from opsbook.core.model.environment import Environment, Policy
 from opsbook.core.model.event import Outcome
 from opsbook.core.model.events import RunAllowed, RunStarted, read
 from opsbook.core.model.planned import Authorization, Planned, RunOptions
@@ -24,14 +23,14 @@ from opsbook.core.planning import authority, drafts
 from opsbook.core.planning.context import operator
 from opsbook.core.planning.drafts import Draft, check_place
 from opsbook.core.record import journal, store
-from opsbook.core.trust import approvals, proofs, requests, sign
+from opsbook.core.trust import approvals, promotion, proofs, requests, sign, windows
 from opsbook.core.trust.approvals import RunStart
 from opsbook.core.trust.sign import Signers
-from opsbook.errors import InputError, NotYet, Refused
+from opsbook.errors import InputError, Refused
 from opsbook.settings import Settings
 
 _NEVER_WAIT = frozenset({"incident", "recovery"})
-"""Kinds of runbook that ignore windows."""
+"""Kinds of runbook that ignore windows and freezes."""
 
 
 def check_start(drafted: Draft | Planned, options: RunOptions) -> None:
@@ -77,8 +76,10 @@ def closed_to_sessions(settings: Settings, environment: Environment) -> str:
         return error.whole
     if policy.labels:
         return f"a run in {where} needs a label ({', '.join(policy.labels)}). Use opsbook run."
-    if opens := next_window(policy.windows, policy.time_zone, datetime.now(UTC)):
-        return f"{where} may be changed only in its windows; the next opens {_local(opens)}."
+    try:
+        windows.check(settings.content, where, policy, datetime.now(UTC))
+    except Refused as error:
+        return error.message
     return ""
 
 
@@ -95,17 +96,18 @@ def authorization(start: RunStart, mode: Mode, *, undo: bool) -> Callable[[], Au
     return lambda: _undo_allowed(start) if undo else _allowed(start)
 
 
-def needed(runbook: Runbook, environment: Environment, now: datetime) -> list[str]:
-    """The approvals, signature and window that a run of this needs, in sentences."""
-    policy, found = environment.policy, []
+def needed(settings: Settings, planned: Planned, now: datetime) -> list[str]:
+    """The approvals, signature, window and promotion that a run of this needs, in sentences."""
+    policy, found = planned.environment.policy, []
     if policy.approvals:
         among = ", ".join(policy.approvers) or "anybody in allowed_signers"
         found.append(f"approvals: {policy.approvals}, by {among}, but not by who runs it")
     if policy.protected or policy.approvals:
         found.append("the signature of who runs it" + (", and everything committed" if policy.protected else ""))
-    opens = _opens(runbook, policy, now)
-    if opens:
-        found.append(f"a window, the next one from {opens.astimezone():%Y-%m-%d %H:%M %z}")
+    if closed := _closed(planned, now):
+        found.append(f"another time: {closed.message}")
+    if against := promotion.problem(settings, planned, now):
+        found.append(f"a release that was promoted: {against}")
     return found
 
 
@@ -165,20 +167,21 @@ def _allowed(start: RunStart) -> Authorization | None:
     me, files = _operator(start, known)
     evidence = _evidence(start, me, known, files)
     if start.emergency:
-        return Authorization(evidence, files)
+        against = promotion.problem(start.settings, start.planned, datetime.now(UTC))
+        return Authorization(evidence | ({"not_promoted": against} if against else {}), files)
     if earlier := [dict(fact.evidence) for fact in map(read, start.events) if isinstance(fact, RunAllowed)]:
         # It began already: only who resumes it is new.
         _check_proven(start, known, earlier)
         _check_resume(start, me, earlier)
         return Authorization(evidence | {"again": True}, files)
+    promoted = promotion.proven(start.settings, start.planned, datetime.now(UTC))
     counted = approvals.approved(start, me, known)
-    if opens := _opens(start.planned.runbook, start.policy, datetime.now(UTC)):
-        said = f"Runs begin in {start.plan.environment} only in its windows; the next opens {_local(opens)}."
-        raise NotYet(said, "If it cannot wait: --emergency REASON.")
+    if closed := _closed(start.planned, datetime.now(UTC)):
+        raise closed
     for each, signature in counted:
         files[f"{each.approval.id}.json"] = each.approval.statement()
         files[f"{each.approval.id}.sig"] = signature.encode()
-    told = evidence | {"approvals": [each.told() for each, _ in counted]}
+    told = evidence | {"approvals": [each.told() for each, _ in counted]} | promotion.evidence(promoted)
     if counted:
         told["spent"] = requests.reach(start.settings.state, start.settings.root)
     return Authorization(told, files, lambda: approvals.spend(start, [each for each, _ in counted]))
@@ -272,35 +275,12 @@ def _check_resume(start: RunStart, me: Identity, earlier: Sequence[dict[str, Any
         raise Refused(said, f"Roll it back: opsbook rollback {start.run}. If it cannot wait: --emergency REASON.")
 
 
-def _opens(runbook: Runbook, policy: Policy, now: datetime) -> datetime | None:
-    if runbook.front.kind in _NEVER_WAIT:
+def _closed(planned: Planned, now: datetime) -> Refused | None:
+    """Why a run may not begin now, if it has to wait for a window or the end of a freeze."""
+    if planned.runbook.front.kind in _NEVER_WAIT:
         return None
-    return next_window(policy.windows, policy.time_zone, now)
-
-
-def _local(moment: datetime) -> str:
-    return f"{moment.astimezone():%A %Y-%m-%d %H:%M %z}"
-
-
-_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_WEEK = 8
-"""Days to look ahead: every weekly window opens again within them."""
-
-
-def next_window(windows: Sequence[Window], zone: str, now: datetime) -> datetime | None:
-    """When the next window opens; None if one is open now, or there are none."""
-    here = now.astimezone(ZoneInfo(zone))
-    spans = [_span(window, here + timedelta(days=ahead)) for window in windows for ahead in range(-1, _WEEK)]
-    found = [span for span in spans if span is not None]
-    if not windows or any(begin <= here < end for begin, end in found):
-        return None
-    return min(begin for begin, _ in found if begin > here)
-
-
-def _span(window: Window, day: datetime) -> tuple[datetime, datetime] | None:
-    """Begin and end of a window that begins on this day. Local times: a change to summer time makes it shorter."""
-    if _DAYS[day.weekday()] not in window.days:
-        return None
-    begin, end = (time.fromisoformat(clock) for clock in (window.begin, window.end))
-    last = day.date() + timedelta(days=1 if end <= begin else 0)
-    return datetime.combine(day.date(), begin, day.tzinfo), datetime.combine(last, end, day.tzinfo)
+    try:
+        windows.check(planned.root, planned.environment.name, planned.environment.policy, now)
+    except Refused as error:
+        return error
+    return None

@@ -1,10 +1,19 @@
-"""List environments, show one with its policy and hosts, and manage its ports."""
+"""Environments: list, show, compare and check them, how they are now, and their ports."""
 
 import argparse
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import PurePosixPath
+from typing import Any
 
 from opsbook.console import common
+from opsbook.console.text import say
+from opsbook.core.model.text import duration, number_of, quoted
 from opsbook.core.planning import environment
+from opsbook.environments import comparing, state, validation
 from opsbook.environments import ports as blocks
+from opsbook.environments.state import State
 from opsbook.errors import InputError
 
 
@@ -37,6 +46,82 @@ def show(options: argparse.Namespace) -> int:
         *(f"  {name}: {url}" for name, url in found.policy.urls.items()),
         *(f"  secret {name}: {reference}" for name, reference in found.policy.secrets.items()),
     )
+
+
+def status(options: argparse.Namespace) -> int:
+    """How every environment is now: what it answers, its releases with who put them there, and what is locked.
+
+    Exit code 1 if something that `health` in environment.yml names does not answer, or with an error.
+    """
+    settings = common.project(options)
+    chosen = [options.name] if options.name else environment.names(settings)
+    found = [state.state(settings, environment.load(settings, name)) for name in chosen]
+    found.sort(key=lambda each: (each.environment.policy.order, each.environment.name))
+    code = 0 if all(answer.good for each in found for answer in each.answers) else 1
+    if options.json:
+        return common.tell(options, [_told(each) for each in found], code=code)
+    for each in found:
+        say(f"{each.environment.name}: {each.environment.policy.title or 'no title'}")
+        for line in _lines(each):
+            say(f"  {line}")
+    return code
+
+
+def _lines(found: State) -> Iterator[str]:
+    for answer in found.answers:
+        status = answer.status if answer.status is not None else "no answer"
+        yield f"{answer.name:<10} {status}  {duration(answer.seconds)}  {state.in_words(answer.said)}".rstrip()
+    if not found.answers:
+        yield "nothing is asked: name what to ask under health in environment.yml"
+    for each in found.releases:
+        since = common.local(each.ended.isoformat())
+        yield f"release    {PurePosixPath(each.file).name}, since {since}, by {each.by}: {each.run}"
+    for each in found.unsure:
+        yield f"unsure     {each.run} is {each.outcome}: what serves may be another release"
+    for held in found.locks:
+        yield f"locked     {held.target}: {held.run}"
+
+
+def _told(found: State) -> dict[str, Any]:
+    return {
+        "name": found.environment.name,
+        "title": found.environment.policy.title,
+        "health": [asdict(each) | {"good": each.good} for each in found.answers],
+        "releases": [asdict(each) | {"ended": each.ended.isoformat()} for each in found.releases],
+        "unsure": [asdict(each) | {"ended": each.ended.isoformat()} for each in found.unsure],
+        "locks": [{"target": each.target, "run": each.run} for each in found.locks],
+    }
+
+
+def diff(options: argparse.Namespace) -> int:
+    """How two environments differ: the values of their files, their hosts and variables, and their releases."""
+    found = comparing.differences(common.project(options), options.name, options.second)
+    told = [{"key": each.what, options.name: each.before, options.second: each.after} for each in found]
+    rows = [(each.what, _value(each.before), _value(each.after)) for each in found]
+    none = f"{options.name} and {options.second} do not differ, but for their titles and ports."
+    return common.tell_rows(options, told, ("KEY", options.name.upper(), options.second.upper()), rows, none)
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "—"
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return ", ".join(map(quoted, value)) or "none"
+    return quoted(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def validate(options: argparse.Namespace) -> int:
+    """Every problem of the files of environments: file, key, and what is expected. Touches nothing."""
+    settings = common.project(options)
+    chosen = [options.name] if options.name else environment.names(settings)
+    found = {name: validation.problems(settings, name) for name in chosen}
+    wrong = list(dict.fromkeys(problem for problems in found.values() for problem in problems))
+    if options.json:
+        return common.tell(options, found, code=2 if wrong else 0)
+    if wrong:
+        raise InputError(wrong, "Nothing was touched. Keys and values: docs/reference/environment.md")
+    say(f"{number_of(len(found), 'environment')}, no problem.")
+    return 0
 
 
 def ports(options: argparse.Namespace) -> int:

@@ -29,7 +29,7 @@ def execute(options: argparse.Namespace) -> int:
     if options.request:
         approving.request(settings, planned, inputs.labels(options))
     if options.json:
-        needs = authorization.needed(drafted.runbook, drafted.environment, datetime.now(UTC))
+        needs = authorization.needed(settings, planned, datetime.now(UTC))
         common.print_json(
             {**plan.to_json(), "outside": planned.outside, "needs": needs, **asdict(preview.preview(settings, planned))}
         )
@@ -46,7 +46,7 @@ def show_all(settings: Settings, planned: Planned) -> None:
     show(planned.plan, found)
     for way in planned.outside:
         say(f"  outside of the project: {way}")
-    for need in authorization.needed(planned.runbook, planned.environment, datetime.now(UTC)):
+    for need in authorization.needed(settings, planned, datetime.now(UTC)):
         say(f"  needs: {need}")
 
 
@@ -62,6 +62,8 @@ def show(plan: Plan, found: preview.Preview | None = None) -> None:
         _steps(found)
     say(f"  hosts: {_named(plan.hosts)}")
     say(f"  locks: {', '.join(map(quoted, plan.locks)) or '—'}")
+    for path, sha in plan.artefacts.items():
+        say(f"  file:  {quoted(path)}, SHA-256 {sha[:12]}…")
     say(f"  plan:  {plan.id}" + (f", of commit {plan.trees[COMMIT][:12]}" if COMMIT in plan.trees else ""))
 
 

@@ -118,6 +118,9 @@ def _head(told: dict[str, Any], record: store.Record) -> Iterator[str]:
         yield f"  held by {quoted(held['by'])} since {common.local(held['since'])}: {held['reason']}"
     if told.get("emergency"):
         yield f"  EMERGENCY: {told['emergency']}"
+    if told.get("not_promoted"):
+        yield from (f"  {each}" for each in hanging(f"not promoted: {told['not_promoted']}"))
+    yield from (f"  {story.promoted(each)}" for each in told.get("promotion") or ())
     if told.get("approved_by"):
         yield f"  approved by {', '.join(map(quoted, told['approved_by']))}"
     yield from (f"  label {quoted(name)}={quoted(value)}" for name, value in (told.get("labels") or {}).items())

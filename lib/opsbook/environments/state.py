@@ -1,0 +1,100 @@
+"""How an environment is: what it answers, which releases it has, since when and by whom, and what is locked."""
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from opsbook.core.locks import lock
+from opsbook.core.locks.lock import Lock
+from opsbook.core.model.environment import Environment
+from opsbook.core.model.text import one_line
+from opsbook.core.record.deliveries import Delivery, deliveries, placed
+from opsbook.settings import Settings
+
+_SECONDS = 3.0
+_LARGEST = 256 * 1024
+"""Bytes of an answer that are read."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a health check of an environment says. `status` is None where nobody answered; `said` is its content."""
+
+    name: str
+    url: str
+    status: int | None
+    seconds: float
+    said: Any
+
+    @property
+    def good(self) -> bool:
+        return self.status is not None and self.status < 400
+
+
+@dataclass(frozen=True)
+class State:
+    """An environment as it is now. `releases` is the last good run with each component, `unsure` those after it."""
+
+    environment: Environment
+    answers: tuple[Answer, ...]
+    releases: tuple[Delivery, ...]
+    unsure: tuple[Delivery, ...]
+    locks: tuple[Lock, ...]
+
+
+def state(settings: Settings, environment: Environment) -> State:
+    """Ask everything that `health` names, at the same time, and read records and locks. Changes nothing."""
+    every = list(deliveries(settings.records, environment.name))
+    there = [
+        placed(one for one in every if one.component == name) for name in dict.fromkeys(e.component for e in every)
+    ]
+    return State(
+        environment,
+        _answers(environment.policy.health),
+        tuple(each.delivery for each in there if each.delivery),
+        tuple(each.unsure for each in there if each.unsure),
+        tuple(each for each in lock.holders(settings.state) if each.target.split("/")[0] == environment.name),
+    )
+
+
+def _answers(health: Mapping[str, str]) -> tuple[Answer, ...]:
+    if not health:
+        return ()
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        return tuple(pool.map(lambda each: _ask(*each), health.items()))
+
+
+def _ask(name: str, url: str) -> Answer:
+    # Health checks are of this network: no proxy of the user's environment is asked.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    began = time.monotonic()
+    try:
+        with opener.open(url, timeout=_SECONDS) as answer:
+            status, text = answer.status, answer.read(_LARGEST)
+    except urllib.error.HTTPError as error:
+        status, text = error.code, error.read(_LARGEST)
+    except (OSError, ValueError) as error:
+        cause = getattr(error, "reason", None) or error
+        said = one_line(str(getattr(cause, "strerror", None) or cause))
+        return Answer(name, url, None, time.monotonic() - began, said)
+    return Answer(name, url, status, time.monotonic() - began, _content(text))
+
+
+def _content(text: bytes) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return one_line(text.decode(errors="replace"))
+
+
+def in_words(said: Any) -> str:
+    """An answer on one line: the plain values of an object, and how many of each list there are."""
+    if not isinstance(said, dict):
+        return "" if isinstance(said, list) else one_line(str(said))
+    plain = {key: len(value) if isinstance(value, list) else value for key, value in said.items()}
+    return one_line(", ".join(f"{key} {value}" for key, value in plain.items() if not isinstance(value, dict)))

@@ -1,0 +1,102 @@
+"""What is wrong with an environment before anything runs in it: file, key, and what is expected."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from opsbook.core.model.environment import Environment
+from opsbook.core.model.text import nearest
+from opsbook.core.planning import environment as environments
+from opsbook.core.planning import yaml_files
+from opsbook.core.planning.yaml_files import shown
+from opsbook.core.trust import windows
+from opsbook.errors import InputError, Refused
+from opsbook.settings import Settings
+
+_VARIABLES = ("group_vars", "host_vars")
+_VAULT = "$ANSIBLE_VAULT;"
+
+
+def problems(settings: Settings, name: str) -> list[str]:
+    """Every problem of an environment, a sentence each. Raises InputError if there is no such environment."""
+    known = environments.names(settings)
+    if name not in known:
+        raise InputError(f"There is no environment {name}.", nearest(name, known))
+    try:
+        found = environments.load(settings, name)
+    except InputError as error:
+        return [*error.problems, *_variables(settings, name)]
+    return [
+        *_promotion(settings, found),
+        *_freezes(settings, found),
+        *_urls(settings, found),
+        *_variables(settings, name),
+    ]
+
+
+def _promotion(settings: Settings, found: Environment) -> Iterator[str]:
+    """The environment that releases come from exists, offers the same files, and nothing goes round in circles."""
+    key = f"{_file(settings, found)}: promotion.after"
+    seen, policy = [found.name], found.policy
+    while policy.promotion:
+        after = policy.promotion.after
+        if after not in environments.names(settings):
+            yield f"{key}: there is no environment {after}. {nearest(after, environments.names(settings))}".rstrip()
+            return
+        if after in seen:
+            yield f"{key}: {' comes from '.join([*seen, after])}; one has to be the first."
+            return
+        try:
+            policy = environments.load_as_written(settings, after)
+        except InputError:
+            return  # It is a problem of that environment.
+        if policy.choices.get("Release") != found.policy.choices.get("Release"):
+            yield f"{key}: {after} has other releases: write the same rule under choices.Release."
+        seen.append(after)
+
+
+def _freezes(settings: Settings, found: Environment) -> Iterator[str]:
+    for name in found.policy.freezes:
+        one = found.policy.model_copy(update={"freezes": (name,)})
+        try:
+            windows.frozen(settings.content, found.name, one, datetime.now(UTC))
+        except Refused as error:
+            yield f"{_file(settings, found)}: freezes: {error.message}"
+
+
+def _urls(settings: Settings, found: Environment) -> Iterator[str]:
+    for key in ("urls", "health"):
+        for name, url in getattr(found.policy, key).items():
+            parts = urlsplit(url)
+            if parts.scheme not in ("http", "https") or not parts.hostname:
+                said = f"{url!r} is no address; write one such as http://127.0.0.1:8080"
+                yield f"{_file(settings, found)}: {key}.{name}: {said}."
+
+
+def _variables(settings: Settings, name: str) -> Iterator[str]:
+    """The files of variables that Ansible would read for the hosts of a folder."""
+    folders = [settings.playbooks, settings.inventories / name]
+    paths = (path for folder in folders for part in _VARIABLES for path in sorted((folder / part).rglob("*")))
+    for path in paths:
+        if path.is_file() and path.suffix in (".yml", ".yaml", ".json") and not _vaulted(path):
+            yield from _read(path)
+
+
+def _vaulted(path: Path) -> bool:
+    with path.open("rb") as source:
+        return source.read(len(_VAULT)) == _VAULT.encode()
+
+
+def _read(path: Path) -> Iterator[str]:
+    try:
+        content = yaml_files.read(path)
+    except InputError as error:
+        yield error.message
+        return
+    if content is not None and not isinstance(content, dict):
+        yield f"{shown(path)}: a file of variables is a mapping: NAME: VALUE."
+
+
+def _file(settings: Settings, found: Environment) -> str:
+    return shown(environments.policy_path(settings, found.name))

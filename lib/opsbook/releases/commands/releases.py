@@ -1,0 +1,95 @@
+"""Releases: list them, show one with every run of it, and say which one is where."""
+
+import argparse
+from dataclasses import asdict
+from typing import Any
+
+from opsbook.console import common
+from opsbook.console.text import say
+from opsbook.core.record.deliveries import Delivery
+from opsbook.releases import releases
+from opsbook.releases.releases import Place
+
+_SHORT = 12
+"""Digits of a digest that are shown."""
+
+
+def listing(options: argparse.Namespace) -> int:
+    """Every release that was built, and where it is."""
+    settings = common.project(options)
+    places = releases.where(settings)
+    found = [(each, releases.serving(places, each)) for each in releases.built(settings)]
+    told = [asdict(each) | {"in": there} for each, there in found]
+    rows = [(each.component, each.version, each.sha256[:_SHORT], ", ".join(there) or "—") for each, there in found]
+    none = "No release was built yet. A runbook of kind maintenance does that: opsbook run build-release."
+    return common.tell_rows(options, told, ("COMPONENT", "VERSION", "SHA-256", "IN"), rows, none)
+
+
+def show(options: argparse.Namespace) -> int:
+    """One release: its file, and every run of it, the newest first."""
+    built, runs = releases.history(common.project(options), options.release)
+    if options.json:
+        return common.tell(options, {"built": [asdict(each) for each in built], "runs": list(map(_told, runs))})
+    for each in built:
+        say(f"{each.name}: {each.file}, SHA-256 {each.sha256}")
+    if not built:
+        say("Its file is gone; these runs knew it.")
+    ours = {each.sha256 for each in built}
+    rows = [
+        (each.environment, each.outcome, common.local(each.ended.isoformat()), each.by, each.run, _bytes(each, ours))
+        for each in runs
+    ]
+    none = "No run had it yet."
+    return common.tell_rows(options, None, ("ENVIRONMENT", "OUTCOME", "ENDED", "BY", "RUN", "SHA-256"), rows, none)
+
+
+def _bytes(found: Delivery, ours: set[str]) -> str:
+    other = "" if found.sha256 in ours or not ours else ", other bytes"
+    return found.sha256[:_SHORT] + other
+
+
+def where(options: argparse.Namespace) -> int:
+    """Which release is in which environment, since when and by which run."""
+    places = releases.where(common.project(options))
+    rows = [_row(each) for each in places]
+    columns = ("ENVIRONMENT", "COMPONENT", "VERSION", "SINCE", "BY", "RUN")
+    none = "No run has put a release anywhere yet."
+    common.tell_rows(options, list(map(_place, places)), columns, rows, none)
+    if not options.json:
+        for line in (line for each in places for line in _remarks(each)):
+            say(line)
+    return 0
+
+
+def _row(place: Place) -> tuple[object, ...]:
+    found = place.placed.delivery
+    if found is None:
+        return (place.environment, place.component, "unknown", "—", "—", "—")
+    since = common.local(found.ended.isoformat())
+    return (place.environment, place.component, place.version, since, found.by, found.run)
+
+
+def _remarks(place: Place) -> list[str]:
+    found, unsure = [], place.placed.unsure
+    if unsure:
+        state = "still runs" if unsure.outcome == "running" else f"is {unsure.outcome}"
+        found.append(f"{place.environment}: {unsure.run} {state}; what serves there may be another release.")
+    if place.missing:
+        found.append(f"{place.component} {place.version} is in {place.environment} and not in {place.missing}.")
+    return found
+
+
+def _place(place: Place) -> dict[str, Any]:
+    found = place.placed
+    return {
+        "environment": place.environment,
+        "component": place.component,
+        "version": place.version,
+        "release": _told(found.delivery) if found.delivery else None,
+        "unsure": _told(found.unsure) if found.unsure else None,
+        "not_in": place.missing,
+    }
+
+
+def _told(found: Delivery) -> dict[str, Any]:
+    return asdict(found) | {"ended": found.ended.isoformat()}

@@ -1,0 +1,136 @@
+"""The releases of a project: the files that its environments offer, and what the records say of them."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from opsbook import files
+from opsbook.core.model.environment import ChoiceRule, Environment
+from opsbook.core.model.text import nearest
+from opsbook.core.planning import environment as environments
+from opsbook.core.record.deliveries import Delivery, Placed, deliveries, placed
+from opsbook.errors import InputError
+from opsbook.settings import Settings
+
+_CHOICE = "Release"
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release. `file` is its path in the project, and `sha256` that of its bytes: empty if the file is gone."""
+
+    component: str
+    version: str
+    file: str
+    sha256: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.component}/{self.version}"
+
+
+@dataclass(frozen=True)
+class Place:
+    """What an environment has of a component. `missing` says where the release that is here should be, and is not."""
+
+    environment: str
+    component: str
+    placed: Placed
+    missing: str = ""
+
+    @property
+    def version(self) -> str:
+        return version_of(self.placed.delivery.file) if self.placed.delivery else ""
+
+
+def component_of(file: str) -> str:
+    """What a file is a release of: the name of its folder."""
+    return PurePosixPath(file).parent.name
+
+
+def version_of(file: str) -> str:
+    """The version in the name of a release's file: 1.4.0 of arcade/1.4.0.tar.gz."""
+    name = PurePosixPath(file).name
+    return next((name.removesuffix(end) for end in (".tar.gz", ".tar", ".zip", ".json") if name.endswith(end)), name)
+
+
+def built(settings: Settings) -> list[Release]:
+    """Every release that an environment offers, by component and version."""
+    found = {file for each in environments.every(settings)[0] for file in _offered(each)}
+    made = (
+        Release(component_of(f), version_of(f), f, files.sha256(settings.root / f)) for f in found if _is(settings, f)
+    )
+    return sorted(made, key=lambda each: (each.component, _order(each.version)))
+
+
+def _offered(environment: Environment) -> Iterator[str]:
+    rule = environment.policy.choices.get(_CHOICE)
+    if isinstance(rule, ChoiceRule) and rule.glob:
+        for version in environment.choices[_CHOICE]:
+            yield rule.glob.replace("*", version)
+
+
+def _is(settings: Settings, file: str) -> bool:
+    return files.is_plain(settings.root / file)
+
+
+def _order(version: str) -> list[tuple[int, int, str]]:
+    """1.9.0 comes before 1.10.0."""
+    parts = version.replace("-", ".").split(".")
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
+
+
+def history(settings: Settings, wanted: str) -> tuple[list[Release], list[Delivery]]:
+    """The releases that were built with this name, and every run with one of it, the newest first.
+
+    Raises InputError if nobody built it, and no run knows it.
+    """
+    component, _, version = wanted.rpartition("/")
+
+    def fits(file: str) -> bool:
+        return version_of(file) == version and component in ("", component_of(file))
+
+    every = list(deliveries(settings.records))
+    ready = built(settings)
+    found = [each for each in ready if fits(each.file)], [each for each in every if fits(each.file)]
+    if not any(found):
+        known = dict.fromkeys([*(each.version for each in ready), *(version_of(each.file) for each in every)])
+        raise InputError(f"There is no release {wanted}.", nearest(wanted, known))
+    return found
+
+
+def where(settings: Settings) -> list[Place]:
+    """What every environment has of every component, in the order of the environments."""
+    by_place: dict[tuple[str, str], list[Delivery]] = defaultdict(list)
+    for each in deliveries(settings.records):
+        by_place[each.environment, each.component].append(each)
+    known = {each.name: each for each in environments.every(settings)[0]}
+    order = {name: number for number, name in enumerate(known)}
+    found = [
+        Place(environment, component_of(runs[0].file), placed(runs), _missing(known, by_place, environment, component))
+        for (environment, component), runs in by_place.items()
+        if environment in known
+    ]
+    there = (each for each in found if each.placed.delivery or each.placed.unsure)
+    return sorted(there, key=lambda each: (order[each.environment], each.component))
+
+
+def _missing(
+    known: dict[str, Environment], runs: dict[tuple[str, str], list[Delivery]], environment: str, component: str
+) -> str:
+    """The environment from which releases come here, if it has another one than this."""
+    rule = known[environment].policy.promotion
+    here = placed(runs[environment, component]).delivery
+    there = placed(runs.get((rule.after, component), ())).delivery if rule else None
+    return rule.after if rule and here and (there is None or there.sha256 != here.sha256) else ""
+
+
+def serving(places: Sequence[Place], release: Release) -> list[str]:
+    """The environments that have exactly these bytes."""
+    return [each.environment for each in places if _has(each, release)]
+
+
+def _has(place: Place, release: Release) -> bool:
+    found = place.placed.delivery
+    return found is not None and (found.file, found.sha256) == (release.file, release.sha256)

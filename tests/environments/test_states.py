@@ -1,0 +1,145 @@
+"""opsbook env status, diff and validate, on the real command line, with a server that is asked."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from tests.support.project import HOSTS, Project
+
+pytestmark = pytest.mark.slow
+
+
+STOPS = """
+    ## Steps
+
+    ### Stop half-way
+    ```python
+    from opsbook import command
+    command(["true"])
+    raise ValueError("no luck")
+    ```
+
+    ## Rollback
+
+    ### Take it back
+    ```python
+    print("taken back")
+    ```
+"""
+
+
+class _Service(BaseHTTPRequestHandler):
+    """Says its version; /ill answers with an error, /text with a text."""
+
+    def do_GET(self) -> None:
+        body = (
+            b"plain\x1b[31m" if self.path == "/text" else b'{"version": "1.4.0", "instances": [1, 2], "more": {"a": 1}}'
+        )
+        self.send_response(503 if self.path == "/ill" else 200)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing: tests show what they say."""
+
+
+@contextmanager
+def service() -> Iterator[int]:
+    server = HTTPServer(("127.0.0.1", 0), _Service)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def environment(project: Project, name: str, policy: str, hosts: str = HOSTS) -> None:
+    project.write(f"playbooks/inventories/{name}/hosts.yml", hosts)
+    project.write(f"playbooks/inventories/{name}/environment.yml", policy)
+
+
+def test_status_says_what_answers_and_what_is_locked(project: Project) -> None:
+    with service() as port:
+        health = ", ".join(f"{name}: 'http://127.0.0.1:{port}/{name}'" for name in ("good", "text"))
+        environment(project, "dev", f"sandbox: true\nhealth: {{{health}}}\n")
+        project.page(STOPS, "stops", 'lock: ["{environment}/arcade"]\nrollback: ask\n')
+        assert project.opsbook("run", "stops", "-e", "dev").code == 3
+        done = project.opsbook("env", "status", "dev")
+        assert done.code == 0, done.err
+        assert "version 1.4.0, instances 2\n" in done.out
+        assert "plain" in done.out and "\x1b" not in done.out
+        assert f"locked     dev/arcade: {project.records()[-1].name}" in done.out
+        environment(project, "dev", f"sandbox: true\nhealth: {{ill: 'http://127.0.0.1:{port}/ill'}}\n")
+        assert project.opsbook("env", "status").code == 1
+    gone = project.opsbook("env", "status", "dev", "--json")
+    (told,) = json.loads(gone.out)
+    assert gone.code == 1
+    assert (told["health"][0]["status"], told["health"][0]["good"]) == (None, False)
+    assert told["health"][0]["said"] == "Connection refused"
+
+
+def test_diff_names_every_value_that_differs(project: Project) -> None:
+    environment(
+        project, "dev", "sandbox: true\nports: 18100\nurls: {a: 'http://127.0.0.1:{ports}'}\nsecrets: {k: 'env:A'}"
+    )
+    environment(
+        project, "prod", "labels: [ticket]\nports: 18500\nurls: {a: 'http://127.0.0.1:{ports}'}\nsecrets: {k: 'env:B'}"
+    )
+    project.write(
+        "playbooks/inventories/prod/group_vars/all.yml", "limit: 5\nkey: !vault |\n  $ANSIBLE_VAULT;1.1;AES256\n"
+    )
+    found = json.loads(project.opsbook("env", "diff", "dev", "prod", "--json", check=True).out)
+    assert [(each["key"], each["dev"], each["prod"]) for each in found] == [
+        ("sandbox", True, False),
+        ("labels", [], ["ticket"]),
+        ("secrets.k", "env:A", "env:B"),
+        ("variables.group_vars/all", None, {"limit": 5, "key": None}),
+    ]
+    assert "labels                    none   ticket\n" in project.opsbook("env", "diff", "dev", "prod", check=True).out
+    assert "do not differ" in project.opsbook("env", "diff", "dev", "dev", check=True).out
+    assert "There is no environment nowhere" in project.opsbook("env", "diff", "dev", "nowhere").err
+
+
+WRONG = {
+    "promotion: {after: nowhere}": "prod/environment.yml: promotion.after: there is no environment nowhere",
+    "promotion: {after: prod}": "prod comes from prod; one has to be the first",
+    "promotion: {after: dev}": "promotion.after: dev has other releases",
+    "promotion: {soak: 1h}": "promotion.after: Field required",
+    "freezes: [missing.ics]": "Nobody can say whether prod is frozen: missing.ics cannot be read",
+    "urls: {a: 127.0.0.1}": "urls.a: '127.0.0.1' is no address",
+    "health: {a: 'file:///etc/passwd'}": "health.a: 'file:///etc/passwd' is no address",
+    "protectd: true": "protectd: Extra inputs are not permitted",
+    "approvals: many": "approvals: Input should be a valid integer",
+    "time_zone: Mars": "there is no zone Mars",
+    "windows: [{days: [someday]}]": "windows.0.days.0",
+}
+
+
+def test_validate_names_file_key_and_what_is_expected(project: Project) -> None:
+    release = "choices: {Release: ['1.0.0']}\n"
+    assert project.opsbook("env", "validate", check=True).out == "1 environment, no problem.\n"
+    for policy, said in WRONG.items():
+        environment(project, "prod", f"{policy}\n{release if 'after: dev' in policy else ''}")
+        done = project.opsbook("env", "validate", "prod")
+        assert done.code == 2, policy
+        assert said in " ".join(done.err.split()), done.err
+    told = project.opsbook("env", "validate", "--json")
+    assert told.code == 2
+    assert list(json.loads(told.out)) == ["dev", "prod"]
+    environment(project, "prod", "", hosts="all: [")
+    project.write("playbooks/inventories/prod/group_vars/all.yml", "- a list\n")
+    project.write("playbooks/inventories/prod/host_vars/web-1.yml", "a: {\n")
+    said = project.opsbook("env", "validate").err
+    for part in (
+        "hosts.yml: not valid YAML",
+        "group_vars/all.yml: a file of variables is a mapping",
+        "web-1.yml: not valid",
+    ):
+        assert part in said, said

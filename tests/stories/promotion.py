@@ -1,0 +1,174 @@
+"""A release goes from dev to staging to production, and a bad one does not.
+
+    python -m tests.stories.promotion
+
+Everything is real: three environments of the reference platform in a copy of this project under git, two people with
+keys, and players who never stop. It prints what it does, and fails where something is not as it should be.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.platform import quick
+from tests.platform.conftest import Platform, copy_project, free_base, give_back
+from tests.support.project import Result
+from tests.support.team import Team, allow
+
+PLACES = ("dev", "staging", "production")
+GOOD, BAD = "1.0.0", "1.1.0"
+LABEL = ("--label", "ticket=OPS-1")
+WATCH = ("-p", "canary_percent=50", "-p", "watch_canary=6s", "-p", "watch_after=4s")
+"""Enough for a verdict with the players of the story."""
+
+
+class Environment(Platform):
+    """One of the three, as Ann works in it."""
+
+    def __init__(self, team: Team, place: str, base: int) -> None:
+        super().__init__(team.root, base, place)
+        self.team = team
+        self.env = team.by("ann").env
+
+    def promote(self, version: str, *more: str) -> Result:
+        return self.done("promote-release", "-p", f"version={version}", *WATCH, *more)
+
+    def done(self, runbook: str, *more: str) -> Result:
+        """A run; in production Bob has approved its plan first, unless it is an emergency."""
+        label = LABEL if self.place == "production" else ()
+        asked = (runbook, "-e", self.place, *(each for each in more if each != "--yes"))
+        if label and "--emergency" not in more:
+            plan = self.opsbook("plan", *asked, *label, "--request", "--json", check=True)
+            told = json.loads(plan.out)
+            if any("promoted" in need for need in told["needs"]):
+                return self.opsbook("run", *asked, *label, "--yes")
+            self.team.by("bob").opsbook("approve", told["id"], "--yes", check=True)
+        return self.opsbook("run", *asked, *label, "--yes")
+
+
+def tell(folder: Path, keys: Path) -> None:
+    """The story, in a new folder. Raises AssertionError where it goes another way."""
+    with told(folder, keys) as (team, dev, staging, production):
+        with ExitStack() as players:
+            say("Ann builds 1.0.0 and brings it from dev to staging to production")
+            dev.build(GOOD)
+            ok(production.promote(GOOD), 4, "was never put into staging")
+            ok(dev.deploy(GOOD))
+            ok(staging.promote(GOOD))
+            ok(production.promote(GOOD))
+            assert where(team) == dict.fromkeys(PLACES, GOOD)
+            seen = [players.enter_context(each.load(rate=60)) for each in (staging, production)]
+
+            say("1.1.0 fails for players who register again; dev has none and does not see it")
+            dev.build(BAD, "flaky")
+            ok(dev.deploy(BAD))
+            say("staging's gate does: the canary is taken back")
+            ok(staging.promote(BAD), 1, "the canary is not good enough")
+            assert staging.summary()["outcome"] == "rolled-back"
+            ok(production.promote(BAD), 4, "was never put into staging")
+            say("Ann forces it into production at night; its watch takes it back")
+            ok(production.promote(BAD, "--emergency", "the tournament needs it"), 1, "the canary is not good enough")
+            assert production.summary()["outcome"] == "rolled-back"
+            assert "was never put into staging" in production.summary()["not_promoted"]
+            forced = production.records()[-1].name
+        judge(seen)
+        assert forced in team.opsbook("review", check=True).out, "the follow-up is open"
+        ok(team.opsbook("review", forced, "--note", "seen"), 4)
+        team.by("bob").opsbook("review", forced, "--note", "It had to wait.", check=True)
+        assert where(team) == {"dev": BAD, "staging": GOOD, "production": GOOD}
+        verified = team.opsbook("records", "verify", "--all", check=True).out
+        assert re.search(r"^[0-9]+ records are as they were sealed, 0 are not", verified), verified
+        say(team.opsbook("releases", "where", check=True).out.rstrip())
+
+
+def judge(seen: list[dict[str, Any]]) -> None:
+    """No player lost anything but to the bad release, and it never had more than its share."""
+    for each in seen:
+        assert set(each["by_failure"]) <= {"500"}, each
+        assert each["failed"] < each["requests"] * 0.1, each
+        say(f"{each['requests']} requests, {each['failed']} answered by the bad release with an error")
+
+
+def ok(done: Result, code: int = 0, sentence: str = "") -> None:
+    said = " ".join((done.out + done.err).split())
+    assert done.code == code, f"{done.code}, not {code}\n{done.out}\n{done.err}"
+    assert sentence in said, said
+
+
+def where(team: Team) -> dict[str, str]:
+    told = json.loads(team.opsbook("releases", "where", "--json", check=True).out)
+    assert not any(each["unsure"] for each in told), told
+    return {each["environment"]: each["version"] for each in told}
+
+
+_began = time.monotonic()
+
+
+def say(what: str) -> None:
+    print(f"{time.monotonic() - _began:5.0f} s  {what}", flush=True)
+
+
+@contextmanager
+def told(folder: Path, keys: Path) -> Iterator[tuple[Team, Environment, Environment, Environment]]:
+    """The team and its three environments, up; taken down at the end, whatever happened."""
+    root = folder / "project"
+    copy_project(root)
+    quick.quicken(root)
+    quick.without(root, *quick.SPARE)
+    team = Team(root, {"SSH_AUTH_SOCK": ""}, keys)
+    found = [Environment(team, place, 0) for place in PLACES]
+    for each in found:
+        each.base = free_base(*(other.base for other in found))
+        given(each)
+    allow(team, "ann", "bob")
+    team.write(".gitignore", "records/\n.opsbook/\nstop*\n__pycache__/\n")
+    team.git("init", "--quiet", "--initial-branch", "main")
+    team.commit("Begin")
+    with ExitStack() as down:
+        for each in found:
+            down.callback(taken_down, each)
+            ok(each.done("platform-up"))
+        dev, staging, production = found
+        yield team, dev, staging, production
+    team.end()
+
+
+def given(each: Environment) -> None:
+    """Ports that are free here, no freeze on the day of the test, and no long stay before production."""
+    path = each.root / f"playbooks/inventories/{each.place}/environment.yml"
+    text = re.sub(r"(?m)^ports: \d+", f"ports: {each.base}", path.read_text(encoding="utf-8"))
+    text = re.sub(r"(?m)^freezes: .*\n", "", text).replace("soak: 10m", "soak: 1s")
+    path.write_text(text, encoding="utf-8")
+
+
+def taken_down(each: Environment) -> None:
+    give_back(each)
+    label = LABEL if each.place == "production" else ()
+    emergency = ("--emergency", "the story is over") if label else ()
+    done = each.opsbook("run", "platform-down", "-e", each.place, "-p", "purge=true", "--yes", *label, *emergency)
+    assert done.code == 0, done.out + done.err
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory(prefix="opsbook-promotion-") as folder:
+        keys = Path(folder) / "keys"
+        keys.mkdir()
+        for who in ("ann", "bob"):
+            command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", who, "-f", str(keys / who)]
+            subprocess.run(command, check=True)
+        tell(Path(folder), keys)
+    say("it went as it should")
+    return 0
+
+
+if __name__ == "__main__":
+    assert shutil.which("git") and shutil.which("ssh-keygen"), "git and ssh-keygen have to be there"
+    sys.exit(main())
