@@ -39,14 +39,14 @@ clean-demo: $(VENV)/ready-for-demo  ## stop and remove everything the demo made
 
 test: lint fast $(VENV)/ao/ready  ## set everything up, then run all checks and all tests
 	# The platform keeps every core busy; all other tests wait for something half the time.
-	$(BIN)/pytest -m "slow and not soak" -n 2 --dist loadfile --no-loadscope-reorder tests/platform
-	$(BIN)/pytest -m "slow and not soak" -n 4 --dist loadfile --no-loadscope-reorder --ignore tests/platform
+	$(BIN)/pytest -m "slow and not soak" -n 2 --dist loadfile --no-loadscope-reorder tests/platform tests/stories
+	$(BIN)/pytest -m "slow and not soak" -n 4 --dist loadfile --no-loadscope-reorder --ignore tests/platform --ignore tests/stories
 
 fast: $(VENV)/ready  ## the tests that take less than a minute
 	$(BIN)/pytest -m "not slow" -n 2 --dist loadfile
 
 coverage: $(VENV)/ready  ## what the tests reach; every process of a test pays for it, so make test does without
-	$(BIN)/pytest -m "not soak" -n 2 --dist loadfile --ignore tests/platform --cov --cov-report=term
+	$(BIN)/pytest -m "not soak" -n 2 --dist loadfile --ignore tests/platform --ignore tests/stories --cov --cov-report=term
 
 lint: $(VENV)/ready  ## style, types, layers, playbooks, runbooks
 	$(BIN)/ruff check .

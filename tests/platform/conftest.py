@@ -152,17 +152,17 @@ class Platform(Project):
         self.have(version)
         if self.answered() != {version}:
             target = {"service": "arcade", "version": version}
-            for name in ("release", "migrate", "revert"):
-                self.playbook(name, **target)
+            self.playbook("release", "migrate", "revert", **target)
 
     def deploy(self, version: str) -> Any:
         return self.run("deploy-service", "-p", f"version={version}")
 
-    def playbook(self, name: str, *more: str, **values: object) -> str:
-        """Run a playbook without opsbook; its recap."""
+    def playbook(self, *names: str, **values: object) -> str:
+        """Run playbooks without opsbook, one after the other in one Ansible; their recap. Options begin with a dash."""
+        files = [each if each.startswith("-") else f"playbooks/{each}.yml" for each in names]
         given = [argument for key, value in values.items() for argument in ("-e", f"{key}={value}")]
         done = subprocess.run(
-            [*modules.playbook(name, self.place), *given, *more],
+            [*modules.playbooks(self.place), *files, *given],
             cwd=self.root,
             env={**self.environment(), "ANSIBLE_CONFIG": "ansible.cfg", "PYTHONWARNINGS": ""},
             capture_output=True,

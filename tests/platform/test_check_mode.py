@@ -92,7 +92,7 @@ class Checked(Platform):
     def ask(self, name: str, *options: str, inventory: str = "dev", **values: Any) -> Told:
         given = [argument for key, value in values.items() for argument in ("-e", f"{key}={value}")]
         done = subprocess.run(
-            [*modules.playbook(name, inventory), *given, *options],
+            [*modules.playbooks(inventory), f"playbooks/{name}.yml", *given, *options],
             cwd=self.root,
             env=self.telling(),
             stdin=subprocess.DEVNULL,

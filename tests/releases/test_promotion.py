@@ -122,7 +122,7 @@ def test_a_release_goes_from_one_environment_to_the_next(chain: Project) -> None
     went(chain, "dev", "staging", version="1.1.0")
     assert where(chain) == {"dev": "1.1.0", "staging": "1.1.0", "production": "1.0.0"}
     told = chain.opsbook("releases", "where", check=True).out
-    assert "arcade 1.0.0 is in production and not in staging." in told
+    assert "production has arcade 1.0.0, staging has 1.1.0." in told
     listed = json.loads(chain.opsbook("releases", "list", "--json", check=True).out)
     assert [(each["version"], each["in"]) for each in listed] == [
         ("1.0.0", ["production"]),

@@ -18,6 +18,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
 from tests.platform import quick
 from tests.platform.conftest import Platform, copy_project, free_base, give_back
 from tests.support.project import Result
@@ -54,9 +59,9 @@ class Environment(Platform):
         return self.opsbook("run", *asked, *label, "--yes")
 
 
-def tell(folder: Path, keys: Path) -> None:
+def tell(place: Path, keys: Path) -> None:
     """The story, in a new folder. Raises AssertionError where it goes another way."""
-    with told(folder, keys) as (team, dev, staging, production):
+    with told(place, keys) as (team, dev, staging, production):
         with ExitStack() as players:
             say("Ann builds 1.0.0 and brings it from dev to staging to production")
             dev.build(GOOD)
@@ -65,6 +70,8 @@ def tell(folder: Path, keys: Path) -> None:
             ok(staging.promote(GOOD))
             ok(production.promote(GOOD))
             assert where(team) == dict.fromkeys(PLACES, GOOD)
+            say(", ".join(f"{each.place} {memory(each):.0f} MiB" for each in (dev, staging, production)))
+            separate(dev, staging, production)
             seen = [players.enter_context(each.load(rate=60)) for each in (staging, production)]
 
             say("1.1.0 fails for players who register again; dev has none and does not see it")
@@ -103,6 +110,31 @@ def ok(done: Result, code: int = 0, sentence: str = "") -> None:
     assert sentence in said, said
 
 
+def separate(*found: Environment) -> None:
+    """The password of each environment opens its own database, and no other one."""
+    passwords = {
+        each.place: (folder(each) / "secrets/db_password").read_text(encoding="utf-8").strip() for each in found
+    }
+    for each in found:
+        for place, password in passwords.items():
+            given = make_conninfo(host=str(each.database_folder), dbname="arcade", user="arcade", password=password)
+            if place == each.place:
+                psycopg.connect(given).close()
+            else:
+                with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+                    psycopg.connect(given)
+
+
+def folder(each: Environment) -> Path:
+    return each.root / f".opsbook/env/{each.place}"
+
+
+def memory(each: Environment) -> float:
+    """What the processes of an environment need, in MiB; what several share is counted once."""
+    mine = (p for p in psutil.process_iter(["environ"]) if str(folder(each)) in (p.info["environ"] or {}).values())
+    return float(sum(process.memory_full_info().pss for process in mine)) / 2**20
+
+
 def where(team: Team) -> dict[str, str]:
     told = json.loads(team.opsbook("releases", "where", "--json", check=True).out)
     assert not any(each["unsure"] for each in told), told
@@ -117,9 +149,9 @@ def say(what: str) -> None:
 
 
 @contextmanager
-def told(folder: Path, keys: Path) -> Iterator[tuple[Team, Environment, Environment, Environment]]:
+def told(place: Path, keys: Path) -> Iterator[tuple[Team, Environment, Environment, Environment]]:
     """The team and its three environments, up; taken down at the end, whatever happened."""
-    root = folder / "project"
+    root = place / "project"
     copy_project(root)
     quick.quicken(root)
     quick.without(root, *quick.SPARE)
@@ -142,10 +174,10 @@ def told(folder: Path, keys: Path) -> Iterator[tuple[Team, Environment, Environm
 
 
 def given(each: Environment) -> None:
-    """Ports that are free here, no freeze on the day of the test, and no long stay before production."""
+    """Ports that are free here, no freeze on the day of the test, and no stay before production."""
     path = each.root / f"playbooks/inventories/{each.place}/environment.yml"
     text = re.sub(r"(?m)^ports: \d+", f"ports: {each.base}", path.read_text(encoding="utf-8"))
-    text = re.sub(r"(?m)^freezes: .*\n", "", text).replace("soak: 10m", "soak: 1s")
+    text = re.sub(r"(?m)^freezes: .*\n", "", text).replace("soak: 10m", "soak: 0s")
     path.write_text(text, encoding="utf-8")
 
 
@@ -158,13 +190,13 @@ def taken_down(each: Environment) -> None:
 
 
 def main() -> int:
-    with tempfile.TemporaryDirectory(prefix="opsbook-promotion-") as folder:
-        keys = Path(folder) / "keys"
+    with tempfile.TemporaryDirectory(prefix="opsbook-promotion-") as made:
+        keys = Path(made) / "keys"
         keys.mkdir()
         for who in ("ann", "bob"):
             command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", who, "-f", str(keys / who)]
             subprocess.run(command, check=True)
-        tell(Path(folder), keys)
+        tell(Path(made), keys)
     say("it went as it should")
     return 0
 

@@ -44,9 +44,9 @@ def _write(program: Path, text: str) -> None:
         scratch.rename(program)
 
 
-def playbook(name: str, inventory: str) -> list[str]:
-    """The command that runs a playbook of a project in its folder, without opsbook."""
-    return [sys.executable, str(DOOR), "-i", f"playbooks/inventories/{inventory}/hosts.yml", f"playbooks/{name}.yml"]
+def playbooks(inventory: str) -> list[str]:
+    """The command that runs playbooks of a project in its folder, without opsbook; their paths follow."""
+    return [sys.executable, str(DOOR), "-i", f"playbooks/inventories/{inventory}/hosts.yml"]
 
 
 def begin() -> None:

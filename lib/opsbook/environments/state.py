@@ -4,7 +4,7 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -47,18 +47,21 @@ class State:
     locks: tuple[Lock, ...]
 
 
-def state(settings: Settings, environment: Environment) -> State:
-    """Ask everything that `health` names, at the same time, and read records and locks. Changes nothing."""
-    every = list(deliveries(settings.records, environment.name))
-    there = [
-        placed(one for one in every if one.component == name) for name in dict.fromkeys(e.component for e in every)
-    ]
+def states(settings: Settings, chosen: Sequence[Environment]) -> list[State]:
+    """Ask everything that `health` names, and read records and locks. Changes nothing."""
+    every, held = list(deliveries(settings.records)), lock.holders(settings.state)
+    return [_state(each, [one for one in every if one.environment == each.name], held) for each in chosen]
+
+
+def _state(environment: Environment, every: Sequence[Delivery], held: Sequence[Lock]) -> State:
+    components = dict.fromkeys(each.component for each in every)
+    there = [placed(one for one in every if one.component == name) for name in components]
     return State(
         environment,
         _answers(environment.policy.health),
         tuple(each.delivery for each in there if each.delivery),
         tuple(each.unsure for each in there if each.unsure),
-        tuple(each for each in lock.holders(settings.state) if each.target.split("/")[0] == environment.name),
+        tuple(each for each in held if each.target.split("/")[0] == environment.name),
     )
 
 

@@ -32,12 +32,15 @@ class Release:
 
 @dataclass(frozen=True)
 class Place:
-    """What an environment has of a component. `missing` says where the release that is here should be, and is not."""
+    """What an environment has of a component. `before` is the environment from which releases come here, if it has
+    another one, and `there` that one.
+    """
 
     environment: str
     component: str
     placed: Placed
-    missing: str = ""
+    before: str = ""
+    there: Delivery | None = None
 
     @property
     def version(self) -> str:
@@ -108,7 +111,7 @@ def where(settings: Settings) -> list[Place]:
     known = {each.name: each for each in environments.every(settings)[0]}
     order = {name: number for number, name in enumerate(known)}
     found = [
-        Place(environment, component_of(runs[0].file), placed(runs), _missing(known, by_place, environment, component))
+        Place(environment, component_of(runs[0].file), placed(runs), *_other(known, by_place, environment, component))
         for (environment, component), runs in by_place.items()
         if environment in known
     ]
@@ -116,14 +119,15 @@ def where(settings: Settings) -> list[Place]:
     return sorted(there, key=lambda each: (order[each.environment], each.component))
 
 
-def _missing(
+def _other(
     known: dict[str, Environment], runs: dict[tuple[str, str], list[Delivery]], environment: str, component: str
-) -> str:
-    """The environment from which releases come here, if it has another one than this."""
+) -> tuple[str, Delivery | None]:
+    """The environment from which releases come here and what it has, if that is not the release that is here."""
     rule = known[environment].policy.promotion
     here = placed(runs[environment, component]).delivery
     there = placed(runs.get((rule.after, component), ())).delivery if rule else None
-    return rule.after if rule and here and (there is None or there.sha256 != here.sha256) else ""
+    same = here and there and here.sha256 == there.sha256
+    return (rule.after, there) if rule and here and not same else ("", None)
 
 
 def serving(places: Sequence[Place], release: Release) -> list[str]:

@@ -55,8 +55,10 @@ def status(options: argparse.Namespace) -> int:
     """
     settings = common.project(options)
     chosen = [options.name] if options.name else environment.names(settings)
-    found = [state.state(settings, environment.load(settings, name)) for name in chosen]
-    found.sort(key=lambda each: (each.environment.policy.order, each.environment.name))
+    known = sorted(
+        (environment.load(settings, name) for name in chosen), key=lambda each: (each.policy.order, each.name)
+    )
+    found = state.states(settings, known)
     code = 0 if all(answer.good for each in found for answer in each.answers) else 1
     if options.json:
         return common.tell(options, [_told(each) for each in found], code=code)

@@ -8,7 +8,7 @@ from opsbook.console import common
 from opsbook.console.text import say
 from opsbook.core.record.deliveries import Delivery
 from opsbook.releases import releases
-from opsbook.releases.releases import Place
+from opsbook.releases.releases import Place, version_of
 
 _SHORT = 12
 """Digits of a digest that are shown."""
@@ -74,8 +74,9 @@ def _remarks(place: Place) -> list[str]:
     if unsure:
         state = "still runs" if unsure.outcome == "running" else f"is {unsure.outcome}"
         found.append(f"{place.environment}: {unsure.run} {state}; what serves there may be another release.")
-    if place.missing:
-        found.append(f"{place.component} {place.version} is in {place.environment} and not in {place.missing}.")
+    if place.before:
+        other = version_of(place.there.file) if place.there else "none"
+        found.append(f"{place.environment} has {place.component} {place.version}, {place.before} has {other}.")
     return found
 
 
@@ -87,7 +88,9 @@ def _place(place: Place) -> dict[str, Any]:
         "version": place.version,
         "release": _told(found.delivery) if found.delivery else None,
         "unsure": _told(found.unsure) if found.unsure else None,
-        "not_in": place.missing,
+        "before": {"environment": place.before, "release": _told(place.there) if place.there else None}
+        if place.before
+        else None,
     }
 
 
