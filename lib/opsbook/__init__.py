@@ -25,6 +25,7 @@ _HOMES = {
     "terraform": ("terraform", "TerraformResult"),
     "basic": ("ask", "attach", "confirm", "done", "here", "note", "secret", "value", "wait_until"),
     "http": ("http", "Response"),
+    "notify": ("notify", "Sent"),
     "session": ("replay",),  # not an effect: exported notebooks call it first
     "shell": ("command", "fence"),  # fence() runs a bash or sh cell
     "team": ("effect",),
@@ -38,6 +39,7 @@ __all__ = [
     "PlaybookResult",
     "Response",
     "Rows",
+    "Sent",
     "TerraformResult",
     "ask",
     "attach",
@@ -49,6 +51,7 @@ __all__ = [
     "http",
     "kubectl",
     "note",
+    "notify",
     "playbook",
     "secret",
     "sql",

@@ -4,7 +4,7 @@
 
 Each runbook runs well and runs into something, in an order in which a run prepares the next. The recordings are made
 in a copy of the project and come into this one at the end, if everything went as it should. With the names of
-environments as arguments, only what runs in these is made; `ao` is the AO process of dev.
+environments as arguments, only what runs in these is made; `ao` is the AO process of dev, `releases` what goes to staging.
 """
 
 import json
@@ -24,7 +24,8 @@ from tests.support import ROOT
 from tests.support.project import until
 
 BASES = {"dev": 18100, "training": 18200, "fleet": 18300}
-GOOD, NEXT, FAULTY, DAMAGED = VERSION, "1.1.0", "1.2.0", "0.9.0"
+STAGING = 18400
+GOOD, NEXT, FAULTY, DAMAGED, SLOW = VERSION, "1.1.0", "1.2.0", "0.9.0", "1.5.0"
 WATCH = ("-p", "canary_percent=50", "-p", "watch_for=8s")
 """Enough for a verdict with nobody there but the watch itself."""
 
@@ -193,6 +194,19 @@ def ao(made: Platform) -> None:
         recorder.record("failed", "ao-down", fails=True)
 
 
+def releases(source: Platform, made: Platform) -> None:
+    """Releases that were deployed in dev, and are promoted to staging."""
+    source.run("platform-up", check=True)
+    made.run("platform-up", check=True)
+    recorder = Recorder(made, "staging")
+    watch = ("-p", "canary_percent=50", "-p", "watch_canary=8s", "-p", "watch_after=4s")
+    for version, variant, name in ((GOOD, None, "first"), (NEXT, "stock", "good"), (SLOW, "slow", "rolled-back")):
+        source.build(version, variant)
+        source.run("deploy-service", "-p", f"version={version}", check=True)
+        fails = name == "rolled-back"
+        recorder.record(name, "promote-release", "-p", f"version={version}", *watch, fails=fails)
+
+
 def ao_source(root: Path, name: str, more: str) -> str:
     """A source of the AO process with another line of Lua at its end."""
     target = root / f".opsbook/sources/ao-{name}"
@@ -242,6 +256,18 @@ def up(root: Path, place: str) -> Iterator[Platform]:
 
 
 @contextmanager
+def staging_up(root: Path) -> Iterator[Platform]:
+    """Staging, whose ports no clone may move."""
+    assert all(free(STAGING + n) for n in PORTS), "ports of staging are taken: opsbook run platform-down -e staging"
+    made = Platform(root, STAGING, "staging")
+    try:
+        yield made
+    finally:
+        give_back(made)
+        made.run("platform-down", "-p", "purge=true", check=True)
+
+
+@contextmanager
 def ao_ports(root: Path) -> Iterator[Platform]:
     """The environment of the AO process, which is taken down and removed at the end."""
     base = BASES["dev"]
@@ -281,6 +307,9 @@ def main(places: list[str]) -> None:
             if place in places:
                 with up(root, place) as made:
                     work(made)
+        if "releases" in places:
+            with up(root, "dev") as source, staging_up(root) as made:
+                releases(source, made)
         if "ao" in places:
             with ao_ports(root) as made:
                 ao(made)
@@ -295,4 +324,4 @@ def main(places: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or [*BASES, "ao"])
+    main(sys.argv[1:] or [*BASES, "releases", "ao"])

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 VERSION = "1.0.0"
 TARGET = {"service": "arcade", "version": VERSION}
-VALUES = {name: TARGET for name in ("release", "migrate", "switch", "cutover", "retire", "revert", "build")} | {
+VALUES = dict.fromkeys(("release", "migrate", "switch", "cutover", "retire", "revert", "build"), TARGET) | {
     "standby": TARGET | {"canary": True},
     "share": {"percent": 10},
     "platform-up": {},

@@ -3,6 +3,7 @@
 import json
 import shutil
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -209,6 +210,24 @@ def test_nothing_is_deployed_during_a_freeze(chain: Project) -> None:
     assert "Tournament (playbooks/freezes.ics)" in chain.opsbook("plan", *ASKED, check=True).out
     assert run(chain, "deploy", "production", "1.0.0", "--emergency", "the old one leaks").code == 0
     assert run(chain, "back", "production", "1.0.0").code == 0
+
+
+def test_a_deploy_that_names_no_file_is_refused_where_releases_are_promoted(chain: Project) -> None:
+    text = (chain.root / "runbooks/deploy.md").read_text()
+    chain.write(
+        "runbooks/deploy.md", text.replace("version: Release", "version: str").replace("import Release", "import Host")
+    )
+    refused(run(chain, "deploy", "staging", "1.0.0"), "come to staging from dev, and deploy names no file")
+    went(chain, "dev")
+
+
+def test_a_release_may_be_a_link_to_where_it_is_kept(chain: Project, tmp_path: Path) -> None:
+    kept = tmp_path / "kept.tar.gz"
+    kept.write_text("1.2.0")
+    (chain.root / "releases/arcade/1.2.0.tar.gz").symlink_to(kept)
+    went(chain, "dev", "staging", version="1.2.0")
+    kept.write_text("built anew")
+    refused(run(chain, "deploy", "production", "1.2.0"), "what has this name there is")
 
 
 def test_an_emergency_passes_and_says_what_was_missing(chain: Project) -> None:

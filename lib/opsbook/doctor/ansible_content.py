@@ -68,7 +68,7 @@ def playbooks(about: Subject) -> Iterator[Finding]:
         if not path.is_file():
             yield wrong(f"there is no {about.settings.ansible.playbooks}/{name}", "Put it there, or correct the page.")
             continue
-        if problem := ansible.syntax(about.settings, about.environment.inventory, path):
+        if problem := ansible.syntax(about.settings, about.environment.inventory, [path]):
             said = f"{about.settings.ansible.playbooks}/{name}: {about.redactor.text(problem)}"
             yield wrong(said, f"ansible-playbook --syntax-check {about.settings.ansible.playbooks}/{name}")
         else:

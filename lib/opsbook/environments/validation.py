@@ -27,12 +27,8 @@ def problems(settings: Settings, name: str) -> list[str]:
         found = environments.load(settings, name)
     except InputError as error:
         return [*error.problems, *_variables(settings, name)]
-    return [
-        *_promotion(settings, found),
-        *_freezes(settings, found),
-        *_urls(settings, found),
-        *_variables(settings, name),
-    ]
+    own = (_promotion, _freezes, _urls, _channels)
+    return [*(said for check in own for said in check(settings, found)), *_variables(settings, name)]
 
 
 def _promotion(settings: Settings, found: Environment) -> Iterator[str]:
@@ -72,6 +68,13 @@ def _urls(settings: Settings, found: Environment) -> Iterator[str]:
             if parts.scheme not in ("http", "https") or not parts.hostname:
                 said = f"{url!r} is no address; write one such as http://127.0.0.1:8080"
                 yield f"{_file(settings, found)}: {key}.{name}: {said}."
+
+
+def _channels(settings: Settings, found: Environment) -> Iterator[str]:
+    names = list(found.policy.channels)
+    if found.policy.protected and len(names) == 1:
+        said = f"{names[0]} is the only one; if it fails, nobody is told. Name a second."
+        yield f"{_file(settings, found)}: channels: {said}"
 
 
 def _variables(settings: Settings, name: str) -> Iterator[str]:

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from opsbook import files
 from opsbook.core.model.environment import ChoiceRule, Environment
 from opsbook.core.model.text import nearest
+from opsbook.core.planning import artefacts
 from opsbook.core.planning import environment as environments
 from opsbook.core.record.deliveries import Delivery, Placed, deliveries, placed
 from opsbook.errors import InputError
@@ -18,7 +18,7 @@ _CHOICE = "Release"
 
 @dataclass(frozen=True)
 class Release:
-    """A release. `file` is its path in the project, and `sha256` that of its bytes: empty if the file is gone."""
+    """A release. `file` is its path in the project, and `sha256` that of its bytes."""
 
     component: str
     version: str
@@ -61,9 +61,8 @@ def version_of(file: str) -> str:
 def built(settings: Settings) -> list[Release]:
     """Every release that an environment offers, by component and version."""
     found = {file for each in environments.every(settings)[0] for file in _offered(each)}
-    made = (
-        Release(component_of(f), version_of(f), f, files.sha256(settings.root / f)) for f in found if _is(settings, f)
-    )
+    paths = (file for file in found if (settings.root / file).is_file())
+    made = (Release(component_of(f), version_of(f), f, artefacts.digest(settings.root / f)) for f in paths)
     return sorted(made, key=lambda each: (each.component, _order(each.version)))
 
 
@@ -72,10 +71,6 @@ def _offered(environment: Environment) -> Iterator[str]:
     if isinstance(rule, ChoiceRule) and rule.glob:
         for version in environment.choices[_CHOICE]:
             yield rule.glob.replace("*", version)
-
-
-def _is(settings: Settings, file: str) -> bool:
-    return files.is_plain(settings.root / file)
 
 
 def _order(version: str) -> list[tuple[int, int, str]]:

@@ -47,8 +47,8 @@ class Stop:
         return self.cancelled or why
 
 
-_SIMULATED = frozenset({"playbook", "sql", "kubectl", "terraform"})
-"""Kinds with a tool that can simulate them."""
+_SIMULATED = frozenset({"playbook", "sql", "kubectl", "terraform", "notify"})
+"""Kinds that can be simulated, by their tool or by themselves."""
 
 
 class Act(StrEnum):

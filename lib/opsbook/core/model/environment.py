@@ -65,6 +65,17 @@ class Promotion(BaseModel):
     fresh: _Span = "30d"
 
 
+class Channel(BaseModel):
+    """Where messages go. `to`: the name of a secret, an address as Apprise knows them. `audience`: who reads it there.
+    `events`: patterns of the events that it wants, such as incident-*.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    to: str = Field(min_length=1)
+    audience: str = "engineers"
+    events: tuple[str, ...] = Field(("*",), min_length=1)
+
+
 class Policy(BaseModel):
     """The content of environment.yml."""
 
@@ -91,13 +102,18 @@ class Policy(BaseModel):
     weak: tuple[str, ...] = ()
     secrets: dict[str, str] = {}
     promotion: Promotion | None = None
+    channels: dict[str, Channel] = {}
 
     @model_validator(mode="after")
     def _guarded(self) -> "Policy":
         """Reject a protected sandbox: sessions and other tools may change a sandbox, and they do not sign."""
         if self.sandbox and (self.protected or self.approvals or self.promotion):
-            said = "it can be neither protected, nor want approvals, nor have a promotion"
+            said = "it can be neither protected nor want approvals, nor have a promotion"
             raise ValueError(f"a sandbox is open to everybody: {said}")
+        if unknown := next((name for name, each in self.channels.items() if each.to not in self.secrets), None):
+            raise ValueError(
+                f"channels.{unknown}: there is no secret {self.channels[unknown].to}; name it under secrets"
+            )
         return self
 
     def told(self) -> dict[str, Any]:
@@ -117,7 +133,7 @@ class Policy(BaseModel):
         return value
 
 
-_LATER = ("promotion", "freezes", "health")
+_LATER = ("promotion", "freezes", "health", "channels")
 
 BLOCK = 100
 """Ports of one environment. A block begins at a multiple of this number, so that blocks never overlap."""

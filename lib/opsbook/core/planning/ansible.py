@@ -44,9 +44,9 @@ def ask(
             process.communicate()
 
 
-def syntax(settings: Settings, inventory: str | Sequence[str], playbook: Path, *more: str) -> str:
-    """What is wrong with a playbook, in Ansible's words; empty if it parses."""
-    code, _, said = ask(settings, inventory, "ansible-playbook", "--syntax-check", str(playbook), *more)
+def syntax(settings: Settings, inventory: str | Sequence[str], playbooks: Sequence[Path], *more: str) -> str:
+    """What is wrong with the first of these playbooks that has a fault, in Ansible's words; empty if all parse."""
+    code, _, said = ask(settings, inventory, "ansible-playbook", "--syntax-check", *map(str, playbooks), *more)
     return "" if code == 0 else error(said)
 
 

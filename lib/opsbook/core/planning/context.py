@@ -63,6 +63,7 @@ def seen(settings: Settings, environment: Environment, run_id: str, mode: str) -
         "ports": policy.ports,
         "clone": clone_id(settings.root),
         "contacts": list(policy.contacts),
+        "channels": {name: each.model_dump(mode="json") for name, each in policy.channels.items()},
         "hosts": list(environment.hosts),
         "groups": {name: list(hosts) for name, hosts in environment.groups.items()},
         "root": str(settings.content),

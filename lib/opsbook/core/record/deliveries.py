@@ -22,6 +22,9 @@ from opsbook.shapes import from_json
 _PUTS = frozenset({"deploy", "recovery"})
 """Kinds of runbook that put a release into an environment; others only look at it."""
 
+_SAYS_NOTHING = frozenset({"procedure", "training"})
+"""Kinds whose outcome says nothing about a release: a checklist ends as its person says."""
+
 _MARK = json.dumps(ARTEFACT)[:-1].encode()
 _LEFT = frozenset({Outcome.ROLLED_BACK, Outcome.REFUSED})
 """Ends after which the release from before is in its place."""
@@ -89,7 +92,7 @@ def deliveries(records: Path, environment: str | None = None) -> Iterator[Delive
             plan = from_json(Plan, text)
             if environment in (None, plan.environment) and (record := store.exact(records, folder.name)):
                 yield from _of(record, plan)
-        except (InputError, ValueError, RecursionError):
+        except (InputError, ValueError, OverflowError, RecursionError):
             continue
 
 
@@ -100,7 +103,7 @@ def _of(record: store.Record, plan: Plan) -> Iterator[Delivery]:
     kind = front.parse(record.text("runbook.md"), plan.path)[0].kind
     touched = any(effect["changes"] and effect["status"] != "refused" for effect in told["effects"])
     when = _time(told["ended"] or told["started"])
-    for path, sha in plan.artefacts.items():
+    for path, sha in plan.artefacts.items() if kind not in _SAYS_NOTHING else ():
         who = str(told["operator"] or "")
         yield Delivery(record.id, plan.environment, path, sha, str(told["outcome"]), kind in _PUTS, touched, when, who)
 

@@ -48,6 +48,11 @@ def proven(settings: Settings, planned: Planned, now: datetime) -> list[Proof]:
     if rule is None:
         return []
     found = planned.plan.artefacts.items()
+    if not found and planned.runbook.front.kind == "deploy":
+        said = (
+            f"Releases come to {planned.plan.environment} from {rule.after}, and {planned.plan.runbook} names no file."
+        )
+        raise Refused(said, "Give it a parameter of the type Release, and a rule `glob` for it under choices.")
     return [proof for path, sha in found if (proof := _proven(settings, planned, rule, (path, sha), now))]
 
 

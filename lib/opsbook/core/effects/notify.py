@@ -1,0 +1,207 @@
+"""The notify effect: messages to people. The only module that uses Apprise, which comes with opsbook[notify]."""
+
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from opsbook.core.effects.basic import here, secret
+from opsbook.core.effects.call import EffectCall
+from opsbook.core.effects.channel import EffectRequest, channel
+from opsbook.core.effects.clean import clean
+from opsbook.core.effects.show import Shown
+from opsbook.core.model.text import flat, nearest, one_line
+from opsbook.errors import EffectFailed
+from opsbook.params import Secret
+
+FOLDER = "playbooks/messages"
+"""Where the texts are: EVENT.AUDIENCE.j2, or EVENT.j2 for every audience without one of its own."""
+
+_TRIES, _PAUSE = 3, 1.0
+"""Attempts for each channel, and seconds before the second one; twice as many before each further one."""
+
+_SHORTEST = 4
+"""Characters of a part of an address that is left out of errors: shorter ones are no tokens."""
+
+
+@dataclass(frozen=True, repr=False)
+class Sent(Shown):
+    """What became of a message. `sent`: the channels that took it; `failed`: the others, each with why.
+
+    `title` and `body` are the texts by audience. A check fills in `would`.
+    """
+
+    event: str
+    sent: tuple[str, ...]
+    failed: Mapping[str, str]
+    texts: Mapping[str, tuple[str, str]]
+    would: tuple[dict[str, Any], ...] = ()
+
+    def headline(self) -> str:
+        if not self.texts:
+            return f"{self.event}: no channel wants it"
+        failed = "".join(f"; {name} did not take it: {why}" for name, why in self.failed.items())
+        return f"{self.event}: sent to {', '.join(self.sent) or 'nobody'}{failed}"
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def notify(event: str, values: Mapping[str, Any] | None = None, *, pretend: Any = None, key: str | None = None) -> Sent:
+    """Send the message of an event to every channel of the environment that wants it.
+
+        notify("release-promoted", {"version": version})
+
+    Channels are in environment.yml. A text is a Jinja2 template, `playbooks/messages/EVENT.AUDIENCE.j2` or
+    `EVENT.j2`: its first line is the title. It sees `values`, `environment`, `run`, `operator` and `contacts`.
+    A channel that fails is tried three times, and never fails the run: `failed` of the result has why.
+    Raises EffectFailed, before anything is sent, if a text is missing or cannot be filled in; TypeError for a secret
+    among the values.
+    A check fills in the texts, sends nothing, and returns `pretend`.
+    """
+    given = dict(values or {})
+    if hidden := [name for name, value in given.items() if isinstance(value, Secret)]:
+        raise TypeError(f"notify(): {hidden[0]} is a secret, and messages are read by anybody")
+    wanted = {name: each for name, each in here.channels.items() if any(fnmatchcase(event, p) for p in each["events"])}
+    addresses = {name: secret(each["to"], key=f"notify {name}") for name, each in wanted.items()}
+
+    def work(call: EffectCall) -> tuple[Sent, Any]:
+        texts = {
+            audience: _text(event, audience, given) for audience in sorted({e["audience"] for e in wanted.values()})
+        }
+        if call.check:
+            would = tuple(_would(event, name, each, texts) for name, each in wanted.items())
+            found = Sent(event, (), {}, texts, would)
+        else:
+            found = _sent(event, wanted, addresses, texts)
+            print(found.headline())
+        return found, {**found.to_json(), "changed": bool(found.sent)}
+
+    request = {"event": event, "values": clean(given), "channels": sorted(wanted)}
+    return channel().perform(  # type: ignore[no-any-return]
+        EffectRequest(
+            "notify",
+            request,
+            summary=f"notify {event}",
+            changes=True,
+            # Who may have got a message gets it again rather than not at all.
+            idempotent=True,
+            key=key,
+            decode=_decode,
+            pretend=pretend,
+        ),
+        work,
+    )
+
+
+def _decode(result: Mapping[str, Any]) -> Sent:
+    texts = {audience: (title, body) for audience, (title, body) in result["texts"].items()}
+    return Sent(result["event"], tuple(result["sent"]), result["failed"], texts, tuple(result["would"]))
+
+
+def _would(event: str, name: str, each: Mapping[str, Any], texts: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+    title = texts[each["audience"]][0]
+    return {"host": name, "task": f"notify {event}", "state": "changed", "diff": title}
+
+
+# -- texts
+
+
+def _text(event: str, audience: str, values: Mapping[str, Any]) -> tuple[str, str]:
+    """Title and body of an event for an audience. Raises EffectFailed."""
+    from jinja2 import StrictUndefined, TemplateError
+    from jinja2.sandbox import SandboxedEnvironment
+
+    folder = Path(here.content) / FOLDER
+    names = (f"{event}.{audience}.j2", f"{event}.j2")
+    path = next((folder / name for name in names if (folder / name).is_file()), None)
+    if path is None:
+        known = sorted({each.name.partition(".")[0] for each in folder.glob("*.j2")})
+        said = f"there is no text for the event {event}: {FOLDER}/{names[1]}. {nearest(event, known)}"
+        raise EffectFailed(said.rstrip(), untouched=True)
+    # A value is text on one line: it can neither begin a title nor forge a line of the message.
+    environment = SandboxedEnvironment(undefined=StrictUndefined, autoescape=False, finalize=_plain)
+    context = {name: getattr(here, name) for name in ("environment", "run", "operator", "contacts")}
+    try:
+        text = environment.from_string(path.read_text(encoding="utf-8")).render({**context, **values})
+    except (TemplateError, OSError, ValueError, TypeError) as error:
+        raise EffectFailed(
+            f"{FOLDER}/{path.name} cannot be filled in: {one_line(str(error))}", untouched=True
+        ) from error
+    title, _, body = text.strip().partition("\n")
+    return title.strip(), body.strip()
+
+
+def _plain(value: Any) -> Any:
+    return flat(value) if isinstance(value, str) else value
+
+
+# -- sending
+
+
+def _sent(
+    event: str,
+    wanted: Mapping[str, Mapping[str, Any]],
+    addresses: Mapping[str, Secret],
+    texts: Mapping[str, tuple[str, str]],
+) -> Sent:
+    """Send to all channels at the same time."""
+    with ThreadPoolExecutor(max_workers=max(1, min(8, len(wanted)))) as pool:
+        tried = {name: pool.submit(_try, addresses[name], *texts[each["audience"]]) for name, each in wanted.items()}
+        why = {name: done.result() for name, done in tried.items()}
+    failed = {name: said for name, said in why.items() if said}
+    return Sent(event, tuple(name for name in wanted if name not in failed), failed, texts)
+
+
+def _try(address: Secret, title: str, body: str) -> str:
+    """Send one message; why it was not taken, empty if it was."""
+    said = ""
+    for attempt in range(_TRIES):
+        if attempt:
+            time.sleep(_PAUSE * 2 ** (attempt - 1))
+        said = _once(address.reveal(), title, body)
+        if not said:
+            return ""
+    return f"{said} ({_TRIES} times)"
+
+
+def _once(address: str, title: str, body: str) -> str:
+    try:
+        import apprise
+    except ImportError as error:
+        raise EffectFailed("notify() needs Apprise: pip install 'opsbook[notify]'", untouched=True) from error
+    target = apprise.Apprise()
+    if not target.add(address):
+        return "its address is none that Apprise knows"
+    with apprise.LogCapture(level=apprise.logging.WARNING) as log:
+        try:
+            if target.notify(body=body or title, title=title if body else "", body_format=apprise.NotifyFormat.TEXT):
+                return ""
+        except Exception as error:
+            # A channel never fails a run, whatever its plugin does.
+            return _without(address, f"{type(error).__name__}: {error}")
+        lines = log.getvalue().strip().splitlines()
+    return _without(address, lines[-1] if lines else "it was refused, or cannot be reached")
+
+
+def _without(address: str, said: str) -> str:
+    """A reason without what the address keeps secret: users, passwords, tokens in paths and queries."""
+    for part in sorted(_parts(address), key=len, reverse=True):
+        said = said.replace(part, "•••")
+    return one_line(re.sub(r"^\S+ \S+ - \w+ - ", "", said))
+
+
+def _parts(address: str) -> Iterator[str]:
+    parts = urlsplit(address)
+    found: Sequence[str] = [
+        address,
+        parts.netloc.rpartition("@")[0],
+        *re.split(r"[/?&=:@#]", f"{parts.path}?{parts.query}"),
+    ]
+    for each in (*found, *(parts.netloc.rpartition("@")[0]).split(":")):
+        yield from (one for one in {each, unquote(each)} if len(one) >= _SHORTEST)

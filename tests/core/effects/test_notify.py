@@ -1,0 +1,181 @@
+"""notify() against real listeners on loopback: SMTP, a webhook and ntfy; one that fails harms nothing."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from email import message_from_bytes, policy
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+
+from tests.support.project import Project
+
+pytestmark = pytest.mark.slow
+
+TOKEN = "tk-8f3a91c27d"
+PAGE = """
+## Parameters
+```python tags=["parameters"]
+version: str  # What was deployed
+```
+
+## Steps
+
+### Tell
+```python
+from opsbook import notify
+told = notify("release-promoted", {"version": version, "service": "arcade"}, pretend=None)
+print("TOLD", told)
+```
+"""
+TEXT = "{{ service }} {{ version }} is in {{ environment }}\\nBy {{ operator }}: {{ run }}\\n"
+PLAYERS = "Updated\\nYou have {{ version }}.\\n"
+
+
+@dataclass
+class Received:
+    """What came in: paths and bodies of requests, and mails."""
+
+    requests: list[tuple[str, Any]] = field(default_factory=list)
+    mails: list[Any] = field(default_factory=list)
+    refuse: int = 0
+    """How many more requests are answered with 503."""
+
+    async def handle_DATA(self, _server: object, _session: object, envelope: Any) -> str:  # noqa: N802  (aiosmtpd calls it)
+        self.mails.append(message_from_bytes(envelope.content, policy=policy.default))
+        return "250 OK"
+
+
+@contextmanager
+def listeners() -> Iterator[tuple[Received, int, int]]:
+    """A web server and a mail server on loopback: what they receive, and their ports."""
+    received = Received()
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            received.refuse -= 1
+            self.send_response(503 if received.refuse >= 0 else 200)
+            self.end_headers()
+            if received.refuse < 0:
+                received.requests.append((self.path, json.loads(body)))
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    web = HTTPServer(("127.0.0.1", 0), Hook)
+    thread = threading.Thread(target=web.serve_forever)
+    mail = Controller(received, hostname="127.0.0.1", port=0)
+    thread.start()
+    mail.start()
+    try:
+        yield received, web.server_port, mail.server.sockets[0].getsockname()[1]
+    finally:
+        mail.stop()
+        web.shutdown()
+        thread.join()
+        web.server_close()
+
+
+def environment(project: Project, addresses: dict[str, str], channels: dict[str, dict[str, Any]]) -> None:
+    for name, address in addresses.items():
+        project.env[name.upper()] = address
+    secrets = {name: f"env:{name.upper()}" for name in addresses}
+    policy = {"sandbox": True, "contacts": ["#platform"], "secrets": secrets, "channels": channels}
+    project.write("playbooks/inventories/dev/environment.yml", json.dumps(policy))
+    project.write("opsbook.toml", f"keep_environment = {json.dumps(list(project.env))}\n")
+    project.write("playbooks/messages/release-promoted.j2", TEXT.replace("\\n", "\n"))
+    project.write("playbooks/messages/release-promoted.players.j2", PLAYERS.replace("\\n", "\n"))
+
+
+def ran(project: Project, *more: str, version: str = "1.4.0") -> str:
+    done = project.opsbook("run", "page", "-e", "dev", "-p", f"version={version}", *more)
+    assert done.code == 0, done.out + done.err
+    return done.out
+
+
+def test_every_channel_gets_the_text_of_its_audience_once(project: Project) -> None:
+    project.page(PAGE)
+    with listeners() as (received, web, mail):
+        addresses = {
+            "hook": f"json://127.0.0.1:{web}/hook?+token={TOKEN}",
+            "push": f"ntfy://{TOKEN}@127.0.0.1:{web}/players",
+            "post": f"mailto://127.0.0.1:{mail}?from=ops@example.org&to=team@example.org&user=ops&pass={TOKEN}",
+            "none": f"json://127.0.0.1:1/hook/{TOKEN}",
+        }
+        channels = {
+            "team": {"to": "hook"},
+            "mail": {"to": "post", "events": ["release-*"]},
+            "players": {"to": "push", "audience": "players"},
+            "gone": {"to": "none"},
+            "incidents": {"to": "none", "events": ["incident-*"]},
+        }
+        environment(project, addresses, channels)
+        checked = ran(project, "--check")
+        assert not received.requests and not received.mails
+        assert "arcade 1.4.0 is in dev" in checked
+        hostile = "1.4.0\nInjected: yes {{ 7 * 7 }} <b>"
+        said = ran(project, version=hostile)
+        told = dict(received.requests)
+        assert told["/hook"]["title"] == r"arcade 1.4.0\nInjected: yes {{ 7 * 7 }} <b> is in dev"
+        assert told["/hook"]["message"].startswith("By ")
+        (push,) = (body for path, body in received.requests if path != "/hook")
+        assert push["message"].endswith("<b>.")
+        (post,) = received.mails
+        assert post["Subject"] == told["/hook"]["title"]
+        assert post["Injected"] is None
+        assert "sent to team, mail, players; gone did not take it" in " ".join(said.split())
+        assert "3 times" in said
+        # A resume, a replay or a look at the record sends nothing again, and nothing has the token.
+        record = project.records()[-1]
+        for path in record.rglob("*"):
+            assert not path.is_file() or TOKEN.encode() not in path.read_bytes(), path
+        assert TOKEN not in said
+
+
+def test_a_channel_that_comes_back_gets_it(project: Project) -> None:
+    project.page(PAGE)
+    with listeners() as (received, web, _):
+        environment(project, {"hook": f"json://127.0.0.1:{web}/hook"}, {"team": {"to": "hook"}})
+        received.refuse = 1
+        assert "sent to team" in ran(project)
+        assert len(received.requests) == 1
+
+
+def test_without_channels_nothing_is_sent_and_nothing_fails(project: Project) -> None:
+    project.page(PAGE)
+    environment(project, {}, {})
+    assert "no channel wants it" in ran(project)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{{ nothing }}", "release-promoted.j2 cannot be filled in: 'nothing' is undefined"),
+        ("{{ ''.__class__.__mro__ }}", "cannot be filled in: access to attribute '__class__'"),
+        ("{% for", "cannot be filled in"),
+        (None, "there is no text for the event release-promoted"),
+    ],
+)
+def test_a_text_that_cannot_be_made_stops_before_anything_is_sent(
+    project: Project, text: str | None, said: str
+) -> None:
+    project.page(PAGE)
+    environment(project, {"hook": "json://127.0.0.1:1/hook"}, {"team": {"to": "hook"}})
+    path = project.root / "playbooks/messages/release-promoted.j2"
+    path.write_text(text) if text is not None else path.unlink()
+    done = project.opsbook("run", "page", "-e", "dev", "-p", "version=1")
+    assert done.code == 1, done.out + done.err
+    assert said in " ".join(project.summary()["reason"].split())
+    assert project.opsbook("run", "page", "-e", "dev", "-p", "version=1", "--check").code == 1
+
+
+def test_a_channel_needs_a_secret_that_is_there(project: Project) -> None:
+    environment(project, {}, {"team": {"to": "hook"}})
+    done = project.opsbook("env", "validate")
+    assert done.code == 2
+    assert "channels.team: there is no secret hook" in done.err
