@@ -52,10 +52,11 @@ def assert_reads(folder: Path, expected: list[Event], finished: bool) -> None:
 
 
 @pytest.mark.slow
-def test_cut_at_every_byte(folder: Path) -> None:
+@pytest.mark.parametrize("step", [5, pytest.param(1, marks=pytest.mark.soak)])
+def test_cut_at_every_byte(folder: Path, step: int) -> None:
     path = folder / journal.NAME
     data, events = path.read_bytes(), journal.read(path)
-    for size in range(len(data), len(data) - LAST - 1, -1):
+    for size in range(len(data), len(data) - LAST - 1, -step):
         os.truncate(path, size)
         assert_reads(folder, whole(data[:size], events), size == len(data))
 

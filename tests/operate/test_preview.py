@@ -120,3 +120,20 @@ def test_no_value_writes_lines_of_the_screen(project: Project) -> None:
         assert not set("\u202e\u200b\u2066") & set(told), told
         assert not [line for line in told.split("\n") if line.lstrip().startswith(("checked:", "Would"))], told
     assert r'"x\n \u0020checked: run-1\n' in known[-1].out
+
+
+def test_show_names_parameters_as_they_are_typed(project: Project) -> None:
+    project.page("""
+        ## Parameters
+        ```python tags=["parameters"]
+        version: str          # What to deploy
+        wait: bool = False    # Whether to wait
+        ```
+
+        ## Steps
+        ### Do it
+        By hand.
+    """)
+    shown = project.opsbook("show", "page", check=True).out.splitlines()
+    table = shown[shown.index("Parameters") + 1 :][:3]
+    assert [line.split()[0] for line in table] == ["NAME", "version", "wait"]

@@ -299,6 +299,7 @@ def test_there_is_nothing_to_go_on_with(project: Project) -> None:
     assert project.opsbook("resume", "nothing").code == 2
 
 
+@pytest.mark.soak
 def test_two_hundred_effects_replay_in_seconds(project: Project) -> None:
     cells = "\n".join(
         f"### Step {n}\n\n```python\nfor i in range(20):\n    command(['true'], key=f'{n}-{{i}}')\n```\n"

@@ -4,7 +4,8 @@
 
 Each runbook runs well and runs into something, in an order in which a run prepares the next. The recordings are made
 in a copy of the project and come into this one at the end, if everything went as it should. With the names of
-environments as arguments, only what runs in these is made; `ao` is the AO process of dev, `releases` what goes to staging.
+environments as arguments, only what runs in these is made; `ao` is the AO process of dev, `releases` what goes to
+staging.
 """
 
 import json
@@ -199,7 +200,7 @@ def releases(source: Platform, made: Platform) -> None:
     source.run("platform-up", check=True)
     made.run("platform-up", check=True)
     recorder = Recorder(made, "staging")
-    watch = ("-p", "canary_percent=50", "-p", "watch_canary=8s", "-p", "watch_after=4s")
+    watch = ("-p", "canary_percent=50", "-p", "watch_canary=8s", "-p", "watch_after=8s")
     for version, variant, name in ((GOOD, None, "first"), (NEXT, "stock", "good"), (SLOW, "slow", "rolled-back")):
         source.build(version, variant)
         source.run("deploy-service", "-p", f"version={version}", check=True)

@@ -363,8 +363,9 @@ def test_two_imports_at_once_wait_for_each_other(project: Project, other: Projec
 
 
 @pytest.mark.slow
-def test_a_thousand_records_take_seconds(project: Project, other: Project) -> None:
-    for number in range(1000):
+@pytest.mark.parametrize("count", [200, pytest.param(1000, marks=pytest.mark.soak)])
+def test_many_records_take_seconds(project: Project, other: Project, count: int) -> None:
+    for number in range(count):
         make(project, number / 10)
     began = time.monotonic()
     archive = export(project)

@@ -1,7 +1,7 @@
 """The keys of environment.yml and opsbook.toml, as Markdown."""
 
 from opsbook import settings
-from opsbook.core.model.environment import Channel, ChoiceRule, Policy, Promotion
+from opsbook.core.model.environment import Channel, ChoiceRule, Policy
 from opsbook.shapes import model
 from tools.reference.keys import keys, toml_example, yaml_example
 
@@ -12,8 +12,6 @@ An environment is a folder `playbooks/inventories/NAME` with Ansible's inventory
 `opsbook.toml` names, with `environments/NAME.yml` instead of `environment.yml`), and optionally an
 `environment.yml`. No key is required, and no other key is allowed.
 """
-
-_PROMOTION = "## Promotion\n\nUnder `promotion`: these keys.\n"
 
 _CHANNEL = "## A channel\n\nUnder `channels`, for each name: these keys.\n"
 
@@ -29,7 +27,6 @@ allowed. A dot stands for a table: `retention.keep` is `keep` under `[retention]
 
 def body() -> str:
     parts = [_HEAD, keys(Policy, yaml_example, "###")]
-    parts += [_PROMOTION, keys(Promotion, yaml_example, "###")]
     parts += [_CHANNEL, keys(Channel, yaml_example, "###")]
     parts += [_RULES, keys(ChoiceRule, yaml_example, "###")]
     parts += [_TOML, keys(model(settings._Content), toml_example, "###")]

@@ -97,6 +97,8 @@ def _collection(kind: Any, inner: tuple[Any, ...]) -> str:
 
 
 def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "has to be given"
     value = field.get_default(call_default_factory=True)
     if value in (None, "", (), [], {}) or isinstance(value, BaseModel | Shape):
         return "nothing"

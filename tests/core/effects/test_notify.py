@@ -1,6 +1,7 @@
 """notify() against real listeners on loopback: SMTP, a webhook and ntfy; one that fails harms nothing."""
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -69,11 +70,14 @@ def listeners() -> Iterator[tuple[Received, int, int]]:
 
     web = HTTPServer(("127.0.0.1", 0), Hook)
     thread = threading.Thread(target=web.serve_forever)
-    mail = Controller(received, hostname="127.0.0.1", port=0)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    mail = Controller(received, hostname="127.0.0.1", port=port)
     thread.start()
     mail.start()
     try:
-        yield received, web.server_port, mail.server.sockets[0].getsockname()[1]
+        yield received, web.server_port, port
     finally:
         mail.stop()
         web.shutdown()
@@ -104,10 +108,10 @@ def test_every_channel_gets_the_text_of_its_audience_once(project: Project) -> N
         addresses = {
             "hook": f"json://127.0.0.1:{web}/hook?+token={TOKEN}",
             "push": f"ntfy://{TOKEN}@127.0.0.1:{web}/players",
-            "post": f"mailto://127.0.0.1:{mail}?from=ops@example.org&to=team@example.org&user=ops&pass={TOKEN}",
+            "post": f"mailto://127.0.0.1:{mail}?from=ops@example.org&to=team@example.org&mode=insecure",
             "none": f"json://127.0.0.1:1/hook/{TOKEN}",
         }
-        channels = {
+        channels: dict[str, dict[str, Any]] = {
             "team": {"to": "hook"},
             "mail": {"to": "post", "events": ["release-*"]},
             "players": {"to": "push", "audience": "players"},

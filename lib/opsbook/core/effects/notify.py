@@ -178,7 +178,7 @@ def _once(address: str, title: str, body: str) -> str:
     target = apprise.Apprise()
     if not target.add(address):
         return "its address is none that Apprise knows"
-    with apprise.LogCapture(level=apprise.logging.WARNING) as log:
+    with apprise.LogCapture(level=apprise.logging.WARNING) as log:  # type: ignore[no-untyped-call]
         try:
             if target.notify(body=body or title, title=title if body else "", body_format=apprise.NotifyFormat.TEXT):
                 return ""

@@ -45,8 +45,8 @@ def _parameters(runbook: Runbook) -> None:
     if runbook.parameters:
         say("", "Parameters")
         asked = runbook.parameters
-        rows = [(f"  {p.name}", p.kind, "required" if p.required else str(p.default), p.description) for p in asked]
-        common.table(("  NAME", "TAKES", "DEFAULT", "WHAT FOR"), rows)
+        rows = [(p.name, p.kind, "required" if p.required else str(p.default), p.description) for p in asked]
+        common.table(("NAME", "TAKES", "DEFAULT", "WHAT FOR"), rows)
 
 
 def _steps(runbook: Runbook) -> None:
