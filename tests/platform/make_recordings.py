@@ -5,10 +5,11 @@
 Each runbook runs well and runs into something, in an order in which a run prepares the next. The recordings are made
 in a copy of the project and come into this one at the end, if everything went as it should. With the names of
 environments as arguments, only what runs in these is made; `ao` is the AO process of dev, `releases` what goes to
-staging.
+staging, `procedures` the checklists.
 """
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from tests.platform.conftest import PORTS, Platform, copy_project, free, free_ba
 from tests.platform.drills import CASES, VERSION, begin, front, waiting
 from tests.platform.fleet import SSH, Fleet
 from tests.support import ROOT
-from tests.support.project import until
+from tests.support.project import Project, until
 
 BASES = {"dev": 18100, "training": 18200, "fleet": 18300}
 STAGING = 18400
@@ -31,10 +32,25 @@ WATCH = ("-p", "canary_percent=50", "-p", "watch_for=8s")
 """Enough for a verdict with nobody there but the watch itself."""
 
 
+TICKET = ("target=production", "ticket=OPS-1")
+RELEASE = (*TICKET, f"version={NEXT}")
+PROCEDURES: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
+    "access-request": (("action=give", "person=carol@example.org", "ticket=OPS-1"), {}),
+    "change-review": (("kind=plan", f"subject=promote-release-{'0' * 12}"), {"decision": "reviewed-right"}),
+    "configuration-change": ((*TICKET, "what=slack_ms from 100 to 200"), {}),
+    "deployment-checklist": (RELEASE, {"verdict": "went-back"}),
+    "emergency-change": ((*TICKET, "reason=players cannot log in"), {"severity": "SEV3"}),
+    "release-communication": ((*RELEASE, "moment=stays", "impact=none", "begins=14:00 UTC", "change=new words"), {}),
+    "rollback-decision": (RELEASE, {"decision": "keep", "restarts": "1"}),
+    "secret-handling": ((*TICKET, "reason=change", "secret=db_password"), {}),
+}
+"""Each procedure with cells: its parameters, and the answers with which it fails. Without any, a step has a problem."""
+
+
 class Recorder:
     """Runs runbooks in one environment and records how they end."""
 
-    def __init__(self, project: Platform | Fleet, place: str) -> None:
+    def __init__(self, project: Project, place: str) -> None:
         self.project = project
         self.place = place
 
@@ -208,6 +224,21 @@ def releases(source: Platform, made: Platform) -> None:
         recorder.record(name, "promote-release", "-p", f"version={version}", *watch, fails=fails)
 
 
+def procedures(made: Project) -> None:
+    """Checklists, which somebody answers; they need no platform."""
+    recorder = Recorder(made, "dev")
+    for page, (parameters, wrong) in PROCEDURES.items():
+        given = [word for each in parameters for word in ("-p", each)]
+        asked = made.opsbook("run", page, "-e", "dev", *given).err
+        answers = {
+            name: value.replace("…", "none") for name, value in re.findall(r"--answer ([\w-]+)=(\S+)\.$", asked, re.M)
+        }
+        by_hand = [name for name, value in answers.items() if value == "done"]
+        for name, more in (("good", {}), ("failed", wrong or {by_hand[-1]: "problem"})):
+            told = [word for pair in (answers | more).items() for word in ("--answer", "=".join(pair))]
+            recorder.record(name, page, *given, *told, fails=name == "failed")
+
+
 def ao_source(root: Path, name: str, more: str) -> str:
     """A source of the AO process with another line of Lua at its end."""
     target = root / f".opsbook/sources/ao-{name}"
@@ -302,12 +333,14 @@ def main(places: list[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="opsbook-recordings-") as folder:
         root = Path(folder) / "project"
         copy_project(root)
-        for old in root.glob("runbooks/**/recordings"):
+        for old in root.glob("*/**/recordings"):
             shutil.rmtree(old)
         for place, work in (("dev", dev), ("training", training)):
             if place in places:
                 with up(root, place) as made:
                     work(made)
+        if "procedures" in places:
+            procedures(Project(root))
         if "releases" in places:
             with up(root, "dev") as source, staging_up(root) as made:
                 releases(source, made)
@@ -317,7 +350,7 @@ def main(places: list[str]) -> None:
         if "fleet" in places:
             with fleet_up(root) as hosts:
                 fleet(hosts, hosts.port)
-        for path in sorted(root.glob("runbooks/**/recordings/*.json")):
+        for path in sorted(root.glob("*/**/recordings/*.json")):
             target = ROOT / path.relative_to(root)
             target.parent.mkdir(exist_ok=True)
             shutil.copy(path, target)
@@ -325,4 +358,4 @@ def main(places: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or [*BASES, "releases", "ao"])
+    main(sys.argv[1:] or [*BASES, "procedures", "releases", "ao"])

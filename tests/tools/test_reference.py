@@ -3,7 +3,7 @@
 import inspect
 import re
 from pathlib import Path
-from typing import get_origin
+from typing import Any, get_origin
 
 import pytest
 from pydantic import BaseModel
@@ -12,7 +12,7 @@ import opsbook
 from opsbook import settings, shapes
 from opsbook.cli.parsers import COMMANDS
 from opsbook.core.effects import basic
-from opsbook.core.model.environment import ChoiceRule, Policy
+from opsbook.core.model.environment import Channel, ChoiceRule, Policy
 from opsbook.core.model.event import Exit, Outcome
 from opsbook.core.model.front import FrontMatter
 from opsbook.core.source import parameters
@@ -58,19 +58,27 @@ def test_links_lead_somewhere(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "model", [shapes.model(FrontMatter), Policy, ChoiceRule, shapes.model(settings._Content), TrainingRole, Member]
+    "model",
+    [shapes.model(FrontMatter), Policy, ChoiceRule, Channel, shapes.model(settings._Content), TrainingRole, Member],
 )
 def test_every_key_has_a_description_and_an_example_that_is_right(model: type[BaseModel]) -> None:
     for name, field in _fields(model):
         assert field.description, name
         *tables, key = name.split(".")
         for example in field.examples or ():
-            value = {key: example}
+            value = needed(model, name) | {key: example}
             for outer in reversed(tables):
                 many = get_origin(model.model_fields[outer].annotation) in (tuple, list)
                 value = {outer: [value] if many else value}
             model.model_validate(value)
         assert field.examples or [other for other, _ in _fields(model) if other.startswith(f"{name}.")], name
+
+
+def needed(model: type[BaseModel], name: str) -> dict[str, Any]:
+    """Examples of the keys beside this one, in its table, that have to be given."""
+    table = name.rpartition(".")[0]
+    beside = {other.rpartition(".")[2]: each for other, each in _fields(model) if other.rpartition(".")[0] == table}
+    return {key: each.examples[0] for key, each in beside.items() if each.is_required() and each.examples}
 
 
 def test_every_effect_has_a_text() -> None:

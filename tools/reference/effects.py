@@ -24,7 +24,7 @@ _CHANGES = {
 }
 """The column *changes*, by the default of the parameter `changes`."""
 
-_BY_ITS_WORDS = {"kubectl": "by its verb", "terraform": "`apply` does"}
+_BY_ITS_WORDS = {"kubectl": "by its verb", "notify": "yes", "terraform": "`apply` does"}
 
 _HEAD = """\
 [Effects, in words](../effects.md) says how effects work. Common to all of them:

@@ -110,10 +110,6 @@ class Policy(BaseModel):
         if self.sandbox and (self.protected or self.approvals or self.promotion):
             said = "it can be neither protected nor want approvals, nor have a promotion"
             raise ValueError(f"a sandbox is open to everybody: {said}")
-        if unknown := next((name for name, each in self.channels.items() if each.to not in self.secrets), None):
-            raise ValueError(
-                f"channels.{unknown}: there is no secret {self.channels[unknown].to}; name it under secrets"
-            )
         return self
 
     def told(self) -> dict[str, Any]:

@@ -115,6 +115,9 @@ def _policy(path: Path) -> Policy:
     except (ValueError, OSError, ZoneInfoNotFoundError) as error:
         said = f"{shown(path)}: time_zone: there is no zone {policy.time_zone}."
         raise InputError(said, "Write one such as Europe/Berlin, or UTC.") from error
+    if lost := [name for name, each in policy.channels.items() if each.to not in policy.secrets]:
+        told = [f"{shown(path)}: channels.{name}: there is no secret {policy.channels[name].to}." for name in lost]
+        raise InputError(told, "Name it under secrets, with its reference.")
     try:
         json.dumps(policy.settings, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
