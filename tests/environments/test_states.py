@@ -1,7 +1,9 @@
 """opsbook env status, diff and validate, on the real command line, with a server that is asked."""
 
+import contextlib
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -32,16 +34,20 @@ STOPS = """
 """
 
 
+SAYS = b'{"version": "1.4.0", "instances": [1, 2], "more": {"a": 1}}'
+
+
 class _Service(BaseHTTPRequestHandler):
-    """Says its version; /ill answers with an error, /text with a text."""
+    """Says its version; /ill answers with an error, /text with a text, /endless with more until nobody listens."""
 
     def do_GET(self) -> None:
-        body = (
-            b"plain\x1b[31m" if self.path == "/text" else b'{"version": "1.4.0", "instances": [1, 2], "more": {"a": 1}}'
-        )
         self.send_response(503 if self.path == "/ill" else 200)
         self.end_headers()
-        self.wfile.write(body)
+        with contextlib.suppress(OSError):
+            while self.path == "/endless":
+                self.wfile.write(b"more ")
+                time.sleep(0.2)
+            self.wfile.write(b"plain\x1b[31m" if self.path == "/text" else SAYS)
 
     def log_message(self, *_: object) -> None:
         """Nothing: tests show what they say."""
@@ -78,6 +84,8 @@ def test_status_says_what_answers_and_what_is_locked(project: Project) -> None:
         assert f"locked     dev/arcade: {project.records()[-1].name}" in done.out
         environment(project, "dev", f"sandbox: true\nhealth: {{ill: 'http://127.0.0.1:{port}/ill'}}\n")
         assert project.opsbook("env", "status").code == 1
+        environment(project, "dev", f"sandbox: true\nhealth: {{endless: 'http://127.0.0.1:{port}/endless'}}\n")
+        assert "endless    200" in project.opsbook("env", "status", check=True).out
     gone = project.opsbook("env", "status", "dev", "--json")
     (told,) = json.loads(gone.out)
     assert gone.code == 1
@@ -114,6 +122,7 @@ WRONG = {
     "promotion: {soak: 1h}": "promotion.after: Field required",
     "freezes: [missing.ics]": "Nobody can say whether prod is frozen: missing.ics cannot be read",
     "urls: {a: 127.0.0.1}": "urls.a: '127.0.0.1' is no address",
+    "urls: {a: 'http://me:secret@host/'}": "urls.a: it has a password",
     "health: {a: 'file:///etc/passwd'}": "health.a: 'file:///etc/passwd' is no address",
     "protectd: true": "protectd: Extra inputs are not permitted",
     "approvals: many": "approvals: Input should be a valid integer",

@@ -78,14 +78,22 @@ def _ask(name: str, url: str) -> Answer:
     began = time.monotonic()
     try:
         with opener.open(url, timeout=_SECONDS) as answer:
-            status, text = answer.status, answer.read(_LARGEST)
+            status, text = answer.status, _read(answer, began)
     except urllib.error.HTTPError as error:
-        status, text = error.code, error.read(_LARGEST)
+        status, text = error.code, _read(error, began)
     except (OSError, ValueError) as error:
         cause = getattr(error, "reason", None) or error
         said = one_line(str(getattr(cause, "strerror", None) or cause))
         return Answer(name, url, None, time.monotonic() - began, said)
     return Answer(name, url, status, time.monotonic() - began, _content(text))
+
+
+def _read(answer: Any, began: float) -> bytes:
+    """The beginning of an answer, as far as it comes in time: some never end. Raises OSError if it breaks off."""
+    found = b""
+    while len(found) < _LARGEST and time.monotonic() - began < _SECONDS and (more := answer.read1(_LARGEST)):
+        found += more
+    return found
 
 
 def _content(text: bytes) -> Any:

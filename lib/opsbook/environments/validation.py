@@ -68,6 +68,8 @@ def _urls(settings: Settings, found: Environment) -> Iterator[str]:
             if parts.scheme not in ("http", "https") or not parts.hostname:
                 said = f"{url!r} is no address; write one such as http://127.0.0.1:8080"
                 yield f"{_file(settings, found)}: {key}.{name}: {said}."
+            elif parts.password is not None:
+                yield f"{_file(settings, found)}: {key}.{name}: it has a password, which everybody would read."
 
 
 def _channels(settings: Settings, found: Environment) -> Iterator[str]:
@@ -82,13 +84,8 @@ def _variables(settings: Settings, name: str) -> Iterator[str]:
     folders = [settings.playbooks, settings.inventories / name]
     paths = (path for folder in folders for part in _VARIABLES for path in sorted((folder / part).rglob("*")))
     for path in paths:
-        if path.is_file() and path.suffix in (".yml", ".yaml", ".json") and not _vaulted(path):
+        if path.is_file() and path.suffix in (".yml", ".yaml", ".json"):
             yield from _read(path)
-
-
-def _vaulted(path: Path) -> bool:
-    with path.open("rb") as source:
-        return source.read(len(_VAULT)) == _VAULT.encode()
 
 
 def _read(path: Path) -> Iterator[str]:
@@ -96,6 +93,8 @@ def _read(path: Path) -> Iterator[str]:
         content = yaml_files.read(path)
     except InputError as error:
         yield error.message
+        return
+    if isinstance(content, str) and content.startswith(_VAULT):
         return
     if content is not None and not isinstance(content, dict):
         yield f"{shown(path)}: a file of variables is a mapping: NAME: VALUE."
