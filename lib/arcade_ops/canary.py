@@ -86,7 +86,7 @@ def _sides(client: httpx.Client, balancer: str) -> tuple[list[str], list[str]]:
 class _Instances:
     """The instances of each side, with what each counted so far."""
 
-    def __init__(self, client: httpx.Client, url: str, probes_per_second: int, *sides: Sequence[str]) -> None:
+    def __init__(self, client: httpx.Client, url: str, probes_per_second: float, *sides: Sequence[str]) -> None:
         self._client = client
         self._url = url
         self._rate = probes_per_second
@@ -118,7 +118,7 @@ class _Instances:
 
     def _probe(self, until: float) -> None:
         """Send this second's probes, then wait for its end."""
-        for _ in range(self._rate):
+        for _ in range(round(self._rate)):
             if time.monotonic() >= until:
                 return
             try:

@@ -2,13 +2,14 @@
 
 import json
 import shutil
+import textwrap
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.project import HOSTS, Project, Result
+from tests.support.project import HOSTS, Project, Result, until
 
 pytestmark = pytest.mark.slow
 
@@ -118,7 +119,7 @@ def test_a_release_goes_from_one_environment_to_the_next(chain: Project) -> None
     (proof,) = allowed(chain)["promotion"]
     assert (proof["after"], proof["run"], proof["validated"]) == ("staging", staging.name, staging.name)
     trees = json.loads((chain.records()[-1] / "plan.json").read_text())["trees"]
-    assert trees["file releases/arcade/1.0.0.tar.gz"] == proof["sha256"]
+    assert trees["release releases/arcade/1.0.0.tar.gz"] == proof["sha256"]
     assert where(chain) == dict.fromkeys(POLICIES, "1.0.0")
     went(chain, "dev", "staging", version="1.1.0")
     assert where(chain) == {"dev": "1.1.0", "staging": "1.1.0", "production": "1.0.0"}
@@ -182,7 +183,7 @@ def test_a_recovery_goes_back_to_what_was_there(chain: Project) -> None:
 
 
 RULES = {
-    "after: dev, soak: 1h": "has to be in dev for 1h, and was for",
+    "after: dev, soak: 1h": "has to be in dev for 1h: until",
     "after: dev, fresh: 1ms": "which is more than 1ms ago",
     "after: dev, soak: soon": "is not a duration",
     "after: nowhere": "was never put into nowhere",
@@ -228,6 +229,37 @@ def test_a_release_may_be_a_link_to_where_it_is_kept(chain: Project, tmp_path: P
     went(chain, "dev", "staging", version="1.2.0")
     kept.write_text("built anew")
     refused(run(chain, "deploy", "production", "1.2.0"), "what has this name there is")
+
+
+def test_a_run_waits_until_a_release_has_been_there_long_enough(chain: Project) -> None:
+    chain.write("playbooks/inventories/staging/environment.yml", f"promotion: {{after: dev, soak: 6s}}\n{CHOICES}")
+    went(chain, "dev")
+    waited = run(chain, "deploy", "staging", "1.0.0", "--wait")
+    assert waited.code == 0, waited.out + waited.err
+    assert [each["type"] for each in chain.events()].count("waiting-for-approval") == 1
+
+
+def test_a_file_that_was_changed_while_a_run_waited_is_not_deployed(chain: Project) -> None:
+    chain.write("playbooks/inventories/staging/environment.yml", f"promotion: {{after: dev, soak: 5s}}\n{CHOICES}")
+    went(chain, "dev")
+    waiting = chain.start("run", "deploy", "-e", "staging", "-p", "version=1.0.0", "--yes", "--wait")
+    until(lambda: any(each["type"] == "waiting-for-approval" for each in chain.events()), "the run that waits")
+    chain.write("releases/arcade/1.0.0.tar.gz", "built anew")
+    said = waiting.communicate(timeout=180)[0]
+    assert waiting.returncode == 4, said
+    assert "releases/arcade/1.0.0.tar.gz is not what was planned" in " ".join(said.split())
+
+
+def test_an_emergency_proves_nothing_until_it_is_reviewed(chain: Project) -> None:
+    assert run(chain, "deploy", "staging", "1.0.0", "--emergency", "it burns").code == 0
+    refused(run(chain, "deploy", "production", "1.0.0"), "was an emergency, and nobody has reviewed it")
+
+
+def test_pages_that_only_read_run_always(chain: Project) -> None:
+    look = "## Validation\n\n### Look\n```python\ncommand(['true'], changes=False)\n```\n"
+    path = chain.page(textwrap.dedent(PAGE).partition("## Steps")[0] + look, "look")
+    path.write_text(path.read_text().replace("kind: maintenance", "kind: check"))
+    assert run(chain, "look", "production", "1.0.0").code == 0
 
 
 def test_an_emergency_passes_and_says_what_was_missing(chain: Project) -> None:

@@ -197,7 +197,9 @@ SOURCES: dict[str, Callable[[Typed], Offered]] = {
     "records show step": _record_steps,
     "records release run": lambda typed: ((h.run, h.reason) for h in retention.holds(typed.settings.records).values()),
     "outcome": _outcomes,
-    "releases show release": lambda typed: ((each.version, each.component) for each in releases.built(typed.settings)),
+    "releases show release": lambda typed: (
+        (releases.version_of(file), releases.component_of(file)) for file in releases.offered(typed.settings)
+    ),
     "target": lambda typed: ((held.target, held.reason) for held in lock.holders(typed.settings.state)),
     "plan": _plans,
 }

@@ -41,7 +41,7 @@ def _variables(folder: Path) -> dict[str, Any]:
 
 
 def _releases(settings: Settings, name: str) -> dict[str, str]:
-    every = list(deliveries(settings.records, name))
+    every = deliveries(settings.records, name)
     there = {each.component: placed(one for one in every if one.component == each.component) for each in every}
     return {
         Path(component).name: f"{Path(found.delivery.file).name} ({found.delivery.sha256[:12]})"

@@ -7,6 +7,7 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import Any
 
 from opsbook.core.locks import lock
@@ -49,7 +50,7 @@ class State:
 
 def states(settings: Settings, chosen: Sequence[Environment]) -> list[State]:
     """Ask everything that `health` names, and read records and locks. Changes nothing."""
-    every, held = list(deliveries(settings.records)), lock.holders(settings.state)
+    every, held = deliveries(settings.records), lock.holders(settings.state)
     return [_state(each, [one for one in every if one.environment == each.name], held) for each in chosen]
 
 
@@ -73,19 +74,27 @@ def _answers(health: Mapping[str, str]) -> tuple[Answer, ...]:
 
 
 def _ask(name: str, url: str) -> Answer:
-    # Health checks are of this network: no proxy of the user's environment is asked.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     began = time.monotonic()
     try:
-        with opener.open(url, timeout=_SECONDS) as answer:
-            status, text = answer.status, _read(answer, began)
-    except urllib.error.HTTPError as error:
-        status, text = error.code, _read(error, began)
-    except (OSError, ValueError) as error:
+        status, text = _answer(url, began)
+    except (OSError, ValueError, HTTPException) as error:
         cause = getattr(error, "reason", None) or error
-        said = one_line(str(getattr(cause, "strerror", None) or cause))
-        return Answer(name, url, None, time.monotonic() - began, said)
+        # Texts of errors may have the address, with a password in it.
+        said = getattr(cause, "strerror", None) or type(cause).__name__
+        return Answer(name, url, None, time.monotonic() - began, one_line(str(said)))
     return Answer(name, url, status, time.monotonic() - began, _content(text))
+
+
+def _answer(url: str, began: float) -> tuple[int, bytes]:
+    if not url.startswith(("http://", "https://")):
+        raise ValueError("it is no address of HTTP")
+    # Health checks are of this network: no proxy of the user's environment is asked.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=_SECONDS) as answer:
+            return answer.status, _read(answer, began)
+    except urllib.error.HTTPError as error:
+        return error.code, _read(error, began)
 
 
 def _read(answer: Any, began: float) -> bytes:

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
-from opsbook.core.model.environment import Environment
+from opsbook.core.model.environment import ChoiceRule, Environment
 from opsbook.core.model.text import nearest
 from opsbook.core.planning import environment as environments
 from opsbook.core.planning import yaml_files
@@ -47,6 +47,9 @@ def _promotion(settings: Settings, found: Environment) -> Iterator[str]:
             policy = environments.load_as_written(settings, after)
         except InputError:
             return  # It is a problem of that environment.
+        rule = found.policy.choices.get("Release")
+        if isinstance(rule, ChoiceRule) and rule.glob and "*" not in PurePosixPath(rule.glob).name:
+            yield f"{_file(settings, found)}: choices.Release: the * is the version, and belongs into the file's name."
         if policy.choices.get("Release") != found.policy.choices.get("Release"):
             yield f"{key}: {after} has other releases: write the same rule under choices.Release."
         seen.append(after)
@@ -56,7 +59,7 @@ def _freezes(settings: Settings, found: Environment) -> Iterator[str]:
     for name in found.policy.freezes:
         one = found.policy.model_copy(update={"freezes": (name,)})
         try:
-            windows.frozen(settings.content, found.name, one, datetime.now(UTC))
+            windows.frozen(settings, found.name, one, datetime.now(UTC))
         except Refused as error:
             yield f"{_file(settings, found)}: freezes: {error.message}"
 
@@ -64,12 +67,18 @@ def _freezes(settings: Settings, found: Environment) -> Iterator[str]:
 def _urls(settings: Settings, found: Environment) -> Iterator[str]:
     for key in ("urls", "health"):
         for name, url in getattr(found.policy, key).items():
-            parts = urlsplit(url)
-            if parts.scheme not in ("http", "https") or not parts.hostname:
-                said = f"{url!r} is no address; write one such as http://127.0.0.1:8080"
+            if said := _wrong_address(url):
                 yield f"{_file(settings, found)}: {key}.{name}: {said}."
-            elif parts.password is not None:
-                yield f"{_file(settings, found)}: {key}.{name}: it has a password, which everybody would read."
+
+
+def _wrong_address(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        return f"it is no address: {error}"
+    if parts.scheme not in ("http", "https", "postgresql") or not parts.hostname:
+        return f"{url!r} is no address; write one such as http://127.0.0.1:8080"
+    return "it has a password, which everybody would read" if parts.password is not None else ""
 
 
 def _channels(settings: Settings, found: Environment) -> Iterator[str]:

@@ -13,8 +13,6 @@ from opsbook.core.record.deliveries import Delivery, Placed, deliveries, placed
 from opsbook.errors import InputError
 from opsbook.settings import Settings
 
-_CHOICE = "Release"
-
 
 @dataclass(frozen=True)
 class Release:
@@ -58,18 +56,23 @@ def version_of(file: str) -> str:
     return next((name.removesuffix(end) for end in (".tar.gz", ".tar", ".zip", ".json") if name.endswith(end)), name)
 
 
-def built(settings: Settings) -> list[Release]:
-    """Every release that an environment offers, by component and version."""
+def offered(settings: Settings) -> list[str]:
+    """The file of every release that an environment offers, by component and version."""
     found = {file for each in environments.every(settings)[0] for file in _offered(each)}
-    paths = (file for file in found if (settings.root / file).is_file())
-    made = (Release(component_of(f), version_of(f), f, artefacts.digest(settings.root / f)) for f in paths)
-    return sorted(made, key=lambda each: (each.component, _order(each.version)))
+    there = (file for file in found if (settings.root / file).is_file())
+    return sorted(there, key=lambda file: (component_of(file), _order(version_of(file))))
+
+
+def built(settings: Settings) -> list[Release]:
+    """Every release that an environment offers. Raises InputError for a file that cannot be read."""
+    paths = offered(settings)
+    return [Release(component_of(f), version_of(f), f, artefacts.digest(settings.root / f)) for f in paths]
 
 
 def _offered(environment: Environment) -> Iterator[str]:
-    rule = environment.policy.choices.get(_CHOICE)
+    rule = environment.policy.choices.get(artefacts.RELEASES)
     if isinstance(rule, ChoiceRule) and rule.glob:
-        for version in environment.choices[_CHOICE]:
+        for version in environment.choices[artefacts.RELEASES]:
             yield rule.glob.replace("*", version)
 
 
@@ -89,7 +92,7 @@ def history(settings: Settings, wanted: str) -> tuple[list[Release], list[Delive
     def fits(file: str) -> bool:
         return version_of(file) == version and component in ("", component_of(file))
 
-    every = list(deliveries(settings.records))
+    every = deliveries(settings.records)
     ready = built(settings)
     found = [each for each in ready if fits(each.file)], [each for each in every if fits(each.file)]
     if not any(found):

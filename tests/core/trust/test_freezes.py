@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from opsbook.core.model.environment import Policy
+from opsbook import settings
+from opsbook.core.model.environment import Environment, Policy
 from opsbook.core.trust import windows
 from opsbook.errors import NotYet, Refused
+from opsbook.settings import Settings
 
 HEAD = "BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:-//a//b//EN\n"
 EVENT = "BEGIN:VEVENT\nUID:{uid}@example.org\nDTSTAMP:20260101T000000Z\n{lines}\nEND:VEVENT\n"
@@ -26,7 +28,16 @@ def at(folder: Path, moment: str, *events: str, zone: str = "Europe/Berlin") -> 
     text = f"{HEAD}{body}END:VCALENDAR\n".replace("\n", "\r\n")
     (folder / "freezes.ics").write_bytes(text.encode())
     policy = Policy(freezes=("freezes.ics",), time_zone=zone)
-    return windows.frozen(folder, "production", policy, datetime.fromisoformat(moment))
+    return windows.frozen(project(folder), "production", policy, datetime.fromisoformat(moment))
+
+
+def project(folder: Path) -> Settings:
+    (folder / "opsbook.toml").touch()
+    return settings.load(folder, given=True)
+
+
+def begin(folder: Path, policy: Policy, now: datetime, *, freezes: bool = True) -> None:
+    windows.check(project(folder), Environment("production", policy, "", ()), now, freezes=freezes)
 
 
 @pytest.mark.parametrize(
@@ -73,15 +84,32 @@ def test_a_freeze_goes_before_an_open_window(tmp_path: Path) -> None:
     at(tmp_path, "2026-12-25T12:00:00+01:00", CHRISTMAS)
     policy = Policy(freezes=("freezes.ics",), time_zone="Europe/Berlin", windows=({"begin": "00:00"},))
     with pytest.raises(NotYet, match=r"production is frozen until .*: Christmas \(freezes.ics\)"):
-        windows.check(tmp_path, "production", policy, datetime(2026, 12, 25, tzinfo=UTC))
-    windows.check(tmp_path, "production", policy, datetime(2026, 12, 28, tzinfo=UTC))
+        begin(tmp_path, policy, datetime(2026, 12, 25, tzinfo=UTC))
+    begin(tmp_path, policy, datetime(2026, 12, 28, tzinfo=UTC))
+    begin(tmp_path, policy, datetime(2026, 12, 25, tzinfo=UTC), freezes=False)
 
 
-@pytest.mark.parametrize("text", ["", "BEGIN:VCALENDAR", "no calendar", "\x00", f"{HEAD}BEGIN:VEVENT\nDTSTART:soon\n"])
+def calendar(lines: str) -> str:
+    return f"{HEAD}{EVENT.format(uid=1, lines=lines)}END:VCALENDAR\n"
+
+
+WRONG = (
+    "",
+    "BEGIN:VCALENDAR",
+    "no calendar",
+    "\x00",
+    f"{HEAD}BEGIN:VEVENT\nDTSTART:20260101\n",
+    calendar("DTSTART:soon"),
+    calendar("DTSTART;VALUE=DATE:20260101\nDURATION:P9999999D"),
+    calendar("DTSTART:20260101T000000Z\nRRULE:FREQ=SECONDLY"),
+)
+
+
+@pytest.mark.parametrize("text", WRONG)
 def test_a_calendar_that_cannot_be_read_closes_the_environment(tmp_path: Path, text: str) -> None:
     (tmp_path / "freezes.ics").write_text(text)
     for name in ("freezes.ics", "missing.ics", "../freezes.ics", "/etc/passwd"):
         policy = Policy(freezes=(name,))
         with pytest.raises(Refused, match="Nobody can say whether production is frozen") as refused:
-            windows.check(tmp_path, "production", policy, datetime.now(UTC))
+            begin(tmp_path, policy, datetime.now(UTC))
         assert not isinstance(refused.value, NotYet)

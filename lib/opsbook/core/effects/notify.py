@@ -3,11 +3,11 @@
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from opsbook.core.effects.basic import here, secret
@@ -21,6 +21,10 @@ from opsbook.params import Secret
 
 FOLDER = "playbooks/messages"
 """Where the texts are: EVENT.AUDIENCE.j2, or EVENT.j2 for every audience without one of its own."""
+
+_LACKING = "notify() needs Apprise: pip install 'opsbook[notify]'"
+_WITH_HOSTS = frozenset({"json", "jsons", "xml", "xmls", "form", "forms", "mailto", "mailtos"})
+"""Schemes of addresses that begin with a host."""
 
 _TRIES, _PAUSE = 3, 1.0
 """Attempts for each channel, and seconds before the second one; twice as many before each further one."""
@@ -43,7 +47,7 @@ class Sent(Shown):
     would: tuple[dict[str, Any], ...] = ()
 
     def headline(self) -> str:
-        if not self.texts:
+        if not self.texts and not self.failed:
             return f"{self.event}: no channel wants it"
         failed = "".join(f"; {name} did not take it: {why}" for name, why in self.failed.items())
         return f"{self.event}: sent to {', '.join(self.sent) or 'nobody'}{failed}"
@@ -60,8 +64,8 @@ def notify(event: str, values: Mapping[str, Any] | None = None, *, pretend: Any 
     Channels are in environment.yml. A text is a Jinja2 template, `playbooks/messages/EVENT.AUDIENCE.j2` or
     `EVENT.j2`: its first line is the title. It sees `values`, `environment`, `run`, `operator` and `contacts`.
     A channel that fails is tried three times, and never fails the run: `failed` of the result has why.
-    Raises EffectFailed, before anything is sent, if a text is missing or cannot be filled in; TypeError for a secret
-    among the values.
+    The same holds for a text that is missing or cannot be filled in: only a check raises EffectFailed for it. Raises
+    TypeError for a secret among the values.
     A check fills in the texts, sends nothing, and returns `pretend`.
     """
     given = dict(values or {})
@@ -71,14 +75,14 @@ def notify(event: str, values: Mapping[str, Any] | None = None, *, pretend: Any 
     addresses = {name: secret(each["to"], key=f"notify {name}") for name, each in wanted.items()}
 
     def work(call: EffectCall) -> tuple[Sent, Any]:
-        texts = {
-            audience: _text(event, audience, given) for audience in sorted({e["audience"] for e in wanted.values()})
-        }
+        audiences = sorted({each["audience"] for each in wanted.values()})
+        texts, wrong = _texts(event, audiences, given)
         if call.check:
+            _check_ready(wrong, wanted)
             would = tuple(_would(event, name, each, texts) for name, each in wanted.items())
             found = Sent(event, (), {}, texts, would)
         else:
-            found = _sent(event, wanted, addresses, texts)
+            found = _sent(event, wanted, addresses, _Texts(texts, wrong))
             print(found.headline())
         return found, {**found.to_json(), "changed": bool(found.sent)}
 
@@ -112,9 +116,34 @@ def _would(event: str, name: str, each: Mapping[str, Any], texts: Mapping[str, t
 # -- texts
 
 
+class _Texts(NamedTuple):
+    """Title and body by audience, and what is wrong with the texts of other audiences."""
+
+    texts: Mapping[str, tuple[str, str]]
+    wrong: Mapping[str, str]
+
+
+def _texts(event: str, audiences: Sequence[str], values: Mapping[str, Any]) -> _Texts:
+    texts, wrong = {}, {}
+    for audience in audiences:
+        try:
+            texts[audience] = _text(event, audience, values)
+        except EffectFailed as error:
+            wrong[audience] = str(error)
+    return _Texts(texts, wrong)
+
+
+def _check_ready(wrong: Mapping[str, str], wanted: Mapping[str, Any]) -> None:
+    """Raises EffectFailed for what would keep a run from telling people."""
+    if wrong:
+        raise EffectFailed("; ".join(wrong.values()), untouched=True)
+    if wanted and find_spec("apprise") is None:
+        raise EffectFailed(_LACKING, untouched=True)
+
+
 def _text(event: str, audience: str, values: Mapping[str, Any]) -> tuple[str, str]:
     """Title and body of an event for an audience. Raises EffectFailed."""
-    from jinja2 import StrictUndefined, TemplateError
+    from jinja2 import StrictUndefined
     from jinja2.sandbox import SandboxedEnvironment
 
     folder = Path(here.content) / FOLDER
@@ -129,10 +158,10 @@ def _text(event: str, audience: str, values: Mapping[str, Any]) -> tuple[str, st
     context = {name: getattr(here, name) for name in ("environment", "run", "operator", "contacts")}
     try:
         text = environment.from_string(path.read_text(encoding="utf-8")).render({**context, **values})
-    except (TemplateError, OSError, ValueError, TypeError) as error:
-        raise EffectFailed(
-            f"{FOLDER}/{path.name} cannot be filled in: {one_line(str(error))}", untouched=True
-        ) from error
+    except Exception as error:
+        # A template can raise whatever its expressions do.
+        said = f"{FOLDER}/{path.name} cannot be filled in: {one_line(str(error))}"
+        raise EffectFailed(said, untouched=True) from error
     title, _, body = text.strip().partition("\n")
     return title.strip(), body.strip()
 
@@ -144,18 +173,14 @@ def _plain(value: Any) -> Any:
 # -- sending
 
 
-def _sent(
-    event: str,
-    wanted: Mapping[str, Mapping[str, Any]],
-    addresses: Mapping[str, Secret],
-    texts: Mapping[str, tuple[str, str]],
-) -> Sent:
-    """Send to all channels at the same time."""
-    with ThreadPoolExecutor(max_workers=max(1, min(8, len(wanted)))) as pool:
-        tried = {name: pool.submit(_try, addresses[name], *texts[each["audience"]]) for name, each in wanted.items()}
-        why = {name: done.result() for name, done in tried.items()}
+def _sent(event: str, wanted: Mapping[str, Mapping[str, Any]], addresses: Mapping[str, Secret], found: _Texts) -> Sent:
+    """Send to one channel after the other: what Apprise says of a failure does not name the channel."""
+    why = {}
+    for name, each in wanted.items():
+        text = found.texts.get(each["audience"])
+        why[name] = _try(addresses[name], *text) if text else found.wrong[each["audience"]]
     failed = {name: said for name, said in why.items() if said}
-    return Sent(event, tuple(name for name in wanted if name not in failed), failed, texts)
+    return Sent(event, tuple(name for name in wanted if name not in failed), failed, found.texts)
 
 
 def _try(address: Secret, title: str, body: str) -> str:
@@ -173,8 +198,8 @@ def _try(address: Secret, title: str, body: str) -> str:
 def _once(address: str, title: str, body: str) -> str:
     try:
         import apprise
-    except ImportError as error:
-        raise EffectFailed("notify() needs Apprise: pip install 'opsbook[notify]'", untouched=True) from error
+    except ImportError:
+        return _LACKING
     target = apprise.Apprise()
     if not target.add(address):
         return "its address is none that Apprise knows"
@@ -198,6 +223,9 @@ def _without(address: str, said: str) -> str:
 
 def _parts(address: str) -> Iterator[str]:
     parts = urlsplit(address)
+    if parts.scheme not in _WITH_HOSTS:
+        # What looks like a host is a token there.
+        yield from (one for one in re.split(r"[/@:]", parts.netloc) if len(one) >= _SHORTEST)
     found: Sequence[str] = [
         address,
         parts.netloc.rpartition("@")[0],

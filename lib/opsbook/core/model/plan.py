@@ -11,8 +11,8 @@ from opsbook.core.model.parameter import Value
 PROMPT = "prompt"
 """The reference of a secret that a person typed at a hidden prompt."""
 
-ARTEFACT = "file "
-"""What the names of files that parameters name begin with, in the `trees` of a plan."""
+ARTEFACT, RELEASE = "file ", "release "
+"""What the names of files that parameters name begin with, in the `trees` of a plan; of the type Release, the other."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,15 @@ class Plan:
         return [name for name, reference in self.secrets.items() if reference == PROMPT]
 
     @property
+    def releases(self) -> dict[str, str]:
+        """The SHA-256 of the file of each release that a parameter names, by its path in the project."""
+        return {name.removeprefix(RELEASE): sha for name, sha in self.trees.items() if name.startswith(RELEASE)}
+
+    @property
     def artefacts(self) -> dict[str, str]:
-        """The SHA-256 of each file that a parameter names, such as the tarball of a release; by path in the project."""
-        return {name.removeprefix(ARTEFACT): sha for name, sha in self.trees.items() if name.startswith(ARTEFACT)}
+        """The same of every file that a parameter names."""
+        others = {name.removeprefix(ARTEFACT): sha for name, sha in self.trees.items() if name.startswith(ARTEFACT)}
+        return self.releases | others
 
     @property
     def id(self) -> str:

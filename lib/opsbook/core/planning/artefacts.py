@@ -10,8 +10,11 @@ from pathlib import Path
 from opsbook import files
 from opsbook.core.model.environment import ChoiceRule, Policy
 from opsbook.core.model.parameter import Parameter, Value
-from opsbook.core.model.plan import ARTEFACT
-from opsbook.errors import InputError
+from opsbook.core.model.plan import ARTEFACT, RELEASE, Plan
+from opsbook.errors import InputError, Refused
+
+RELEASES = "Release"
+"""The list of choices whose values are releases."""
 
 
 def digests(
@@ -21,8 +24,21 @@ def digests(
 
     Raises InputError for a file that cannot be read.
     """
-    paths = dict.fromkeys(path for each in parameters for path in _paths(policy, each, values.get(each.name)))
-    return {ARTEFACT + path: digest(root / path) for path in paths if (root / path).is_file()}
+    named = {path: _prefix(each) for each in parameters for path in _paths(policy, each, values.get(each.name))}
+    return {prefix + path: digest(root / path) for path, prefix in named.items() if (root / path).is_file()}
+
+
+def _prefix(parameter: Parameter) -> str:
+    return RELEASE if parameter.choice_of == RELEASES else ARTEFACT
+
+
+def check(root: Path, plan: Plan) -> None:
+    """Raises Refused if a file is not the one with which the plan was made: it may have waited for days."""
+    for path, sha in plan.artefacts.items():
+        now = digest(root / path) if (root / path).is_file() else "nothing"
+        if now != sha:
+            said = f"{path} is not what was planned: SHA-256 {sha[:12]} then, {now[:12]} now."
+            raise Refused(said, "Put it back, or plan it anew.")
 
 
 def digest(path: Path) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from opsbook import files
 from opsbook.core.model.effect import Mode
 from opsbook.core.model.event import Outcome
-from opsbook.core.model.plan import ARTEFACT, Plan
+from opsbook.core.model.plan import RELEASE, Plan
 from opsbook.core.record import store
 from opsbook.core.source import front
 from opsbook.errors import InputError
@@ -25,17 +25,19 @@ _PUTS = frozenset({"deploy", "recovery"})
 _SAYS_NOTHING = frozenset({"procedure", "training"})
 """Kinds whose outcome says nothing about a release: a checklist ends as its person says."""
 
-_MARK = json.dumps(ARTEFACT)[:-1].encode()
+_MARK = json.dumps(RELEASE)[:-1].encode()
 _LEFT = frozenset({Outcome.ROLLED_BACK, Outcome.REFUSED})
 """Ends after which the release from before is in its place."""
+
+_RUNNING = "running"
 
 
 @dataclass(frozen=True)
 class Delivery:
     """A run with a release: `file` is its path in the project, `sha256` that of its bytes.
 
-    `puts`: the run was to put it into the environment, and did not only look at it. `touched`: it changed something,
-    or may have. `ended` is when it ended, or began if it has no end.
+    `kind` is that of its page. `touched`: it changed something, or may have. `ended` is when it ended, or began if it
+    has no end.
     """
 
     run: str
@@ -43,15 +45,21 @@ class Delivery:
     file: str
     sha256: str
     outcome: str
-    puts: bool
+    kind: str
     touched: bool
     ended: datetime
     by: str
+    emergency: bool = False
 
     @property
     def component(self) -> str:
         """What it is a release of: the folder of the file."""
         return str(PurePosixPath(self.file).parent)
+
+    @property
+    def puts(self) -> bool:
+        """Whether it was to put the release into the environment, and not only looked at it."""
+        return self.kind in _PUTS
 
     @property
     def good(self) -> bool:
@@ -60,7 +68,7 @@ class Delivery:
     @property
     def tells(self) -> bool:
         """Whether it says something about the release: a run that stopped before it did anything does not."""
-        return self.good or self.touched or (not self.puts and self.outcome == Outcome.FAILED)
+        return self.good or self.touched or (self.kind == "check" and self.outcome == Outcome.FAILED)
 
     @property
     def stays(self) -> bool:
@@ -79,37 +87,67 @@ class Placed:
     unsure: Delivery | None = None
 
 
-def deliveries(records: Path, environment: str | None = None) -> Iterator[Delivery]:
-    """Every run with a release (in one environment), the one that began last first. Damaged records are left out."""
-    for folder in store.newest(records):
-        try:
-            text = files.read(folder / store.PLAN)
-        except (OSError, ValueError):
-            continue
-        if _MARK not in text:
-            continue
-        try:
-            plan = from_json(Plan, text)
-            if environment in (None, plan.environment) and (record := store.exact(records, folder.name)):
-                yield from _of(record, plan)
-        except (InputError, ValueError, OverflowError, RecursionError):
-            continue
+def deliveries(records: Path, environment: str | None = None) -> list[Delivery]:
+    """Every run with a release (in one environment), the one that ended last first, and those that run before it.
+
+    Records in quarantine count, and of those that are damaged what can be read.
+    """
+    aside = records / store.QUARANTINE
+    folders = [*store.newest(records), *(aside.iterdir() if aside.is_dir() else ())]
+    found = [each for folder in folders for each in _of(records, folder) if environment in (None, each.environment)]
+    return sorted(found, key=lambda each: (each.outcome == _RUNNING, each.ended, each.run), reverse=True)
 
 
-def _of(record: store.Record, plan: Plan) -> Iterator[Delivery]:
-    told = record.summary()
-    if told.get("mode") != Mode.LIVE or not plan.artefacts:
+def _of(records: Path, folder: Path) -> Iterator[Delivery]:
+    try:
+        text = files.read(folder / store.PLAN)
+        plan = from_json(Plan, text) if _MARK in text else None
+        record = store.exact(records, folder.name) if plan and plan.releases else None
+    except (OSError, ValueError, RecursionError):
         return
-    kind = front.parse(record.text("runbook.md"), plan.path)[0].kind
-    touched = any(effect["changes"] and effect["status"] != "refused" for effect in told["effects"])
-    when = _time(told["ended"] or told["started"])
-    for path, sha in plan.artefacts.items() if kind not in _SAYS_NOTHING else ():
-        who = str(told["operator"] or "")
-        yield Delivery(record.id, plan.environment, path, sha, str(told["outcome"]), kind in _PUTS, touched, when, who)
+    if plan and record:
+        yield from (_delivery(record, plan, *release) for release in plan.releases.items() if _counts(record, plan))
 
 
-def _time(text: Any) -> datetime:
-    return datetime.fromisoformat(str(text)).astimezone(UTC)
+def _delivery(record: store.Record, plan: Plan, path: str, sha: str) -> Delivery:
+    told = record.glance()
+    kind = _kind(record, plan)
+    touched = any(effect["changes"] and effect["changed"] is not False for effect in told["effects"])
+    lost = told["outcome"] == store.DAMAGED
+    when = _time(told["ended"] or told["started"]) or store.began(record.id) or datetime.min.replace(tzinfo=UTC)
+    return Delivery(
+        record.id,
+        plan.environment,
+        path,
+        sha,
+        str(told["outcome"]),
+        "deploy" if lost else kind,
+        touched or lost,
+        when,
+        str(told["operator"] or ""),
+        bool(told.get("emergency")),
+    )
+
+
+def _counts(record: store.Record, plan: Plan) -> bool:
+    """Whether it was a real run, of a page whose end says something."""
+    told = record.glance()
+    mode = told.get("mode") or (Mode.LIVE if told["outcome"] == store.DAMAGED else "")
+    return mode == Mode.LIVE and _kind(record, plan) not in _SAYS_NOTHING
+
+
+def _kind(record: store.Record, plan: Plan) -> str:
+    try:
+        return front.parse(record.text("runbook.md"), plan.path)[0].kind
+    except InputError:
+        return "deploy"
+
+
+def _time(text: Any) -> datetime | None:
+    try:
+        return datetime.fromisoformat(str(text)).astimezone(UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def placed(found: Iterable[Delivery]) -> Placed:

@@ -1,5 +1,6 @@
 """Request an approval, and approve or reject another person's plan."""
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,10 +17,10 @@ from opsbook.core.planning.build import changes_since
 from opsbook.core.planning.context import operator
 from opsbook.core.planning.drafts import ground_then, plan, planned_draft
 from opsbook.core.record import store
-from opsbook.core.trust import approvals, authorization, requests, sign
+from opsbook.core.trust import approvals, authorization, promotion, requests, sign
 from opsbook.core.trust.approvals import RunStart
 from opsbook.core.trust.signing import signed_here
-from opsbook.errors import InputError, Refused
+from opsbook.errors import InputError, NotYet, Refused
 from opsbook.settings import Settings
 
 
@@ -46,6 +47,8 @@ def request(settings: Settings, planned: Planned, labels: Mapping[str, str]) -> 
     if not planned.environment.policy.approvals:
         raise InputError(f"{planned.plan.environment} needs no approvals.", "Run it: opsbook run.")
     authorization.check_start(planned, RunOptions(labels=labels))
+    with contextlib.suppress(NotYet):
+        promotion.proven(settings, planned, datetime.now(UTC))
     approvals.ask(RunStart(settings, planned, run="", labels=labels))
 
 

@@ -17,9 +17,10 @@ from opsbook.core.model.effect import Mode, canonical, no_sandbox
 from opsbook.core.model.environment import Environment, Policy
 from opsbook.core.model.event import Outcome
 from opsbook.core.model.events import RunAllowed, RunStarted, read
+from opsbook.core.model.past import Past
 from opsbook.core.model.planned import Authorization, Planned, RunOptions
-from opsbook.core.model.runbook import Runbook
-from opsbook.core.planning import authority, drafts
+from opsbook.core.model.runbook import Role, Runbook
+from opsbook.core.planning import artefacts, authority, drafts
 from opsbook.core.planning.context import operator
 from opsbook.core.planning.drafts import Draft, check_place
 from opsbook.core.record import journal, store
@@ -77,7 +78,7 @@ def closed_to_sessions(settings: Settings, environment: Environment) -> str:
     if policy.labels:
         return f"a run in {where} needs a label ({', '.join(policy.labels)}). Use opsbook run."
     try:
-        windows.check(settings.content, where, policy, datetime.now(UTC))
+        windows.check(settings, environment, datetime.now(UTC))
     except Refused as error:
         return error.message
     return ""
@@ -104,9 +105,9 @@ def needed(settings: Settings, planned: Planned, now: datetime) -> list[str]:
         found.append(f"approvals: {policy.approvals}, by {among}, but not by who runs it")
     if policy.protected or policy.approvals:
         found.append("the signature of who runs it" + (", and everything committed" if policy.protected else ""))
-    if closed := _closed(planned, now):
+    if closed := _closed(settings, planned, now):
         found.append(f"another time: {closed.message}")
-    if against := promotion.problem(settings, planned, now):
+    if not _only_reads(planned.runbook) and (against := promotion.problem(settings, planned, now)):
         found.append(f"a release that was promoted: {against}")
     return found
 
@@ -161,6 +162,8 @@ def _evidence(start: RunStart, me: Identity, known: Signers | None, files: dict[
 
 def _allowed(start: RunStart) -> Authorization | None:
     authority.check(start.settings, start.plan.environment, start.policy)
+    # A run may have waited for days, and is asked again when it has its locks.
+    artefacts.check(start.settings.root, start.plan)
     if not (authority.is_guarded(start.policy) or start.emergency):
         return None
     known = _known(start)
@@ -173,11 +176,13 @@ def _allowed(start: RunStart) -> Authorization | None:
         # It began already: only who resumes it is new.
         _check_proven(start, known, earlier)
         _check_resume(start, me, earlier)
+        if not Past.of(start.events).changed:
+            _promoted(start)
+            _check_open(start)
         return Authorization(evidence | {"again": True}, files)
-    promoted = promotion.proven(start.settings, start.planned, datetime.now(UTC))
+    promoted = _promoted(start)
     counted = approvals.approved(start, me, known)
-    if closed := _closed(start.planned, datetime.now(UTC)):
-        raise closed
+    _check_open(start)
     for each, signature in counted:
         files[f"{each.approval.id}.json"] = each.approval.statement()
         files[f"{each.approval.id}.sig"] = signature.encode()
@@ -275,12 +280,30 @@ def _check_resume(start: RunStart, me: Identity, earlier: Sequence[dict[str, Any
         raise Refused(said, f"Roll it back: opsbook rollback {start.run}. If it cannot wait: --emergency REASON.")
 
 
-def _closed(planned: Planned, now: datetime) -> Refused | None:
+def _promoted(start: RunStart) -> list[promotion.Proof]:
+    """What proves the releases of a run. Raises Refused if nothing does."""
+    if _only_reads(start.planned.runbook):
+        return []
+    return promotion.proven(start.settings, start.planned, datetime.now(UTC))
+
+
+def _check_open(start: RunStart) -> None:
+    """Raises Refused if the run may not begin now."""
+    if closed := _closed(start.settings, start.planned, datetime.now(UTC)):
+        raise closed
+
+
+def _only_reads(runbook: Runbook) -> bool:
+    """Whether no section of the page may change anything: it puts no release anywhere, and may look during a freeze."""
+    return not any(step.role in (Role.CHANGE, Role.UNDO) for step in runbook.steps())
+
+
+def _closed(settings: Settings, planned: Planned, now: datetime) -> Refused | None:
     """Why a run may not begin now, if it has to wait for a window or the end of a freeze."""
     if planned.runbook.front.kind in _NEVER_WAIT:
         return None
     try:
-        windows.check(planned.root, planned.environment.name, planned.environment.policy, now)
+        windows.check(settings, planned.environment, now, freezes=not _only_reads(planned.runbook))
     except Refused as error:
         return error
     return None

@@ -38,7 +38,7 @@ def follow_ups(settings: Settings) -> Iterator[FollowUp]:
     now = datetime.now(UTC)
     for record in store.records(settings.records):
         told = record.glance()
-        if not told.get("emergency") or _reviewed(settings, record.id):
+        if not told.get("emergency") or is_reviewed(settings, record.id):
             continue
         try:
             due = datetime.fromisoformat(told["started"]) + timedelta(seconds=span_seconds(told["review_within"]))
@@ -57,7 +57,8 @@ def follow_ups(settings: Settings) -> Iterator[FollowUp]:
         )
 
 
-def _reviewed(settings: Settings, run: str) -> bool:
+def is_reviewed(settings: Settings, run: str) -> bool:
+    """Whether somebody else has signed a review of this emergency."""
     return not (found := review_of(settings, run)).flaw and bool(found.who)
 
 
@@ -109,7 +110,7 @@ def review(settings: Settings, wanted: str, note: str, *, ask: bool) -> str:
         raise InputError(f"{record.id} was no emergency: there is nothing to review.")
     if record.state == "running":
         raise InputError(f"{record.id} still runs.", f"Watch it: opsbook attach {record.id}")
-    if _reviewed(settings, record.id):
+    if is_reviewed(settings, record.id):
         raise InputError(f"{record.id} was reviewed already.", f"{settings.records / REVIEWS} says by whom.")
     if not note.strip():
         raise InputError("The review's note is empty.", "Write what you found: --note TEXT.")

@@ -4,16 +4,18 @@ Calendars are iCalendar files (RFC 5545), as every calendar program writes them:
 time zones. Whole days, and times without a zone, are in the environment's zone.
 """
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from opsbook import files
-from opsbook.core.model.environment import Policy, Window
+from opsbook.core.model.environment import Environment, Policy, Window
 from opsbook.core.model.text import one_line
+from opsbook.core.planning import git
 from opsbook.errors import NotYet, Refused
+from opsbook.settings import Settings
 
 _OVERRIDE = "If it cannot wait: --emergency REASON."
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -23,25 +25,25 @@ _WEEK = 8
 _ZONES = timedelta(days=2)
 """How far an event may be from now by the clock of another zone."""
 
+_TOO_OFTEN = re.compile(r"FREQ=(?:SECONDLY|MINUTELY)", re.IGNORECASE)
+
 _MOST = 50
 """Freezes one after the other that are followed to the end of the last."""
 
 
-def check(root: Path, environment: str, policy: Policy, now: datetime) -> None:
-    """Raises NotYet, with when it will be possible, if no run may begin now; Refused if a calendar cannot be read.
-
-    `root`: the folder with the files of the plan.
-    """
-    if ends := frozen(root, environment, policy, now):
-        said = f"{environment} is frozen until {local(ends[0])}: {ends[1]}."
-        raise NotYet(said, _OVERRIDE)
+def check(settings: Settings, environment: Environment, now: datetime, *, freezes: bool = True) -> None:
+    """Raises NotYet, with when it will be possible, if no run may begin now; Refused if a calendar cannot be read."""
+    policy = environment.policy
+    if freezes and (ends := frozen(settings, environment.name, policy, now)):
+        raise NotYet(f"{environment.name} is frozen until {local(ends[0])}: {ends[1]}.", _OVERRIDE)
     if opens := next_window(policy.windows, policy.time_zone, now):
-        raise NotYet(f"Runs begin in {environment} only in its windows; the next opens {local(opens)}.", _OVERRIDE)
+        said = f"Runs begin in {environment.name} only in its windows; the next opens {local(opens)}."
+        raise NotYet(said, _OVERRIDE)
 
 
-def frozen(root: Path, environment: str, policy: Policy, now: datetime) -> tuple[datetime, str] | None:
+def frozen(settings: Settings, environment: str, policy: Policy, now: datetime) -> tuple[datetime, str] | None:
     """When the freeze that is on now ends, and what it is; None if there is none. Raises Refused."""
-    found = [each for name in policy.freezes for each in _events(root, environment, name, policy.time_zone, now)]
+    found = [each for name in policy.freezes for each in _events(settings, environment, name, policy.time_zone, now)]
     ends, why = now, ""
     for _ in range(_MOST):
         later = next(((end, what) for begin, end, what in found if begin <= ends < end), None)
@@ -52,22 +54,38 @@ def frozen(root: Path, environment: str, policy: Policy, now: datetime) -> tuple
 
 
 def _events(
-    root: Path, environment: str, name: str, zone: str, now: datetime
-) -> Iterator[tuple[datetime, datetime, str]]:
-    """Begin, end and title of each event around now."""
+    settings: Settings, environment: str, name: str, zone: str, now: datetime
+) -> list[tuple[datetime, datetime, str]]:
+    """Begin, end and title of each event around now. Raises Refused if nobody can say."""
+    try:
+        return _around(_text(settings, name), name, zone, now)
+    except Refused:
+        raise
+    except Exception as error:
+        # Two libraries read what anybody wrote: whatever they raise closes the environment.
+        said = f"Nobody can say whether {environment} is frozen: {name} cannot be read: {one_line(str(error))}."
+        raise Refused(said, f"Mend it. {_OVERRIDE}") from error
+
+
+def _text(settings: Settings, name: str) -> str:
+    """A calendar as the protected branch has it now, whatever was planned; else that of the folder."""
+    branch = git.protected(settings.root, settings.protected_branch) if git.is_repository(settings.root) else None
+    shown = git.show(settings.root, branch.commit, name) if branch else None
+    return files.read_text(settings.root / name, within=settings.root) if shown is None else shown
+
+
+def _around(text: str, name: str, zone: str, now: datetime) -> list[tuple[datetime, datetime, str]]:
     from icalendar import Calendar
     from recurring_ical_events import of
 
-    try:
-        text = files.read_text(root / name, within=root)
-        events = of(Calendar.from_ical(text)).between(now - _ZONES, now + _ZONES)
-        for event in events:
-            if str(event.get("STATUS", "")).upper() != "CANCELLED":
-                begin, end = (_moment(event.get(key).dt, zone) for key in ("DTSTART", "DTEND"))
-                yield begin, end, f"{one_line(str(event.get('SUMMARY') or 'no title'), 80)} ({name})"
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        said = f"Nobody can say whether {environment} is frozen: {name} cannot be read: {one_line(str(error))}."
-        raise Refused(said, f"Mend it. {_OVERRIDE}") from error
+    found = []
+    if _TOO_OFTEN.search(text):
+        raise ValueError("an event repeats every second or minute")
+    for event in of(Calendar.from_ical(text)).between(now - _ZONES, now + _ZONES):
+        if str(event.get("STATUS", "")).upper() != "CANCELLED":
+            begin, end = (_moment(event.get(key).dt, zone) for key in ("DTSTART", "DTEND"))
+            found.append((begin, end, f"{one_line(str(event.get('SUMMARY') or 'no title'), 80)} ({name})"))
+    return found
 
 
 def _moment(value: Any, zone: str) -> datetime:
