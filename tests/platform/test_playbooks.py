@@ -53,7 +53,7 @@ def run(platform: Platform, calls: list[tuple[str, str]], *options: str) -> dict
     platform.page(PAGE.replace("{calls}", "\n    ".join(lines)), "playbooks")
     platform.run("playbooks", *options, check=True)
     told = json.loads((platform.records()[-1] / "record.json").read_text(encoding="utf-8"))
-    return {effect["key"]: effect["changed"] for effect in told["effects"]}
+    return {effect["key"].rpartition("/")[2]: effect["changed"] for effect in told["effects"]}
 
 
 def second(platform: Platform, twice: tuple[str, ...], *once: str) -> dict[str, bool]:
