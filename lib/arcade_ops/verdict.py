@@ -18,26 +18,29 @@ SILENT_TOO_OFTEN = 3
 
 
 @dataclass(frozen=True)
-class Limits:
-    """How much worse than the others a canary may be: `settings: canary:` of an environment."""
+class Watched:
+    """What every watch is told: how much traffic a verdict needs, and how much of it the watch sends itself."""
 
     minimum_messages: int = 50
-    more_errors: float = 0.02
-    times_slower: float = 2.0
-    slack_ms: float = 100.0
     restarts: int = 0
-    probes_per_second: int = 0
+    probes_per_second: float = 0
 
 
 @dataclass(frozen=True)
-class ReleaseLimits:
+class Limits(Watched):
+    """How much worse than the others a canary may be: `settings: canary:` of an environment."""
+
+    more_errors: float = 0.02
+    times_slower: float = 2.0
+    slack_ms: float = 100.0
+
+
+@dataclass(frozen=True)
+class ReleaseLimits(Watched):
     """What a release that everybody has may do: `settings: release:` of an environment. `errors` is a share."""
 
-    minimum_messages: int = 50
     errors: float = 0.01
     p95_ms: float = 500.0
-    restarts: int = 0
-    probes_per_second: int = 0
 
 
 def limits(given: Mapping[str, Any]) -> Limits:
@@ -50,7 +53,7 @@ def release_limits(given: Mapping[str, Any]) -> ReleaseLimits:
     return ReleaseLimits(**_checked(given, ReleaseLimits))
 
 
-def _checked(given: Mapping[str, Any], kind: type[Limits | ReleaseLimits]) -> Mapping[str, Any]:
+def _checked(given: Mapping[str, Any], kind: type[Watched]) -> Mapping[str, Any]:
     known = {each.name for each in fields(kind)}
     for name, value in given.items():
         if name not in known:
@@ -213,7 +216,7 @@ def judge_release(release: Side, limits: ReleaseLimits, *, over: bool) -> Verdic
     return Verdict({"release": release}, tuple(problems))
 
 
-def _crashes(side: Side, limits: Limits | ReleaseLimits, *, over: bool) -> list[str]:
+def _crashes(side: Side, limits: Watched, *, over: bool) -> list[str]:
     found = []
     if side.restarts > limits.restarts:
         found.append(f"it restarted {side.restarts} times, allowed are {limits.restarts}")
@@ -242,12 +245,12 @@ def _too_little(canary: Side, stable: Side, limits: Limits) -> list[str]:
     return [_little(min(canary.messages, stable.messages), limits)]
 
 
-def _little(messages: int, limits: Limits | ReleaseLimits) -> str:
+def _little(messages: int, limits: Watched) -> str:
     needed = limits.minimum_messages
     return f"too little traffic for a verdict: {messages} messages of the {needed} that are needed; watch longer"
 
 
-def _enough(side: Side, limits: Limits | ReleaseLimits) -> bool:
+def _enough(side: Side, limits: Watched) -> bool:
     return side.messages >= max(1, limits.minimum_messages)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from opsbook.core.model.differ import Change, changes_of
 from opsbook.core.planning import environment as environments
 from opsbook.core.planning import yaml_files
-from opsbook.core.record.deliveries import deliveries, placed
+from opsbook.core.record.deliveries import deliveries, places
 from opsbook.settings import Settings
 
 _OWN = frozenset({"title", "order", "ports"})
@@ -41,8 +41,7 @@ def _variables(folder: Path) -> dict[str, Any]:
 
 
 def _releases(settings: Settings, name: str) -> dict[str, str]:
-    every = deliveries(settings.records, name)
-    there = {each.component: placed(one for one in every if one.component == each.component) for each in every}
+    there = places(deliveries(settings.records, name))
     return {
         Path(component).name: f"{Path(found.delivery.file).name} ({found.delivery.sha256[:12]})"
         for component, found in there.items()

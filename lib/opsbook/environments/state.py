@@ -14,7 +14,7 @@ from opsbook.core.locks import lock
 from opsbook.core.locks.lock import Lock
 from opsbook.core.model.environment import Environment
 from opsbook.core.model.text import one_line
-from opsbook.core.record.deliveries import Delivery, deliveries, placed
+from opsbook.core.record.deliveries import Delivery, deliveries, places
 from opsbook.settings import Settings
 
 _SECONDS = 3.0
@@ -55,8 +55,7 @@ def states(settings: Settings, chosen: Sequence[Environment]) -> list[State]:
 
 
 def _state(environment: Environment, every: Sequence[Delivery], held: Sequence[Lock]) -> State:
-    components = dict.fromkeys(each.component for each in every)
-    there = [placed(one for one in every if one.component == name) for name in components]
+    there = places(every).values()
     return State(
         environment,
         _answers(environment.policy.health),

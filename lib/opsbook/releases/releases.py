@@ -1,7 +1,6 @@
 """The releases of a project: the files that its environments offer, and what the records say of them."""
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -9,7 +8,7 @@ from opsbook.core.model.environment import ChoiceRule, Environment
 from opsbook.core.model.text import nearest
 from opsbook.core.planning import artefacts
 from opsbook.core.planning import environment as environments
-from opsbook.core.record.deliveries import Delivery, Placed, deliveries, placed
+from opsbook.core.record.deliveries import Delivery, Placed, deliveries, places
 from opsbook.errors import InputError
 from opsbook.settings import Settings
 
@@ -103,29 +102,29 @@ def history(settings: Settings, wanted: str) -> tuple[list[Release], list[Delive
 
 def where(settings: Settings) -> list[Place]:
     """What every environment has of every component, in the order of the environments."""
-    by_place: dict[tuple[str, str], list[Delivery]] = defaultdict(list)
-    for each in deliveries(settings.records):
-        by_place[each.environment, each.component].append(each)
     known = {each.name: each for each in environments.every(settings)[0]}
+    every = deliveries(settings.records)
+    there = {name: places(each for each in every if each.environment == name) for name in known}
+    found = (
+        Place(name, PurePosixPath(component).name, here, *_other(known[name], there, component, here))
+        for name, components in there.items()
+        for component, here in components.items()
+        if here.delivery or here.unsure
+    )
     order = {name: number for number, name in enumerate(known)}
-    found = [
-        Place(environment, component_of(runs[0].file), placed(runs), *_other(known, by_place, environment, component))
-        for (environment, component), runs in by_place.items()
-        if environment in known
-    ]
-    there = (each for each in found if each.placed.delivery or each.placed.unsure)
-    return sorted(there, key=lambda each: (order[each.environment], each.component))
+    return sorted(found, key=lambda each: (order[each.environment], each.component))
 
 
 def _other(
-    known: dict[str, Environment], runs: dict[tuple[str, str], list[Delivery]], environment: str, component: str
+    environment: Environment, there: Mapping[str, Mapping[str, Placed]], component: str, here: Placed
 ) -> tuple[str, Delivery | None]:
     """The environment from which releases come here and what it has, if that is not the release that is here."""
-    rule = known[environment].policy.promotion
-    here = placed(runs[environment, component]).delivery
-    there = placed(runs.get((rule.after, component), ())).delivery if rule else None
-    same = here and there and here.sha256 == there.sha256
-    return (rule.after, there) if rule and here and not same else ("", None)
+    rule = environment.policy.promotion
+    if rule is None or here.delivery is None:
+        return "", None
+    before = there.get(rule.after, {}).get(component, Placed(None)).delivery
+    same = before is not None and before.sha256 == here.delivery.sha256
+    return ("", None) if same else (rule.after, before)
 
 
 def serving(places: Sequence[Place], release: Release) -> list[str]:

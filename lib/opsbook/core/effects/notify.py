@@ -37,7 +37,7 @@ _SHORTEST = 4
 class Sent(Shown):
     """What became of a message. `sent`: the channels that took it; `failed`: the others, each with why.
 
-    `title` and `body` are the texts by audience. A check fills in `would`.
+    `texts` has title and body by audience. A check fills in `would`.
     """
 
     event: str
@@ -216,7 +216,12 @@ def _once(address: str, title: str, body: str) -> str:
 
 def _without(address: str, said: str) -> str:
     """A reason without what the address keeps secret: users, passwords, tokens in paths and queries."""
-    for part in sorted(_parts(address), key=len, reverse=True):
+    try:
+        parts = sorted(_parts(address), key=len, reverse=True)
+    except ValueError:
+        # Nobody can say what in it is secret.
+        return "it was refused, or cannot be reached"
+    for part in parts:
         said = said.replace(part, "•••")
     return one_line(re.sub(r"^\S+ \S+ - \w+ - ", "", said))
 

@@ -4,6 +4,7 @@ What is in an environment is read from records alone. There is no list that some
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -106,34 +107,30 @@ def _of(records: Path, folder: Path) -> Iterator[Delivery]:
     except (OSError, ValueError, RecursionError):
         return
     if plan and record:
-        yield from (_delivery(record, plan, *release) for release in plan.releases.items() if _counts(record, plan))
+        yield from _delivered(record, plan)
 
 
-def _delivery(record: store.Record, plan: Plan, path: str, sha: str) -> Delivery:
-    told = record.glance()
-    kind = _kind(record, plan)
-    touched = any(effect["changes"] and effect["changed"] is not False for effect in told["effects"])
+def _delivered(record: store.Record, plan: Plan) -> Iterator[Delivery]:
+    """What a run was about, if it was a real one, of a page whose end says something."""
+    told, kind = record.glance(), _kind(record, plan)
     lost = told["outcome"] == store.DAMAGED
+    if kind in _SAYS_NOTHING or not (lost or told.get("mode") == Mode.LIVE):
+        return
+    touched = any(effect["changes"] and effect["changed"] is not False for effect in told["effects"])
     when = _time(told["ended"] or told["started"]) or store.began(record.id) or datetime.min.replace(tzinfo=UTC)
-    return Delivery(
-        record.id,
-        plan.environment,
-        path,
-        sha,
-        str(told["outcome"]),
-        "deploy" if lost else kind,
-        touched or lost,
-        when,
-        str(told["operator"] or ""),
-        bool(told.get("emergency")),
-    )
-
-
-def _counts(record: store.Record, plan: Plan) -> bool:
-    """Whether it was a real run, of a page whose end says something."""
-    told = record.glance()
-    mode = told.get("mode") or (Mode.LIVE if told["outcome"] == store.DAMAGED else "")
-    return mode == Mode.LIVE and _kind(record, plan) not in _SAYS_NOTHING
+    for path, sha in plan.releases.items():
+        yield Delivery(
+            record.id,
+            plan.environment,
+            path,
+            sha,
+            str(told["outcome"]),
+            "deploy" if lost else kind,
+            touched or lost,
+            when,
+            str(told["operator"] or ""),
+            bool(told.get("emergency")),
+        )
 
 
 def _kind(record: store.Record, plan: Plan) -> str:
@@ -158,3 +155,11 @@ def placed(found: Iterable[Delivery]) -> Placed:
             return Placed(each, unsure)
         unsure = unsure or (each if each.stays else None)
     return Placed(None, unsure)
+
+
+def places(found: Iterable[Delivery]) -> dict[str, Placed]:
+    """The same for each component, after these runs of one environment."""
+    by_component: dict[str, list[Delivery]] = defaultdict(list)
+    for each in found:
+        by_component[each.component].append(each)
+    return {component: placed(runs) for component, runs in by_component.items()}
