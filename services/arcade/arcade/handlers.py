@@ -6,7 +6,7 @@ from typing import Any
 
 from arcade.errors import ArcadeError, HandlerError, RefusedError, UnknownActionError
 from arcade.message import Message, Reply
-from arcade.sandbox import Sandbox
+from arcade.sandbox import MEMORY_LIMIT, Sandbox
 from arcade.store import Store, host_calls
 
 
@@ -60,9 +60,9 @@ class HandlerSet:
         return Reply(output=fields.get("output"), messages=messages)
 
 
-def load_handlers(folder: Path) -> HandlerSet:
-    """The handlers of `folder`, in a runtime of their own. Raises ArcadeError with every problem found."""
-    sandbox = Sandbox()
+def load_handlers(folder: Path, memory_limit: int = MEMORY_LIMIT) -> HandlerSet:
+    """The handlers of `folder`, in a runtime with `memory_limit` bytes. Raises ArcadeError with every problem found."""
+    sandbox = Sandbox(memory_limit)
     handlers, problems = compile_handlers(sandbox, folder)
     if problems:
         raise ArcadeError("\n".join(problems))

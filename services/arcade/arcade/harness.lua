@@ -16,7 +16,7 @@ local function send(message)
   local handle = handlers[message.Action]
   if not handle then error("no handler for the action " .. tostring(message.Action), 2) end
   message.From, message.Data = message.From or "", message.Data or ""
-  message.Tags = message.Tags or {}
+  message.Tags, message.Flags = message.Tags or {}, message.Flags or {}
   return handle(message, store)
 end
 

@@ -13,16 +13,20 @@ MAX_ACTION = 64
 
 @dataclass(frozen=True)
 class Message:
-    """One message. Tags are name to value; of a name given twice the later value counts."""
+    """One message. Tags are name to value; of a name given twice the later value counts. `flags` are those of the
+    sender, by name.
+    """
 
     action: str
     sender: str = ""
     data: str = ""
     tags: dict[str, str] = field(default_factory=dict)
+    flags: dict[str, bool] = field(default_factory=dict)
 
     def for_lua(self) -> dict[str, object]:
         """The message under the names handlers read."""
-        return {"Action": self.action, "From": self.sender, "Data": self.data, "Tags": self.tags}
+        told = {"Action": self.action, "From": self.sender, "Data": self.data, "Tags": self.tags}
+        return {**told, "Flags": self.flags}
 
 
 @dataclass(frozen=True)

@@ -22,13 +22,14 @@ HostCall = Callable[..., tuple[str | None, Any]]
 class Sandbox:
     """One Lua runtime. Not to be used by two threads at the same time."""
 
-    def __init__(self) -> None:
+    def __init__(self, memory_limit: int = MEMORY_LIMIT) -> None:
+        self._memory_limit = memory_limit
         self.lua = lua54.LuaRuntime(
             register_eval=False,
             register_builtins=False,
             unpack_returned_tuples=True,
             attribute_filter=_no_attributes,
-            max_memory=MEMORY_LIMIT,
+            max_memory=memory_limit,
         )
         calls = self.lua.table_from({"decode": self._json_decode, "encode": self._json_encode})
         self._tools = self.lua.execute(_BOOTSTRAP.read_text(encoding="utf-8"), calls)
@@ -50,7 +51,7 @@ class Sandbox:
         try:
             return function(*arguments)
         except lua54.LuaMemoryError as error:
-            limit = MEMORY_LIMIT // (1024 * 1024)
+            limit = self._memory_limit // (1024 * 1024)
             problem = f"the handler needs more than {limit} MiB, or never returns"
             raise HandlerError(f"{name}:1: {problem}") from error
         except lua54.LuaError as error:

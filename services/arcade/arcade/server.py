@@ -12,6 +12,7 @@ import uvicorn
 from arcade.database import Address, Database
 from arcade.errors import ArcadeError
 from arcade.faults import Faults
+from arcade.flags import Flags
 from arcade.message_log import MessageLog
 from arcade.metrics import Metrics
 from arcade.migrations import read_migrations
@@ -52,12 +53,13 @@ def serve(settings: Settings) -> int:
 
     Raises ArcadeError when the handlers, the migrations or the port are not usable.
     """
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.basicConfig(stream=sys.stderr, level=settings.tunables.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s")
     service = _make_service(settings)
     listener = _listen(settings.host, settings.port)
     _log.info("arcade %s (%s) on %s:%s", settings.version, settings.instance, settings.host, settings.port)
     server = DrainingServer(_config(service), service.lifecycle, settings.drain_seconds)
     server.run(sockets=[listener])
+    service.flags.close()
     _log.info("stopped")
     if not (service.pool.close() & service.probe.close()):
         # A thread still waits for a database that does not answer: the interpreter would wait for it.
@@ -69,7 +71,7 @@ def serve(settings: Settings) -> int:
 def _make_service(settings: Settings) -> Service:
     address = Address(settings.database, settings.password_file, settings.instance)
     required = read_migrations(TREE / "migrations")[-1].version
-    pool = WorkerPool(TREE / "handlers", address)
+    pool = WorkerPool(TREE / "handlers", address, settings.tunables)
     return Service(
         settings=settings,
         pool=pool,
@@ -78,6 +80,7 @@ def _make_service(settings: Settings) -> Service:
         log=MessageLog(settings.messages_folder, settings.messages_quota),
         lifecycle=Lifecycle(),
         faults=Faults() if settings.sandbox else None,
+        flags=Flags(settings.flags),
     )
 
 

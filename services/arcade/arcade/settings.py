@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from arcade.errors import SettingsError
+from arcade.tunables import Tunables, read_tunables
 
 TREE = Path(__file__).resolve().parent.parent
 DEFAULT_DRAIN_SECONDS = 1.0
@@ -29,6 +30,8 @@ class Settings:
     messages_folder: Path | None
     messages_quota: int
     environment: str
+    flags: Path | None
+    tunables: Tunables
     version: str
 
 
@@ -51,9 +54,11 @@ def read_settings(env: Mapping[str, str] = os.environ) -> Settings:
         password_file=read_password_file(env),
         sandbox=env.get("ARCADE_SANDBOX") == "1",
         drain_seconds=_drain_seconds(env),
-        messages_folder=Path(folder) if (folder := env.get("ARCADE_MESSAGES_FOLDER", "")) else None,
+        messages_folder=_path(env, "ARCADE_MESSAGES_FOLDER"),
         messages_quota=_messages_quota(env),
         environment=_environment(env),
+        flags=_path(env, "ARCADE_FLAGS"),
+        tunables=read_tunables(_path(env, "ARCADE_SETTINGS")),
         version=read_version(),
     )
 
@@ -84,6 +89,11 @@ def read_password(path: Path) -> str:
         return path.read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"the password file {path} cannot be read: {error}") from error
+
+
+def _path(env: Mapping[str, str], name: str) -> Path | None:
+    value = env.get(name, "")
+    return Path(value) if value else None
 
 
 def _port(env: Mapping[str, str]) -> int:

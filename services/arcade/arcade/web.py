@@ -3,7 +3,7 @@
 import logging
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from http import HTTPStatus
 
 from starlette.applications import Starlette
@@ -17,6 +17,7 @@ from starlette.staticfiles import StaticFiles
 from arcade import jsontext
 from arcade.errors import ArcadeError, TooLargeError
 from arcade.faults import Faults
+from arcade.flags import Flags
 from arcade.message import MAX_BODY_BYTES, parse_message
 from arcade.message_log import MessageLog
 from arcade.metrics import CONTENT_TYPE, UNKNOWN_ACTION, Metrics
@@ -40,6 +41,7 @@ class Service:
     log: MessageLog
     lifecycle: Lifecycle
     faults: Faults | None
+    flags: Flags
 
     async def healthz(self, _request: Request) -> Response:
         """GET /healthz"""
@@ -59,6 +61,14 @@ class Service:
         fields = {"version": settings.version, "instance": settings.instance, "schema": probe.schema}
         return answer({"service": "arcade", **fields})
 
+    async def settings_in_force(self, _request: Request) -> Response:
+        """GET /settings"""
+        return answer(asdict(self.settings.tunables))
+
+    async def flags_of(self, request: Request) -> Response:
+        """GET /flags"""
+        return answer(self.flags.of(request.query_params.get("player", "")))
+
     async def metrics_text(self, _request: Request) -> Response:
         """GET /metrics"""
         readiness = await self._readiness(PROBE_AGE_SECONDS)
@@ -74,7 +84,7 @@ class Service:
             action = message.action
             self.log.require_room()
             await self._apply_faults()
-            reply = await self.pool.handle(message)
+            reply = await self.pool.handle(replace(message, flags=self.flags.of(message.sender)))
             outcome = "ok"
         except ArcadeError as error:
             outcome = error.outcome
@@ -125,6 +135,8 @@ def make_app(service: Service) -> Starlette:
         Route("/healthz", service.healthz),
         Route("/readyz", service.readyz),
         Route("/version", service.version),
+        Route("/settings", service.settings_in_force),
+        Route("/flags", service.flags_of),
         Route("/metrics", service.metrics_text),
         Route("/messages", service.messages, methods=["POST"]),
         Route("/", service.page),

@@ -11,9 +11,7 @@ from arcade.errors import UnavailableError
 from arcade.handlers import HandlerSet, load_handlers
 from arcade.message import Message, Reply
 from arcade.postgres_store import PostgresStore
-
-WORKERS = 4
-MAX_WAITING = 256
+from arcade.tunables import Tunables
 
 
 @dataclass(frozen=True)
@@ -32,13 +30,15 @@ class Worker:
 class WorkerPool:
     """A fixed number of workers behind a queue; used from one event loop."""
 
-    def __init__(self, handlers: Path, address: Address) -> None:
+    def __init__(self, handlers: Path, address: Address, tunables: Tunables) -> None:
         """Load the handlers once per worker. Raises ArcadeError when they do not load."""
-        self._workers = [Worker(load_handlers(handlers), Database(address)) for _ in range(WORKERS)]
+        self._max_waiting = tunables.max_waiting
+        limit = tunables.handler_memory_mib * 1024 * 1024
+        self._workers = [Worker(load_handlers(handlers, limit), Database(address)) for _ in range(tunables.workers)]
         self._free: SimpleQueue[Worker] = SimpleQueue()
         for worker in self._workers:
             self._free.put(worker)
-        self._executor = ThreadPoolExecutor(WORKERS, thread_name_prefix="message")
+        self._executor = ThreadPoolExecutor(tunables.workers, thread_name_prefix="message")
         self._in_flight = 0
 
     @property
@@ -48,8 +48,8 @@ class WorkerPool:
 
     async def handle(self, message: Message) -> Reply:
         """The answer to `message`. Raises ArcadeError; UnavailableError when too many messages wait."""
-        if self._in_flight >= MAX_WAITING:
-            raise UnavailableError(f"{MAX_WAITING} messages are waiting already")
+        if self._in_flight >= self._max_waiting:
+            raise UnavailableError(f"{self._max_waiting} messages are waiting already")
         self._in_flight += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._executor, self._work, message)

@@ -1,4 +1,7 @@
--- Answers a guess with higher, lower or found; a found number becomes a score.
+-- Answers a guess with higher, lower or found; a found number becomes a score. With the flag close-hint it also
+-- says whether the guess is close.
+local CLOSE = 5
+
 local function points_for(guesses) return math.max(10, 110 - 10 * guesses) end
 
 local function found(msg, store, guesses)
@@ -22,6 +25,8 @@ return {
     if not round then return { refuse = "there is no open round: send Play first" } end
     local guesses = store.count_guess(msg.From)
     if number == round.secret then return found(msg, store, guesses) end
-    return { output = { Hint = number < round.secret and "higher" or "lower", Guesses = guesses } }
+    local output = { Hint = number < round.secret and "higher" or "lower", Guesses = guesses }
+    if msg.Flags["close-hint"] then output.Close = math.abs(number - round.secret) <= CLOSE end
+    return { output = output }
   end,
 }

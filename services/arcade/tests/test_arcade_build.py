@@ -26,7 +26,7 @@ def source(tmp_path: Path) -> Path:
 def test_check_counts_handlers_and_tests() -> None:
     done = run_arcade("check")
     assert (done.returncode, done.stderr) == (0, "")
-    assert json.loads(done.stdout) == {"handlers": 7, "tests": 14}
+    assert json.loads(done.stdout) == {"handlers": 7, "tests": 15}
 
 
 def test_check_names_file_and_line(source: Path) -> None:

@@ -22,6 +22,16 @@ return {
     t.refused({ Action = "Guess", From = "ann", Data = "42" })
   end,
 
+  ["with the flag close-hint a guess says whether it is close"] = function(t)
+    t.store.open_round("ann", 42)
+    local function hinted(number)
+      local flags = { ["close-hint"] = true }
+      return t.send({ Action = "Guess", From = "ann", Data = tostring(number), Flags = flags }).output
+    end
+    t.equal(hinted(36), { Hint = "higher", Guesses = 1, Close = false })
+    t.equal(hinted(47), { Hint = "lower", Guesses = 2, Close = true })
+  end,
+
   ["a guess is a whole number in range"] = function(t)
     t.store.open_round("ann", 42)
     for _, data in ipairs({ "", "x", "0", "101", "1.5" }) do

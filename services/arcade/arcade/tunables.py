@@ -1,0 +1,43 @@
+"""What an instance may be told by a file: the settings of settings.schema.json."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import fastjsonschema
+
+from arcade.errors import SettingsError
+
+SCHEMA = Path(__file__).with_name("settings.schema.json")
+
+
+@dataclass(frozen=True)
+class Tunables:
+    """The settings in force. The schema has their meaning, their range and their defaults."""
+
+    workers: int
+    max_waiting: int
+    handler_memory_mib: int
+    log_level: str
+
+
+def read_tunables(path: Path | None) -> Tunables:
+    """The settings in the JSON file at `path`, the defaults without one. Raises SettingsError that names the setting."""
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    given = _given(path)
+    try:
+        # It fills in the defaults.
+        return Tunables(**fastjsonschema.validate(schema, given, use_formats=False))
+    except fastjsonschema.JsonSchemaValueException as error:
+        said = str(error.message).removeprefix("data.").removeprefix("data ")
+        raise SettingsError(f"the settings file {path}: {said}") from error
+
+
+def _given(path: Path | None) -> Any:
+    if path is None or not path.exists():
+        return {}
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"the settings file {path} cannot be read: {error}") from error
