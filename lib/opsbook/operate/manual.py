@@ -243,6 +243,7 @@ class _Reader:
         ]
         for option, flag in (("limit", "-l"), ("tags", "-t"), ("skip_tags", "--skip-tags")):
             words += [flag, str(self._known.shown(given[option]))] if option in given else []
+        words += ["--check", "--diff"] if "check" in given and self._known.shown(given["check"]) is True else []
         if "vars" in given:
             words += ["-e", json.dumps(self._known.shown(given["vars"]), ensure_ascii=False, default=str)]
         return shlex.join(words)

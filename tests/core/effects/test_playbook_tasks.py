@@ -50,6 +50,40 @@ PAGE = """
 FAILURE = "web-2: Need a permission: Assertion failed (playbooks/work.yml:15)"
 
 
+def test_a_page_asks_what_a_playbook_would_change_and_then_runs_it(project: Project) -> None:
+    project.write("playbooks/inventories/dev/hosts.yml", HOSTS)
+    project.write("playbooks/work.yml", WORK.rpartition("    - name: Need")[0])
+    project.page("""
+        ## Prerequisites
+
+        ### Drift
+        ```python
+        from opsbook import playbook
+        for each in playbook("work.yml", check=True).would:
+            print(each["state"], each["host"], each["task"], each["diff"].strip().splitlines()[-1])
+        ```
+
+        ## Steps
+
+        ### Mend it
+        ```python
+        print("changed", playbook("work.yml").changed)
+        print("left", playbook("work.yml", check=True, key="after").would)
+        ```
+    """)
+    assert project.opsbook("check", "page").code == 0
+    done = project.opsbook("run", "page", "-e", "dev", "--yes", check=True)
+    assert "changed web-1 Write +a line" in done.out
+    assert "changed True" in done.out
+    assert "left ()" in done.out
+    assert (project.root / "playbooks/out").read_text() == "a line\n"
+    (project.root / "playbooks/out").unlink()
+    checked = project.opsbook("run", "page", "-e", "dev", "--check", check=True)
+    assert "changed web-1 Write +a line" in checked.out
+    assert not (project.root / "playbooks/out").exists()
+    assert "--check --diff" in project.opsbook("show", "page", "-e", "dev", "--manual", check=True).out
+
+
 def test_a_playbook_shows_its_tasks_and_says_once_what_failed(project: Project) -> None:
     project.write("playbooks/inventories/dev/hosts.yml", HOSTS + "        web-3:\n")
     project.write("playbooks/work.yml", WORK)

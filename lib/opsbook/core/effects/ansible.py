@@ -126,6 +126,7 @@ class _Events:
     call: EffectCall
     root: Path
     private: Path
+    check: bool
     plays: int = 0
     counters: list[int] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
@@ -150,7 +151,7 @@ class _Events:
         if kind == "playbook_on_stats":
             self.stats = data
         if (
-            ansible_start.in_check()
+            self.check
             and (would := foresight.would(kind, data, result, event.get("stdout") or "")) is not None
         ):
             self.would.append(would)
@@ -180,7 +181,7 @@ class _Events:
     def _sample(self, event: dict[str, Any], data: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
         kept = {name: data[name] for name in ("play", "task", "host", "duration") if data.get(name) is not None}
         if event["event"] == "playbook_on_play_start":
-            kept |= self._play() | ({"check": True} if ansible_start.in_check() else {})
+            kept |= self._play() | ({"check": True} if self.check else {})
         if event["event"] in _FAILED:
             kept |= {"message": _reason(result), **({"ignored": True} if data.get("ignore_errors") else {})}
         if _bare(data.get("task_action")) == "debug":
@@ -227,6 +228,10 @@ def _named(refused: list[str]) -> str:
     return "; ".join([*refused[:FEW], *more])
 
 
+def _checks(request: Mapping[str, Any]) -> bool:
+    return ansible_start.in_check() or bool(request.get("check"))
+
+
 def path_of(name: str) -> Path:
     """The path of a playbook."""
     return ansible_start.folder() / name
@@ -239,7 +244,7 @@ def run(call: EffectCall, request: dict[str, Any], timeout: float | None) -> Pla
     if not path.is_file():
         raise EffectFailed(f"there is no playbook {here.playbooks}/{request['playbook']}", untouched=True)
     private = Path(tempfile.mkdtemp(prefix=f"ansible-{call.folder}-", dir=here.private))
-    events = _Events(call, root, private)
+    events = _Events(call, root, private, _checks(request))
     started = time.monotonic()
     try:
         ended = _start(call, request, timeout, private, path, events)
@@ -272,7 +277,7 @@ def _start(
         limit=request["limit"],
         tags=request["tags"],
         skip_tags=request.get("skip_tags"),
-        envvars=ansible_start.variables(request["vars"], private),
+        envvars=ansible_start.variables(request["vars"], private, check=_checks(request)),
         settings={
             "pexpect_timeout": 1,
             "suppress_ansible_output": True,
@@ -299,7 +304,7 @@ def begin() -> None:
 
 def _options(request: dict[str, Any]) -> list[str]:
     """A check needs one -v: without it, Ansible does not say why a task was skipped."""
-    check = ansible_start.in_check()
+    check = _checks(request)
     verbosity = max(int(request.get("verbosity", 0)), int(check))
     return [*(["--check", "--diff"] if check else []), *([f"-{'v' * min(verbosity, 6)}"] if verbosity else [])]
 

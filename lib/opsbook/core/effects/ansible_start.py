@@ -41,9 +41,9 @@ def folder() -> Path:
     return Path(here.content, here.playbooks)
 
 
-def variables(given: Mapping[str, Any], private: Path) -> dict[str, str]:
+def variables(given: Mapping[str, Any], private: Path, *, check: bool) -> dict[str, str]:
     """What ansible-playbook is told by environment for a playbook with these variables and private folder."""
-    found = _settings() | {ansible_command.VARIABLE: str(private / ASKED)}
+    found = _settings(check=check) | {ansible_command.VARIABLE: str(private / ASKED)}
     found["OPSBOOK_STATE"], found["OPSBOOK_CLONE"] = here.state, here.clone
     if here.protected:
         found[ansible_command.CONTENT] = here.content
@@ -52,15 +52,15 @@ def variables(given: Mapping[str, Any], private: Path) -> dict[str, str]:
         found[ansible_command.HOSTS] = str(private / _HOSTS)
     if here.ports is not None:
         found["OPSBOOK_PORTS"] = str(here.ports)
-    if in_check():
+    if check:
         found[check_judge.VARIABLE] = check_judge.setting(private / REFUSED, here.content, here.check_reads)
     # What is given is not asked for, whatever ansible.cfg says to the people who use it by hand.
     answered = [name for name, variables in ansible_command.PASSWORDS.items() if variables & set(given)]
     return found | {ansible_command.GIVEN: " ".join(answered)}
 
 
-def _settings() -> dict[str, str]:
-    """What is the same for all playbooks of a run: Ansible reads it while it is imported."""
+def _settings(*, check: bool) -> dict[str, str]:
+    """What is the same for all playbooks of a run, or all its checks: Ansible reads it while it is imported."""
     config = Path(here.content) / "ansible.cfg"
     path = os.environ.get("PATH", os.defpath)
     known = config if config.is_file() else None
@@ -75,7 +75,7 @@ def _settings() -> dict[str, str]:
     if here.protected:
         # Roles, collections and plugins of the home folder are not committed.
         found["ANSIBLE_HOME"] = str(own / "home")
-    if in_check():
+    if check:
         found |= check_judge.SETTINGS
         if here.dynamic:
             # What gave the hosts of the plan gives those of its check.
@@ -144,7 +144,7 @@ def begin(of_runner: Mapping[str, str]) -> None:
         place.unlink(missing_ok=True)
         # Without it, each playbook starts as it does without opsbook.
         with contextlib.suppress(OSError):
-            _server = _Server(place, {**_settings(), **of_runner})
+            _server = _Server(place, {**_settings(check=in_check()), **of_runner})
 
 
 def command() -> list[str]:

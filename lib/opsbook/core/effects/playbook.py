@@ -32,6 +32,7 @@ def playbook(
     max_unreachable: int = 0,
     timeout: float | None = None,
     changes: bool = True,
+    check: bool = False,
     pretend: Any = None,
     ignore: Sequence[str] = (),
     key: str | None = None,
@@ -43,7 +44,8 @@ def playbook(
     hosts were unreachable; the error's `result` is the PlaybookResult. If only some hosts failed, an operator who is
     present may retry them, or leave them out, also in later playbooks. A playbook repeats safely: it is idempotent. A
     check runs it with --check --diff, and returns `pretend`, or a value that ends the cell when it is used; with
-    changes=False, the result, unless a task was not really done. `ignore` names parts of its result that change by
+    changes=False, the result, unless a task was not really done. With `check` every run only simulates it, and so it
+    reads: `would` of the result says what it would change. `ignore` names parts of its result that change by
     themselves. Raises ValueError for a name, a limit or tags that begin with - or span lines.
     """
     for what, text in (("limit", limit), ("tags", tags), ("skip_tags", skip_tags), ("playbook", name)):
@@ -58,11 +60,12 @@ def playbook(
         "max_unreachable": max_unreachable,
         **({"skip_tags": skip_tags} if skip_tags else {}),
         **({"verbosity": verbosity} if verbosity else {}),
+        **({"check": True} if check else {}),
     }
 
     def work(call: EffectCall) -> tuple[PlaybookResult | Unknown, Any]:
-        result = _run(call, request, timeout) if changes else _read(call, request, timeout)
-        if result.would and not changes:
+        result = _run(call, request, timeout) if changes or check else _read(call, request, timeout)
+        if result.would and not changes and not check:
             return Unknown(f"playbook {name} was only simulated"), result.to_json()
         return result, result.to_json()
 
@@ -71,7 +74,7 @@ def playbook(
             "playbook",
             request,
             summary=f"playbook {name}" + (f" on {limit}" if limit else ""),
-            changes=changes,
+            changes=changes and not check,
             idempotent=True,
             key=key,
             decode=_decode,

@@ -29,6 +29,8 @@ def _changes_where_only_reading(runbook: Runbook, _: Known) -> Found:
 def _changes(call: Call) -> bool:
     if call.flag("changes") is not None:
         return bool(call.flag("changes"))
+    if call.flag("check"):
+        return False
     first = call.literal(0, "action" if call.name == "terraform" else "method") or ""
     match call.name:
         case "http":
