@@ -64,6 +64,12 @@ def _name(text: str) -> str:
     return text
 
 
+def _service(text: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", text):
+        raise ValueError("the name of a service has small letters, digits and _, as its variables begin with it")
+    return text
+
+
 def _some(sources: list[str]) -> list[str]:
     if not sources:
         raise ValueError("name at least one inventory")
@@ -77,6 +83,13 @@ class Ansible(Shape, strict=True):
     inventories: dict[Annotated[str, Check(_name)], Annotated[list[_Inside], Check(_some)]] = field(
         default_factory=dict
     )
+
+
+class Service(Shape, strict=True):
+    """A table [services.NAME] of opsbook.toml: where a service says its settings and its feature flags."""
+
+    settings: _Inside | None = None
+    flags: _Inside | None = None
 
 
 class _Check(Shape, strict=True):
@@ -106,6 +119,7 @@ class _Content(Shape, strict=True):
     stop_after: Annotated[str, Check(_span)] = "30s"
     check: _Check = field(default_factory=_Check)
     ansible: Ansible = field(default_factory=Ansible)
+    services: dict[Annotated[str, Check(_service)], Service] = field(default_factory=dict)
     severity: list[Annotated[dict[str, str], Check(_severity)]] = field(default_factory=list)
 
 
@@ -158,6 +172,7 @@ class Settings:
     anchor: str | None = None
     stop_after: str = "30s"
     ansible: Ansible = field(default_factory=Ansible)
+    services: Mapping[str, Service] = field(default_factory=dict)
     tree: Path | None = None
 
     @property
@@ -173,7 +188,8 @@ class Settings:
     def within(self, tree: Path) -> "Settings":
         """These settings for a stored tree: what its opsbook.toml says of what is executed counts, not the folder's."""
         content = _read(tree / CONFIG)
-        return replace(self, tree=tree, ansible=content.ansible, check_reads=tuple(content.check.reads))
+        reads = tuple(content.check.reads)
+        return replace(self, tree=tree, ansible=content.ansible, check_reads=reads, services=content.services)
 
     @property
     def runbooks(self) -> Path:
@@ -222,6 +238,7 @@ def load(start: Path, *, given: bool = False) -> Settings:
         anchor=content.anchor,
         stop_after=content.stop_after,
         ansible=content.ansible,
+        services=content.services,
     )
 
 

@@ -97,6 +97,30 @@ def test_freshness_is_told_beside_a_damaged_record(small: Project) -> None:
     assert done.code == 1 and "never" in done.out
 
 
+@pytest.mark.slow
+def test_freshness_names_flags_that_should_be_gone(small: Project) -> None:
+    def flag(**metadata: str) -> dict[str, object]:
+        return {"state": "ENABLED", "variants": {"on": True, "off": False}, "metadata": metadata}
+
+    def write(**flags: object) -> None:
+        (small.root / "flags.json").write_text(json.dumps({"flags": flags}))
+
+    config = (small.root / "opsbook.toml").read_text()
+    (small.root / "opsbook.toml").write_text(f'{config}\n[services.game]\nflags = "flags.json"\n')
+    write(hint=flag(owner="platform", expires="2026-01-31"), new=flag(owner="platform", expires="2999-01-31"))
+    done = small.opsbook("check", "--freshness")
+    assert done.code == 1
+    assert "flag hint of game" in done.out and "expired 2026-01-31" in done.out and "new" not in done.out
+    assert "flag hint" not in small.opsbook("check", "--freshness", "one").out
+    page = publish(settings.load(small.root, given=True), "x").pages["freshness.md"]
+    assert "Feature flags that should be gone" in page and "2026-01-31" in page
+    wrongs: tuple[object, ...] = (flag(owner="platform"), flag(owner="platform", expires="soon"), {"metadata": 1}, [])
+    for wrong in wrongs:
+        write(hint=wrong)
+        refused = small.opsbook("check", "--freshness")
+        assert refused.code == 2 and "flags.json: hint: its metadata need an owner" in refused.err
+
+
 def test_a_record_page_that_cannot_be_read_is_no_page(small: Project, tmp_path: Path) -> None:
     """Of an environment that publishes whole records."""
     whole, missing, linked = (f"20261120T1{n}0000Z-one-aaaa" for n in range(3))

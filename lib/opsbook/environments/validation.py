@@ -8,13 +8,12 @@ from urllib.parse import urlsplit
 from opsbook.core.model.environment import ChoiceRule, Environment
 from opsbook.core.model.text import nearest
 from opsbook.core.planning import environment as environments
-from opsbook.core.planning import yaml_files
+from opsbook.core.planning import service_settings, yaml_files
 from opsbook.core.planning.yaml_files import shown
 from opsbook.core.trust import windows
 from opsbook.errors import InputError, Refused
 from opsbook.settings import Settings
 
-_VARIABLES = ("group_vars", "host_vars")
 _VAULT = "$ANSIBLE_VAULT;"
 
 
@@ -89,12 +88,10 @@ def _channels(settings: Settings, found: Environment) -> Iterator[str]:
 
 
 def _variables(settings: Settings, name: str) -> Iterator[str]:
-    """The files of variables that Ansible would read for the hosts of a folder."""
-    folders = [settings.playbooks, settings.inventories / name]
-    paths = (path for folder in folders for part in _VARIABLES for path in sorted((folder / part).rglob("*")))
-    for path in paths:
-        if path.is_file() and path.suffix in (".yml", ".yaml", ".json"):
-            yield from _read(path)
+    """What Ansible would read for the hosts of a folder, and the settings of services in it."""
+    for path in service_settings.variable_files(settings, name):
+        yield from _read(path)
+    yield from service_settings.problems(settings, name)
 
 
 def _read(path: Path) -> Iterator[str]:

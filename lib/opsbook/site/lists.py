@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import PurePath
 from typing import Any
 
+from opsbook.core.catalog.flags import Flag
 from opsbook.core.model.environment import Environment
 from opsbook.core.model.runbook import Runbook
 from opsbook.diagnose.trees import Tree
@@ -32,7 +33,7 @@ class Severity:
 
 @dataclass(frozen=True)
 class Sources:
-    """All data of the site, as of `now`. `runs` are newest first, `facts` by the name of a runbook.
+    """All data of the site, as of `now`. `runs` are newest first, `facts` by the name of a runbook, `flags` overdue.
 
     `folder_pages` say something about their folder, and have nothing to run.
     """
@@ -45,6 +46,7 @@ class Sources:
     runs: tuple[Run, ...] = ()
     environments: tuple[Environment, ...] = ()
     under_way: tuple[RunStatus, ...] = ()
+    flags: tuple[Flag, ...] = ()
     severities: tuple[Severity, ...] = ()
     trees: tuple[Tree, ...] = ()
     training: Training | None = None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from opsbook import files
-from opsbook.core.catalog import surroundings
+from opsbook.core.catalog import flags, surroundings
 from opsbook.core.model.environment import Environment
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.model.text import span_seconds
@@ -35,7 +35,9 @@ SCRIPTS, STYLES = (tuple(f"{ASSETS}/{name}" for name in names) for names in (sit
 
 @dataclass(frozen=True)
 class Stale:
-    """A document without a recent good run: `state` is stale or never, `good` the time of the last good run (UTC)."""
+    """A document without a recent good run: `state` is stale or never, `good` the time of the last good run (UTC). Or
+    a feature flag that should be gone: `state` says since when.
+    """
 
     name: str
     owner: str
@@ -73,10 +75,17 @@ def publish(settings: Settings, name: str) -> Published:
 
 
 def stale(settings: Settings, names: Collection[str] = ()) -> list[Stale]:
-    """Documents without a recent good run, of the named ones or of all. Raises InputError for a broken project."""
+    """Documents without a recent good run, of the named ones or of all; with all, flags that should be gone, too.
+
+    Raises InputError for a broken project.
+    """
     sources = gather(settings, "", _runbooks(settings), training=False)
     found = ((runbook, sources.known(runbook)) for runbook in sources.runbooks if not names or runbook.name in names)
-    return [
+    gone = [
+        Stale(f"flag {flag.name} of {flag.service}", flag.owner, f"expired {flag.expires}", None)
+        for flag in (() if names else sources.flags)
+    ]
+    return gone + [
         Stale(r.name, r.front.owner or "nobody", known.state, known.good.started.isoformat() if known.good else None)
         for r, known in found
         if known.state != "fresh"
@@ -98,6 +107,7 @@ def gather(settings: Settings, name: str, runbooks: tuple[Runbook, ...], *, trai
         runs=tuple(run for run in ran if run.shown),
         environments=environments,
         under_way=going_on(settings, shows),
+        flags=tuple(flags.overdue(settings, now.date())),
         severities=tuple(Severity(**each) for each in settings.severities),
         trees=tuple(trees.load(settings, name) for name in trees.names(settings)),
         training=qualifications.published(settings, runbooks, now) if training else None,

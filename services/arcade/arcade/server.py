@@ -53,7 +53,9 @@ def serve(settings: Settings) -> int:
 
     Raises ArcadeError when the handlers, the migrations or the port are not usable.
     """
-    logging.basicConfig(stream=sys.stderr, level=settings.tunables.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s")
+    logging.basicConfig(
+        stream=sys.stderr, level=settings.tunables.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s"
+    )
     service = _make_service(settings)
     listener = _listen(settings.host, settings.port)
     _log.info("arcade %s (%s) on %s:%s", settings.version, settings.instance, settings.host, settings.port)

@@ -23,7 +23,7 @@ class Tunables:
 
 
 def read_tunables(path: Path | None) -> Tunables:
-    """The settings in the JSON file at `path`, the defaults without one. Raises SettingsError that names the setting."""
+    """The settings of the JSON file `path`, or the defaults. Raises SettingsError that names the setting."""
     schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
     given = _given(path)
     try:

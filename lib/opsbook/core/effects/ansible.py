@@ -150,10 +150,7 @@ class _Events:
         self._follow(kind, data, result)
         if kind == "playbook_on_stats":
             self.stats = data
-        if (
-            self.check
-            and (would := foresight.would(kind, data, result, event.get("stdout") or "")) is not None
-        ):
+        if self.check and (would := foresight.would(kind, data, result, event.get("stdout") or "")) is not None:
             self.would.append(would)
         if kind in ("error", "verbose") and event.get("stdout"):
             self.messages.append(event["stdout"])

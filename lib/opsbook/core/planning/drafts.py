@@ -16,7 +16,7 @@ from opsbook.core.model.plan import Plan
 from opsbook.core.model.planned import Place, Planned
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.model.text import some
-from opsbook.core.planning import artefacts, authority, bind, build, tree, tree_store
+from opsbook.core.planning import artefacts, authority, bind, build, service_settings, tree, tree_store
 from opsbook.core.planning import environment as environments
 from opsbook.core.planning.tree import Tree
 from opsbook.errors import InputError, Refused
@@ -28,6 +28,10 @@ TREE, COMMIT, INVENTORY = "tree", "commit", "inventory"
 """Names in a plan's `trees`: the digest of the files it executes, the commit they are from, and the digest of groups
 and variables of an inventory that may change by itself.
 """
+
+
+_NOT_KEPT = frozenset({"check", "incident", "procedure", "recovery"})
+"""Kinds of runbook that run although a setting of a service is wrong: they are needed then, and bring no settings."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,8 @@ def plan(settings: Settings, drafted: Draft) -> Planned:
     """The frozen plan. Raises InputError with every wrong parameter."""
     runbook, environment, found = drafted.runbook, drafted.environment, drafted.tree or tree.of_folder(settings)
     bound = drafted.bound.complete(runbook.name)
+    if runbook.front.kind not in _NOT_KEPT:
+        service_settings.check(replace(settings, tree=found.root), environment.name)
     trees = {TREE: found.digest, **({COMMIT: found.commit} if found.commit else {})}
     if environment.resolved:
         trees[INVENTORY] = environment.resolved

@@ -24,7 +24,7 @@ def execute(options: argparse.Namespace) -> int:
     options.json = form == "json"
     chosen = checks.chosen_by(settings, options.runbook)
     if options.freshness:
-        return _freshness(settings, set(map(name_of, chosen)), options)
+        return _freshness(settings, set(map(name_of, chosen)) if options.runbook else set(), options)
     if options.fix:
         _fix(settings, options.runbook, sys.stdout if form == "text" else sys.stderr)
     problems, tally = checks.counted(settings, options.runbook)

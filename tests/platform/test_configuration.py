@@ -1,0 +1,221 @@
+"""Settings and feature flags of the real service, under load: one instance at a time, undone, and never half."""
+
+import configparser
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from xmlrpc.client import ServerProxy
+
+import httpx
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+from supervisor.xmlrpc import SupervisorTransport  # type: ignore[import-untyped]
+
+from tests.platform.conftest import Platform
+from tests.support.project import until
+
+pytestmark = pytest.mark.slow
+
+COMMON = {"workers": 4, "max_waiting": 256, "handler_memory_mib": 32, "log_level": "info"}
+FRAGILE = "1.6.0"
+
+
+@pytest.fixture(scope="module")
+def settled(platform: Platform) -> Iterator[Platform]:
+    """A release that does not start with one worker serves; afterwards everything is as before."""
+    source = platform.root / ".opsbook/sources/fragile"
+    if not source.exists():
+        shutil.copytree(platform.root / "services/arcade", source)
+        file = source / "arcade/workers.py"
+        text = file.read_text(encoding="utf-8")
+        line = "        self._max_waiting = tunables.max_waiting\n"
+        assert line in text
+        file.write_text(text.replace(line, f"{line}        assert tunables.workers > 1\n"), encoding="utf-8")
+        platform.run("build-release", "-p", f"version={FRAGILE}", "-p", "source=.opsbook/sources/fragile", check=True)
+    platform.deploy(FRAGILE)
+    assert platform.versions() == {FRAGILE}
+    yield platform
+    shutil.rmtree(platform.root / "playbooks/inventories/dev/host_vars", ignore_errors=True)
+    (platform.root / "playbooks/inventories/dev/group_vars/app.yml").unlink(missing_ok=True)
+    platform.run("configure-service", "--yes", check=True)
+    (platform.root / ".opsbook/env/dev/flags/arcade.json").unlink(missing_ok=True)
+    platform.serve("1.0.0")
+
+
+def want(platform: Platform, **settings: object) -> None:
+    path = platform.root / "playbooks/inventories/dev/group_vars/app.yml"
+    lines = [f"arcade_{name}: {json.dumps(value)}\n" for name, value in settings.items()]
+    path.write_text("---\n" + "".join(lines), encoding="utf-8")
+
+
+def in_force(platform: Platform, path: str = "/settings") -> dict[str, Any]:
+    pool = [each for each in platform.traffic()["instances"] if each["pool"]]
+    return {each["name"]: httpx.get(each["url"] + path, trust_env=False, timeout=10).json() for each in pool}
+
+
+def started(platform: Platform) -> set[str]:
+    """When each instance started: the line of its metrics."""
+    pool = [each["url"] for each in platform.traffic()["instances"] if each["pool"]]
+    texts = [httpx.get(f"{url}/metrics", trust_env=False, timeout=10).text for url in pool]
+    return {line for text in texts for line in text.splitlines() if line.startswith("process_start_time_seconds ")}
+
+
+def test_settings_change_one_instance_at_a_time_and_come_back(settled: Platform) -> None:
+    platform = settled
+    before = in_force(platform)
+    assert list(before.values()) == [COMMON, COMMON]
+    first, second = before
+    want(platform, workers=2, log_level="warning")
+    host = platform.root / f"playbooks/inventories/dev/host_vars/{first}.yml"
+    host.parent.mkdir()
+    host.write_text("---\narcade_workers: 3\n", encoding="utf-8")
+    with platform.load(rate=100) as seen:
+        done = platform.run("configure-service", "--yes", check=True)
+        assert '+  "workers": 3' in done.out
+        told = COMMON | {"log_level": "warning"}
+        assert in_force(platform) == {first: told | {"workers": 3}, second: told | {"workers": 2}}
+        since = started(platform)
+        again = platform.run("configure-service", "--yes", check=True)
+        assert started(platform) == since, "who has its settings does not restart"
+        assert "changed nothing" in again.out
+
+        # Three legal settings, and one that this release does not survive.
+        host.unlink()
+        want(platform, workers=1)
+        failed = platform.run("configure-service", "--yes")
+        assert failed.code == 1, failed.out + failed.err
+        assert json.loads((platform.records()[-1] / "record.json").read_text())["outcome"] == "rolled-back"
+        assert in_force(platform) == {first: told | {"workers": 3}, second: told | {"workers": 2}}
+    assert (seen["failed"], seen["requests"] > 100) == (0, True), seen
+
+
+def test_wrong_settings_stop_the_plan_with_file_and_key(settled: Platform) -> None:
+    platform = settled
+    since = started(platform)
+    for settings, sentence in (
+        ({"workers": 0}, "group_vars/app.yml: arcade_workers: 0, but it is a whole number from 1 to 16"),
+        ({"workers": "many"}, "group_vars/app.yml: arcade_workers: 'many', but it is a whole number from 1 to 16"),
+        ({"log_level": "loud"}, "arcade_log_level: 'loud', but it is one of debug, info, warning, error"),
+        ({"worker": 4}, "group_vars/app.yml: arcade_worker: arcade has no such setting. Did you mean arcade_workers?"),
+    ):
+        want(platform, **settings)
+        for done in (
+            platform.opsbook("plan", "configure-service", "-e", "dev"),
+            platform.run("deploy-service", "-p", f"version={FRAGILE}"),
+            platform.opsbook("env", "validate", "dev"),
+        ):
+            assert done.code == 2, done.out + done.err
+            assert sentence in " ".join((done.out + done.err).split())
+    assert platform.run("service-health").code == 0, "whoever looks is not kept from it"
+    want(platform)
+    assert started(platform) == since
+
+
+def test_a_flag_reaches_a_share_of_the_players_without_a_restart(settled: Platform) -> None:
+    platform = settled
+    since = started(platform)
+    with platform.load(rate=60) as seen:
+        set_flag(platform, 30)
+        assert 0.2 < share(platform) < 0.4
+        assert started(platform) == since
+        refused = platform.run("set-flag", "-p", "flag=closer-hint", "-p", "percent=10", "-p", "watch_for=2s", "--yes")
+        assert "the release that serves has no flag closer-hint; it has: close-hint" in refused.out + refused.err
+        assert 0.2 < share(platform) < 0.4
+        set_flag(platform, 0, "-p", "players=ann")
+        assert in_force(platform, "/flags?player=ann") == {key: {"close-hint": True} for key in in_force(platform)}
+        assert share(platform) == 0
+        run = platform.records()[-1].name
+        platform.opsbook("rollback", run, "--yes", check=True)
+        assert 0.2 < wait_share(platform) < 0.4
+    assert seen["failed"] == 0, seen
+
+
+def set_flag(platform: Platform, percent: int, *more: str) -> None:
+    given = ("-p", "flag=close-hint", "-p", f"percent={percent}", "-p", "watch_for=3s", *more)
+    platform.run("set-flag", *given, "--yes", check=True)
+
+
+def share(platform: Platform) -> float:
+    with httpx.Client(trust_env=False, timeout=10) as client:
+        told = [client.get(f"{platform.url}/flags?player=p{number}").json()["close-hint"] for number in range(200)]
+    return sum(told) / len(told)
+
+
+def wait_share(platform: Platform) -> float:
+    until(lambda: share(platform) > 0, "the flags from before")
+    return share(platform)
+
+
+def test_drift_of_seven_kinds_is_found_and_repaired_and_the_rest_left_alone(settled: Platform) -> None:
+    platform = settled
+    set_flag(platform, 30)
+    assert sync(platform).count("no differences") == len(REPAIRS)
+    before = files(platform)
+    first, second = in_force(platform)
+    place = platform.root / f".opsbook/env/{platform.place}"
+    edit(place / "caddy/caddy.json", '"1s"', '"9s"')
+    edit(place / "supervisord.conf", 'ARCADE_DRAIN_SECONDS="0"', 'ARCADE_DRAIN_SECONDS="3"')
+    edit(place / f"app/{first}/settings.json", '"workers": 4', '"workers": 9')
+    edit(place / "caddy/traffic/share", "0", "20")
+    edit(place / "flags/arcade.json", "30", "90")
+    with database(platform) as sql:
+        sql.execute("DELETE FROM arcade_migrations WHERE version = 2")
+        sql.execute("DROP INDEX scores_best_of_player")
+        sql.execute("ALTER TABLE scores DROP COLUMN guesses")
+    supervisor(platform).stopProcess(second)
+
+    found = sync(platform, "no")
+    for line in ('-  "workers": 9', "-90 %", "+30 %", f"{second}: Start the instance", "9s", "0002"):
+        assert line in found, line
+    assert "no differences" not in found
+    assert "9s" in (place / "caddy/caddy.json").read_text(), "nobody asked for the repair"
+
+    repaired = sync(platform, "yes")
+    assert repaired.count("no differences") == len(REPAIRS), repaired
+    assert files(platform) == before
+    assert sync(platform).count("no differences") == len(REPAIRS)
+
+
+REPAIRS = ("platform", "schema", "settings", "traffic", "flags")
+
+
+def sync(platform: Platform, answer: str = "no") -> str:
+    answers = [word for kind in REPAIRS for word in ("--answer", f"{kind}={answer}")]
+    return str(platform.run("sync-environment", *answers, "--yes", check=True).out)
+
+
+def files(platform: Platform) -> dict[str, str]:
+    """What the files of the environment say, but for logs, the database and what was before."""
+    place = platform.root / f".opsbook/env/{platform.place}"
+    found = [path for path in place.rglob("*") if path.is_file() and not {"logs", "db", "run"} & set(path.parts)]
+    return {
+        str(path.relative_to(place)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in found
+        if not path.name.endswith(".before.json")
+    }
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text, f"{path}: {text}"
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def supervisor(platform: Platform) -> Any:
+    config = configparser.RawConfigParser(strict=False)
+    config.read(platform.root / f".opsbook/env/{platform.place}/supervisord.conf")
+    socket = config["unix_http_server"]["file"]
+    return ServerProxy("http://localhost", SupervisorTransport(None, None, f"unix://{socket}")).supervisor
+
+
+@contextmanager
+def database(platform: Platform) -> Iterator[psycopg.Connection[Any]]:
+    password = (platform.root / f".opsbook/env/{platform.place}/secrets/db_password").read_text().strip()
+    given = make_conninfo(host=str(platform.database_folder), dbname="arcade", user="arcade", password=password)
+    with psycopg.connect(given, autocommit=True) as connection:
+        yield connection
