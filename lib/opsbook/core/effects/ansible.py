@@ -262,8 +262,8 @@ def _start(
 ) -> Any:
     import ansible_runner
 
-    begin()
-    binary, *arguments = ansible_start.command()
+    begin(check=_checks(request))
+    binary, *arguments = ansible_start.command(check=_checks(request))
     ended = ansible_runner.run(
         private_data_dir=str(private),
         project_dir=str(path.parent),
@@ -289,14 +289,14 @@ def _start(
     return ended
 
 
-def begin() -> None:
+def begin(*, check: bool) -> None:
     """Import Ansible for the playbooks of this run, in a process of its own."""
     from ansible_runner.utils import get_callback_dir
 
     _without_delay()
     plugins = ":".join(filter(None, (os.environ.get("ANSIBLE_CALLBACK_PLUGINS"), get_callback_dir())))
     added = {"ANSIBLE_CALLBACK_PLUGINS": plugins, "ANSIBLE_STDOUT_CALLBACK": "awx_display"}
-    ansible_start.begin(added | {"ANSIBLE_CACHE_PLUGIN": "jsonfile"})
+    ansible_start.begin(added | {"ANSIBLE_CACHE_PLUGIN": "jsonfile"}, check=check)
 
 
 def _options(request: dict[str, Any]) -> list[str]:

@@ -129,39 +129,40 @@ class _Server:
             )
 
 
-_server: _Server | None = None
+_servers: dict[bool, _Server] = {}
+"""Two at most, the one for checks being told other things when it imports Ansible."""
 _starting = threading.Lock()
 
 
-def begin(of_runner: Mapping[str, str]) -> None:
+def begin(of_runner: Mapping[str, str], *, check: bool) -> None:
     """Start the server of this run, if there is none; `of_runner` is what ansible-runner adds to the environment."""
-    global _server  # noqa: PLW0603  (one per run, and this process belongs to one)
     with _starting:
         # One that has ended by itself cannot serve here; one that was killed is replaced.
-        if COLD in os.environ or (_server is not None and _server.process.poll() in (None, 0)):
+        server = _servers.get(check)
+        if COLD in os.environ or (server is not None and server.process.poll() in (None, 0)):
             return
-        place = Path(here.private, "ansible-server")
+        place = Path(here.private, f"ansible-server{'-check' if check else ''}")
         place.unlink(missing_ok=True)
         # Without it, each playbook starts as it does without opsbook.
         with contextlib.suppress(OSError):
-            _server = _Server(place, {**_settings(check=in_check()), **of_runner})
+            _servers[check] = _Server(place, {**_settings(check=check), **of_runner})
 
 
-def command() -> list[str]:
+def command(*, check: bool) -> list[str]:
     """The program that runs a playbook as ansible-playbook does, except that a prompt ends it; arguments follow."""
     cold = [sys.executable, str(ansible_command.PROGRAM)]
-    if _server is None or _server.process.poll() is not None:
+    server = _servers.get(check)
+    if server is None or server.process.poll() is not None:
         return cold
-    return [sys.executable, "-I", "-S", str(_CLIENT), str(_server.place), *cold]
+    return [sys.executable, "-I", "-S", str(_CLIENT), str(server.place), *cold]
 
 
 def wait_for_end() -> None:
     """Wait until playbooks that were killed have ended."""
-    if _server is None:
-        return
-    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as asking:
-        asking.settimeout(_PATIENCE)
-        asking.connect(str(_server.place))
-        asking.recv(16)
-        asking.send(b"ended?")
-        asking.recv(16)
+    for server in _servers.values():
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as asking:
+            asking.settimeout(_PATIENCE)
+            asking.connect(str(server.place))
+            asking.recv(16)
+            asking.send(b"ended?")
+            asking.recv(16)

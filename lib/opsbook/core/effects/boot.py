@@ -180,7 +180,8 @@ def _import(names: list[str]) -> None:
     if "ansible_runner" in names:
         # The playbook says what is wrong.
         with contextlib.suppress(Exception):
-            importlib.import_module("opsbook.core.effects.ansible").begin()
+            start = importlib.import_module("opsbook.core.effects.ansible_start")
+            importlib.import_module("opsbook.core.effects.ansible").begin(check=start.in_check())
 
 
 if __name__ == "__main__":
