@@ -136,6 +136,8 @@ def dev(made: Platform) -> None:
     recorder.record("good", "service-health")
     recorder.record("good", "platform-down")
     recorder.record("failed", "deploy-service", "-p", f"version={GOOD}", fails=True)
+    for page in ("configure-service", "sync-environment"):
+        recorder.record("failed", page, fails=True)
     with taken(made.base):
         recorder.record("failed", "platform-up", fails=True)
     with in_the_way(made.root / ".opsbook/env/dev/run/supervisor.sock"):
@@ -143,6 +145,27 @@ def dev(made: Platform) -> None:
     recorder.run("platform-up")
     recorder.record("blue-green", "deploy-service", "-p", f"version={GOOD}", "-p", "strategy=blue-green")
     recorder.record("canary", "deploy-service", "-p", f"version={NEXT}", "-p", "strategy=canary", *WATCH)
+    by_hand(recorder)
+
+
+def by_hand(recorder: Recorder) -> None:
+    """Settings, flags and shares that somebody changed by hand."""
+    place = recorder.project.root / ".opsbook/env/dev"
+    flag = ("-p", "flag=close-hint", "-p", "percent=10", "-p", "watch_for=8s")
+    recorder.record("good", "set-flag", *flag)
+    recorder.record("failed", "set-flag", "-p", "flag=close-hints", *flag[2:], fails=True)
+    replace(place / "app/arcade-4/settings.json", '"workers": 4', '"workers": 9')
+    recorder.record("good", "configure-service")
+    replace(place / "caddy/traffic/share", "0", "20")
+    replace(place / "flags/arcade.json", "10", "90")
+    answers = ("platform=no", "schema=no", "settings=no", "traffic=yes", "flags=yes")
+    recorder.record("good", "sync-environment", *(word for each in answers for word in ("--answer", each)))
+
+
+def replace(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text, f"{path}: {text}"
+    path.write_text(text.replace(old, new), encoding="utf-8")
 
 
 def training(made: Platform) -> None:
