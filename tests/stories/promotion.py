@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -148,8 +148,13 @@ def say(what: str) -> None:
 
 
 @contextmanager
-def told(place: Path, keys: Path) -> Iterator[tuple[Team, Environment, Environment, Environment]]:
-    """The team and its three environments, up; taken down at the end, whatever happened."""
+def told(
+    place: Path, keys: Path, prepare: Callable[[Team], None] = lambda _: None
+) -> Iterator[tuple[Team, Environment, Environment, Environment]]:
+    """The team and its three environments, up; taken down at the end, whatever happened.
+
+    `prepare` changes the project before its first commit.
+    """
     root = place / "project"
     copy_project(root)
     quick.quicken(root)
@@ -161,6 +166,7 @@ def told(place: Path, keys: Path) -> Iterator[tuple[Team, Environment, Environme
         given(each)
     allow(team, "ann", "bob")
     team.write(".gitignore", "records/\n.opsbook/\nstop*\n__pycache__/\n")
+    prepare(team)
     team.git("init", "--quiet", "--initial-branch", "main")
     team.commit("Begin")
     with ExitStack() as down:
