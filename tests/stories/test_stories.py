@@ -114,7 +114,7 @@ def approved_by_bob_only(host: Host, plan: str) -> None:
     """The pipeline's key signs no approval that counts, Bob's does."""
     pipeline = host.team.by("pipeline").opsbook("approve", plan, "--yes")
     assert pipeline.code == 4, pipeline.out
-    assert "only ann@example.org, bob@example.org may approve here" in " ".join(pipeline.err.split())
+    assert "Only ann@example.org, bob@example.org may decide that" in " ".join(pipeline.err.split())
     host.team.by("bob").opsbook("approve", plan, "--yes", check=True)
 
 
