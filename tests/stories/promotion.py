@@ -58,41 +58,40 @@ class Environment(Platform):
         return self.opsbook("run", *asked, *label, "--yes")
 
 
-def tell(place: Path, keys: Path) -> None:
-    """The story, in a new folder. Raises AssertionError where it goes another way."""
-    with told(place, keys) as (team, dev, staging, production):
-        with ExitStack() as players:
-            say("Ann builds 1.0.0 and brings it from dev to staging to production")
-            dev.build(GOOD)
-            ok(production.promote(GOOD), 4, "was never put into staging")
-            ok(dev.deploy(GOOD))
-            ok(staging.promote(GOOD))
-            ok(production.promote(GOOD))
-            assert where(team) == dict.fromkeys(PLACES, GOOD)
-            say(", ".join(f"{each.place} {memory(each):.0f} MiB" for each in (dev, staging, production)))
-            separate(dev, staging, production)
-            seen = [players.enter_context(each.load(rate=60)) for each in (staging, production)]
+def tell(team: Team, dev: Environment, staging: Environment, production: Environment) -> None:
+    """The story, where nothing is deployed yet. Raises AssertionError where it goes another way."""
+    with ExitStack() as players:
+        say("Ann builds 1.0.0 and brings it from dev to staging to production")
+        dev.build(GOOD)
+        ok(production.promote(GOOD), 4, "was never put into staging")
+        ok(dev.deploy(GOOD))
+        ok(staging.promote(GOOD))
+        ok(production.promote(GOOD))
+        assert where(team) == dict.fromkeys(PLACES, GOOD)
+        say(", ".join(f"{each.place} {memory(each):.0f} MiB" for each in (dev, staging, production)))
+        separate(dev, staging, production)
+        seen = [players.enter_context(each.load(rate=60)) for each in (staging, production)]
 
-            say("1.1.0 fails for players who register again; dev has none and does not see it")
-            dev.build(BAD, "flaky")
-            ok(dev.deploy(BAD))
-            say("staging's gate does: it is taken back")
-            ok(staging.promote(BAD), 1, "is not good enough")
-            assert staging.summary()["outcome"] == "rolled-back"
-            ok(production.promote(BAD), 4, "was never put into staging")
-            say("Ann forces it into production at night; its watch takes it back")
-            ok(production.promote(BAD, "--emergency", "the tournament needs it"), 1, "is not good enough")
-            assert production.summary()["outcome"] == "rolled-back"
-            assert "was never put into staging" in production.summary()["not_promoted"]
-            forced = production.records()[-1].name
-        judge(seen)
-        assert forced in team.opsbook("review", check=True).out, "the follow-up is open"
-        ok(team.opsbook("review", forced, "--note", "seen"), 4)
-        team.by("bob").opsbook("review", forced, "--note", "It had to wait.", check=True)
-        assert where(team) == {"dev": BAD, "staging": GOOD, "production": GOOD}
-        verified = team.opsbook("records", "verify", "--all", check=True).out
-        assert re.search(r"^[0-9]+ records are as they were sealed, 0 are not", verified), verified
-        say(team.opsbook("releases", "where", check=True).out.rstrip())
+        say("1.1.0 fails for players who register again; dev has none and does not see it")
+        dev.build(BAD, "flaky")
+        ok(dev.deploy(BAD))
+        say("staging's gate does: it is taken back")
+        ok(staging.promote(BAD), 1, "is not good enough")
+        assert staging.summary()["outcome"] == "rolled-back"
+        ok(production.promote(BAD), 4, "was never put into staging")
+        say("Ann forces it into production at night; its watch takes it back")
+        ok(production.promote(BAD, "--emergency", "the tournament needs it"), 1, "is not good enough")
+        assert production.summary()["outcome"] == "rolled-back"
+        assert "was never put into staging" in production.summary()["not_promoted"]
+        forced = production.records()[-1].name
+    judge(seen)
+    assert forced in team.opsbook("review", check=True).out, "the follow-up is open"
+    ok(team.opsbook("review", forced, "--note", "seen"), 4)
+    team.by("bob").opsbook("review", forced, "--note", "It had to wait.", check=True)
+    assert where(team) == {"dev": BAD, "staging": GOOD, "production": GOOD}
+    verified = team.opsbook("records", "verify", "--all", check=True).out
+    assert re.search(r"^[0-9]+ records are as they were sealed, 0 are not", verified), verified
+    say(team.opsbook("releases", "where", check=True).out.rstrip())
 
 
 def judge(seen: list[dict[str, Any]]) -> None:
@@ -197,7 +196,8 @@ def main() -> int:
         for who in ("ann", "bob"):
             command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", who, "-f", str(keys / who)]
             subprocess.run(command, check=True)
-        tell(Path(made), keys)
+        with told(Path(made), keys) as found:
+            tell(*found)
     say("it went as it should")
     return 0
 
