@@ -179,7 +179,7 @@ def in_vain(recorder: Recorder, drill: str) -> None:
         recorder.record("failed", "set-traffic", "-p", "colour=green", fails=True)
     elif drill == "database-down":
         recorder.record("failed", "service-health", fails=True)
-        recorder.record("failed", "rotate-credential", fails=True)
+        recorder.record("failed", "rotate-secret", fails=True)
         recorder.record("failed", "free-disk", fails=True)
         with in_the_way(recorder.project.root / ".opsbook/env/training/database/.s.PGSQL.5432.lock"):
             recorder.record("failed", "start-database", fails=True)

@@ -125,9 +125,8 @@ def rows(platform: Platform) -> dict[str, Any]:
     """Every table of the database, whole."""
     import psycopg
 
-    password = (platform.root / ".opsbook/env/dev/secrets/db_password").read_text().strip()
-    where = f"host={platform.database_folder} user=arcade dbname=arcade"
-    with psycopg.connect(where, password=password) as connection:
+    where = f"host={platform.database_folder} dbname=arcade"
+    with psycopg.connect(where, **platform.credentials()) as connection:
         tables = connection.execute(
             "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1"
         ).fetchall()

