@@ -310,6 +310,19 @@ def test_what_was_foreseen_without_the_steps_before_happens(ready: Checked, chai
     assert ready.versions() == {OLD["version"]}
 
 
+def test_a_change_of_the_password(ready: Checked) -> None:
+    """The steps behind one that is only foreseen are not known; and nothing is to be taken back."""
+    foreseen = ready.foresee_each({name: (name, {}) for name in ("password", "password-back")})
+    assert foreseen["password"].tasks == {"Give the idle role a new password"}
+    assert foreseen["password"].unknown == {"Have the service use it", "Lock the earlier role"}
+    assert (foreseen["password-back"].tasks, foreseen["password-back"].unknown) == (set(), set())
+    before = ready.credentials()
+    assert ready.do("password").tasks == foreseen["password"].tasks | foreseen["password"].unknown
+    assert ready.credentials() != before
+    assert ready.versions() == {OLD["version"]}
+    assert ready.do("password-back").tasks == set()
+
+
 def test_another_configuration(ready: Checked) -> None:
     roles = "playbooks/roles/supervisor/templates"
     ready.edit(f"{roles}/supervisord.conf.j2", "priority=30\nstopwaitsecs=15", "priority=30\n; more\nstopwaitsecs=20")

@@ -185,6 +185,7 @@ def test_no_password_is_in_any_record(ready: Platform, rotated: Rotations) -> No
             assert not any(secret in path.read_bytes() for secret in secrets), path
 
 
+@pytest.mark.soak
 def test_a_second_run_of_each_step_changes_nothing(ready: Platform, rotated: Rotations) -> None:
     steps = [("password", "--tags=prepare"), ("password", "--tags=switch"), ("password", "--tags=lock")]
     for step in (*steps, ("password-back",)):
