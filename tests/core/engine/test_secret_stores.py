@@ -34,10 +34,10 @@ print(hashlib.sha256(value.reveal().encode()).hexdigest())
 """
 
 
-def use(project: Project, value: str) -> None:
+def use(project: Project, value: str, place: str = "dev") -> None:
     """A run gets this value, prints it, and leaves it nowhere."""
     project.page(PAGE)
-    done = project.opsbook("run", "page", "-e", "dev", check=True)
+    done = project.opsbook("run", "page", "-e", place, check=True)
     assert hashlib.sha256(value.encode()).hexdigest() in done.out
     assert "it is ⟦secret:database⟧" in done.out
     assert value not in done.out + done.err
@@ -46,10 +46,10 @@ def use(project: Project, value: str) -> None:
     assert not [path for path in files if value.encode() in path.read_bytes()]
 
 
-def refused(project: Project, said: str, *values: str) -> None:
+def refused(project: Project, said: str, *values: str, place: str = "dev") -> None:
     """Nothing runs, and the message has no value."""
     before = len(project.records())
-    done = project.opsbook("run", "page", "-e", "dev")
+    done = project.opsbook("run", "page", "-e", place)
     assert done.code == 2, done.out + done.err
     assert said in " ".join(done.err.split())
     assert not any(value in done.out + done.err for value in values)
@@ -59,6 +59,36 @@ def refused(project: Project, said: str, *values: str) -> None:
 def policy(project: Project, reference: str) -> None:
     lines = f"sandbox: true\nsecrets:\n  database: {reference}\n"
     project.write("playbooks/inventories/dev/environment.yml", lines)
+
+
+# -- Ansible's vault, with a password for each environment
+
+
+def vaulted(project: Project, place: str, password: Path, value: str) -> None:
+    """A value under the same name in each environment, for the password of this one."""
+    command = [Path(sys.executable).with_name("ansible-vault"), "encrypt_string", "--encrypt-vault-id", place]
+    more = ["--vault-id", f"{place}@{password}", "--stdin-name", "database_password"]
+    done = subprocess.run([*command, *more], input=value, capture_output=True, text=True, check=True)
+    folder = f"playbooks/inventories/{place}"
+    project.write(f"{folder}/hosts.yml", (project.root / "playbooks/inventories/dev/hosts.yml").read_text())
+    project.write(f"{folder}/group_vars/all.yml", done.stdout)
+    project.write(f"{folder}/environment.yml", "sandbox: true\nsecrets: {database: 'vault:database_password'}\n")
+
+
+def test_each_environment_has_a_vault_of_its_own(project: Project, tmp_path: Path) -> None:
+    """The password of one is in a file, that of the other is what a program prints; the values have the same name."""
+    file, program = tmp_path / "dev-password", tmp_path / "production-password"
+    file.write_text("vault-password-of-dev\n")
+    program.write_text("#!/bin/sh\necho vault-password-of-production\n")
+    program.chmod(0o700)
+    for place, password, value in (("dev", file, FIRST), ("production", program, SECOND)):
+        vaulted(project, place, password, value)
+    project.write("ansible.cfg", f"[defaults]\nvault_identity_list = dev@{file}, production@{program}\n")
+    use(project, FIRST)
+    use(project, SECOND, "production")
+    program.unlink()
+    use(project, FIRST)
+    refused(project, "the vault password does not fit", FIRST, SECOND, place="production")
 
 
 # -- SOPS
