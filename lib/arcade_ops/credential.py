@@ -23,7 +23,7 @@ def leaked_opens(database: str, leaked: str) -> bool:
     except (OSError, ValueError) as error:
         raise EffectFailed(f"{leaked} cannot be read: {error}", untouched=True) from error
     try:
-        psycopg.connect(_resolved(database), **found, connect_timeout=3).close()
+        psycopg.connect(conninfo.make_conninfo(_resolved(database), connect_timeout=3, **found)).close()
     except psycopg.OperationalError as error:
         # libpq has no error code for what is refused; only the text tells it from a server that is down.
         if "password authentication failed" in str(error) or "not permitted to log in" in str(error):

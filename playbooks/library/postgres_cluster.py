@@ -149,7 +149,7 @@ class Cluster:
         name = self.database
         statements = (
             f'CREATE ROLE "{name}" NOLOGIN;\n'
-            f"CREATE ROLE \"{name}_a\" LOGIN PASSWORD '{password}' IN ROLE \"{name}\";\n"
+            f'CREATE ROLE "{name}_a" LOGIN PASSWORD \'{password}\' IN ROLE "{name}";\n'
             f'ALTER ROLE "{name}_a" SET role TO "{name}";\n'
             f'CREATE DATABASE "{name}" OWNER "{name}";\n'
         )

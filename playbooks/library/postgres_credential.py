@@ -54,9 +54,6 @@ role: {description: The role that the service is to use., returned: always, type
 ended: {description: How many connections were ended., returned: always, type: int}
 """
 
-UNUSED = "1 second"
-"""How long a session must have been idle to be ended: its instance has connected anew, or does so when it needs to."""
-
 
 class Rotation:
     """The present credentials, the ones to come, and the earlier ones while their role may still log in."""
@@ -213,26 +210,33 @@ class Rotation:
     def lock_out(self, connection: psycopg.Connection, role: str) -> None:
         """Take login and password away; in a plain rotation only once nobody uses the role."""
         deadline = time.monotonic() + self.module.params["patience"]
-        cut = self.module.params["cut"]
-        while True:
-            if cut or not self.using(connection, role):
-                self.alter(connection, "ALTER ROLE {} NOLOGIN", role)
-                # Somebody may have come in between.
-                if cut:
-                    self.end(connection, role, "true")
-                if not self.using(connection, role):
-                    break
-                if not cut:
-                    self.alter(connection, "ALTER ROLE {} LOGIN", role)
+        while not self.locked(connection, role):
             if time.monotonic() > deadline:
                 self.fail(f"{role} is not locked, because it is in use: {self.using(connection, role)}")
-            self.end(connection, role, f"state = 'idle' AND state_change < now() - interval '{UNUSED}'")
+            self.end(connection, role)
             time.sleep(0.2)
         self.alter(connection, "ALTER ROLE {} PASSWORD NULL", role)
 
-    def end(self, connection: psycopg.Connection, role: str, condition: str) -> None:
-        ended = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s AND {condition}"
-        self.ended += connection.execute(ended, [role]).rowcount
+    def locked(self, connection: psycopg.Connection, role: str) -> bool:
+        cut = self.module.params["cut"]
+        if not cut and self.using(connection, role):
+            return False
+        self.alter(connection, "ALTER ROLE {} NOLOGIN", role)
+        if cut:
+            self.end(connection, role)
+        # Somebody may have come in between.
+        if not self.using(connection, role):
+            return True
+        if not cut:
+            self.alter(connection, "ALTER ROLE {} LOGIN", role)
+        return False
+
+    def end(self, connection: psycopg.Connection, role: str) -> None:
+        """End what nobody uses: its instance has connected anew, or does so when it needs to. To cut off, end all."""
+        unused = "state = 'idle' AND state_change < now() - interval '1 second'"
+        which = sql.SQL("true" if self.module.params["cut"] else unused)
+        ended = sql.SQL("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s AND {}")
+        self.ended += connection.execute(ended.format(which), [role]).rowcount
 
     @staticmethod
     def using(connection: psycopg.Connection, role: str) -> str:

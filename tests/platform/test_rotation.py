@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from tests.platform.conftest import Platform
 
@@ -17,8 +18,8 @@ Given = dict[str, str]
 
 
 def connect(platform: Platform, given: Given) -> psycopg.Connection[Any]:
-    where = {"host": str(platform.database_folder), "dbname": "arcade"}
-    return psycopg.connect(**where, **given, application_name="report")
+    where = {"host": str(platform.database_folder), "dbname": "arcade", "application_name": "report"}
+    return psycopg.connect(make_conninfo(**where, **given))
 
 
 def refused(platform: Platform, given: Given) -> bool:
@@ -172,7 +173,7 @@ def one_role(platform: Platform, folder: Path) -> None:
         for role in ("arcade_a", "arcade_b"):
             connection.execute(b"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", [role])
             connection.execute(f"DROP ROLE {role}".encode())
-        (data,) = connection.execute(b"SHOW data_directory").fetchone() or ()
+    (data,) = asked(platform, "SHOW data_directory")
     (Path(data) / "pg_hba.conf").write_text("local arcade arcade scram-sha-256\n")
     with connect(platform, given) as connection:
         assert connection.execute("SELECT current_user").fetchone() == ("arcade",)

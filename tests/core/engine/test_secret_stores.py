@@ -1,4 +1,4 @@
-"""Secrets from the stores of docs/secrets.md, the real ones: a cell gets the value, and nothing that is written has it."""
+"""Secrets from the stores of docs/secrets.md, the real ones: a cell gets the value, and nothing written has it."""
 
 import hashlib
 import os
@@ -66,7 +66,7 @@ def policy(project: Project, reference: str) -> None:
 
 def vaulted(project: Project, place: str, password: Path, value: str) -> None:
     """A value under the same name in each environment, for the password of this one."""
-    command = [Path(sys.executable).with_name("ansible-vault"), "encrypt_string", "--encrypt-vault-id", place]
+    command = [str(Path(sys.executable).with_name("ansible-vault")), "encrypt_string", "--encrypt-vault-id", place]
     more = ["--vault-id", f"{place}@{password}", "--stdin-name", "database_password"]
     done = subprocess.run([*command, *more], input=value, capture_output=True, text=True, check=True)
     folder = f"playbooks/inventories/{place}"
