@@ -134,6 +134,7 @@ def dev(made: Platform) -> None:
     recorder.record("good", "deploy-service", "-p", f"version={NEXT}")
     recorder.record("rolled-back", "deploy-service", "-p", f"version={FAULTY}", fails=True)
     recorder.record("good", "service-health")
+    recorder.record("planned", "rotate-secret")
     recorder.record("good", "platform-down")
     recorder.record("failed", "deploy-service", "-p", f"version={GOOD}", fails=True)
     with taken(made.base):
