@@ -1,5 +1,7 @@
-"""Whether a leaked password still opens the database, and which logs contain the current one."""
+"""Whether leaked credentials still open the database, and which logs contain the current ones."""
 
+from collections.abc import Mapping
+from configparser import ConfigParser, Error
 from pathlib import Path
 
 import psycopg
@@ -10,24 +12,36 @@ from opsbook import EffectFailed, effect, here
 
 @effect(changes=False)
 def leaked_opens(database: str, leaked: str) -> bool:
-    """Whether the password in the file `leaked` opens the database. The password is in no argument or result.
+    """Whether the credentials in the file `leaked` open the database. They are in no argument or result.
 
     `leaked` is relative to the project. `database` is a libpq connection string without a password; a `host` with a
     slash is the folder of the server's socket, relative to the project. Raises EffectFailed if the database does
     not answer or the file cannot be read.
     """
     try:
-        password = Path(leaked).read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise EffectFailed(f"{leaked} cannot be read: {error.strerror}", untouched=True) from error
+        found = credentials(Path(leaked))
+    except (OSError, ValueError) as error:
+        raise EffectFailed(f"{leaked} cannot be read: {error}", untouched=True) from error
     try:
-        psycopg.connect(_resolved(database), password=password, connect_timeout=3).close()
+        psycopg.connect(conninfo.make_conninfo(_resolved(database), connect_timeout=3, **found)).close()
     except psycopg.OperationalError as error:
-        # libpq has no error code for a refused password; only the text tells it from a server that is down.
-        if "password authentication failed" in str(error):
+        # libpq has no error code for what is refused; only the text tells it from a server that is down.
+        if "password authentication failed" in str(error) or "not permitted to log in" in str(error):
             return False
         raise EffectFailed("the database does not answer") from error
     return True
+
+
+def credentials(path: Path) -> Mapping[str, str]:
+    """`user` and `password` from a service file of libpq. Raises OSError, ValueError without them."""
+    parser = ConfigParser(interpolation=None)
+    try:
+        parser.read_string(path.read_text(encoding="utf-8"))
+        (service,) = parser.sections()
+        return {name: parser.get(service, name) for name in ("user", "password")}
+    except Error as error:
+        # Its own text quotes the file.
+        raise ValueError("it has no role and password") from error
 
 
 def _resolved(database: str) -> str:
@@ -44,10 +58,12 @@ def leaks() -> list[str]:
     """
     folder = Path(here.root) / ".opsbook/env" / here.environment
     try:
-        password = (folder / "secrets/db_password").read_bytes().strip()
+        password = credentials(folder / "secrets/database.conf")["password"].encode()
         return sorted(str(path.relative_to(here.root)) for path in _files(folder / "logs") if _holds(path, password))
     except OSError as error:
         raise EffectFailed(f"{error.filename} cannot be read: {error.strerror}", untouched=True) from error
+    except ValueError as error:
+        raise EffectFailed(f"the database's credentials cannot be read: {error}", untouched=True) from error
 
 
 def _files(folder: Path) -> list[Path]:

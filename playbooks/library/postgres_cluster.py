@@ -7,19 +7,23 @@ import os
 import pwd
 import secrets
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
 
+from ansible.module_utils import credentials
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.supervised import end_processes
 
 DOCUMENTATION = """
 module: postgres_cluster
-short_description: Create a PostgreSQL cluster with one database, its owner and a password
+short_description: Create a PostgreSQL cluster with one database, its owner and a role that logs in
 description:
-  - Creates the cluster once. Only the database's owner can log in, over the server's Unix socket and with
-    a password, which is made here and written to a file, and is in no argument, log or result.
+  - Creates the cluster once. The database belongs to a role that cannot log in. A role that acts as it can, over the
+    server's Unix socket and with a password, which is made here and written to a file, and is in no argument, log or
+    result. Whoever made the cluster is its administrator, over the same socket, without a password.
+  - A cluster from before there were such roles keeps its owner's password until the first rotation.
   - Removes the lock file of a server that was killed.
 options:
   environment_folder: {description: The folder that names the environment., type: path, required: true}
@@ -31,7 +35,10 @@ options:
     type: path
     required: true
   database: {description: The name of the database and of its owner., type: str, required: true}
-  password_file: {description: Where the password is written, for its reader only., type: path, required: true}
+  credentials_file:
+    description: Where role and password are written as a service file of libpq, for its reader only.
+    type: path
+    required: true
 """
 
 EXAMPLES = """
@@ -43,7 +50,7 @@ EXAMPLES = """
     run_as: opsbook
     run_as_folder: /var/lib/opsbook/1a2b3c
     database: arcade
-    password_file: /srv/env/secrets/db_password
+    credentials_file: /srv/env/secrets/database.conf
 """
 
 RETURN = """
@@ -61,7 +68,9 @@ class Cluster:
         self.link = Path(module.params["folder"])
         self.data = Path(module.params["run_as_folder"], "db") if self.run_as else self.link
         self.database = module.params["database"]
-        self.password_file = Path(module.params["password_file"])
+        self.credentials_file = Path(module.params["credentials_file"])
+        # That of a cluster from before there were two roles.
+        self.password_file = self.credentials_file.with_name("db_password")
 
     def exists(self) -> bool:
         linked = not self.run_as or (self.link.is_symlink() and self.link.readlink() == self.data)
@@ -81,23 +90,43 @@ class Cluster:
             os.chown(new, account.pw_uid, account.pw_gid)
         self._run("initdb", "--pgdata", new, "--username=postgres", "--auth=reject", "--encoding=UTF8", "--locale=C")
         self._create_database(new, self._make_password())
-        self.access_file(new).write_text(self.access())
+        self.let_in(new)
         new.rename(self.data)
         if self.run_as:
             self.link.unlink(missing_ok=True)
             self.link.symlink_to(self.data)
 
-    def access(self) -> str:
-        """Nobody but the owner of the database comes in; an administrator uses `postgres --single`."""
-        return f"local {self.database} {self.database} scram-sha-256\n"
+    def access(self) -> dict[str, str]:
+        """Who comes in: the roles of the service, and the user who could read the cluster's files anyway."""
+        name, user = self.database, pwd.getpwuid(os.geteuid()).pw_name
+        service = f"local {name} {name},{name}_a,{name}_b scram-sha-256\n"
+        return {
+            "pg_hba.conf": f"{service}local {name} postgres peer map=administrator\n",
+            "pg_ident.conf": f'administrator "{user}" postgres\n',
+        }
 
-    @staticmethod
-    def access_file(data: Path) -> Path:
-        return data / "pg_hba.conf"
+    def let_in(self, data: Path) -> None:
+        for name, text in self.access().items():
+            Path(data, name).write_text(text)
 
     def opens_otherwise(self) -> bool:
-        """Tell a cluster that was made when the server listened on a port."""
-        return self.access_file(self.data).read_text() != self.access()
+        """Tell a cluster that an earlier version made."""
+        return any(Path(self.data, name).read_text() != text for name, text in self.access().items())
+
+    def reload(self) -> None:
+        """Have a server that runs read again who comes in."""
+        lock = Path(self.data, "postmaster.pid")
+        if lock.exists() and self.stale_lock() is None:
+            os.kill(int(lock.read_text().split(maxsplit=1)[0]), signal.SIGHUP)
+
+    def earlier_password(self) -> bool:
+        """Tell a cluster whose owner logs in: its password is not in the file with credentials yet."""
+        return not self.credentials_file.exists() and self.password_file.exists()
+
+    def keep_password(self) -> None:
+        password = self.password_file.read_text().strip()
+        found = credentials.Credentials(self.database, self.database, password)
+        credentials.write(self.credentials_file, found)
 
     def _set_aside_the_lost(self) -> None:
         """Keep the data of an environment whose own folder was removed without `purge`."""
@@ -109,16 +138,20 @@ class Cluster:
     def _make_password(self) -> str:
         password = secrets.token_urlsafe(32)
         self.password_file.unlink(missing_ok=True)
-        descriptor = os.open(self.password_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(password)
+        for end in ("next", "earlier"):
+            self.credentials_file.with_name(f"{self.credentials_file.name}.{end}").unlink(missing_ok=True)
+        found = credentials.Credentials(self.database, f"{self.database}_a", password)
+        credentials.write(self.credentials_file, found)
         return password
 
     def _create_database(self, data: Path, password: str) -> None:
         """Talk to a server without a port: over standard input, where no other process can read."""
+        name = self.database
         statements = (
-            f"CREATE ROLE \"{self.database}\" LOGIN PASSWORD '{password}';\n"
-            f'CREATE DATABASE "{self.database}" OWNER "{self.database}";\n'
+            f'CREATE ROLE "{name}" NOLOGIN;\n'
+            f'CREATE ROLE "{name}_a" LOGIN PASSWORD \'{password}\' IN ROLE "{name}";\n'
+            f'ALTER ROLE "{name}_a" SET role TO "{name}";\n'
+            f'CREATE DATABASE "{name}" OWNER "{name}";\n'
         )
         quiet = ("-c", "exit_on_error=on", "-c", "log_min_error_statement=panic")
         self._run("postgres", "--single", *quiet, "-D", data, "postgres", statements=statements)
@@ -161,7 +194,7 @@ def main() -> None:
             "run_as_folder": {"type": "path", "required": True},
             "database": {"type": "str", "required": True},
             # no_log would be wrong: this is the file's name, and the password is never a parameter.
-            "password_file": {"type": "path", "required": True, "no_log": False},
+            "credentials_file": {"type": "path", "required": True, "no_log": False},
         },
         supports_check_mode=True,
     )
@@ -171,16 +204,23 @@ def main() -> None:
             cluster.create()
         difference = {"before": "", "after": f"PostgreSQL cluster {cluster.data}\n"}
         module.exit_json(changed=True, data_folder=str(cluster.data), diff=difference)
-    if not cluster.password_file.exists():
-        module.fail_json(msg=f"{cluster.password_file} is missing: bring it back or run platform-down.yml with purge")
+    earlier = cluster.earlier_password()
+    if not earlier and not cluster.credentials_file.exists():
+        module.fail_json(
+            msg=f"{cluster.credentials_file} is missing: bring it back or run platform-down.yml with purge"
+        )
     lock = cluster.stale_lock()
     otherwise = cluster.opens_otherwise()
     if lock is not None and not module.check_mode:
         lock.unlink()
+    if earlier and not module.check_mode:
+        cluster.keep_password()
     if otherwise and not module.check_mode:
-        # It is read when the server starts, which its new socket makes it do.
-        cluster.access_file(cluster.data).write_text(cluster.access())
-    module.exit_json(changed=lock is not None or otherwise, data_folder=str(cluster.data))
+        cluster.let_in(cluster.data)
+        cluster.reload()
+    changes = {"the lock of a killed server": lock is not None, "who comes in": otherwise, "credentials": earlier}
+    after = "".join(f"{what}\n" for what, is_so in changes.items() if is_so)
+    module.exit_json(changed=bool(after), data_folder=str(cluster.data), diff={"before": "", "after": after})
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ options:
   name: {description: The tarball's only top folder., type: str, required: true}
   socket: {description: The Unix socket the database listens on., type: path, required: true}
   conninfo: {description: How the service finds the database., type: str, required: true}
-  password_file: {description: The file with the database's password., type: path, required: true}
+  service_file: {description: The file in which libpq finds role and password., type: path, required: true}
 """
 
 EXAMPLES = """
@@ -42,8 +42,8 @@ EXAMPLES = """
     tarball: /srv/releases/1.2.0.tar.gz
     name: arcade-1.2.0
     socket: /srv/env/run/.s.PGSQL.5432
-    conninfo: host=/srv/env/run port=5432 dbname=arcade user=arcade
-    password_file: /srv/env/secrets/db_password
+    conninfo: service=arcade host=/srv/env/run port=5432 dbname=arcade
+    service_file: /srv/env/secrets/database.conf
 """
 
 RETURN = """
@@ -55,7 +55,7 @@ def ask(module: AnsibleModule, release: Path, *options: str) -> dict[str, list[s
     variables = {
         "PYTHONPATH": str(release),
         "ARCADE_DATABASE": module.params["conninfo"],
-        "ARCADE_DATABASE_PASSWORD_FILE": module.params["password_file"],
+        "PGSERVICEFILE": module.params["service_file"],
     }
     if module.check_mode:
         variables["PYTHONDONTWRITEBYTECODE"] = "1"
@@ -92,7 +92,7 @@ def foresee(module: AnsibleModule) -> list[str]:
 
 
 def pending(module: AnsibleModule, release: Path) -> list[str]:
-    if not Path(module.params["password_file"]).exists():
+    if not Path(module.params["service_file"]).exists():
         # The password is made together with the database, which will be empty.
         return sorted(path.stem for path in release.glob("migrations/*.sql"))
     with sockets.socket(sockets.AF_UNIX) as client:
@@ -107,12 +107,11 @@ def unknown(module: AnsibleModule, reason: str) -> None:
 
 def main() -> None:
     texts = ("service", "name", "conninfo")
-    paths = ("python", "release", "tarball", "socket", "password_file")
+    paths = ("python", "release", "tarball", "socket", "service_file")
     module = AnsibleModule(
         argument_spec={
             **{name: {"type": "str", "required": True} for name in texts},
-            # no_log would be wrong: password_file is a file's name, and the password is never a parameter.
-            **{name: {"type": "path", "required": True, "no_log": False} for name in paths},
+            **{name: {"type": "path", "required": True} for name in paths},
         },
         supports_check_mode=True,
     )

@@ -1,6 +1,8 @@
 """The checklist before the shift: everything fine, and each thing that is not."""
 
 import json
+import os
+import re
 import shutil
 import signal
 import socket
@@ -97,6 +99,25 @@ def _secret_file(project: Project, mode: int) -> None:
     project.write("playbooks/inventories/dev/environment.yml", "secrets: {token: 'file:secret.txt'}\n")
 
 
+def _rotation(project: Project, rule: str, days: float = 0.0) -> None:
+    """A secret with a rule, and a run of its page so many days ago; none of them for zero."""
+    project.page(PAGE, "rotate")
+    policy = f"secrets: {{token: 'exec:printf value-of-it'}}\nrotation: {{token: {{{rule}}}}}\n"
+    project.write("playbooks/inventories/dev/environment.yml", policy)
+    if days:
+        make(project, days, runbook="rotate")
+    make(project, 1, "failed", runbook="rotate")
+    make(project, 1, runbook="rotate", environment="other")
+
+
+def _old_file(project: Project) -> None:
+    _secret_file(project, 0o600)
+    then = time.time() - 40 * 86400
+    os.utime(project.root / "secret.txt", (then, then))
+    path = project.root / "playbooks/inventories/dev/environment.yml"
+    path.write_text(path.read_text() + "rotation: {token: {max_age: 30d}}\n")
+
+
 def _quarantined(project: Project) -> None:
     folder = make(project, 1)
     (project.root / "records/quarantine").mkdir(mode=0o700)
@@ -133,6 +154,14 @@ WRONG: list[tuple[str, str, str, Callable[[Project], Any]]] = [
     ("secret files", "wrong", "password cannot be read", _no_password),
     ("secret files", "warning", "vault_password_file: others can read", lambda p: _vault_password(p, 0o640)),
     ("secret files", "warning", "secret token of dev: others can read", lambda p: _secret_file(p, 0o604)),
+    ("ages of secrets", "warning", "token of dev: 40 days old (by its file), overdue: 30d is allowed", _old_file),
+    ("ages of secrets", "warning", "token of dev: its age is not known", lambda p: _rotation(p, "max_age: 30d")),
+    (
+        "ages of secrets",
+        "warning",
+        "overdue: 30d is allowed",
+        lambda p: _rotation(p, "max_age: 30d, by: rotate", days=31),
+    ),
     ("quarantine", "warning", "1 record in quarantine", _quarantined),
     ("locks", "warning", "which was lost", _lost),
     ("locks", "warning", "which ended as failed", lambda p: _lock(p, make(p, 1, "failed").name)),
@@ -152,8 +181,21 @@ def test_each_thing_that_is_not_fine_is_named(
     found = doctor(page, code=1 if level == "wrong" else 0)
     assert said in only(found[check], level)
     others = {name: findings for name, findings in found.items() if name != check}
-    assert len(others) == 13
+    assert len(others) == 14
     assert {level for findings in others.values() for level, _ in findings} == {"fine"}
+
+
+def test_a_run_that_changed_a_secret_says_how_old_it_is(page: Project) -> None:
+    """Neither the file nor runs that failed, or ran elsewhere, count against it."""
+    assert only(doctor(page)["ages of secrets"], "fine") == "no environment names a secret"
+    _rotation(page, "max_age: 30d, by: rotate", days=12)
+    text = only(doctor(page)["ages of secrets"], "fine")
+    assert re.fullmatch(r"token of dev: 12 days old \(\w+-rotate-\w+\)", text)
+
+
+def test_a_secret_without_a_rule_is_shown_with_its_age(page: Project) -> None:
+    _secret_file(page, 0o600)
+    assert only(doctor(page)["ages of secrets"], "fine") == "token of dev: less than a day old (by its file)"
 
 
 def test_a_running_run_may_hold_its_lock(page: Project) -> None:
@@ -209,7 +251,7 @@ def test_a_check_that_fails_hides_no_other(page: Project, monkeypatch: pytest.Mo
     checks = project_checks(settings.load(page.root))
     found = {check.name: list(check.findings()) for check in checks}
     assert [finding.text for finding in found["disk"]] == ["this check could not be made: ZeroDivisionError: oops"]
-    assert len(found) == 14
+    assert len(found) == 15
     assert all(found.values())
 
 

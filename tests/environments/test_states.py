@@ -128,6 +128,8 @@ WRONG = {
     "approvals: many": "approvals: Input should be a valid integer",
     "time_zone: Mars": "there is no zone Mars",
     "windows: [{days: [someday]}]": "windows.0.days.0",
+    "rotation: {token: {max_age: soon}}": "rotation.token.max_age",
+    "rotation: {token: {max_age: 90d, by: nothing}}": "rotation.token.by: there is no page nothing",
 }
 
 

@@ -128,6 +128,11 @@ class Platform(Project):
         """Where the socket of the database is."""
         return (self.root / f".opsbook/env/{self.place}/database").resolve()
 
+    def credentials(self) -> dict[str, str]:
+        """`user` and `password` with which the service opens its database."""
+        text = (self.root / f".opsbook/env/{self.place}/secrets/database.conf").read_text(encoding="utf-8")
+        return dict(line.split("=", 1) for line in text.splitlines()[1:])
+
     def run(self, runbook: str, *arguments: str, check: bool = False) -> Any:
         return self.opsbook("run", runbook, "-e", self.place, *arguments, check=check)
 

@@ -134,6 +134,7 @@ def dev(made: Platform) -> None:
     recorder.record("good", "deploy-service", "-p", f"version={NEXT}")
     recorder.record("rolled-back", "deploy-service", "-p", f"version={FAULTY}", fails=True)
     recorder.record("good", "service-health")
+    recorder.record("planned", "rotate-secret")
     recorder.record("good", "platform-down")
     recorder.record("failed", "deploy-service", "-p", f"version={GOOD}", fails=True)
     for page in ("configure-service", "sync-environment"):
@@ -202,7 +203,7 @@ def in_vain(recorder: Recorder, drill: str) -> None:
         recorder.record("failed", "set-traffic", "-p", "colour=green", fails=True)
     elif drill == "database-down":
         recorder.record("failed", "service-health", fails=True)
-        recorder.record("failed", "rotate-credential", fails=True)
+        recorder.record("failed", "rotate-secret", fails=True)
         recorder.record("failed", "free-disk", fails=True)
         with in_the_way(recorder.project.root / ".opsbook/env/training/database/.s.PGSQL.5432.lock"):
             recorder.record("failed", "start-database", fails=True)

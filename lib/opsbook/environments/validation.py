@@ -5,11 +5,13 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
+from opsbook.core.catalog import catalog
 from opsbook.core.model.environment import ChoiceRule, Environment
 from opsbook.core.model.text import nearest
 from opsbook.core.planning import environment as environments
 from opsbook.core.planning import service_settings, yaml_files
 from opsbook.core.planning.yaml_files import shown
+from opsbook.core.source import page_name
 from opsbook.core.trust import windows
 from opsbook.errors import InputError, Refused
 from opsbook.settings import Settings
@@ -26,7 +28,7 @@ def problems(settings: Settings, name: str) -> list[str]:
         found = environments.load(settings, name)
     except InputError as error:
         return [*error.problems, *_variables(settings, name)]
-    own = (_promotion, _freezes, _urls, _channels)
+    own = (_promotion, _freezes, _urls, _channels, _rotation)
     return [*(said for check in own for said in check(settings, found)), *_variables(settings, name)]
 
 
@@ -78,6 +80,14 @@ def _wrong_address(url: str) -> str:
     if parts.scheme not in ("http", "https", "postgresql") or not parts.hostname:
         return f"{url!r} is no address; write one such as http://127.0.0.1:8080"
     return "it has a password, which everybody would read" if parts.password is not None else ""
+
+
+def _rotation(settings: Settings, found: Environment) -> Iterator[str]:
+    pages = [page_name.name_of(path) for path in catalog.paths(settings)]
+    for name, each in found.policy.rotation.items():
+        if each.by and each.by not in pages:
+            said = f"{_file(settings, found)}: rotation.{name}.by: there is no page {each.by}."
+            yield f"{said} {nearest(each.by, pages)}".rstrip()
 
 
 def _channels(settings: Settings, found: Environment) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """One PostgreSQL connection that comes back after the server was away."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,15 +17,32 @@ from arcade.settings import read_password
 CONNECT_TIMEOUT_SECONDS = 2
 STATEMENT_TIMEOUT_MS = 5000
 LOCK_TIMEOUT_MS = 30_000
+RETRY_SECONDS = 1.0
+"""How long a connection with the earlier credentials goes on before the new ones are tried again."""
+
+Stamp = tuple[int, int] | None
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where the database is. The password is read at each connect, so that a changed one is taken up."""
+    """Where the database is. The credentials are read at each connect, so that changed ones are taken up.
+
+    `service_file` is the one in which libpq itself looks up the `service` of the connection string.
+    """
 
     database: str
     password_file: Path | None
     application: str
+    service_file: Path | None = None
+
+    def stamp(self) -> Stamp:
+        """What differs once the credentials were replaced; None while they cannot be seen."""
+        path = self.service_file or self.password_file
+        try:
+            found = path.stat() if path else None
+        except OSError:
+            return None
+        return (found.st_mtime_ns, found.st_ino) if found else None
 
     def connect(self, statement_timeout_ms: int = STATEMENT_TIMEOUT_MS) -> Connection[Any]:
         """A new connection in autocommit mode; 0 ms is no limit. Raises SettingsError, psycopg.Error."""
@@ -47,6 +65,8 @@ class Database:
     def __init__(self, address: Address) -> None:
         self._address = address
         self._connection: Connection[Any] | None = None
+        self._stamp: Stamp = None
+        self._retry_at = 0.0
 
     @contextmanager
     def transaction(self) -> Iterator[Connection[Any]]:
@@ -72,6 +92,7 @@ class Database:
 
     def _begin(self) -> Connection[Any]:
         # BEGIN is also the test of a connection that may have died while idle: nothing is lost yet.
+        self._renew()
         if self._connection is not None:
             try:
                 self._connection.execute("BEGIN")
@@ -79,9 +100,27 @@ class Database:
                 self.close()
             else:
                 return self._connection
-        self._connection = self._address.connect()
+        self._connection = self._connect()
         self._connection.execute("BEGIN")
         return self._connection
+
+    def _connect(self) -> Connection[Any]:
+        # Before the connect: what is replaced meanwhile is seen the next time.
+        self._stamp = self._address.stamp()
+        return self._address.connect()
+
+    def _renew(self) -> None:
+        """Connect anew once the credentials were replaced; where that fails, the present connection goes on."""
+        if self._connection is None or time.monotonic() < self._retry_at or self._stamp == self._address.stamp():
+            return
+        before, earlier = self._connection, self._stamp
+        try:
+            self._connection = self._connect()
+        except (psycopg.Error, ArcadeError):
+            self._stamp, self._retry_at = earlier, time.monotonic() + RETRY_SECONDS
+            return
+        with suppress(psycopg.Error):
+            before.close()
 
     def _roll_back(self, connection: Connection[Any]) -> None:
         try:

@@ -71,7 +71,7 @@ def serve(settings: Settings) -> int:
 
 
 def _make_service(settings: Settings) -> Service:
-    address = Address(settings.database, settings.password_file, settings.instance)
+    address = Address(settings.database, settings.password_file, settings.instance, settings.service_file)
     required = read_migrations(TREE / "migrations")[-1].version
     pool = WorkerPool(TREE / "handlers", address, settings.tunables)
     return Service(

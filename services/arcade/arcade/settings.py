@@ -25,6 +25,7 @@ class Settings:
     instance: str
     database: str
     password_file: Path | None
+    service_file: Path | None
     sandbox: bool
     drain_seconds: float
     messages_folder: Path | None
@@ -52,6 +53,7 @@ def read_settings(env: Mapping[str, str] = os.environ) -> Settings:
         instance=env.get("ARCADE_INSTANCE") or f"arcade-{port}",
         database=read_database(env),
         password_file=read_password_file(env),
+        service_file=read_service_file(env),
         sandbox=env.get("ARCADE_SANDBOX") == "1",
         drain_seconds=_drain_seconds(env),
         messages_folder=_path(env, "ARCADE_MESSAGES_FOLDER"),
@@ -81,8 +83,18 @@ def read_password_file(env: Mapping[str, str] = os.environ) -> Path | None:
     return path
 
 
+def read_service_file(env: Mapping[str, str] = os.environ) -> Path | None:
+    """The file in which libpq finds the role and the password by itself, checked once as the password file is."""
+    value = env.get("PGSERVICEFILE", "")
+    if not value:
+        return None
+    path = Path(value)
+    read_password(path)
+    return path
+
+
 def read_password(path: Path) -> str:
-    """The password in `path`. Raises SettingsError when others could read it, or it is not readable."""
+    """The text of `path`. Raises SettingsError when others could read it, or it is not readable."""
     try:
         if stat.S_IMODE(path.stat().st_mode) & 0o077:
             raise SettingsError(f"the password file {path} must be readable by its owner only (mode 0600)")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 import variants
 from arcade_postgres import PostgresServer
@@ -113,6 +114,45 @@ def test_an_instance_survives_a_database_restart(own_env: Env, own_postgres: Pos
     assert arcade.close() == 0
 
 
+def given(path: Path, role: str, password: str) -> None:
+    """Replace the service file as a whole, with these credentials."""
+    new = path.with_name("new")
+    new.touch(mode=0o600)
+    new.write_text(f"[arcade]\nuser={role}\npassword={password}\n")
+    new.replace(path)
+
+
+def test_replaced_credentials_are_taken_up_between_two_messages(
+    migrated_env: Env, postgres: PostgresServer, start: Start, tmp_path: Path
+) -> None:
+    """Those that do not open the database lose no message: the connections from before go on."""
+    address = migrated_env["ARCADE_DATABASE"].replace("user=postgres", "service=arcade")
+    file = tmp_path / "database.conf"
+    given(file, "postgres", postgres.password)
+    arcade = start({"ARCADE_DATABASE": address, "PGSERVICEFILE": str(file)})
+    with psycopg.connect(migrated_env["ARCADE_DATABASE"], password=postgres.password, autocommit=True) as connection:
+
+        def users() -> set[str]:
+            assert [arcade.send("Info").status_code for _ in range(8)] == [200] * 8
+            assert arcade.client.get("/readyz").status_code == 200
+            asked = "SELECT usename FROM pg_stat_activity WHERE application_name = 'arcade-1'"
+            return {name for (name,) in connection.execute(asked)}
+
+        connection.execute("CREATE ROLE follower LOGIN SUPERUSER PASSWORD 'of-the-follower'")
+        assert users() == {"postgres"}
+        given(file, "follower", "another")
+        assert users() == {"postgres"}
+        given(file, "follower", "of-the-follower")
+        deadline = time.monotonic() + 60
+        while users() != {"follower"}:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        file.unlink()
+        assert users() == {"follower"}
+        assert arcade.close() == 0
+        connection.execute("DROP ROLE follower")
+
+
 def test_bad_settings_end_serve_with_one_sentence(migrated_env: Env, arcade: ArcadeProcess) -> None:
     for change in (
         {"ARCADE_PORT": ""},
@@ -120,6 +160,7 @@ def test_bad_settings_end_serve_with_one_sentence(migrated_env: Env, arcade: Arc
         {"ARCADE_PORT": str(arcade.port)},
         {"ARCADE_PORT": "9", "ARCADE_DRAIN_SECONDS": "x"},
         {"ARCADE_PORT": "9", "ARCADE_MESSAGES_QUOTA": "1"},
+        {"ARCADE_PORT": "9", "PGSERVICEFILE": "/nonexistent"},
     ):
         done = run_arcade("serve", env=migrated_env | change)
         assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr

@@ -22,6 +22,7 @@ def parse(output: str) -> list[tuple[str, str]]:
 
 def main() -> None:
     """Print [["name", "value"], …] for every vaulted text in the files."""
+    from ansible import constants
     from ansible.cli import CLI
     from ansible.errors import AnsibleError
     from ansible.parsing.dataloader import DataLoader
@@ -29,14 +30,18 @@ def main() -> None:
 
     try:
         # The passwords are where Ansible's variables say.
-        library = VaultLib(CLI.setup_vault_secrets(DataLoader(), vault_ids=[], ask_vault_pass=False, auto_prompt=False))
+        known = list(constants.DEFAULT_VAULT_IDENTITY_LIST)
+        library = VaultLib(
+            CLI.setup_vault_secrets(DataLoader(), vault_ids=known, ask_vault_pass=False, auto_prompt=False)
+        )
     except AnsibleError as error:
         sys.exit(str(error))
     found: list[tuple[str, str]] = []
+    more: list[tuple[str, str]] = []
     at = sys.argv.index("--")
     for number, name in enumerate(sys.argv[1:], 1):
         try:
-            found += _file(Path(name).read_text(encoding="utf-8"), library) if number != at else []
+            values = _file(Path(name).read_text(encoding="utf-8"), library) if number != at else []
         except (AnsibleError, yaml.YAMLError, ValueError) as error:
             if number > at:
                 # It need not open.
@@ -46,7 +51,9 @@ def main() -> None:
             # Never print the error's own text: it may quote a secret line.
             mark = getattr(error, "problem_mark", None)
             sys.exit(f"{name} is not valid YAML{f', line {mark.line + 1}' if mark else ''}.")
-    print(json.dumps(found))
+        (more if number > at else found).extend(values)
+    # The last one of a name counts: never that of another inventory.
+    print(json.dumps([*more, *found]))
 
 
 def _file(text: str, library: Any) -> list[tuple[str, str]]:

@@ -76,6 +76,14 @@ class Channel(BaseModel):
     events: tuple[str, ...] = Field(("*",), min_length=1)
 
 
+class Rotation(BaseModel):
+    """How often a secret is changed. `max_age`: how old it may become. `by`: the page that changes it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    max_age: _Span
+    by: str = ""
+
+
 class Policy(BaseModel):
     """The content of environment.yml."""
 
@@ -103,6 +111,7 @@ class Policy(BaseModel):
     secrets: dict[str, str] = {}
     promotion: Promotion | None = None
     channels: dict[str, Channel] = {}
+    rotation: dict[str, Rotation] = {}
 
     @model_validator(mode="after")
     def _guarded(self) -> "Policy":
@@ -129,7 +138,7 @@ class Policy(BaseModel):
         return value
 
 
-_LATER = ("promotion", "freezes", "health", "channels")
+_LATER = ("promotion", "freezes", "health", "channels", "rotation")
 
 BLOCK = 100
 """Ports of one environment. A block begins at a multiple of this number, so that blocks never overlap."""
