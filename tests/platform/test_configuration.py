@@ -40,9 +40,9 @@ def settled(platform: Platform) -> Iterator[Platform]:
     platform.deploy(FRAGILE)
     assert platform.versions() == {FRAGILE}
     yield platform
+    # The last test has brought the settings back.
     shutil.rmtree(platform.root / "playbooks/inventories/dev/host_vars", ignore_errors=True)
     (platform.root / "playbooks/inventories/dev/group_vars/app.yml").unlink(missing_ok=True)
-    platform.run("configure-service", "--yes", check=True)
     (platform.root / ".opsbook/env/dev/flags/arcade.json").unlink(missing_ok=True)
     platform.serve("1.0.0")
 
@@ -153,6 +153,8 @@ def wait_share(platform: Platform) -> float:
 
 def test_drift_of_seven_kinds_is_found_and_repaired_and_the_rest_left_alone(settled: Platform) -> None:
     platform = settled
+    want(platform)
+    platform.run("configure-service", "--yes", check=True)
     set_flag(platform, 30)
     before = files(platform)
     first, second = in_force(platform)
@@ -166,7 +168,7 @@ def test_drift_of_seven_kinds_is_found_and_repaired_and_the_rest_left_alone(sett
         sql.execute("DELETE FROM arcade_migrations WHERE version = 2")
         sql.execute("DROP INDEX scores_best_of_player")
         sql.execute("ALTER TABLE scores DROP COLUMN guesses")
-    supervisor(platform).stopProcess(second)
+    stop(platform, second)
 
     found = sync(platform, "no")
     differences = (
@@ -213,11 +215,12 @@ def edit(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new), encoding="utf-8")
 
 
-def supervisor(platform: Platform) -> Any:
+def stop(platform: Platform, instance: str) -> None:
     config = configparser.RawConfigParser(strict=False)
     config.read(platform.root / f".opsbook/env/{platform.place}/supervisord.conf")
     socket = config["unix_http_server"]["file"]
-    return ServerProxy("http://localhost", SupervisorTransport(None, None, f"unix://{socket}")).supervisor
+    with ServerProxy("http://localhost", SupervisorTransport(None, None, f"unix://{socket}")) as server:
+        server.supervisor.stopProcess(instance)
 
 
 @contextmanager
