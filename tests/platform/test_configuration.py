@@ -176,7 +176,7 @@ def test_drift_of_seven_kinds_is_found_and_repaired_and_the_rest_left_alone(sett
         '-  "close-hint": "90 %"',
         '+  "close-hint": "30 %"',
         f"{second}: Start",
-        "9s",
+        "lb-1: Write Caddy",
         "0002",
     )
     for line in differences:
