@@ -1,6 +1,7 @@
 """Every rule: its examples go through the real check, and the reference says what is true."""
 
 import ast
+import inspect
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -8,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+import opsbook
 from opsbook.cli import main
+from opsbook.core.rules import code
 from opsbook.core.rules.lint import SOFT
 from opsbook.core.source.problem import Problem
 from opsbook.lint import checks, documented
@@ -198,6 +201,37 @@ def test_a_name_that_is_there_is_not_complained_about(tmp_path: Path) -> None:
 def test_a_name_that_is_nowhere_is_an_error_with_a_way_out(tmp_path: Path, cell: str, text: str) -> None:
     problems = found(tmp_path, f"## Steps\n\n### Act\n```python\n{cell}\n```\n")
     assert [(each.message, each.warning) for each in problems if each.code == "C013"] == [(text, False)]
+
+
+def test_what_effects_take_is_what_their_code_says() -> None:
+    effects = {
+        name: getattr(opsbook, name) for name in opsbook.__all__ if name.islower() and name not in ("effect", "here")
+    }
+    taken = {
+        name: {
+            each.name for each in inspect.signature(effect).parameters.values() if each.kind is not each.VAR_POSITIONAL
+        }
+        for name, effect in effects.items()
+    }
+    assert taken == code._ARGUMENTS
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        ("http('GET', 'http://x', params={})", "http() takes no params. There is: changes, data, "),
+        ("playbook('a.yml', var={})", "playbook() takes no var. Did you mean vars?"),
+        ("playbook('a.yml', **more)", ""),
+        ("wait_until('it', print, timeout=3)", ""),
+    ],
+)
+def test_an_argument_that_an_effect_does_not_take(tmp_path: Path, cell: str, text: str) -> None:
+    page = f"## Steps\n\n### Act\n```python\nfrom opsbook import http, playbook, wait_until\nmore = {{}}\n{cell}\n```\n"
+    said = [each.message for each in found(tmp_path, page) if each.code == "C014"]
+    assert len(said) == bool(text)
+    assert "".join(said).startswith(text)
+    other = page.replace("from opsbook", "from team_effects")
+    assert not [each for each in found(tmp_path, other) if each.code == "C014"]
 
 
 @pytest.mark.parametrize(

@@ -54,8 +54,16 @@ def protected(root: Path, given: str) -> ProtectedBranch | None:
     if found.returncode == 0:
         return ProtectedBranch(where.partition("/")[2], found.stdout.decode().strip())
     if found.stderr:
-        raise Refused(f"Nobody can say what is committed{said(found)}.", "Put the project under git.")
+        raise _nobody_knows(root, found)
     return None
+
+
+def _nobody_knows(root: Path, found: "subprocess.CompletedProcess[bytes]") -> Refused:
+    way = "Put the project under git."
+    if b"dubious ownership" in found.stderr:
+        # git reads nothing in a clone of another user, as a team shares on one machine.
+        way = f"If you trust its owner: git config --global --add safe.directory {root}"
+    return Refused(f"Nobody can say what is committed{said(found)}.", way)
 
 
 def branch_name(root: Path, given: str) -> str:
@@ -156,7 +164,7 @@ def uncommitted(root: Path, paths: Sequence[str]) -> list[str]:
             wanted = ["--untracked-files=all", "--ignored=matching", "--ignore-submodules=none", "--", *paths]
             found = run(root, ["status", "--porcelain=v1", "-z", "--no-renames", *wanted], own)
     if found.returncode != 0:
-        raise Refused(f"Nobody can say what is committed{said(found)}.", "Put the project under git.")
+        raise _nobody_knows(root, found)
     entries = found.stdout.decode("utf-8", errors="replace").split("\0")
     prefix = run(root, ["rev-parse", "--show-prefix"]).stdout.decode(errors="replace").strip()
     changed = (entry[3:].removeprefix(prefix) for entry in entries if entry[2:3] == " ")

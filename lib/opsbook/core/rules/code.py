@@ -1,4 +1,4 @@
-"""C001 to C004, C006, C007, C013: the code of Python cells. Shell cells are not checked."""
+"""C001 to C004, C006, C007, C013, C014: the code of Python cells. Shell cells are not checked."""
 
 import ast
 import difflib
@@ -36,6 +36,28 @@ _HOMES = {
     **dict.fromkeys(opsbook.__all__, "opsbook"),
 }
 """Where a page imports these names from."""
+
+_ARGUMENTS = {
+    name: frozenset(words.split())
+    for name, words in {
+        "ask": "name question choices key",
+        "attach": "name data key",
+        "command": "argv cwd env stdin expect timeout changes idempotent pretend ignore key",
+        "confirm": "name question key",
+        "done": "step",
+        "http": "method url json data headers expect timeout changes idempotent pretend ignore key",
+        "kubectl": "manifest file options timeout idempotent pretend ignore key",
+        "note": "text key",
+        "notify": "event values pretend key",
+        "playbook": "name limit tags skip_tags verbosity vars max_unreachable timeout changes check pretend ignore key",
+        "secret": "name key",
+        "sql": "statement values database password rows changes timeout idempotent pretend ignore key",
+        "terraform": "action folder plan vars env backend timeout pretend ignore key",
+        "value": "name make",
+        "wait_until": "name check timeout every ignore key",
+    }.items()
+}
+"""What the effects take by name. A test compares it with their code, whose import takes longer than a check."""
 
 _OF_IPYTHON = frozenset({"In", "Out", "display", "get_ipython", "__annotations__", "__builtins__", "__file__"})
 _NUMBERED = re.compile(r"_+|_(?:i+|[id]h|oh|i?\d+)")
@@ -134,6 +156,18 @@ def _undefined(runbook: Runbook, _: Known) -> Found:
     yield from _too_early(runbook, defined)
 
 
+def _arguments(runbook: Runbook, _: Known) -> Found:
+    """C014: an argument that an effect does not take."""
+    python = [cell for step in runbook.all_steps() if step.role is not Role.PROSE for cell in _python(step)]
+    ours = {name for cell in python for _line, _column, name, module in names.imported(cell) if module == "opsbook"}
+    for _step, call in calls(runbook):
+        for given in call.node.keywords if call.name in ours else ():
+            known = _ARGUMENTS.get(call.name)
+            if known and given.arg is not None and given.arg not in known:
+                text = f"{call.name}() takes no {given.arg}. {nearest(given.arg, known)}".rstrip()
+                yield at(runbook, call.line, "C014", text, column=call.column)
+
+
 def _too_early(runbook: Runbook, defined: set[str]) -> Found:
     """Names that are read before the cell that defines them has run. A rollback has a rule of its own."""
     before = {parameter.name for parameter in runbook.parameters} | names.BUILTINS
@@ -156,4 +190,4 @@ def _way(name: str, defined: set[str]) -> str:
     return f". Did you mean {near[0]}?" if near else ""
 
 
-CHECKS = (_syntax, _forbidden_calls, _chance, _playbooks, _question_names, _undefined)
+CHECKS = (_syntax, _forbidden_calls, _chance, _playbooks, _question_names, _undefined, _arguments)
