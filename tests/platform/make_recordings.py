@@ -137,8 +137,8 @@ def dev(made: Platform) -> None:
     recorder.record("planned", "rotate-secret")
     recorder.record("good", "platform-down")
     recorder.record("failed", "deploy-service", "-p", f"version={GOOD}", fails=True)
-    for page in ("configure-service", "sync-environment"):
-        recorder.record("failed", page, fails=True)
+    recorder.record("failed", "configure-service", fails=True)
+    recorder.record("failed", "sync-environment", *repairs(), fails=True)
     with taken(made.base):
         recorder.record("failed", "platform-up", fails=True)
     with in_the_way(made.root / ".opsbook/env/dev/run/supervisor.sock"):
@@ -159,8 +159,13 @@ def by_hand(recorder: Recorder) -> None:
     recorder.record("good", "configure-service")
     replace(place / "caddy/traffic/share", "0", "20")
     replace(place / "flags/arcade.json", "10", "90")
-    answers = ("platform=no", "schema=no", "settings=no", "traffic=yes", "flags=yes")
-    recorder.record("good", "sync-environment", *(word for each in answers for word in ("--answer", each)))
+    recorder.record("good", "sync-environment", *repairs("traffic", "flags"))
+
+
+def repairs(*wanted: str) -> list[str]:
+    """What somebody says who repairs these kinds of drift."""
+    kinds = ("platform", "schema", "settings", "traffic", "flags")
+    return [word for kind in kinds for word in ("--answer", f"{kind}={'yes' if kind in wanted else 'no'}")]
 
 
 def replace(path: Path, old: str, new: str) -> None:
