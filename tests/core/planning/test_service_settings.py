@@ -91,6 +91,17 @@ def test_a_schema_that_fits_nothing(game: Project) -> None:
 
 
 @pytest.mark.slow
+def test_where_runs_are_guarded_the_schema_is_part_of_the_tree(game: Project) -> None:
+    game.write("playbooks/inventories/dev/environment.yml", "approvals: 1\n")
+    game.page("## Steps\n\n### One\n```python\nprint('it ran')\n```\n", "change")
+    for workers, code in ((4, 0), (0, 2)):
+        game.write("playbooks/group_vars/all.yml", f"---\ngame_workers: {workers}\n")
+        done = game.opsbook("plan", "change", "-e", "dev")
+        assert done.code == code, done.out + done.err
+        assert ("game_workers: 0, but" in done.err) == bool(code)
+
+
+@pytest.mark.slow
 def test_plan_run_and_validate_stop_and_whoever_looks_does_not(game: Project) -> None:
     game.write("playbooks/group_vars/all.yml", "---\ngame_workers: 0\n")
     game.page("## Steps\n\n### One\n```python\nprint('it ran')\n```\n", "change")

@@ -129,7 +129,9 @@ def of_folder(settings: Settings) -> Tree:
     skip = tuple(f"{each.relative_to(root)}/" for each in within if each != root)
     walk = _Folder(root, settings.state / "trees" / "known.json")
     found: dict[str, str] = {}
-    for path in _listed(root):
+    # Without git, what a service says of itself may be beside the folders that runs read.
+    named = [path for each in settings.services.values() for path in (each.settings, each.flags) if path]
+    for path in dict.fromkeys([*_listed(root), *named]):
         if _counts(path) and not path.startswith(skip):
             found.update(walk.entries(path))
     walk.known.save()
