@@ -379,7 +379,9 @@ def main(places: list[str]) -> None:
         if "fleet" in places:
             with fleet_up(root) as hosts:
                 fleet(hosts, hosts.port)
-        for path in sorted(root.glob("*/**/recordings/*.json")):
+        # Not those in stored trees.
+        made_of = [path for top in ("runbooks", "procedures") for path in root.glob(f"{top}/**/recordings/*.json")]
+        for path in sorted(made_of):
             target = ROOT / path.relative_to(root)
             target.parent.mkdir(exist_ok=True)
             shutil.copy(path, target)
