@@ -108,14 +108,30 @@ def as_written(content: Any) -> bool:
         return False
 
 
+def writer(content: Any) -> str:
+    """Answer the run that wrote it; runs are named by when they began."""
+    try:
+        return str(content["metadata"]["run"])
+    except (LookupError, TypeError):
+        return ""
+
+
+def last(file: Path) -> Any:
+    """Answer what a run wrote last; None if nobody can say."""
+    try:
+        return read(last_of(file))
+    except (OSError, ValueError):
+        return None
+
+
 def kept(module: AnsibleModule, file: Path, content: Any) -> Any:
     """Answer what the file should say: what a run wrote last, unless it says that."""
-    last = read(last_of(file))
-    if as_written(content) or (content is None and last is None):
+    written = last(file)
+    if as_written(content) or (content is None and written is None):
         return content
-    if not as_written(last):
+    if not as_written(written):
         module.fail_json(msg=f"{file} was not written by a run: take it away, and set its flags with set-flag")
-    return last
+    return written
 
 
 def last_of(file: Path) -> Path:
@@ -151,7 +167,11 @@ def main() -> None:
     after = kept(module, file, before) if state == "kept" else before
     if state == "restored":
         did, content = kept_of(file, run)
+        if not did and (later := writer(before)) > run:
+            module.fail_json(msg=f"{later} has set flags since: say what they should be with set-flag")
         after = content if did else before
+    elif state == "set" and not as_written(before) and before is not None:
+        module.fail_json(msg=f"{file} was changed by hand: sync-environment shows how, and brings back what was set")
     elif state == "set" and (flags := changed_flags(module, present)) != present:
         after = {"$schema": SCHEMA, "flags": flags, "metadata": {"run": run, "sha256": digest(flags)}}
     if after != before and not module.check_mode:
@@ -162,7 +182,9 @@ def main() -> None:
             restore(file, after or {"$schema": SCHEMA, "flags": {}, "metadata": {"run": run, "sha256": digest({})}})
         else:
             write(file, after, before, run)
-        restore(last_of(file), read(file))
+    if not module.check_mode and as_written(after) and last(file) != after:
+        # Also when a run was stopped before it came here.
+        restore(last_of(file), after)
     flags = present_flags(after)
     module.exit_json(
         changed=after != before,

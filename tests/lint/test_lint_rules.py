@@ -230,8 +230,14 @@ def test_an_argument_that_an_effect_does_not_take(tmp_path: Path, cell: str, tex
     said = [each.message for each in found(tmp_path, page) if each.code == "C014"]
     assert len(said) == bool(text)
     assert "".join(said).startswith(text)
-    other = page.replace("from opsbook", "from team_effects")
-    assert not [each for each in found(tmp_path, other) if each.code == "C014"]
+    for old, new in (
+        ("from opsbook", "from team_effects"),
+        ("import http,", "import http as web,"),
+        ("more = {}", "more = {}\n\ndef http(*a, **b): ...\n\ndef playbook(*a, **b): ..."),
+    ):
+        other = page.replace(old, new).replace("playbook('a.yml', var", "print('a.yml', var")
+        assert other != page
+        assert not [each for each in found(tmp_path, other) if each.code == "C014"]
 
 
 @pytest.mark.parametrize(

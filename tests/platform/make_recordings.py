@@ -5,7 +5,7 @@
 Each runbook runs well and runs into something, in an order in which a run prepares the next. The recordings are made
 in a copy of the project and come into this one at the end, if everything went as it should. With the names of
 environments as arguments, only what runs in these is made; `ao` is the AO process of dev, `releases` what goes to
-staging, `procedures` the checklists.
+staging, `configuration` what was changed by hand in dev, `procedures` the checklists.
 """
 
 import json
@@ -137,8 +137,6 @@ def dev(made: Platform) -> None:
     recorder.record("planned", "rotate-secret")
     recorder.record("good", "platform-down")
     recorder.record("failed", "deploy-service", "-p", f"version={GOOD}", fails=True)
-    recorder.record("failed", "configure-service", fails=True)
-    recorder.record("failed", "sync-environment", *repairs(), fails=True)
     with taken(made.base):
         recorder.record("failed", "platform-up", fails=True)
     with in_the_way(made.root / ".opsbook/env/dev/run/supervisor.sock"):
@@ -146,20 +144,27 @@ def dev(made: Platform) -> None:
     recorder.run("platform-up")
     recorder.record("blue-green", "deploy-service", "-p", f"version={GOOD}", "-p", "strategy=blue-green")
     recorder.record("canary", "deploy-service", "-p", f"version={NEXT}", "-p", "strategy=canary", *WATCH)
-    by_hand(recorder)
 
 
-def by_hand(recorder: Recorder) -> None:
-    """Settings, flags and shares that somebody changed by hand."""
-    place = recorder.project.root / ".opsbook/env/dev"
+def configuration(made: Platform) -> None:
+    """Settings, flags and shares of dev that somebody changed by hand."""
+    recorder = Recorder(made, "dev")
+    recorder.run("platform-up")
+    if not (made.root / f".opsbook/releases/arcade/{GOOD}.tar.gz").exists():
+        made.build(GOOD)
+    recorder.run("deploy-service", "-p", f"version={GOOD}")
+    place = made.root / ".opsbook/env/dev"
     flag = ("-p", "flag=close-hint", "-p", "percent=10", "-p", "watch_for=8s")
     recorder.record("good", "set-flag", *flag)
     recorder.record("failed", "set-flag", "-p", "flag=close-hints", *flag[2:], fails=True)
-    replace(place / "app/arcade-4/settings.json", '"workers": 4', '"workers": 9')
+    replace(place / "app/arcade-1/settings.json", '"workers": 4', '"workers": 9')
     recorder.record("good", "configure-service")
     replace(place / "caddy/traffic/share", "0", "20")
     replace(place / "flags/arcade.json", "10", "90")
     recorder.record("good", "sync-environment", *repairs("traffic", "flags"))
+    recorder.run("platform-down")
+    recorder.record("failed", "configure-service", fails=True)
+    recorder.record("failed", "sync-environment", *repairs(), fails=True)
 
 
 def repairs(*wanted: str) -> list[str]:
@@ -364,8 +369,12 @@ def main(places: list[str]) -> None:
         copy_project(root)
         for old in root.glob("*/**/recordings"):
             shutil.rmtree(old)
-        for place, work in (("dev", dev), ("training", training)):
-            if place in places:
+        for name, place, work in (
+            ("dev", "dev", dev),
+            ("configuration", "dev", configuration),
+            ("training", "training", training),
+        ):
+            if name in places:
                 with up(root, place) as made:
                     work(made)
         if "procedures" in places:
@@ -389,4 +398,4 @@ def main(places: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or [*BASES, "procedures", "releases", "ao"])
+    main(sys.argv[1:] or [*BASES, "configuration", "procedures", "releases", "ao"])

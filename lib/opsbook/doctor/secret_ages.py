@@ -66,6 +66,6 @@ def _written(settings: Settings, reference: str) -> tuple[datetime, str] | None:
         return None
     try:
         written = (settings.root / Path(rest).expanduser()).stat().st_mtime
-    except OSError:
+    except (OSError, RuntimeError):  # expanduser raises it for a user that there is not
         return None
     return datetime.fromtimestamp(written, UTC), "by its file"

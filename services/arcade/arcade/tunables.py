@@ -27,8 +27,10 @@ def read_tunables(path: Path | None) -> Tunables:
     schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
     given = _given(path)
     try:
-        # It fills in the defaults.
-        return Tunables(**fastjsonschema.validate(schema, given, use_formats=False))
+        # It fills in the defaults. For JSON, 2.0 is a whole number.
+        settings: dict[str, Any] = fastjsonschema.validate(schema, given, use_formats=False)
+        whole: dict[str, Any] = {name: int(value) for name, value in settings.items() if isinstance(value, float)}
+        return Tunables(**settings | whole)
     except fastjsonschema.JsonSchemaValueException as error:
         said = str(error.message).removeprefix("data.").removeprefix("data ")
         raise SettingsError(f"the settings file {path}: {said}") from error

@@ -21,7 +21,7 @@ PLAYERS = [f"player-{number}" for number in range(200)]
 def test_settings_come_from_the_file_and_else_from_the_schema(migrated_env: Env, start: Start, tmp_path: Path) -> None:
     given = tmp_path / "settings.json"
     assert start(migrated_env | {"ARCADE_SETTINGS": str(given)}).client.get("/settings").json() == DEFAULTS
-    given.write_text('{"workers": 2, "log_level": "error"}')
+    given.write_text('{"workers": 2.0, "log_level": "error"}')
     arcade = start(migrated_env | {"ARCADE_SETTINGS": str(given)})
     assert arcade.client.get("/settings").json() == DEFAULTS | {"workers": 2, "log_level": "error"}
     assert arcade.send("Info").status_code == 200

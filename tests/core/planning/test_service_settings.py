@@ -50,7 +50,7 @@ def problems(project: Project) -> list[str]:
         ("game_workers: 17", "game_workers: 17, but it is a whole number from 1 to 16."),
         ("game_workers: '4'", "game_workers: '4', but it is a whole number from 1 to 16."),
         ("game_workers: yes", "game_workers: True, but it is a whole number from 1 to 16."),
-        ("game_workers:", "game_workers: None, but it is a whole number from 1 to 16."),
+        ("game_workers: 2.0", "game_workers: 2.0, but it is a whole number from 1 to 16."),
         ("game_ratio: -0.5", "game_ratio: -0.5, but it is a number from 0 on."),
         ("game_level: loud", "game_level: 'loud', but it is one of info, error."),
         ("game_name: A1", "game_name: 'A1', but it is a text like ^[a-z]+$."),
@@ -67,6 +67,8 @@ def test_one_sentence_with_file_key_and_expectation(game: Project, line: str, se
 
 def test_what_fits_and_what_is_no_setting(game: Project) -> None:
     game.write(FILES[0], "---\ngame_workers: 4\ngame_hosts: [a]\ngame_level: '{{ other }}'\ngames: 0\n1: 2\n")
+    vaulted = "game_name: !vault |\n  $ANSIBLE_VAULT;1.1;AES256\n  6162\n"
+    game.write(FILES[4], f"{vaulted}game_workers: '{{% if many %}}8{{% endif %}}'\ngame_hosts: ['{{{{ one }}}}', 2]\n")
     game.write(FILES[1], "- a list\n")
     game.write(FILES[2], "{")
     game.write("playbooks/inventories/prod/group_vars/app.yml", "game_workers: 0\n")
@@ -83,11 +85,47 @@ def test_a_broken_schema_is_one_sentence(game: Project, text: str | None) -> Non
         problems(game)
 
 
-def test_a_schema_that_fits_nothing(game: Project) -> None:
-    game.write("schema.json", json.dumps({"properties": {"workers": {"type": "whole"}}}))
-    game.write(FILES[0], "---\ngame_workers: 4\n")
-    with pytest.raises(InputError, match="The schema of a setting is wrong"):
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"type": "whole"},
+        {"type": "string", "pattern": "("},
+        {"type": "number", "multipleOf": 0},
+        {"$ref": "other.json"},
+        {"$ref": "http://127.0.0.1:9/schema.json"},
+        {"$ref": "#/definitions/nowhere"},
+    ],
+)
+def test_a_schema_that_nothing_can_be_checked_by(game: Project, setting: dict[str, object]) -> None:
+    game.write("schema.json", json.dumps({"properties": {"workers": setting}}))
+    game.write(FILES[0], "---\ngame_workers: 'a'\n" if "pattern" in setting else "---\ngame_workers: 4\n")
+    with pytest.raises(InputError, match="the schema says nothing that can be checked of game_workers"):
         problems(game)
+
+
+def test_a_part_that_several_settings_share(game: Project) -> None:
+    share = {"type": "integer", "maximum": 100}
+    game.write(
+        "schema.json",
+        json.dumps({"definitions": {"share": share}, "properties": {"a": {"$ref": "#/definitions/share"}}}),
+    )
+    game.write(FILES[0], "---\ngame_a: 101\n")
+    assert problems(game) == [f"{FILES[0]}: game_a: 101, but it is what the schema says."]
+    game.write(FILES[0], "---\ngame_a: 100\n")
+    assert problems(game) == []
+
+
+def test_a_variable_belongs_to_the_service_with_the_longest_name(game: Project) -> None:
+    game.write("other.json", json.dumps({"properties": {"size": {"type": "integer"}}}))
+    config = '[services.game]\nsettings = "schema.json"\n[services.game_log]\nsettings = "other.json"\n'
+    game.write("opsbook.toml", config)
+    game.write(FILES[0], "---\ngame_log_size: 4\ngame_log_sizes: 4\ngame_workers: 4\n")
+    assert problems(game) == [f"{FILES[0]}: game_log_sizes: game_log has no such setting. Did you mean game_log_size?"]
+
+
+def test_a_long_value_is_shortened(game: Project) -> None:
+    game.write(FILES[0], f"---\ngame_workers: {'secret ' * 40}\n")
+    assert len(problems(game)[0]) < 180
 
 
 @pytest.mark.slow

@@ -100,6 +100,7 @@ class PlaybookResult(Shown):
             changed=earlier.changed or self.changed,
             seconds=earlier.seconds + self.seconds,
             lost_events=earlier.lost_events + self.lost_events,
+            would=tuple(each for each in earlier.would if each["host"] not in self.hosts) + self.would,
         )
 
     def headline(self) -> str:

@@ -30,7 +30,7 @@ and variables of an inventory that may change by itself.
 """
 
 
-_NOT_KEPT = frozenset({"check", "incident", "procedure", "recovery"})
+_NOT_KEPT = frozenset({"check", "environment", "incident", "procedure", "recovery", "security"})
 """Kinds of runbook that run although a setting of a service is wrong: they are needed then, and bring no settings."""
 
 

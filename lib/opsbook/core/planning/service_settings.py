@@ -5,15 +5,19 @@ of group_vars and of host_vars, in the order in which Ansible reads them.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from opsbook import files
-from opsbook.core.model.text import nearest
+from opsbook.core.model.text import nearest, one_line
 from opsbook.core.planning import yaml_files
 from opsbook.errors import InputError
 from opsbook.settings import Settings
+
+_SHOWN = 60
+"""Characters of a wrong value that are shown."""
 
 _TYPES = {
     "integer": "a whole number",
@@ -30,8 +34,9 @@ def problems(settings: Settings, environment: str) -> list[str]:
 
     Raises InputError for a schema that cannot be read.
     """
-    schemas = {name: _schema(settings, name, each.settings) for name, each in settings.services.items()}
-    wanted = {name: schema for name, schema in schemas.items() if schema}
+    read = (_schema(settings, name, each.settings) for name, each in settings.services.items())
+    # A variable belongs to the service with the longest name that it begins with.
+    wanted = sorted(filter(None, read), key=lambda each: -len(each.service))
     found = variable_files(settings, environment) if wanted else ()
     return [f"{path.relative_to(settings.content)}: {said}" for path in found for said in _of_file(path, wanted)]
 
@@ -51,53 +56,86 @@ def variable_files(settings: Settings, environment: str) -> list[Path]:
     return [path for path in found if path.suffix in (".yml", ".yaml", ".json") and path.is_file()]
 
 
-def _schema(settings: Settings, service: str, named: str | None) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Schema:
+    """The schema of a service, and its settings by the names of their variables."""
+
+    service: str
+    whole: Mapping[str, Any]
+    properties: Mapping[str, Mapping[str, Any]]
+
+
+def _schema(settings: Settings, service: str, named: str | None) -> _Schema | None:
     if named is None:
-        return {}
+        return None
     try:
         found = json.loads(files.read_text(settings.content / named, within=settings.content))
-        return {f"{service}_{name}": dict(each) for name, each in found["properties"].items()}
+        properties = {f"{service}_{name}": dict(each) for name, each in found["properties"].items()}
+        return _Schema(
+            service, {"definitions": found.get("definitions", {}), "$defs": found.get("$defs", {})}, properties
+        )
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         said = f"opsbook.toml: services.{service}.settings: {named} is no JSON schema with properties: {error}."
         raise InputError(said, "Name the schema of the service's settings.") from error
 
 
-def _of_file(path: Path, schemas: dict[str, dict[str, Any]]) -> Iterator[str]:
+def _of_file(path: Path, schemas: Sequence[_Schema]) -> Iterator[str]:
     try:
         content = yaml_files.read(path)
     except InputError:
         return  # `env validate` says so, and Ansible.
     for name, value in content.items() if isinstance(content, dict) else ():
-        for service, properties in schemas.items():
-            if isinstance(name, str) and name.startswith(f"{service}_") and (said := _wrong(name, value, properties)):
-                yield f"{name}: {said}"
+        schema = next((each for each in schemas if str(name).startswith(f"{each.service}_")), None)
+        if schema and (said := _wrong(str(name), value, schema)):
+            yield f"{name}: {said}"
 
 
-def _wrong(name: str, value: Any, properties: dict[str, Any]) -> str:
-    if name not in properties:
-        return f"{name.partition('_')[0]} has no such setting. {nearest(name, properties)}".rstrip()
-    # A template has its value when Ansible runs, and what writes the settings judges it then.
-    if (isinstance(value, str) and "{{" in value) or _fits(value, properties[name]):
+def _wrong(name: str, value: Any, schema: _Schema) -> str:
+    if name not in schema.properties:
+        return f"{schema.service} has no such setting. {nearest(name, schema.properties)}".rstrip()
+    # What has its value only when Ansible runs is judged then, by what writes the settings.
+    if _is_open(value) or _fits(name, value, schema):
         return ""
-    return f"{value!r}, but it is {_expected(properties[name])}."
+    return f"{one_line(repr(value), _SHOWN)}, but it is {_expected(schema.properties[name])}."
 
 
-def _fits(value: Any, schema: dict[str, Any]) -> bool:
+def _is_open(value: Any) -> bool:
+    """Whether it is a template, vaulted, or has one of these in it: the reader of files makes None of a value with a
+    tag of Ansible's.
+    """
+    if isinstance(value, dict | list):
+        return any(map(_is_open, value.values() if isinstance(value, dict) else value))
+    return value is None or (isinstance(value, str) and ("{{" in value or "{%" in value))
+
+
+def _fits(name: str, value: Any, schema: _Schema) -> bool:
     import fastjsonschema
 
+    if isinstance(value, float) and schema.properties[name].get("type") == "integer":
+        return False  # JSON takes 2.0 for a whole number; who writes it meant something else.
     try:
-        fastjsonschema.compile(schema, use_default=False)(value)
+        whole = {**schema.whole, **schema.properties[name]}
+        fastjsonschema.compile(whole, handlers=_NOT_FETCHED, use_default=False, use_formats=False)(value)
     except fastjsonschema.JsonSchemaValueException:
         return False
-    except fastjsonschema.JsonSchemaDefinitionException as error:
-        raise InputError(f"The schema of a setting is wrong: {error}.", "Correct it.") from error
+    except Exception as error:
+        # A wrong pattern, a reference to nowhere: the library raises whatever it meets.
+        said = f"{schema.service}: the schema says nothing that can be checked of {name}: {error}."
+        raise InputError(said, "Correct the schema.") from error
     return True
 
 
-def _expected(schema: dict[str, Any]) -> str:
+def _not_fetched(address: str) -> Any:
+    raise ValueError(f"{address} is not read: a schema is one file")
+
+
+_NOT_FETCHED = dict.fromkeys(("http", "https", "ftp", "file", ""), _not_fetched)
+
+
+def _expected(schema: Mapping[str, Any]) -> str:
     if "enum" in schema:
         return f"one of {', '.join(map(str, schema['enum']))}"
-    kind = _TYPES.get(str(schema.get("type")), "something else")
+    kind = _TYPES.get(str(schema.get("type")), "what the schema says")
     low, high = schema.get("minimum"), schema.get("maximum")
     if low is not None and high is not None:
         return f"{kind} from {low} to {high}"

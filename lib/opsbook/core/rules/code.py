@@ -156,10 +156,19 @@ def _undefined(runbook: Runbook, _: Known) -> Found:
     yield from _too_early(runbook, defined)
 
 
+def _own_names(python: list[Cell]) -> set[str]:
+    """Names that cells import from opsbook as they are, and that nothing else in the page has."""
+    nodes = [node for cell in python if isinstance(found := names.tree(cell), ast.Module) for node in ast.walk(found)]
+    imports = [(node.module, each) for node in nodes if isinstance(node, ast.ImportFrom) for each in node.names]
+    others = {each.asname or each.name for module, each in imports if module != "opsbook" or each.asname}
+    others |= {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+    return {each.name for module, each in imports if module == "opsbook" and not each.asname} - others
+
+
 def _arguments(runbook: Runbook, _: Known) -> Found:
     """C014: an argument that an effect does not take."""
     python = [cell for step in runbook.all_steps() if step.role is not Role.PROSE for cell in _python(step)]
-    ours = {name for cell in python for _line, _column, name, module in names.imported(cell) if module == "opsbook"}
+    ours = _own_names(python)
     for _step, call in calls(runbook):
         for given in call.node.keywords if call.name in ours else ():
             known = _ARGUMENTS.get(call.name)
