@@ -74,6 +74,10 @@ def test_settings_change_one_instance_at_a_time_and_come_back(settled: Platform)
     host = platform.root / f"playbooks/inventories/dev/host_vars/{first}.yml"
     host.parent.mkdir()
     host.write_text("---\narcade_workers: 3\n", encoding="utf-8")
+    # As a run that was stopped leaves it: written, and not restarted.
+    half = platform.root / f".opsbook/env/{platform.place}/app/{second}/settings.json"
+    edit(half, '"workers": 4', '"workers": 2')
+    edit(half, '"info"', '"warning"')
     with platform.load(rate=100) as seen:
         done = platform.run("configure-service", "--yes", check=True)
         assert '+  "workers": 3' in done.out
