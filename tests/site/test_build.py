@@ -194,7 +194,7 @@ def test_a_tree_is_never_written_over_something(small: Project) -> None:
 def test_another_generator_builds_the_same_pages(tmp_path: Path) -> None:
     """Zensical, from the pages of this project, with every link looked at."""
     project = Project(tmp_path / "project")
-    for name in ("runbooks", "procedures", "playbooks", "docs", "mkdocs.yml", "opsbook.toml"):
+    for name in ("runbooks", "procedures", "playbooks", "services", "docs", "mkdocs.yml", "opsbook.toml"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, project.root / name)
     project.opsbook("site", "build", check=True)
