@@ -127,7 +127,7 @@ def test_a_flag_reaches_a_share_of_the_players_without_a_restart(settled: Platfo
         set_flag(platform, 30)
         assert 0.2 < share(platform) < 0.4
         assert started(platform) == since
-        refused = platform.run("set-flag", "-p", "flag=closer-hint", "-p", "percent=10", "-p", "watch_for=2s", "--yes")
+        refused = platform.run("set-flag", "-p", "flag=closer-hint", "-p", "percent=10", "-p", "watch_for=5s", "--yes")
         assert "the release that serves has no flag closer-hint; it has: close-hint" in refused.out + refused.err
         assert 0.2 < share(platform) < 0.4
         set_flag(platform, 0, "-p", "players=ann")
@@ -140,7 +140,7 @@ def test_a_flag_reaches_a_share_of_the_players_without_a_restart(settled: Platfo
 
 
 def set_flag(platform: Platform, percent: int, *more: str) -> None:
-    given = ("-p", "flag=close-hint", "-p", f"percent={percent}", "-p", "watch_for=3s", *more)
+    given = ("-p", "flag=close-hint", "-p", f"percent={percent}", "-p", "watch_for=5s", *more)
     platform.run("set-flag", *given, "--yes", check=True)
 
 
