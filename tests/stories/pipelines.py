@@ -112,9 +112,8 @@ class Host:
     def git(self, *arguments: str) -> str:
         return self.team.git(*arguments)
 
-    def run(self, job: Job, **more: str) -> Result:
-        """The lines of a job in a shell, which ends at the first one that fails, as a runner starts it."""
-        command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", job.script]
+    def done(self, command: list[str], more: dict[str, str]) -> Result:
+        """A command in the checkout, with nobody at a terminal."""
         done = subprocess.run(
             command,
             cwd=self.checkout,
@@ -125,6 +124,11 @@ class Host:
             check=False,
         )
         return Result(done.returncode, done.stdout, done.stderr)
+
+    def run(self, job: Job, **more: str) -> Result:
+        """The lines of a job in a shell, which ends at the first one that fails, as a runner starts it."""
+        command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", job.script]
+        return self.done(command, more)
 
     def act(self, version: str) -> Result:
         """GitHub's whole file, by act, without Docker: every job runs on this machine."""
@@ -149,16 +153,7 @@ class Host:
         command += ["--var", f"OPSBOOK_CLONE={self.team.root}", "--secret-file", str(secrets)]
         home = self.work / "act"
         more = {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "XDG_CONFIG_HOME": str(home / "config")}
-        done = subprocess.run(
-            command,
-            cwd=self.checkout,
-            env=self.environment(more),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return Result(done.returncode, done.stdout, done.stderr)
+        return self.done(command, more)
 
 
 def prepare(team: Team) -> None:

@@ -75,21 +75,18 @@ def read_database(env: Mapping[str, str] = os.environ) -> str:
 
 def read_password_file(env: Mapping[str, str] = os.environ) -> Path | None:
     """The password file's path, checked once so that a wrong one shows at the start."""
-    value = env.get("ARCADE_DATABASE_PASSWORD_FILE", "")
-    if not value:
-        return None
-    path = Path(value)
-    read_password(path)
-    return path
+    return _secret_file(env, "ARCADE_DATABASE_PASSWORD_FILE")
 
 
 def read_service_file(env: Mapping[str, str] = os.environ) -> Path | None:
     """The file in which libpq finds the role and the password by itself, checked once as the password file is."""
-    value = env.get("PGSERVICEFILE", "")
-    if not value:
-        return None
-    path = Path(value)
-    read_password(path)
+    return _secret_file(env, "PGSERVICEFILE")
+
+
+def _secret_file(env: Mapping[str, str], name: str) -> Path | None:
+    path = _path(env, name)
+    if path is not None:
+        read_password(path)
     return path
 
 

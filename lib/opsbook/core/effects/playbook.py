@@ -44,13 +44,14 @@ def playbook(
     hosts were unreachable; the error's `result` is the PlaybookResult. If only some hosts failed, an operator who is
     present may retry them, or leave them out, also in later playbooks. A playbook repeats safely: it is idempotent. A
     check runs it with --check --diff, and returns `pretend`, or a value that ends the cell when it is used; with
-    changes=False, the result, unless a task was not really done. With `check` every run only simulates it, and so it
-    reads: `would` of the result says what it would change. `ignore` names parts of its result that change by
-    themselves. Raises ValueError for a name, a limit or tags that begin with - or span lines.
+    changes=False, the result, unless a task was not really done. With `check` every run simulates it, and so it reads:
+    the result's `would` says what it would change. `ignore` names parts of the result that change by themselves.
+    Raises ValueError for a name, a limit or tags that begin with - or span lines.
     """
     for what, text in (("limit", limit), ("tags", tags), ("skip_tags", skip_tags), ("playbook", name)):
         if text is not None and not _PLAIN.match(text):
             raise ValueError(f"{what} may not start with - or span lines: {text!r}")
+    rarely = (("skip_tags", skip_tags), ("verbosity", verbosity), ("check", check))
     request = {
         "playbook": name,
         "inventory": here.inventory,
@@ -58,9 +59,7 @@ def playbook(
         "tags": tags,
         "vars": dict(vars or {}),
         "max_unreachable": max_unreachable,
-        **({"skip_tags": skip_tags} if skip_tags else {}),
-        **({"verbosity": verbosity} if verbosity else {}),
-        **({"check": True} if check else {}),
+        **{name: value for name, value in rarely if value},
     }
 
     def work(call: EffectCall) -> tuple[PlaybookResult | Unknown, Any]:
