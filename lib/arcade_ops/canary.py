@@ -13,6 +13,10 @@ from arcade_ops.verdict import Reading, Side, Track, Verdict
 from opsbook import EffectFailed, effect
 
 EVERY_SECONDS = 1.0
+CALM_SECONDS = 2.0
+RECOVERY_SECONDS = 30
+PROBES = 10
+"""Messages a second that `recovered` sends itself, for an environment without players."""
 
 # Frequent requests of players, without side effects.
 _PROBES = (
@@ -40,10 +44,7 @@ def watch(url: str, balancer: str, seconds: float, limits: Mapping[str, Any]) ->
             raise EffectFailed("there is no canary to watch: nothing of the traffic goes to one", untouched=True)
         watched = _Instances(client, url, allowed.probes_per_second, canary, stable)
         found = watched.until(seconds, lambda sides, over: verdict.judge(sides[0], sides[1], allowed, over=over))
-    print(found)
-    if found.problems:
-        raise EffectFailed(f"the canary is not good enough: {'; '.join(found.problems)}", found)
-    return found.to_json()
+    return _told("canary", found, watched)
 
 
 @effect(changes=False)
@@ -63,10 +64,41 @@ def watch_release(url: str, balancer: str, seconds: float, limits: Mapping[str, 
             raise EffectFailed("there is nothing to watch: no instance serves", untouched=True)
         watched = _Instances(client, url, allowed.probes_per_second, serving)
         found = watched.until(seconds, lambda sides, over: verdict.judge_release(sides[0], allowed, over=over))
+    return _told("release", found, watched)
+
+
+_bad_since: float | None = None
+"""When the watch of this run saw the first bad answer, if its verdict was bad."""
+
+
+def _told(what: str, found: Verdict, watched: "_Instances") -> dict[str, Any]:
+    global _bad_since
     print(found)
     if found.problems:
-        raise EffectFailed(f"the release is not good enough: {'; '.join(found.problems)}", found)
+        _bad_since = watched.bad_since
+        raise EffectFailed(f"the {what} is not good enough: {'; '.join(found.problems)}", found)
     return found.to_json()
+
+
+@effect(changes=False)
+def recovered(url: str, balancer: str, seconds: float = CALM_SECONDS) -> dict[str, Any]:
+    """Wait until nothing that serves has failed for `seconds`; prints and returns how long players got bad answers.
+
+    `bad_seconds` is from the first bad answer that a watch of this run saw until the last one that anybody may have
+    got; None if no watch saw one. Raises EffectFailed if it has not ended after 30 seconds.
+    """
+    until = time.monotonic() + RECOVERY_SECONDS
+    with httpx.Client(trust_env=False, timeout=5) as client:
+        last = time.time()
+        watched = _Instances(client, url, PROBES, _sides(client, balancer)[1])
+        while time.time() - last < seconds:
+            if time.monotonic() > until:
+                raise EffectFailed(f"what serves still gives bad answers after {RECOVERY_SECONDS} s", untouched=True)
+            if watched.step():
+                last = time.time()
+    bad = None if _bad_since is None else round(last - _bad_since, 1)
+    print("No watch saw a bad answer." if bad is None else f"Players got bad answers for at most {bad} s.")
+    return {"bad_seconds": bad}
 
 
 def _sides(client: httpx.Client, balancer: str) -> tuple[list[str], list[str]]:
@@ -92,14 +124,29 @@ class _Instances:
         self._rate = probes_per_second
         self._sides = [dict.fromkeys(urls, Track()) for urls in sides]
         self._probes = itertools.cycle(_PROBES)
+        self.bad_since: float | None = None
+        """When the first of the sides was first seen to have failed, in seconds since 1970."""
+        self._read()
+
+    def step(self) -> bool:
+        """Watch for a second; whether the first side failed in it."""
+        before = self._errors()
+        self._probe(time.monotonic() + EVERY_SECONDS)
+        self._read()
+        return self._errors() > before
+
+    def _errors(self) -> int:
+        return sum(track.errors for track in self._sides[0].values())
 
     def until(self, seconds: float, judge: Callable[[Sequence[Side], bool], Verdict]) -> Verdict:
         """Read the metrics every second until the time is over or the verdict is bad."""
         until = time.monotonic() + seconds
-        self._read()
         while True:
             self._probe(min(time.monotonic() + EVERY_SECONDS, until))
             self._read()
+            if self.bad_since is None and self._errors():
+                # It was within the second before.
+                self.bad_since = time.time() - EVERY_SECONDS
             over = time.monotonic() >= until
             found = judge([verdict.together(tracks.values()) for tracks in self._sides], over)
             if over or found.problems:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import fastjsonschema
 from ansible.module_utils.basic import AnsibleModule
@@ -23,8 +24,10 @@ options:
   settings: {description: The settings it should have., type: dict, default: {}}
   state:
     description:
-      - C(present) writes the settings. C(fitting) writes them only if there is no file yet, and else checks that
-        what it says fits the release. C(restored) brings back what the file said before O(run) changed it, if it did.
+      - C(present) writes the settings. C(fitting) writes them only if there is no file that can be read, and else
+        checks that what it says fits the release. C(restored) brings back what the file said before O(run) changed it,
+        if it did.
+      - With C(fitting) and C(restored), what a release does not know is left out. It may be an earlier one.
     choices: [present, fitting, restored]
     default: present
     type: str
@@ -44,10 +47,19 @@ RETURN = """
 settings: {description: What the file says afterwards., returned: always, type: dict}
 """
 
+UNREADABLE = "unreadable"
+"""In place of the settings that a file says, if it is no JSON."""
 
-def fitting(module: AnsibleModule, settings: object) -> None:
+
+def known(schema: dict[str, Any], settings: Any) -> Any:
+    """Answer the settings that the release knows; what is no mapping as it is."""
+    if schema.get("additionalProperties", True) or not isinstance(settings, dict):
+        return settings
+    return {name: value for name, value in settings.items() if name in schema.get("properties", {})}
+
+
+def check(module: AnsibleModule, schema: dict[str, Any], settings: Any) -> None:
     """Fail if the release does not take them."""
-    schema = json.loads(Path(module.params["schema"]).read_text())
     try:
         fastjsonschema.compile(schema, use_default=False, use_formats=False)(settings)
     except fastjsonschema.JsonSchemaValueException as error:
@@ -55,16 +67,20 @@ def fitting(module: AnsibleModule, settings: object) -> None:
         module.fail_json(msg=f"the settings do not fit the release: {said} ({module.params['schema']})")
 
 
-def wanted(module: AnsibleModule, file: Path, before: object) -> object:
-    """Answer what the file should say."""
-    state, settings = module.params["state"], module.params["settings"]
+def wanted(module: AnsibleModule, file: Path, before: Any) -> Any:
+    """Answer what the file should say; None for no file. `before` is UNREADABLE if nobody can read what it says."""
+    state, after = module.params["state"], module.params["settings"]
     if state == "restored":
         changed, content = kept_of(file, module.params["run"])
-        return content if changed else before
-    if not Path(module.params["schema"]).exists():
-        return before
-    after = before if state == "fitting" and before is not None else settings
-    fitting(module, after)
+        after = content if changed else before
+    elif state == "fitting" and before not in (None, UNREADABLE):
+        after = before
+    path = Path(module.params["schema"])
+    if not path.exists() or after in (None, UNREADABLE):
+        return before if state != "restored" else after
+    schema = json.loads(path.read_text())
+    after = after if state == "present" else known(schema, after)
+    check(module, schema, after)
     return after
 
 
@@ -84,20 +100,20 @@ def main() -> None:
         before = read(file)
     except (OSError, ValueError):
         # Somebody wrote it by hand; what is wanted replaces it.
-        before = {}
+        before = UNREADABLE
     after = wanted(module, file, before)
     changed = after != before
     if changed and not module.check_mode:
         if module.params["state"] == "restored":
             restore(file, after)
         else:
-            write(file, after, before, module.params["run"])
+            write(file, after, None if before == UNREADABLE else before, module.params["run"])
     module.exit_json(
         changed=changed,
-        settings=after or {},
+        settings={} if after in (None, UNREADABLE) else after,
         diff={
-            "before": text_of(before),
-            "after": text_of(after),
+            "before": "" if before == UNREADABLE else text_of(before),
+            "after": "" if after == UNREADABLE else text_of(after),
             "before_header": str(file),
             "after_header": str(file),
         },

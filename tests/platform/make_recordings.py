@@ -256,6 +256,11 @@ def releases(source: Platform, made: Platform) -> None:
         source.run("deploy-service", "-p", f"version={version}", check=True)
         fails = name == "rolled-back"
         recorder.record(name, "promote-release", "-p", f"version={version}", *watch, fails=fails)
+    hurry = ("-p", "reason=players cannot log in", "-p", "watch_after=8s")
+    recorder.record("good", "emergency-deploy", "-p", f"version={GOOD}", *hurry)
+    source.build(FAULTY, "faulty")
+    late = ("--emergency", "players cannot log in")
+    recorder.record("rolled-back", "emergency-deploy", "-p", f"version={FAULTY}", *hurry, *late, fails=True)
 
 
 def procedures(made: Project) -> None:

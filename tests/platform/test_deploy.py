@@ -1,7 +1,13 @@
 """Deploys on the real platform: under load, broken, with odd values, twice."""
 
 import json
+import re
+import shutil
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -100,6 +106,69 @@ def test_a_broken_handler_is_not_built(deployed: Platform) -> None:
     line = text.count("\n") + 2
     assert f"handlers/score.lua:{line}" in deployed.summary()["reason"]
     assert not (deployed.root / ".opsbook/releases/arcade/7.0.0.tar.gz").exists()
+
+
+def test_what_a_release_needs_goes_first(deployed: Platform, source: Path) -> None:
+    """A newer database, and services that are older, or unknown: all named at once, with nothing touched."""
+    before = deployed.versions()
+    needs = json.loads((source / "needs.json").read_text())
+    needs["postgresql"] = ">=99"
+    needs["services"] = {"arcade": ">=1.0", "scores": ">=2", "mail": ">=1"}
+    (source / "needs.json").write_text(json.dumps(needs))
+    deployed.run(
+        "build-release", "-p", "version=8.0.0", "-p", f"source={source.relative_to(deployed.root)}", check=True
+    )
+    built = deployed.records()[-1].name
+    (said,) = json.loads(deployed.opsbook("releases", "show", "8.0.0", "--json", check=True).out)["built"]
+    assert said["build"]["run"] == built
+    assert said["build"]["manifest"]["needs"] == {"postgresql": ">=99", "services": needs["services"]}
+    path = deployed.root / "playbooks/inventories/dev/environment.yml"
+    text = path.read_text()
+    with answering({"version": "1.9"}) as url:
+        path.write_text(text.replace("urls:\n", f"urls:\n  scores: {url}\n"))
+        try:
+            result = deployed.deploy("8.0.0")
+        finally:
+            path.write_text(text)
+    told = deployed.summary()
+    assert (result.code, told["outcome"]) == (1, "failed"), result.out
+    reason = " ".join(result.out.split())
+    assert re.search(r"needs postgresql >=99, and 1\d\.\d+ is there", reason), reason
+    assert "scores >=2, and 1.9 is there" in reason
+    assert "mail >=1, and nobody can say which is there: urls: in environment.yml has none" in reason
+    assert "arcade >=1.0" not in reason
+    assert not any(effect["changes"] for effect in told["effects"])
+    assert deployed.versions() == before
+
+
+@pytest.fixture
+def source(deployed: Platform) -> Iterator[Path]:
+    """A source of arcade that a test may change."""
+    target = deployed.root / ".opsbook/sources/other"
+    shutil.copytree(deployed.root / "services/arcade", target)
+    yield target
+    shutil.rmtree(target)
+
+
+@contextmanager
+def answering(content: dict[str, str]) -> Iterator[str]:
+    """Another service, which answers everything with this; its URL."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(content).encode())
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
 
 
 def test_a_build_is_reproducible(deployed: Platform) -> None:

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from psycopg.conninfo import make_conninfo
 
 from tests.platform import quick
 from tests.platform.conftest import Platform, copy_project, free_base, give_back
-from tests.support.project import Result
+from tests.support.project import Result, until
 from tests.support.team import Team, allow
 
 PLACES = ("dev", "staging", "production")
@@ -33,6 +34,8 @@ GOOD, BAD = "1.0.0", "1.1.0"
 LABEL = ("--label", "ticket=OPS-1")
 WATCH = ("-p", "canary_percent=30", "-p", "watch_canary=6s", "-p", "watch_after=4s")
 """Enough for a verdict with the players of the story."""
+LONGEST_BAD = 30
+"""Seconds after which no player may get a bad answer any more."""
 
 
 class Environment(Platform):
@@ -75,15 +78,25 @@ def tell(team: Team, dev: Environment, staging: Environment, production: Environ
         say("1.1.0 fails for players who register again; dev has none and does not see it")
         dev.build(BAD, "flaky")
         ok(dev.deploy(BAD))
-        say("staging's gate does: it is taken back")
-        ok(staging.promote(BAD), 1, "is not good enough")
+        say("staging's gate does: it is taken back; Bob cannot deploy there meanwhile")
+        with ThreadPoolExecutor(1) as pool:
+            ann = pool.submit(staging.promote, BAD)
+            until(lambda: "staging/arcade" in team.opsbook("locks").out, "Ann's run holds the lock")
+            bob = team.by("bob").opsbook("run", "rollback-service", "-e", "staging", "-p", f"version={GOOD}", "--yes")
+            ok(bob, 4, "ann@")
+            ok(ann.result(), 1, "is not good enough")
         assert staging.summary()["outcome"] == "rolled-back"
         ok(production.promote(BAD), 4, "was never put into staging")
         say("Ann forces it into production at night; its watch takes it back")
-        ok(production.promote(BAD, "--emergency", "the tournament needs it"), 1, "is not good enough")
+        why = "the tournament needs it"
+        hurry = ("-p", f"version={BAD}", "-p", f"reason={why}", "-p", "watch_after=4s", "--emergency", why)
+        ok(production.done("emergency-deploy", *hurry), 1, "is not good enough")
         assert production.summary()["outcome"] == "rolled-back"
         assert "was never put into staging" in production.summary()["not_promoted"]
         forced = production.records()[-1].name
+        bad = bad_seconds(production.records()[-1])
+        assert 0 < bad < LONGEST_BAD, bad
+        say(f"players of production got bad answers for at most {bad} s")
     judge(seen)
     assert forced in team.opsbook("review", check=True).out, "the follow-up is open"
     ok(team.opsbook("review", forced, "--note", "seen"), 4)
@@ -100,6 +113,12 @@ def judge(seen: list[dict[str, Any]]) -> None:
         assert set(each["by_failure"]) <= {"500"}, each
         assert each["failed"] < each["requests"] * 0.1, each
         say(f"{each['requests']} requests, {each['failed']} answered by the bad release with an error")
+
+
+def bad_seconds(record: Path) -> float:
+    """From the first bad answer to the last one, as the journal of the run has it."""
+    (found,) = re.findall(r'"bad_seconds":\s*([0-9.]+)', (record / "journal.jsonl").read_text(encoding="utf-8"))
+    return float(found)
 
 
 def ok(done: Result, code: int = 0, sentence: str = "") -> None:

@@ -112,6 +112,12 @@ def _pending(migrations: list[Migration], recorded: dict[int, str]) -> list[Migr
     for migration in migrations:
         if recorded.get(migration.version, migration.checksum) != migration.checksum:
             raise MigrationError(f"{migration.name} was applied with other content: an applied file never changes")
+    before = migrations[0].version - 1
+    if max(recorded, default=0) < before:
+        raise MigrationError(
+            f"the schema is at {max(recorded, default=0)}, and this release goes on from {before} at the earliest: "
+            "deploy a release between first"
+        )
     return [migration for migration in migrations if migration.version not in recorded]
 
 

@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from arcade.checks import check
 from arcade.errors import BuildError
-from arcade.migrations import read_migrations
+from arcade.manifest import MANIFEST, SBOM, manifest, read_needs, sbom
 
 FOLDERS = ("arcade", "handlers", "migrations", "ui")
 _VERSION = re.compile(r"[0-9]+(\.[0-9]+){1,3}(-[a-z0-9.]+)?")
@@ -42,7 +43,6 @@ def build(source: Path, version: str, output: Path) -> BuildReport:
     if not _VERSION.fullmatch(version):
         raise BuildError(f"{version!r} is no version: it must be like 1.2.0 or 1.2.0-rc.1")
     files = collect(source, version)
-    read_migrations(source / "migrations")
     problems = check(source).problems
     if problems:
         raise BuildError("\n".join(problems))
@@ -58,7 +58,9 @@ def build(source: Path, version: str, output: Path) -> BuildReport:
 
 
 def collect(source: Path, version: str) -> dict[str, bytes]:
-    """The release's files by name, with VERSION and MANIFEST.json. Raises BuildError for a wrong source."""
+    """The release's files by name, with VERSION, MANIFEST.json and SBOM.cdx.json. Raises BuildError for a wrong source,
+    MigrationError for wrongly named migrations.
+    """
     files: dict[str, bytes] = {}
     for folder in FOLDERS:
         if not (source / folder).is_dir():
@@ -67,10 +69,13 @@ def collect(source: Path, version: str) -> dict[str, bytes]:
             if _belongs(path.relative_to(source)) and not path.is_dir():
                 files[path.relative_to(source).as_posix()] = _read(path)
     files["VERSION"] = f"{version}\n".encode()
-    digests = {name: hashlib.sha256(files[name]).hexdigest() for name in sorted(files)}
-    manifest = {"service": "arcade", "version": version, "files": digests}
-    files["MANIFEST.json"] = (json.dumps(manifest, indent=2) + "\n").encode()
+    files[SBOM] = _json(sbom(version, read_needs(source)["packages"]))
+    files[MANIFEST] = _json(manifest(source, version, files))
     return files
+
+
+def _json(content: dict[str, Any]) -> bytes:
+    return (json.dumps(content, indent=2) + "\n").encode()
 
 
 def pack(files: dict[str, bytes], top: str) -> bytes:

@@ -1,10 +1,14 @@
 """`arcade check`, `arcade build`, and the variants."""
 
+import ast
 import hashlib
 import json
 import os
+import re
 import shutil
+import sys
 import tarfile
+from importlib.metadata import distribution, version
 from pathlib import Path
 
 import pytest
@@ -13,7 +17,8 @@ from arcade_process import SOURCE, run_arcade
 
 from arcade.checks import check
 from arcade.errors import ArcadeError, BuildError
-from arcade.release import build
+from arcade.manifest import read_needs, sbom
+from arcade.release import build, collect
 
 
 @pytest.fixture
@@ -125,9 +130,10 @@ def test_a_release_is_complete_and_runs(tmp_path: Path) -> None:
     assert {member.mode for member in members} == {0o644, 0o755}
     top = tmp_path / "arcade-1.0.0"
     assert sorted(path.name for path in top.iterdir()) == [
-        "MANIFEST.json", "VERSION", "arcade", "handlers", "migrations", "ui",
+        "MANIFEST.json", "SBOM.cdx.json", "VERSION", "arcade", "handlers", "migrations", "ui",
     ]  # fmt: skip
-    digests = json.loads((top / "MANIFEST.json").read_text())["files"]
+    told = json.loads((top / "MANIFEST.json").read_text())
+    digests = told["files"]
     files = [path for path in top.rglob("*") if path.is_file() and path.name != "MANIFEST.json"]
     assert len(files) + 1 == report["files"]
     for path in files:
@@ -171,3 +177,62 @@ def test_variants_refuse_what_they_cannot_do(source: Path, tmp_path: Path) -> No
         variants.make(SOURCE, source, "stock")
     assert variants.main(["stock"]) == 2
     assert variants.main(["faulty", str(source)]) == 1
+
+
+def test_a_release_says_what_it_is_made_of_and_what_it_needs(source: Path) -> None:
+    before = json.loads(collect(source, "1.0.0")["MANIFEST.json"])
+    assert before["needs"] == {"postgresql": ">=14", "services": {}}
+    assert before["schema"] == {"from": 0, "to": 2}
+    (source / "handlers" / "ping.lua").write_text((SOURCE / "handlers/ping.lua").read_text() + "-- another one\n")
+    (source / "migrations" / "0001_players_and_scores.sql").unlink()
+    after = json.loads(collect(source, "1.0.0")["MANIFEST.json"])
+    assert after["schema"] == {"from": 1, "to": 2}
+    changed = {name for name, digest in after["components"].items() if before["components"][name] != digest}
+    assert changed == {"handlers", "migrations"}
+
+
+def test_the_packages_are_those_that_the_code_imports(source: Path) -> None:
+    named = read_needs(SOURCE)["packages"]
+    told = sbom("1.0.0", named)
+    known = {each["name"]: each["version"] for each in told["components"]}
+    assert known["starlette"] == version("starlette")
+    assert "anyio" in known, "what a package needs in turn"
+    assert "psycopg-binary" in known, "what an extra needs"
+    assert (told["bomFormat"], told["specVersion"]) == ("CycloneDX", "1.5")
+    imported = {
+        (node.module if isinstance(node, ast.ImportFrom) else each.name).partition(".")[0]
+        for path in (SOURCE / "arcade").glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for each in node.names
+    }
+    others = imported - set(sys.stdlib_module_names) - {"arcade", "packaging"}
+    assert set(named) == {name for name in named if importable(name) & others}
+    assert others <= {each for name in named for each in importable(name)}
+
+
+def importable(package: str) -> set[str]:
+    """What a package lets import, at the top."""
+    files = distribution(package.partition("[")[0]).files or []
+    return {file.parts[0].removesuffix(".py") for file in files}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "needs.json: "),
+        ("[]", "it has to say postgresql, services, packages, and nothing else"),
+        ('{"postgresql": 14, "services": {}, "packages": []}', "postgresql has to be a text"),
+        ('{"postgresql": "new", "services": {}, "packages": []}', "postgresql: 'new' is no range of versions"),
+        ('{"postgresql": "", "services": {"scores": 1}, "packages": []}', "scores: 1 is no range"),
+        ('{"postgresql": "", "services": {}, "packages": ["no-such-thing"]}', "'no-such-thing' is not installed"),
+        (None, "has no needs.json"),
+    ],
+)
+def test_build_refuses_wrong_needs(source: Path, tmp_path: Path, text: str | None, said: str) -> None:
+    (source / "needs.json").unlink()
+    if text is not None:
+        (source / "needs.json").write_text(text)
+    with pytest.raises(BuildError, match=re.escape(said)):
+        build(source, "1.0.0", tmp_path / "out")
+    assert not (tmp_path / "out").exists()

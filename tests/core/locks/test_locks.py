@@ -149,6 +149,34 @@ def test_runs_that_wait_run_one_after_the_other(project: Project) -> None:
 
 
 @pytest.mark.slow
+def test_two_people_change_two_services_of_one_environment_at_once(project: Project) -> None:
+    """Each run goes on only once the other one is there, too; the same service is refused with the holder's name."""
+    meet = "touch here-$0; until test -e here-arcade -a -e here-scores -a -e go; do sleep 0.1; done"
+    code = f"from opsbook import command\n    command(['sh', '-c', {meet!r}, service])"
+    parameters = '## Parameters\n\n    ```python tags=["parameters"]\n    service: str\n    ```\n\n    '
+    body = f"    {parameters}## Steps\n\n    ### Do\n    ```python\n    {code}\n    ```\n"
+    project.page(body, name="deploy", front='lock: ["{environment}/{service}"]\nrollback: manual\n')
+    people = {"ann": "arcade", "bob": "scores"}
+    runs = [
+        as_(project, who).start("run", "deploy", "-e", "dev", "-p", f"service={what}") for who, what in people.items()
+    ]
+    until(lambda: all((project.root / f"here-{what}").exists() for what in people.values()), "both work")
+    refused = as_(project, "bob").opsbook("run", "deploy", "-e", "dev", "-p", "service=arcade")
+    (project.root / "go").touch()
+    assert [run.wait(180) for run in runs] == [0, 0], [run.communicate() for run in runs]
+    assert refused.code == 4
+    assert "dev/arcade is locked by" in refused.out
+    assert "ann@" in refused.out
+    for run in runs:
+        run.communicate()
+
+
+def as_(project: Project, who: str) -> Project:
+    """The project as this person works in it."""
+    return Project(project.root, {**project.env, "LOGNAME": who, "USER": who})
+
+
+@pytest.mark.slow
 def test_a_run_that_waits_can_be_cancelled(project: Project) -> None:
     page(project, "sleep 300")
     first = project.start("run", "page", "-e", "dev")

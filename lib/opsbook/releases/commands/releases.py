@@ -1,6 +1,7 @@
 """Releases: list them, show one with every run of it, and say which one is where."""
 
 import argparse
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -8,6 +9,7 @@ from opsbook.console import common
 from opsbook.console.text import say
 from opsbook.core.record.deliveries import Delivery
 from opsbook.releases import releases
+from opsbook.releases.builds import Build, builds
 from opsbook.releases.releases import Place, version_of
 
 _SHORT = 12
@@ -26,12 +28,17 @@ def listing(options: argparse.Namespace) -> int:
 
 
 def show(options: argparse.Namespace) -> int:
-    """One release: its file, and every run of it, the newest first."""
-    built, runs = releases.history(common.project(options), options.release)
+    """One release: its file, who built it and what it needs, and every run of it, the newest first."""
+    settings = common.project(options)
+    built, runs = releases.history(settings, options.release)
+    by = builds(settings.records)
     if options.json:
-        return common.tell(options, {"built": [asdict(each) for each in built], "runs": list(map(_told, runs))})
+        told = [asdict(each) | {"build": asdict(by[each.sha256]) if each.sha256 in by else None} for each in built]
+        return common.tell(options, {"built": told, "runs": list(map(_told, runs))})
     for each in built:
         say(f"{each.name}: {each.file}, SHA-256 {each.sha256}")
+        for line in _origin(by.get(each.sha256)):
+            say(f"  {line}")
     if not built:
         say("Its file is gone; these runs knew it.")
     ours = {each.sha256 for each in built}
@@ -41,6 +48,25 @@ def show(options: argparse.Namespace) -> int:
     ]
     none = "No run had it yet."
     return common.tell_rows(options, None, ("ENVIRONMENT", "OUTCOME", "ENDED", "BY", "RUN", "SHA-256"), rows, none)
+
+
+def _origin(build: Build | None) -> Iterator[str]:
+    """Who built it, what it needs, and its parts, as far as they are known."""
+    if build is None:
+        yield "No record says who built it."
+        return
+    commit = f", commit {build.commit[:_SHORT]}" if build.commit else ""
+    yield f"built by {build.by}, {common.local(build.ended)}{commit}: {build.run}"
+    for name, said in build.manifest.items():
+        # Its files would be a page of their own.
+        if isinstance(said, Mapping) and name != "files":
+            yield f"{name}: {'; '.join(_items(said))}"
+
+
+def _items(said: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in said.items():
+        inner = ", ".join(_items(value)) if isinstance(value, Mapping) else str(value)[:_SHORT]
+        yield f"{name} {inner or '—'}"
 
 
 def _bytes(found: Delivery, ours: set[str]) -> str:
