@@ -67,15 +67,14 @@ def watch_release(url: str, balancer: str, seconds: float, limits: Mapping[str, 
     return _told("release", found, watched)
 
 
-_bad_since: float | None = None
-"""When the watch of this run saw the first bad answer, if its verdict was bad."""
+_first_bad: list[float] = []
+"""When the watches of this run whose verdict was bad saw the first bad answer, in seconds since 1970."""
 
 
 def _told(what: str, found: Verdict, watched: "_Instances") -> dict[str, Any]:
-    global _bad_since
     print(found)
     if found.problems:
-        _bad_since = watched.bad_since
+        _first_bad.extend([] if watched.bad_since is None else [watched.bad_since])
         raise EffectFailed(f"the {what} is not good enough: {'; '.join(found.problems)}", found)
     return found.to_json()
 
@@ -96,7 +95,7 @@ def recovered(url: str, balancer: str, seconds: float = CALM_SECONDS) -> dict[st
                 raise EffectFailed(f"what serves still gives bad answers after {RECOVERY_SECONDS} s", untouched=True)
             if watched.step():
                 last = time.time()
-    bad = None if _bad_since is None else round(last - _bad_since, 1)
+    bad = round(last - _first_bad[0], 1) if _first_bad else None
     print("No watch saw a bad answer." if bad is None else f"Players got bad answers for at most {bad} s.")
     return {"bad_seconds": bad}
 

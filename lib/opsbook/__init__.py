@@ -7,7 +7,8 @@ if TYPE_CHECKING:
     from opsbook.core.effects.basic import ask, attach, confirm, done, here, note, secret, value, wait_until
     from opsbook.core.effects.http import Response, http
     from opsbook.core.effects.kubectl import KubectlResult, kubectl
-    from opsbook.core.effects.notify import Sent, notify
+    from opsbook.core.effects.messages import Sent
+    from opsbook.core.effects.notify import notify
     from opsbook.core.effects.playbook import playbook
     from opsbook.core.effects.shell import command
     from opsbook.core.effects.sql import Rows, sql

@@ -1,6 +1,7 @@
 """Who may run what in a protected environment: by signatures over the plan, without a server."""
 
 import json
+import re
 import shutil
 import textwrap
 from dataclasses import replace
@@ -10,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from opsbook.core.trust import sign
+from tests.support import ROOT
 from tests.support.approvals import PROD, RUN, approved, asked, forged, refused, run
+from tests.support.listeners import listeners
 from tests.support.project import Project, Terminal, until
 from tests.support.team import PLAIN, Team, allow, ok
 
@@ -379,3 +382,41 @@ def test_plans_that_are_no_plans(team: Team) -> None:
     (team.root / f".opsbook/plans/{plan}/plan.json").write_text("{")
     assert "is damaged" in team.opsbook("approve", plan).err
     assert team.opsbook("status").code == 0
+
+
+def test_approvers_get_a_message_with_the_command(team: Team) -> None:
+    """Once for each request, from `plan --request` and from a run; a channel that takes nothing stops nobody."""
+    with listeners() as (received, web, _):
+        addresses = {"hook": f"json://127.0.0.1:{web}/hook", "none": "json://127.0.0.1:1/hook"}
+        for name, address in addresses.items():
+            team.env[name.upper()] = address
+        channels = {
+            "team": {"to": "hook", "events": ["approval-*"]},
+            "lost": {"to": "none"},
+            # There is no text for players: they never hear of approvals.
+            "players": {"to": "hook", "audience": "players"},
+        }
+        policy = {"title": "Production", "protected": True, "approvals": 1, "channels": channels}
+        policy["secrets"] = {name: f"env:{name.upper()}" for name in addresses}
+        team.write("playbooks/inventories/prod/environment.yml", json.dumps(policy))
+        text = (ROOT / "playbooks/messages/approval-wanted.engineers.j2").read_text(encoding="utf-8")
+        team.write("playbooks/messages/approval-wanted.engineers.j2", text)
+        team.commit()
+        ann = team.by("ann")
+        asked = ann.opsbook("plan", "count", "-e", "prod", "--request", "--label", "why=it {{ 7 * 7 }}", check=True)
+        ((_, told),) = received.requests
+        (plan,) = re.findall(r"opsbook approve (count-[0-9a-f]{12})", told["message"])
+        assert f"opsbook approve {plan}" in asked.out
+        said = " ".join(asked.out.split())
+        assert "approval-wanted: sent to team; lost did not take it" in said
+        assert told["title"].startswith("ann@")
+        assert told["title"].endswith("asks for an approval: A page in prod")
+        assert "Labels: why='it {{ 7 * 7 }}'" in told["message"]
+        received.requests.clear()
+        waits = ann.opsbook("run", "count", "-e", "prod")
+        assert waits.code == 4
+        assert not received.requests, "they see the request already"
+        team.by("bob").opsbook("reject", plan, "--reason", "not now", check=True)
+        again = json.loads(ann.opsbook("plan", "count", "-e", "prod", "--request", "--json", check=True).out)
+        assert "sent to team" in again["told"]
+        assert len(received.requests) == 1

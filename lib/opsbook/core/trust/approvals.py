@@ -90,10 +90,9 @@ def approved(start: RunStart, me: Identity, known: Signers | None) -> list[tuple
     if judged.rejected:
         raise Refused(f"{start.plan.id}: {judged.rejected}.", "Ask whoever rejected it.")
     if len(judged.counted) < policy.approvals:
-        if not _asked(start):
-            ask(start, start.run)
+        told = "" if _asked(start) else ask(start, start.run)
         hint = f"Somebody else approves it: opsbook approve {start.plan.id}. "
-        hint += f"Then: opsbook run --plan {start.plan.id}"
+        hint += f"Then: opsbook run --plan {start.plan.id}" + (f"\n{told}" if told else "")
         raise NotYet(_missing(start, judged), hint)
     chosen = judged.counted[: policy.approvals]
     return [(each, signature) for each, signature in found if each in chosen]
@@ -113,12 +112,18 @@ def _missing(start: RunStart, judged: Judged) -> str:
     return "\n".join([said, *judged.complaints])
 
 
-def ask(start: RunStart, run: str = "") -> None:
-    """Put the request for an approval where approvers find it."""
+def ask(start: RunStart, run: str = "") -> str:
+    """Put the request for an approval where approvers find it, and tell them; what became of the message."""
     state = requests.identity(start.settings.state)
     asked = requests.ApprovalAsked(operator(), journal.now(), run, dict(start.labels), state)
     drafts.keep(start.settings, start.planned)
     requests.file(start.settings.state, start.plan, asked)
+    # Few runs need it, and few environments have channels: who asks nobody does not wait for its imports.
+    if not start.policy.channels:
+        return ""
+    from opsbook.core.trust import telling
+
+    return telling.approvers(start.settings, start.planned.environment, start.plan, start.labels)
 
 
 def _signed(start: RunStart, known: Signers) -> Iterator[tuple[Signed, str]]:

@@ -42,14 +42,16 @@ class PlanReview:
     reach: str = ""
 
 
-def request(settings: Settings, planned: Planned, labels: Mapping[str, str]) -> None:
-    """Request the approval of a plan, for a run with these labels. Raises InputError for one that needs none."""
+def request(settings: Settings, planned: Planned, labels: Mapping[str, str]) -> str:
+    """Request the approval of a plan, for a run with these labels; what became of the message to approvers, if there is
+    one. Raises InputError for a plan that needs none.
+    """
     if not planned.environment.policy.approvals:
         raise InputError(f"{planned.plan.environment} needs no approvals.", "Run it: opsbook run.")
     authorization.check_start(planned, RunOptions(labels=labels))
     with contextlib.suppress(NotYet):
         promotion.proven(settings, planned, datetime.now(UTC))
-    approvals.ask(RunStart(settings, planned, run="", labels=labels))
+    return approvals.ask(RunStart(settings, planned, run="", labels=labels))
 
 
 def planned_again(settings: Settings, wanted: str) -> Planned:

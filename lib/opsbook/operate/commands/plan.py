@@ -26,17 +26,17 @@ def execute(options: argparse.Namespace) -> int:
     drafted = inputs.complete(settings, inputs.named(settings, options))
     planned = drafts.plan(settings, drafted)
     plan = planned.plan
-    if options.request:
-        approving.request(settings, planned, inputs.labels(options))
+    told = approving.request(settings, planned, inputs.labels(options)) if options.request else ""
     if options.json:
         needs = authorization.needed(settings, planned, datetime.now(UTC))
-        common.print_json(
-            {**plan.to_json(), "outside": planned.outside, "needs": needs, **asdict(preview.preview(settings, planned))}
-        )
+        more = {"outside": planned.outside, "needs": needs, "told": told, **asdict(preview.preview(settings, planned))}
+        common.print_json({**plan.to_json(), **more})
         return 0
     show_all(settings, planned)
     if options.request:
         say(f"Asked for. Somebody else: opsbook approve {plan.id}")
+        if told:
+            say(told)
     return 0
 
 
