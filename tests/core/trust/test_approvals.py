@@ -411,7 +411,7 @@ def test_approvers_get_a_message_with_the_command(team: Team) -> None:
         assert "approval-wanted: sent to team; lost did not take it" in said
         assert told["title"].startswith("ann@")
         assert told["title"].endswith("asks for an approval: A page in prod")
-        assert "Labels: why='it {{ 7 * 7 }}'" in told["message"]
+        assert 'Labels: why="it {{ 7 * 7 }}"' in told["message"]
         received.requests.clear()
         waits = ann.opsbook("run", "count", "-e", "prod")
         assert waits.code == 4
