@@ -1,6 +1,7 @@
 """Watch a release: as a canary, compared with the other instances, or once everybody has it, against fixed limits."""
 
 import itertools
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -67,14 +68,15 @@ def watch_release(url: str, balancer: str, seconds: float, limits: Mapping[str, 
     return _told("release", found, watched)
 
 
-_first_bad: list[float] = []
-"""When the watches of this run whose verdict was bad saw the first bad answer, in seconds since 1970."""
+_bad: list["_Follower"] = []
+"""Who follows what a watch of this run found bad."""
 
 
 def _told(what: str, found: Verdict, watched: "_Instances") -> dict[str, Any]:
     print(found)
     if found.problems:
-        _first_bad.extend([] if watched.bad_since is None else [watched.bad_since])
+        if watched.bad_since is not None:
+            _bad.append(_Follower(watched.bad_since, watched.first()))
         raise EffectFailed(f"the {what} is not good enough: {'; '.join(found.problems)}", found)
     return found.to_json()
 
@@ -83,21 +85,54 @@ def _told(what: str, found: Verdict, watched: "_Instances") -> dict[str, Any]:
 def recovered(url: str, balancer: str, seconds: float = CALM_SECONDS) -> dict[str, Any]:
     """Wait until nothing that serves has failed for `seconds`; prints and returns how long players got bad answers.
 
-    `bad_seconds` is from the first bad answer that a watch of this run saw until the last one that anybody may have
-    got; None if no watch saw one. Raises EffectFailed if it has not ended after 30 seconds.
+    `bad_seconds` is from the first bad answer that a watch of this run saw until the last one of the same instances, or
+    of those that serve now; None if no watch of this run saw one. Raises EffectFailed if it has not ended after 30
+    seconds.
     """
-    until = time.monotonic() + RECOVERY_SECONDS
+    until, last = time.monotonic() + RECOVERY_SECONDS, 0.0
     with httpx.Client(trust_env=False, timeout=5) as client:
-        last = time.time()
         watched = _Instances(client, url, PROBES, _sides(client, balancer)[1])
-        while time.time() - last < seconds:
+        calm = time.monotonic()
+        while time.monotonic() - calm < seconds:
             if time.monotonic() > until:
                 raise EffectFailed(f"what serves still gives bad answers after {RECOVERY_SECONDS} s", untouched=True)
             if watched.step():
-                last = time.time()
-    bad = round(last - _first_bad[0], 1) if _first_bad else None
-    print("No watch saw a bad answer." if bad is None else f"Players got bad answers for at most {bad} s.")
+                last, calm = time.time(), time.monotonic()
+    times = [each.end() for each in _bad]
+    bad = round(max(last, *times) - min(each.since for each in _bad), 1) if _bad else None
+    print("No watch saw a bad answer." if bad is None else f"Players got bad answers for {bad} s.")
     return {"bad_seconds": bad}
+
+
+class _Follower(threading.Thread):
+    """Reads the counters of instances that failed until they are stopped: their last bad answer is somewhere in a
+    rollback, in which nobody else reads them. It sends nothing, and ends with the process.
+    """
+
+    def __init__(self, since: float, urls: Sequence[str]) -> None:
+        super().__init__(daemon=True)
+        self.since = since
+        self._urls = urls
+        self._last = time.time()
+        self._over = threading.Event()
+        self.start()
+
+    def run(self) -> None:
+        with httpx.Client(trust_env=False, timeout=1) as client:
+            before: dict[str, int] = {}
+            while not self._over.wait(EVERY_SECONDS / 2):
+                for url in self._urls:
+                    found = _reading(client, url)
+                    if found and found.errors > before.get(url, found.errors):
+                        self._last = time.time()
+                    if found:
+                        before[url] = found.errors
+
+    def end(self) -> float:
+        """When it saw the last bad answer, in seconds since 1970."""
+        self._over.set()
+        self.join()
+        return self._last
 
 
 def _sides(client: httpx.Client, balancer: str) -> tuple[list[str], list[str]]:
@@ -127,6 +162,10 @@ class _Instances:
         """When the first of the sides was first seen to have failed, in seconds since 1970."""
         self._read()
 
+    def first(self) -> list[str]:
+        """The URLs of the first side."""
+        return list(self._sides[0])
+
     def step(self) -> bool:
         """Watch for a second; whether the first side failed in it."""
         before = self._errors()
@@ -154,13 +193,7 @@ class _Instances:
     def _read(self) -> None:
         for tracks in self._sides:
             for url in tracks:
-                tracks[url] = verdict.follow(tracks[url], self._reading(url))
-
-    def _reading(self, url: str) -> Reading | None:
-        try:
-            return verdict.read(self._client.get(f"{url}/metrics").raise_for_status().text)
-        except (httpx.HTTPError, ValueError):
-            return None
+                tracks[url] = verdict.follow(tracks[url], _reading(self._client, url))
 
     def _probe(self, until: float) -> None:
         """Send this second's probes, then wait for its end."""
@@ -173,3 +206,10 @@ class _Instances:
                 # An instance counts its own failures; a request that reached none counts against none.
                 continue
         time.sleep(max(0.0, until - time.monotonic()))
+
+
+def _reading(client: httpx.Client, url: str) -> Reading | None:
+    try:
+        return verdict.read(client.get(f"{url}/metrics").raise_for_status().text)
+    except (httpx.HTTPError, ValueError):
+        return None

@@ -109,9 +109,15 @@ class Verdict:
     problems: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """For the journal."""
+        """For the journal; `said` is the first side on one line."""
         sides = {name: asdict(side) for name, side in self.sides.items()}
-        return {"good": not self.problems, **sides, "problems": self.problems}
+        return {"good": not self.problems, **sides, "problems": self.problems, "said": self.said()}
+
+    def said(self) -> str:
+        """What was judged, on one line."""
+        side = next(iter(self.sides.values()))
+        messages, errors, p95, restarts = _row("", side)[1:]
+        return f"{messages} messages, {errors} failed, p95 {p95}, {restarts} restarts"
 
     def __str__(self) -> str:
         rows: list[tuple[str, ...]] = [("", "messages", "errors", "p95", "restarts")]

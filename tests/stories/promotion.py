@@ -96,7 +96,7 @@ def tell(team: Team, dev: Environment, staging: Environment, production: Environ
         forced = production.records()[-1].name
         bad = bad_seconds(production.records()[-1])
         assert 0 < bad < LONGEST_BAD, bad
-        say(f"players of production got bad answers for at most {bad} s")
+        say(f"players of production got bad answers for {bad} s")
     judge(seen)
     assert forced in team.opsbook("review", check=True).out, "the follow-up is open"
     ok(team.opsbook("review", forced, "--note", "seen"), 4)

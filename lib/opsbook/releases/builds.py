@@ -1,4 +1,4 @@
-"""Which run built a release, and what it kept of it: a page that builds one attaches `release.json`."""
+"""What runs kept of a release: a page that builds one attaches `release.json`, one that deploys it `gates.json`."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -9,6 +9,8 @@ from opsbook.core.record import store
 from opsbook.shapes import from_json
 
 NAME = "release.json"
+GATES = "gates.json"
+"""Says what each gate found that the release passed: texts by the name of the gate."""
 
 
 @dataclass(frozen=True)
@@ -47,3 +49,14 @@ def _of(records: Path, folder: Path) -> Iterator[tuple[str, Build]]:
             told = record.glance()
             by, ended, commit = (str(told.get(name) or "") for name in ("operator", "ended", "commit"))
             yield kept.sha256, Build(record.id, by, ended, commit, kept.manifest)
+
+
+def gates(records: Path, run: str) -> dict[str, str]:
+    """What each gate of a run found; empty if it kept nothing that can be read."""
+    record = store.exact(records, run)
+    for path in sorted(record.folder.glob(f"effects/[0-9]*-{GATES}"), reverse=True) if record else ():
+        try:
+            return from_json(dict[str, str], path.read_bytes())
+        except (OSError, ValueError):
+            continue
+    return {}

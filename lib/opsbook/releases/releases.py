@@ -1,6 +1,6 @@
 """The releases of a project: the files that its environments offer, and what the records say of them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -10,6 +10,7 @@ from opsbook.core.planning import artefacts
 from opsbook.core.planning import environment as environments
 from opsbook.core.record.deliveries import Delivery, Placed, deliveries, places
 from opsbook.errors import InputError
+from opsbook.releases.builds import Build, builds, gates
 from opsbook.settings import Settings
 
 
@@ -44,6 +45,51 @@ class Place:
         return version_of(self.placed.delivery.file) if self.placed.delivery else ""
 
 
+@dataclass(frozen=True)
+class Told:
+    """A release with what the records say of it: who built it, where it is, and each run that put it somewhere, with
+    what its gates found.
+    """
+
+    release: Release
+    build: Build | None
+    places: tuple[str, ...]
+    runs: tuple[tuple[Delivery, Mapping[str, str]], ...]
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What the site says of releases, the newest release first."""
+
+    places: tuple[Place, ...]
+    releases: tuple[Told, ...]
+
+
+def overview(settings: Settings, hidden: Collection[str]) -> Overview | None:
+    """Every release, and where it is, without what is in the `hidden` environments.
+
+    None if no environment offers releases. Raises InputError for a file that cannot be read.
+    """
+    if not any(_choosing(each) for each in environments.every(settings)[0]):
+        return None
+    ready = built(settings)
+    there = tuple(each for each in where(settings) if each.environment not in hidden)
+    runs = [each for each in deliveries(settings.records) if each.puts and each.environment not in hidden]
+    by = builds(settings.records)
+    return Overview(
+        there,
+        tuple(
+            Told(
+                each,
+                by.get(each.sha256),
+                tuple(serving(there, each)),
+                tuple((run, gates(settings.records, run.run)) for run in runs if run.sha256 == each.sha256),
+            )
+            for each in reversed(ready)
+        ),
+    )
+
+
 def component_of(file: str) -> str:
     """What a file is a release of: the name of its folder."""
     return PurePosixPath(file).parent.name
@@ -68,11 +114,16 @@ def built(settings: Settings) -> list[Release]:
     return [Release(component_of(f), version_of(f), f, artefacts.digest(settings.root / f)) for f in paths]
 
 
-def _offered(environment: Environment) -> Iterator[str]:
+def _choosing(environment: Environment) -> str:
+    """The pattern of the files that an environment offers as releases; empty if it offers none."""
     rule = environment.policy.choices.get(artefacts.RELEASES)
-    if isinstance(rule, ChoiceRule) and rule.glob:
+    return rule.glob or "" if isinstance(rule, ChoiceRule) else ""
+
+
+def _offered(environment: Environment) -> Iterator[str]:
+    if glob := _choosing(environment):
         for version in environment.choices[artefacts.RELEASES]:
-            yield rule.glob.replace("*", version)
+            yield glob.replace("*", version)
 
 
 def _order(version: str) -> list[tuple[int, int, str]]:

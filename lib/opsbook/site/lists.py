@@ -12,6 +12,7 @@ from opsbook.core.model.runbook import Runbook
 from opsbook.diagnose.trees import Tree
 from opsbook.html import data, render
 from opsbook.operate.under_way import RunStatus
+from opsbook.releases.releases import Overview
 from opsbook.settings import Settings
 from opsbook.site.facts import Facts, Run
 from opsbook.training import plan_file
@@ -50,6 +51,7 @@ class Sources:
     severities: tuple[Severity, ...] = ()
     trees: tuple[Tree, ...] = ()
     training: Training | None = None
+    releases: Overview | None = None
 
     def known(self, runbook: Runbook) -> Facts:
         """The facts about a runbook."""
@@ -162,6 +164,14 @@ PAGES: Mapping[str, Page] = {
     "records/index.md": records,
     "freshness.md": freshness,
 }
+
+
+RELEASED = "released.md"
+
+
+def released(sources: Sources) -> str:
+    """Which release is where, and of each one who built it, what it needs and what its gates found."""
+    return _page("released.md", sources, found=sources.releases, listed={run.id for run in sources.runs})
 
 
 TITLE = "Training"

@@ -19,6 +19,7 @@ from opsbook.core.trust.signing import known_signers
 from opsbook.diagnose import trees
 from opsbook.errors import InputError
 from opsbook.operate.under_way import RunStatus, under_way
+from opsbook.releases import releases
 from opsbook.settings import Settings
 from opsbook.site import facts, linking, place, site
 from opsbook.site.facts import Facts, Run
@@ -93,7 +94,7 @@ def stale(settings: Settings, names: Collection[str] = ()) -> list[Stale]:
 
 
 def gather(settings: Settings, name: str, runbooks: tuple[Runbook, ...], *, training: bool = True) -> Sources:
-    """The data of all pages, as of now. `training`: include drills and qualifications, which takes longer."""
+    """The data of all pages, as of now. `training`: include drills, qualifications and releases, which takes longer."""
     now = datetime.now(UTC)
     environments = _environments(settings)
     shows = {each.name: each.policy.publish_records for each in environments}
@@ -111,6 +112,9 @@ def gather(settings: Settings, name: str, runbooks: tuple[Runbook, ...], *, trai
         severities=tuple(Severity(**each) for each in settings.severities),
         trees=tuple(trees.load(settings, name) for name in trees.names(settings)),
         training=qualifications.published(settings, runbooks, now) if training else None,
+        releases=releases.overview(settings, {name for name, how in shows.items() if how == "none"})
+        if training
+        else None,
     )
 
 

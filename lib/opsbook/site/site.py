@@ -32,8 +32,9 @@ def tree(sources: Sources, published: Callable[[str], bool]) -> Iterator[tuple[s
 
 
 def pages(sources: Sources) -> Mapping[str, Page]:
-    """The index pages, with the training page if there is a plan."""
-    return {**lists.PAGES, **({lists.PATH: lists.training} if sources.training else {})}
+    """The index pages, with the training page if there is a plan, and that of releases if there are some."""
+    training = {lists.PATH: lists.training} if sources.training else {}
+    return {**lists.PAGES, **training, **({lists.RELEASED: lists.released} if sources.releases else {})}
 
 
 @cache

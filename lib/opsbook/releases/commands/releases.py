@@ -7,9 +7,10 @@ from typing import Any
 
 from opsbook.console import common
 from opsbook.console.text import say
+from opsbook.core.model.text import one_line
 from opsbook.core.record.deliveries import Delivery
 from opsbook.releases import releases
-from opsbook.releases.builds import Build, builds
+from opsbook.releases.builds import Build, builds, gates
 from opsbook.releases.releases import Place, version_of
 
 _SHORT = 12
@@ -34,7 +35,8 @@ def show(options: argparse.Namespace) -> int:
     by = builds(settings.records)
     if options.json:
         told = [asdict(each) | {"build": asdict(by[each.sha256]) if each.sha256 in by else None} for each in built]
-        return common.tell(options, {"built": told, "runs": list(map(_told, runs))})
+        kept = [_told(each) | {"gates": gates(settings.records, each.run)} for each in runs]
+        return common.tell(options, {"built": told, "runs": kept})
     for each in built:
         say(f"{each.name}: {each.file}, SHA-256 {each.sha256}")
         for line in _origin(by.get(each.sha256)):
@@ -47,7 +49,11 @@ def show(options: argparse.Namespace) -> int:
         for each in runs
     ]
     none = "No run had it yet."
-    return common.tell_rows(options, None, ("ENVIRONMENT", "OUTCOME", "ENDED", "BY", "RUN", "SHA-256"), rows, none)
+    common.tell_rows(options, None, ("ENVIRONMENT", "OUTCOME", "ENDED", "BY", "RUN", "SHA-256"), rows, none)
+    for run in runs:
+        for name, found in gates(settings.records, run.run).items():
+            say(f"{run.environment}: {one_line(name)}: {one_line(found)}")
+    return 0
 
 
 def _origin(build: Build | None) -> Iterator[str]:
