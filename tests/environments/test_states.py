@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -113,6 +114,22 @@ def test_diff_names_every_value_that_differs(project: Project) -> None:
     assert "labels                    none   ticket\n" in project.opsbook("env", "diff", "dev", "prod", check=True).out
     assert "do not differ" in project.opsbook("env", "diff", "dev", "dev", check=True).out
     assert "There is no environment nowhere" in project.opsbook("env", "diff", "dev", "nowhere").err
+
+
+def test_diff_compares_secrets_and_shows_none(project: Project) -> None:
+    environment(project, "dev", "secrets: {k: 'env:A', same: 'env:A', mine: 'env:A'}")
+    environment(project, "prod", "secrets: {k: 'env:B', other: 'env:A', lost: 'env:NONE'}")
+    project.env |= {"A": "value-of-development", "B": "value-of-production"}
+    told = json.loads(project.opsbook("env", "diff", "dev", "prod", "--secrets", "--json", check=True).out)
+    found = {each["key"].removeprefix("secret values."): each for each in told if "values" in each["key"]}
+    assert re.fullmatch("[0-9a-f]{12}", found["k"]["dev"])
+    assert found["k"]["dev"] != found["k"]["prod"]
+    assert found["lost"]["prod"] == "cannot be read here"
+    said = project.opsbook("env", "diff", "dev", "prod", "--secrets", check=True).out
+    assert "The secret same (other) has the same value in both: what opens one opens the other." in said
+    assert "value-of" not in said
+    again = json.loads(project.opsbook("env", "diff", "dev", "prod", "--secrets", "--json", check=True).out)
+    assert told != again, "a digest says nothing but whether two are the same"
 
 
 WRONG = {

@@ -1,24 +1,56 @@
 """How two environments differ: what their files say, and which releases they have."""
 
+import hmac
+import os
 from pathlib import Path
 from typing import Any
 
+from opsbook.core.engine.secrets import resolve
 from opsbook.core.model.differ import Change, changes_of
+from opsbook.core.planning import context, yaml_files
 from opsbook.core.planning import environment as environments
-from opsbook.core.planning import yaml_files
 from opsbook.core.record.deliveries import deliveries, places
+from opsbook.errors import InputError
 from opsbook.settings import Settings
 
 _OWN = frozenset({"title", "order", "ports"})
 """Keys that every environment has a value of its own for."""
 
 
-def differences(settings: Settings, one: str, other: str) -> list[Change]:
-    """Every value that differs, by its path. Ports are compared as they are written; secrets by their references."""
-    return list(changes_of(_described(settings, one), _described(settings, other)))
+def differences(settings: Settings, one: str, other: str, *, secrets: bool = False) -> list[Change]:
+    """Every value that differs, by its path. Ports are compared as they are written; secrets by their references.
+
+    With `secrets` by digests, too: under a key of this one comparison, so that nobody can try values with them.
+    """
+    key = os.urandom(32) if secrets else b""
+    return list(changes_of(_described(settings, one, key), _described(settings, other, key)))
 
 
-def _described(settings: Settings, name: str) -> dict[str, Any]:
+def shared(settings: Settings, one: str, other: str) -> list[str]:
+    """The secrets of `one` that have the same value in `other`, with their name there if it is another one."""
+    key = os.urandom(32)
+    there = {digest: name for name, digest in _digests(settings, other, key).items() if digest != _UNREAD}
+    mine = _digests(settings, one, key).items()
+    return [name if there[digest] == name else f"{name} ({there[digest]})" for name, digest in mine if digest in there]
+
+
+_UNREAD = "cannot be read here"
+
+
+def _digests(settings: Settings, name: str, key: bytes) -> dict[str, str]:
+    environment = environments.load(settings, name)
+    inventory = dict(context.vaulted(settings, environment))
+    found = {}
+    for secret, reference in environment.policy.secrets.items():
+        try:
+            value = resolve(secret, reference, settings.root, inventory)
+            found[secret] = hmac.digest(key, value.encode(), "sha256").hex()[:12]
+        except InputError:
+            found[secret] = _UNREAD
+    return found
+
+
+def _described(settings: Settings, name: str, key: bytes) -> dict[str, Any]:
     found = environments.load(settings, name)
     written = environments.load_as_written(settings, name).model_dump(mode="json")
     return {
@@ -26,6 +58,7 @@ def _described(settings: Settings, name: str) -> dict[str, Any]:
         "hosts": {group: ", ".join(hosts) for group, hosts in found.groups.items()},
         "variables": _variables(settings.inventories / name),
         "releases": _releases(settings, name),
+        **({"secret values": _digests(settings, name, key)} if key else {}),
     }
 
 

@@ -97,11 +97,15 @@ def _told(found: State) -> dict[str, Any]:
 
 def diff(options: argparse.Namespace) -> int:
     """How two environments differ: the values of their files, their hosts and variables, and their releases."""
-    found = comparing.differences(common.project(options), options.name, options.second)
+    settings, names = common.project(options), (options.name, options.second)
+    found = comparing.differences(settings, *names, secrets=options.secrets)
     told = [{"key": each.what, options.name: each.before, options.second: each.after} for each in found]
     rows = [(each.what, _value(each.before), _value(each.after)) for each in found]
     none = f"{options.name} and {options.second} do not differ, but for their titles and ports."
-    return common.tell_rows(options, told, ("KEY", options.name.upper(), options.second.upper()), rows, none)
+    code = common.tell_rows(options, told, ("KEY", options.name.upper(), options.second.upper()), rows, none)
+    for name in comparing.shared(settings, *names) if options.secrets and not options.json else ():
+        say(f"The secret {name} has the same value in both: what opens one opens the other.")
+    return code
 
 
 def _value(value: Any) -> str:
