@@ -118,10 +118,14 @@ class Platform(Project):
         """The configuration that the load balancer uses, as its admin API says it."""
         import httpx
 
-        written = json.loads((self.root / f".opsbook/env/{self.place}/caddy/caddy.json").read_text(encoding="utf-8"))
-        socket_ = written["admin"]["listen"].removeprefix("unix/").removesuffix("|0600")
-        with httpx.Client(transport=httpx.HTTPTransport(uds=socket_), timeout=60) as client:
+        with httpx.Client(transport=httpx.HTTPTransport(uds=str(self.sockets / "admin.sock")), timeout=60) as client:
             return client.get("http://127.0.0.1/config/").json()
+
+    @property
+    def sockets(self) -> Path:
+        """The folder of the sockets of Caddy and supervisord."""
+        written = json.loads((self.root / f".opsbook/env/{self.place}/caddy/caddy.json").read_text(encoding="utf-8"))
+        return Path(written["admin"]["listen"].removeprefix("unix/").removesuffix("|0600")).parent
 
     @property
     def database_folder(self) -> Path:

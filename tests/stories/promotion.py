@@ -6,7 +6,9 @@ Everything is real: three environments of the reference platform in a copy of th
 keys, and players who never stop. It prints what it does, and fails where something is not as it should be.
 """
 
+import errno
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -34,6 +36,8 @@ GOOD, BAD = "1.0.0", "1.1.0"
 LABEL = ("--label", "ticket=OPS-1")
 WATCH = ("-p", "canary_percent=30", "-p", "watch_canary=6s", "-p", "watch_after=4s")
 """Enough for a verdict with the players of the story."""
+NOBODY = 65534
+"""The number of the user and of the group that own nothing."""
 LONGEST_BAD = 30
 """Seconds after which no player may get a bad answer any more."""
 
@@ -73,6 +77,7 @@ def tell(team: Team, dev: Environment, staging: Environment, production: Environ
         assert where(team) == dict.fromkeys(PLACES, GOOD)
         say(", ".join(f"{each.place} {memory(each):.0f} MiB" for each in (dev, staging, production)))
         separate(dev, staging, production)
+        out_of_reach(dev, staging, production)
         seen = [players.enter_context(each.load(rate=60)) for each in (staging, production)]
 
         say("1.1.0 fails for players who register again; dev has none and does not see it")
@@ -138,6 +143,17 @@ def separate(*found: Environment) -> None:
             else:
                 with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
                     psycopg.connect(given)
+
+
+def out_of_reach(*found: Environment) -> None:
+    """Another user of the machine opens none of the sockets by which an environment is operated."""
+    if os.geteuid() != 0:
+        return  # only root can be somebody else
+    knock = "import socket, sys; print(socket.socket(socket.AF_UNIX).connect_ex(sys.argv[1]))"
+    for path in (path for each in found for path in sorted(each.sockets.glob("*.sock"))):
+        command = ["/usr/bin/python3", "-c", knock, str(path)]
+        done = subprocess.run(command, user=NOBODY, group=NOBODY, extra_groups=(), capture_output=True, check=True)
+        assert int(done.stdout) == errno.EACCES, path
 
 
 def folder(each: Environment) -> Path:
