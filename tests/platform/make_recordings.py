@@ -135,8 +135,11 @@ def dev(made: Platform) -> None:
     recorder.record("rolled-back", "deploy-service", "-p", f"version={FAULTY}", fails=True)
     recorder.record("good", "service-health")
     recorder.record("planned", "rotate-secret")
+    key = ("-p", "calm=1s", "-p", "patience=20s", "--answer", "give-it-to-the-partners=done")
+    recorder.record("good", "rotate-api-key", *key)
     recorder.record("good", "platform-down")
     recorder.record("failed", "deploy-service", "-p", f"version={GOOD}", fails=True)
+    recorder.record("failed", "rotate-api-key", *key, fails=True)
     with taken(made.base):
         recorder.record("failed", "platform-up", fails=True)
     with in_the_way(made.root / ".opsbook/env/dev/run/supervisor.sock"):

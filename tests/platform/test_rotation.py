@@ -1,11 +1,14 @@
 """The database's password changes while people play: nothing is lost, and what went wrong is taken back."""
 
-from collections.abc import Iterator
+import json
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
@@ -51,8 +54,9 @@ def with_password(platform: Platform) -> list[str]:
 
 
 def left(platform: Platform) -> list[str]:
-    """What lies beside the credentials."""
-    return sorted(path.name for path in (platform.root / ".opsbook/env/dev/secrets").iterdir())
+    """What lies beside the credentials of the database."""
+    found = (platform.root / ".opsbook/env/dev/secrets").iterdir()
+    return sorted(path.name for path in found if not path.name.startswith("api"))
 
 
 @contextmanager
@@ -184,6 +188,62 @@ def test_no_password_is_in_any_record(ready: Platform, rotated: Rotations) -> No
     for path in (ready.root / "records").rglob("*"):
         if path.is_file():
             assert not any(secret in path.read_bytes() for secret in secrets), path
+
+
+KEY = ("rotate-api-key", "-p", "calm=1s", "--answer", "give-it-to-the-partners=done")
+
+
+def key_of(platform: Platform) -> str:
+    return (platform.root / ".opsbook/env/dev/secrets/api.key").read_text().strip()
+
+
+def taken(platform: Platform, key: str) -> set[int]:
+    """What the service answers to a key, asked several times."""
+    given = {"authorization": f"Bearer {key}"}
+    return {httpx.get(f"{platform.url}/leaderboard", headers=given, trust_env=False).status_code for _ in range(6)}
+
+
+@contextmanager
+def partner(key: Callable[[], str], platform: Platform) -> Iterator[list[int]]:
+    """Somebody who asks with this key, fifty times a second: what was answered."""
+    answers: list[int] = []
+    over = threading.Event()
+
+    def ask() -> None:
+        with httpx.Client(trust_env=False, timeout=60) as client:
+            while not over.wait(0.02):
+                given = {"authorization": f"Bearer {key()}"}
+                answers.append(client.get(f"{platform.url}/leaderboard", headers=given).status_code)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield answers
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_the_key_of_partners_changes_without_a_refused_request(ready: Platform) -> None:
+    ready.run(*KEY, check=True)
+    keys = [key_of(ready)]
+    with partner(lambda: key_of(ready), ready) as answers:
+        ready.run(*KEY, check=True)
+        keys.append(key_of(ready))
+    assert set(answers) == {200}
+    assert len(answers) > 50
+    assert [taken(ready, key) for key in keys] == [{401}, {200}]
+    # One partner goes on with the key from before: it stays valid.
+    with partner(lambda: keys[1], ready) as answers:
+        done = ready.run(*KEY, "-p", "patience=2s", "--answer", "failed=roll-back")
+    assert done.code == 1, done.out + done.err
+    assert "these keys are still used: 2" in " ".join(done.out.split())
+    assert set(answers) == {200}
+    assert key_of(ready) == keys[1]
+    known = json.loads((ready.root / ".opsbook/env/dev/secrets/api-keys.json").read_text())
+    assert list(known) == [ready.records()[-2].name], "only that of the run before"
+    for path in (ready.root / "records").rglob("*"):
+        assert not path.is_file() or not any(key.encode() in path.read_bytes() for key in keys), path
 
 
 @pytest.mark.soak

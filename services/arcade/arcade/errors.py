@@ -40,6 +40,13 @@ class RefusedError(ArcadeError):
     outcome = "refused"
 
 
+class UnauthorizedError(ArcadeError):
+    """A request that needs a key, and has none that is known."""
+
+    status = 401
+    outcome = "refused"
+
+
 class UnknownActionError(ArcadeError):
     """A message whose action has no handler."""
 

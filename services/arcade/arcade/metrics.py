@@ -23,6 +23,9 @@ class Metrics:
         self.requests = Counter(
             "arcade_http_requests", "Answers by status.", ["method", "status"], registry=self.registry
         )
+        self.logins = Counter(
+            "arcade_logins", "Requests of partners, by key and outcome.", ["key", "outcome"], registry=self.registry
+        )
         self.in_flight = Gauge("arcade_http_in_flight", "Requests being answered.", registry=self.registry)
         self.ready = Gauge("arcade_ready", "1 when /readyz answers 200.", registry=self.registry)
         self.schema = Gauge("arcade_schema_version", "The last seen schema version.", registry=self.registry)

@@ -13,6 +13,7 @@ from arcade.database import Address, Database
 from arcade.errors import ArcadeError
 from arcade.faults import Faults
 from arcade.flags import Flags
+from arcade.keys import Keys
 from arcade.message_log import MessageLog
 from arcade.metrics import Metrics
 from arcade.migrations import read_migrations
@@ -83,6 +84,7 @@ def _make_service(settings: Settings) -> Service:
         lifecycle=Lifecycle(),
         faults=Faults() if settings.sandbox else None,
         flags=Flags(settings.flags),
+        keys=Keys(settings.keys),
     )
 
 

@@ -32,6 +32,7 @@ class Settings:
     messages_quota: int
     environment: str
     flags: Path | None
+    keys: Path | None
     tunables: Tunables
     version: str
 
@@ -60,6 +61,7 @@ def read_settings(env: Mapping[str, str] = os.environ) -> Settings:
         messages_quota=_messages_quota(env),
         environment=_environment(env),
         flags=_path(env, "ARCADE_FLAGS"),
+        keys=_path(env, "ARCADE_KEYS"),
         tunables=read_tunables(_path(env, "ARCADE_SETTINGS")),
         version=read_version(),
     )

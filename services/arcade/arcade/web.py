@@ -15,10 +15,11 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from arcade import jsontext
-from arcade.errors import ArcadeError, TooLargeError
+from arcade.errors import ArcadeError, TooLargeError, UnauthorizedError
 from arcade.faults import Faults
 from arcade.flags import Flags
-from arcade.message import MAX_BODY_BYTES, parse_message
+from arcade.keys import Keys
+from arcade.message import MAX_BODY_BYTES, Message, parse_message
 from arcade.message_log import MessageLog
 from arcade.metrics import CONTENT_TYPE, UNKNOWN_ACTION, Metrics
 from arcade.middleware import RequestMiddleware
@@ -42,6 +43,7 @@ class Service:
     lifecycle: Lifecycle
     faults: Faults | None
     flags: Flags
+    keys: Keys
 
     async def healthz(self, _request: Request) -> Response:
         """GET /healthz"""
@@ -98,6 +100,16 @@ class Service:
         body = {"Id": secrets.token_urlsafe(32), "Output": reply.output, "Messages": reply.messages}
         return answer({**body, **names})
 
+    async def leaderboard(self, request: Request) -> Response:
+        """GET /leaderboard, for partners who have a key"""
+        try:
+            name = self.keys.name_of(request.headers.get("authorization", ""))
+        except UnauthorizedError:
+            self.metrics.logins.labels("", "refused").inc()
+            raise
+        self.metrics.logins.labels(name, "ok").inc()
+        return answer((await self.pool.handle(Message("Leaderboard", sender="partner"))).output)
+
     async def get_faults(self, _request: Request) -> Response:
         """GET /faults"""
         return answer(self._switches().as_json())
@@ -138,6 +150,7 @@ def make_app(service: Service) -> Starlette:
         Route("/settings", service.settings_in_force),
         Route("/flags", service.flags_of),
         Route("/metrics", service.metrics_text),
+        Route("/leaderboard", service.leaderboard),
         Route("/messages", service.messages, methods=["POST"]),
         Route("/", service.page),
         Mount("/ui", StaticFiles(directory=TREE / "ui")),
@@ -168,7 +181,10 @@ async def answer_error(_request: Request, error: Exception) -> Response:
     status = error.status if isinstance(error, ArcadeError) else 500
     if status >= 500:
         _log.error("%s", error)
-    return answer({"error": str(error)}, status)
+    refused = answer({"error": str(error)}, status)
+    if isinstance(error, UnauthorizedError):
+        refused.headers["www-authenticate"] = "Bearer"
+    return refused
 
 
 async def answer_http_error(_request: Request, error: Exception) -> Response:
