@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from opsbook import settings
+from opsbook.site.publishing import publish
 from tests.support.project import HOSTS, Project, Result, until
 
 pytestmark = pytest.mark.slow
@@ -133,6 +135,45 @@ def test_a_release_goes_from_one_environment_to_the_next(chain: Project) -> None
     runs = json.loads(chain.opsbook("releases", "show", "1.0.0", "--json", check=True).out)["runs"]
     assert [each["environment"] for each in runs if each["outcome"] == "succeeded"] == ["production", "staging", "dev"]
     assert "Did you mean 1.1.0" in chain.opsbook("releases", "show", "1.1.1").err
+
+
+KEEPS = """
+    import json
+    from hashlib import sha256
+    from opsbook import attach
+    if here.environment == "dev":
+        said = {"needs": {"postgresql": ">=14"}, "schema": {"to": 2}, "files": {"a": "b"}}
+        attach("release.json", json.dumps({"sha256": sha256(version.encode()).hexdigest(), "manifest": said}))
+    attach("gates.json", json.dumps({"smoke <b>test": "3 of 3\\n<script>", here.environment: "good"}))
+"""
+
+
+def test_what_runs_keep_of_a_release_is_shown(chain: Project) -> None:
+    """Who built it, what it needs, and what the gates of each run found; nothing of an environment that is hidden."""
+    path = chain.root / "runbooks/deploy.md"
+    path.write_text(path.read_text().replace(PUT, PUT + textwrap.dedent(KEEPS)))
+    policy = chain.root / "playbooks/inventories/staging/environment.yml"
+    policy.write_text(policy.read_text() + "publish_records: none\n")
+    went(chain, "dev", "staging")
+    dev, staging = chain.records()[-2:]
+    text = chain.opsbook("releases", "show", "1.0.0", check=True).out
+    assert f": {dev.name}\n  needs: postgresql >=14\n" in text
+    assert "files" not in text
+    assert r"staging: smoke <b>test: 3 of 3" in text
+    told = json.loads(chain.opsbook("releases", "show", "1.0.0", "--json", check=True).out)
+    assert told["built"][0]["build"]["run"] == dev.name
+    assert [each["gates"]["smoke <b>test"] for each in told["runs"]] == ["3 of 3\n<script>"] * 2
+    page = publish(settings.load(chain.root, given=True), "x").pages["released.md"]
+    assert "postgresql &gt;=14" in page
+    assert "dev: good" in page
+    assert "smoke &lt;b&gt;test: 3 of 3" in page
+    assert "<script>" not in page
+    assert staging.name not in page
+    assert "staging: good" not in page
+    # What somebody made of it by hand is left out.
+    (kept,) = dev.glob("effects/*-release.json")
+    kept.write_text("[")
+    assert "No record says who built it." in chain.opsbook("releases", "show", "1.0.0", check=True).out
 
 
 def test_other_bytes_are_another_release(chain: Project) -> None:
