@@ -5,7 +5,7 @@ import re
 import sys
 from collections.abc import Iterator
 
-_FLAGS = frozenset({"-y", "--yes", "--json", "--check", "--wait", "--pause-on-failure", "--detach"})
+_FLAGS = frozenset({"-y", "--yes", "--json", "--check", "--wait", "--no-wait", "--pause-on-failure", "--detach"})
 _UNASKED = frozenset({"-y", "--yes", "--json", "--check"})
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 

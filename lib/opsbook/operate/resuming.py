@@ -204,7 +204,7 @@ def _again(settings: Settings, again: _Again, options: RunOptions, audience: Aud
         try:
             # Only now no other process can write the record: check that it is still the one read before.
             _check_still(found)
-            unsealed = _opened(settings, found, planned.plan, wait=options.wait)
+            unsealed = _opened(settings, found, planned.plan, wait=bool(options.wait))
             book = journal.Journal(folder, held.redactor, again=True)
         except BaseException:
             os.close(hold)

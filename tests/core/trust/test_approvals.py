@@ -60,8 +60,10 @@ def test_the_record_alone_proves_who_did_what(team: Team, tmp_path: Path) -> Non
     assert len(list(folder.iterdir())) == 5
 
 
-def test_a_terminal_waits_for_the_approval(team: Team) -> None:
+def test_a_terminal_waits_for_the_approval_unless_it_is_told_not_to(team: Team) -> None:
     ann = team.by("ann")
+    terminal = Terminal(ann.command(*RUN, "--no-wait"), ann)
+    assert terminal.wait() == 4, terminal.screen
     terminal = Terminal(ann.command(*RUN), ann)
     terminal.wait_for("opsbook approve count-")
     plan = json.loads(team.opsbook("approve", "--json", check=True).out)[0]["id"]

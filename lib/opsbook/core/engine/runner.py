@@ -82,11 +82,12 @@ class _Start(NamedTuple):
         if self.context.options.mode is Mode.CHECK:
             return self._allowed()
         began = time.monotonic()
-        waits = _Waits(kinds.WaitingForApproval, APPROVAL_EVERY, wait or self.person.present)
+        asked = self.person.present if wait is None else wait
+        waits = _Waits(kinds.WaitingForApproval, APPROVAL_EVERY, asked)
         if ending := await self._obtained(admission.allow, waits):
             return ending
         with admission.queue() if wait else contextlib.nullcontext():
-            if ending := await self._obtained(self._lock, _Waits(kinds.WaitingForLock, LOCK_EVERY, wait)):
+            if ending := await self._obtained(self._lock, _Waits(kinds.WaitingForLock, LOCK_EVERY, bool(wait))):
                 return ending
         try:
             if time.monotonic() - began > STALE:

@@ -45,17 +45,17 @@ STOP_AFTER = 30.0
 class RunOptions:
     """What the operator asks of a run.
 
-    `answers` are given ahead, by the name of the question. `wait`: wait for locks and approvals. `emergency`: why the
-    run cannot wait for approvals or a window. `undo`: roll back what the run did. `start`: the step from which a run
-    resumes; unfinished steps before it are skipped. `by_hand`: a person does every step. `limit`: seconds that a cell
-    without a timeout of its own may take. `warm`: Ansible is imported once for all playbooks. `cwd`: where cells run;
-    None is the project's folder.
+    `answers` are given ahead, by the name of the question. `wait`: wait for locks and approvals; None: for approvals,
+    while a person is there. `emergency`: why the run cannot wait for approvals or a window. `undo`: roll back what the
+    run did. `start`: the step from which a run resumes; unfinished steps before it are skipped. `by_hand`: a person
+    does every step. `limit`: seconds that a cell without a timeout of its own may take. `warm`: Ansible is imported
+    once for all playbooks. `cwd`: where cells run; None is the project's folder.
     """
 
     mode: Mode = Mode.LIVE
     answers: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
-    wait: bool = False
+    wait: bool | None = None
     emergency: str = ""
     undo: bool = False
     start: str = ""
