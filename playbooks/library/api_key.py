@@ -60,9 +60,10 @@ class Keys:
         self.changed = False
 
     def add(self) -> None:
-        if self.run in self.known:
+        if digest(self.key(self.present)) == self.known.get(self.run):
             return
         key = secrets.token_urlsafe(32)
+        # One that a run was stopped in the middle of making is made anew: nobody has it.
         if self.present.exists():
             self.write(self.before, self.present.read_text())
         # The service knows it before anybody can use it.
@@ -71,8 +72,8 @@ class Keys:
 
     def only(self) -> None:
         mine = digest(self.key(self.present))
-        if mine not in self.known.values():
-            self.module.fail_json(msg=f"{self.present} is no valid key: nothing was made invalid. Run the step add")
+        if mine != self.known.get(self.run):
+            self.module.fail_json(msg=f"{self.present} is not the key of this run: nothing was made invalid")
         self.know({name: each for name, each in self.known.items() if each == mine})
 
     def back(self) -> None:
@@ -165,7 +166,7 @@ def main() -> None:
     try:
         keys = Keys(module)
         before = "".join(f"{name}\n" for name in keys.known)
-        if module.check_mode and module.params["step"] == "only" and not keys.present.exists():
+        if module.check_mode and module.params["step"] == "only" and keys.run not in keys.known:
             module.exit_json(skipped=True, msg="the key is one that is only simulated")
         {"add": keys.add, "only": keys.only, "back": keys.back}[module.params["step"]]()
         if not module.check_mode:
