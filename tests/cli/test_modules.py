@@ -25,7 +25,8 @@ print(json.dumps({
     "process": [Path(f"/proc/self/{name}").read_text("latin-1").split(chr(0)) for name in ("cmdline", "environ")],
     "environment": dict(os.environ),
     "program": os.readlink("/proc/self/exe"),
-    "started": [sys.argv, sys.path, os.getcwd(), sys.dont_write_bytecode, sys.warnoptions, mask, __name__, __file__],
+    "started": [sys.argv, sys.path, os.getcwd(), sys.dont_write_bytecode, sys.warnoptions, mask, __name__],
+    "file": globals().get("__file__"),
     "limits": [resource.getrlimit(limit) for limit in range(16)],
     "descriptors": sorted(os.listdir("/proc/self/fd"))[:3],
     "signals": [str(signal.getsignal(number)) for number in sorted(signal.valid_signals())],
@@ -61,11 +62,11 @@ AnsibleModule(argument_spec={}).exit_json(changed=False, word=WORD)
 """
 
 
-def run(interpreter: Path | str, script: Path, **options: Any) -> "subprocess.CompletedProcess[str]":
+def run(interpreter: Path | str, *script: Path, **options: Any) -> "subprocess.CompletedProcess[str]":
     """Run a script as Ansible runs a module, in an environment of its own."""
     return subprocess.run(
-        [str(interpreter), str(script)],
-        cwd=script.parent,
+        [str(interpreter), *map(str, script)],
+        cwd=script[0].parent if script else None,
         env={name: value for name, value in os.environ.items() if name != "HOME"} | {"OF_ONE": "\udcff"},
         capture_output=True,
         text=True,
@@ -92,13 +93,16 @@ def heeding() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
-def test_a_forked_module_is_like_one_that_was_started(tmp_path: Path) -> None:
+@pytest.mark.parametrize("pipelined", [False, True])
+def test_a_forked_module_is_like_one_that_was_started(tmp_path: Path, pipelined: bool) -> None:
+    """From a file, and from the input, as opsbook lets Ansible send it."""
     script = tmp_path / "module.py"
     script.write_text(TELLING)
     python = tmp_path / "python"
     python.write_text(f"#!/bin/sh\nexec '{sys.executable}' \"$@\"\n")
     python.chmod(0o755)
-    forked, started = (run(each, script, input="x", preexec_fn=limited) for each in (served(), python))
+    given, text = ((), TELLING) if pipelined else ((script,), "x")
+    forked, started = (run(each, *given, input=text, preexec_fn=limited) for each in (served(), python))
     ours, theirs = json.loads(forked.stdout), json.loads(started.stdout)
     assert {name: (ours[name], theirs[name]) for name in theirs if ours[name] != theirs[name]} == {}
     assert forked.returncode == started.returncode == 3

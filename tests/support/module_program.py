@@ -1,6 +1,7 @@
 """What Ansible starts as a module's Python: it has the module run in a process forked from `module_server.py`.
 
-Usage: module_program.py SOCKET INTERPRETER SCRIPT. It imports nothing that takes time: it is all that a task costs.
+Usage: module_program.py SOCKET INTERPRETER [SCRIPT]. Without SCRIPT the module comes as the input: Ansible sends it so
+where it pipelines, which saves a folder for each task. It imports nothing that takes time: it is all that a task costs.
 """
 
 import _signal  # type: ignore[import-not-found]
@@ -15,7 +16,7 @@ _STRANGE = (b"PYTHONHOME", b"PYTHONPATH", b"PYTHONWARNINGS", b"COVERAGE_PROCESS_
 
 def main() -> None:
     place, interpreter, *arguments = sys.argv[1:]
-    server = None if _strange(arguments) else _asked(place, arguments[0])
+    server = None if _strange(arguments) else _asked(place, *arguments)
     if server is None:
         posix.execv(interpreter, [interpreter, *arguments])
     else:
@@ -23,11 +24,11 @@ def main() -> None:
 
 
 def _strange(arguments: list[str]) -> bool:
-    one = len(arguments) == 1 and arguments[0].endswith(".py")
-    return not one or any(posix.environ.get(name) for name in _STRANGE)
+    module = arguments[0].endswith(".py") if len(arguments) == 1 else not arguments and not posix.isatty(0)
+    return not module or any(posix.environ.get(name) for name in _STRANGE)
 
 
-def _asked(place: str, script: str) -> "_socket.socket | None":
+def _asked(place: str, script: str = "") -> "_socket.socket | None":
     """Ask for the module; the connection if it runs, nothing if the server is not there for it."""
     server = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
     ignored = [number for number in range(1, _signal.NSIG) if _signal.getsignal(number) == _signal.SIG_IGN]

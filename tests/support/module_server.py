@@ -54,7 +54,7 @@ _LIMITS = [value for name, value in vars(resource).items() if name.startswith("R
 _ROOM = 65536
 
 Request = tuple[str, dict[bytes, bytes], bytes, int, list[int]]
-"""The module's file, the environment, the folder, the umask and the signals that are ignored."""
+"""The module's file, empty if it is the input, the environment, the folder, the umask and the signals that are ignored."""
 
 
 class _Packed(list[str]):
@@ -175,7 +175,7 @@ class Server:
         os.umask(request[3])
         for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
             signal.signal(number, signal.SIG_IGN if number in request[4] else signal.SIG_DFL)
-        sys.path[:] = [str(Path(request[0]).parent), *self._path]
+        sys.path[:] = [str(Path(request[0]).parent) if request[0] else "", *self._path]
 
 
 def _read(asked: int) -> Request:
@@ -219,9 +219,11 @@ def _module(request: Request) -> Any:
     module = ModuleType("__main__")
     module.__file__ = script
     begun.begin(module, [], environment)
-    begun.show([sys.executable, script], environment)
+    begun.show([sys.executable, script] if script else [sys.executable], environment)
     begun.forget()
-    return lambda: exec(compile(Path(script).read_bytes(), script, "exec"), module.__dict__)
+    source = Path(script).read_bytes() if script else sys.stdin.buffer.read()
+    module.__file__ = script or "<stdin>"
+    return lambda: exec(compile(source, str(module.__file__), "exec"), module.__dict__)
 
 
 def main() -> None:
