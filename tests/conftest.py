@@ -8,6 +8,7 @@ import pytest
 
 from tests.support import ROOT, forked, modules
 from tests.support.hooks import (  # noqa: F401  (pytest finds them by their names)
+    pytest_collection,
     pytest_configure,
     pytest_make_collect_report,
     pytest_runtest_makereport,
