@@ -49,11 +49,19 @@ def test_a_pipeline_is_as_its_ci_wants_it(name: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.slow
-def test_act_ignores_the_protection_of_an_environment_and_opsbook_does_not(host: Host) -> None:
-    """GitHub's whole file: nobody is asked before the job of production starts, and production stays as it is."""
+@pytest.fixture(scope="module")
+def acted(host: Host) -> tuple[Result, dict[str, str]]:
+    """What act said of GitHub's whole file, and what served before."""
     before = served(host)
-    done = host.act(VERSION)
+    return host.act(VERSION), before
+
+
+@pytest.mark.slow
+def test_act_ignores_the_protection_of_an_environment_and_opsbook_does_not(
+    host: Host, acted: tuple[Result, dict[str, str]]
+) -> None:
+    """GitHub's whole file: nobody is asked before the job of production starts, and production stays as it is."""
+    done, before = acted
     said = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", done.out)
     assert done.code == 1, said + done.err
     for name in ("check", "build", "dev", "staging", "request"):
@@ -77,12 +85,24 @@ def test_act_ignores_the_protection_of_an_environment_and_opsbook_does_not(host:
     kept_secret(host, done)
 
 
+SAME = ("build", "dev", "staging")
+"""The jobs that have the same lines in both files: act runs them."""
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_both_pipelines_have_the_same_lines(name: str) -> None:
+    lines = pipelines.github_jobs()[name].script.strip().replace("$GITHUB_SHA", "$CI_COMMIT_SHA")
+    assert pipelines.gitlab_jobs()[name].script.strip() == lines
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("acted")
 def test_the_lines_for_gitlab_end_at_the_approval_and_then_promote(host: Host) -> None:
+    """Those that are not GitHub's, too: they go on where act has brought the release into staging."""
     known = {"CI_PROJECT_DIR": str(host.checkout), "CI_COMMIT_SHA": host.commit, "VERSION": VERSION, "TICKET": "OPS-3"}
     jobs = pipelines.gitlab_jobs()
     assert list(jobs) == pipelines.read("gitlab.yml")["stages"]
-    for name in ("check", "build", "dev", "staging", "request"):
+    for name in (each for each in jobs if each not in (*SAME, "production")):
         done = host.run(jobs[name], **known)
         assert done.code == 0, f"{name}\n{done.out}\n{done.err}"
     # GitLab makes variables of the file for the jobs after it.
