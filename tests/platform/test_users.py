@@ -152,7 +152,7 @@ def interpreter(place: Path) -> Path:
     subprocess.run([str(base), "-m", "venv", "--without-pip", str(home)], check=True)
     here = Path(sys.executable).parent
     packages = home / "lib" / version / "site-packages"
-    shutil.copytree(Path(pytest.__file__).parents[1], packages, dirs_exist_ok=True, symlinks=True)
+    shutil.copytree(Path(pytest.__file__).parents[1], packages, dirs_exist_ok=True, symlinks=True, copy_function=linked)
     # This project itself is installed by a path, into a folder that may be closed for others.
     for path in (*packages.glob("*opsbook*.pth"), *packages.glob("__editable__*")):
         path.unlink()
@@ -163,6 +163,14 @@ def interpreter(place: Path) -> Path:
         (home / "bin" / name).chmod(0o755)
     shutil.copy(here / "caddy", home / "bin/caddy")
     return home / "bin/python"
+
+
+def linked(source: str, target: str) -> None:
+    """A gigabyte need not be copied where one file can have two names; nobody else may write it."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else; others are tested as themselves")
