@@ -94,6 +94,10 @@ def free(port: int, address: str = "127.0.0.1") -> bool:
         return probe.connect_ex((address, port)) != 0
 
 
+PIPELINED = {"ANSIBLE_PIPELINING": "True"}
+"""What opsbook tells Ansible, for playbooks that run without it."""
+
+
 class Platform(Project):
     """A project with the reference platform in it, in the environment `place`."""
 
@@ -173,7 +177,7 @@ class Platform(Project):
         done = subprocess.run(
             [*modules.playbooks(self.place), *files, *given],
             cwd=self.root,
-            env={**self.environment(), "ANSIBLE_CONFIG": "ansible.cfg", "PYTHONWARNINGS": ""},
+            env={**self.environment(), **PIPELINED, "ANSIBLE_CONFIG": "ansible.cfg", "PYTHONWARNINGS": ""},
             capture_output=True,
             text=True,
             check=False,

@@ -22,7 +22,7 @@ import pytest
 from opsbook import settings
 from opsbook.environments import ports
 from tests.platform import quick
-from tests.platform.conftest import COPIED, Platform, free_base
+from tests.platform.conftest import COPIED, PIPELINED, Platform, free_base
 from tests.support import ROOT, modules
 
 pytestmark = pytest.mark.slow
@@ -108,7 +108,7 @@ class Checked(Platform):
         kept = {name: value for name, value in self.environment().items() if name != "PYTHONDONTWRITEBYTECODE"}
         callbacks = str(ROOT / "tests/platform/callbacks")
         ansible = {"ANSIBLE_CALLBACK_PLUGINS": callbacks, "ANSIBLE_STDOUT_CALLBACK": "told"}
-        return {**kept, **ansible, "ANSIBLE_CONFIG": "ansible.cfg", "PYTHONWARNINGS": ""}
+        return {**kept, **ansible, **PIPELINED, "ANSIBLE_CONFIG": "ansible.cfg", "PYTHONWARNINGS": ""}
 
     def foresee(self, name: str, **values: object) -> Told:
         """A check that succeeds, changes nothing, and shows what would change."""
