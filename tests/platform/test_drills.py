@@ -13,6 +13,9 @@ from tests.support.project import until
 
 pytestmark = pytest.mark.slow
 
+MARKS = {"slow-handler": pytest.mark.soak}
+"""bad-release serves a variant by the same playbook, and is mended by the same runbook."""
+
 
 @pytest.fixture(scope="module")
 def training(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
@@ -43,7 +46,7 @@ def _nothing_goes_on(training: Platform) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_nothing_goes_on")
-@pytest.mark.parametrize("drill", CASES)
+@pytest.mark.parametrize("drill", [pytest.param(name, marks=MARKS.get(name, ())) for name in CASES])
 def test_a_drill_is_mended(training: Platform, drill: str) -> None:
     case, (runbook,) = CASES[drill], front(drill)["drill"]["solved_by"]
     run = begin(training, drill, par="20m")
