@@ -55,10 +55,12 @@ PLAY = """\
 """
 OWN = """\
 #!/usr/bin/python
+import os
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.beside import WORD
 
-AnsibleModule(argument_spec={}).exit_json(changed=False, word=WORD)
+with open(f"/proc/{os.getppid()}/cmdline") as file:
+    AnsibleModule(argument_spec={}).exit_json(changed=False, word=WORD, parent=file.read())
 """
 
 
@@ -164,7 +166,9 @@ def words(project: Project) -> set[str]:
     project.opsbook("run", "page", "-e", "dev", check=True)
     (samples,) = [path for path in (project.records()[-1] / "effects").iterdir() if path.name.endswith(".jsonl")]
     results = [json.loads(line).get("result", {}) for line in samples.read_text().splitlines()]
-    return {result["word"] for result in results if "word" in result}
+    said = [result for result in results if "word" in result]
+    assert all(modules.SERVER in result["parent"] for result in said), "a module of a run was not forked"
+    return {result["word"] for result in said}
 
 
 def test_a_module_is_built_from_what_is_there_now(play: Project) -> None:

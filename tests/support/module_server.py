@@ -54,7 +54,7 @@ _LIMITS = [value for name, value in vars(resource).items() if name.startswith("R
 _ROOM = 65536
 
 Request = tuple[str, dict[bytes, bytes], bytes, int, list[int]]
-"""The module's file, empty if it is the input, the environment, the folder, the umask and the signals that are ignored."""
+"""The module's file (empty if it is the input), the environment, the folder, the umask, the signals ignored."""
 
 
 class _Packed(list[str]):
