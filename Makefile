@@ -38,9 +38,9 @@ clean-demo: $(VENV)/ready-for-demo  ## stop and remove everything the demo made
 	@$(BIN)/python services/demo.py --clean
 
 test: lint fast $(VENV)/ao/ready  ## set everything up, then run all checks and all tests
-	# The platform keeps every core busy; all other tests wait for something half the time.
+	# The platform keeps every core busy; all other tests wait for something most of the time.
 	$(BIN)/pytest -m "slow and not soak" -n 2 --dist loadfile --no-loadscope-reorder tests/platform tests/stories
-	$(BIN)/pytest -m "slow and not soak" -n 4 --dist loadfile --no-loadscope-reorder --ignore tests/platform --ignore tests/stories
+	$(BIN)/pytest -m "slow and not soak" -n 6 --dist loadfile --no-loadscope-reorder --ignore tests/platform --ignore tests/stories
 
 fast: $(VENV)/ready  ## the tests that take less than a minute
 	$(BIN)/pytest -m "not slow" -n 2 --dist loadfile

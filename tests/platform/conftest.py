@@ -26,7 +26,7 @@ PORTS = (0, 3, *range(11, 17))
 """What the platform listens on, from the first port of its block."""
 RELEASES = {"1.0.0": None, "1.1.0": "stock", "1.2.0": "faulty", "1.3.0": "flaky", "1.4.0": "dead"}
 """The releases that all share, each with the variant it is built from: two good ones, and what breaks when."""
-LONGEST = ("drills", "deploy", "strategies", "check_mode")
+LONGEST = ("drills", "deploy", "configuration", "strategies", "clones", "check_mode", "users", "playbooks")
 """test_deploy shows the first deploy there is: no other file that shares the platform may come before it."""
 
 
