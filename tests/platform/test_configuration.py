@@ -135,6 +135,8 @@ def test_drift_of_seven_kinds_is_found_and_repaired_and_the_rest_left_alone(sett
     assert done.count("no differences") == len(REPAIRS) - 1, done
     now = files(platform)
     assert {name for name in now.keys() | before if now.get(name) != before.get(name)} == {"flags/arcade.json"}
+    with pytest.raises(AssertionError, match="was changed by hand: sync-environment shows how"):
+        platform.playbook("flag", flag="close-hint", percent=10)
     platform.playbook("flags-kept")
     assert files(platform) == before
 
@@ -170,6 +172,12 @@ def test_settings_change_one_instance_at_a_time_and_come_back(settled: Platform)
         assert json.loads((platform.records()[-1] / "record.json").read_text())["outcome"] == "rolled-back"
         assert in_force(platform) == {first: told | {"workers": 3}, second: told | {"workers": 2}}
     assert (seen["failed"], seen["requests"] > 100) == (0, True), seen
+    # A run of long ago takes nothing back that a later one has changed since.
+    platform.env["OPSBOOK_RUN"] = "20260101T000000Z-configure-service-aaaa"
+    with pytest.raises(AssertionError, match=f"configure-service-.* has changed the settings of {first} since"):
+        platform.playbook("configure", undo="true")
+    del platform.env["OPSBOOK_RUN"]
+    assert in_force(platform) == {first: told | {"workers": 3}, second: told | {"workers": 2}}
 
 
 def test_wrong_settings_stop_the_plan_with_file_and_key(settled: Platform) -> None:
