@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.caddy_admin import ask
+from ansible.module_utils.caddy_files import content
 from ansible.module_utils.supervised import connect
 
 DOCUMENTATION = """
@@ -28,6 +29,7 @@ options:
     required: true
   app_folder: {description: The folder with the instance's releases., type: path, required: true}
   pool_file: {description: The instance's file in Caddy's pool folder., type: path, required: true}
+  colour_file: {description: The file with its colour., type: path, required: true}
   admin_socket: {description: The Unix socket of Caddy's admin API., type: path, required: true}
   name: {description: The instance's name under supervisord., type: str, required: true}
   socket: {description: The unix socket supervisord listens on., type: path, required: true}
@@ -46,6 +48,7 @@ EXAMPLES = """
     environment_mark: dev/1a2b3c4d5e6f
     app_folder: /srv/env/app/arcade-1
     pool_file: /srv/env/caddy/pool/arcade-1
+    colour_file: /srv/env/caddy/colour/arcade-1
     admin_socket: /srv/env/run/admin.sock
     name: arcade-1
     socket: /srv/env/run/supervisor.sock
@@ -59,6 +62,10 @@ current: {description: The version that starts; empty before the first deploy., 
 version: {description: The version that answers; empty when nothing does., returned: always, type: str}
 ready: {description: Whether it can serve requests., returned: always, type: bool}
 in_pool: {description: Whether Caddy sends it requests., returned: always, type: bool}
+colour:
+  description: Its colour if it is to serve, else C(spare); empty where the load balancer has no place for it.
+  returned: always
+  type: str
 problem: {description: Why it is not ready., returned: always, type: str}
 releases: {description: The versions that are unpacked., returned: always, type: list, elements: str}
 """
@@ -138,6 +145,7 @@ def main() -> None:
             "environment_mark": {"type": "str", "required": True},
             "app_folder": {"type": "path", "required": True},
             "pool_file": {"type": "path", "required": True},
+            "colour_file": {"type": "path", "required": True},
             "admin_socket": {"type": "path", "required": True},
             "name": {"type": "str", "required": True},
             "socket": {"type": "path", "required": True},
@@ -152,6 +160,7 @@ def main() -> None:
     module.exit_json(
         changed=False,
         current=link.readlink().name if link.is_symlink() else "",
+        colour=content(Path(module.params["colour_file"])),
         in_pool=in_pool(Path(module.params["pool_file"]), module.params["admin_socket"]),
         releases=sorted(path.name for path in folder.glob("releases/[0-9]*")),
         **wait(module),

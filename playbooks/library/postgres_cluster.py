@@ -97,11 +97,14 @@ class Cluster:
             self.link.symlink_to(self.data)
 
     def access(self) -> dict[str, str]:
-        """Who comes in: the roles of the service, and the user who could read the cluster's files anyway."""
+        """Who comes in: the roles of the service, and the user who could read the cluster's files anyway.
+
+        That one also into the database in which a backup is proven.
+        """
         name, user = self.database, pwd.getpwuid(os.geteuid()).pw_name
         service = f"local {name} {name},{name}_a,{name}_b scram-sha-256\n"
         return {
-            "pg_hba.conf": f"{service}local {name} postgres peer map=administrator\n",
+            "pg_hba.conf": f"{service}local {name},{name}_restored postgres peer map=administrator\n",
             "pg_ident.conf": f'administrator "{user}" postgres\n',
         }
 
