@@ -86,4 +86,4 @@ def _entry(path: Path) -> str:
 
 
 def _folder() -> Path:
-    return Path(here.root) / ".opsbook/backups" / here.environment
+    return Path(here.root) / ".opsbook/backups" / str(here.environment)

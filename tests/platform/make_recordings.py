@@ -5,7 +5,7 @@
 Each runbook runs well and runs into something, in an order in which a run prepares the next. The recordings are made
 in a copy of the project and come into this one at the end, if everything went as it should. With the names of
 environments as arguments, only what runs in these is made; `ao` is the AO process of dev, `releases` what goes to
-staging, `configuration` what was changed by hand in dev, `procedures` the checklists.
+staging, `configuration` what was changed by hand in dev, `infrastructure` dev itself, `procedures` the checklists.
 """
 
 import json
@@ -168,6 +168,38 @@ def configuration(made: Platform) -> None:
     recorder.run("platform-down")
     recorder.record("failed", "configure-service", fails=True)
     recorder.record("failed", "sync-environment", *repairs(), fails=True)
+
+
+def infrastructure(made: Platform) -> None:
+    """Dev, as it grows, is made again, and goes."""
+    recorder = Recorder(made, "dev")
+    recorder.run("platform-up")
+    if not (made.root / f".opsbook/releases/arcade/{GOOD}.tar.gz").exists():
+        made.build(GOOD)
+    recorder.run("deploy-service", "-p", f"version={GOOD}")
+    hosts = made.root / "playbooks/inventories/dev/hosts.yml"
+    kept = hosts.read_text(encoding="utf-8")
+    watch, yes = ("-p", "watch_for=8s"), ("--answer", "remove=yes")
+    # The spare instances begin, at the places of two that end.
+    for one, other in (("arcade-3", "arcade-7"), ("arcade-6", "arcade-8")):
+        text = hosts.read_text(encoding="utf-8")
+        hosts.write_text(exchanged(text, one, other), encoding="utf-8")
+    recorder.record("good", "resize-environment", *watch)
+    hosts.write_text(kept, encoding="utf-8")
+    with taken(made.base + 13):
+        recorder.record("rolled-back", "resize-environment", *watch, fails=True)
+    recorder.run("resize-environment", *watch)
+    recorder.record("good", "rebuild-environment", *yes)
+    recorder.record("failed", "rebuild-environment", "-p", "backup=monday", *yes, fails=True)
+    recorder.record("rolled-back", "decommission-environment", "--answer", "remove=no", fails=True)
+    recorder.record("good", "decommission-environment", *yes)
+
+
+def exchanged(text: str, one: str, other: str) -> str:
+    """An inventory in which two hosts with a line each have changed places."""
+    pattern = r"( +{}:\n +instance_port: .*\n)"
+    (first,), (second,) = (re.findall(pattern.format(name), text) for name in (one, other))
+    return text.replace(first, "\0").replace(second, first).replace("\0", second)
 
 
 def repairs(*wanted: str) -> list[str]:
@@ -380,6 +412,7 @@ def main(places: list[str]) -> None:
         for name, place, work in (
             ("dev", "dev", dev),
             ("configuration", "dev", configuration),
+            ("infrastructure", "dev", infrastructure),
             ("training", "training", training),
         ):
             if name in places:
@@ -406,4 +439,4 @@ def main(places: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or [*BASES, "configuration", "procedures", "releases", "ao"])
+    main(sys.argv[1:] or [*BASES, "configuration", "infrastructure", "procedures", "releases", "ao"])

@@ -329,6 +329,22 @@ def test_a_change_of_the_password(ready: Checked) -> None:
     assert ready.do("password-back").tasks == set()
 
 
+def test_a_backup_and_its_way_back(ready: Checked) -> None:
+    """A backup that is only foreseen can be neither proven nor restored."""
+    name = {"backup": "monday"}
+    foreseen = ready.foresee_each({each: (each, name) for each in ("backup", "prove-backup", "restore")})
+    proved, restored = "Restore it into a scratch database", "Restore the database"
+    assert (foreseen["prove-backup"].unknown, foreseen["restore"].unknown) == ({proved}, {restored})
+    done = ready.do("backup", **name)
+    assert done.changed == foreseen["backup"].changed
+    foreseen = ready.foresee_each({each: (each, name) for each in ("backup", "prove-backup", "restore")})
+    assert foreseen["backup"].tasks == set()
+    assert foreseen["prove-backup"].tasks == {proved}
+    assert ready.do("prove-backup", **name).changed == foreseen["prove-backup"].changed
+    # It has what it had.
+    assert ready.do("restore", **name).changed == foreseen["restore"].changed
+
+
 def test_another_configuration(ready: Checked) -> None:
     roles = "playbooks/roles/supervisor/templates"
     ready.edit(f"{roles}/supervisord.conf.j2", "priority=30\nstopwaitsecs=15", "priority=30\n; more\nstopwaitsecs=20")
@@ -338,6 +354,8 @@ def test_another_configuration(ready: Checked) -> None:
         "update arcade-1",
         "update arcade-4",
         "update arcade-5",
+        "update arcade-7",
+        "update arcade-8",
     ]
     assert told.changed == Counter(
         {
@@ -380,6 +398,29 @@ def test_a_whole_runbook(ready: Checked, runbook: str, given: dict[str, str]) ->
     assert ready.outside() == before
     assert ready.opsbook("records", "verify", "last").code == 0
     assert ready.opsbook("locks").out == "Nothing is locked.\n"
+
+
+def test_another_number_of_instances(ready: Checked) -> None:
+    """Those that are new are started, and those that are too many are stopped."""
+    one, five, seven = (
+        f'            arcade-{n}:\n              instance_port: "{{{{ ports | int + {10 + n} }}}}"\n' for n in (1, 5, 7)
+    )
+    hosts = "playbooks/inventories/dev/hosts.yml"
+    ready.edit(hosts, seven, "")
+    ready.edit(hosts, one, one + seven)
+    foreseen = ready.foresee("resize")
+    assert {host for host, _ in foreseen.changed} == {"arcade-7"}
+    assert foreseen.unknown == {WAIT}
+    assert but_settings(ready.do("resize").changed) == foreseen.changed
+    for line, group in ((seven, "spare_blue"), (five, "spare_green")):
+        ready.edit(hosts, line, "")
+        colour = group.removeprefix("spare_")
+        head = f"        {group}:\n          vars:\n            instance_colour: {colour}\n          hosts:\n"
+        ready.edit(hosts, head, head + line)
+    foreseen = ready.foresee("resize")
+    assert {host for host, _ in foreseen.changed} == {"arcade-5", "arcade-7"}
+    assert ready.do("resize").changed == foreseen.changed
+    assert ready.versions() == {OLD["version"]}
 
 
 def test_down(ready: Checked) -> None:
