@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ def backup(name: str) -> dict[str, Any]:
             digest = hashlib.file_digest(content, "sha256").hexdigest()
         if digest != said["sha256"]:
             raise EffectFailed(f"{dump} is not what was backed up: its SHA-256 is {digest}", untouched=True)
-        path = str(dump.relative_to(here.root))
+        path = os.path.relpath(dump, here.root)
         return {**said, "file": path, "bytes": dump.stat().st_size, "restored": said.get("restored", {}).get("run", "")}
     except FileNotFoundError as error:
         known = ", ".join(sorted(path.stem for path in folder.glob("*.dump"))) or "none"
@@ -62,13 +63,13 @@ def _of_rows(before: Mapping[str, int], after: Mapping[str, int]) -> Iterator[st
 @effect(changes=False)
 def packed(service: str, version: str) -> bool:
     """Whether a release can be deployed again: its archive is there."""
-    return (Path(here.root) / ".opsbook/releases" / service / f"{version}.tar.gz").is_file()
+    return Path(here.state, "releases", service, f"{version}.tar.gz").is_file()
 
 
 @effect(changes=False)
 def contents() -> list[str]:
     """What the folder of this environment holds: each entry with its files and bytes. Empty if it is gone."""
-    folder = Path(here.root) / ".opsbook/env" / here.environment
+    folder = Path(here.state, "env", here.environment)
     try:
         return [_entry(path) for path in sorted(folder.iterdir())] if folder.is_dir() else []
     except OSError as error:
@@ -86,4 +87,4 @@ def _entry(path: Path) -> str:
 
 
 def _folder() -> Path:
-    return Path(here.root) / ".opsbook/backups" / str(here.environment)
+    return Path(here.state, "backups", here.environment)

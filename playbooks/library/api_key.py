@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import secrets
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -29,7 +28,7 @@ options:
   keys_file: {description: What the service reads., type: path, required: true}
   key_file: {description: The key that partners are given; the one before stands beside it., type: path, required: true}
   run: {description: The run that changes it; a key has its name., type: str, required: true}
-  urls: {description: Where each instance that runs takes keys., type: list, elements: str, default: []}
+  urls: {description: Where each instance that gets requests takes keys., type: list, elements: str, required: true}
   patience: {description: Seconds that an instance has to see a change., type: int, default: 10}
 """
 
@@ -58,6 +57,7 @@ class Keys:
         self.run = module.params["run"]
         self.known: dict[str, str] = json.loads(self.file.read_text()) if self.file.exists() else {}
         self.changed = False
+        self.withdrawn = self.key(self.before)
 
     def add(self) -> None:
         if digest(self.key(self.present)) == self.known.get(self.run):
@@ -88,6 +88,7 @@ class Keys:
             return
         if digest(self.key(self.before)) not in rest.values():
             self.module.fail_json(msg="there is no way back: the key from before is not valid any more")
+        self.withdrawn = self.key(self.present)
         self.write(self.present, self.before.read_text())
         self.know(rest)
 
@@ -105,11 +106,14 @@ class Keys:
         if self.module.check_mode:
             return
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".", delete=False) as scratch:
-            scratch.write(text)
-            scratch.flush()
-            os.fsync(scratch.fileno())
-        Path(scratch.name).replace(path)
+        # By a name that the next run takes, too: a key must not stay behind in a file of a run that was killed.
+        new = path.with_name(f".{path.name}.new")
+        new.unlink(missing_ok=True)
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
 
 
 def digest(key: str) -> str:
@@ -117,16 +121,15 @@ def digest(key: str) -> str:
 
 
 def prove(module: AnsibleModule, keys: Keys) -> None:
-    """Fail if an instance does not take the present key, or takes the one from before although it is not valid."""
+    """Fail if an instance does not take the present key, or takes another one that is not valid any more."""
     expected = {keys.key(keys.present): 200} if keys.known else {}
-    before = keys.key(keys.before)
-    if before and digest(before) not in keys.known.values():
-        expected[before] = 401
+    if keys.withdrawn and digest(keys.withdrawn) not in keys.known.values():
+        expected[keys.withdrawn] = 401
     for url in module.params["urls"]:
         for key, status in expected.items():
             found = answered(url, key, status, module.params["patience"])
             if found != status:
-                what = "the key that partners have" if status == 200 else "the key from before, which is not valid"
+                what = "the key that partners have" if status == 200 else "a key that is not valid any more"
                 module.fail_json(msg=f"{url} answers {what} with {found}, not with {status}")
 
 
@@ -158,11 +161,13 @@ def main() -> None:
             "keys_file": {"type": "path", "required": True},
             "key_file": {"type": "path", "required": True, "no_log": False},
             "run": {"type": "str", "required": True},
-            "urls": {"type": "list", "elements": "str", "default": []},
+            "urls": {"type": "list", "elements": "str", "required": True},
             "patience": {"type": "int", "default": 10},
         },
         supports_check_mode=True,
     )
+    if not module.params["urls"] and not module.check_mode:
+        module.fail_json(msg="no instance gets requests: nobody could say whether a key works. Nothing was changed")
     try:
         keys = Keys(module)
         before = "".join(f"{name}\n" for name in keys.known)

@@ -6,9 +6,9 @@ from __future__ import annotations
 import json
 import os
 import tarfile
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from http.client import HTTPException
 from pathlib import Path
 
 import psycopg
@@ -64,7 +64,8 @@ def version_of(module: AnsibleModule, what: str) -> str:
     url = module.params["urls"].get(what)
     if not url:
         raise OSError("urls: in environment.yml has none of this name")
-    with urllib.request.urlopen(f"{url.rstrip('/')}/version", timeout=SECONDS) as answer:  # noqa: S310  (environment.yml says which)
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(f"{url.rstrip('/')}/version", timeout=SECONDS) as answer:
         return str(json.load(answer)["version"])
 
 
@@ -86,7 +87,7 @@ def wrong(module: AnsibleModule, needs: dict[str, str], found: dict[str, str]) -
             found[what] = version_of(module, what)
             if not SpecifierSet(wanted).contains(Version(found[what]), prereleases=True):
                 yield f"{what} {wanted}, and {found[what]} is there"
-        except (OSError, ValueError, KeyError, TypeError, InvalidVersion) as error:
+        except (OSError, ValueError, KeyError, TypeError, HTTPException, InvalidVersion) as error:
             yield f"{what} {wanted}, and nobody can say which is there: {error}"
 
 
@@ -107,7 +108,7 @@ def main() -> None:
         module.exit_json(skipped=True, msg=f"{tarball} is not built yet: nobody can say what it needs")
     try:
         needs = needs_of(tarball, name)
-    except (OSError, tarfile.TarError, ValueError, KeyError, AttributeError) as error:
+    except (OSError, tarfile.TarError, ValueError, KeyError, AttributeError, TypeError) as error:
         module.fail_json(msg=f"{tarball} is no release {name}: {error}")
     found: dict[str, str] = {}
     problems = list(wrong(module, needs, found))

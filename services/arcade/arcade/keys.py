@@ -13,7 +13,7 @@ LONGEST = 200
 
 
 class Keys:
-    """The keys that partners may use, by name. Without a file there are none."""
+    """The keys that partners may use, by name. There are none before the file was read for the first time."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
