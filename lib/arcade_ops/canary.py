@@ -85,8 +85,8 @@ def _told(what: str, found: Verdict, watched: "_Instances") -> dict[str, Any]:
 def recovered(url: str, balancer: str, seconds: float = CALM_SECONDS) -> dict[str, Any]:
     """Wait until nothing that serves has failed for `seconds`; prints and returns how long players got bad answers.
 
-    `bad_seconds` is from the first bad answer that a watch of this process saw until the last one of the same instances,
-    or of those that serve now; None if none saw one. `ended`: whether it is over; after 30 seconds it is not.
+    `bad_seconds` is from the first bad answer that a watch of this process saw until the last one of the same
+    instances, or of those that serve now; None if none saw one. `ended`: whether it is over within 30 seconds.
     """
     until, last, ended = time.monotonic() + RECOVERY_SECONDS, 0.0, True
     with httpx.Client(trust_env=False, timeout=5) as client:

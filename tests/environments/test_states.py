@@ -124,9 +124,10 @@ def test_diff_compares_secrets_and_shows_none(project: Project) -> None:
     found = {each["key"].removeprefix("secret values."): each for each in told if "values" in each["key"]}
     assert re.fullmatch("[0-9a-f]{12}", found["k"]["dev"])
     assert found["k"]["dev"] != found["k"]["prod"]
-    assert found["lost"]["prod"] == "cannot be read here"
+    assert found["lost"]["prod"] == "cannot be read here, in prod"
     said = project.opsbook("env", "diff", "dev", "prod", "--secrets", check=True).out
-    assert "The secret same (other) has the same value in both: what opens one opens the other." in said
+    assert {"key": "secret with the same value", "dev": "same", "prod": "other"} in told
+    assert "The secret same (other in prod) has the same value in both: what opens one opens the other." in said
     assert "value-of" not in said
     again = json.loads(project.opsbook("env", "diff", "dev", "prod", "--secrets", "--json", check=True).out)
     assert told != again, "a digest says nothing but whether two are the same"

@@ -26,15 +26,11 @@ def differences(settings: Settings, one: str, other: str, *, secrets: bool = Fal
     return list(changes_of(_described(settings, one, key), _described(settings, other, key)))
 
 
-def shared(settings: Settings, one: str, other: str) -> list[str]:
-    """The secrets of `one` that have the same value in `other`, with their name there if it is another one."""
+def shared(settings: Settings, one: str, other: str) -> list[tuple[str, str]]:
+    """The secrets of `one` that have the same value in `other`, each with its name there."""
     key = os.urandom(32)
-    there = {digest: name for name, digest in _digests(settings, other, key).items() if digest != _UNREAD}
-    mine = _digests(settings, one, key).items()
-    return [name if there[digest] == name else f"{name} ({there[digest]})" for name, digest in mine if digest in there]
-
-
-_UNREAD = "cannot be read here"
+    there = {digest: name for name, digest in _digests(settings, other, key).items()}
+    return [(name, there[digest]) for name, digest in _digests(settings, one, key).items() if digest in there]
 
 
 def _digests(settings: Settings, name: str, key: bytes) -> dict[str, str]:
@@ -46,7 +42,8 @@ def _digests(settings: Settings, name: str, key: bytes) -> dict[str, str]:
             value = resolve(secret, reference, settings.root, inventory)
             found[secret] = hmac.digest(key, value.encode(), "sha256").hex()[:12]
         except InputError:
-            found[secret] = _UNREAD
+            # Not the same text in both: nobody can say whether they differ.
+            found[secret] = f"cannot be read here, in {name}"
     return found
 
 

@@ -1,7 +1,7 @@
 """The releases of a project: the files that its environments offer, and what the records say of them."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from opsbook.core.model.environment import ChoiceRule, Environment
@@ -73,9 +73,10 @@ def overview(settings: Settings, hidden: Collection[str]) -> Overview | None:
     if not any(_choosing(each) for each in environments.every(settings)[0]):
         return None
     ready = built(settings)
-    there = tuple(each for each in where(settings) if each.environment not in hidden)
+    shown = [each for each in where(settings) if each.environment not in hidden]
+    there = tuple(each if each.before not in hidden else replace(each, before="", there=None) for each in shown)
     runs = [each for each in deliveries(settings.records) if each.puts and each.environment not in hidden]
-    by = builds(settings.records)
+    by = {sha: each for sha, each in builds(settings.records).items() if each.environment not in hidden}
     return Overview(
         there,
         tuple(

@@ -134,20 +134,20 @@ def _plain(value: Any) -> Any:
 # -- sending
 
 
-def send(event: str, wanted: Channels, addresses: Mapping[str, Secret], found: Texts) -> Sent:
+def send(event: str, wanted: Channels, addresses: Mapping[str, Secret], found: Texts, tries: int = _TRIES) -> Sent:
     """Send to one channel after the other: what Apprise says of a failure does not name the channel."""
     why = {}
     for name, each in wanted.items():
         text = found.texts.get(each["audience"])
-        why[name] = _try(addresses[name], *text) if text else found.wrong[each["audience"]]
+        why[name] = _try(addresses[name], *text, tries) if text else found.wrong[each["audience"]]
     failed = {name: said for name, said in why.items() if said}
     return Sent(event, tuple(name for name in wanted if name not in failed), failed, found.texts)
 
 
-def _try(address: Secret, title: str, body: str) -> str:
+def _try(address: Secret, title: str, body: str, tries: int) -> str:
     """Send one message; why it was not taken, empty if it was."""
     said = ""
-    for attempt in range(_TRIES):
+    for attempt in range(tries):
         if attempt:
             time.sleep(_PAUSE * 2 ** (attempt - 1))
         # It loads its plugins when it needs them, and what they will have to change one day is nothing for our reader.
@@ -155,7 +155,7 @@ def _try(address: Secret, title: str, body: str) -> str:
             said = _once(address.reveal(), title, body)
         if not said:
             return ""
-    return f"{said} ({_TRIES} times)"
+    return f"{said} ({tries} times)" if tries > 1 else said
 
 
 def _once(address: str, title: str, body: str) -> str:

@@ -39,7 +39,8 @@ def approvers(settings: Settings, environment: Environment, plan: Plan, labels: 
     }
     texts = messages.texts(EVENT, wanted, values, Source(folder, said))
     try:
-        sent = messages.send(EVENT, wanted, _addresses(settings, environment, wanted), texts)
+        # Once: whoever asked waits for it, and can ask again.
+        sent = messages.send(EVENT, wanted, _addresses(settings, environment, wanted), texts, tries=1)
     except InputError as error:
         sent = Sent(EVENT, (), dict.fromkeys(wanted, error.message), texts.texts)
     return sent.headline()

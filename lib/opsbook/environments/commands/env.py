@@ -100,11 +100,14 @@ def diff(options: argparse.Namespace) -> int:
     settings, names = common.project(options), (options.name, options.second)
     found = comparing.differences(settings, *names, secrets=options.secrets)
     told = [{"key": each.what, options.name: each.before, options.second: each.after} for each in found]
+    same = comparing.shared(settings, *names) if options.secrets else []
+    told += [{"key": "secret with the same value", options.name: mine, options.second: theirs} for mine, theirs in same]
     rows = [(each.what, _value(each.before), _value(each.after)) for each in found]
     none = f"{options.name} and {options.second} do not differ, but for their titles and ports."
     code = common.tell_rows(options, told, ("KEY", options.name.upper(), options.second.upper()), rows, none)
-    for name in comparing.shared(settings, *names) if options.secrets and not options.json else ():
-        say(f"The secret {name} has the same value in both: what opens one opens the other.")
+    for mine, theirs in () if options.json else same:
+        named = mine if mine == theirs else f"{mine} ({theirs} in {options.second})"
+        say(f"The secret {named} has the same value in both: what opens one opens the other.")
     return code
 
 

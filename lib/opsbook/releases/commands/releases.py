@@ -10,11 +10,8 @@ from opsbook.console.text import say
 from opsbook.core.model.text import one_line
 from opsbook.core.record.deliveries import Delivery
 from opsbook.releases import releases
-from opsbook.releases.builds import Build, builds, gates
+from opsbook.releases.builds import SHORT, Build, builds, gates, words
 from opsbook.releases.releases import Place, version_of
-
-_SHORT = 12
-"""Digits of a digest that are shown."""
 
 
 def listing(options: argparse.Namespace) -> int:
@@ -23,7 +20,7 @@ def listing(options: argparse.Namespace) -> int:
     places = releases.where(settings)
     found = [(each, releases.serving(places, each)) for each in releases.built(settings)]
     told = [asdict(each) | {"in": there} for each, there in found]
-    rows = [(each.component, each.version, each.sha256[:_SHORT], ", ".join(there) or "—") for each, there in found]
+    rows = [(each.component, each.version, each.sha256[:SHORT], ", ".join(there) or "—") for each, there in found]
     none = "No release was built yet. A runbook of kind maintenance does that: opsbook run build-release."
     return common.tell_rows(options, told, ("COMPONENT", "VERSION", "SHA-256", "IN"), rows, none)
 
@@ -61,23 +58,17 @@ def _origin(build: Build | None) -> Iterator[str]:
     if build is None:
         yield "No record says who built it."
         return
-    commit = f", commit {build.commit[:_SHORT]}" if build.commit else ""
+    commit = f", project at commit {build.shown_commit()}" if build.commit else ""
     yield f"built by {build.by}, {common.local(build.ended)}{commit}: {build.run}"
     for name, said in build.manifest.items():
         # Its files would be a page of their own.
         if isinstance(said, Mapping) and name != "files":
-            yield f"{name}: {'; '.join(_items(said))}"
-
-
-def _items(said: Mapping[str, Any]) -> Iterator[str]:
-    for name, value in said.items():
-        inner = ", ".join(_items(value)) if isinstance(value, Mapping) else str(value)[:_SHORT]
-        yield f"{name} {inner or '—'}"
+            yield f"{name}: {'; '.join(words(said))}"
 
 
 def _bytes(found: Delivery, ours: set[str]) -> str:
     other = "" if found.sha256 in ours or not ours else ", other bytes"
-    return found.sha256[:_SHORT] + other
+    return found.sha256[:SHORT] + other
 
 
 def where(options: argparse.Namespace) -> int:
