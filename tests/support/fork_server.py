@@ -23,6 +23,8 @@ _ELSEWHERE = (
     "opsbook.integrations.mkdocs",
     "opsbook.integrations.papermill",
     "opsbook.core.engine.process.keeper",
+    # Imports an effect's parts, and only once somebody asks for an approval.
+    "opsbook.core.trust.telling",
     "opsbook.lab.jupyter_server",
     "opsbook.core.engine.vault",
     "opsbook.integrations.pytest",
