@@ -149,13 +149,17 @@ def dev(made: Platform) -> None:
     recorder.record("canary", "deploy-service", "-p", f"version={NEXT}", "-p", "strategy=canary", *WATCH)
 
 
+def serving(recorder: Recorder, made: Platform) -> None:
+    """Bring the platform up, with a release that serves."""
+    recorder.run("platform-up")
+    made.have(GOOD)
+    recorder.run("deploy-service", "-p", f"version={GOOD}")
+
+
 def configuration(made: Platform) -> None:
     """Settings, flags and shares of dev that somebody changed by hand."""
     recorder = Recorder(made, "dev")
-    recorder.run("platform-up")
-    if not (made.root / f".opsbook/releases/arcade/{GOOD}.tar.gz").exists():
-        made.build(GOOD)
-    recorder.run("deploy-service", "-p", f"version={GOOD}")
+    serving(recorder, made)
     place = made.root / ".opsbook/env/dev"
     flag = ("-p", "flag=close-hint", "-p", "percent=10", "-p", "watch_for=8s")
     recorder.record("good", "set-flag", *flag)
@@ -173,10 +177,7 @@ def configuration(made: Platform) -> None:
 def infrastructure(made: Platform) -> None:
     """Dev, as it grows, is made again, and goes."""
     recorder = Recorder(made, "dev")
-    recorder.run("platform-up")
-    if not (made.root / f".opsbook/releases/arcade/{GOOD}.tar.gz").exists():
-        made.build(GOOD)
-    recorder.run("deploy-service", "-p", f"version={GOOD}")
+    serving(recorder, made)
     hosts = made.root / "playbooks/inventories/dev/hosts.yml"
     kept = hosts.read_text(encoding="utf-8")
     watch, yes = ("-p", "watch_for=8s"), ("--answer", "remove=yes")
@@ -217,11 +218,8 @@ def replace(path: Path, old: str, new: str) -> None:
 def training(made: Platform) -> None:
     """Each drill, mended and not, and the runbooks that mend them."""
     recorder = Recorder(made, "training")
-    recorder.run("platform-up")
-    if not (made.root / f".opsbook/releases/arcade/{GOOD}.tar.gz").exists():
-        made.build(GOOD)
+    serving(recorder, made)
     damaged_release(made.root)
-    recorder.run("deploy-service", "-p", f"version={GOOD}")
     for drill, case in CASES.items():
         (runbook,) = front(drill)["drill"]["solved_by"]
         # Long enough for a slow machine, and for what is tried in vain.

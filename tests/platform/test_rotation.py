@@ -242,6 +242,13 @@ def test_the_key_of_partners_changes_without_a_refused_request(ready: Platform) 
     assert key_of(ready) == keys[1]
     known = json.loads((ready.root / ".opsbook/env/dev/secrets/api-keys.json").read_text())
     assert list(known) == [ready.records()[-2].name], "only that of the run before"
+    # After a leak the key is refused before anybody hears from the partners: this run stops at that step.
+    stopped = ("--answer", "give-it-to-the-partners=problem", "--answer", "failed=stop")
+    leak = ready.run("rotate-api-key", "-p", "reason=leak", *stopped)
+    assert leak.code == 3, leak.out + leak.err
+    assert [taken(ready, key) for key in (keys[1], key_of(ready))] == [{401}, {200}]
+    ready.opsbook("resume", ready.records()[-1].name, "--answer", "give-it-to-the-partners=done", check=True)
+    assert taken(ready, key_of(ready)) == {200}
     for path in (ready.root / "records").rglob("*"):
         assert not path.is_file() or not any(key.encode() in path.read_bytes() for key in keys), path
 
