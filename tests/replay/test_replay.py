@@ -11,8 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from opsbook import settings
-from opsbook.replay import recording
-from opsbook.replay.replaying import deps_of
+from opsbook.replay import dependencies, recording
 from tests.support.project import HOSTS, POLICY, Project, Result
 
 pytestmark = pytest.mark.slow
@@ -248,7 +247,7 @@ def test_a_template_and_variables_that_nobody_names_count(made: Project) -> None
     for name in ("group_vars/all.yml", "templates/line.conf.j2", "filter_plugins/own.py", "templates/other.conf.j2"):
         made.write(f"playbooks/{name}", "")
     made.write("playbooks/leave.yml", PLAYBOOK + "  vars: {text: templates/line.conf.j2}\n")
-    found = deps_of(settings.load(made.root, given=True), ["leave.yml"])
+    found = dependencies.read(settings.load(made.root, given=True)).of(["leave.yml"])
     assert set(found) == {
         "leave.yml",
         "roles/leave/tasks/main.yml",

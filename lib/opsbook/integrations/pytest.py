@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from opsbook.replay.dependencies import Dependencies
     from opsbook.replay.recordings import Found
     from opsbook.settings import Settings
+
+_NOW: "pytest.StashKey[dict[Path, Dependencies]]" = pytest.StashKey()
+"""The playbooks of each project as they are in this session, by its root."""
 
 # opsbook is imported only once a page is found: most test folders have none.
 
@@ -79,9 +83,18 @@ class Replay(_Item):
         from opsbook.replay import testing
 
         (found,) = self._found
-        tested = testing.test(self._settings, found)
+        tested = testing.test(self._settings, found, self._now())
         if tested.status != "passed":
             raise Unlike("\n".join([f"{tested.status}:", *tested.problems]))
+
+    def _now(self) -> "Dependencies":
+        """The project's playbooks, read once for all pages."""
+        from opsbook.replay import dependencies
+
+        known = self.session.stash.setdefault(_NOW, {})
+        if self._settings.root not in known:
+            known[self._settings.root] = dependencies.read(self._settings)
+        return known[self._settings.root]
 
 
 class Playbooks(_Item):

@@ -50,14 +50,12 @@ class Stopped:
 
 def stopped(settings: Settings, wanted: str) -> Stopped:
     """A stopped run, read from its record. Raises InputError, or Refused if it still runs."""
-    record = store.find(settings.records, wanted)
-    if record.state == "running" and store.let_go(record.folder):
-        record = store.find(settings.records, record.id)
-    if record.state == "running":
-        raise Refused(f"{record.id} still runs.", f"Watch it: opsbook attach {record.id}")
+    record = _at_rest(settings, wanted)
     if record.folder.parent.name == store.QUARANTINE:
         raise InputError(f"{record.id} is in quarantine: a secret is in its record.", "Start a new run.")
     if record.state == "sealed" and (flaws := seal.verify(record.folder)):
+        # Without a seal since then, another process resumes it: that is no damage.
+        _at_rest(settings, record.id)
         raise InputError(
             f"{record.id} was changed after it was sealed: {flaws[0].file} {flaws[0].message}.",
             f"opsbook records verify {record.id} says more. Start a new run.",
@@ -69,6 +67,16 @@ def stopped(settings: Settings, wanted: str) -> Stopped:
     if problems:
         raise record.damaged("runbook.md")
     return Stopped(record, then, runbook, events, Past.of(events), str(record.summary()["outcome"]))
+
+
+def _at_rest(settings: Settings, wanted: str) -> store.Record:
+    """The record of a run that no process executes. Raises Refused if one does."""
+    record = store.find(settings.records, wanted)
+    if record.state == "running" and store.let_go(record.folder):
+        record = store.find(settings.records, record.id)
+    if record.state == "running":
+        raise Refused(f"{record.id} still runs.", f"Watch it: opsbook attach {record.id}")
+    return record
 
 
 def _check_as_planned(record: store.Record, then: Plan, events: Sequence[Event]) -> None:

@@ -17,8 +17,8 @@ from opsbook.core.record import notebook, seal
 from opsbook.core.source.page_name import FOLDERS, name_of, usable
 from opsbook.errors import InputError
 from opsbook.operate.resuming import Stopped, stopped
-from opsbook.replay import recording
-from opsbook.replay.replaying import Replayed, deps_of, replay
+from opsbook.replay import dependencies, recording
+from opsbook.replay.replaying import Replayed, replay
 from opsbook.settings import Settings
 
 FOLDER = "recordings"
@@ -76,7 +76,7 @@ def of_record(settings: Settings, wanted: str) -> tuple[Recording, Stopped]:
     here = {name: value for name, value in here.items() if name not in _MACHINE}
     intents = (attempt.intent for attempt in attempts(found.events))
     named = [intent.request["playbook"] for intent in intents if intent.kind == "playbook"]
-    made = deps_of(settings, dict.fromkeys(named))
+    made = dependencies.read(settings).of(dict.fromkeys(named))
     return recording.of(found.record, found.plan, here, made, settings.root), found
 
 

@@ -13,9 +13,10 @@ from opsbook.core.catalog import catalog
 from opsbook.core.model.effect import canonical
 from opsbook.core.planning import ansible
 from opsbook.errors import InputError, OpsbookError
-from opsbook.replay import recording
+from opsbook.replay import dependencies, recording
+from opsbook.replay.dependencies import Dependencies
 from opsbook.replay.recordings import Found
-from opsbook.replay.replaying import replay, stale
+from opsbook.replay.replaying import replay
 from opsbook.settings import Settings
 
 
@@ -30,12 +31,15 @@ class Tested:
     seconds: float
 
 
-def test(settings: Settings, found: Found, *, accept_stale: bool = False) -> Tested:
-    """Replay one recording in this process. Never raises for a bad recording."""
+def test(settings: Settings, found: Found, now: Dependencies | None) -> Tested:
+    """Replay one recording in this process. Never raises for a bad recording.
+
+    It is stale if its playbooks differ from those of `now`; without, that does not count.
+    """
     try:
         made = recording.read(found.path, settings.root)
         played = replay(settings, catalog.load(settings, found.runbook), made)
-        changed = [] if accept_stale else stale(settings, made)
+        changed = now.changed(made) if now else []
     except OpsbookError as error:
         return Tested(found.runbook, found.name, "failed", tuple(error.message.split("\n")), 0.0)
     except Exception as error:
@@ -53,12 +57,11 @@ def every(settings: Settings, chosen: Sequence[Found], tell: Callable[[Tested], 
     `tell` is called with each result at once.
     """
     good = True
+    now = None if accept_stale else dependencies.read(settings)
     # Fork while this process has one thread: a forked worker need not import anything.
     context = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(os.cpu_count() or 1, mp_context=context) as pool:
-        replays: list[Future[Tested]] = [
-            pool.submit(test, settings, found, accept_stale=accept_stale) for found in chosen
-        ]
+        replays: list[Future[Tested]] = [pool.submit(test, settings, found, now) for found in chosen]
         for done in as_completed(replays):
             good = good and done.result().status == "passed"
             tell(done.result())

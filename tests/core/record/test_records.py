@@ -1,6 +1,7 @@
 """Journal, seal and locks without a kernel."""
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,29 @@ def test_every_single_byte_matters(record: Path) -> None:
             path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
             assert seal.verify(record), f"{path.name} byte {at}"
         path.write_bytes(data)
+    assert seal.verify(record) == []
+
+
+def test_a_run_that_is_resumed_meanwhile_is_not_called_changed(record: Path) -> None:
+    head = str(json.loads((record / "seal.json").read_text())["journal_head"])
+    done = threading.Event()
+
+    def resumed() -> None:
+        for _ in range(20):
+            seal.unseal(record)
+            (record / "outputs").mkdir(exist_ok=True)
+            (record / "outputs/more").write_text("more")
+            seal.seal(record, head)
+        done.set()
+
+    again = threading.Thread(target=resumed)
+    again.start()
+    said = set()
+    while not done.is_set():
+        said |= {(flaw.file, flaw.message) for flaw in seal.verify(record)}
+        seal.signature(record)
+    again.join()
+    assert said <= {("seal.json", "there is no seal: the run never ended, or the seal was removed")}
     assert seal.verify(record) == []
 
 

@@ -133,10 +133,25 @@ def verify(folder: Path) -> list[Flaw]:
 
     It does not check whose signature it is: that needs the known signers (see `signature`).
     """
+    while True:
+        try:
+            content = _content(folder)
+        except _Broken as error:
+            return [Flaw(SEAL, str(error))]
+        flaws = _flaws(folder, content)
+        # A run that is resumed meanwhile moves its seal: what was seen then is neither the old record nor the new one.
+        if not flaws or _still(folder, content):
+            return flaws
+
+
+def _still(folder: Path, content: _Content) -> bool:
     try:
-        content = _content(folder)
-    except _Broken as error:
-        return [Flaw(SEAL, str(error))]
+        return files.read(folder / SEAL) == _render(content.model_dump())
+    except OSError:
+        return False
+
+
+def _flaws(folder: Path, content: _Content) -> list[Flaw]:
     if content.signed is not files.is_plain(folder / SIGNATURE) or (
         not content.signed and os.path.lexists(folder / SIGNATURE)
     ):
@@ -164,7 +179,7 @@ def signature(folder: Path) -> Signature | None:
         text = files.read(folder / SIGNATURE).decode(errors="replace") if content.signed else ""
     except (_Broken, OSError):
         return None
-    return Signature(files.read(folder / SEAL), text, content.sealed, content.unsigned or "")
+    return Signature(_render(content.model_dump()), text, content.sealed, content.unsigned or "")
 
 
 class _Broken(Exception):
@@ -172,12 +187,11 @@ class _Broken(Exception):
 
 
 def _content(folder: Path) -> _Content:
-    path = folder / SEAL
-    if not os.path.lexists(path):
-        raise _Broken("there is no seal: the run never ended, or the seal was removed")
     try:
-        raw = files.read(path) if files.is_plain(path) else b""
+        raw = files.read(folder / SEAL)
         content = _Content.model_validate_json(raw)
+    except FileNotFoundError:
+        raise _Broken("there is no seal: the run never ended, or the seal was removed") from None
     except (OSError, ValueError, RecursionError):
         raise _Broken("the seal cannot be read") from None
     if raw != _render(content.model_dump()):
@@ -189,7 +203,7 @@ def _content(folder: Path) -> _Content:
 
 def _unexpected(folder: Path, sealed: dict[str, str]) -> Iterator[Flaw]:
     """Everything that is neither a file nor a folder of a sealed file."""
-    known = {*PARTS, *(str(parent) for name in sealed for parent in Path(name).parents)}
+    known = {*PARTS, SEALS, *(str(parent) for name in sealed for parent in Path(name).parents)}
     for name, _, kind in _entries(folder):
         if kind == stat.S_IFDIR and name not in known:
             yield Flaw(name, "is a folder that the seal does not know")
