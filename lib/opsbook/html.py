@@ -40,7 +40,13 @@ def _environment() -> "jinja2.Environment":
     )
     made.filters |= {"duration": duration, "number_of": number_of, "one_line": one_line, "slug": slug}
     # What these return is escaped. An empty line or an indent would end a block of HTML in Markdown.
-    written = {"data": data, "plain": plain_text, "scalar": scalar, "block": lambda block: _LINE_END.sub("", block)}
+    written = {
+        "data": data,
+        "plain": plain_text,
+        "cell": cell,
+        "scalar": scalar,
+        "block": lambda block: _LINE_END.sub("", block),
+    }
     made.filters |= {name: lambda value, write=write: Markup(write(value)) for name, write in written.items()}  # noqa: S704
     return made
 
@@ -74,3 +80,9 @@ def data(value: Any) -> str:
     """A value as JSON that is safe in a script element: it cannot contain an end tag."""
     dumped = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
     return _utf8(dumped).replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def cell(value: str) -> str:
+    """Escape text for a cell of a Markdown table that people go on writing: it stays readable as it is."""
+    line = html.escape(" ".join(_utf8(value).split()), quote=False).replace("|", "&#124;")
+    return re.sub(r"([\\`*_{}\[\]#])", r"\\\1", line)

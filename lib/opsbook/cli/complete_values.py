@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, get_args
@@ -18,6 +19,10 @@ from opsbook.core.record import store
 from opsbook.core.source import names
 from opsbook.core.source.page_name import name_of
 from opsbook.core.trust import requests
+from opsbook.errors import InputError
+from opsbook.incidents import acting
+from opsbook.incidents import store as incidents
+from opsbook.incidents.incident import ROLES
 from opsbook.records import retention
 from opsbook.releases import releases
 from opsbook.settings import Settings
@@ -66,6 +71,15 @@ def _outcomes(typed: Typed) -> Offered:
 def _runs(typed: Typed) -> Offered:
     found = (folder.name for folder in store.newest(typed.settings.records))
     return _plain(["last", *islice((run for run in found if run.startswith(typed.prefix)), _MOST)])
+
+
+def _incidents(typed: Typed) -> Offered:
+    """The newest incidents, each with its title and state."""
+    yield "last", ""
+    for path in islice(incidents.every(typed.settings), _MOST):
+        with suppress(InputError):
+            found = incidents.load(path)
+            yield found.id, f"{found.state}: {found.title}"
 
 
 def _open_runs(typed: Typed) -> Offered:
@@ -202,5 +216,8 @@ SOURCES: dict[str, Callable[[Typed], Offered]] = {
     ),
     "target": lambda typed: ((held.target, held.reason) for held in lock.holders(typed.settings.state)),
     "plan": _plans,
+    "incident": _incidents,
+    "severity": lambda typed: _plain(acting.severities(typed.settings)),
+    "role": lambda _: _plain(ROLES),
 }
 """By the argument's name, or by its command and name, which takes precedence."""

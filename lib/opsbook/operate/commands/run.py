@@ -16,6 +16,7 @@ from opsbook.core.model.runbook import Runbook
 from opsbook.core.planning import drafts
 from opsbook.core.trust import approving, authorization
 from opsbook.errors import InputError
+from opsbook.incidents.acting import Acting
 from opsbook.operate import run_record, running
 from opsbook.operate.commands import plan, run_command
 from opsbook.settings import Settings
@@ -25,6 +26,8 @@ def execute(options: argparse.Namespace) -> int:
     """Run what the arguments say; returns the exit code."""
     settings = common.project(options)
     _check_writable(options.id_file)
+    # Before anything runs: a wrong id must not be found out after the change.
+    incident = Acting(settings, options.incident) if options.incident else None
     wanted = RunOptions(
         mode=Mode.CHECK if options.check else Mode.LIVE,
         answers=inputs.answers(options),
@@ -40,7 +43,7 @@ def execute(options: argparse.Namespace) -> int:
         run_command.agreed("Run it?")
 
     def work(audience: running.Audience) -> run_record.Finished:
-        named = audience._replace(on_start=_naming(options.id_file, audience.on_start))
+        named = audience._replace(on_start=_naming(options.id_file, incident, str(wanted.mode), audience.on_start))
         return running.run(settings, planned, wanted, named)
 
     return run_command.carry(options, settings, work)
@@ -51,12 +54,17 @@ def _check_writable(target: Path | None) -> None:
         raise InputError(f"{target} cannot be written.", "Name a file in a folder that is there. Nothing ran.")
 
 
-def _naming(target: Path | None, on_start: running.OnStart) -> running.OnStart:
-    """Also write the id of the run, for whoever started it: the newest record may be somebody else's."""
+def _naming(target: Path | None, incident: Acting | None, mode: str, on_start: running.OnStart) -> running.OnStart:
+    """Also write the id of the run, for whoever started it: the newest record may be somebody else's.
+
+    And attach the run to an incident.
+    """
 
     def named(run: str, planned: Plan, runbook: Runbook) -> Callable[[Event], None]:
         if target is not None:
             files.write_atomic(target, f"{run}\n".encode())
+        if incident is not None:
+            incident.began(run, planned.runbook, mode)
         return on_start(run, planned, runbook)
 
     return named

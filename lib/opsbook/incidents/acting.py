@@ -1,0 +1,225 @@
+"""What people do to an incident. Each raises InputError or Refused, and writes nothing, where it makes no sense."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from opsbook import files
+from opsbook.core.catalog import catalog
+from opsbook.core.model.events import Fact, RunStarted, read
+from opsbook.core.model.redact import Redactor
+from opsbook.core.model.text import nearest
+from opsbook.core.planning import context, environment
+from opsbook.core.record import store as records
+from opsbook.errors import InputError, Refused
+from opsbook.incidents import facts, reviewing, store
+from opsbook.incidents.incident import ROLES, Incident, State
+from opsbook.settings import Settings
+
+SEVERITIES = ("critical", "high", "medium", "low")
+"""Where opsbook.toml names none."""
+
+
+def severities(settings: Settings) -> tuple[str, ...]:
+    """Names of severities, the worst first."""
+    return tuple(each["name"] for each in settings.severities) or SEVERITIES
+
+
+def check_severity(settings: Settings, severity: str) -> str:
+    """The name of a severity as opsbook.toml writes it. Raises InputError."""
+    known = severities(settings)
+    found = next((each for each in known if each.lower() == severity.lower()), None)
+    if found is None:
+        raise InputError(f"There is no severity {severity}. {nearest(severity, known)}", f"One of {', '.join(known)}.")
+    return found
+
+
+def redactor(settings: Settings, place: str) -> Redactor:
+    """A redactor with the secrets of an environment. Without their vault an incident is still written."""
+    try:
+        return context.redactor(settings, [place] if place else [])
+    except InputError:
+        return Redactor()
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What a person says of a new incident. `parameters` are those of the page that helps, as they would be typed."""
+
+    title: str
+    severity: str = ""
+    environment: str = ""
+    runbook: str = ""
+    parameters: Mapping[str, str] | None = None
+
+
+def open_(settings: Settings, said: Opening) -> Incident:
+    """Open an incident. Without a severity it has the worst: whoever is unsure takes the higher one."""
+    severity = check_severity(settings, said.severity) if said.severity else severities(settings)[0]
+    if not said.title.strip():
+        raise InputError("An incident needs a title.", "Say in a few words what is wrong.")
+    if said.environment:
+        environment.load_as_written(settings, said.environment)
+    if said.runbook:
+        catalog.find(settings, said.runbook)
+    opened = facts.IncidentOpened(
+        incident=store.new_id(),
+        title=said.title.strip(),
+        severity=severity,
+        environment=said.environment,
+        by=context.operator(),
+        runbook=said.runbook,
+        parameters=dict(said.parameters or {}),
+    )
+    return store.create(settings, [opened], redactor(settings, said.environment))
+
+
+class Acting:
+    """Changes one incident as the operator of this process."""
+
+    def __init__(self, settings: Settings, wanted: str) -> None:
+        """Raises InputError if there is no such incident."""
+        self._settings = settings
+        self.path = store.find(settings, wanted)
+        self._by = context.operator()
+
+    def acknowledge(self) -> Incident:
+        def work(now: Incident) -> Iterable[Fact]:
+            if now.state is not State.OPEN:
+                who = next((each.by for each in _facts(now, facts.IncidentAcknowledged)), "")
+                raise Refused(f"{now.id} is {now.state} already{f', by {who}' if who else ''}.", _look(now))
+            yield facts.IncidentAcknowledged(by=self._by)
+
+        return self._change(work)
+
+    def note(self, text: str, at: str = "") -> Incident:
+        return self._add(facts.NoteAdded(text=_said(text), at=_time(at), by=self._by))
+
+    def severity(self, severity: str, why: str) -> Incident:
+        named = check_severity(self._settings, severity)
+
+        def work(now: Incident) -> Iterable[Fact]:
+            if now.severity == named:
+                raise InputError(f"{now.id} is {named} already.", _look(now))
+            yield facts.SeverityChanged(severity=named, why=why, by=self._by)
+
+        return self._change(work)
+
+    def role(self, role: str, who: str) -> Incident:
+        if role not in ROLES:
+            raise InputError(f"There is no role {role}. {nearest(role, ROLES)}", f"One of {', '.join(ROLES)}.")
+        return self._add(facts.RoleTaken(role=role, who=who or self._by, by=self._by))
+
+    def update(self, audience: str, text: str) -> Incident:
+        return self._add(facts.UpdateWritten(audience=audience, text=_said(text), by=self._by))
+
+    def attach(self, run: str) -> Incident:
+        """Attach a run that began already."""
+        record = records.find(self._settings.records, run)
+        began = next((fact for fact in map(read, record.events()) if isinstance(fact, RunStarted)), None)
+        if began is None:
+            raise InputError(f"{record.id} never began.", "opsbook records list shows those that did.")
+        return self.began(record.id, began.runbook, began.mode)
+
+    def began(self, run: str, runbook: str, mode: str) -> Incident:
+        """Attach a run; once."""
+
+        def work(now: Incident) -> Iterable[Fact]:
+            if run not in now.runs:
+                yield facts.RunAttached(run=run, runbook=runbook, mode=mode, by=self._by)
+
+        return self._change(work)
+
+    def mitigate(self, how: str) -> Incident:
+        def work(now: Incident) -> Iterable[Fact]:
+            if now.state not in (State.OPEN, State.ACKNOWLEDGED):
+                raise Refused(f"{now.id} is {now.state} already.", _look(now))
+            yield facts.IncidentMitigated(how=_said(how), by=self._by)
+
+        return self._change(work)
+
+    def resolve(self, how: str, *, anyway: bool) -> Incident:
+        def work(now: Incident) -> Iterable[Fact]:
+            if now.over:
+                raise Refused(f"{now.id} is {now.state} already.", _look(now))
+            firing = sorted({each.name for each in now.firing})
+            if firing and not anyway:
+                hint = "Wait until it clears, or say why it does not count: --anyway."
+                raise Refused(f"{', '.join(firing)} still fires.", hint)
+            yield facts.IncidentResolved(how=_said(how), firing=firing, by=self._by)
+
+        return self._change(work)
+
+    def add_action(self, text: str, owner: str, due: str) -> Incident:
+        def work(now: Incident) -> Iterable[Fact]:
+            number = len(now.actions) + 1
+            yield facts.ActionAdded(number=number, text=_said(text), owner=owner, due=_day(due), by=self._by)
+
+        return self._change(work)
+
+    def close_action(self, number: int, how: str) -> Incident:
+        def work(now: Incident) -> Iterable[Fact]:
+            if now.action(number).closed:
+                raise Refused(f"Action {number} is closed already: {now.action(number).closed}", _look(now))
+            yield facts.ActionClosed(number=number, how=_said(how), by=self._by)
+
+        return self._change(work)
+
+    def close_review(self) -> Incident:
+        """Close the review with the page as it is now."""
+
+        def work(now: Incident) -> Iterable[Fact]:
+            if now.state is not State.RESOLVED:
+                raise Refused(f"{now.id} is {now.state}.", "A review is closed once, after the incident is resolved.")
+            page = reviewing.page_of(self._settings, now)
+            try:
+                text = files.read(page)
+            except OSError as error:
+                hint = f"Write it first: opsbook incident review {now.id}"
+                raise InputError(f"There is no review {page}: {error.strerror}.", hint) from error
+            if left := reviewing.left(text.decode(errors="replace")):
+                raise Refused(f"{page} still has {left} places to fill in.", "They begin with TODO.")
+            shown = page.relative_to(self._settings.root).as_posix()
+            yield facts.IncidentReviewed(path=shown, sha256=hashlib.sha256(text).hexdigest(), by=self._by)
+
+        return self._change(work)
+
+    def _add(self, fact: Fact) -> Incident:
+        return self._change(lambda _: [fact])
+
+    def _change(self, work: Callable[[Incident], Iterable[Fact]]) -> Incident:
+        place = store.load(self.path).environment
+        return store.change(self._settings, self.path, work, redactor(self._settings, place))
+
+
+def _facts(found: Incident, kind: type[facts.IncidentAcknowledged]) -> list[facts.IncidentAcknowledged]:
+    return [fact for fact in map(read, found.events) if isinstance(fact, kind)]
+
+
+def _look(found: Incident) -> str:
+    return f"Look: opsbook incident show {found.id}"
+
+
+def _said(text: str) -> str:
+    if not text.strip():
+        raise InputError("The text is empty.", "Nothing was written.")
+    return text.strip()
+
+
+def _time(text: str) -> str:
+    """A time as a person types it, such as 14:05 today or 2026-11-30T14:05+01:00, in UTC. Raises InputError."""
+    if not text:
+        return ""
+    today = f"{date.today():%Y-%m-%d}T" if "-" not in text[:10] else ""  # noqa: DTZ011  (the day of who types it)
+    try:
+        return datetime.fromisoformat(f"{today}{text}").astimezone().isoformat(timespec="seconds")
+    except (ValueError, OverflowError) as error:
+        raise InputError(f"{text!r} is no time.", "Write 14:05, or 2026-11-30T14:05.") from error
+
+
+def _day(text: str) -> str:
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError as error:
+        raise InputError(f"{text!r} is no day.", "Write it as 2026-12-24.") from error

@@ -1,0 +1,112 @@
+"""What people do to an incident. Every command prints where the incident is then, and what comes next."""
+
+import argparse
+
+from opsbook.console import common
+from opsbook.core.planning import bind
+from opsbook.errors import InputError
+from opsbook.incidents import acting, reviewing, store
+from opsbook.incidents.acting import Acting, Opening
+from opsbook.incidents.commands import reading
+from opsbook.incidents.incident import Incident, State
+
+
+def open_(options: argparse.Namespace) -> int:
+    """Open an incident. Its journal begins, and everybody sees it in opsbook incident list."""
+    values = {name: values[-1] for name, values in bind.pairs(options.parameter).items()}
+    said = Opening(options.title, options.severity, options.environment, options.runbook, values)
+    return _told(options, acting.open_(common.project(options), said))
+
+
+def ack(options: argparse.Namespace) -> int:
+    """Say that you work on it. Only the first one does: everybody else is told who."""
+    return _told(options, _acting(options).acknowledge())
+
+
+def note(options: argparse.Namespace) -> int:
+    """Write down what you saw or did, while you know it."""
+    return _told(options, _acting(options).note(options.note, options.at))
+
+
+def severity(options: argparse.Namespace) -> int:
+    """Say how bad it is. Whoever is unsure takes the higher one."""
+    return _told(options, _acting(options).severity(options.severity, options.why))
+
+
+def role(options: argparse.Namespace) -> int:
+    """Take a role, or give it to somebody: one person leads, one writes to others, one takes notes."""
+    return _told(options, _acting(options).role(options.role, options.who))
+
+
+def update(options: argparse.Namespace) -> int:
+    """Write down what was told to others. It sends nothing."""
+    return _told(options, _acting(options).update(options.audience, options.message))
+
+
+def attach(options: argparse.Namespace) -> int:
+    """Say that a run belongs to the incident. A run with --incident does so by itself."""
+    return _told(options, _acting(options).attach(options.run))
+
+
+def mitigate(options: argparse.Namespace) -> int:
+    """Say that nobody suffers any more. The cause may still be there: resolve comes later."""
+    return _told(options, _acting(options).mitigate(options.how))
+
+
+def resolve(options: argparse.Namespace) -> int:
+    """Say that it is over. The incident is sealed; notes and actions may still be added, each with a new seal."""
+    return _told(options, _acting(options).resolve(options.how, anyway=options.anyway))
+
+
+def action(options: argparse.Namespace) -> int:
+    """Add something to be done so that it does not happen again, or close it."""
+    doing = _acting(options)
+    if options.close is not None:
+        return _told(options, doing.close_action(options.close, options.task))
+    if not (options.owner and options.due):
+        raise InputError("An action needs somebody who does it, and a day.", "Give --owner PERSON and --due DAY.")
+    return _told(options, doing.add_action(options.task, options.owner, options.due))
+
+
+def review(options: argparse.Namespace) -> int:
+    """Write the page of the review from the journal, for people to finish. It is never written over.
+
+    With --close the page counts as finished: the incident keeps its digest.
+    """
+    if options.close:
+        return _told(options, _acting(options).close_review())
+    settings = common.project(options)
+    found = store.load(store.find(settings, options.incident))
+    if not found.over:
+        raise InputError(f"{found.id} is {found.state}.", f"First: opsbook incident resolve {found.id} HOW")
+    page, new = reviewing.write(settings, found)
+    shown = page.relative_to(settings.root).as_posix()
+    said = f"Written: {shown}" if new else f"{shown} is there already, and was left as it is."
+    after = f"Finish it where it says TODO, then: opsbook incident review {found.id} --close"
+    return common.tell(options, {"incident": found.id, "page": shown, "new": new}, said, after)
+
+
+def _acting(options: argparse.Namespace) -> Acting:
+    return Acting(common.project(options), options.incident)
+
+
+def _told(options: argparse.Namespace, now: Incident) -> int:
+    return common.tell(
+        options, reading.told(now), f"{now.id}: {now.state}, {now.severity}", *map(_indented, _next(now))
+    )
+
+
+def _indented(line: str) -> str:
+    return f"  {line}"
+
+
+def _next(now: Incident) -> list[str]:
+    """What is usually done next, as a command."""
+    after = {
+        State.OPEN: f"opsbook incident ack {now.id}",
+        State.ACKNOWLEDGED: f'opsbook incident mitigate {now.id} "HOW"',
+        State.MITIGATED: f'opsbook incident resolve {now.id} "HOW"',
+        State.RESOLVED: f"opsbook incident review {now.id}",
+    }
+    own = [reading.run_line(now)] if now.runbook and not now.over else []
+    return own + ([after[now.state]] if now.state in after else [])

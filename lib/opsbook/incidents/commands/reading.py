@@ -1,0 +1,133 @@
+"""Incidents: list them, show one, and compare them with their seals."""
+
+import argparse
+import shlex
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from opsbook.console import common
+from opsbook.console.text import say
+from opsbook.core.model.text import duration, number_of
+from opsbook.core.record import journal, seal
+from opsbook.errors import InputError
+from opsbook.incidents import reviewing, store, timeline
+from opsbook.incidents.incident import Incident
+from opsbook.settings import Settings
+
+
+def listing(options: argparse.Namespace) -> int:
+    """Incidents, newest first: those that are not over, or all of them."""
+    settings = common.project(options)
+    found = [each for each in _loaded(settings) if options.all or not each.over]
+    columns = ("INCIDENT", "SEVERITY", "STATE", "ENVIRONMENT", "OPENED", "WHAT")
+    rows = [
+        (each.id, each.severity, each.state, each.environment or "—", common.local(_opened(each)), _what(each))
+        for each in found
+    ]
+    none = "No incident was opened yet." if options.all else "No incident is open."
+    return common.tell_rows(options, list(map(told, found)), columns, rows, none)
+
+
+def show(options: argparse.Namespace) -> int:
+    """One incident: state, people, alerts, runs with their outcomes, and the timeline."""
+    settings = common.project(options)
+    found = store.load(store.find(settings, options.incident))
+    if options.json:
+        runs = [each | {"outcome": reviewing.outcome(settings, each["run"])} for each in told(found)["runs"]]
+        return common.tell(options, told(found) | {"runs": runs})
+    for line in _head(settings, found):
+        say(line)
+    say()
+    rows = [(common.local(each.time), each.who or "—", each.text) for each in timeline.entries(found)]
+    common.table(("WHEN", "WHO", "WHAT"), rows)
+    return 0
+
+
+def verify(options: argparse.Namespace) -> int:
+    """Compare incidents that are over with their seals, and the journals of all with themselves."""
+    settings = common.project(options)
+    chosen = [store.find(settings, options.incident)] if options.incident else list(store.every(settings))
+    found = {path.name: list(_flaws(path)) for path in chosen}
+    bad = [name for name, flaws in found.items() if flaws]
+    lines = [f"{name}: {flaw}" for name in bad for flaw in found[name]]
+    said = f"{number_of(len(found) - len(bad), 'incident')} as written, {len(bad)} not"
+    return common.tell(options, found, *lines, said, code=1 if bad else 0)
+
+
+def _flaws(path: Path) -> Iterator[str]:
+    try:
+        found = store.load(path)
+    except InputError as error:
+        yield error.message
+        return
+    if store.sealed(path):
+        yield from (f"{flaw.file}: {flaw.message}" for flaw in seal.verify(path))
+    elif found.over:
+        yield f"{journal.NAME}: the incident is {found.state}, and has no seal: a change of it was interrupted"
+
+
+def _loaded(settings: Settings) -> Iterator[Incident]:
+    for path in store.every(settings):
+        try:
+            yield store.load(path)
+        except InputError as error:
+            # One that is damaged must not hide the others.
+            yield Incident(path.name, title=error.message, severity="damaged")
+
+
+def _opened(found: Incident) -> str:
+    return next(iter(found.reached.values()), "")
+
+
+def _what(found: Incident) -> str:
+    firing = f" ({number_of(len(found.firing), 'alert')} firing)" if found.firing else ""
+    return f"{found.title}{firing}"
+
+
+def told(found: Incident) -> dict[str, Any]:
+    """An incident as JSON."""
+    return {
+        "incident": found.id,
+        "title": found.title,
+        "severity": found.severity,
+        "state": found.state,
+        "environment": found.environment,
+        "opened_by": found.by,
+        "reached": dict(found.reached),
+        "runbook": found.runbook,
+        "parameters": dict(found.parameters),
+        "roles": found.roles,
+        "alerts": [asdict(each) for each in found.alerts],
+        "runs": [asdict(each) for each in found.runs.values()],
+        "actions": [asdict(each) for each in found.actions],
+        "timeline": [asdict(each) for each in timeline.entries(found)],
+        "seconds": timeline.phases(found) if found.reached else {},
+    }
+
+
+def run_line(found: Incident) -> str:
+    """The command that runs the page of an incident, as it can be pasted."""
+    values = [word for name, value in found.parameters.items() for word in ("-p", f"{name}={value}")]
+    place = ["-e", found.environment] if found.environment else []
+    return shlex.join(["opsbook", "run", found.runbook, *place, *values, "--incident", found.id])
+
+
+def _head(settings: Settings, found: Incident) -> Iterator[str]:
+    yield f"{found.id}: {found.title}"
+    yield f"  {found.severity}, {found.state}{f', in {found.environment}' if found.environment else ''}"
+    for name, seconds in timeline.phases(found).items():
+        if seconds:
+            yield f"  {name} {duration(seconds)} after the first sign"
+    yield from (f"  {role}: {who}" for role, who in found.roles.items())
+    for alert in found.alerts:
+        state = "cleared" if alert.ended else "FIRES"
+        yield f"  {alert.name} {state} since {common.local(alert.ended or alert.started)}"
+    for run, fact in found.runs.items():
+        yield f"  {fact.mode} of {fact.runbook}: {reviewing.outcome(settings, run)}, opsbook records show {run}"
+    for action in found.actions:
+        state = f"closed: {action.closed}" if action.closed else f"open, {action.owner} until {action.due}"
+        yield f"  action {action.number} ({state}): {action.text}"
+    if found.runbook and not found.over:
+        yield f"  {run_line(found)}"

@@ -1,0 +1,167 @@
+"""An incident as its journal tells it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from opsbook.core.model.event import Event
+from opsbook.core.model.events import read
+from opsbook.errors import InputError
+from opsbook.incidents import facts
+
+
+class State(StrEnum):
+    """How far an incident is. Its order is that of a life."""
+
+    OPEN = "open"
+    """Nobody works on it yet."""
+
+    ACKNOWLEDGED = "acknowledged"
+    """Somebody works on it."""
+
+    MITIGATED = "mitigated"
+    """Nobody suffers any more."""
+
+    RESOLVED = "resolved"
+    """It is over."""
+
+    REVIEWED = "reviewed"
+    """Its review is closed."""
+
+
+ROLES = ("commander", "communications", "scribe")
+
+
+@dataclass
+class Alert:
+    """An alert of an incident. `ended` is empty while it fires; times are those of Alertmanager."""
+
+    fingerprint: str
+    name: str
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    started: str
+    ended: str = ""
+
+
+@dataclass
+class Action:
+    """Something to be done so that it does not happen again. `closed` is how; empty while it is open."""
+
+    number: int
+    text: str
+    owner: str
+    due: str
+    closed: str = ""
+
+
+@dataclass
+class Incident:
+    """An incident so far. `reached` has the time at which each state began (UTC, ISO 8601)."""
+
+    id: str
+    title: str = ""
+    severity: str = ""
+    environment: str = ""
+    by: str = ""
+    key: str = ""
+    runbook: str = ""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    state: State = State.OPEN
+    reached: dict[State, str] = field(default_factory=dict)
+    roles: dict[str, str] = field(default_factory=dict)
+    alerts: list[Alert] = field(default_factory=list)
+    runs: dict[str, facts.RunAttached] = field(default_factory=dict)
+    actions: list[Action] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+
+    @property
+    def firing(self) -> list[Alert]:
+        return [each for each in self.alerts if not each.ended]
+
+    @property
+    def over(self) -> bool:
+        return self.state in (State.RESOLVED, State.REVIEWED)
+
+    def alert(self, fingerprint: str, started: str) -> Alert | None:
+        """The alert that began then, whether it still fires or not."""
+        return next((each for each in self.alerts if (each.fingerprint, each.started) == (fingerprint, started)), None)
+
+    def action(self, number: int) -> Action:
+        """Raises InputError."""
+        for each in self.actions:
+            if each.number == number:
+                return each
+        raise InputError(f"{self.id} has no action {number}.", f"opsbook incident show {self.id} lists them.")
+
+    def take(self, event: Event) -> None:
+        """Add an event. Raises InputError for one whose data cannot be used."""
+        self.events.append(event)
+        fact = read(event)
+        if fact is not None and (taking := _TAKING.get(type(fact))):
+            taking(self, fact, event.time)
+
+    def reach(self, state: State, time: str) -> None:
+        self.state = state
+        self.reached[state] = time
+
+
+def of(incident: str, events: Iterable[Event]) -> Incident:
+    """The incident that these events tell. Raises InputError for an event whose data cannot be used."""
+    found = Incident(incident)
+    for event in events:
+        found.take(event)
+    return found
+
+
+def _opened(found: Incident, fact: facts.IncidentOpened, time: str) -> None:
+    found.title, found.severity, found.environment = fact.title, fact.severity, fact.environment
+    found.by, found.key, found.runbook = fact.by, fact.key, fact.runbook
+    found.parameters = {str(name): str(value) for name, value in fact.parameters.items()}
+    found.reach(State.OPEN, time)
+
+
+def _fired(found: Incident, fact: facts.AlertFired, _: str) -> None:
+    found.alerts.append(Alert(fact.fingerprint, fact.name, fact.labels, fact.annotations, fact.starts))
+
+
+def _cleared(found: Incident, fact: facts.AlertCleared, _: str) -> None:
+    if (alert := found.alert(fact.fingerprint, fact.starts)) is not None:
+        alert.ended = fact.ends
+
+
+def _severity(found: Incident, fact: facts.SeverityChanged, _: str) -> None:
+    found.severity = fact.severity
+
+
+def _role(found: Incident, fact: facts.RoleTaken, _: str) -> None:
+    found.roles[fact.role] = fact.who
+
+
+def _run(found: Incident, fact: facts.RunAttached, _: str) -> None:
+    found.runs[fact.run] = fact
+
+
+def _action(found: Incident, fact: facts.ActionAdded, _: str) -> None:
+    found.actions.append(Action(fact.number, fact.text, fact.owner, fact.due))
+
+
+def _closed(found: Incident, fact: facts.ActionClosed, _: str) -> None:
+    found.action(fact.number).closed = fact.how
+
+
+_TAKING: dict[type, Any] = {
+    facts.IncidentOpened: _opened,
+    facts.AlertFired: _fired,
+    facts.AlertCleared: _cleared,
+    facts.SeverityChanged: _severity,
+    facts.RoleTaken: _role,
+    facts.RunAttached: _run,
+    facts.ActionAdded: _action,
+    facts.ActionClosed: _closed,
+    facts.IncidentAcknowledged: lambda found, _, time: found.reach(State.ACKNOWLEDGED, time),
+    facts.IncidentMitigated: lambda found, _, time: found.reach(State.MITIGATED, time),
+    facts.IncidentResolved: lambda found, _, time: found.reach(State.RESOLVED, time),
+    facts.IncidentReviewed: lambda found, _, time: found.reach(State.REVIEWED, time),
+}

@@ -1,0 +1,155 @@
+"""Where incidents are, and how one is opened, found, read and changed.
+
+An incident is a folder with a journal, and a seal once it is over. A change takes the lock of the journal, looks at the
+incident as it is then, and writes: of two people at once, the second sees what the first did.
+"""
+
+import contextlib
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from opsbook import files
+from opsbook.core.model.events import Fact, read
+from opsbook.core.model.redact import Redactor
+from opsbook.core.model.text import nearest
+from opsbook.core.record import journal, seal
+from opsbook.core.record.store import SEAL
+from opsbook.core.trust.signing import sealer
+from opsbook.errors import InputError, Refused
+from opsbook.incidents import incident
+from opsbook.incidents.facts import IncidentOpened
+from opsbook.incidents.incident import Incident
+from opsbook.settings import Settings
+
+FOLDER = "incidents"
+"""Below the records. Runs are in folders by year, so nothing that reads runs comes here."""
+
+_TRIES, _PAUSE = 1000, 0.01
+"""Attempts, and seconds between them, to lock an incident that somebody else changes."""
+
+Change = Callable[[Incident], Iterable[Fact]]
+"""Takes the incident as it is, and gives what is to be written; raises InputError or Refused to write nothing."""
+
+
+def folder(settings: Settings) -> Path:
+    return settings.records / FOLDER
+
+
+def new_id() -> str:
+    """An id that begins with its time, such as inc-20261130T142233Z-k3f9."""
+    return f"inc-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+
+
+def every(settings: Settings) -> Iterator[Path]:
+    """The folder of each incident, newest first."""
+    with contextlib.suppress(OSError):
+        names = sorted((each.name for each in os.scandir(folder(settings))), reverse=True)
+        yield from (folder(settings) / name for name in names if name.startswith("inc-"))
+
+
+def find(settings: Settings, wanted: str) -> Path:
+    """The incident with this id, unique beginning of one, or `last`. Raises InputError."""
+    known = {path.name: path for path in every(settings)}
+    if wanted == "last" and known:
+        return next(iter(known.values()))
+    prefixes = (wanted, f"inc-{wanted}")
+    matches = [path for name, path in known.items() if name in prefixes] or [
+        path for name, path in known.items() if name.startswith(prefixes)
+    ]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise InputError(f"{wanted} fits {len(matches)} incidents.", "Write more of it.")
+    hint = nearest(wanted, list(known)[:50]) if known else "There is no incident yet: opsbook incident open TITLE."
+    raise InputError(f"There is no incident {wanted}.", hint)
+
+
+def load(path: Path) -> Incident:
+    """The incident in a folder. Raises InputError if its journal is damaged or missing."""
+    try:
+        return incident.of(path.name, journal.read(path / journal.NAME))
+    except OSError as error:
+        raise InputError(f"{path / journal.NAME} cannot be read: {error.strerror}.", "Look at its folder.") from error
+
+
+def key_of(path: Path) -> str:
+    """The group of alerts of an incident, from its first event: cheap, however long it is. Empty without one."""
+    with contextlib.suppress(OSError, InputError, StopIteration):
+        event, _ = next(journal.chain(path / journal.NAME))
+        opened = read(event, lenient=True)
+        return opened.key if isinstance(opened, IncidentOpened) else ""
+    return ""
+
+
+def create(settings: Settings, facts: Sequence[Fact], redactor: Redactor) -> Incident:
+    """A new incident with these first events, of which the first opens it. Raises InputError.
+
+    It has its name only once they are on disk: a process that is killed leaves no half of an incident.
+    """
+    opened = facts[0]
+    assert isinstance(opened, IncidentOpened)
+    root, hidden = folder(settings), folder(settings) / f".{opened.incident}"
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        hidden.mkdir()
+        _write(hidden, facts, redactor)
+        hidden.rename(root / opened.incident)
+        files.sync_folder(root)
+    except OSError as error:
+        shutil.rmtree(hidden, ignore_errors=True)
+        hint = "Correct that folder, or records in opsbook.toml."
+        raise InputError(f"No incident can be made in {root}: {error.strerror}.", hint) from error
+    return load(root / opened.incident)
+
+
+def change(settings: Settings, path: Path, work: Change, redactor: Redactor) -> Incident:
+    """Change an incident, and return it as it is then. Raises what `work` raises, and writes nothing then.
+
+    An incident that is over is opened again for the time of the change, and gets a new seal; the earlier ones stay.
+    """
+    with _held(path):
+        if sealed(path) and (flaws := seal.verify(path)):
+            raise InputError(
+                f"{path.name} was changed after it was sealed: {flaws[0].file} {flaws[0].message}.",
+                f"opsbook incident verify {path.name} says more. Open a new one.",
+            )
+        before = load(path)
+        facts = list(work(before))
+        if facts:
+            seal.unseal(path)
+            head = _write(path, facts, redactor, again=True)
+            after = load(path)
+            if after.over:
+                seal.seal(path, head, sealer(settings))
+            return after
+        return before
+
+
+def sealed(path: Path) -> bool:
+    return os.path.lexists(path / SEAL)
+
+
+def _write(path: Path, facts: Sequence[Fact], redactor: Redactor, *, again: bool = False) -> str:
+    book = journal.Journal(path, redactor, again=again)
+    try:
+        for number, fact in enumerate(facts, 1):
+            book.write(fact, durable=number == len(facts))
+    finally:
+        book.close()
+    return book.head
+
+
+@contextlib.contextmanager
+def _held(path: Path) -> Iterator[None]:
+    """Lock an incident. Raises Refused if somebody keeps it for ten seconds."""
+    hold = files.again(lambda: files.hold(path / journal.NAME), _TRIES, _PAUSE)
+    if hold is None:
+        raise Refused(f"{path.name} is being changed by another process.", "Try again; nothing was written.")
+    try:
+        yield
+    finally:
+        os.close(hold)

@@ -1,0 +1,106 @@
+"""The timeline of an incident: a sentence for each event, and how long each phase took."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from opsbook.core.model.event import Event
+from opsbook.core.model.events import read
+from opsbook.core.model.text import one_line, quoted, seconds_between
+from opsbook.incidents import facts
+from opsbook.incidents.incident import Incident, State
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the timeline: when (UTC, ISO 8601), who, and what, on one line. `kind` is the type of the event."""
+
+    time: str
+    who: str
+    text: str
+    kind: str
+
+
+def entries(found: Incident) -> Iterator[Entry]:
+    """Every event that this version knows, in the order of their times."""
+    yield from sorted((entry for event in found.events if (entry := entry_of(event))), key=lambda each: each.time)
+
+
+def entry_of(event: Event) -> Entry | None:
+    """The line of one event; None for one that this version does not know."""
+    fact: Any = read(event, lenient=True)
+    say = _SENTENCES.get(type(fact))
+    if say is None:
+        return None
+    return Entry(getattr(fact, "at", "") or event.time, getattr(fact, "by", ""), one_line(say(fact), 2000), event.type)
+
+
+def phases(found: Incident) -> dict[str, float | None]:
+    """Seconds from the first sign to each state; None where it was not reached.
+
+    The first sign is the earliest of its alerts, or else its opening.
+    """
+    opened = found.reached[State.OPEN]
+    first = min([opened, *(each.started for each in found.alerts)], key=_moment(opened))
+    names = {"opened": State.OPEN, "acknowledged": State.ACKNOWLEDGED, "mitigated": State.MITIGATED}
+    names |= {"resolved": State.RESOLVED}
+    return {
+        name: _span(first, found.reached[state]) if state in found.reached else None for name, state in names.items()
+    }
+
+
+def _moment(otherwise: str) -> Callable[[str], float]:
+    """Seconds of a time before or after another one: times of others may be written in any zone, or be none."""
+
+    def moment(time: str) -> float:
+        return _span(otherwise, time)
+
+    return moment
+
+
+def _span(begin: str, end: str) -> float:
+    try:
+        return seconds_between(begin, end)
+    except (ValueError, TypeError, OverflowError):
+        return 0.0
+
+
+def _opened(fact: facts.IncidentOpened) -> str:
+    where = f" in {fact.environment}" if fact.environment else ""
+    return f"opened as {fact.severity}{where}: {fact.title}"
+
+
+def _fired(fact: facts.AlertFired) -> str:
+    summary = fact.annotations.get("summary") or ", ".join(
+        f"{name}={quoted(value)}" for name, value in fact.labels.items() if name != "alertname"
+    )
+    return f"{fact.name} fires: {summary}"
+
+
+def _attached(fact: facts.RunAttached) -> str:
+    what = "check" if fact.mode == "check" else "run"
+    return f"{what} of {fact.runbook} begins: {fact.run}"
+
+
+def _resolved(fact: facts.IncidentResolved) -> str:
+    still = f" (still firing: {', '.join(fact.firing)})" if fact.firing else ""
+    return f"resolved{still}: {fact.how}"
+
+
+_SENTENCES: dict[type, Callable[[Any], str]] = {
+    facts.IncidentOpened: _opened,
+    facts.AlertFired: _fired,
+    facts.AlertCleared: lambda fact: f"{fact.name} does not fire any more",
+    facts.IncidentAcknowledged: lambda _: "acknowledged",
+    facts.SeverityChanged: lambda fact: f"is {fact.severity} now{f': {fact.why}' if fact.why else ''}",
+    facts.RoleTaken: lambda fact: f"{fact.who} is {fact.role}",
+    facts.NoteAdded: lambda fact: fact.text,
+    facts.RunAttached: _attached,
+    facts.NotDiagnosed: lambda fact: f"{fact.runbook or 'no page'} was not checked by itself: {fact.why}",
+    facts.UpdateWritten: lambda fact: f"told {fact.audience}: {fact.text}",
+    facts.IncidentMitigated: lambda fact: f"mitigated: {fact.how}",
+    facts.IncidentResolved: _resolved,
+    facts.ActionAdded: lambda fact: f"action {fact.number} for {fact.owner} until {fact.due}: {fact.text}",
+    facts.ActionClosed: lambda fact: f"action {fact.number} closed: {fact.how}",
+    facts.IncidentReviewed: lambda fact: f"review closed: {fact.path}",
+}
