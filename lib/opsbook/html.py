@@ -84,5 +84,5 @@ def data(value: Any) -> str:
 
 def cell(value: str) -> str:
     """Escape text for a cell of a Markdown table that people go on writing: it stays readable as it is."""
-    line = html.escape(" ".join(_utf8(value).split()), quote=False).replace("|", "&#124;")
-    return re.sub(r"([\\`*_{}\[\]#])", r"\\\1", line)
+    line = html.escape(" ".join(_utf8(value).split()), quote=False)
+    return re.sub(r"([\\`*_{}\[\]#])", r"\\\1", line).replace("|", "&#124;")

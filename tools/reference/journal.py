@@ -6,6 +6,7 @@ from dataclasses import MISSING, fields
 from typing import Any, get_args, get_origin, get_type_hints
 
 from opsbook.core.model.events import KINDS, Fact, key
+from opsbook.incidents import facts
 from tools.reference.text import sentence, table
 
 _HEAD = """\
@@ -17,13 +18,23 @@ Journals of earlier versions stay readable: a field is never renamed, and a new 
 unknown types and fields. A missing optional field has no value.
 """
 
+_INCIDENTS = """\
+The journal of an incident (`records/incidents/ID/journal.jsonl`) is of the same kind, with these events:
+"""
+
 _NAMES: dict[Any, str] = {str: "text", int: "number", float: "number", bool: "true or false", Any: "any"}
 _NAMES |= {Mapping: "object", Sequence: "list", type(None): "null"}
 
 
 def body() -> str:
-    rows = [(f"[{name}](#{name})", _about(kind)) for name, kind in KINDS.items()]
-    return "\n".join([_HEAD, table(("event", "what happened"), rows), *map(_section, KINDS)])
+    own = [name for name, kind in KINDS.items() if kind.__module__ == facts.__name__]
+    runs = [name for name in KINDS if name not in own]
+    return "\n".join([_HEAD, _table(runs), _INCIDENTS, _table(own), *map(_section, [*runs, *own])])
+
+
+def _table(names: Sequence[str]) -> str:
+    rows = [(f"[{name}](#{name})", _about(KINDS[name])) for name in names]
+    return table(("event", "what happened"), rows)
 
 
 def _about(kind: type) -> str:

@@ -28,7 +28,7 @@ def problems(settings: Settings, name: str) -> list[str]:
         found = environments.load(settings, name)
     except InputError as error:
         return [*error.problems, *_variables(settings, name)]
-    own = (_promotion, _freezes, _urls, _channels, _rotation)
+    own = (_promotion, _freezes, _urls, _channels, _rotation, _on_alert)
     return [*(said for check in own for said in check(settings, found)), *_variables(settings, name)]
 
 
@@ -88,6 +88,14 @@ def _rotation(settings: Settings, found: Environment) -> Iterator[str]:
         if each.by and each.by not in pages:
             said = f"{_file(settings, found)}: rotation.{name}.by: there is no page {each.by}."
             yield f"{said} {nearest(each.by, pages)}".rstrip()
+
+
+def _on_alert(settings: Settings, found: Environment) -> Iterator[str]:
+    pages = [page_name.name_of(path) for path in catalog.paths(settings)]
+    for name in found.policy.on_alert.check:
+        if name not in pages:
+            said = f"{_file(settings, found)}: on_alert.check: there is no page {name}."
+            yield f"{said} {nearest(name, pages)}".rstrip()
 
 
 def _channels(settings: Settings, found: Environment) -> Iterator[str]:

@@ -58,7 +58,10 @@ class Action:
 
 @dataclass
 class Incident:
-    """An incident so far. `reached` has the time at which each state began (UTC, ISO 8601)."""
+    """An incident so far. `reached` has the time at which each state began (UTC, ISO 8601).
+
+    `alerts` are by fingerprint and start.
+    """
 
     id: str
     title: str = ""
@@ -71,22 +74,18 @@ class Incident:
     state: State = State.OPEN
     reached: dict[State, str] = field(default_factory=dict)
     roles: dict[str, str] = field(default_factory=dict)
-    alerts: list[Alert] = field(default_factory=list)
+    alerts: dict[tuple[str, str], Alert] = field(default_factory=dict)
     runs: dict[str, facts.RunAttached] = field(default_factory=dict)
     actions: list[Action] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
 
     @property
     def firing(self) -> list[Alert]:
-        return [each for each in self.alerts if not each.ended]
+        return [each for each in self.alerts.values() if not each.ended]
 
     @property
     def over(self) -> bool:
         return self.state in (State.RESOLVED, State.REVIEWED)
-
-    def alert(self, fingerprint: str, started: str) -> Alert | None:
-        """The alert that began then, whether it still fires or not."""
-        return next((each for each in self.alerts if (each.fingerprint, each.started) == (fingerprint, started)), None)
 
     def action(self, number: int) -> Action:
         """Raises InputError."""
@@ -123,11 +122,12 @@ def _opened(found: Incident, fact: facts.IncidentOpened, time: str) -> None:
 
 
 def _fired(found: Incident, fact: facts.AlertFired, _: str) -> None:
-    found.alerts.append(Alert(fact.fingerprint, fact.name, fact.labels, fact.annotations, fact.starts))
+    alert = Alert(fact.fingerprint, fact.name, fact.labels, fact.annotations, fact.starts)
+    found.alerts[fact.fingerprint, fact.starts] = alert
 
 
 def _cleared(found: Incident, fact: facts.AlertCleared, _: str) -> None:
-    if (alert := found.alert(fact.fingerprint, fact.starts)) is not None:
+    if (alert := found.alerts.get((fact.fingerprint, fact.starts))) is not None:
         alert.ended = fact.ends
 
 

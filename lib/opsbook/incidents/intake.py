@@ -5,14 +5,16 @@ text of an alert is data from outside. It is never a command, a path or markup.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
 from opsbook.core.catalog import catalog
-from opsbook.core.model.events import Fact
+from opsbook.core.model.events import Fact, read
 from opsbook.core.model.redact import Redactor
 from opsbook.core.model.text import one_line
 from opsbook.core.planning import environment
@@ -82,6 +84,13 @@ class Intake:
             if key := store.key_of(path):
                 self._last[key] = path.name
 
+    def undecided(self) -> Iterator[Incident]:
+        """Open incidents of alerts of which nobody decided whether their page is checked: the process was killed."""
+        for path in store.every(self._settings):
+            with suppress(InputError):
+                if not store.sealed(path) and _undecided(found := store.load(path)):
+                    yield found
+
     def take(self, notifications: Iterable[Notification]) -> list[Incident]:
         """Write these down; returns the incidents that were opened for them. Raises InputError if that fails."""
         opened = []
@@ -91,28 +100,32 @@ class Intake:
         return opened
 
     def _group(self, key: str, alerts: Sequence[Notified]) -> Incident | None:
-        path = store.folder(self._settings) / self._last[key] if key in self._last else None
-        if path is not None and path.is_dir():
-            known = store.load(path)
-            if not known.over:
-                return self._added(key, known, alerts)
-            # It is over, and Alertmanager repeats itself: only what began since then is new.
-            alerts = [each for each in alerts if known.alert(each.fingerprint, each.startsAt) is None]
-        firing = [each for each in _last_of_each(alerts) if each.status == "firing"]
+        """Add the alerts of a group to its incident, or open one; returns it if it is new."""
+        left: Sequence[Notified] = alerts
+        if key in self._last:
+            path = store.folder(self._settings) / self._last[key]
+            try:
+                left = self._added(path, alerts)
+            except InputError:
+                # Somebody damaged or removed it. The alerts must not be lost: they get an incident of their own.
+                left = alerts
+        firing = [each for each in _last_of_each(left) if each.status == "firing"]
         return self._open(key, firing) if firing else None
 
-    def _added(self, key: str, known: Incident, alerts: Sequence[Notified]) -> Incident | None:
-        """Add to an incident. If somebody resolved it in this moment, look again."""
-        over = False
+    def _added(self, path: Path, alerts: Sequence[Notified]) -> Sequence[Notified]:
+        """Add to an incident; returns the alerts for which it is too late, because it is over."""
+        left: Sequence[Notified] = ()
 
         def work(now: Incident) -> list[Fact]:
-            nonlocal over
-            over = now.over
-            return [] if over else list(_news(now, alerts))
+            nonlocal left
+            if not now.over:
+                return list(_news(now, alerts))
+            # Alertmanager repeats itself: only what began since then is new.
+            left = [each for each in alerts if (each.fingerprint, each.startsAt) not in now.alerts]
+            return []
 
-        path = store.folder(self._settings) / known.id
-        store.change(self._settings, path, work, self._redactor(known.environment))
-        return self._group(key, alerts) if over else None
+        store.change(self._settings, path, work, self._redactor(store.load(path).environment))
+        return left
 
     def _open(self, key: str, firing: Sequence[Notified]) -> Incident:
         first = min(firing, key=lambda each: self._rank(each.labels.get("severity", "")))
@@ -159,6 +172,11 @@ def page_for(settings: Settings, alert: Notified) -> Page:
     return Page(found, {name: value for name, value in alert.labels.items() if name in names})
 
 
+def _undecided(found: Incident) -> bool:
+    decided = bool(found.runs) or any(isinstance(read(event), facts.NotDiagnosed) for event in found.events)
+    return found.by == BY and not found.over and not decided
+
+
 def _by_group(notifications: Iterable[Notification]) -> dict[str, list[Notified]]:
     """Alerts by their group, in the order in which they came; heartbeats are left out."""
     found: dict[str, list[Notified]] = {}
@@ -175,7 +193,7 @@ def _last_of_each(alerts: Iterable[Notified]) -> Iterable[Notified]:
 
 def _news(now: Incident, alerts: Iterable[Notified]) -> Iterator[Fact]:
     """What the incident does not know yet."""
-    fires = {(each.fingerprint, each.started): not each.ended for each in now.alerts}
+    fires = {key: not each.ended for key, each in now.alerts.items()}
     for each in alerts:
         key = (each.fingerprint, each.startsAt)
         if each.status == "firing" and key not in fires:
@@ -205,7 +223,7 @@ def _cut(words: Mapping[str, str]) -> dict[str, str]:
 def no_page(found: Incident) -> facts.NotDiagnosed | None:
     """Why a new incident cannot be diagnosed by a page; None if it can be tried."""
     if not found.runbook:
-        names = sorted({each.name for each in found.alerts})
+        names = sorted({each.name for each in found.alerts.values()})
         return facts.NotDiagnosed(why=f"no page names {', '.join(names)} under alerts")
     if not found.environment:
         return facts.NotDiagnosed(runbook=found.runbook, why="its labels name no environment of this project")

@@ -6,7 +6,7 @@ incident as it is then, and writes: of two people at once, the second sees what 
 
 import contextlib
 import os
-import secrets
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -28,6 +28,8 @@ from opsbook.settings import Settings
 FOLDER = "incidents"
 """Below the records. Runs are in folders by year, so nothing that reads runs comes here."""
 
+_ID = re.compile(r"inc-[0-9]{8}T[0-9]{6}Z-[0-9]{6}")
+
 _TRIES, _PAUSE = 1000, 0.01
 """Attempts, and seconds between them, to lock an incident that somebody else changes."""
 
@@ -40,8 +42,8 @@ def folder(settings: Settings) -> Path:
 
 
 def new_id() -> str:
-    """An id that begins with its time, such as inc-20261130T142233Z-k3f9."""
-    return f"inc-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+    """An id that begins with its time, such as inc-20261130T142233Z-071406."""
+    return f"{datetime.now(UTC):inc-%Y%m%dT%H%M%SZ-%f}"
 
 
 def every(settings: Settings) -> Iterator[Path]:
@@ -49,6 +51,14 @@ def every(settings: Settings) -> Iterator[Path]:
     with contextlib.suppress(OSError):
         names = sorted((each.name for each in os.scandir(folder(settings))), reverse=True)
         yield from (folder(settings) / name for name in names if name.startswith("inc-"))
+
+
+def exact(settings: Settings, wanted: str) -> Path:
+    """The incident with exactly this id. Raises InputError, also for what is no id."""
+    path = folder(settings) / wanted
+    if not _ID.fullmatch(wanted) or not path.is_dir():
+        raise InputError(f"There is no incident {wanted}.", "opsbook incident list --all shows those that there are.")
+    return path
 
 
 def find(settings: Settings, wanted: str) -> Path:

@@ -41,7 +41,7 @@ def phases(found: Incident) -> dict[str, float | None]:
     The first sign is the earliest of its alerts, or else its opening.
     """
     opened = found.reached[State.OPEN]
-    first = min([opened, *(each.started for each in found.alerts)], key=_moment(opened))
+    first = min([opened, *(each.started for each in found.alerts.values())], key=_moment(opened))
     names = {"opened": State.OPEN, "acknowledged": State.ACKNOWLEDGED, "mitigated": State.MITIGATED}
     names |= {"resolved": State.RESOLVED}
     return {

@@ -65,6 +65,13 @@ class Promotion(BaseModel):
     fresh: _Span = "30d"
 
 
+class OnAlert(BaseModel):
+    """What an alert may start by itself. `check`: pages whose check may run, which reads and changes nothing."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    check: tuple[str, ...] = ()
+
+
 class Channel(BaseModel):
     """Where messages go. `to`: the name of a secret, an address as Apprise knows them. `audience`: who reads it there.
     `events`: patterns of the events that it wants, such as incident-*.
@@ -112,6 +119,7 @@ class Policy(BaseModel):
     promotion: Promotion | None = None
     channels: dict[str, Channel] = {}
     rotation: dict[str, Rotation] = {}
+    on_alert: OnAlert = OnAlert()
 
     @model_validator(mode="after")
     def _guarded(self) -> "Policy":
@@ -123,7 +131,7 @@ class Policy(BaseModel):
 
     def told(self) -> dict[str, Any]:
         """Its content as JSON. Keys that came later are left out where they are not used: digests of old plans stay."""
-        return self.model_dump(mode="json", exclude={key for key in _LATER if not getattr(self, key)})
+        return self.model_dump(mode="json", exclude={key for key in _LATER if getattr(self, key) in _UNUSED})
 
     @field_validator("ports")
     @classmethod
@@ -138,7 +146,9 @@ class Policy(BaseModel):
         return value
 
 
-_LATER = ("promotion", "freezes", "health", "channels", "rotation")
+_UNUSED: tuple[object, ...] = (None, {}, (), OnAlert())
+
+_LATER = ("promotion", "freezes", "health", "channels", "rotation", "on_alert")
 
 BLOCK = 100
 """Ports of one environment. A block begins at a multiple of this number, so that blocks never overlap."""

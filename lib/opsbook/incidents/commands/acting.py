@@ -5,10 +5,10 @@ import argparse
 from opsbook.console import common
 from opsbook.core.planning import bind
 from opsbook.errors import InputError
-from opsbook.incidents import acting, reviewing, store
+from opsbook.incidents import acting, outlook, reviewing, store
 from opsbook.incidents.acting import Acting, Opening
 from opsbook.incidents.commands import reading
-from opsbook.incidents.incident import Incident, State
+from opsbook.incidents.incident import Incident
 
 
 def open_(options: argparse.Namespace) -> int:
@@ -92,21 +92,9 @@ def _acting(options: argparse.Namespace) -> Acting:
 
 def _told(options: argparse.Namespace, now: Incident) -> int:
     return common.tell(
-        options, reading.told(now), f"{now.id}: {now.state}, {now.severity}", *map(_indented, _next(now))
+        options, reading.told(now), f"{now.id}: {now.state}, {now.severity}", *map(_indented, outlook.commands(now))
     )
 
 
 def _indented(line: str) -> str:
     return f"  {line}"
-
-
-def _next(now: Incident) -> list[str]:
-    """What is usually done next, as a command."""
-    after = {
-        State.OPEN: f"opsbook incident ack {now.id}",
-        State.ACKNOWLEDGED: f'opsbook incident mitigate {now.id} "HOW"',
-        State.MITIGATED: f'opsbook incident resolve {now.id} "HOW"',
-        State.RESOLVED: f"opsbook incident review {now.id}",
-    }
-    own = [reading.run_line(now)] if now.runbook and not now.over else []
-    return own + ([after[now.state]] if now.state in after else [])

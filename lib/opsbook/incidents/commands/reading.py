@@ -1,7 +1,6 @@
 """Incidents: list them, show one, and compare them with their seals."""
 
 import argparse
-import shlex
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +11,7 @@ from opsbook.console.text import say
 from opsbook.core.model.text import duration, number_of
 from opsbook.core.record import journal, seal
 from opsbook.errors import InputError
-from opsbook.incidents import reviewing, store, timeline
+from opsbook.incidents import outlook, reviewing, store, timeline
 from opsbook.incidents.incident import Incident
 from opsbook.settings import Settings
 
@@ -99,19 +98,12 @@ def told(found: Incident) -> dict[str, Any]:
         "runbook": found.runbook,
         "parameters": dict(found.parameters),
         "roles": found.roles,
-        "alerts": [asdict(each) for each in found.alerts],
+        "alerts": [asdict(each) for each in found.alerts.values()],
         "runs": [asdict(each) for each in found.runs.values()],
         "actions": [asdict(each) for each in found.actions],
         "timeline": [asdict(each) for each in timeline.entries(found)],
         "seconds": timeline.phases(found) if found.reached else {},
     }
-
-
-def run_line(found: Incident) -> str:
-    """The command that runs the page of an incident, as it can be pasted."""
-    values = [word for name, value in found.parameters.items() for word in ("-p", f"{name}={value}")]
-    place = ["-e", found.environment] if found.environment else []
-    return shlex.join(["opsbook", "run", found.runbook, *place, *values, "--incident", found.id])
 
 
 def _head(settings: Settings, found: Incident) -> Iterator[str]:
@@ -121,7 +113,7 @@ def _head(settings: Settings, found: Incident) -> Iterator[str]:
         if seconds:
             yield f"  {name} {duration(seconds)} after the first sign"
     yield from (f"  {role}: {who}" for role, who in found.roles.items())
-    for alert in found.alerts:
+    for alert in found.alerts.values():
         state = "cleared" if alert.ended else "FIRES"
         yield f"  {alert.name} {state} since {common.local(alert.ended or alert.started)}"
     for run, fact in found.runs.items():
@@ -130,4 +122,4 @@ def _head(settings: Settings, found: Incident) -> Iterator[str]:
         state = f"closed: {action.closed}" if action.closed else f"open, {action.owner} until {action.due}"
         yield f"  action {action.number} ({state}): {action.text}"
     if found.runbook and not found.over:
-        yield f"  {run_line(found)}"
+        yield f"  {outlook.run_line(found)}"

@@ -1,0 +1,1 @@
+"""`opsbook serve`: takes alerts, opens incidents for them, and shows both, live."""

@@ -1,0 +1,228 @@
+"""The web application: what it answers at each address. It listens on this machine only (`commands/serve.py`)."""
+
+import asyncio
+import hmac
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import (
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
+from starlette.routing import Route
+
+from opsbook.errors import InputError, OpsbookError
+from opsbook.incidents import intake, store
+from opsbook.serve import pages
+from opsbook.serve.metrics import Metrics
+from opsbook.serve.spool import Spool
+from opsbook.serve.worker import Counted
+from opsbook.settings import Settings
+
+LARGEST = 4 * 1024 * 1024
+"""Bytes of a notification."""
+
+_A_SECOND, _AT_ONCE = 100.0, 500.0
+"""Notifications that are accepted a second on average, and at once. More are asked to come again."""
+
+_LOOK = 0.5
+"""Seconds between two looks at the journal of an incident that somebody watches."""
+
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'self'; connect-src 'self'; "
+    "form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+@dataclass
+class Serving:
+    """What the application works with. `token` is what a sender of alerts has to show."""
+
+    settings: Settings
+    token: bytes
+    spool: Spool
+    counted: Counted
+    metrics: Metrics
+    wake: Callable[[], None]
+    bucket: "Bucket" = field(default_factory=lambda: Bucket(_A_SECOND, _AT_ONCE))
+    ending: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Bucket:
+    """A limit of requests: so many a second on average, and so many at once."""
+
+    def __init__(self, rate: float, most: float) -> None:
+        self._rate, self._most = rate, most
+        self._left, self._at = most, time.monotonic()
+
+    def take(self) -> bool:
+        now = time.monotonic()
+        self._left = min(self._most, self._left + (now - self._at) * self._rate)
+        self._at = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+
+def application(serving: Serving) -> Starlette:
+    """The application; it is reached by names of this machine only, whatever a page of elsewhere asks of a browser."""
+    made = Starlette(
+        routes=[
+            Route("/", _home),
+            Route("/hooks/alertmanager", _hook, methods=["POST"]),
+            Route("/incidents", _list),
+            Route("/incidents/{incident}", _incident),
+            Route("/incidents/{incident}/events", _events),
+            Route("/live.js", _script),
+            Route("/healthz", _health),
+            Route("/metrics", _metrics),
+        ],
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"])],
+        exception_handlers={OpsbookError: _said},
+    )
+    made.state.serving = serving
+    return made
+
+
+def _serving(request: Request) -> Serving:
+    found: Serving = request.app.state.serving
+    return found
+
+
+# -- alerts
+
+
+async def _hook(request: Request) -> Response:
+    serving = _serving(request)
+    refused = _refusal(request, serving)
+    if refused is None:
+        try:
+            data = await _body(request)
+            intake.parsed(data)
+        except InputError as error:
+            refused = PlainTextResponse(f"{error.message}\n", 400)
+        except ClientDisconnect:
+            refused = PlainTextResponse("It was not sent to its end.\n", 400)
+    if refused is not None:
+        serving.counted.refused += 1
+        return refused
+    try:
+        await run_in_threadpool(serving.spool.put, data)
+    except OSError as error:
+        serving.counted.refused += 1
+        # Alertmanager sends it again.
+        return PlainTextResponse(f"It cannot be kept: {error.strerror}.\n", 503, {"Retry-After": "10"})
+    serving.counted.accepted += 1
+    serving.wake()
+    return PlainTextResponse("kept\n")
+
+
+def _refusal(request: Request, serving: Serving) -> Response | None:
+    """Why a notification is refused before it is read."""
+    scheme, _, shown = request.headers.get("authorization", "").partition(" ")
+    known = scheme.lower() == "bearer" and hmac.compare_digest(shown.strip().encode(), serving.token)
+    if not known:
+        return PlainTextResponse("The token is missing or wrong.\n", 401, {"WWW-Authenticate": "Bearer"})
+    if not serving.bucket.take():
+        # Not 429: Alertmanager takes that for an answer, and forgets the notification.
+        return PlainTextResponse("Too many at once; send it again.\n", 503, {"Retry-After": "1"})
+    if int(request.headers.get("content-length") or 0) > LARGEST:
+        return _too_large()
+    return None
+
+
+async def _body(request: Request) -> bytes:
+    """The body, read no further than it may be long. Raises InputError."""
+    data = bytearray()
+    async for part in request.stream():
+        data += part
+        if len(data) > LARGEST:
+            raise InputError(f"It has more than {LARGEST} bytes.")
+    return bytes(data)
+
+
+def _too_large() -> Response:
+    return PlainTextResponse(f"It has more than {LARGEST} bytes.\n", 413)
+
+
+# -- pages
+
+
+async def _home(_: Request) -> Response:
+    return RedirectResponse("/incidents", 302)
+
+
+async def _list(request: Request) -> Response:
+    serving = _serving(request)
+    return _page(await run_in_threadpool(pages.listing, serving.settings, serving.counted))
+
+
+async def _incident(request: Request) -> Response:
+    return _page(await run_in_threadpool(pages.incident, _serving(request).settings, _path(request)))
+
+
+async def _events(request: Request) -> Response:
+    """The page of an incident each time it changes, as server-sent events."""
+    serving, path = _serving(request), _path(request)
+
+    async def changes() -> AsyncIterator[str]:
+        seen = -1
+        while not serving.ending.is_set() and not await request.is_disconnected():
+            found = await run_in_threadpool(store.load, path)
+            if len(found.events) != seen:
+                seen = len(found.events)
+                body = await run_in_threadpool(pages.body, serving.settings, found)
+                yield f"data: {json.dumps({'state': found.state, 'body': body})}\n\n"
+            await asyncio.sleep(_LOOK)
+
+    return StreamingResponse(changes(), headers=_HEADERS, media_type="text/event-stream")
+
+
+def _path(request: Request) -> Path:
+    """The folder of an incident. Raises InputError: what stands in an address is no path."""
+    return store.exact(_serving(request).settings, request.path_params["incident"])
+
+
+async def _script(_: Request) -> Response:
+    return Response(pages.script(), headers=_HEADERS, media_type="text/javascript")
+
+
+def _page(text: str, status: int = 200) -> Response:
+    return HTMLResponse(text, status, _HEADERS)
+
+
+async def _said(_: Request, error: Exception) -> Response:
+    message = error.message if isinstance(error, OpsbookError) else str(error)
+    return _page(pages.problem(message), 404 if isinstance(error, InputError) else 500)
+
+
+# -- for machines
+
+
+async def _health(request: Request) -> Response:
+    """Whether alerts become incidents: 503 while they are kept, and cannot be written."""
+    counted, waiting = _serving(request).counted, len(_serving(request).spool.waiting())
+    told = {"ok": not counted.failing, "waiting": waiting, "problem": counted.failing}
+    return JSONResponse(told, 503 if counted.failing else 200)
+
+
+async def _metrics(request: Request) -> Response:
+    serving = _serving(request)
+    text = await run_in_threadpool(serving.metrics.text, serving.counted, len(serving.spool.waiting()))
+    return PlainTextResponse(text, media_type="text/plain; version=0.0.4")

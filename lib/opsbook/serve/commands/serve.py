@@ -1,0 +1,127 @@
+"""Take alerts from Alertmanager, open incidents for them, and show them, live.
+
+It listens on this machine only. POST /hooks/alertmanager takes alerts from whoever shows the token; /incidents shows
+incidents; /healthz and /metrics are for machines. An alert is on disk before its sender hears yes.
+"""
+
+import argparse
+import asyncio
+import fcntl
+import logging
+import os
+import secrets
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from opsbook import files
+from opsbook.console import common
+from opsbook.console.text import say
+from opsbook.errors import InputError, Refused
+from opsbook.settings import Settings
+
+if TYPE_CHECKING:
+    from opsbook.serve.app import Serving
+
+_SHORTEST = 16
+"""Characters of a token at least."""
+
+
+def execute(options: argparse.Namespace) -> int:
+    settings = common.project(options)
+    try:
+        import starlette  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ImportError as error:
+        raise InputError(f"{error.name} is not installed.", 'pip install "opsbook[serve]"') from error
+    common.check_free(options.port)
+    token = _token(options.token_file or settings.state / "hook-token", given=options.token_file is not None)
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s")
+    with _alone(settings):
+        return asyncio.run(_serve(settings, token, options.port))
+
+
+def _token(path: Path, *, given: bool) -> bytes:
+    """The token in a file; a new one, for its owner only, in the file that nobody named. Raises InputError."""
+    if not given and not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as out:
+            out.write(secrets.token_urlsafe(32) + "\n")
+    try:
+        found = files.read_text(path).strip()
+        everybody = path.stat().st_mode & 0o077
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read: {error}.", "Name a file with a token, with --token-file.") from error
+    if everybody:
+        raise InputError(f"Others on this machine can read {path}.", f"chmod 600 {path}")
+    if len(found) < _SHORTEST:
+        raise InputError(f"The token in {path} has fewer than {_SHORTEST} characters.", "Write a longer one there.")
+    return found.encode()
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """Two servers of one project would open two incidents for one alert."""
+    path = settings.state / "serve.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Refused("opsbook serve runs for this project already.", "End that one first.") from None
+        yield
+
+
+async def _serve(settings: Settings, token: bytes, port: int) -> int:
+    from opsbook.serve.app import Serving
+    from opsbook.serve.diagnosis import Diagnosis
+    from opsbook.serve.metrics import Metrics
+    from opsbook.serve.spool import Spool
+    from opsbook.serve.worker import Counted, Worker
+
+    spool, counted, diagnosis = Spool(settings.state / "hooks"), Counted(), Diagnosis(settings)
+    worker = Worker(settings, spool, counted, diagnosis.ask)
+    serving = Serving(settings, token, spool, counted, Metrics(settings), worker.wake)
+    diagnosis.start()
+    worker.start()
+    try:
+        await _listen(serving, port)
+    finally:
+        worker.end()
+        diagnosis.end()
+    return 0
+
+
+async def _listen(serving: "Serving", port: int) -> None:
+    """Answer until a signal comes; whoever watches an incident is let go first."""
+    import uvicorn
+
+    from opsbook.serve.app import LARGEST, application
+
+    config = uvicorn.Config(
+        application(serving),
+        host="127.0.0.1",
+        port=port,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=5,
+        h11_max_incomplete_event_size=min(LARGEST, 64 * 1024),
+    )
+
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: object) -> None:
+            # Not recorded: uvicorn would raise it again at the end, and the exit code would not be 0.
+            serving.ending.set()
+            self.should_exit = True
+
+    server = Server(config)
+    say(f"Incidents: http://127.0.0.1:{port}/incidents")
+    say(f"Alerts:    http://127.0.0.1:{port}/hooks/alertmanager, with the token; Ctrl-C ends it")
+    sys.stdout.flush()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    await server.serve()

@@ -1,0 +1,91 @@
+"""What Prometheus reads: incidents, alerts, locks, and the runs of this project by outcome."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from opsbook.core.locks import lock
+from opsbook.core.record import store as records
+from opsbook.errors import InputError
+from opsbook.incidents import store
+from opsbook.incidents.incident import State
+from opsbook.serve.worker import Counted
+from opsbook.settings import Settings
+
+_Labels = tuple[tuple[str, str], ...]
+
+
+class Metrics:
+    """Counts what the records say. A sealed record is read once; the next look only reads what is new."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._runs: dict[str, tuple[str, str, str, float]] = {}
+        self._incidents: dict[str, tuple[str, str]] = {}
+
+    def text(self, counted: Counted, waiting: int) -> str:
+        """The metrics in Prometheus' text format."""
+        lines = [
+            *_family("opsbook_notifications_accepted_total", "counter", "from Alertmanager", {(): counted.accepted}),
+            *_family("opsbook_notifications_refused_total", "counter", "by any sender", {(): counted.refused}),
+            *_family("opsbook_notifications_broken_total", "counter", "put aside unread", {(): counted.put_aside}),
+            *_family("opsbook_notifications_waiting", "gauge", "kept, not written yet", {(): waiting}),
+            *_family("opsbook_heartbeat_timestamp_seconds", "gauge", "the last heartbeat", {(): counted.heartbeat}),
+            *_family("opsbook_incidents", "gauge", "by severity and state", self._states()),
+            *_family("opsbook_locks", "gauge", "held by runs", {(): len(lock.holders(self._settings.state))}),
+            *self._of_runs(),
+        ]
+        return "\n".join(lines) + "\n"
+
+    def _states(self) -> Mapping[_Labels, float]:
+        found: Counter[_Labels] = Counter()
+        for path in store.every(self._settings):
+            known = self._incidents.get(path.name)
+            if known is None or not store.sealed(path):
+                known = self._incidents[path.name] = _state(path)
+            found[("severity", known[0]), ("state", known[1])] += 1
+        return found
+
+    def _of_runs(self) -> Iterator[str]:
+        count: Counter[_Labels] = Counter()
+        seconds: defaultdict[_Labels, float] = defaultdict(float)
+        for folder in records.newest(self._settings.records):
+            known = self._runs.get(folder.name)
+            if known is None:
+                record = records.exact(self._settings.records, folder.name)
+                if record is None:
+                    continue
+                told = record.glance()
+                known = (
+                    records.runbook_of(record.id),
+                    str(told.get("environment") or ""),
+                    str(told["outcome"]),
+                    float(told.get("seconds") or 0),
+                )
+                if record.state == "sealed":
+                    self._runs[record.id] = known
+            labels = ("runbook", known[0]), ("environment", known[1]), ("outcome", known[2])
+            count[labels] += 1
+            seconds[labels] += known[3]
+        yield from _family("opsbook_runs", "gauge", "records of runs, by outcome", count)
+        yield from _family("opsbook_run_seconds", "gauge", "how long those took together", seconds)
+
+
+def _state(path: Path) -> tuple[str, str]:
+    try:
+        found = store.load(path)
+    except InputError:
+        return "damaged", str(State.OPEN)
+    return found.severity, str(found.state)
+
+
+def _family(name: str, kind: str, about: str, values: Mapping[_Labels, float]) -> Iterator[str]:
+    yield f"# HELP {name} {about}"
+    yield f"# TYPE {name} {kind}"
+    for labels, value in values.items():
+        told = ",".join(f'{label}="{_escaped(text)}"' for label, text in labels)
+        yield f"{name}{{{told}}} {value:g}" if told else f"{name} {value:.15g}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -1,0 +1,60 @@
+"""The pages of `opsbook serve`. Every text is from outside, and escaped by the templates."""
+
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+from opsbook import html
+from opsbook.errors import InputError
+from opsbook.incidents import outlook, reviewing, store, timeline
+from opsbook.incidents.incident import Incident
+from opsbook.serve.worker import Counted
+from opsbook.settings import Settings
+
+_MOST = 50
+"""Incidents that are over, and are listed."""
+
+
+def listing(settings: Settings, counted: Counted) -> str:
+    """The incidents: those that are open, and the latest of the others."""
+    open_: list[Incident] = []
+    over: list[Incident] = []
+    for path in store.every(settings):
+        if store.sealed(path) and len(over) >= _MOST:
+            continue
+        try:
+            found = store.load(path)
+        except InputError as error:
+            found = Incident(path.name, title=error.message, severity="damaged")
+        (over if found.over else open_).append(found)
+    return html.render("serve/incidents.html", open=open_, over=over[:_MOST], counted=counted, now=datetime.now(UTC))
+
+
+def incident(settings: Settings, path: Path) -> str:
+    """The page of an incident; its script keeps it current."""
+    found = store.load(path)
+    return html.render("serve/incident.html", found=found, **_values(settings, found))
+
+
+def body(settings: Settings, found: Incident) -> str:
+    """What changes on the page of an incident."""
+    return html.render("serve/incident-body.html", found=found, **_values(settings, found))
+
+
+def problem(message: str) -> str:
+    return html.render("serve/problem.html", message=message)
+
+
+@cache
+def script() -> bytes:
+    return (Path(html.__file__).parent / "templates/serve/live.js").read_bytes()
+
+
+def _values(settings: Settings, found: Incident) -> dict[str, object]:
+    return {
+        "entries": list(timeline.entries(found))[::-1],
+        "phases": timeline.phases(found),
+        "runs": [(fact, reviewing.outcome(settings, run)) for run, fact in found.runs.items()],
+        "command": outlook.run_line(found) if found.runbook and not found.over else "",
+        "after": outlook.after(found),
+    }

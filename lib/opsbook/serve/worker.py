@@ -1,0 +1,118 @@
+"""Takes what was accepted into incidents, and starts the checks of their pages."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from opsbook.errors import InputError, OpsbookError
+from opsbook.incidents import intake
+from opsbook.incidents.incident import Incident
+from opsbook.incidents.intake import HEARTBEAT, Intake, Notification
+from opsbook.serve.spool import Spool
+from opsbook.settings import Settings
+
+LOG = logging.getLogger("opsbook.serve")
+
+_MOST, _BYTES = 500, 8 * 1024 * 1024
+"""Notifications, and their bytes, that are taken at once: each incident is then written once for all of them."""
+
+_AGAIN = 5.0
+"""Seconds until what could not be written is tried again."""
+
+
+@dataclass
+class Counted:
+    """What the server did since it started. `heartbeat`: Unix time of the last alert that always fires; 0: none."""
+
+    accepted: int = 0
+    refused: int = 0
+    opened: int = 0
+    put_aside: int = 0
+    heartbeat: float = 0.0
+    failing: str = ""
+
+
+class Worker(threading.Thread):
+    """One thread that writes incidents. Whoever accepts a notification calls `wake`."""
+
+    def __init__(
+        self, settings: Settings, spool: Spool, counted: Counted, on_opened: Callable[[Incident], None]
+    ) -> None:
+        super().__init__(daemon=True, name="opsbook-incidents")
+        self._intake = Intake(settings)
+        self._spool = spool
+        self._counted = counted
+        self._on_opened = on_opened
+        self._wake = threading.Event()
+        self._end = threading.Event()
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    def end(self) -> None:
+        """Finish what is being written, and end."""
+        self._end.set()
+        self._wake.set()
+        self.join()
+
+    def run(self) -> None:
+        for found in self._intake.undecided():
+            self._on_opened(found)
+        while not self._end.is_set():
+            self._wake.clear()
+            if self._written():
+                self._wake.wait()
+            else:
+                self._end.wait(_AGAIN)
+
+    def _written(self) -> bool:
+        """Write all that waits; whether that went well. What did not stays, and is tried again."""
+        try:
+            while not self._end.is_set() and self._once():
+                pass
+        except (OSError, OpsbookError) as error:
+            # A full disk, or somebody who keeps an incident locked.
+            self._counted.failing = str(getattr(error, "message", error))
+        except Exception as error:
+            # A fault here must not end the thread: alerts would be kept for ever, and nobody would hear of it.
+            self._counted.failing = f"a fault in opsbook itself: {type(error).__name__}: {error}"
+            LOG.exception("a fault in opsbook itself")
+        else:
+            self._counted.failing = ""
+            return True
+        LOG.warning("incidents cannot be written: %s", self._counted.failing)
+        return False
+
+    def _once(self) -> bool:
+        """Write a batch; whether there was one."""
+        found = list(self._spool.batch(_MOST, _BYTES))
+        read = [(path, self._parsed(path, data)) for path, data in found]
+        good = [(path, told) for path, told in read if told is not None]
+        self._take(good)
+        return bool(found)
+
+    def _take(self, good: Sequence[tuple[Path, Notification]]) -> None:
+        self._beat([told for _, told in good])
+        opened = self._intake.take(told for _, told in good)
+        # Forgotten only now: after a kill they come again, and what is known of them is not written twice.
+        for path, _ in good:
+            self._spool.done(path)
+        self._counted.opened += len(opened)
+        for each in opened:
+            LOG.info("%s opened: %s", each.id, each.title)
+            self._on_opened(each)
+
+    def _parsed(self, path: Path, data: bytes) -> Notification | None:
+        try:
+            return intake.parsed(data)
+        except InputError:
+            LOG.warning("%s cannot be read, and was put aside: %s", path.name, self._spool.put_aside(path))
+            self._counted.put_aside += 1
+            return None
+
+    def _beat(self, told: Sequence[Notification]) -> None:
+        if any(alert.labels.get("severity") == HEARTBEAT for each in told for alert in each.alerts):
+            self._counted.heartbeat = time.time()

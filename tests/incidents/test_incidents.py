@@ -1,0 +1,170 @@
+"""Incidents as people change them: several at once, after their end, and after damage."""
+
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from opsbook import settings
+from opsbook.core.model.events import read
+from opsbook.core.record import journal, seal
+from opsbook.errors import InputError, Refused
+from opsbook.incidents import acting, facts, reviewing, store, timeline
+from opsbook.incidents.acting import Acting, Opening
+from opsbook.incidents.incident import Incident, State
+from opsbook.settings import Settings
+from tests.support.project import Project
+
+
+@pytest.fixture
+def here(project: Project) -> Settings:
+    return settings.load(project.root, given=True)
+
+
+@pytest.fixture
+def opened(here: Settings) -> Incident:
+    return acting.open_(here, Opening("Nobody can log in", environment="dev"))
+
+
+def test_whoever_is_unsure_takes_the_worst(here: Settings, opened: Incident) -> None:
+    assert (opened.severity, opened.state) == ("critical", State.OPEN)
+    changed = Acting(here, opened.id).severity("HIGH", "only new players")
+    assert changed.severity == "high"
+    with pytest.raises(InputError, match="There is no severity higher"):
+        Acting(here, opened.id).severity("higher", "")
+
+
+def test_of_two_who_acknowledge_the_second_is_told_who_was_first(here: Settings, opened: Incident) -> None:
+    Acting(here, opened.id).acknowledge()
+    with pytest.raises(Refused, match=r"acknowledged already, by \w+@"):
+        Acting(here, opened.id).acknowledge()
+
+
+def test_notes_of_several_at_once_are_all_there(here: Settings, opened: Incident) -> None:
+    def write(who: int) -> None:
+        for number in range(15):
+            Acting(here, opened.id).note(f"{who}-{number}")
+
+    threads = [threading.Thread(target=write, args=(who,)) for who in range(4)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    notes = [fact.text for fact in map(read, store.load(store.find(here, "last")).events) if hasattr(fact, "text")]
+    assert sorted(notes) == sorted(f"{who}-{number}" for who in range(4) for number in range(15))
+
+
+def test_an_incident_that_is_over_is_sealed_and_may_still_get_notes(here: Settings, opened: Incident) -> None:
+    path = store.find(here, opened.id)
+    Acting(here, opened.id).resolve("a full disk", anyway=False)
+    assert seal.verify(path) == []
+    Acting(here, opened.id).note("it was the log of the proxy")
+    Acting(here, opened.id).add_action("rotate the log", "ann", "2026-12-24")
+    assert seal.verify(path) == []
+    assert len(list((path / seal.SEALS).glob("*.json"))) == 2
+    with pytest.raises(Refused, match="resolved already"):
+        Acting(here, opened.id).resolve("again", anyway=True)
+
+
+def test_what_was_changed_after_the_seal_is_seen_and_not_written_on(
+    project: Project, here: Settings, opened: Incident
+) -> None:
+    path = store.find(here, opened.id)
+    Acting(here, opened.id).resolve("a full disk", anyway=False)
+    line = path / journal.NAME
+    line.write_text(line.read_text().replace("a full disk", "a full desk"))
+    with pytest.raises(InputError, match="changed after it was sealed"):
+        Acting(here, opened.id).note("later")
+    done = project.opsbook("incident", "verify")
+    assert done.code == 1 and "journal.jsonl: was changed after the seal" in done.out
+
+
+def test_an_incident_whose_writer_was_killed_goes_on(here: Settings, opened: Incident) -> None:
+    path = store.find(here, opened.id)
+    with (path / journal.NAME).open("ab") as out:
+        out.write(b'{"seq":2,"time":"2026-')
+    assert Acting(here, opened.id).note("after it").state is State.OPEN
+    assert [event.seq for event in store.load(path).events] == [1, 2]
+    # One that was killed before it had its first event was never opened.
+    (store.folder(here) / ".inc-20261130T120000Z-000000").mkdir()
+    assert [each.name for each in store.every(here)] == [opened.id]
+
+
+@pytest.mark.parametrize(
+    ("work", "said"),
+    [
+        (lambda doing: doing.note("  "), "The text is empty"),
+        (lambda doing: doing.note("x", at="soon"), "'soon' is no time"),
+        (lambda doing: doing.role("chief", ""), "There is no role chief"),
+        (lambda doing: doing.add_action("x", "ann", "tomorrow"), "'tomorrow' is no day"),
+        (lambda doing: doing.close_action(3, "done"), "has no action 3"),
+        (lambda doing: doing.close_review(), "is open"),
+        (lambda doing: doing.attach("20261130T120000Z-page-abcd"), "There is no run"),
+    ],
+)
+def test_what_makes_no_sense_writes_nothing(
+    here: Settings, opened: Incident, work: Callable[[Acting], Incident], said: str
+) -> None:
+    before = (store.find(here, opened.id) / journal.NAME).read_bytes()
+    with pytest.raises((InputError, Refused), match=said):
+        work(Acting(here, opened.id))
+    assert (store.find(here, opened.id) / journal.NAME).read_bytes() == before
+
+
+def test_a_note_may_say_when_it_happened(here: Settings, opened: Incident) -> None:
+    found = Acting(here, opened.id).note("the graph fell", at="2026-01-02T03:04+01:00")
+    first = next(timeline.entries(found))
+    assert first.text == "the graph fell" and first.time.startswith("2026-01-0")
+
+
+def test_a_review_is_begun_by_the_journal_and_finished_by_people(here: Settings, opened: Incident) -> None:
+    doing = Acting(here, opened.id)
+    doing.note("saw | <b>this</b> [link](http://x) {{ 7*7 }}")
+    done = doing.resolve("a full disk", anyway=False)
+    page, new = reviewing.write(here, done)
+    text = page.read_text()
+    assert new and "saw &#124; &lt;b&gt;this&lt;/b&gt; \\[link\\](http://x) \\{\\{ 7\\*7 \\}\\}" in text
+    with pytest.raises(Refused, match="places to fill in"):
+        doing.close_review()
+    page.write_text(text.replace("TODO", "Done"))
+    assert reviewing.write(here, done) == (page, False)
+    closed = doing.close_review()
+    assert closed.state is State.REVIEWED
+    fact = next(fact for fact in map(read, closed.events) if isinstance(fact, facts.IncidentReviewed))
+    assert fact.path == f"reviews/{opened.id}.md"
+
+
+def test_a_secret_is_not_in_its_journal(project: Project, opened: Incident) -> None:
+    project.env["TOKEN"] = "correct-horse-battery"  # noqa: S105
+    policy = project.root / "playbooks/inventories/dev/environment.yml"
+    policy.write_text(policy.read_text() + "secrets: {token: 'env:TOKEN'}\n")
+    project.opsbook("incident", "note", opened.id, "it said correct-horse-battery", check=True)
+    assert "horse" not in (project.root / "records/incidents" / opened.id / journal.NAME).read_text()
+
+
+def test_the_command_line(project: Project) -> None:
+    assert "No incident is open." in project.opsbook("incident", "list", check=True).out
+    assert project.opsbook("incident", "show", "last").code == 2
+    told = json.loads(project.opsbook("incident", "open", "It is down", "-e", "dev", "--json", check=True).out)
+    run = told["incident"]
+    assert project.opsbook("incident", "open", "x", "-e", "prod").code == 2
+    assert project.opsbook("incident", "open", "x", "--runbook", "nothing").code == 2
+    assert f"opsbook incident mitigate {run}" in project.opsbook("incident", "ack", run[:15], check=True).out
+    assert project.opsbook("incident", "ack", "last").code == 4
+    assert "is scribe" in project.opsbook("incident", "role", "last", "scribe", "--json", check=True).out
+    project.opsbook("incident", "action", "last", "write a page", "--owner", "ann", "--due", "2026-12-24", check=True)
+    project.opsbook("incident", "action", "last", "written", "--close", "1", check=True)
+    shown = project.opsbook("incident", "show", "last", check=True).out
+    assert "action 1 (closed: written): write a page" in shown
+    assert "It is down" in project.opsbook("incident", "list", check=True).out
+
+
+def test_json_and_words_of_a_damaged_one(project: Project, opened: Incident) -> None:
+    path: Path = project.root / "records/incidents" / opened.id / journal.NAME
+    path.write_text("nothing\n")
+    listed = json.loads(project.opsbook("incident", "list", "--json", check=True).out)
+    assert listed[0]["severity"] == "damaged"
+    assert project.opsbook("incident", "note", opened.id, "x").code == 2
+    assert project.opsbook("incident", "verify").code == 1

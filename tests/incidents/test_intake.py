@@ -1,0 +1,150 @@
+"""Alerts become incidents, once, whatever Alertmanager repeats and whatever it says."""
+
+import json
+from typing import Any
+
+import pytest
+
+from opsbook import settings
+from opsbook.core.record import journal
+from opsbook.errors import InputError
+from opsbook.incidents import intake, store
+from opsbook.incidents.acting import Acting
+from opsbook.incidents.incident import Incident, State
+from opsbook.incidents.intake import Intake, Notification
+from opsbook.settings import Settings
+from tests.support.alerts import notification
+from tests.support.project import Project
+
+PAGE = """\
+## Parameters
+
+```python tags=["parameters"]
+host: str = ""
+```
+
+## Steps
+
+### One
+
+```python
+from opsbook import command
+command(["true"])
+```
+"""
+
+
+@pytest.fixture
+def here(project: Project) -> Settings:
+    project.page(PAGE, name="restart", front="alerts: [HostDown]\n")
+    return settings.load(project.root, given=True)
+
+
+def taken(here: Settings, *told: dict[str, Any]) -> list[Incident]:
+    """By a process that has just started."""
+    return Intake(here).take([intake.parsed(json.dumps(each).encode()) for each in told])
+
+
+def known(here: Settings) -> list[Incident]:
+    return [store.load(path) for path in store.every(here)]
+
+
+def test_an_alert_opens_an_incident_with_its_page_and_values(here: Settings) -> None:
+    (opened,) = taken(here, notification("HostDown", environment="dev", host="web-1", severity="high"))
+    assert (opened.runbook, opened.parameters) == ("restart", {"host": "web-1"})
+    assert (opened.severity, opened.environment, opened.by) == ("high", "dev", "alertmanager")
+    assert [each.name for each in opened.firing] == ["HostDown"]
+
+
+def test_a_repeated_notification_writes_nothing(here: Settings) -> None:
+    told = notification("HostDown", environment="dev")
+    taken(here, told, told)
+    before = (store.find(here, "last") / journal.NAME).read_bytes()
+    assert taken(here, told) == []
+    assert (store.find(here, "last") / journal.NAME).read_bytes() == before
+
+
+def test_more_alerts_of_a_group_belong_to_its_incident(here: Settings) -> None:
+    taken(here, notification("HostDown", host="web-1"))
+    assert taken(here, notification("HostDown", host="web-2")) == []
+    taken(here, notification("HostDown", "resolved", host="web-1"))
+    (found,) = known(here)
+    assert [each.labels["host"] for each in found.firing] == ["web-2"] and len(found.alerts) == 2
+
+
+def test_what_fires_again_after_the_end_is_a_new_incident(here: Settings) -> None:
+    first = notification("HostDown")
+    (opened,) = taken(here, first)
+    taken(here, notification("HostDown", "resolved"))
+    Acting(here, opened.id).resolve("restarted", anyway=False)
+    # The answer to the first notification was lost, so it comes again.
+    assert taken(here, first) == []
+    (again,) = taken(here, notification("HostDown", started="2026-11-30T16:00:00Z"))
+    assert again.id != opened.id and [each.state for each in known(here)] == [State.OPEN, State.RESOLVED]
+
+
+def test_it_may_be_resolved_while_it_fires_and_does_not_come_back(here: Settings) -> None:
+    told = notification("HostDown")
+    (opened,) = taken(here, told)
+    Acting(here, opened.id).resolve("a false alarm", anyway=True)
+    assert taken(here, told) == [] and len(known(here)) == 1
+
+
+def test_an_end_without_a_beginning_opens_nothing(here: Settings) -> None:
+    assert taken(here, notification("HostDown", "resolved")) == [] and known(here) == []
+
+
+def test_a_heartbeat_opens_nothing(here: Settings) -> None:
+    assert taken(here, notification("Watchdog", severity="none")) == [] and known(here) == []
+
+
+def test_of_a_group_the_worst_counts_and_what_is_not_known_is_the_worst(here: Settings) -> None:
+    both = notification("A", severity="low")
+    both["alerts"] += notification("A", severity="high", host="b")["alerts"]
+    assert taken(here, both)[0].severity == "high"
+    assert taken(here, notification("B", severity="odd"))[0].severity == "critical"
+    assert taken(here, notification("C", environment="prod/../.."))[0].environment == ""
+
+
+def test_a_damaged_incident_loses_no_alert(here: Settings) -> None:
+    (opened,) = taken(here, notification("HostDown"))
+    (store.find(here, opened.id) / journal.NAME).write_text("nothing\n")
+    (new,) = taken(here, notification("HostDown", host="web-2"))
+    assert new.id != opened.id and len(new.firing) == 1
+
+
+HOSTILE = ["{{ 7*7 }}", "$(touch pwned)", "'; rm -rf /", "../../etc/passwd", "<script>alert(1)</script>", "\x1b[2J\n# x"]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_labels_are_text(project: Project, here: Settings, text: str) -> None:
+    (opened,) = taken(here, notification("HostDown", summary=text, environment=text, host=text, severity=text))
+    assert opened.environment == "" and opened.parameters == {"host": text}
+    assert [path.name for path in store.folder(here).iterdir()] == [opened.id]
+    assert not (here.root / "pwned").exists()
+    for command in ("list", "show last"):
+        assert "\x1b" not in project.opsbook("incident", *command.split(), check=True).out
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"[" * 100_000,
+        b'{"groupKey": 1, "alerts": []}',
+        b'{"groupKey": "x", "alerts": [{"status": "odd"}]}',
+        b"\xff\xfe",
+        json.dumps(notification("A", started="yesterday")).encode(),
+        json.dumps(notification("A", **{f"l{n}": "x" for n in range(200)})).encode(),
+    ],
+)
+def test_anything_else_is_refused(data: bytes) -> None:
+    with pytest.raises(InputError, match="no notification of Alertmanager"):
+        intake.parsed(data)
+
+
+def test_alertmanagers_own_shape_is_read() -> None:
+    told = notification("A") | {"version": "4", "truncatedAlerts": 0, "externalURL": "http://x", "new": {"field": 1}}
+    assert isinstance(intake.parsed(json.dumps(told).encode()), Notification)
