@@ -113,7 +113,14 @@ def test_a_damaged_incident_loses_no_alert(here: Settings) -> None:
     assert new.id != opened.id and len(new.firing) == 1
 
 
-HOSTILE = ["{{ 7*7 }}", "$(touch pwned)", "'; rm -rf /", "../../etc/passwd", "<script>alert(1)</script>", "\x1b[2J\n# x"]
+HOSTILE = [
+    "{{ 7*7 }}",
+    "$(touch pwned)",
+    "'; rm -rf /",
+    "../../etc/passwd",
+    "<script>alert(1)</script>",
+    "\x1b[2J\n# x",
+]
 
 
 @pytest.mark.parametrize("text", HOSTILE)

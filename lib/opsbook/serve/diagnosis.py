@@ -69,7 +69,7 @@ class Diagnosis(threading.Thread):
 
     def _check(self, found: Incident) -> None:
         values = [word for name, value in found.parameters.items() for word in ("-p", f"{name}={value}")]
-        place = ["-e", found.environment, "--check", "--json", "--incident", found.id]
+        place = ["-e", found.environment, "--check", "--incident", found.id]
         command = [sys.executable, "-P", "-m", "opsbook.cli.main", "run", found.runbook, *place, *values]
         self._running = subprocess.Popen(
             command,

@@ -21,7 +21,7 @@ class Metrics:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._runs: dict[str, tuple[str, str, str, float]] = {}
-        self._incidents: dict[str, tuple[str, str]] = {}
+        self._incidents: dict[str, tuple[int, str, str]] = {}
 
     def text(self, counted: Counted, waiting: int) -> str:
         """The metrics in Prometheus' text format."""
@@ -40,10 +40,12 @@ class Metrics:
     def _states(self) -> Mapping[_Labels, float]:
         found: Counter[_Labels] = Counter()
         for path in store.every(self._settings):
+            # Another seal is another file: what is sealed does not change without one.
+            seal = _sealed(path)
             known = self._incidents.get(path.name)
-            if known is None or not store.sealed(path):
-                known = self._incidents[path.name] = _state(path)
-            found[("severity", known[0]), ("state", known[1])] += 1
+            if known is None or not seal or known[0] != seal:
+                known = self._incidents[path.name] = (seal, *_state(path))
+            found[("severity", known[1]), ("state", known[2])] += 1
         return found
 
     def _of_runs(self) -> Iterator[str]:
@@ -69,6 +71,14 @@ class Metrics:
             seconds[labels] += known[3]
         yield from _family("opsbook_runs", "gauge", "records of runs, by outcome", count)
         yield from _family("opsbook_run_seconds", "gauge", "how long those took together", seconds)
+
+
+def _sealed(path: Path) -> int:
+    """Which seal an incident has; 0 without one."""
+    try:
+        return (path / records.SEAL).stat().st_ino
+    except OSError:
+        return 0
 
 
 def _state(path: Path) -> tuple[str, str]:

@@ -1,0 +1,149 @@
+"""What the server answers, and above all what it refuses."""
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+
+from opsbook import settings
+from opsbook.incidents import acting
+from opsbook.incidents.acting import Acting, Opening
+from opsbook.serve import app
+from opsbook.serve.app import Bucket, Serving
+from opsbook.serve.metrics import Metrics
+from opsbook.serve.spool import Spool
+from opsbook.serve.worker import Counted
+from tests.support.alerts import notification
+from tests.support.project import Project
+
+TOKEN = "a-token-of-a-test"
+KNOWN = {"Authorization": f"Bearer {TOKEN}"}
+HOOK = "/hooks/alertmanager"
+
+
+@pytest.fixture
+def serving(project: Project) -> Serving:
+    found = settings.load(project.root, given=True)
+    spool = Spool(found.state / "hooks")
+    return Serving(found, TOKEN.encode(), spool, Counted(), Metrics(found), lambda: None)
+
+
+@pytest.fixture
+def client(serving: Serving) -> Iterator[httpx.Client]:
+    """A client of the application, which listens in a thread of this process."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app.application(serving), log_level="error"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    with httpx.Client(base_url=f"http://127.0.0.1:{listening.getsockname()[1]}") as made:
+        yield made
+    server.should_exit = True
+    thread.join()
+    listening.close()
+
+
+def kept(serving: Serving) -> list[Any]:
+    return [json.loads(path.read_bytes()) for path in serving.spool.waiting()]
+
+
+def test_what_is_accepted_is_on_disk(serving: Serving, client: httpx.Client) -> None:
+    told = notification("HostDown")
+    assert client.post(HOOK, json=told, headers=KNOWN).status_code == 200
+    assert kept(serving) == [told]
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [{}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {TOKEN}"}, {"Authorization": "Bearer"}],
+)
+def test_without_the_token_nothing_is_kept(serving: Serving, client: httpx.Client, shown: dict[str, str]) -> None:
+    answer = client.post(HOOK, json=notification("HostDown"), headers=shown)
+    assert answer.status_code == 401 and TOKEN not in answer.text
+    assert kept(serving) == [] and serving.counted.refused == 1
+
+
+def test_what_is_too_long_is_not_read(serving: Serving, client: httpx.Client) -> None:
+    def parts() -> Iterator[bytes]:
+        """Without a length in advance."""
+        for number in range(1000):
+            sent.append(number)
+            yield b"[" * 1_000_000
+
+    sent: list[int] = []
+    assert client.post(HOOK, content=b"[" * (app.LARGEST + 1), headers=KNOWN).status_code == 413
+    assert client.post(HOOK, content=parts(), headers=KNOWN).status_code == 400
+    assert kept(serving) == []
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"[" * 1_000_000, b'{"groupKey":"x","alerts":7}', b"\x00\xff"])
+def test_what_is_no_notification_is_refused(serving: Serving, client: httpx.Client, data: bytes) -> None:
+    answer = client.post(HOOK, content=data, headers=KNOWN)
+    assert answer.status_code == 400 and "no notification of Alertmanager" in answer.text
+    assert kept(serving) == []
+
+
+def test_too_many_are_asked_to_come_again(serving: Serving, client: httpx.Client) -> None:
+    serving.bucket = Bucket(0.001, 3)
+    codes = [client.post(HOOK, json=notification("A"), headers=KNOWN).status_code for _ in range(5)]
+    # 503, because Alertmanager sends again after it, and not after 429.
+    assert codes == [200, 200, 200, 503, 503] and len(kept(serving)) == 3
+
+
+def test_what_cannot_be_kept_is_asked_for_again(serving: Serving, client: httpx.Client) -> None:
+    folder = serving.settings.state / "hooks"
+    folder.rmdir()
+    folder.write_text("")
+    assert client.post(HOOK, json=notification("A"), headers=KNOWN).status_code == 503
+
+
+def test_a_page_of_elsewhere_does_not_reach_it(client: httpx.Client) -> None:
+    for address in ("/incidents", "/metrics", "/healthz"):
+        assert client.get(address, headers={"Host": "attacker.example"}).status_code == 400
+
+
+@pytest.mark.parametrize("path", ["inc-1", "..", "%2e%2e%2f2026", "inc-20261130T120000Z-000000", "<b>"])
+def test_what_is_no_incident_is_not_found(client: httpx.Client, path: str) -> None:
+    answer = client.get(f"/incidents/{path}", follow_redirects=False)
+    assert answer.status_code in (302, 404) and "<b>" not in answer.text
+
+
+def test_pages_show_text_and_run_nothing_of_it(serving: Serving, client: httpx.Client) -> None:
+    title = "<script>alert(1)</script> {{ 7*7 }}"
+    found = acting.open_(serving.settings, Opening(title))
+    Acting(serving.settings, found.id).note('"><img src=x onerror=alert(1)>')
+    for address in ("/incidents", f"/incidents/{found.id}"):
+        answer = client.get(address)
+        assert answer.status_code == 200 and "<script>alert" not in answer.text and "<img" not in answer.text
+        assert "&lt;script&gt;alert(1)&lt;/script&gt; {{ 7*7 }}" in answer.text
+        assert "script-src 'self'" in answer.headers["Content-Security-Policy"]
+
+
+def test_metrics_count_incidents_and_quote_their_labels(serving: Serving, client: httpx.Client) -> None:
+    first = acting.open_(serving.settings, Opening("x", "low"))
+    acting.open_(serving.settings, Opening("y"))
+    assert 'opsbook_incidents{severity="low",state="open"} 1' in client.get("/metrics").text
+    Acting(serving.settings, first.id).resolve("done", anyway=False)
+    assert 'opsbook_incidents{severity="low",state="resolved"} 1' in client.get("/metrics").text
+    assert "opsbook_notifications_accepted_total 0" in client.get("/metrics").text
+
+
+def test_it_says_when_alerts_cannot_be_written(serving: Serving, client: httpx.Client) -> None:
+    assert client.get("/healthz").status_code == 200
+    serving.counted.failing = "No space left on device"
+    answer = client.get("/healthz")
+    assert answer.status_code == 503 and answer.json()["problem"] == "No space left on device"
+    assert "No space left on device" in client.get("/incidents").text
+
+
+def test_notifications_keep_their_order(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "hooks")
+    for number in range(50):
+        spool.put(str(number).encode())
+    assert [data for _, data in spool.batch(100, 1000)] == [str(number).encode() for number in range(50)]
+    assert len(list(spool.batch(7, 1000))) == 7 and len(list(spool.batch(100, 10))) == 11

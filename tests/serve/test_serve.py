@@ -1,0 +1,246 @@
+"""`opsbook serve` as a process: a storm with kills, the check of a page, and a page in a browser."""
+
+import json
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from opsbook import settings
+from opsbook.incidents import store
+from opsbook.incidents.acting import Acting
+from opsbook.incidents.incident import Incident, State
+from tests.support import browser
+from tests.support.alerts import notification
+from tests.support.project import Project, until
+
+pytestmark = pytest.mark.slow
+
+chromium = browser.chromium
+
+PAGE = """\
+## Parameters
+
+```python tags=["parameters"]
+host: str = "web-1"
+```
+
+## Diagnosis
+
+### Look
+
+```python
+from opsbook import command
+print(command(["echo", "looked at", host], changes=False).stdout)
+```
+
+## Steps
+
+### Restart
+
+```python
+command(["touch", "changed"])
+```
+"""
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return int(found.getsockname()[1])
+
+
+class Server:
+    """`opsbook serve` of a project, which may be killed and started again."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.port = free_port()
+        self.process: subprocess.Popen[str] | None = None
+        self.client = httpx.Client()
+        self.start()
+
+    def start(self) -> None:
+        self.process = self.project.start("serve", "--port", str(self.port))
+        until(self.answers, "the server answers")
+        token = (self.project.root / ".opsbook/hook-token").read_text().strip()
+        self.known = {"Authorization": f"Bearer {token}"}
+
+    def answers(self) -> bool:
+        try:
+            return self.client.get(f"{self.address}/healthz").status_code in (200, 503)
+        except httpx.HTTPError:
+            return False
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def send(self, told: dict[str, Any]) -> bool:
+        """Whether the server said that it has it."""
+        try:
+            return (
+                self.client.post(f"{self.address}/hooks/alertmanager", json=told, headers=self.known).status_code == 200
+            )
+        except httpx.HTTPError:
+            return False
+
+    def end(self, sig: signal.Signals = signal.SIGTERM) -> int:
+        assert self.process is not None
+        self.process.send_signal(sig)
+        return self.process.wait(60)
+
+
+@pytest.fixture
+def server(project: Project) -> Iterator[Server]:
+    project.page(PAGE, name="restart", front="alerts: [HostDown]\n")
+    policy = project.root / "playbooks/inventories/dev/environment.yml"
+    policy.write_text(policy.read_text() + "on_alert: {check: [restart]}\n")
+    made = Server(project)
+    yield made
+    if made.process is not None and made.process.poll() is None:
+        made.end()
+    made.client.close()
+
+
+def incidents(project: Project) -> list[Incident]:
+    found = settings.load(project.root, given=True)
+    return [store.load(path) for path in store.every(found)]
+
+
+def test_an_alert_opens_an_incident_with_its_diagnosis_attached(server: Server) -> None:
+    project = server.project
+    began = time.monotonic()
+    assert server.send(notification("HostDown", environment="dev", host="web-2"))
+    until(lambda: any(each.runs for each in incidents(project)), "a run is attached")
+    (found,) = incidents(project)
+    (run,) = found.runs
+    until((project.root / "records" / run[:4] / run[4:6] / run / "seal.json").exists, "the check ends")
+    print(f"alert to diagnosis: {time.monotonic() - began:.1f} s")
+    told = json.loads(project.opsbook("incident", "show", "last", "--json", check=True).out)
+    assert told["runs"][0]["mode"] == "check" and told["runs"][0]["outcome"] == "checked"
+    assert told["parameters"] == {"host": "web-2"}
+    assert "looked at web-2" in project.opsbook("records", "show", run, "--output", check=True).out
+    assert not (project.root / "changed").exists()
+    line = f"opsbook run restart -e dev -p host=web-2 --incident {found.id}"
+    assert line in project.opsbook("incident", "show", "last", check=True).out
+    project.opsbook(*line.split()[1:], "--yes", check=True)
+    assert len(incidents(project)[0].runs) == 2
+
+
+@pytest.mark.parametrize(
+    ("labels", "why"),
+    [
+        ({"environment": "prod", "host": "a"}, "name no environment of this project"),
+        ({"environment": "dev", "host": "--check {{x}} $(touch changed)\n"}, ""),
+    ],
+)
+def test_what_is_not_checked_by_itself_says_why(server: Server, labels: dict[str, str], why: str) -> None:
+    assert server.send(notification("HostDown", **labels))
+    until(lambda: incidents(server.project) and _decided(incidents(server.project)[0]), "it is decided")
+    shown = server.project.opsbook("incident", "show", "last", check=True).out
+    assert why in shown
+    assert not (server.project.root / "changed").exists()
+
+
+def _decided(found: Incident) -> bool:
+    return bool(found.runs) or any(event.type == "not-diagnosed" for event in found.events)
+
+
+def test_two_servers_of_one_project(server: Server) -> None:
+    done = server.project.opsbook("serve", "--port", str(free_port()))
+    assert done.code == 4 and "runs for this project already" in done.err
+    assert "cannot be used" in server.project.opsbook("serve", "--port", str(server.port)).err
+    token = server.project.root / ".opsbook/hook-token"
+    assert token.stat().st_mode & 0o777 == 0o600
+    assert server.end() == 0
+    token.chmod(0o644)
+    assert "Others on this machine can read" in server.project.opsbook("serve", "--port", str(free_port())).err
+
+
+def test_a_storm_loses_no_alert_and_writes_none_twice(server: Server) -> None:
+    """1,000 alerts in 40 groups from four senders, each sent until it is accepted, and six kills -9 meanwhile."""
+    storm(server, alerts=1000, groups=40, kills=6)
+
+
+@pytest.mark.soak
+def test_ten_thousand_alerts_and_twenty_kills(server: Server) -> None:
+    storm(server, alerts=10_000, groups=100, kills=20)
+
+
+def _fewer(left: list[int], than: float) -> bool:
+    return len(left) < than
+
+
+def storm(server: Server, alerts: int, groups: int, kills: int) -> None:
+    left = list(range(alerts))
+    lock, memory = threading.Lock(), [0]
+
+    def send() -> None:
+        while True:
+            with lock:
+                if not left:
+                    return
+                number = left.pop()
+            told = notification(f"Storm{number % groups}", number=str(number))
+            while not server.send(told):
+                time.sleep(0.05)
+
+    senders = [threading.Thread(target=send) for _ in range(4)]
+    for each in senders:
+        each.start()
+    for number in range(1, kills + 1):
+        enough = alerts * (1 - number / (kills + 1))
+        until(partial(_fewer, left, enough), "more are sent", 300)
+        assert server.process is not None
+        memory.append(psutil.Process(server.process.pid).memory_info().rss)
+        server.end(signal.SIGKILL)
+        server.start()
+    for each in senders:
+        each.join(600)
+    until(lambda: not list((server.project.root / ".opsbook/hooks").glob("*.json")), "all is written", 300)
+    found = incidents(server.project)
+    seen = [alert.labels["number"] for each in found for alert in each.alerts.values()]
+    fired = [event for each in found for event in each.events if event.type == "alert-fired"]
+    assert sorted(map(int, seen)) == list(range(alerts)), "lost"
+    assert len(fired) == alerts, "twice"
+    assert len(found) == groups
+    assert server.project.opsbook("incident", "verify").code == 0
+    print(f"most memory: {max(memory) // 2**20} MiB")
+    assert max(memory) < 300 * 2**20
+
+
+def test_the_page_of_an_incident_on_a_phone_is_live(server: Server, chromium: Any, tmp_path: Path) -> None:
+    here = settings.load(server.project.root, given=True)
+    assert server.send(notification("HostDown", summary="web-2 is <b>down</b>", environment="dev", host="web-2"))
+    until(lambda: bool(incidents(server.project)), "an incident is open")
+    (found,) = incidents(server.project)
+    with chromium.new_context(viewport={"width": 390, "height": 844}, reduced_motion="reduce") as context:
+        page = context.new_page()
+        wrong: list[str] = []
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+        page.goto(f"{server.address}/")
+        page.click("text=web-2 is <b>down</b>")
+        assert page.locator("h1").inner_text() == "web-2 is <b>down</b>"
+        page.wait_for_selector("#connection:has-text('Current as of')")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        Acting(here, found.id).acknowledge()
+        page.wait_for_selector(".badge.acknowledged")
+        Acting(here, found.id).note("the fan stopped <i>again</i>")
+        page.wait_for_selector("text=the fan stopped <i>again</i>")
+        page.screenshot(path=str(tmp_path / "phone.png"), full_page=True)
+        server.end(signal.SIGKILL)
+        page.wait_for_selector("#connection:has-text('this may be old')")
+        wrong[:] = [each for each in wrong if "ERR_" not in each]
+        server.start()
+        page.wait_for_selector("#connection:has-text('Current as of')")
+    assert wrong == [] and incidents(server.project)[0].state is State.ACKNOWLEDGED
