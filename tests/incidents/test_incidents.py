@@ -64,7 +64,8 @@ def test_an_incident_that_is_over_is_sealed_and_may_still_get_notes(here: Settin
     Acting(here, opened.id).note("it was the log of the proxy")
     Acting(here, opened.id).add_action("rotate the log", "ann", "2026-12-24")
     assert seal.verify(path) == []
-    assert len(list((path / seal.SEALS).glob("*.json"))) == 2
+    # Of the end itself, of the message about it, and of the note.
+    assert len(list((path / seal.SEALS).glob("*.json"))) == 3
     with pytest.raises(Refused, match="resolved already"):
         Acting(here, opened.id).resolve("again", anyway=True)
 
@@ -85,9 +86,9 @@ def test_what_was_changed_after_the_seal_is_seen_and_not_written_on(
 def test_an_incident_whose_writer_was_killed_goes_on(here: Settings, opened: Incident) -> None:
     path = store.find(here, opened.id)
     with (path / journal.NAME).open("ab") as out:
-        out.write(b'{"seq":2,"time":"2026-')
+        out.write(b'{"seq":3,"time":"2026-')
     assert Acting(here, opened.id).note("after it").state is State.OPEN
-    assert [event.seq for event in store.load(path).events] == [1, 2]
+    assert [event.seq for event in store.load(path).events] == [1, 2, 3]
     # One that was killed before it had its first event was never opened.
     (store.folder(here) / ".inc-20261130T120000Z-000000").mkdir()
     assert [each.name for each in store.every(here)] == [opened.id]

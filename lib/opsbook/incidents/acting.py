@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 
 from opsbook import files
 from opsbook.core.catalog import catalog
@@ -13,7 +14,7 @@ from opsbook.core.model.text import nearest
 from opsbook.core.planning import context, environment
 from opsbook.core.record import store as records
 from opsbook.errors import InputError, Refused
-from opsbook.incidents import facts, reviewing, store
+from opsbook.incidents import facts, reviewing, store, telling
 from opsbook.incidents.incident import ROLES, Incident, State
 from opsbook.settings import Settings
 
@@ -72,7 +73,9 @@ def open_(settings: Settings, said: Opening) -> Incident:
         runbook=said.runbook,
         parameters=dict(said.parameters or {}),
     )
-    return store.create(settings, [opened], redactor(settings, said.environment))
+    made = store.create(settings, [opened], redactor(settings, said.environment))
+    sent = telling.tell(settings, made, telling.OPENED)
+    return store.change(settings, store.exact(settings, made.id), lambda _: [sent], partial(redactor, settings))
 
 
 class Acting:
@@ -112,7 +115,10 @@ class Acting:
         return self._add(facts.RoleTaken(role=role, who=who or self._by, by=self._by))
 
     def update(self, audience: str, text: str) -> Incident:
-        return self._add(facts.UpdateWritten(audience=audience, text=_said(text), by=self._by))
+        """Write it down, and send it to the channels of the audience."""
+        said = _said(text)
+        now = self._add(facts.UpdateWritten(audience=audience, text=said, by=self._by))
+        return self._add(telling.tell(self._settings, now, telling.UPDATE, audience, said))
 
     def attach(self, run: str) -> Incident:
         """Attach a run that began already."""
@@ -149,7 +155,8 @@ class Acting:
                 raise Refused(f"{', '.join(firing)} still fires.", hint)
             yield facts.IncidentResolved(how=_said(how), firing=firing, by=self._by)
 
-        return self._change(work)
+        now = self._change(work)
+        return self._add(telling.tell(self._settings, now, telling.RESOLVED, text=_said(how)))
 
     def add_action(self, text: str, owner: str, due: str) -> Incident:
         def work(now: Incident) -> Iterable[Fact]:
@@ -189,8 +196,7 @@ class Acting:
         return self._change(lambda _: [fact])
 
     def _change(self, work: Callable[[Incident], Iterable[Fact]]) -> Incident:
-        place = store.load(self.path).environment
-        return store.change(self._settings, self.path, work, redactor(self._settings, place))
+        return store.change(self._settings, self.path, work, partial(redactor, self._settings))
 
 
 def _facts(found: Incident, kind: type[facts.IncidentAcknowledged]) -> list[facts.IncidentAcknowledged]:

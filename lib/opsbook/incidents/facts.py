@@ -90,6 +90,13 @@ class NotDiagnosed(Fact, type="not-diagnosed"):
     why: Annotated[str, "The reason."]
 
 
+class MessageSent(Fact, type="message-sent"):
+    """People were told of the incident, or nobody was."""
+
+    event: Annotated[str, "What the message was about: incident-opened, incident-update or incident-resolved."]
+    said: Annotated[str, "Which channels took it, and why others did not."]
+
+
 class UpdateWritten(Fact, type="update-written"):
     """What was told to others."""
 

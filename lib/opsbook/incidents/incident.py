@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from opsbook.core.model.event import Event
-from opsbook.core.model.events import read
+from opsbook.core.model.events import Fact, read
 from opsbook.errors import InputError
 from opsbook.incidents import facts
 
@@ -86,6 +86,10 @@ class Incident:
     @property
     def over(self) -> bool:
         return self.state in (State.RESOLVED, State.REVIEWED)
+
+    def has(self, kind: type[Fact]) -> bool:
+        """Whether an event of this kind was written."""
+        return any(event.type == kind.type for event in self.events)
 
     def action(self, number: int) -> Action:
         """Raises InputError."""

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
 from opsbook.core.catalog import catalog
-from opsbook.core.model.events import Fact, read
+from opsbook.core.model.events import Fact
 from opsbook.core.model.redact import Redactor
 from opsbook.core.model.text import one_line
 from opsbook.core.planning import environment
@@ -84,11 +84,11 @@ class Intake:
             if key := store.key_of(path):
                 self._last[key] = path.name
 
-    def undecided(self) -> Iterator[Incident]:
-        """Open incidents of alerts of which nobody decided whether their page is checked: the process was killed."""
+    def unfinished(self) -> Iterator[Incident]:
+        """Open incidents of alerts: if the process was killed, nobody was told, or nothing was checked."""
         for path in store.every(self._settings):
             with suppress(InputError):
-                if not store.sealed(path) and _undecided(found := store.load(path)):
+                if not store.sealed(path) and (found := store.load(path)).by == BY and not found.over:
                     yield found
 
     def take(self, notifications: Iterable[Notification]) -> list[Incident]:
@@ -124,7 +124,7 @@ class Intake:
             left = [each for each in alerts if (each.fingerprint, each.startsAt) not in now.alerts]
             return []
 
-        store.change(self._settings, path, work, self._redactor(store.load(path).environment))
+        store.change(self._settings, path, work, self._redactor)
         return left
 
     def _open(self, key: str, firing: Sequence[Notified]) -> Incident:
@@ -170,11 +170,6 @@ def page_for(settings: Settings, alert: Notified) -> Page:
     except OpsbookError:
         return Page(found, {})
     return Page(found, {name: value for name, value in alert.labels.items() if name in names})
-
-
-def _undecided(found: Incident) -> bool:
-    decided = bool(found.runs) or any(isinstance(read(event), facts.NotDiagnosed) for event in found.events)
-    return found.by == BY and not found.over and not decided
 
 
 def _by_group(notifications: Iterable[Notification]) -> dict[str, list[Notified]]:

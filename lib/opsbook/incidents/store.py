@@ -36,6 +36,9 @@ _TRIES, _PAUSE = 1000, 0.01
 Change = Callable[[Incident], Iterable[Fact]]
 """Takes the incident as it is, and gives what is to be written; raises InputError or Refused to write nothing."""
 
+Redacting = Callable[[str], Redactor]
+"""Gives a redactor with the secrets of an environment."""
+
 
 def folder(settings: Settings) -> Path:
     return settings.records / FOLDER
@@ -116,8 +119,10 @@ def create(settings: Settings, facts: Sequence[Fact], redactor: Redactor) -> Inc
     return load(root / opened.incident)
 
 
-def change(settings: Settings, path: Path, work: Change, redactor: Redactor) -> Incident:
+def change(settings: Settings, path: Path, work: Change, redactor: Redacting) -> Incident:
     """Change an incident, and return it as it is then. Raises what `work` raises, and writes nothing then.
+
+    `redactor` gives that of an environment.
 
     An incident that is over is opened again for the time of the change, and gets a new seal; the earlier ones stay.
     """
@@ -131,7 +136,7 @@ def change(settings: Settings, path: Path, work: Change, redactor: Redactor) -> 
         facts = list(work(before))
         if facts:
             seal.unseal(path)
-            head = _write(path, facts, redactor, again=True)
+            head = _write(path, facts, redactor(before.environment), again=True)
             after = load(path)
             if after.over:
                 seal.seal(path, head, sealer(settings))

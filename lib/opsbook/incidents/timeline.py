@@ -97,6 +97,7 @@ _SENTENCES: dict[type, Callable[[Any], str]] = {
     facts.NoteAdded: lambda fact: fact.text,
     facts.RunAttached: _attached,
     facts.NotDiagnosed: lambda fact: f"{fact.runbook or 'no page'} was not checked by itself: {fact.why}",
+    facts.MessageSent: lambda fact: f"message {fact.said}",
     facts.UpdateWritten: lambda fact: f"told {fact.audience}: {fact.text}",
     facts.IncidentMitigated: lambda fact: f"mitigated: {fact.how}",
     facts.IncidentResolved: _resolved,

@@ -8,6 +8,7 @@ import queue
 import subprocess
 import sys
 import threading
+from functools import partial
 
 from opsbook.core.planning import environment
 from opsbook.errors import OpsbookError
@@ -34,7 +35,9 @@ class Diagnosis(threading.Thread):
         self._running: subprocess.Popen[str] | None = None
 
     def ask(self, found: Incident) -> None:
-        """Check the page of a new incident, or write down why not."""
+        """Check the page of a new incident, or write down why not; once."""
+        if found.runs or found.has(facts.NotDiagnosed):
+            return
         why = intake.no_page(found) or self._unnamed(found)
         if why is None and self._queue.full():
             why = facts.NotDiagnosed(runbook=found.runbook, why=f"{_WAITING} other checks wait already")
@@ -95,7 +98,7 @@ class Diagnosis(threading.Thread):
     def _write(self, found: Incident, why: facts.NotDiagnosed) -> None:
         LOG.info("%s: %s is not checked by itself: %s", found.id, found.runbook or "no page", why.why)
         path = store.folder(self._settings) / found.id
-        known = acting.redactor(self._settings, found.environment)
+        known = partial(acting.redactor, self._settings)
         try:
             store.change(self._settings, path, lambda now: [] if now.over else [why], known)
         except OpsbookError as error:

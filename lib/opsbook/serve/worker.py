@@ -59,7 +59,7 @@ class Worker(threading.Thread):
         self.join()
 
     def run(self) -> None:
-        for found in self._intake.undecided():
+        for found in self._intake.unfinished():
             self._on_opened(found)
         while not self._end.is_set():
             self._wake.clear()

@@ -1,7 +1,8 @@
-"""Messages about runs that have not begun: who could approve one is told, with the command to type."""
+"""Messages that no cell sends: who could approve a run is told, who looks after incidents."""
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from opsbook.core.effects import messages
 from opsbook.core.effects.messages import Channels, Sent, Source
@@ -17,19 +18,7 @@ EVENT = "approval-wanted"
 
 
 def approvers(settings: Settings, environment: Environment, plan: Plan, labels: Mapping[str, str]) -> str:
-    """Send `approval-wanted` to the channels that want it, and for whose audience there is a text; what became of it,
-    empty without such a channel. A channel that fails stops nothing.
-    """
-    folder = settings.content / messages.FOLDER
-    channels = {name: each.model_dump(mode="json") for name, each in environment.policy.channels.items()}
-    wanted = {
-        name: each
-        for name, each in messages.wanting(EVENT, channels).items()
-        if any((folder / file).is_file() for file in messages.files_of(EVENT, each["audience"]))
-    }
-    if not wanted:
-        return ""
-    said = {"environment": environment.name, "operator": context.operator(), "contacts": environment.policy.contacts}
+    """Send `approval-wanted`; what became of it, empty where nobody wants it. A channel that fails stops nothing."""
     values = {
         "runbook": plan.runbook,
         "title": plan.title,
@@ -37,13 +26,33 @@ def approvers(settings: Settings, environment: Environment, plan: Plan, labels: 
         "parameters": ", ".join(f"{name}={quoted(value)}" for name, value in plan.parameters.items()),
         "labels": ", ".join(f"{name}={quoted(value)}" for name, value in labels.items()),
     }
-    texts = messages.texts(EVENT, wanted, values, Source(folder, said))
+    sent = tell(settings, environment, EVENT, values)
+    return sent.headline() if sent else ""
+
+
+def tell(
+    settings: Settings, environment: Environment, event: str, values: Mapping[str, Any], audience: str = ""
+) -> Sent | None:
+    """Send an event to the channels that want it, and for whose audience there is a text; None without such a channel.
+
+    With `audience`, only to those of that audience. Once: whoever asked waits for it, and can ask again.
+    """
+    folder = settings.content / messages.FOLDER
+    channels = {name: each.model_dump(mode="json") for name, each in environment.policy.channels.items()}
+    wanted = {
+        name: each
+        for name, each in messages.wanting(event, channels).items()
+        if audience in ("", each["audience"])
+        and any((folder / file).is_file() for file in messages.files_of(event, each["audience"]))
+    }
+    if not wanted:
+        return None
+    said = {"environment": environment.name, "operator": context.operator(), "contacts": environment.policy.contacts}
+    texts = messages.texts(event, wanted, values, Source(folder, said))
     try:
-        # Once: whoever asked waits for it, and can ask again.
-        sent = messages.send(EVENT, wanted, _addresses(settings, environment, wanted), texts, tries=1)
+        return messages.send(event, wanted, _addresses(settings, environment, wanted), texts, tries=1)
     except InputError as error:
-        sent = Sent(EVENT, (), dict.fromkeys(wanted, error.message), texts.texts)
-    return sent.headline()
+        return Sent(event, (), dict.fromkeys(wanted, error.message), texts.texts)
 
 
 def _addresses(settings: Settings, environment: Environment, wanted: Channels) -> dict[str, Secret]:

@@ -3,11 +3,13 @@
 import argparse
 
 from opsbook.console import common
+from opsbook.core.model.events import read
 from opsbook.core.planning import bind
 from opsbook.errors import InputError
 from opsbook.incidents import acting, outlook, reviewing, store
 from opsbook.incidents.acting import Acting, Opening
 from opsbook.incidents.commands import reading
+from opsbook.incidents.facts import MessageSent
 from opsbook.incidents.incident import Incident
 
 
@@ -39,7 +41,7 @@ def role(options: argparse.Namespace) -> int:
 
 
 def update(options: argparse.Namespace) -> int:
-    """Write down what was told to others. It sends nothing."""
+    """Tell others: it is written down, and sent to the channels of the environment for this audience."""
     return _told(options, _acting(options).update(options.audience, options.message))
 
 
@@ -91,9 +93,10 @@ def _acting(options: argparse.Namespace) -> Acting:
 
 
 def _told(options: argparse.Namespace, now: Incident) -> int:
-    return common.tell(
-        options, reading.told(now), f"{now.id}: {now.state}, {now.severity}", *map(_indented, outlook.commands(now))
-    )
+    last = read(now.events[-1]) if now.events else None
+    sent = [f"message {last.said}"] if isinstance(last, MessageSent) else []
+    lines = [f"{now.id}: {now.state}, {now.severity}", *map(_indented, [*sent, *outlook.commands(now)])]
+    return common.tell(options, reading.told(now), *lines)
 
 
 def _indented(line: str) -> str:

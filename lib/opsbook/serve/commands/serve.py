@@ -21,6 +21,7 @@ from opsbook import files
 from opsbook.console import common
 from opsbook.console.text import say
 from opsbook.errors import InputError, Refused
+from opsbook.incidents.incident import Incident
 from opsbook.settings import Settings
 
 if TYPE_CHECKING:
@@ -80,19 +81,28 @@ async def _serve(settings: Settings, token: bytes, port: int) -> int:
     from opsbook.serve.app import Serving
     from opsbook.serve.diagnosis import Diagnosis
     from opsbook.serve.metrics import Metrics
+    from opsbook.serve.paging import Paging
     from opsbook.serve.spool import Spool
     from opsbook.serve.worker import Counted, Worker
 
-    spool, counted, diagnosis = Spool(settings.state / "hooks"), Counted(), Diagnosis(settings)
-    worker = Worker(settings, spool, counted, diagnosis.ask)
+    spool, counted = Spool(settings.state / "hooks"), Counted()
+    diagnosis, paging = Diagnosis(settings), Paging(settings)
+
+    def opened(found: Incident) -> None:
+        paging.ask(found)
+        diagnosis.ask(found)
+
+    worker = Worker(settings, spool, counted, opened)
     serving = Serving(settings, token, spool, counted, Metrics(settings), worker.wake)
     diagnosis.start()
+    paging.start()
     worker.start()
     try:
         await _listen(serving, port)
     finally:
         worker.end()
         diagnosis.end()
+        paging.end()
     return 0
 
 

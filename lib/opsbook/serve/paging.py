@@ -1,0 +1,44 @@
+"""Tells the channels of an environment that an incident was opened. Beside everything else: a channel may hang."""
+
+import logging
+import queue
+import threading
+from functools import partial
+
+from opsbook.errors import OpsbookError
+from opsbook.incidents import acting, store, telling
+from opsbook.incidents.facts import MessageSent
+from opsbook.incidents.incident import Incident
+from opsbook.settings import Settings
+
+LOG = logging.getLogger("opsbook.serve")
+
+
+class Paging(threading.Thread):
+    """One message after the other."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(daemon=True, name="opsbook-paging")
+        self._settings = settings
+        self._queue: queue.Queue[Incident | None] = queue.Queue()
+
+    def ask(self, found: Incident) -> None:
+        """Tell of a new incident, unless that was done."""
+        if not found.has(MessageSent):
+            self._queue.put(found)
+
+    def end(self) -> None:
+        """Leave the rest: whoever starts again tells it."""
+        self._queue.put(None)
+        self.join(5)
+
+    def run(self) -> None:
+        while (found := self._queue.get()) is not None:
+            sent = telling.tell(self._settings, found, telling.OPENED)
+            LOG.info("%s: message %s", found.id, sent.said)
+            known = partial(acting.redactor, self._settings)
+            path = store.folder(self._settings) / found.id
+            try:
+                store.change(self._settings, path, lambda _, sent=sent: [sent], known)  # type: ignore[misc]
+            except OpsbookError as error:
+                LOG.warning("%s cannot be written: %s", found.id, error.message)

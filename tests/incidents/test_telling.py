@@ -1,0 +1,56 @@
+"""Who is told of an incident, and what becomes of a message that nobody takes."""
+
+import json
+import shutil
+
+import pytest
+
+from tests.support import ROOT
+from tests.support.listeners import listeners
+from tests.support.project import Project
+
+pytestmark = pytest.mark.slow
+
+TOKEN = "secret-of-the-hook"
+
+
+def test_channels_are_told_of_the_beginning_of_updates_and_of_the_end(project: Project) -> None:
+    shutil.copytree(ROOT / "playbooks/messages", project.root / "playbooks/messages")
+    with listeners() as (received, web, _):
+        addresses = {"hook": f"json://127.0.0.1:{web}/hook?+token={TOKEN}", "none": f"json://127.0.0.1:1/{TOKEN}"}
+        addresses["players"] = f"json://127.0.0.1:{web}/players"
+        for name, address in addresses.items():
+            project.env[name.upper()] = address
+        channels = {
+            "team": {"to": "hook", "events": ["incident-*"]},
+            "lost": {"to": "none", "events": ["incident-opened"]},
+            # There is no text for players at the beginning: what they hear is written by a person.
+            "players": {"to": "players", "audience": "players", "events": ["incident-*"]},
+        }
+        secrets = {name: f"env:{name.upper()}" for name in addresses}
+        policy = {"sandbox": True, "secrets": secrets, "channels": channels}
+        project.write("playbooks/inventories/dev/environment.yml", json.dumps(policy))
+        opened = project.opsbook("incident", "open", "It is <b>down</b>\nInjected: x", "-e", "dev", check=True)
+        assert "sent to team; lost did not take it" in " ".join(opened.out.split())
+        ((path, told),) = received.requests
+        assert (path, told["title"]) == ("/hook", r"critical: It is <b>down</b>\nInjected: x")
+        assert "opsbook incident ack inc-" in told["message"]
+        received.requests.clear()
+        project.opsbook("incident", "update", "last", "players", "We work on it.", check=True)
+        ((path, told),) = received.requests
+        assert path == "/players" and told["message"] == "We work on it."
+        received.requests.clear()
+        nobody = project.opsbook("incident", "update", "last", "management", "All is well.", check=True)
+        assert "went to nobody: no channel of dev wants incident-update for management" in " ".join(nobody.out.split())
+        project.opsbook("incident", "resolve", "last", "the proxy", check=True)
+        assert {path for path, _ in received.requests} == {"/hook", "/players"}
+    shown = project.opsbook("incident", "show", "last", check=True).out
+    assert "told players: We work on it." in shown and "lost did not take it" in shown
+    assert TOKEN not in shown and project.opsbook("incident", "verify").code == 0
+    for path_ in (project.root / "records").rglob("*"):
+        assert not path_.is_file() or TOKEN.encode() not in path_.read_bytes(), path_
+
+
+def test_without_an_environment_nobody_is_told_and_it_says_so(project: Project) -> None:
+    opened = project.opsbook("incident", "open", "Something", check=True)
+    assert "it names no environment" in " ".join(opened.out.split())
