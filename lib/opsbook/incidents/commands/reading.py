@@ -56,14 +56,15 @@ def verify(options: argparse.Namespace) -> int:
 
 
 def _flaws(path: Path) -> Iterator[str]:
+    if store.sealed(path):
+        yield from (f"{flaw.file}: {flaw.message}" for flaw in seal.verify(path))
+        return
     try:
         found = store.load(path)
     except InputError as error:
         yield error.message
         return
-    if store.sealed(path):
-        yield from (f"{flaw.file}: {flaw.message}" for flaw in seal.verify(path))
-    elif found.over:
+    if found.over:
         yield f"{journal.NAME}: the incident is {found.state}, and has no seal: a change of it was interrupted"
 
 
