@@ -56,6 +56,19 @@ def test_an_alert_opens_an_incident_with_its_page_and_values(here: Settings) -> 
     assert [each.name for each in opened.firing] == ["HostDown"]
 
 
+def test_the_query_of_its_address_has_values_too(here: Settings, project: Project) -> None:
+    project.page(PAGE, name="another", front="alerts: [HostDown]\n")
+    told = notification("HostDown", environment="dev", instance="web-1", host="web-9")
+    told["alerts"][0]["annotations"]["runbook_url"] = "https://x/runbooks/restart.html?host=web%201&port=3&x=;rm"
+    (opened,) = taken(here, told)
+    assert (opened.runbook, opened.parameters) == ("restart", {"host": "web 1"})
+    for odd in ("http://[", "../../another?host=x", "javascript:alert(1)"):
+        told = notification(f"HostDown{odd}"[:8], environment="dev", odd=odd)
+        told["groupKey"], told["alerts"][0]["annotations"]["runbook_url"] = odd, odd
+        (opened,) = taken(here, told)
+        assert opened.runbook in ("restart", "another")
+
+
 def test_a_repeated_notification_writes_nothing(here: Settings) -> None:
     told = notification("HostDown", environment="dev")
     taken(here, told, told)

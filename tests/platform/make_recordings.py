@@ -39,7 +39,7 @@ PROCEDURES: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     "change-review": (("kind=plan", f"subject=promote-release-{'0' * 12}"), {"decision": "reviewed-right"}),
     "configuration-change": ((*TICKET, "what=slack_ms from 100 to 200"), {}),
     "deployment-checklist": (RELEASE, {"verdict": "went-back"}),
-    "emergency-change": ((*TICKET, "reason=players cannot log in"), {"severity": "SEV3"}),
+    "emergency-change": ((*TICKET, "reason=players cannot log in"), {"severity": "low"}),
     "release-communication": ((*RELEASE, "moment=stays", "impact=none", "begins=14:00 UTC", "change=new words"), {}),
     "rollback-decision": (RELEASE, {"decision": "keep", "restarts": "1"}),
     "secret-handling": ((*TICKET, "reason=change", "secret=db_password"), {}),

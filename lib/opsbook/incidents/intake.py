@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
@@ -161,15 +162,31 @@ class Intake:
 
 
 def page_for(settings: Settings, alert: Notified) -> Page:
-    """The page whose front matter names the alert, with those labels that it has as parameters."""
-    found = next((each.name for each in catalog.entries(settings) if alert.name in each.front.alerts), "")
+    """The page whose front matter names the alert, with values for its parameters.
+
+    Of several pages the one that the alert's runbook_url leads to. Values are what stands in the query of that address,
+    and labels with the names of parameters.
+    """
+    named = [each.name for each in catalog.entries(settings) if alert.name in each.front.alerts]
+    meant, query = _address(alert.annotations.get("runbook_url", ""))
+    found = next((name for name in named if name == meant), named[0] if named else "")
     if not found:
         return Page()
     try:
         names = {each.name for each in catalog.load(settings, found).parameters}
     except OpsbookError:
         return Page(found, {})
-    return Page(found, {name: value for name, value in alert.labels.items() if name in names})
+    said = {**alert.labels, **query} if found == meant else alert.labels
+    return Page(found, {name: value for name, value in said.items() if name in names})
+
+
+def _address(url: str) -> tuple[str, dict[str, str]]:
+    """The page that an address leads to, and its query; empty for what is no address."""
+    try:
+        parts = urlsplit(url)
+        return PurePosixPath(parts.path).stem, dict(parse_qsl(parts.query))
+    except ValueError:
+        return "", {}
 
 
 def _by_group(notifications: Iterable[Notification]) -> dict[str, list[Notified]]:
