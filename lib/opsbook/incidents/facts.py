@@ -74,6 +74,25 @@ class NoteAdded(Fact, type="note-added"):
     by: Annotated[str, "Who wrote it."]
 
 
+class CommandStarted(Fact, type="command-started"):
+    """Somebody runs a command that is no part of a page (`opsbook exec`)."""
+
+    number: Annotated[int, "Its number in the incident."]
+    argv: Annotated[Sequence[str], "The command and its arguments."]
+    cwd: Annotated[str, "Where it runs: a path below the project, or an absolute one."]
+    by: Annotated[str, "Who runs it."]
+
+
+class CommandEnded(Fact, type="command-ended"):
+    """The command has ended. One without this event is unknown: opsbook exec was killed."""
+
+    number: Annotated[int, "Its number in the incident."]
+    exit: Annotated[int, "Its exit code; 128 and the number of the signal that ended it; 127 if it is not there."]
+    seconds: Annotated[float, "How long it took."]
+    output: Annotated[str, "The file of the incident with what it printed."]
+    sha256: Annotated[str, "SHA-256 of that file."]
+
+
 class RunAttached(Fact, type="run-attached"):
     """A run belongs to the incident."""
 

@@ -1,6 +1,6 @@
 """An incident as its journal tells it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -57,6 +57,17 @@ class Action:
 
 
 @dataclass
+class Command:
+    """A command of `opsbook exec`. `exit` is None while it runs, and if nobody knows how it ended."""
+
+    number: int
+    argv: Sequence[str]
+    by: str
+    exit: int | None = None
+    output: str = ""
+
+
+@dataclass
 class Incident:
     """An incident so far. `reached` has the time at which each state began (UTC, ISO 8601).
 
@@ -76,6 +87,7 @@ class Incident:
     roles: dict[str, str] = field(default_factory=dict)
     alerts: dict[tuple[str, str], Alert] = field(default_factory=dict)
     runs: dict[str, facts.RunAttached] = field(default_factory=dict)
+    commands: list[Command] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
 
@@ -147,6 +159,16 @@ def _run(found: Incident, fact: facts.RunAttached, _: str) -> None:
     found.runs[fact.run] = fact
 
 
+def _command(found: Incident, fact: facts.CommandStarted, _: str) -> None:
+    found.commands.append(Command(fact.number, fact.argv, fact.by))
+
+
+def _ended(found: Incident, fact: facts.CommandEnded, _: str) -> None:
+    for each in found.commands:
+        if each.number == fact.number:
+            each.exit, each.output = fact.exit, fact.output
+
+
 def _action(found: Incident, fact: facts.ActionAdded, _: str) -> None:
     found.actions.append(Action(fact.number, fact.text, fact.owner, fact.due))
 
@@ -162,6 +184,8 @@ _TAKING: dict[type, Any] = {
     facts.SeverityChanged: _severity,
     facts.RoleTaken: _role,
     facts.RunAttached: _run,
+    facts.CommandStarted: _command,
+    facts.CommandEnded: _ended,
     facts.ActionAdded: _action,
     facts.ActionClosed: _closed,
     facts.IncidentAcknowledged: lambda found, _, time: found.reach(State.ACKNOWLEDGED, time),

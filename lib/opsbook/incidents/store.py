@@ -8,7 +8,7 @@ import contextlib
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -119,10 +119,12 @@ def create(settings: Settings, facts: Sequence[Fact], redactor: Redactor) -> Inc
     return load(root / opened.incident)
 
 
-def change(settings: Settings, path: Path, work: Change, redactor: Redacting) -> Incident:
+def change(
+    settings: Settings, path: Path, work: Change, redactor: Redacting, more: Mapping[str, bytes] | None = None
+) -> Incident:
     """Change an incident, and return it as it is then. Raises what `work` raises, and writes nothing then.
 
-    `redactor` gives that of an environment.
+    `redactor` gives that of an environment; `more` are files for its folder, by name, which the events name.
 
     An incident that is over is opened again for the time of the change, and gets a new seal; the earlier ones stay.
     """
@@ -136,6 +138,8 @@ def change(settings: Settings, path: Path, work: Change, redactor: Redacting) ->
         facts = list(work(before))
         if facts:
             seal.unseal(path)
+            for name, data in (more or {}).items():
+                files.write_atomic(path / name, data)
             head = _write(path, facts, redactor(before.environment), again=True)
             after = load(path)
             if after.over:

@@ -1,12 +1,13 @@
 """The timeline of an incident: a sentence for each event, and how long each phase took."""
 
+import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from opsbook.core.model.event import Event
 from opsbook.core.model.events import read
-from opsbook.core.model.text import one_line, quoted, seconds_between
+from opsbook.core.model.text import duration, one_line, quoted, seconds_between
 from opsbook.incidents import facts
 from opsbook.incidents.incident import Incident, State
 
@@ -96,6 +97,8 @@ _SENTENCES: dict[type, Callable[[Any], str]] = {
     facts.RoleTaken: lambda fact: f"{fact.who} is {fact.role}",
     facts.NoteAdded: lambda fact: fact.text,
     facts.RunAttached: _attached,
+    facts.CommandStarted: lambda fact: f"command {fact.number}: {shlex.join(fact.argv)}",
+    facts.CommandEnded: lambda fact: f"command {fact.number} ended with {fact.exit} after {duration(fact.seconds)}",
     facts.NotDiagnosed: lambda fact: f"{fact.runbook or 'no page'} was not checked by itself: {fact.why}",
     facts.MessageSent: lambda fact: f"message {fact.said}",
     facts.UpdateWritten: lambda fact: f"told {fact.audience}: {fact.text}",

@@ -4,6 +4,7 @@ What it does is kept as it is written. What cannot be kept is said in the page, 
 """
 
 import re
+import shlex
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,10 @@ from opsbook.core.model.front import Kind
 from opsbook.core.model.text import one_line
 from opsbook.errors import InputError
 from opsbook.files import parse_yaml
+from opsbook.incidents import store, timeline
+from opsbook.incidents.facts import NoteAdded
 from opsbook.scaffold import writing
+from opsbook.settings import Settings
 
 _ARGUMENT = re.compile(r"\$(?:([1-9])|\{([1-9])(?::?[-=]([^}]*))?\})")
 _OPTION = re.compile(r"\$\{option\.([\w.-]+)\}|@option\.([\w.-]+)@")
@@ -91,6 +95,21 @@ def imported(path: Path) -> Imported:
 
 
 # -- a shell script
+
+
+def of_incident(settings: Settings, wanted: str) -> Imported:
+    """What was run in an incident, for the page that was missing. Raises InputError."""
+    found = store.load(store.find(settings, wanted))
+    if not found.commands:
+        raise InputError(f"Nothing was run with opsbook exec in {found.id}.", "A page needs something that it does.")
+    steps = []
+    for each in found.commands:
+        end = "Nobody knows how it ended." if each.exit is None else f"It ended with {each.exit}."
+        about = f"Run by {each.by} in {found.id}. {end} Say what to expect, or leave it out."
+        steps.append(Step(f"{each.number}: {Path(each.argv[0]).name}", about, shlex.join(each.argv)))
+    notes = [entry.text for entry in timeline.entries(found) if entry.kind == NoteAdded.type]
+    about = f"Made of {found.id} ({found.title}): what was run, in its order. Take out what did not help."
+    return Imported(found.title, [about, *(f"- {one_line(note, 300)}" for note in notes)], steps)
 
 
 def _script(path: Path, text: str) -> Imported:

@@ -1,12 +1,13 @@
 """What people do to an incident. Every command prints where the incident is then, and what comes next."""
 
 import argparse
+import sys
 
 from opsbook.console import common
 from opsbook.core.model.events import read
 from opsbook.core.planning import bind
 from opsbook.errors import InputError
-from opsbook.incidents import acting, outlook, reviewing, store
+from opsbook.incidents import acting, executing, outlook, reviewing, store
 from opsbook.incidents.acting import Acting, Opening
 from opsbook.incidents.commands import reading
 from opsbook.incidents.facts import MessageSent
@@ -86,6 +87,24 @@ def review(options: argparse.Namespace) -> int:
     said = f"Written: {shown}" if new else f"{shown} is there already, and was left as it is."
     after = f"Finish it where it says TODO, then: opsbook incident review {found.id} --close"
     return common.tell(options, {"incident": found.id, "page": shown, "new": new}, said, after)
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Run a command, and keep it with its output and exit code in the journal of an incident.
+
+    For what no page does. Nothing interprets it: it is a program and its arguments. Its exit code is that of this
+    command. opsbook new NAME --from INCIDENT makes a page of what was run.
+    """
+    argv = options.argv[1:] if options.argv[:1] == ["--"] else options.argv
+    if not argv:
+        raise InputError("Which command?", "opsbook exec --incident ID -- COMMAND ARGUMENT …")
+    settings = common.project(options)
+    return executing.execute(settings, executing.chosen(settings, options.incident), argv, _shown)
+
+
+def _shown(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 def _acting(options: argparse.Namespace) -> Acting:

@@ -1,6 +1,7 @@
 """Incidents: list them, show one, and compare them with their seals."""
 
 import argparse
+import shlex
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -101,6 +102,7 @@ def told(found: Incident) -> dict[str, Any]:
         "roles": found.roles,
         "alerts": [asdict(each) for each in found.alerts.values()],
         "runs": [asdict(each) for each in found.runs.values()],
+        "commands": [asdict(each) for each in found.commands],
         "actions": [asdict(each) for each in found.actions],
         "timeline": [asdict(each) for each in timeline.entries(found)],
         "seconds": timeline.phases(found) if found.reached else {},
@@ -119,6 +121,9 @@ def _head(settings: Settings, found: Incident) -> Iterator[str]:
         yield f"  {alert.name} {state} since {common.local(alert.ended or alert.started)}"
     for run, fact in found.runs.items():
         yield f"  {fact.mode} of {fact.runbook}: {reviewing.outcome(settings, run)}, opsbook records show {run}"
+    for command in found.commands:
+        end = "nobody knows how it ended" if command.exit is None else f"exit {command.exit}"
+        yield f"  command {command.number} ({end}): {shlex.join(command.argv)}"
     for action in found.actions:
         state = f"closed: {action.closed}" if action.closed else f"open, {action.owner} until {action.due}"
         yield f"  action {action.number} ({state}): {action.text}"

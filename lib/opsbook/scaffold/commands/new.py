@@ -1,7 +1,7 @@
 """Write a new page that passes opsbook check, with steps that run.
 
 Replace its steps by your own. It has the sections that a page of this kind needs. With --from, its steps are those of a
-shell script, a job of Rundeck (YAML), or a notebook.
+shell script, a job of Rundeck (YAML), or a notebook, or what was run with opsbook exec in an incident.
 """
 
 import argparse
@@ -28,7 +28,10 @@ def execute(options: argparse.Namespace) -> int:
     author = writing.author(settings.root, options.owner)
     path = Path("procedures" if by_hand else "runbooks", f"{name}.md")
     if options.source:
-        found = importing.imported(options.source)
+        of_incident = options.source.name.startswith("inc-") and not options.source.exists()
+        found = (
+            importing.of_incident(settings, options.source.name) if of_incident else importing.imported(options.source)
+        )
         text = found.page(kind, " ".join((options.title or "").split()), author)
     else:
         text = writing.page(kind, name, title, author, by_hand=by_hand)
