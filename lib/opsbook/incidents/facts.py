@@ -119,7 +119,7 @@ class MessageSent(Fact, type="message-sent"):
 class UpdateWritten(Fact, type="update-written"):
     """What was told to others."""
 
-    audience: Annotated[str, "To whom: players, support, management, engineers …"]
+    audience: Annotated[str, "To whom, such as players or support."]
     text: Annotated[str, "What they were told."]
     by: Annotated[str, "Who."]
 
