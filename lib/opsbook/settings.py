@@ -98,10 +98,19 @@ class _Check(Shape, strict=True):
     reads: list[_Text] = field(default_factory=list)
 
 
-def _severity(table: dict[str, str]) -> dict[str, str]:
-    if set(table) - {"call"} != {"name", "means", "respond"}:
-        raise ValueError("write name, means and respond, and call if there is somebody to call")
-    return {"call": "", **table}
+class Severity(Shape, strict=True):
+    """A table [[severity]] of opsbook.toml: how bad something can be.
+
+    `acknowledge`: how soon somebody has to work on an incident, `update`: how often others have to hear of it; without,
+    nobody is reminded.
+    """
+
+    name: _Text
+    means: _Text
+    respond: _Text
+    call: str = ""
+    acknowledge: Annotated[str, Check(_span)] | None = None
+    update: Annotated[str, Check(_span)] | None = None
 
 
 class _Content(Shape, strict=True):
@@ -120,7 +129,7 @@ class _Content(Shape, strict=True):
     check: _Check = field(default_factory=_Check)
     ansible: Ansible = field(default_factory=Ansible)
     services: dict[Annotated[str, Check(_service)], Service] = field(default_factory=dict)
-    severity: list[Annotated[dict[str, str], Check(_severity)]] = field(default_factory=list)
+    severity: list[Severity] = field(default_factory=list)
 
 
 def protected_branch(text: str) -> str | None:
@@ -151,7 +160,7 @@ class Settings:
     `check_reads` names Ansible modules and plugins that only read: a check may really run them.
 
     `keep_environment` names variables of the caller's environment that cells may see besides the
-    usual ones (PATH, HOME, LANG, ...). `severities` have name, means, respond and call. `allowed_signers` is a path
+    usual ones (PATH, HOME, LANG, ...). `severities`: the worst first. `allowed_signers` is a path
     in the repository; the version on `protected_branch` counts. `tree` is set where pages, playbooks and helpers are
     read from a stored tree instead of the project's folder.
     `stop_after`: after what time a signal counts as sent again, where there is no terminal.
@@ -165,7 +174,7 @@ class Settings:
     keep_environment: tuple[str, ...] = ()
     retention: Retention | None = None
     check_reads: tuple[str, ...] = ()
-    severities: tuple[Mapping[str, str], ...] = ()
+    severities: tuple[Severity, ...] = ()
     signing_key: Path | None = None
     allowed_signers: str = "allowed_signers"
     protected_branch: str = "main"

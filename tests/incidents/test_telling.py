@@ -2,9 +2,17 @@
 
 import json
 import shutil
+from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+from opsbook import settings
+from opsbook.core.model.redact import Redactor
+from opsbook.core.record import journal
+from opsbook.incidents import reminding, store
+from opsbook.incidents.acting import Acting
+from opsbook.incidents.incident import State
 from tests.support import ROOT
 from tests.support.listeners import listeners
 from tests.support.project import Project
@@ -54,3 +62,50 @@ def test_channels_are_told_of_the_beginning_of_updates_and_of_the_end(project: P
 def test_without_an_environment_nobody_is_told_and_it_says_so(project: Project) -> None:
     opened = project.opsbook("incident", "open", "Something", check=True)
     assert "it names no environment" in " ".join(opened.out.split())
+
+
+def test_people_are_reminded_of_what_is_late_once_for_each_span(project: Project) -> None:
+    shutil.copytree(ROOT / "playbooks/messages", project.root / "playbooks/messages")
+    limits = 'means = "x"\nrespond = "now"\nacknowledge = "10m"\nupdate = "30m"\n'
+    project.write("opsbook.toml", f'records = "records"\n[[severity]]\nname = "bad"\n{limits}')
+    with listeners() as (received, web, _):
+        project.env["HOOK"] = f"json://127.0.0.1:{web}/hook"
+        policy = {"sandbox": True, "secrets": {"hook": "env:HOOK"}, "channels": {"team": {"to": "hook"}}}
+        project.write("playbooks/inventories/dev/environment.yml", json.dumps(policy))
+        project.opsbook("incident", "open", "It is down", "-e", "dev", check=True)
+        received.requests.clear()
+        here = settings.load(project.root, given=True)
+        path = store.find(here, "last")
+
+        def look(minutes: float) -> list[str]:
+            """What is written by a look so long after the beginning; each by a server that has just started."""
+            opened = datetime.fromisoformat(store.load(path).reached[State.OPEN])
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("HOOK", project.env["HOOK"])
+                found = reminding.late(here, store.load(path), opened + timedelta(minutes=minutes))
+            if found is None:
+                return []
+            event = store.change(here, path, lambda _: [found], lambda _: Redactor()).events[-1]
+            moved(path, (opened + timedelta(minutes=minutes)).isoformat())
+            return [event.type]
+
+        assert look(9) == []
+        assert look(11) == ["incident-escalated"]
+        assert look(12) == []
+        assert look(22) == ["incident-escalated"]
+        Acting(here, path.name).acknowledge()
+        moved(path, "")
+        assert look(29) == []
+        assert look(31) == ["update-due"]
+        assert look(59) == [] and look(62) == ["update-due"]
+        titles = [told["title"] for _, told in received.requests]
+        assert titles == ["NOBODY works on it: bad: It is down"] * 2 + ["An update is due: It is down"] * 2
+
+
+def moved(path: Path, time: str) -> None:
+    """As if the last event had been written at another time; empty: at that of the first."""
+    lines = (path / journal.NAME).read_text().splitlines()
+    last = json.loads(lines[-1])
+    last["time"] = time or json.loads(lines[0])["time"]
+    lines[-1] = json.dumps(last, ensure_ascii=False, separators=(",", ":"))
+    (path / journal.NAME).write_text("\n".join(lines) + "\n")

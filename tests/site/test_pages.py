@@ -16,9 +16,10 @@ from opsbook.core.source import notebook
 from opsbook.diagnose.trees import Node, Tree
 from opsbook.html import data, render, text
 from opsbook.operate.under_way import AskedQuestion, RunStatus
+from opsbook.settings import Severity
 from opsbook.site import facts, fences, lists
 from opsbook.site.facts import Facts, Run
-from opsbook.site.lists import Severity, Sources
+from opsbook.site.lists import Sources
 from opsbook.site.pages import Context, runbook_page
 from opsbook.site.tree_page import tree_page
 
@@ -353,7 +354,7 @@ def test_search_knows_what_a_page_is_looked_for_by_and_no_list() -> None:
     assert "<pre><code>print(version)" in found["Do it"] and "For the API ·" not in found["Parameters"]
     tree = Tree("t", "Is it?", Node("A?", 1), ("slow", "down"))
     home = searched(
-        lists.home(sources(runs=(run("succeeded", 1),), trees=(tree,), severities=(Severity("S1", "All", "now"),)))
+        lists.home(sources(runs=(run("succeeded", 1),), trees=(tree,), severities=(Severity(name="S1", means="All", respond="now"),)))
     )
     assert home["How bad is it?"].split() == ["severity", "means", "respond", "within", "call", "S1", "All", "now"]
     assert home["Who to call"].split() == ["environment", "contacts", "dev", "team:", "#here"]

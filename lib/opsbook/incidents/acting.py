@@ -24,7 +24,7 @@ SEVERITIES = ("critical", "high", "medium", "low")
 
 def severities(settings: Settings) -> tuple[str, ...]:
     """Names of severities, the worst first."""
-    return tuple(each["name"] for each in settings.severities) or SEVERITIES
+    return tuple(each.name for each in settings.severities) or SEVERITIES
 
 
 def check_severity(settings: Settings, severity: str) -> str:

@@ -50,6 +50,20 @@ class IncidentAcknowledged(Fact, type="incident-acknowledged"):
     by: Annotated[str, "Who."]
 
 
+class IncidentEscalated(Fact, type="incident-escalated"):
+    """Nobody said in time that they work on it: channels were told again."""
+
+    waited: Annotated[float, "Seconds since it was opened."]
+    said: Annotated[str, "Which channels took the message, and why others did not."]
+
+
+class UpdateDue(Fact, type="update-due"):
+    """Others did not hear of it in time: engineers were reminded."""
+
+    waited: Annotated[float, "Seconds since the last update, or since it was opened."]
+    said: Annotated[str, "Which channels took the message, and why others did not."]
+
+
 class SeverityChanged(Fact, type="severity-changed"):
     """It is worse, or less bad, than it looked."""
 

@@ -4,11 +4,12 @@ from opsbook.core.planning import environment
 from opsbook.core.trust import telling
 from opsbook.errors import OpsbookError
 from opsbook.incidents import outlook
-from opsbook.incidents.facts import IncidentOpened, IncidentResolved, MessageSent
+from opsbook.incidents.facts import IncidentEscalated, IncidentOpened, IncidentResolved, MessageSent
 from opsbook.incidents.incident import Incident
 from opsbook.settings import Settings
 
 OPENED, UPDATE, RESOLVED = IncidentOpened.type, "incident-update", IncidentResolved.type
+ESCALATED, UPDATE_DUE = IncidentEscalated.type, "incident-update-due"
 
 
 def tell(settings: Settings, found: Incident, event: str, audience: str = "", text: str = "") -> MessageSent:

@@ -93,6 +93,8 @@ _SENTENCES: dict[type, Callable[[Any], str]] = {
     facts.AlertFired: _fired,
     facts.AlertCleared: lambda fact: f"{fact.name} does not fire any more",
     facts.IncidentAcknowledged: lambda _: "acknowledged",
+    facts.IncidentEscalated: lambda fact: f"nobody works on it after {duration(fact.waited)}: message {fact.said}",
+    facts.UpdateDue: lambda fact: f"no update for {duration(fact.waited)}: message {fact.said}",
     facts.SeverityChanged: lambda fact: f"is {fact.severity} now{f': {fact.why}' if fact.why else ''}",
     facts.RoleTaken: lambda fact: f"{fact.who} is {fact.role}",
     facts.NoteAdded: lambda fact: fact.text,

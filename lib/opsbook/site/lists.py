@@ -13,23 +13,13 @@ from opsbook.diagnose.trees import Tree
 from opsbook.html import data, render
 from opsbook.operate.under_way import RunStatus
 from opsbook.releases.releases import Overview
-from opsbook.settings import Settings
+from opsbook.settings import Settings, Severity
 from opsbook.site.facts import Facts, Run
 from opsbook.training import plan_file
 from opsbook.training.qualification import Training
 
 _ABOUT = PurePath("runbooks/readme.md")
 _URGENT = ("incident", "recovery", "security", "check")
-
-
-@dataclass(frozen=True)
-class Severity:
-    """A severity, with its meaning, the time to respond, and whom to call."""
-
-    name: str
-    means: str
-    respond: str
-    call: str = ""
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from opsbook.settings import Settings
 from opsbook.site import facts, linking, place, site
 from opsbook.site.facts import Facts, Run
 from opsbook.site.links import placed
-from opsbook.site.lists import Severity, Sources
+from opsbook.site.lists import Sources
 from opsbook.training import qualifications, trained
 from opsbook.training.sign_offs import proved
 from opsbook.training.training import Drilled
@@ -109,7 +109,7 @@ def gather(settings: Settings, name: str, runbooks: tuple[Runbook, ...], *, trai
         environments=environments,
         under_way=going_on(settings, shows),
         flags=tuple(flags.overdue(settings, now.date())),
-        severities=tuple(Severity(**each) for each in settings.severities),
+        severities=settings.severities,
         trees=tuple(trees.load(settings, name) for name in trees.names(settings)),
         training=qualifications.published(settings, runbooks, now) if training else None,
         releases=releases.overview(settings, {name for name, how in shows.items() if how == "none"})

@@ -83,10 +83,11 @@ async def _serve(settings: Settings, token: bytes, port: int) -> int:
     from opsbook.serve.metrics import Metrics
     from opsbook.serve.paging import Paging
     from opsbook.serve.spool import Spool
+    from opsbook.serve.watching import Watching
     from opsbook.serve.worker import Counted, Worker
 
     spool, counted = Spool(settings.state / "hooks"), Counted()
-    diagnosis, paging = Diagnosis(settings), Paging(settings)
+    diagnosis, paging, watching = Diagnosis(settings), Paging(settings), Watching(settings)
 
     def opened(found: Incident) -> None:
         paging.ask(found)
@@ -96,6 +97,7 @@ async def _serve(settings: Settings, token: bytes, port: int) -> int:
     serving = Serving(settings, token, spool, counted, Metrics(settings), worker.wake)
     diagnosis.start()
     paging.start()
+    watching.start()
     worker.start()
     try:
         await _listen(serving, port)
@@ -103,6 +105,7 @@ async def _serve(settings: Settings, token: bytes, port: int) -> int:
         worker.end()
         diagnosis.end()
         paging.end()
+        watching.end()
     return 0
 
 

@@ -1,0 +1,45 @@
+"""Looks at open incidents now and then, and reminds people of what is late."""
+
+import logging
+import threading
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from opsbook.errors import OpsbookError
+from opsbook.incidents import acting, reminding, store
+from opsbook.settings import Settings
+
+LOG = logging.getLogger("opsbook.serve")
+
+_EVERY = 5.0
+"""Seconds between two looks."""
+
+
+class Watching(threading.Thread):
+    """One look after the other."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(daemon=True, name="opsbook-watching")
+        self._settings = settings
+        self._end = threading.Event()
+
+    def end(self) -> None:
+        self._end.set()
+        self.join(5)
+
+    def run(self) -> None:
+        while not self._end.wait(_EVERY):
+            for path in store.every(self._settings):
+                if not store.sealed(path) and not self._end.is_set():
+                    self._look(path)
+
+    def _look(self, path: Path) -> None:
+        try:
+            # Told before it is written: a channel may hang, and meanwhile people have to be able to act.
+            found = reminding.late(self._settings, store.load(path), datetime.now(UTC))
+            if found is not None:
+                known = partial(acting.redactor, self._settings)
+                store.change(self._settings, path, lambda now: [] if now.over else [found], known)
+        except (OSError, OpsbookError) as error:
+            LOG.warning("%s cannot be watched: %s", path.name, getattr(error, "message", error))
