@@ -83,6 +83,12 @@ def _attached(fact: facts.RunAttached) -> str:
     return f"{what} of {fact.runbook} begins: {fact.run}"
 
 
+def _not_diagnosed(fact: facts.NotDiagnosed) -> str:
+    return (
+        f"{fact.runbook} was not checked by itself: {fact.why}" if fact.runbook else f"nothing was checked: {fact.why}"
+    )
+
+
 def _resolved(fact: facts.IncidentResolved) -> str:
     still = f" (still firing: {', '.join(fact.firing)})" if fact.firing else ""
     return f"resolved{still}: {fact.how}"
@@ -101,7 +107,7 @@ _SENTENCES: dict[type, Callable[[Any], str]] = {
     facts.RunAttached: _attached,
     facts.CommandStarted: lambda fact: f"command {fact.number}: {shlex.join(fact.argv)}",
     facts.CommandEnded: lambda fact: f"command {fact.number} ended with {fact.exit} after {duration(fact.seconds)}",
-    facts.NotDiagnosed: lambda fact: f"{fact.runbook or 'no page'} was not checked by itself: {fact.why}",
+    facts.NotDiagnosed: _not_diagnosed,
     facts.MessageSent: lambda fact: f"message {fact.said}",
     facts.UpdateWritten: lambda fact: f"told {fact.audience}: {fact.text}",
     facts.IncidentMitigated: lambda fact: f"mitigated: {fact.how}",

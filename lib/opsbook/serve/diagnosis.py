@@ -96,7 +96,7 @@ class Diagnosis(threading.Thread):
             self._write(found, facts.NotDiagnosed(runbook=found.runbook, why=why))
 
     def _write(self, found: Incident, why: facts.NotDiagnosed) -> None:
-        LOG.info("%s: %s is not checked by itself: %s", found.id, found.runbook or "no page", why.why)
+        LOG.info("%s: %s is not checked by itself: %s", found.id, found.runbook or "nothing", why.why)
         path = store.folder(self._settings) / found.id
         known = partial(acting.redactor, self._settings)
         try:
