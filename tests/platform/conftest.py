@@ -21,7 +21,7 @@ from tests.platform import quick
 from tests.support import ROOT, modules
 from tests.support.project import Project
 
-COPIED = ("runbooks", "procedures", "playbooks", "services", "lib/arcade_ops", "opsbook.toml", "ansible.cfg")
+COPIED = ("runbooks", "procedures", "playbooks", "alerts", "services", "lib/arcade_ops", "opsbook.toml", "ansible.cfg")
 PORTS = (0, 3, *range(11, 19))
 """What the platform listens on, from the first port of its block."""
 RELEASES = {"1.0.0": None, "1.1.0": "stock", "1.2.0": "faulty", "1.3.0": "flaky", "1.4.0": "dead"}
