@@ -73,7 +73,9 @@ def check(module: AnsibleModule, folder: Path) -> None:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             said = " ".join(f"{done.stdout}\n{done.stderr}".replace(f"{folder}/", "").split())
-            module.fail_json(msg=f"{command[0]} refuses the configuration, so the one from before stays: {said[:MOST_SAID]}")
+            module.fail_json(
+                msg=f"{command[0]} refuses the configuration, so the one from before stays: {said[:MOST_SAID]}"
+            )
 
 
 def replace(module: AnsibleModule, link: Path, files: dict[str, bytes]) -> None:

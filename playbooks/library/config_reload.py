@@ -62,7 +62,9 @@ def taken(module: AnsibleModule) -> tuple[bool, float]:
     name = f"{module.params['name']}_config_last_reload"
     found = dict(re.findall(rf"^{name}_(successful|success_timestamp_seconds) (\S+)$", text, re.M))
     if len(found) < 2:
-        module.fail_json(msg=f"{module.params['url']}/metrics has no {name}_successful: it is no {module.params['name']}")
+        module.fail_json(
+            msg=f"{module.params['url']}/metrics has no {name}_successful: it is no {module.params['name']}"
+        )
     return float(found["successful"]) == 1, float(found["success_timestamp_seconds"])
 
 

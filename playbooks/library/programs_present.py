@@ -33,10 +33,11 @@ def main() -> None:
     missing = [name for name, path in found.items() if path is None]
     if missing:
         packages = " ".join(sorted({programs[name] for name in missing}))
-        module.fail_json(
-            msg=f"{', '.join(missing)} cannot be found in PATH. Nothing was started. On Debian, install the packages, "
-            f"and let them start no service of their own: RUNLEVEL=1 apt-get install {packages}"
+        what = f"{', '.join(missing)} cannot be found in PATH, so nothing was started"
+        how = (
+            f"apt-get install {packages}, then systemctl disable --now {packages}, because this project starts its own"
         )
+        module.fail_json(msg=f"{what}. On Debian: {how}")
     module.exit_json(changed=False, found=found)
 
 

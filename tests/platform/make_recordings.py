@@ -5,7 +5,8 @@
 Each runbook runs well and runs into something, in an order in which a run prepares the next. The recordings are made
 in a copy of the project and come into this one at the end, if everything went as it should. With the names of
 environments as arguments, only what runs in these is made; `ao` is the AO process of dev, `releases` what goes to
-staging, `configuration` what was changed by hand in dev, `infrastructure` dev itself, `procedures` the checklists.
+staging, `configuration` what was changed by hand in dev, `infrastructure` dev itself, `monitoring` that of dev,
+`procedures` the checklists.
 """
 
 import json
@@ -278,6 +279,22 @@ def ao(made: Platform) -> None:
         recorder.record("failed", "ao-down", fails=True)
 
 
+def monitoring(made: Platform) -> None:
+    """The monitoring of dev."""
+    recorder = Recorder(made, "dev")
+    with taken(made.base + 30):
+        recorder.record("failed", "start-monitoring", fails=True)
+    serving(recorder, made)
+    try:
+        recorder.record("good", "start-monitoring")
+        recorder.record("good", "stop-monitoring")
+        with in_the_way(made.root / ".opsbook/monitoring/dev/run/supervisor.sock"):
+            recorder.record("failed", "stop-monitoring", fails=True)
+    finally:
+        give_back(made)
+        made.run("stop-monitoring", "-p", "purge=true", check=True)
+
+
 def releases(source: Platform, made: Platform) -> None:
     """Releases that were deployed in dev, and are promoted to staging."""
     source.run("platform-up", check=True)
@@ -412,6 +429,7 @@ def main(places: list[str]) -> None:
             ("configuration", "dev", configuration),
             ("infrastructure", "dev", infrastructure),
             ("training", "training", training),
+            ("monitoring", "dev", monitoring),
         ):
             if name in places:
                 with up(root, place) as made:
@@ -437,4 +455,4 @@ def main(places: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or [*BASES, "configuration", "infrastructure", "procedures", "releases", "ao"])
+    main(sys.argv[1:] or [*BASES, "configuration", "infrastructure", "procedures", "releases", "ao", "monitoring"])

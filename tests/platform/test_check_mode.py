@@ -43,6 +43,8 @@ WITHOUT_DIFF = {
 """What Ansible's own modules show no difference for."""
 OF_THE_MACHINE = {"Find the PostgreSQL programs", "Create the user PostgreSQL runs as"}
 """Tasks whose result every platform of this machine shares: another one may do them between a check and the deed."""
+BY_THEMSELVES = r"\.opsbook/(env/\w+/(logs|db|caddy/caddy)|monitoring/\w+/(logs|prometheus|alertmanager|caddy))\b"
+"""Folders in which processes write without being told to."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ class Checked(Platform):
         found = {}
         for folder, _, names in os.walk(self.root):
             inside = str(Path(folder).relative_to(self.root))
-            if not re.match(r"\.opsbook/env/\w+/(logs|db|caddy/caddy)\b", inside):
+            if not re.match(BY_THEMSELVES, inside):
                 paths = (Path(folder), *(Path(folder, name) for name in names))
                 found.update({str(path): (path.lstat().st_mode, content(path)) for path in paths})
         return found
@@ -421,6 +423,28 @@ def test_another_number_of_instances(ready: Checked) -> None:
     assert {host for host, _ in foreseen.changed} == {"arcade-5", "arcade-7"}
     assert ready.do("resize").changed == foreseen.changed
     assert ready.versions() == {OLD["version"]}
+
+
+@pytest.mark.skipif(
+    not all(shutil.which(name) for name in ("prometheus", "prometheus-alertmanager")),
+    reason="needs the packages prometheus and prometheus-alertmanager",
+)
+def test_the_monitoring(ready: Checked) -> None:
+    """It begins, and then nothing would change but for changed rules; test_monitoring.py has them read."""
+    foreseen = ready.foresee("monitoring-up")
+    try:
+        assert ready.do("monitoring-up").changed == foreseen.changed
+        purge = {"purge": True}
+        told = ready.foresee_each({"up": ("monitoring-up", {}), "down": ("monitoring-down", purge)})
+        assert (told["up"].tasks, told["up"].unknown) == (set(), set())
+        ready.edit("alerts/arcade.yml", "for: 10s", "for: 11s")
+        assert ready.foresee("monitoring-up").tasks == {
+            "Have the configuration and the rules, if promtool and amtool accept them",
+            "Have Prometheus and Alertmanager use their configuration",
+        }
+    finally:
+        done = ready.do("monitoring-down", purge=True)
+    assert done.changed == told["down"].changed
 
 
 def test_down(ready: Checked) -> None:

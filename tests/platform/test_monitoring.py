@@ -1,0 +1,362 @@
+"""The monitoring: each alert comes when it should and leads to its page, on paper and from a real platform."""
+
+import json
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import psutil
+import pytest
+import yaml
+
+from opsbook import settings
+from opsbook.core.catalog import catalog
+from tests.platform.conftest import Platform
+from tests.support import ROOT
+from tests.support.project import until
+
+PROGRAMS = ("prometheus", "promtool", "prometheus-alertmanager", "amtool")
+installed = pytest.mark.skipif(
+    not all(shutil.which(name) for name in PROGRAMS), reason="needs the packages prometheus and prometheus-alertmanager"
+)
+VERSION = "1.0.0"
+QUICK = {
+    "monitoring_scrape_interval": "1s",
+    "monitoring_evaluation_interval": "1s",
+    "monitoring_resend_delay": "5s",
+    "monitoring_group_wait": "1s",
+    "monitoring_group_interval": "1s",
+}
+HOURS = {"1h": 1, "6h": 6, "1d": 24, "3d": 72}
+SHORTER = {"1h": "5m", "6h": "30m", "1d": "2h", "3d": "6h"}
+LIMIT = re.compile(r"_(?:bad|slow):ratio(\w+) > ([\d.]+) \* 30 \* 24 / (\d+) \* \(1 - ([\d.]+)\)")
+
+
+def rules() -> list[dict[str, Any]]:
+    """Every rule of alerts/ that is an alert."""
+    files = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(ROOT.glob("alerts/*.yml"))]
+    return [rule for file in files for group in file["groups"] for rule in group["rules"] if "alert" in rule]
+
+
+ALERTS = {rule["alert"]: rule for rule in rules()}
+
+
+# -- on paper
+
+
+def test_each_alert_is_tested_when_it_comes_and_when_it_does_not() -> None:
+    tried: dict[str, set[bool]] = defaultdict(set)
+    for path in ROOT.glob("alerts/tests/*.yml"):
+        for scenario in yaml.safe_load(path.read_text(encoding="utf-8"))["tests"]:
+            for each in scenario["alert_rule_test"]:
+                tried[each["alertname"]].add(bool(each["exp_alerts"]))
+    assert set(tried) == set(ALERTS)
+    # Watchdog never ends.
+    assert {name: each for name, each in tried.items() if each != {True, False}} == {"Watchdog": {True}}
+
+
+@pytest.mark.parametrize("name", ALERTS)
+def test_each_alert_says_what_it_must(name: str) -> None:
+    labels, annotations = ALERTS[name]["labels"], ALERTS[name]["annotations"]
+    assert labels["severity"] in ("critical", "high", "medium", "low")
+    assert labels["team"] == "platform"
+    assert labels["service"] in ("arcade", "monitoring")
+    assert annotations.keys() == {"summary", "description", "runbook_url"}
+    assert re.search("play|Player|nobody", annotations["description"])
+
+
+@pytest.mark.parametrize("name", ALERTS)
+def test_each_alert_leads_to_a_page_that_names_it(name: str) -> None:
+    """And the page's form is given the values of its parameters."""
+    url = urlsplit(re.sub(r"\{\{.*?\}\}", "value", ALERTS[name]["annotations"]["runbook_url"], flags=re.DOTALL))
+    page = catalog.load(settings.load(ROOT), Path(url.path).stem)
+    assert url.path == f"runbooks/{page.name}.html"
+    assert name in page.front.alerts
+    given = set(parse_qs(url.query, strict_parsing=True)) - {"environment"}
+    assert given <= {parameter.name for parameter in page.parameters}
+    assert "environment=value" in url.query
+
+
+@pytest.mark.parametrize("name", [name for name in ALERTS if "Budget" in name])
+def test_limits_are_computed_from_their_window(name: str) -> None:
+    expression = ALERTS[name]["expr"]
+    found = LIMIT.findall(expression)
+    pairs = list(zip(found[::2], found[1::2], strict=True))
+    assert len(pairs) == 2
+    for (long, *limit), (short, *same) in pairs:
+        assert limit == same
+        assert (short, int(limit[1])) == (SHORTER[long], HOURS[long])
+        assert re.search(rf"increase{long if long != '3d' else '3d|1d'} >= \d+", expression)
+        assert limit[2] == ("0.999" if "Error" in name else "0.99")
+
+
+@installed
+@pytest.mark.slow
+def test_the_alerts_come_when_they_should() -> None:
+    files = sorted(ROOT.glob("alerts/tests/*.yml"))
+    assert files
+    with ThreadPoolExecutor() as executor:
+        done = list(executor.map(lambda path: ran("promtool", "test", "rules", str(path)), files))
+    assert all(each.returncode == 0 for each in done), "\n".join(each.stdout + each.stderr for each in done)
+
+
+def ran(*command: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+# -- from a real platform
+
+
+@dataclass
+class Hook:
+    """What takes the alerts: the notifications with their authorization and when they came."""
+
+    url: str = ""
+    taken: list[tuple[float, str, dict[str, Any]]] = field(default_factory=list)
+
+    def of(self, alert: str, status: str) -> list[dict[str, Any]]:
+        """The alerts of this name and status that came so far."""
+        return [
+            each
+            for _, _, body in list(self.taken)
+            for each in body["alerts"]
+            if each["labels"]["alertname"] == alert and each["status"] == status
+        ]
+
+
+@pytest.fixture(scope="module")
+def hook() -> Iterator[Hook]:
+    found = Hook()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            found.taken.append((time.monotonic(), self.headers.get("authorization", ""), body))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        found.url = f"http://127.0.0.1:{server.server_port}/hooks/alertmanager"
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield found
+        server.shutdown()
+        thread.join()
+
+
+class Monitored:
+    """The monitoring of a platform."""
+
+    def __init__(self, platform: Platform, hook: Hook) -> None:
+        self.platform = platform
+        self.folder = platform.root / ".opsbook/monitoring/dev"
+        self.prometheus = f"http://127.0.0.1:{platform.base + 30}"
+        self.alertmanager = f"http://127.0.0.1:{platform.base + 31}"
+        self.options: dict[str, object] = {**QUICK, "hook_url": hook.url}
+
+    def up(self) -> str:
+        return self.platform.playbook("monitoring-up", **self.options)
+
+    def get(self, url: str, **query: str) -> Any:
+        return httpx.get(url, params=query, timeout=30, trust_env=False).raise_for_status().json()
+
+    def rules(self) -> set[str]:
+        groups = self.get(f"{self.prometheus}/api/v1/rules")["data"]["groups"]
+        assert not [rule for group in groups for rule in group["rules"] if rule.get("lastError")]
+        return {rule["name"] for group in groups for rule in group["rules"] if rule["type"] == "alerting"}
+
+    def processes(self) -> dict[int, list[str]]:
+        found = {}
+        for process in psutil.process_iter(["environ", "cmdline"]):
+            if (process.info["environ"] or {}).get("OPSBOOK_SUPERVISED") == str(self.folder):
+                found[process.pid] = process.info["cmdline"]
+        return found
+
+    def ctl(self, *words: str) -> None:
+        """What somebody does by hand with an instance."""
+        config = self.platform.root / ".opsbook/env/dev/supervisord.conf"
+        program = Path(shutil.which("supervisorctl", path=Path(sys.executable).parent) or "")
+        done = ran(str(program), "-c", str(config), *words)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def monitored(platform: Platform, hook: Hook) -> Iterator[Monitored]:
+    platform.serve(VERSION)
+    made = Monitored(platform, hook)
+    try:
+        made.up()
+        yield made
+    finally:
+        platform.playbook("monitoring-down", purge=True)
+        assert not made.processes()
+        assert not made.folder.exists()
+
+
+@installed
+@pytest.mark.slow
+def test_a_stopped_instance_is_told_and_that_it_is_back(monitored: Monitored, hook: Hook) -> None:
+    instance = f"http://127.0.0.1:{monitored.platform.base + 11}/readyz"
+    until(lambda: hook.of("Watchdog", "firing"), "an alert that is always on")
+    monitored.ctl("stop", "arcade-1")
+    stopped = time.monotonic()
+    try:
+        until(lambda: hook.of("ArcadeInstanceDown", "firing"), "the alert")
+        print(f"told {time.monotonic() - stopped:.1f} s after it was stopped")
+    finally:
+        monitored.ctl("start", "arcade-1")
+    until(lambda: hook.of("ArcadeInstanceDown", "resolved"), "the alert's end")
+    assert httpx.get(instance, trust_env=False).is_success
+    (alert,) = hook.of("ArcadeInstanceDown", "firing")[:1]
+    assert alert["labels"] == {
+        "alertname": "ArcadeInstanceDown",
+        "environment": "dev",
+        "service": "arcade",
+        "job": "arcade",
+        "instance": "arcade-1",
+        "severity": "high",
+        "team": "platform",
+    }
+    url = "runbooks/restart-instance.html?environment=dev&service=arcade&host=arcade-1"
+    assert alert["annotations"]["runbook_url"] == url
+    groups = [body["groupLabels"] for _, _, body in hook.taken if "Down" in body["groupLabels"]["alertname"]]
+    assert groups[0] == {"alertname": "ArcadeInstanceDown", "environment": "dev"}
+
+
+@installed
+@pytest.mark.slow
+def test_nothing_else_was_told(monitored: Monitored, hook: Hook) -> None:
+    """The colour that does not serve and the free places are down all the time."""
+    until(lambda: hook.taken, "a notification")
+    names = {alert["labels"]["alertname"] for _, _, body in hook.taken for alert in body["alerts"]}
+    assert names <= {"Watchdog", "ArcadeInstanceDown"}
+    down = monitored.get(f"{monitored.prometheus}/api/v1/query", query='up{job="arcade"} == 0')
+    assert {"arcade-4", "arcade-5"} <= {each["metric"]["instance"] for each in down["data"]["result"]}
+
+
+@installed
+@pytest.mark.slow
+def test_the_token_comes_with_each_alert_and_is_nowhere_else(monitored: Monitored, hook: Hook) -> None:
+    file = monitored.folder / "secrets/hook.token"
+    token = file.read_text(encoding="utf-8")
+    assert len(token) >= 32
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    until(lambda: hook.taken, "a notification")
+    assert {said for _, said, _ in hook.taken} == {f"Bearer {token}"}
+    assert token not in str(monitored.processes())
+    for path in monitored.folder.rglob("*"):
+        if path.is_file() and path != file:
+            assert token.encode() not in path.read_bytes(), path
+
+
+@installed
+@pytest.mark.slow
+def test_they_listen_on_this_machine_only(monitored: Monitored) -> None:
+    listening = [
+        connection.laddr.ip
+        for pid in monitored.processes()
+        for connection in psutil.Process(pid).net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert set(listening) == {"127.0.0.1"}
+    assert len(listening) == 3
+
+
+@installed
+@pytest.mark.slow
+def test_each_alert_has_its_route(monitored: Monitored) -> None:
+    file = monitored.folder / "config/alertmanager.yml"
+    command = ("amtool", "config", "routes", "test", f"--config.file={file}", "--verify.receivers=opsbook")
+    for name, rule in ALERTS.items():
+        done = ran(*command, f"alertname={name}", *(f"{key}={value}" for key, value in rule["labels"].items()))
+        assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
+
+
+@installed
+@pytest.mark.slow
+def test_the_configuration_is_what_was_wanted(monitored: Monitored) -> None:
+    file = monitored.folder / "config/alertmanager.yml"
+    assert ran("amtool", "check-config", str(file)).returncode == 0
+    (receiver,) = yaml.safe_load(file.read_text(encoding="utf-8"))["receivers"]
+    (webhook,) = receiver["webhook_configs"]
+    assert webhook["url"] == monitored.options["hook_url"]
+    assert (webhook["send_resolved"], webhook["max_alerts"]) == (True, 0)
+    assert webhook["http_config"]["authorization"] == {"credentials_file": str(monitored.folder / "secrets/hook.token")}
+
+
+@installed
+@pytest.mark.slow
+def test_an_unavailable_service_silences_its_instances(monitored: Monitored) -> None:
+    """In an environment that is only said to be there, so that nothing resolves it."""
+
+    def said(name: str, environment: str, **more: str) -> dict[str, Any]:
+        ends = (datetime.now(UTC) + timedelta(minutes=5)).isoformat()
+        return {"labels": {"alertname": name, "environment": environment, **more}, "endsAt": ends}
+
+    instance = {"service": "arcade", "instance": "arcade-1"}
+    alerts = [
+        said("ArcadeUnavailable", "there", service="arcade", severity="critical"),
+        said("ArcadeInstanceDown", "there", **instance, severity="high"),
+        said("ArcadeErrors", "there", service="arcade", severity="high"),
+        said("ArcadeInstanceDown", "elsewhere", **instance, severity="high"),
+    ]
+    url = f"{monitored.alertmanager}/api/v2/alerts"
+    httpx.post(url, json=alerts, timeout=30, trust_env=False).raise_for_status()
+    inhibited: dict[tuple[str, str], bool] = {}
+
+    def told() -> bool:
+        for each in monitored.get(url):
+            labels = each["labels"]
+            if labels["environment"] in ("there", "elsewhere"):
+                key = (labels["alertname"], labels["environment"])
+                inhibited[key] = bool(each["status"]["inhibitedBy"])
+        return len(inhibited) == len(alerts) and any(inhibited.values())
+
+    until(told, "the silenced alert")
+    assert inhibited == {
+        ("ArcadeUnavailable", "there"): False,
+        ("ArcadeInstanceDown", "there"): True,
+        ("ArcadeErrors", "there"): False,
+        ("ArcadeInstanceDown", "elsewhere"): False,
+    }
+
+
+@installed
+@pytest.mark.slow
+def test_changed_rules_are_read_without_a_restart_and_wrong_ones_not_at_all(monitored: Monitored) -> None:
+    """That what is as it should be stays so is in test_check_mode.py."""
+    file = monitored.platform.root / "alerts/more.yml"
+    before, running, used = monitored.rules(), monitored.processes(), (monitored.folder / "config").readlink()
+    assert before == set(ALERTS)
+    try:
+        file.write_text(one_alert("up =="), encoding="utf-8")
+        with pytest.raises(AssertionError, match="promtool refuses the configuration, so the one from before stays"):
+            monitored.up()
+        assert (monitored.folder / "config").readlink() == used
+        file.write_text(one_alert("vector(0) > 1"), encoding="utf-8")
+        assert "changed=2" in monitored.up()
+    finally:
+        file.unlink(missing_ok=True)
+    assert monitored.rules() == {*before, "More"}
+    assert monitored.processes().keys() == running.keys()
+
+
+def one_alert(expression: str) -> str:
+    return json.dumps({"groups": [{"name": "more", "rules": [{"alert": "More", "expr": expression}]}]})
