@@ -37,6 +37,7 @@ VERSION = "1.0.0"
 QUICK = {
     "monitoring_scrape_interval": "1s",
     "monitoring_evaluation_interval": "1s",
+    "monitoring_scan_seconds": "1",
     "monitoring_resend_delay": "5s",
     "monitoring_group_wait": "1s",
     "monitoring_group_interval": "1s",
@@ -268,6 +269,23 @@ def test_the_token_comes_with_each_alert_and_is_nowhere_else(monitored: Monitore
 
 @installed
 @pytest.mark.slow
+def test_a_password_in_a_log_is_told_without_it(monitored: Monitored, hook: Hook) -> None:
+    password = monitored.platform.credentials()["password"]
+    log = monitored.platform.root / ".opsbook/env/dev/logs/connections.debug"
+    log.write_text(f"connecting with {password}\n", encoding="utf-8")
+    try:
+        (alert, *_) = until(lambda: hook.of("SecretInLog", "firing"), "the alert")
+    finally:
+        log.unlink()
+    assert alert["labels"]["file"] == "connections.debug"
+    assert alert["annotations"]["runbook_url"].endswith("rotate-secret.html?environment=dev&service=arcade&reason=leak")
+    until(lambda: hook.of("SecretInLog", "resolved"), "the alert's end")
+    assert password not in str(hook.taken)
+    assert not hook.of("ApiKeyInLog", "firing")
+
+
+@installed
+@pytest.mark.slow
 def test_they_listen_on_this_machine_only(monitored: Monitored) -> None:
     listening = [
         connection.laddr.ip
@@ -276,7 +294,7 @@ def test_they_listen_on_this_machine_only(monitored: Monitored) -> None:
         if connection.status == psutil.CONN_LISTEN
     ]
     assert set(listening) == {"127.0.0.1"}
-    assert len(listening) == 3
+    assert len(listening) == 4
 
 
 @installed
@@ -336,6 +354,13 @@ def test_an_unavailable_service_silences_its_instances(monitored: Monitored) -> 
         ("ArcadeErrors", "there"): False,
         ("ArcadeInstanceDown", "elsewhere"): False,
     }
+
+
+@pytest.mark.slow
+def test_what_to_install_is_said_before_anything_starts(platform: Platform) -> None:
+    programs = json.dumps({"no-such-program": "its-package", "sh": "dash"})
+    with pytest.raises(AssertionError, match=r"no-such-program cannot be found in PATH.* apt-get install its-package"):
+        platform.playbook("monitoring-up", monitoring_programs=programs)
 
 
 @installed

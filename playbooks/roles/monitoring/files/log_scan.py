@@ -1,0 +1,56 @@
+"""Look for the secrets of an environment in its logs, and tell Prometheus in which files they are.
+
+Usage: python log_scan.py PORT SECONDS LOGS DATABASE_CREDENTIALS API_KEY. It looks once in that many seconds, until it
+is ended. A secret that is not there yet cannot have leaked. A log that cannot be read ends it: then Prometheus says
+that it cannot be read, instead of that all is well.
+"""
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Gauge, start_http_server
+
+PASSWORD = b"password="
+
+
+def secrets(database: Path, key: Path) -> Iterator[tuple[str, bytes]]:
+    """The secrets in use, by their names."""
+    if database.exists():
+        lines = database.read_bytes().splitlines()
+        yield from (("database", line.removeprefix(PASSWORD)) for line in lines if line.startswith(PASSWORD))
+    if key.exists():
+        yield "api_key", key.read_bytes().strip()
+
+
+def found(logs: Path, wanted: list[tuple[str, bytes]]) -> Iterator[tuple[str, str]]:
+    """The name of each secret that a file below the folder has, and the file's path in it."""
+    for path in sorted(logs.rglob("*")):
+        try:
+            content = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
+        except FileNotFoundError:
+            # The log was just rotated.
+            continue
+        yield from ((name, str(path.relative_to(logs))) for name, secret in wanted if secret and secret in content)
+
+
+def main() -> None:
+    """Look, again and again."""
+    port, seconds, logs, database, key = sys.argv[1:]
+    registry = CollectorRegistry()
+    gauge = Gauge("arcade_secret_in_log", "A file of the logs has a secret.", ["secret", "file"], registry=registry)
+    start_http_server(int(port), "127.0.0.1", registry)
+    before: set[tuple[str, str]] = set()
+    while True:
+        leaked = set(found(Path(logs), list(secrets(Path(database), Path(key)))))
+        for each in before - leaked:
+            gauge.remove(*each)
+        for each in leaked:
+            gauge.labels(*each).set(1)
+        before = leaked
+        time.sleep(float(seconds))
+
+
+if __name__ == "__main__":
+    main()
