@@ -22,7 +22,7 @@ options:
 EXAMPLES = """
 - name: Make the token of the webhook
   token_file:
-    path: /srv/env/secrets/hook.token
+    path: /srv/ops/hook-token
 """
 
 RETURN = """

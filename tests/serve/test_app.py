@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,11 @@ import pytest
 import uvicorn
 
 from opsbook import settings
-from opsbook.incidents import acting
+from opsbook.incidents import acting, intake
 from opsbook.incidents.acting import Acting, Opening
 from opsbook.serve import app
 from opsbook.serve.app import Bucket, Serving
+from opsbook.serve.heartbeat import SILENT, Heartbeats
 from opsbook.serve.metrics import Metrics
 from opsbook.serve.spool import Spool
 from opsbook.serve.worker import Counted
@@ -31,7 +33,7 @@ HOOK = "/hooks/alertmanager"
 def serving(project: Project) -> Serving:
     found = settings.load(project.root, given=True)
     spool = Spool(found.state / "hooks")
-    return Serving(found, TOKEN.encode(), spool, Counted(), Metrics(found), lambda: None)
+    return Serving(found, TOKEN.encode(), spool, Counted(), Metrics(found, Heartbeats(found)), lambda: None)
 
 
 @pytest.fixture
@@ -147,3 +149,21 @@ def test_notifications_keep_their_order(tmp_path: Path) -> None:
         spool.put(str(number).encode())
     assert [data for _, data in spool.batch(100, 1000)] == [str(number).encode() for number in range(50)]
     assert len(list(spool.batch(7, 1000))) == 7 and len(list(spool.batch(100, 10))) == 11
+
+
+def test_a_heartbeat_that_stops_is_an_incident_once(project: Project) -> None:
+    found = settings.load(project.root, given=True)
+    told = intake.parsed(json.dumps(notification("Watchdog", severity="none", environment="dev")).encode())
+    beats = Heartbeats(found)
+    assert list(beats.silent(time.time() + 2 * SILENT)) == []
+    beats.hear([told])
+    assert beats.latest() > time.time() - 60
+    # Another process goes on with what this one heard.
+    again = Heartbeats(found)
+    assert list(again.silent(time.time() + SILENT - 5)) == []
+    (opened,) = again.silent(time.time() + SILENT + 5)
+    assert (opened.severity, opened.environment, opened.by) == ("critical", "dev", "opsbook")
+    assert "No alerts arrive any more from dev" in opened.title
+    assert list(again.silent(time.time() + 9 * SILENT)) == [] and list(Heartbeats(found).silent(1e12)) == []
+    (found.state / "heartbeats.json").write_text("nothing")
+    assert Heartbeats(found).latest() == 0

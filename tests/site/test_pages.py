@@ -353,9 +353,8 @@ def test_search_knows_what_a_page_is_looked_for_by_and_no_list() -> None:
     ]
     assert "<pre><code>print(version)" in found["Do it"] and "For the API ·" not in found["Parameters"]
     tree = Tree("t", "Is it?", Node("A?", 1), ("slow", "down"))
-    home = searched(
-        lists.home(sources(runs=(run("succeeded", 1),), trees=(tree,), severities=(Severity(name="S1", means="All", respond="now"),)))
-    )
+    severity = Severity(name="S1", means="All", respond="now")
+    home = searched(lists.home(sources(runs=(run("succeeded", 1),), trees=(tree,), severities=(severity,))))
     assert home["How bad is it?"].split() == ["severity", "means", "respond", "within", "call", "S1", "All", "now"]
     assert home["Who to call"].split() == ["environment", "contacts", "dev", "team:", "#here"]
     assert "ItIsDown" not in "".join(home.values()) and "What was changed lately" not in home

@@ -9,6 +9,7 @@ from opsbook.core.record import store as records
 from opsbook.errors import InputError
 from opsbook.incidents import store
 from opsbook.incidents.incident import State
+from opsbook.serve.heartbeat import Heartbeats
 from opsbook.serve.worker import Counted
 from opsbook.settings import Settings
 
@@ -18,7 +19,8 @@ _Labels = tuple[tuple[str, str], ...]
 class Metrics:
     """Counts what the records say. A sealed record is read once; the next look only reads what is new."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, heartbeats: Heartbeats) -> None:
+        self._heartbeats = heartbeats
         self._settings = settings
         self._runs: dict[str, tuple[str, str, str, float]] = {}
         self._incidents: dict[str, tuple[int, str, str]] = {}
@@ -30,7 +32,9 @@ class Metrics:
             *_family("opsbook_notifications_refused_total", "counter", "by any sender", {(): counted.refused}),
             *_family("opsbook_notifications_broken_total", "counter", "put aside unread", {(): counted.put_aside}),
             *_family("opsbook_notifications_waiting", "gauge", "kept, not written yet", {(): waiting}),
-            *_family("opsbook_heartbeat_timestamp_seconds", "gauge", "the last heartbeat", {(): counted.heartbeat}),
+            *_family(
+                "opsbook_heartbeat_timestamp_seconds", "gauge", "the last heartbeat", {(): self._heartbeats.latest()}
+            ),
             *_family("opsbook_incidents", "gauge", "by severity and state", self._states()),
             *_family("opsbook_locks", "gauge", "held by runs", {(): len(lock.holders(self._settings.state))}),
             *self._of_runs(),

@@ -1,13 +1,17 @@
-"""Looks at open incidents now and then, and reminds people of what is late."""
+"""Looks at open incidents now and then, and reminds people of what is late; and whether alerts still arrive."""
 
 import logging
 import threading
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 from opsbook.errors import OpsbookError
 from opsbook.incidents import acting, reminding, store
+from opsbook.incidents.incident import Incident
+from opsbook.serve.heartbeat import Heartbeats
 from opsbook.settings import Settings
 
 LOG = logging.getLogger("opsbook.serve")
@@ -19,8 +23,10 @@ _EVERY = 5.0
 class Watching(threading.Thread):
     """One look after the other."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, heartbeats: Heartbeats, on_opened: Callable[[Incident], None]) -> None:
         super().__init__(daemon=True, name="opsbook-watching")
+        self._heartbeats = heartbeats
+        self._on_opened = on_opened
         self._settings = settings
         self._end = threading.Event()
 
@@ -30,9 +36,18 @@ class Watching(threading.Thread):
 
     def run(self) -> None:
         while not self._end.wait(_EVERY):
+            self._listen()
             for path in store.every(self._settings):
                 if not store.sealed(path) and not self._end.is_set():
                     self._look(path)
+
+    def _listen(self) -> None:
+        try:
+            for found in self._heartbeats.silent(time.time()):
+                LOG.warning("%s opened: %s", found.id, found.title)
+                self._on_opened(found)
+        except (OSError, OpsbookError) as error:
+            LOG.warning("an incident cannot be opened: %s", getattr(error, "message", error))
 
     def _look(self, path: Path) -> None:
         try:

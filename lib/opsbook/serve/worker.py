@@ -2,7 +2,6 @@
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,8 @@ from pathlib import Path
 from opsbook.errors import InputError, OpsbookError
 from opsbook.incidents import intake
 from opsbook.incidents.incident import Incident
-from opsbook.incidents.intake import HEARTBEAT, Intake, Notification
+from opsbook.incidents.intake import Intake, Notification
+from opsbook.serve.heartbeat import Heartbeats
 from opsbook.serve.spool import Spool
 from opsbook.settings import Settings
 
@@ -25,13 +25,12 @@ _AGAIN = 5.0
 
 @dataclass
 class Counted:
-    """What the server did since it started. `heartbeat`: Unix time of the last alert that always fires; 0: none."""
+    """What the server did since it started. `failing`: why incidents cannot be written now."""
 
     accepted: int = 0
     refused: int = 0
     opened: int = 0
     put_aside: int = 0
-    heartbeat: float = 0.0
     failing: str = ""
 
 
@@ -39,12 +38,18 @@ class Worker(threading.Thread):
     """One thread that writes incidents. Whoever accepts a notification calls `wake`."""
 
     def __init__(
-        self, settings: Settings, spool: Spool, counted: Counted, on_opened: Callable[[Incident], None]
+        self,
+        settings: Settings,
+        spool: Spool,
+        counted: Counted,
+        heartbeats: Heartbeats,
+        on_opened: Callable[[Incident], None],
     ) -> None:
         super().__init__(daemon=True, name="opsbook-incidents")
         self._intake = Intake(settings)
         self._spool = spool
         self._counted = counted
+        self._heartbeats = heartbeats
         self._on_opened = on_opened
         self._wake = threading.Event()
         self._end = threading.Event()
@@ -95,7 +100,7 @@ class Worker(threading.Thread):
         return bool(found)
 
     def _take(self, good: Sequence[tuple[Path, Notification]]) -> None:
-        self._beat([told for _, told in good])
+        self._heartbeats.hear([told for _, told in good])
         opened = self._intake.take(told for _, told in good)
         # Forgotten only now: after a kill they come again, and what is known of them is not written twice.
         for path, _ in good:
@@ -112,7 +117,3 @@ class Worker(threading.Thread):
             LOG.warning("%s cannot be read, and was put aside: %s", path.name, self._spool.put_aside(path))
             self._counted.put_aside += 1
             return None
-
-    def _beat(self, told: Sequence[Notification]) -> None:
-        if any(alert.labels.get("severity") == HEARTBEAT for each in told for alert in each.alerts):
-            self._counted.heartbeat = time.time()

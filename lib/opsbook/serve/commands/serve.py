@@ -80,6 +80,7 @@ def _alone(settings: Settings) -> Iterator[None]:
 async def _serve(settings: Settings, token: bytes, port: int) -> int:
     from opsbook.serve.app import Serving
     from opsbook.serve.diagnosis import Diagnosis
+    from opsbook.serve.heartbeat import Heartbeats
     from opsbook.serve.metrics import Metrics
     from opsbook.serve.paging import Paging
     from opsbook.serve.spool import Spool
@@ -87,14 +88,15 @@ async def _serve(settings: Settings, token: bytes, port: int) -> int:
     from opsbook.serve.worker import Counted, Worker
 
     spool, counted = Spool(settings.state / "hooks"), Counted()
-    diagnosis, paging, watching = Diagnosis(settings), Paging(settings), Watching(settings)
+    heartbeats, diagnosis, paging = Heartbeats(settings), Diagnosis(settings), Paging(settings)
 
     def opened(found: Incident) -> None:
         paging.ask(found)
         diagnosis.ask(found)
 
-    worker = Worker(settings, spool, counted, opened)
-    serving = Serving(settings, token, spool, counted, Metrics(settings), worker.wake)
+    worker = Worker(settings, spool, counted, heartbeats, opened)
+    watching = Watching(settings, heartbeats, opened)
+    serving = Serving(settings, token, spool, counted, Metrics(settings, heartbeats), worker.wake)
     diagnosis.start()
     paging.start()
     watching.start()

@@ -1,0 +1,69 @@
+"""Prometheus and Alertmanager of a platform, with short intervals."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from tests.platform.conftest import Platform
+
+QUICK = {
+    "monitoring_scrape_interval": "1s",
+    "monitoring_evaluation_interval": "1s",
+    "monitoring_scan_seconds": "1",
+    "monitoring_resend_delay": "5s",
+    "monitoring_group_wait": "1s",
+    "monitoring_group_interval": "1s",
+}
+
+
+class Monitored:
+    """The monitoring of a platform."""
+
+    def __init__(self, platform: Platform, hook: str, token: Path | None = None) -> None:
+        """`hook`: where alerts go, with this token; without one the playbook makes it."""
+        self.platform = platform
+        self.folder = platform.root / ".opsbook/monitoring/dev"
+        self.prometheus = f"http://127.0.0.1:{platform.base + 30}"
+        self.alertmanager = f"http://127.0.0.1:{platform.base + 31}"
+        self.options: dict[str, object] = {**QUICK, "hook_url": hook}
+        self.options |= {"hook_token_file": str(token)} if token else {}
+
+    def up(self) -> str:
+        return self.platform.playbook("monitoring-up", **self.options)
+
+    def down(self) -> None:
+        self.platform.playbook("monitoring-down", purge=True)
+        assert not self.processes()
+        assert not self.folder.exists()
+
+    def get(self, url: str, **query: str) -> Any:
+        return httpx.get(url, params=query, timeout=30, trust_env=False).raise_for_status().json()
+
+    def rules(self) -> set[str]:
+        groups = self.get(f"{self.prometheus}/api/v1/rules")["data"]["groups"]
+        assert not [rule for group in groups for rule in group["rules"] if rule.get("lastError")]
+        return {rule["name"] for group in groups for rule in group["rules"] if rule["type"] == "alerting"}
+
+    def processes(self) -> dict[int, list[str]]:
+        found = {}
+        for process in psutil.process_iter(["environ", "cmdline"]):
+            if (process.info["environ"] or {}).get("OPSBOOK_SUPERVISED") == str(self.folder):
+                found[process.pid] = process.info["cmdline"]
+        return found
+
+    def ctl(self, *words: str) -> None:
+        """What somebody does by hand with an instance."""
+        config = self.platform.root / ".opsbook/env/dev/supervisord.conf"
+        program = Path(shutil.which("supervisorctl", path=Path(sys.executable).parent) or "")
+        done = subprocess.run([str(program), "-c", str(config), *words], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def sends(self, hook: str, token: Path) -> None:
+        """Let alerts go elsewhere from now on."""
+        self.options |= {"hook_url": hook, "hook_token_file": str(token)}
+        self.up()
