@@ -316,7 +316,7 @@ def test_an_unavailable_service_silences_its_instances(monitored: Monitored) -> 
 
 @pytest.mark.slow
 def test_what_to_install_is_said_before_anything_starts(platform: Platform) -> None:
-    programs = json.dumps({"no-such-program": "its-package", "sh": "dash"})
+    programs = '{"no-such-program":"its-package","sh":"dash"}'
     with pytest.raises(AssertionError, match=r"no-such-program cannot be found in PATH.* apt-get install its-package"):
         platform.playbook("monitoring-up", monitoring_programs=programs)
 
