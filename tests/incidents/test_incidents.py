@@ -15,6 +15,7 @@ from opsbook.incidents import acting, facts, reviewing, store, timeline
 from opsbook.incidents.acting import Acting, Opening
 from opsbook.incidents.incident import Incident, State
 from opsbook.settings import Settings
+from opsbook.site import lists, publishing
 from tests.support.project import Project
 
 
@@ -170,3 +171,32 @@ def test_json_and_words_of_a_damaged_one(project: Project, opened: Incident) -> 
     assert listed[0]["severity"] == "damaged"
     assert project.opsbook("incident", "note", opened.id, "x").code == 2
     assert project.opsbook("incident", "verify").code == 1
+
+
+def test_status_and_the_home_page_show_what_is_open_and_overdue(project: Project, here: Settings) -> None:
+    project.write("mkdocs.yml", "site_name: Ops\n")
+    assert "Open incidents" not in home(here)
+    hidden = project.root / "playbooks/inventories/secret"
+    (hidden).mkdir()
+    (hidden / "hosts.yml").write_text((project.root / "playbooks/inventories/dev/hosts.yml").read_text())
+    (hidden / "environment.yml").write_text("publish_records: none\n")
+    acting.open_(here, Opening("Nobody knows of it", environment="secret"))
+    found = acting.open_(here, Opening("It is <b>down</b>", environment="dev"))
+    doing = Acting(here, found.id)
+    doing.add_action("buy a fan", "ann", "2026-01-01")
+    doing.add_action("later", "ann", "2999-01-01")
+    text = home(here)
+    assert "It is &lt;b&gt;down&lt;/b&gt;" in text and "Nobody knows of it" not in text
+    assert "buy a fan" in text and "later" not in text
+    shown = project.opsbook("status", check=True).out
+    assert 'critical  "It is <b>down</b>"' in shown and f"opsbook incident show {found.id}" in shown
+    told = json.loads(project.opsbook("status", "--json", check=True).out)["incidents"]
+    assert [each["title"] for each in told] == ["It is <b>down</b>", "Nobody knows of it"]
+    doing.resolve("mended", anyway=False)
+    assert "Open incidents" not in home(here) and "buy a fan" in home(here)
+    doing.close_action(1, "bought")
+    assert "buy a fan" not in home(here)
+
+
+def home(here: Settings) -> str:
+    return lists.home(publishing.gather(here, "Ops", ()))

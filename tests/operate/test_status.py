@@ -90,6 +90,7 @@ def test_nothing_is_there(project: Project) -> None:
         "reviews": [],
         "ended": [],
         "locks": [],
+        "incidents": [],
     }
 
 

@@ -1,7 +1,6 @@
 """Commands that no page foresaw: each is in the journal of an incident, with its output and exit code."""
 
 import codecs
-import contextlib
 import os
 import signal
 import subprocess
@@ -14,7 +13,7 @@ from opsbook import files
 from opsbook.core.model.events import Fact
 from opsbook.core.planning import context
 from opsbook.errors import InputError, Refused
-from opsbook.incidents import acting, facts, store
+from opsbook.incidents import acting, facts, overview, store
 from opsbook.incidents.incident import Incident
 from opsbook.settings import Settings
 
@@ -30,11 +29,7 @@ def chosen(settings: Settings, wanted: str) -> Path:
     """The incident that is named, or the only one that is open. Raises InputError."""
     if wanted:
         return store.find(settings, wanted)
-    open_ = []
-    for path in store.every(settings):
-        with contextlib.suppress(InputError):
-            if not store.sealed(path) and not store.load(path).over:
-                open_.append(path)
+    open_ = [store.folder(settings) / each.id for each in overview.open_(settings)]
     if len(open_) == 1:
         return open_[0]
     if open_:

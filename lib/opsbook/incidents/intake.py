@@ -5,7 +5,6 @@ text of an alert is data from outside. It is never a command, a path or markup.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -20,7 +19,7 @@ from opsbook.core.model.redact import Redactor
 from opsbook.core.model.text import one_line
 from opsbook.core.planning import environment
 from opsbook.errors import InputError, OpsbookError
-from opsbook.incidents import acting, facts, store
+from opsbook.incidents import acting, facts, overview, store
 from opsbook.incidents.incident import Incident
 from opsbook.settings import Settings
 
@@ -87,10 +86,7 @@ class Intake:
 
     def unfinished(self) -> Iterator[Incident]:
         """Open incidents of alerts: if the process was killed, nobody was told, or nothing was checked."""
-        for path in store.every(self._settings):
-            with suppress(InputError):
-                if not store.sealed(path) and (found := store.load(path)).by == BY and not found.over:
-                    yield found
+        return (found for found in overview.open_(self._settings) if found.by == BY)
 
     def take(self, notifications: Iterable[Notification]) -> list[Incident]:
         """Write these down; returns the incidents that were opened for them. Raises InputError if that fails."""

@@ -1,7 +1,7 @@
 """Index pages: home, all runbooks, all records, freshness, environments, the training matrix; and the 404 page."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import PurePath
 from typing import Any
@@ -11,6 +11,8 @@ from opsbook.core.model.environment import Environment
 from opsbook.core.model.runbook import Runbook
 from opsbook.diagnose.trees import Tree
 from opsbook.html import data, render
+from opsbook.incidents.incident import Incident
+from opsbook.incidents.overview import Overview as Incidents
 from opsbook.operate.under_way import RunStatus
 from opsbook.releases.releases import Overview
 from opsbook.settings import Settings, Severity
@@ -42,6 +44,7 @@ class Sources:
     trees: tuple[Tree, ...] = ()
     training: Training | None = None
     releases: Overview | None = None
+    incidents: Incidents = field(default_factory=Incidents)
 
     def known(self, runbook: Runbook) -> Facts:
         """The facts about a runbook."""
@@ -63,6 +66,7 @@ def home(sources: Sources) -> str:
         urgent=[r for r in sources.runbooks if r.front.kind in _URGENT and not r.front.alerts],
         drills={runbook.title for runbook in sources.runbooks if runbook.front.drill},
         doing=_doing,
+        opened=_opened,
         changing=[run for run in sources.runs if run.outcome not in ("checked", "refused")][:8],
         listed={run.id for run in sources.runs},
     )
@@ -70,6 +74,10 @@ def home(sources: Sources) -> str:
 
 def _page(template: str, sources: Sources, **more: object) -> str:
     return render(f"site/{template}", sources=sources, address=address, **more)
+
+
+def _opened(found: Incident) -> datetime:
+    return datetime.fromisoformat(next(iter(found.reached.values())))
 
 
 def _doing(now: RunStatus) -> str:

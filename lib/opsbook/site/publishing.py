@@ -18,6 +18,7 @@ from opsbook.core.record import store
 from opsbook.core.trust.signing import known_signers
 from opsbook.diagnose import trees
 from opsbook.errors import InputError
+from opsbook.incidents import overview
 from opsbook.operate.under_way import RunStatus, under_way
 from opsbook.releases import releases
 from opsbook.settings import Settings
@@ -98,6 +99,7 @@ def gather(settings: Settings, name: str, runbooks: tuple[Runbook, ...], *, trai
     now = datetime.now(UTC)
     environments = _environments(settings)
     shows = {each.name: each.policy.publish_records for each in environments}
+    hidden = {name for name, how in shows.items() if how == "none"}
     ran = tuple(sorted(runs(settings, shows), key=lambda run: run.started, reverse=True))
     return Sources(
         now=now,
@@ -112,9 +114,8 @@ def gather(settings: Settings, name: str, runbooks: tuple[Runbook, ...], *, trai
         severities=settings.severities,
         trees=tuple(trees.load(settings, name) for name in trees.names(settings)),
         training=qualifications.published(settings, runbooks, now) if training else None,
-        releases=releases.overview(settings, {name for name, how in shows.items() if how == "none"})
-        if training
-        else None,
+        incidents=overview.overview(settings, now.date(), hidden),
+        releases=releases.overview(settings, hidden) if training else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""Show runs that are running, waiting or lost; runs that ended in the last hour, and how; and locked targets."""
+"""Show open incidents; runs that run, wait or are lost, and those of the last hour; and what is locked."""
 
 import argparse
 from dataclasses import asdict
@@ -9,9 +9,11 @@ from opsbook.console.text import hanging, say
 from opsbook.core.locks import lock
 from opsbook.core.model.effect import Mode
 from opsbook.core.model.event import GOOD, Outcome
-from opsbook.core.model.text import one_line, quoted
+from opsbook.core.model.text import number_of, one_line, quoted
 from opsbook.core.record.store import DAMAGED
 from opsbook.core.trust import requests, reviewing
+from opsbook.incidents import outlook, overview
+from opsbook.incidents.incident import Incident
 from opsbook.operate import under_way
 from opsbook.operate.commands import locks, review
 from opsbook.operate.under_way import EndedRun, RunStatus
@@ -31,13 +33,17 @@ def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
     found = under_way.under_way(settings)
     ended = under_way.ended_since(settings, datetime.now(UTC) - _LATELY)
+    incidents = list(overview.open_(settings))
     plans, reviews = list(requests.waiting(settings.state)), list(reviewing.follow_ups(settings))
     if options.json:
         told = {"plans": [each.to_json() for each in plans], "reviews": [asdict(each) for each in reviews]}
         told |= {"ended": [asdict(each) for each in ended], "locks": list(map(asdict, lock.holders(settings.state)))}
+        told |= {"incidents": [outlook.brief(each) for each in incidents]}
         common.print_json({"runs": [asdict(now) for now in found], **told})
         return 0
-    if not (found or plans or reviews):
+    for incident in incidents:
+        _show_incident(incident)
+    if not (incidents or found or plans or reviews):
         say("Nothing runs, and nothing waits for anybody.")
     for now in found:
         _show(now)
@@ -49,6 +55,14 @@ def execute(options: argparse.Namespace) -> int:
         _show_ended(over)
     say()
     return locks.execute(options)
+
+
+def _show_incident(found: Incident) -> None:
+    say(f"{found.severity:<8}  {quoted(found.title)}  {found.environment}")
+    firing = f", {number_of(len(found.firing), 'alert')} firing" if found.firing else ""
+    since = common.local(next(iter(found.reached.values()), ""))
+    for line in (f"{found.id}, {found.state}, since {since}{firing}", f"opsbook incident show {found.id}"):
+        say(f"          {line}")
 
 
 def _show(now: RunStatus) -> None:
