@@ -130,6 +130,7 @@ class _Content(Shape, strict=True):
     ansible: Ansible = field(default_factory=Ansible)
     services: dict[Annotated[str, Check(_service)], Service] = field(default_factory=dict)
     severity: list[Severity] = field(default_factory=list)
+    status_page: _Inside | None = None
 
 
 def protected_branch(text: str) -> str | None:
@@ -182,6 +183,7 @@ class Settings:
     stop_after: str = "30s"
     ansible: Ansible = field(default_factory=Ansible)
     services: Mapping[str, Service] = field(default_factory=dict)
+    status_page: str | None = None
     tree: Path | None = None
 
     @property
@@ -241,6 +243,7 @@ def load(start: Path, *, given: bool = False) -> Settings:
         retention=content.retention,
         check_reads=tuple(content.check.reads),
         severities=tuple(content.severity),
+        status_page=content.status_page,
         signing_key=_file(root, "signing_key", os.environ.get("OPSBOOK_SIGNING_KEY") or content.signing_key),
         allowed_signers=content.allowed_signers,
         protected_branch=content.protected_branch,

@@ -200,3 +200,29 @@ def test_status_and_the_home_page_show_what_is_open_and_overdue(project: Project
 
 def home(here: Settings) -> str:
     return lists.home(publishing.gather(here, "Ops", ()))
+
+
+def test_the_public_page_says_what_was_written_for_players_and_nothing_else(project: Project) -> None:
+    assert project.opsbook("incident", "status-page").code == 2
+    project.opsbook("incident", "open", "The primary lost its disk", "-e", "dev", check=True)
+    assert "There is no public status page." in project.opsbook("incident", "publish", "last", "x").err
+    project.write("opsbook.toml", 'records = "records"\nstatus_page = "public/status.html"\n')
+    page = project.root / "public/status.html"
+    project.opsbook("incident", "status-page", check=True)
+    assert "No problem is known." in page.read_text()
+    project.opsbook("incident", "publish", "last", "Logins <b>fail</b>", check=True)
+    project.opsbook("incident", "note", "last", "replace the disk of db-1", check=True)
+    project.opsbook("incident", "update", "last", "engineers", "db-2 takes over", check=True)
+    project.opsbook("incident", "update", "last", "players", "We work on it.", check=True)
+    text = page.read_text()
+    assert "Logins &lt;b&gt;fail&lt;/b&gt;" in text and "We work on it." in text and "we look into it" in text
+    for inside in ("primary", "db-1", "db-2", "inc-", "critical", "<script", "@"):
+        assert inside not in text.partition("<body>")[2], inside
+    project.opsbook("incident", "resolve", "last", "a new disk", check=True)
+    text = page.read_text()
+    assert "No problem is known." in text and "it is over" in text and "a new disk" not in text
+    project.opsbook("incident", "publish", "last", check=True)
+    assert "Logins" not in page.read_text()
+    assert project.opsbook("incident", "verify").code == 0
+    project.write("opsbook.toml", 'records = "records"\nstatus_page = "../elsewhere.html"\n')
+    assert "write a path below the project" in project.opsbook("incident", "list").err

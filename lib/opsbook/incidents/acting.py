@@ -14,7 +14,7 @@ from opsbook.core.model.text import nearest
 from opsbook.core.planning import context, environment
 from opsbook.core.record import store as records
 from opsbook.errors import InputError, Refused
-from opsbook.incidents import facts, reviewing, store, telling
+from opsbook.incidents import facts, reviewing, status_page, store, telling
 from opsbook.incidents.incident import ROLES, Incident, State
 from opsbook.settings import Settings
 
@@ -120,6 +120,12 @@ class Acting:
         now = self._add(facts.UpdateWritten(audience=audience, text=said, by=self._by))
         return self._add(telling.tell(self._settings, now, telling.UPDATE, audience, said))
 
+    def publish(self, title: str) -> Incident:
+        """Put it on the public status page under this title; without one, take it off."""
+        if title and not self._settings.status_page:
+            raise InputError("There is no public status page.", 'Name its file: status_page = "…" in opsbook.toml.')
+        return self._add(facts.IncidentPublished(title=title.strip(), by=self._by))
+
     def attach(self, run: str) -> Incident:
         """Attach a run that began already."""
         record = records.find(self._settings.records, run)
@@ -196,7 +202,17 @@ class Acting:
         return self._change(lambda _: [fact])
 
     def _change(self, work: Callable[[Incident], Iterable[Fact]]) -> Incident:
-        return store.change(self._settings, self.path, work, partial(redactor, self._settings))
+        shown = False
+
+        def seen(now: Incident) -> Iterable[Fact]:
+            nonlocal shown
+            shown = bool(now.public)
+            return work(now)
+
+        now = store.change(self._settings, self.path, seen, partial(redactor, self._settings))
+        if shown or now.public:
+            status_page.write(self._settings)
+        return now
 
 
 def _facts(found: Incident, kind: type[facts.IncidentAcknowledged]) -> list[facts.IncidentAcknowledged]:

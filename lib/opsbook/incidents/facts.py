@@ -130,6 +130,13 @@ class MessageSent(Fact, type="message-sent"):
     said: Annotated[str, "Which channels took it, and why others did not."]
 
 
+class IncidentPublished(Fact, type="incident-published"):
+    """It is on the public status page, with what was told to players."""
+
+    title: Annotated[str, "What everybody reads; empty to take it off the page."]
+    by: Annotated[str, "Who decided that."]
+
+
 class UpdateWritten(Fact, type="update-written"):
     """What was told to others."""
 

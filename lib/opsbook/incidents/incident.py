@@ -57,6 +57,15 @@ class Action:
 
 
 @dataclass
+class Update:
+    """What was told to an audience, and when (UTC, ISO 8601)."""
+
+    time: str
+    audience: str
+    text: str
+
+
+@dataclass
 class Command:
     """A command of `opsbook exec`. `exit` is None while it runs, and if nobody knows how it ended."""
 
@@ -71,7 +80,7 @@ class Command:
 class Incident:
     """An incident so far. `reached` has the time at which each state began (UTC, ISO 8601).
 
-    `alerts` are by fingerprint and start.
+    `alerts` are by fingerprint and start. `public`: its title on the public status page; empty if it is not there.
     """
 
     id: str
@@ -87,6 +96,8 @@ class Incident:
     roles: dict[str, str] = field(default_factory=dict)
     alerts: dict[tuple[str, str], Alert] = field(default_factory=dict)
     runs: dict[str, facts.RunAttached] = field(default_factory=dict)
+    public: str = ""
+    updates: list[Update] = field(default_factory=list)
     commands: list[Command] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
@@ -159,6 +170,14 @@ def _run(found: Incident, fact: facts.RunAttached, _: str) -> None:
     found.runs[fact.run] = fact
 
 
+def _published(found: Incident, fact: facts.IncidentPublished, _: str) -> None:
+    found.public = fact.title
+
+
+def _updated(found: Incident, fact: facts.UpdateWritten, time: str) -> None:
+    found.updates.append(Update(time, fact.audience, fact.text))
+
+
 def _command(found: Incident, fact: facts.CommandStarted, _: str) -> None:
     found.commands.append(Command(fact.number, fact.argv, fact.by))
 
@@ -184,6 +203,8 @@ _TAKING: dict[type, Any] = {
     facts.SeverityChanged: _severity,
     facts.RoleTaken: _role,
     facts.RunAttached: _run,
+    facts.IncidentPublished: _published,
+    facts.UpdateWritten: _updated,
     facts.CommandStarted: _command,
     facts.CommandEnded: _ended,
     facts.ActionAdded: _action,

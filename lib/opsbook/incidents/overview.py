@@ -29,7 +29,7 @@ class Overview:
 
 def overview(settings: Settings, today: date, hidden: Container[str] = ()) -> Overview:
     """What is open and overdue; incidents of `hidden` environments are left out, and those that cannot be read."""
-    known = [each for each in _readable(settings) if each.environment not in hidden]
+    known = [each for each in readable(settings) if each.environment not in hidden]
     due = [
         Due(each, action)
         for each in known
@@ -49,7 +49,8 @@ def open_(settings: Settings) -> Iterator[Incident]:
                 yield found
 
 
-def _readable(settings: Settings) -> Iterator[Incident]:
+def readable(settings: Settings) -> Iterator[Incident]:
+    """Every incident that can be read, newest first."""
     for path in store.every(settings):
         with contextlib.suppress(InputError):
             yield store.load(path)

@@ -109,6 +109,9 @@ _SENTENCES: dict[type, Callable[[Any], str]] = {
     facts.CommandEnded: lambda fact: f"command {fact.number} ended with {fact.exit} after {duration(fact.seconds)}",
     facts.NotDiagnosed: _not_diagnosed,
     facts.MessageSent: lambda fact: f"message {fact.said}",
+    facts.IncidentPublished: lambda fact: (
+        f"on the public status page: {fact.title}" if fact.title else "off the public status page"
+    ),
     facts.UpdateWritten: lambda fact: f"told {fact.audience}: {fact.text}",
     facts.IncidentMitigated: lambda fact: f"mitigated: {fact.how}",
     facts.IncidentResolved: _resolved,

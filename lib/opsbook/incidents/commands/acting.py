@@ -7,7 +7,7 @@ from opsbook.console import common
 from opsbook.core.model.events import read
 from opsbook.core.planning import bind
 from opsbook.errors import InputError
-from opsbook.incidents import acting, executing, outlook, reviewing, store
+from opsbook.incidents import acting, executing, outlook, reviewing, status_page, store
 from opsbook.incidents.acting import Acting, Opening
 from opsbook.incidents.commands import reading
 from opsbook.incidents.facts import MessageSent
@@ -44,6 +44,22 @@ def role(options: argparse.Namespace) -> int:
 def update(options: argparse.Namespace) -> int:
     """Tell others: it is written down, and sent to the channels of the environment for this audience."""
     return _told(options, _acting(options).update(options.audience, options.message))
+
+
+def publish(options: argparse.Namespace) -> int:
+    """Put it on the public status page, with what players were told; without a title, take it off.
+
+    Only this title and the updates for players are shown: nothing that was written for engineers.
+    """
+    return _told(options, _acting(options).publish(options.title))
+
+
+def write_status_page(options: argparse.Namespace) -> int:
+    """Write the public status page now. Each change of a public incident does so by itself."""
+    path = status_page.write(common.project(options), options.out)
+    if path is None:
+        raise InputError("Where to?", 'Name a file with --out, or status_page = "…" in opsbook.toml.')
+    return common.tell(options, {"page": str(path)}, f"Written: {path}")
 
 
 def attach(options: argparse.Namespace) -> int:
