@@ -92,9 +92,10 @@ def _rotation(settings: Settings, found: Environment) -> Iterator[str]:
 
 def _on_alert(settings: Settings, found: Environment) -> Iterator[str]:
     pages = [page_name.name_of(path) for path in catalog.paths(settings)]
-    for name in found.policy.on_alert.check:
+    policy = found.policy.on_alert
+    for key, name in [*(("check", name) for name in policy.check), *(("run", name) for name in policy.run)]:
         if name not in pages:
-            said = f"{_file(settings, found)}: on_alert.check: there is no page {name}."
+            said = f"{_file(settings, found)}: on_alert.{key}: there is no page {name}."
             yield f"{said} {nearest(name, pages)}".rstrip()
 
 

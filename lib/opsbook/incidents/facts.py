@@ -137,6 +137,13 @@ class IncidentPublished(Fact, type="incident-published"):
     by: Annotated[str, "Who decided that."]
 
 
+class NotMitigated(Fact, type="not-mitigated"):
+    """The page that helps was not run by itself, although the environment names it."""
+
+    runbook: Annotated[str, "The page."]
+    why: Annotated[str, "The reason."]
+
+
 class UpdateWritten(Fact, type="update-written"):
     """What was told to others."""
 

@@ -107,6 +107,7 @@ _SENTENCES: dict[type, Callable[[Any], str]] = {
     facts.RunAttached: _attached,
     facts.CommandStarted: lambda fact: f"command {fact.number}: {shlex.join(fact.argv)}",
     facts.CommandEnded: lambda fact: f"command {fact.number} ended with {fact.exit} after {duration(fact.seconds)}",
+    facts.NotMitigated: lambda fact: f"{fact.runbook} was not run by itself: {fact.why}",
     facts.NotDiagnosed: _not_diagnosed,
     facts.MessageSent: lambda fact: f"message {fact.said}",
     facts.IncidentPublished: lambda fact: (

@@ -1,6 +1,7 @@
-"""The check of an incident's page, by itself: `opsbook run PAGE --check`, which reads and changes nothing.
+"""What is done by itself for a new incident: the check of its page, and then, where all agree, the page.
 
-Only where the environment's policy names the page (`on_alert: check`). Whatever is decided is in the incident.
+The check (`opsbook run PAGE --check`) reads and changes nothing; `on_alert: check` of the environment names its pages.
+Whether the page may run is decided in `incidents.recovery`. Whatever is decided is in the incident.
 """
 
 import logging
@@ -8,47 +9,56 @@ import queue
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime
 from functools import partial
 
+from opsbook.core.model.events import Fact
+from opsbook.core.model.text import seconds_between
 from opsbook.core.planning import environment
 from opsbook.errors import OpsbookError
-from opsbook.incidents import acting, facts, intake, store
-from opsbook.incidents.incident import Incident
+from opsbook.incidents import acting, facts, intake, recovery, store, telling
+from opsbook.incidents.incident import Incident, State
 from opsbook.settings import Settings
 
 LOG = logging.getLogger("opsbook.serve")
 
 _WAITING = 20
-"""Checks that may wait for their turn: in a storm of alerts the others are left to people."""
+"""Incidents that may wait for their turn: in a storm of alerts the others are left to people."""
 
 _LIMIT = 900.0
-"""Seconds that a check may take."""
+"""Seconds that a check, or a page, may take."""
 
 
 class Diagnosis(threading.Thread):
-    """One check at a time: in an incident the machine has other things to do."""
+    """One at a time: in an incident the machine has other things to do, and what was done is counted."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(daemon=True, name="opsbook-diagnosis")
         self._settings = settings
         self._queue: queue.Queue[Incident | None] = queue.Queue(_WAITING)
         self._running: subprocess.Popen[str] | None = None
+        self._ended = False
 
     def ask(self, found: Incident) -> None:
         """Check the page of a new incident, or write down why not; once."""
         if found.runs or found.has(facts.NotDiagnosed):
             return
         why = intake.no_page(found) or self._unnamed(found)
-        if why is None and self._queue.full():
-            why = facts.NotDiagnosed(runbook=found.runbook, why=f"{_WAITING} other checks wait already")
+        if why is not None and why.runbook and recovery.wanted(self._settings, found):
+            # Not checked, and yet it may be run.
+            self._write(found, why)
+            why = None
         if why is None:
-            # Only one thread asks, so there is still room.
-            self._queue.put_nowait(found)
-        else:
+            try:
+                self._queue.put_nowait(found)
+            except queue.Full:
+                why = facts.NotDiagnosed(runbook=found.runbook, why=f"{_WAITING} others wait already")
+        if why is not None:
             self._write(found, why)
 
     def end(self) -> None:
-        """End the check that runs, and forget those that wait. An ended check has a record that says so."""
+        """End what runs, and forget what waits. A run that is ended has a record that says so, and can be resumed."""
+        self._ended = True
         while not self._queue.empty():
             self._queue.get_nowait()
         self._queue.put(None)
@@ -58,7 +68,13 @@ class Diagnosis(threading.Thread):
 
     def run(self) -> None:
         while (found := self._queue.get()) is not None:
-            self._check(found)
+            try:
+                self._handle(found)
+            except (OSError, OpsbookError) as error:
+                LOG.warning("%s: %s", found.id, getattr(error, "message", error))
+            except Exception:
+                # A fault here must not end the thread: nobody would hear of it.
+                LOG.exception("a fault in opsbook itself")
 
     def _unnamed(self, found: Incident) -> facts.NotDiagnosed | None:
         try:
@@ -70,10 +86,41 @@ class Diagnosis(threading.Thread):
         said = f"{found.environment} does not name it: on_alert: check, in environment.yml"
         return facts.NotDiagnosed(runbook=found.runbook, why=said)
 
-    def _check(self, found: Incident) -> None:
+    def _handle(self, found: Incident) -> None:
+        if self._unnamed(found) is None and not found.runs:
+            said, _ = self._opsbook(found, "--check")
+            if said and not self._now(found).runs:
+                self._write(found, facts.NotDiagnosed(runbook=found.runbook, why=said))
+        if recovery.wanted(self._settings, found) and not self._ended:
+            self._mitigate(found)
+
+    def _mitigate(self, found: Incident) -> None:
+        """Run the page, if nothing speaks against it in this moment."""
+        now = datetime.now(UTC)
+        why = recovery.refusal(self._settings, self._now(found), now)
+        if why is not None:
+            self._write(found, why)
+            if recovery.stopped(self._settings, found, now):
+                self._page(found)
+            return
+        said, code = self._opsbook(found, "--yes", "--no-wait", "--label", f"{recovery.LABEL}={found.id}")
+        if code:
+            self._write(found, facts.NotMitigated(runbook=found.runbook, why=said or f"it ended with {code}"))
+            self._page(found)
+
+    def _page(self, found: Incident) -> None:
+        """Tell people that it did not help by itself."""
+        now = self._now(found)
+        if now.reached:
+            sent = telling.tell(self._settings, now, telling.ESCALATED)
+            waited = seconds_between(now.reached[State.OPEN], datetime.now(UTC).isoformat())
+            self._write(found, facts.IncidentEscalated(waited=waited, said=sent.said))
+
+    def _opsbook(self, found: Incident, *more: str) -> tuple[str, int]:
+        """Run the page in a process of its own; the first sentence of its error, and its exit code."""
         values = [word for name, value in found.parameters.items() for word in ("-p", f"{name}={value}")]
-        place = ["-e", found.environment, "--check", "--incident", found.id]
-        command = [sys.executable, "-P", "-m", "opsbook.cli.main", "run", found.runbook, *place, *values]
+        place = ["-e", found.environment, "--incident", found.id]
+        command = [sys.executable, "-P", "-m", "opsbook.cli.main", "run", found.runbook, *place, *more, *values]
         self._running = subprocess.Popen(
             command,
             cwd=self._settings.root,
@@ -89,17 +136,17 @@ class Diagnosis(threading.Thread):
             self._running.terminate()
             _, said = self._running.communicate()
         code, self._running = self._running.returncode, None
-        now = store.load(store.folder(self._settings) / found.id)
-        if code and not now.runs:
-            lines = [line for line in said.splitlines() if line.strip()]
-            why = lines[0].removeprefix("opsbook: ") if lines else f"it ended with {code}"
-            self._write(found, facts.NotDiagnosed(runbook=found.runbook, why=why))
+        lines = [line.removeprefix("opsbook: ") for line in said.splitlines() if line.strip()]
+        return (lines[0] if lines else f"it ended with {code}") if code else "", code
 
-    def _write(self, found: Incident, why: facts.NotDiagnosed) -> None:
-        LOG.info("%s: %s is not checked by itself: %s", found.id, found.runbook or "nothing", why.why)
+    def _now(self, found: Incident) -> Incident:
+        return store.load(store.folder(self._settings) / found.id)
+
+    def _write(self, found: Incident, fact: Fact) -> None:
+        LOG.info("%s: %s", found.id, fact.data())
         path = store.folder(self._settings) / found.id
         known = partial(acting.redactor, self._settings)
         try:
-            store.change(self._settings, path, lambda now: [] if now.over else [why], known)
+            store.change(self._settings, path, lambda now: [] if now.over else [fact], known)
         except OpsbookError as error:
             LOG.warning("%s cannot be written: %s", found.id, error.message)

@@ -65,11 +65,25 @@ class Promotion(BaseModel):
     fresh: _Span = "30d"
 
 
+class AutoRun(BaseModel):
+    """How often a page may run by itself: in an hour, in a day, and for which share of the environment's hosts in an
+    hour (at least one).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    an_hour: int = Field(1, ge=1, le=60)
+    a_day: int = Field(3, ge=1, le=1000)
+    share: float = Field(0.2, gt=0, le=1)
+
+
 class OnAlert(BaseModel):
-    """What an alert may start by itself. `check`: pages whose check may run, which reads and changes nothing."""
+    """What an alert may start by itself. `check`: pages whose check may run, which reads and changes nothing.
+    `run`: pages that may run, if they say `auto: true` themselves.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     check: tuple[str, ...] = ()
+    run: dict[str, AutoRun] = {}
 
 
 class Channel(BaseModel):

@@ -80,6 +80,7 @@ class FrontMatter(Shape):
     lock: tuple[str, ...] = ()
     rollback: Rollback = "none"
     alerts: tuple[str, ...] = ()
+    auto: bool = False
     shell: Shell = "step"
     environments: tuple[str, ...] = ()
     drill: Drill | None = None
