@@ -110,6 +110,12 @@ class Incident:
     def over(self) -> bool:
         return self.state in (State.RESOLVED, State.REVIEWED)
 
+    def brief(self) -> dict[str, str]:
+        """An incident in a list of several things, as JSON."""
+        opened = next(iter(self.reached.values()), "")
+        told = {"incident": self.id, "title": self.title, "severity": self.severity, "state": str(self.state)}
+        return told | {"environment": self.environment, "opened": opened}
+
     def has(self, kind: type[Fact]) -> bool:
         """Whether an event of this kind was written."""
         return any(event.type == kind.type for event in self.events)

@@ -27,10 +27,3 @@ def commands(found: Incident) -> list[str]:
     """The page that helps, while the incident lasts, and the next state."""
     own = [run_line(found)] if found.runbook and not found.over else []
     return own + ([line] if (line := after(found)) else [])
-
-
-def brief(found: Incident) -> dict[str, str]:
-    """An incident in a list of several things, as JSON."""
-    opened = next(iter(found.reached.values()), "")
-    told = {"incident": found.id, "title": found.title, "severity": found.severity, "state": str(found.state)}
-    return told | {"environment": found.environment, "opened": opened}

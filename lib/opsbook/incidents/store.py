@@ -16,9 +16,8 @@ from opsbook import files
 from opsbook.core.model.events import Fact, read
 from opsbook.core.model.redact import Redactor
 from opsbook.core.model.text import nearest
-from opsbook.core.record import journal, seal
+from opsbook.core.record import journal
 from opsbook.core.record.store import SEAL
-from opsbook.core.trust.signing import sealer
 from opsbook.errors import InputError, Refused
 from opsbook.incidents import incident
 from opsbook.incidents.facts import IncidentOpened
@@ -128,6 +127,10 @@ def change(
 
     An incident that is over is opened again for the time of the change, and gets a new seal; the earlier ones stay.
     """
+    # Whoever only reads incidents need not load what seals and signs.
+    from opsbook.core.record import seal
+    from opsbook.core.trust.signing import sealer
+
     with _held(path):
         if sealed(path) and (flaws := seal.verify(path)):
             raise InputError(

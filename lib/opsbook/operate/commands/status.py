@@ -3,6 +3,7 @@
 import argparse
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from opsbook.console import common
 from opsbook.console.text import hanging, say
@@ -12,11 +13,13 @@ from opsbook.core.model.event import GOOD, Outcome
 from opsbook.core.model.text import number_of, one_line, quoted
 from opsbook.core.record.store import DAMAGED
 from opsbook.core.trust import requests, reviewing
-from opsbook.incidents import outlook, overview
-from opsbook.incidents.incident import Incident
 from opsbook.operate import under_way
 from opsbook.operate.commands import locks, review
 from opsbook.operate.under_way import EndedRun, RunStatus
+from opsbook.settings import Settings
+
+if TYPE_CHECKING:
+    from opsbook.incidents.incident import Incident
 
 _NEXT = {
     "running": "opsbook attach {run}",
@@ -33,12 +36,12 @@ def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
     found = under_way.under_way(settings)
     ended = under_way.ended_since(settings, datetime.now(UTC) - _LATELY)
-    incidents = list(overview.open_(settings))
+    incidents = _incidents(settings)
     plans, reviews = list(requests.waiting(settings.state)), list(reviewing.follow_ups(settings))
     if options.json:
         told = {"plans": [each.to_json() for each in plans], "reviews": [asdict(each) for each in reviews]}
         told |= {"ended": [asdict(each) for each in ended], "locks": list(map(asdict, lock.holders(settings.state)))}
-        told |= {"incidents": [outlook.brief(each) for each in incidents]}
+        told |= {"incidents": [each.brief() for each in incidents]}
         common.print_json({"runs": [asdict(now) for now in found], **told})
         return 0
     for incident in incidents:
@@ -57,7 +60,16 @@ def execute(options: argparse.Namespace) -> int:
     return locks.execute(options)
 
 
-def _show_incident(found: Incident) -> None:
+def _incidents(settings: Settings) -> "list[Incident]":
+    """Open incidents; a project without any loads nothing for them."""
+    if not (settings.records / "incidents").is_dir():
+        return []
+    from opsbook.incidents import overview
+
+    return list(overview.open_(settings))
+
+
+def _show_incident(found: "Incident") -> None:
     say(f"{found.severity:<8}  {quoted(found.title)}  {found.environment}")
     firing = f", {number_of(len(found.firing), 'alert')} firing" if found.firing else ""
     since = common.local(next(iter(found.reached.values()), ""))
