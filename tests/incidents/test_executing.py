@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def opened(project: Project) -> Project:
-    project.opsbook("incident", "open", "The disk is full", "-e", "dev", check=True)
+    project.opsbook("incident", "open", "The disk is <script>alert(1)</script> full", "-e", "dev", check=True)
     return project
 
 
@@ -99,7 +99,9 @@ def test_what_was_run_becomes_a_page(opened: Project) -> None:
     opened.opsbook("new", "empty-log", "--from", name, check=True)
     opened.opsbook("check", "empty-log", check=True)
     text = (opened.root / "runbooks/empty-log.md").read_text()
-    assert "sh -c 'echo '\"'\"'a  b'\"'\"' && true'" in text and "- # it was the log" in text
+    assert "<script>" not in text and "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+    assert "sh -c 'echo '\"'\"'a  b'\"'\"' && true'" in text and "- \\# it was the log" in text
     run = opened.opsbook("run", "empty-log", "-e", "dev", "--yes", "--incident", "last", check=True)
     assert "a  b" in opened.opsbook("records", "show", "last", "--output", check=True).out, run.out
+    opened.opsbook("new", "third", "--from", "last", check=True)
     assert opened.opsbook("new", "other", "--from", "inc-20260101T000000Z-000000").code == 2

@@ -1,13 +1,15 @@
 """Incidents as people change them: several at once, after their end, and after damage."""
 
+import errno
 import json
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from opsbook import settings
+from opsbook import files, settings
 from opsbook.core.model.events import read
 from opsbook.core.record import journal, seal
 from opsbook.errors import InputError, Refused
@@ -100,6 +102,7 @@ def test_an_incident_whose_writer_was_killed_goes_on(here: Settings, opened: Inc
     [
         (lambda doing: doing.note("  "), "The text is empty"),
         (lambda doing: doing.note("x", at="soon"), "'soon' is no time"),
+        (lambda doing: doing.note("x", at="2999-01-01T10:00"), "is in the future"),
         (lambda doing: doing.role("chief", ""), "There is no role chief"),
         (lambda doing: doing.add_action("x", "ann", "tomorrow"), "'tomorrow' is no day"),
         (lambda doing: doing.close_action(3, "done"), "has no action 3"),
@@ -119,19 +122,25 @@ def test_what_makes_no_sense_writes_nothing(
 def test_a_note_may_say_when_it_happened(here: Settings, opened: Incident) -> None:
     found = Acting(here, opened.id).note("the graph fell", at="2026-01-02T03:04+01:00")
     first = next(timeline.entries(found))
-    assert first.text == "the graph fell" and first.time.startswith("2026-01-0")
+    assert first.text == "the graph fell" and first.time == "2026-01-02T02:04:00Z"
+    soon = (datetime.now() + timedelta(minutes=30)).strftime("%H:%M")  # noqa: DTZ005  (as a person reads a clock)
+    late = Acting(here, opened.id).note("after midnight", at=soon)
+    (entry,) = [each for each in timeline.entries(late) if each.text == "after midnight"]
+    ago = datetime.now(UTC) - datetime.fromisoformat(entry.time)
+    assert timedelta(hours=23) < ago < timedelta(hours=24)
 
 
 def test_a_review_is_begun_by_the_journal_and_finished_by_people(here: Settings, opened: Incident) -> None:
     doing = Acting(here, opened.id)
     doing.note("saw | <b>this</b> [link](http://x) {{ 7*7 }}")
+    doing.note("TODO ask the DBA")
     done = doing.resolve("a full disk", anyway=False)
     page, new = reviewing.write(here, done)
     text = page.read_text()
     assert new and "saw &#124; &lt;b&gt;this&lt;/b&gt; \\[link\\](http://x) \\{\\{ 7\\*7 \\}\\}" in text
     with pytest.raises(Refused, match="places to fill in"):
         doing.close_review()
-    page.write_text(text.replace("TODO", "Done"))
+    page.write_text(text.replace("\nTODO", "\nDone"))
     assert reviewing.write(here, done) == (page, False)
     closed = doing.close_review()
     assert closed.state is State.REVIEWED
@@ -226,3 +235,42 @@ def test_the_public_page_says_what_was_written_for_players_and_nothing_else(proj
     assert project.opsbook("incident", "verify").code == 0
     project.write("opsbook.toml", 'records = "records"\nstatus_page = "../elsewhere.html"\n')
     assert "write a path below the project" in project.opsbook("incident", "list").err
+
+
+def test_a_run_begins_although_its_incident_cannot_be_written(project: Project, opened: Incident) -> None:
+    project.page('## Steps\n\n### One\n```python\nfrom opsbook import command\ncommand(["touch", "ran"])\n```\n')
+    path = project.root / "records/incidents" / opened.id / journal.NAME
+    path.write_text("nothing\n")
+    done = project.opsbook("run", "page", "-e", "dev", "--yes", "--incident", opened.id, check=True)
+    assert "Not attached: " in done.err and f"opsbook incident attach {opened.id} 2" in done.err
+    assert (project.root / "ran").exists()
+    assert project.opsbook("run", "page", "-e", "dev", "--yes", "--incident", "inc-1").code == 2
+
+
+def test_parameters_of_its_page_are_checked(project: Project) -> None:
+    project.page('## Parameters\n```python tags=["parameters"]\nhost: str\n```\n\n## Steps\n\n### One\nDo it.\n')
+    assert "no parameter hots" in project.opsbook("incident", "open", "x", "--runbook", "page", "-p", "hots=a").err
+    twice = ("-p", "host=a", "-p", "host=b")
+    assert "is given 2 times" in project.opsbook("incident", "open", "x", "--runbook", "page", *twice).err
+    assert "No incident" in project.opsbook("incident", "list").out
+
+
+def test_without_room_for_its_seal_it_is_written_and_says_so(
+    here: Settings, opened: Incident, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doing = Acting(here, opened.id)
+    doing.resolve("done", anyway=False)
+    write = files.write_atomic
+
+    def full(path: Path, data: bytes) -> None:
+        if path.name == "seal.json":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(path, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "write_atomic", full)
+        with pytest.raises(InputError, match="It is written, and not sealed: No space left"):
+            doing.note("later")
+    assert sum(event.type == "note-added" for event in store.load(doing.path).events) == 1
+    doing.note("with room")
+    assert seal.verify(doing.path) == []

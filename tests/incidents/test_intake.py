@@ -1,11 +1,13 @@
 """Alerts become incidents, once, whatever Alertmanager repeats and whatever it says."""
 
 import json
+import os
+import shutil
 from typing import Any
 
 import pytest
 
-from opsbook import settings
+from opsbook import files, settings
 from opsbook.core.record import journal
 from opsbook.errors import InputError
 from opsbook.incidents import intake, store
@@ -40,9 +42,14 @@ def here(project: Project) -> Settings:
     return settings.load(project.root, given=True)
 
 
-def taken(here: Settings, *told: dict[str, Any]) -> list[Incident]:
-    """By a process that has just started."""
-    return Intake(here).take([intake.parsed(json.dumps(each).encode()) for each in told])
+def taken(here: Settings, *told: dict[str, Any], accepted: str = "") -> list[Incident]:
+    """What is opened for these by a process that has just started; accepted now, or at another time."""
+    opened: list[Incident] = []
+    made = Intake(here)
+    time = accepted or journal.now()
+    failed = made.take([(time, intake.parsed(json.dumps(each).encode())) for each in told], opened.append)
+    assert not failed, made.failing
+    return opened
 
 
 def known(here: Settings) -> list[Incident]:
@@ -86,12 +93,12 @@ def test_more_alerts_of_a_group_belong_to_its_incident(here: Settings) -> None:
 
 
 def test_what_fires_again_after_the_end_is_a_new_incident(here: Settings) -> None:
-    first = notification("HostDown")
+    first, before = notification("HostDown"), journal.now()
     (opened,) = taken(here, first)
     taken(here, notification("HostDown", "resolved"))
     Acting(here, opened.id).resolve("restarted", anyway=False)
-    # The answer to the first notification was lost, so it comes again.
-    assert taken(here, first) == []
+    # The server was killed before it forgot the first notification.
+    assert taken(here, first, accepted=before) == []
     (again,) = taken(here, notification("HostDown", started="2026-11-30T16:00:00Z"))
     assert again.id != opened.id and [each.state for each in known(here)] == [State.OPEN, State.RESOLVED]
 
@@ -101,6 +108,68 @@ def test_it_may_be_resolved_while_it_fires_and_does_not_come_back(here: Settings
     (opened,) = taken(here, told)
     Acting(here, opened.id).resolve("a false alarm", anyway=True)
     assert taken(here, told) == [] and len(known(here)) == 1
+
+
+def test_what_fires_again_with_the_same_start_is_new_and_what_is_only_repeated_is_not(here: Settings) -> None:
+    """Alertmanager takes an alert for over while it does not hear of it; then Prometheus tells it as before."""
+    before = journal.now()
+    fires, ends = notification("HostDown"), notification("HostDown", "resolved")
+    (opened,) = taken(here, fires)
+    taken(here, ends)
+    # After a kill, what was accepted before comes again.
+    taken(here, fires, ends, accepted=before)
+    assert [event.type for event in known(here)[0].events] == ["incident-opened", "alert-fired", "alert-cleared"]
+    taken(here, fires)
+    assert len(known(here)[0].firing) == 1
+    taken(here, ends)
+    Acting(here, opened.id).resolve("restarted", anyway=False)
+    assert taken(here, fires, accepted=before) == []
+    assert len(taken(here, fires)) == 1
+
+
+def test_a_group_that_gets_worse_raises_its_incident(here: Settings) -> None:
+    taken(here, notification("HostDown", severity="low"))
+    taken(here, notification("HostDown", severity="high", host="b"))
+    taken(here, notification("HostDown", severity="medium", host="c"))
+    (found,) = known(here)
+    assert found.severity == "high"
+    assert [event.data["why"] for event in found.events if event.type == "severity-changed"] == ["HostDown fires"]
+
+
+def test_one_that_cannot_be_written_keeps_no_other_from_it(here: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken(here, notification("Kept"))
+    path = store.find(here, "last")
+    monkeypatch.setattr(store, "_TRIES", 2)
+    hold = files.hold(path / journal.NAME)
+    assert hold is not None
+    opened: list[Incident] = []
+    told = [notification("Kept", host="b"), notification("New")]
+    made = Intake(here)
+    failed = made.take([(journal.now(), intake.parsed(json.dumps(each).encode())) for each in told], opened.append)
+    assert failed == {told[0]["groupKey"]} and "is being changed by another process" in made.failing
+    assert [each.title for each in opened] == ["New"]
+    os.close(hold)
+    assert made.take([(journal.now(), intake.parsed(json.dumps(told[0]).encode()))], opened.append) == set()
+    assert len(store.load(path).firing) == 2
+    shutil.rmtree(path)
+    (again,) = taken(here, notification("Kept", host="c"))
+    assert [each.labels["host"] for each in again.firing] == ["c"]
+
+
+def test_a_secret_is_hidden_before_a_text_is_cut(
+    here: Settings, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = project.root / "playbooks/inventories/dev/environment.yml"
+    policy.write_text(policy.read_text() + "secrets: {token: 'env:TOKEN', gone: 'env:GONE_TOKEN'}\n")
+    monkeypatch.setenv("TOKEN", "correct-horse-battery")
+    for before in (115, 4090):
+        text = "x" * before + "correct-horse-battery"
+        taken(here, notification(f"A{before}", environment="dev", summary=text, text=text))
+    monkeypatch.setenv("TOKEN", "another-secret-of-today")
+    taken(here, notification("B", environment="dev", summary="another-secret-of-today"))
+    for path in store.every(here):
+        kept = (path / journal.NAME).read_text()
+        assert "correct" not in kept and "another" not in kept
 
 
 def test_an_end_without_a_beginning_opens_nothing(here: Settings) -> None:
@@ -134,6 +203,13 @@ HOSTILE = [
     "<script>alert(1)</script>",
     "\x1b[2J\n# x",
 ]
+
+
+@pytest.mark.parametrize("text", ["a\0b", "x" * 200_000])
+def test_what_no_program_can_get_is_no_value(here: Settings, text: str) -> None:
+    (opened,) = taken(here, notification("HostDown", host=text, environment="dev"))
+    assert opened.runbook == "restart" and opened.parameters == {}
+    assert len((store.find(here, "last") / journal.NAME).read_bytes()) < 20_000
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -137,6 +137,10 @@ def test_metrics_count_incidents_and_quote_their_labels(serving: Serving, client
 
 def test_it_says_when_alerts_cannot_be_written(serving: Serving, client: httpx.Client) -> None:
     assert client.get("/healthz").status_code == 200
+    assert client.post(HOOK, content=b"{}", headers=KNOWN).status_code == 400
+    assert "no notification of Alertmanager" in client.get("/incidents").text
+    serving.dead = lambda: ["opsbook-paging"]
+    assert client.get("/healthz").json()["problem"] == "these threads have ended: opsbook-paging"
     serving.counted.failing = "No space left on device"
     answer = client.get("/healthz")
     assert answer.status_code == 503 and answer.json()["problem"] == "No space left on device"

@@ -141,6 +141,7 @@ def test_an_alert_opens_an_incident_with_its_diagnosis_attached(server: Server) 
     [
         ({"environment": "prod", "host": "a"}, "name no environment of this project"),
         ({"environment": "dev", "host": "--check {{x}} $(touch changed)\n"}, ""),
+        ({"environment": "dev", "host": "a\0b"}, ""),
     ],
 )
 def test_what_is_not_checked_by_itself_says_why(server: Server, labels: dict[str, str], why: str) -> None:

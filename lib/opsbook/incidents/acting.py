@@ -1,9 +1,10 @@
 """What people do to an incident. Each raises InputError or Refused, and writes nothing, where it makes no sense."""
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 
 from opsbook import files
@@ -37,11 +38,12 @@ def check_severity(settings: Settings, severity: str) -> str:
 
 
 def redactor(settings: Settings, place: str) -> Redactor:
-    """A redactor with the secrets of an environment. Without their vault an incident is still written."""
-    try:
-        return context.redactor(settings, [place] if place else [])
-    except InputError:
-        return Redactor()
+    """A redactor with those secrets of an environment that can be read: an incident is written without the others."""
+    found = Redactor()
+    if place:
+        with contextlib.suppress(InputError):
+            context.vault(settings, environment.load(settings, place), {}, {}, found)
+    return found
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,10 @@ def open_(settings: Settings, said: Opening) -> Incident:
     if said.environment:
         environment.load_as_written(settings, said.environment)
     if said.runbook:
-        catalog.find(settings, said.runbook)
+        known = [each.name for each in catalog.load(settings, said.runbook).parameters]
+        if strange := [name for name in said.parameters or {} if name not in known]:
+            told = [f"{said.runbook} has no parameter {name}. {nearest(name, known)}" for name in strange]
+            raise InputError(told, "Nothing was opened.")
     opened = facts.IncidentOpened(
         incident=store.new_id(),
         title=said.title.strip(),
@@ -235,9 +240,16 @@ def _time(text: str) -> str:
         return ""
     today = f"{date.today():%Y-%m-%d}T" if "-" not in text[:10] else ""  # noqa: DTZ011  (the day of who types it)
     try:
-        return datetime.fromisoformat(f"{today}{text}").astimezone().isoformat(timespec="seconds")
+        found = datetime.fromisoformat(f"{today}{text}").astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise InputError(f"{text!r} is no time.", "Write 14:05, or 2026-11-30T14:05.") from error
+    now = datetime.now(UTC) + timedelta(minutes=1)
+    if found > now and today:
+        # After midnight, 23:50 was yesterday.
+        found -= timedelta(days=1)
+    if found > now:
+        raise InputError(f"{text} is in the future.", "Write when it happened.")
+    return found.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _day(text: str) -> str:

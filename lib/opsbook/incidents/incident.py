@@ -35,7 +35,10 @@ ROLES = ("commander", "communications", "scribe")
 
 @dataclass
 class Alert:
-    """An alert of an incident. `ended` is empty while it fires; times are those of Alertmanager."""
+    """An alert of an incident. `ended` is empty while it fires; times are those of Alertmanager.
+
+    `noted` is when its end was written here.
+    """
 
     fingerprint: str
     name: str
@@ -43,6 +46,7 @@ class Alert:
     annotations: Mapping[str, str]
     started: str
     ended: str = ""
+    noted: str = ""
 
 
 @dataclass
@@ -159,9 +163,9 @@ def _fired(found: Incident, fact: facts.AlertFired, _: str) -> None:
     found.alerts[fact.fingerprint, fact.starts] = alert
 
 
-def _cleared(found: Incident, fact: facts.AlertCleared, _: str) -> None:
+def _cleared(found: Incident, fact: facts.AlertCleared, time: str) -> None:
     if (alert := found.alerts.get((fact.fingerprint, fact.starts))) is not None:
-        alert.ended = fact.ends
+        alert.ended, alert.noted = fact.ends, time
 
 
 def _severity(found: Incident, fact: facts.SeverityChanged, _: str) -> None:

@@ -4,11 +4,11 @@ The same notification may come again, after a lost answer or a kill: an alert th
 text of an alert is data from outside. It is never a command, a path or markup.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
@@ -29,8 +29,11 @@ BY = "alertmanager"
 HEARTBEAT = "none"
 """Severity of an alert that always fires, to show that alerts arrive. It opens no incident."""
 
-_LONGEST = 4096
-"""Characters of a label or an annotation that are kept."""
+_LONGEST, _NAME = 4096, 200
+"""Characters of a label or an annotation, and of an alert's name, that are kept."""
+
+HEARD_NOTHING = "opsbook"
+"""Who opens an incident because alerts stopped coming."""
 
 
 def _time(text: str) -> str:
@@ -55,14 +58,27 @@ class Notified(BaseModel):
 
     @property
     def name(self) -> str:
-        return self.labels.get("alertname", "")
+        return self.labels.get("alertname", "")[:_NAME]
 
 
 class Notification(BaseModel):
     """What Alertmanager's webhook sends, format 4: one group of alerts."""
 
-    groupKey: _Short  # noqa: N815
+    groupKey: Annotated[str, StringConstraints(max_length=65536)]  # noqa: N815
     alerts: list[Notified]
+
+
+class Heard(NamedTuple):
+    """An alert, and when its notification was accepted (UTC, ISO 8601)."""
+
+    time: str
+    alert: Notified
+
+
+Accepted = tuple[str, Notification]
+"""When a notification was accepted (UTC, ISO 8601), and the notification."""
+
+OnOpened = Callable[[Incident], None]
 
 
 @dataclass(frozen=True)
@@ -80,68 +96,91 @@ class Intake:
         self._settings = settings
         self._last: dict[str, str] = {}
         self._redactors: dict[str, Redactor] = {}
+        self.failing = ""
         for path in reversed(list(store.every(settings))):
             if key := store.key_of(path):
                 self._last[key] = path.name
 
-    def unfinished(self) -> Iterator[Incident]:
-        """Open incidents of alerts: if the process was killed, nobody was told, or nothing was checked."""
-        return (found for found in overview.open_(self._settings) if found.by == BY)
+    def take(self, accepted: Iterable[Accepted], on_opened: OnOpened) -> set[str]:
+        """Write these down, and tell of each incident that was opened, at once.
 
-    def take(self, notifications: Iterable[Notification]) -> list[Incident]:
-        """Write these down; returns the incidents that were opened for them. Raises InputError if that fails."""
-        opened = []
-        for key, alerts in _by_group(notifications).items():
-            if (made := self._group(key, alerts)) is not None:
-                opened.append(made)
-        return opened
+        Returns the groups that could not be written now: they have to come again. `failing` says why. One that fails
+        keeps no other from being written.
+        """
+        failed: dict[str, str] = {}
+        # A secret may have been changed since the last time.
+        self._redactors.clear()
+        for key, alerts in _by_group(accepted).items():
+            try:
+                made = self._group(key, alerts)
+            except (OSError, OpsbookError) as error:
+                failed[key] = str(getattr(error, "message", error))
+            else:
+                if made is not None:
+                    on_opened(made)
+        self.failing = "; ".join(sorted(set(failed.values())))
+        return set(failed)
 
-    def _group(self, key: str, alerts: Sequence[Notified]) -> Incident | None:
+    def _group(self, key: str, alerts: Sequence[Heard]) -> Incident | None:
         """Add the alerts of a group to its incident, or open one; returns it if it is new."""
-        left: Sequence[Notified] = alerts
+        left: Sequence[Heard] = alerts
         if key in self._last:
             path = store.folder(self._settings) / self._last[key]
             try:
                 left = self._added(path, alerts)
-            except InputError:
+            except (InputError, FileNotFoundError, PermissionError):
                 # Somebody damaged or removed it. The alerts must not be lost: they get an incident of their own.
                 left = alerts
-        firing = [each for each in _last_of_each(left) if each.status == "firing"]
+        last = {(each.alert.fingerprint, each.alert.startsAt): each.alert for each in left}
+        firing = [each for each in last.values() if each.status == "firing"]
         return self._open(key, firing) if firing else None
 
-    def _added(self, path: Path, alerts: Sequence[Notified]) -> Sequence[Notified]:
+    def _added(self, path: Path, alerts: Sequence[Heard]) -> Sequence[Heard]:
         """Add to an incident; returns the alerts for which it is too late, because it is over."""
-        left: Sequence[Notified] = ()
+        left: Sequence[Heard] = ()
 
         def work(now: Incident) -> list[Fact]:
             nonlocal left
-            if not now.over:
-                return list(_news(now, alerts))
-            # Alertmanager repeats itself: only what began since then is new.
-            left = [each for each in alerts if (each.fingerprint, each.startsAt) not in now.alerts]
-            return []
+            if now.over:
+                # Alertmanager repeats itself: only what began since then is new.
+                left = [each for each in alerts if _is_new(now, each)]
+                return []
+            return [*self._worse(now, alerts), *_news(now, alerts, self._redactor(now.environment))]
 
         store.change(self._settings, path, work, self._redactor)
         return left
 
+    def _worse(self, now: Incident, alerts: Sequence[Heard]) -> Iterator[Fact]:
+        """That the incident is worse than it was, if an alert that it does not know says so."""
+        new = [each.alert for each in alerts if each.alert.status == "firing" and _is_new(now, each)]
+        worst = min(new, key=self._rank_of, default=None)
+        if worst is not None and self._rank_of(worst) < self._rank(now.severity):
+            why = f"{worst.name} fires"
+            yield facts.SeverityChanged(severity=self._severity(worst.labels.get("severity", "")), why=why, by=BY)
+
     def _open(self, key: str, firing: Sequence[Notified]) -> Incident:
-        first = min(firing, key=lambda each: self._rank(each.labels.get("severity", "")))
-        place = first.labels.get("environment", "")
-        known = place in environment.names(self._settings)
-        page = page_for(self._settings, first)
+        first = min(firing, key=self._rank_of)
+        named = first.labels.get("environment", "")
+        place = named if named in environment.names(self._settings) else ""
+        page, known = page_for(self._settings, first), self._redactor(place)
+        # Hidden first: of a secret that was cut off, nobody would know the rest.
+        title = known.text(first.annotations.get("summary") or first.name or "an alert without a name")
         opened = facts.IncidentOpened(
             incident=store.new_id(),
-            title=one_line(first.annotations.get("summary") or first.name or "an alert without a name"),
+            title=one_line(title),
             severity=self._severity(first.labels.get("severity", "")),
-            environment=place if known else "",
+            environment=place,
             by=BY,
             key=key,
             runbook=page.name,
             parameters=dict(page.parameters or {}),
         )
-        made = store.create(self._settings, [opened, *map(_fired, firing)], self._redactor(place if known else ""))
+        made = store.create(self._settings, [opened, *(_fired(each, known) for each in firing)], known)
         self._last[key] = made.id
         return made
+
+    def _rank_of(self, alert: Notified) -> int:
+        return self._rank(alert.labels.get("severity", ""))
 
     def _rank(self, severity: str) -> int:
         names = [each.lower() for each in acting.severities(self._settings)]
@@ -155,6 +194,11 @@ class Intake:
         if place not in self._redactors:
             self._redactors[place] = acting.redactor(self._settings, place)
         return self._redactors[place]
+
+
+def unfinished(settings: Settings) -> Iterator[Incident]:
+    """Open incidents that no person opened: if the process was killed, nobody was told, or nothing was checked."""
+    return (found for found in overview.open_(settings) if found.by in (BY, HEARD_NOTHING))
 
 
 def page_for(settings: Settings, alert: Notified) -> Page:
@@ -173,7 +217,12 @@ def page_for(settings: Settings, alert: Notified) -> Page:
     except OpsbookError:
         return Page(found, {})
     said = {**alert.labels, **query} if found == meant else alert.labels
-    return Page(found, {name: value for name, value in said.items() if name in names})
+    return Page(found, {name: value for name, value in said.items() if name in names and _is_usable(value)})
+
+
+def _is_usable(value: str) -> bool:
+    """Whether a program can get it as an argument."""
+    return "\0" not in value and len(value) <= _LONGEST
 
 
 def _address(url: str) -> tuple[str, dict[str, str]]:
@@ -185,47 +234,53 @@ def _address(url: str) -> tuple[str, dict[str, str]]:
         return "", {}
 
 
-def _by_group(notifications: Iterable[Notification]) -> dict[str, list[Notified]]:
+def _by_group(accepted: Iterable[Accepted]) -> dict[str, list[Heard]]:
     """Alerts by their group, in the order in which they came; heartbeats are left out."""
-    found: dict[str, list[Notified]] = {}
-    for each in notifications:
-        alerts = [alert for alert in each.alerts if alert.labels.get("severity") != HEARTBEAT]
+    found: dict[str, list[Heard]] = {}
+    for time, each in accepted:
+        alerts = [Heard(time, alert) for alert in each.alerts if alert.labels.get("severity") != HEARTBEAT]
         if alerts:
             found.setdefault(each.groupKey, []).extend(alerts)
     return found
 
 
-def _last_of_each(alerts: Iterable[Notified]) -> Iterable[Notified]:
-    return {(each.fingerprint, each.startsAt): each for each in alerts}.values()
+def _is_new(now: Incident, heard: Heard) -> bool:
+    """Whether the incident does not know this: another alert, or one that fires again.
+
+    Prometheus may report an alert with the same start again, after Alertmanager took it for over. What was accepted
+    before the end was written is only repeated.
+    """
+    known = now.alerts.get((heard.alert.fingerprint, heard.alert.startsAt))
+    return known is None or bool(known.ended and heard.time > known.noted)
 
 
-def _news(now: Incident, alerts: Iterable[Notified]) -> Iterator[Fact]:
+def _news(now: Incident, alerts: Iterable[Heard], known: Redactor) -> Iterator[Fact]:
     """What the incident does not know yet."""
     fires = {key: not each.ended for key, each in now.alerts.items()}
     for each in alerts:
-        key = (each.fingerprint, each.startsAt)
-        if each.status == "firing" and key not in fires:
+        alert, key = each.alert, (each.alert.fingerprint, each.alert.startsAt)
+        if alert.status == "firing" and not fires.get(key) and _is_new(now, each):
             fires[key] = True
-            yield _fired(each)
-        elif each.status == "resolved" and fires.get(key):
+            yield _fired(alert, known)
+        elif alert.status == "resolved" and fires.get(key):
             fires[key] = False
             yield facts.AlertCleared(
-                fingerprint=each.fingerprint, name=each.name, starts=each.startsAt, ends=each.endsAt
+                fingerprint=alert.fingerprint, name=alert.name, starts=alert.startsAt, ends=alert.endsAt
             )
 
 
-def _fired(alert: Notified) -> facts.AlertFired:
+def _fired(alert: Notified, known: Redactor) -> facts.AlertFired:
     return facts.AlertFired(
         fingerprint=alert.fingerprint,
         name=alert.name,
-        labels=_cut(alert.labels),
-        annotations=_cut(alert.annotations),
+        labels=_cut(alert.labels, known),
+        annotations=_cut(alert.annotations, known),
         starts=alert.startsAt,
     )
 
 
-def _cut(words: Mapping[str, str]) -> dict[str, str]:
-    return {name: value[:_LONGEST] for name, value in words.items()}
+def _cut(words: Mapping[str, str], known: Redactor) -> dict[str, str]:
+    return {name: known.text(value)[:_LONGEST] for name, value in words.items()}
 
 
 def no_page(found: Incident) -> facts.NotDiagnosed | None:

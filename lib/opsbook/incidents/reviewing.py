@@ -37,7 +37,7 @@ def write(settings: Settings, found: Incident) -> tuple[Path, bool]:
 
 def left(text: str) -> int:
     """How many places of a review are not filled in."""
-    return text.count(_OPEN)
+    return sum(line.startswith(_OPEN) for line in text.splitlines())
 
 
 def outcome(settings: Settings, run: str) -> str:

@@ -82,10 +82,29 @@ def find(settings: Settings, wanted: str) -> Path:
 
 def load(path: Path) -> Incident:
     """The incident in a folder. Raises InputError if its journal is damaged or missing."""
+    hint = f"opsbook incident verify {path.name} says more. Its folder: {path}"
     try:
-        return incident.of(path.name, journal.read(path / journal.NAME))
+        found = incident.of(path.name, journal.read(path / journal.NAME))
     except OSError as error:
-        raise InputError(f"{path / journal.NAME} cannot be read: {error.strerror}.", "Look at its folder.") from error
+        raise InputError(f"{path / journal.NAME} cannot be read: {error.strerror}.", hint) from error
+    except InputError as error:
+        raise InputError(error.message, hint) from error
+    if not found.reached:
+        raise InputError(f"{path / journal.NAME} does not begin with the opening of an incident.", hint)
+    return found
+
+
+@contextlib.contextmanager
+def at_rest(path: Path) -> Iterator[None]:
+    """Nobody changes the incident meanwhile, if that can be had within ten seconds."""
+    hold = None
+    with contextlib.suppress(OSError):
+        hold = files.again(lambda: files.hold(path / journal.NAME, shared=True), _TRIES, _PAUSE)
+    try:
+        yield
+    finally:
+        if hold is not None:
+            os.close(hold)
 
 
 def key_of(path: Path) -> str:
@@ -146,7 +165,13 @@ def change(
             head = _write(path, facts, redactor(before.environment), again=True)
             after = load(path)
             if after.over:
-                seal.seal(path, head, sealer(settings))
+                try:
+                    seal.seal(path, head, sealer(settings))
+                except OSError as error:
+                    said = f"It is written, and not sealed: {error.strerror}."
+                    raise InputError(
+                        said, f"Make room. Any later note seals it: opsbook incident note {path.name} …"
+                    ) from error
             return after
         return before
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from opsbook import files
+from opsbook import files, html
 from opsbook.core.model.front import Kind
 from opsbook.core.model.text import one_line
 from opsbook.errors import InputError
@@ -107,9 +107,10 @@ def of_incident(settings: Settings, wanted: str) -> Imported:
         end = "Nobody knows how it ended." if each.exit is None else f"It ended with {each.exit}."
         about = f"Run by {each.by} in {found.id}. {end} Say what to expect, or leave it out."
         steps.append(Step(f"{each.number}: {Path(each.argv[0]).name}", about, shlex.join(each.argv)))
-    notes = [entry.text for entry in timeline.entries(found) if entry.kind == NoteAdded.type]
-    about = f"Made of {found.id} ({found.title}): what was run, in its order. Take out what did not help."
-    return Imported(found.title, [about, *(f"- {one_line(note, 300)}" for note in notes)], steps)
+    title = html.cell(found.title)
+    notes = [html.cell(entry.text) for entry in timeline.entries(found) if entry.kind == NoteAdded.type]
+    about = f"Made of {found.id} ({title}): what was run, in its order. Take out what did not help."
+    return Imported(title, [about, *(f"- {one_line(note, 300)}" for note in notes)], steps)
 
 
 def _script(path: Path, text: str) -> Imported:

@@ -3,6 +3,7 @@
 import asyncio
 import hmac
 import json
+import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -31,6 +32,8 @@ from opsbook.serve.spool import Spool
 from opsbook.serve.worker import Counted
 from opsbook.settings import Settings
 
+LOG = logging.getLogger("opsbook.serve")
+
 LARGEST = 4 * 1024 * 1024
 """Bytes of a notification."""
 
@@ -51,7 +54,7 @@ _HEADERS = {
 
 @dataclass
 class Serving:
-    """What the application works with. `token` is what a sender of alerts has to show."""
+    """What the application works with. A sender of alerts has to show the `token`; `dead` names threads that ended."""
 
     settings: Settings
     token: bytes
@@ -59,6 +62,7 @@ class Serving:
     counted: Counted
     metrics: Metrics
     wake: Callable[[], None]
+    dead: Callable[[], list[str]] = list
     bucket: "Bucket" = field(default_factory=lambda: Bucket(_A_SECOND, _AT_ONCE))
     ending: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -121,6 +125,11 @@ async def _hook(request: Request) -> Response:
             refused = PlainTextResponse("It was not sent to its end.\n", 400)
     if refused is not None:
         serving.counted.refused += 1
+        if refused.status_code != 401:
+            # Whoever sent it has the token, and may not send it again.
+            said = bytes(refused.body).decode().strip()
+            serving.counted.last_refusal = said
+            LOG.warning("a notification was refused: %s", said)
         return refused
     try:
         await run_in_threadpool(serving.spool.put, data)
@@ -182,11 +191,12 @@ async def _events(request: Request) -> Response:
     serving, path = _serving(request), _path(request)
 
     async def changes() -> AsyncIterator[str]:
-        seen = -1
+        seen, runs = None, list[str]()
         while not serving.ending.is_set() and not await request.is_disconnected():
-            found = await run_in_threadpool(store.load, path)
-            if len(found.events) != seen:
-                seen = len(found.events)
+            mark = await run_in_threadpool(pages.mark, serving.settings, path, runs)
+            if mark != seen:
+                found = await run_in_threadpool(store.load, path)
+                runs, seen = list(found.runs), pages.mark(serving.settings, path, list(found.runs))
                 body = await run_in_threadpool(pages.body, serving.settings, found)
                 yield f"data: {json.dumps({'state': found.state, 'body': body})}\n\n"
             await asyncio.sleep(_LOOK)
@@ -218,8 +228,10 @@ async def _said(_: Request, error: Exception) -> Response:
 async def _health(request: Request) -> Response:
     """Whether alerts become incidents: 503 while they are kept, and cannot be written."""
     counted, waiting = _serving(request).counted, len(_serving(request).spool.waiting())
-    told = {"ok": not counted.failing, "waiting": waiting, "problem": counted.failing}
-    return JSONResponse(told, 503 if counted.failing else 200)
+    dead = _serving(request).dead()
+    problem = counted.failing or (f"these threads have ended: {', '.join(dead)}" if dead else "")
+    told = {"ok": not problem, "waiting": waiting, "problem": problem}
+    return JSONResponse(told, 503 if problem else 200)
 
 
 async def _metrics(request: Request) -> Response:

@@ -70,8 +70,9 @@ class Diagnosis(threading.Thread):
         while (found := self._queue.get()) is not None:
             try:
                 self._handle(found)
-            except (OSError, OpsbookError) as error:
-                LOG.warning("%s: %s", found.id, getattr(error, "message", error))
+            except (OSError, ValueError, OpsbookError) as error:
+                why = str(getattr(error, "message", error))
+                self._write(found, facts.NotDiagnosed(runbook=found.runbook, why=why))
             except Exception:
                 # A fault here must not end the thread: nobody would hear of it.
                 LOG.exception("a fault in opsbook itself")
@@ -148,5 +149,5 @@ class Diagnosis(threading.Thread):
         known = partial(acting.redactor, self._settings)
         try:
             store.change(self._settings, path, lambda now: [] if now.over else [fact], known)
-        except OpsbookError as error:
-            LOG.warning("%s cannot be written: %s", found.id, error.message)
+        except (OSError, OpsbookError) as error:
+            LOG.warning("%s cannot be written: %s", found.id, getattr(error, "message", error))

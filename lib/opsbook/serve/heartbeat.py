@@ -8,22 +8,20 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from opsbook import files
+from opsbook.core.model.text import one_line
 from opsbook.core.planning import environment
 from opsbook.incidents import acting, intake, store
 from opsbook.incidents.facts import IncidentOpened
 from opsbook.incidents.incident import Incident
-from opsbook.incidents.intake import HEARTBEAT, Notification, Notified
+from opsbook.incidents.intake import HEARD_NOTHING, HEARTBEAT, Notification, Notified
 from opsbook.settings import Settings
 
 SILENT = 600.0
 """Seconds after which a heartbeat that stopped is an incident."""
 
-BY = "opsbook"
-"""Who opens it."""
-
 
 class Heartbeats:
-    """The last heartbeat of each group of alerts. They are in a file, so that a restart forgets none."""
+    """The last heartbeat of each alert. They are in a file, so that a restart forgets none."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -37,13 +35,13 @@ class Heartbeats:
             self._last = {key: (float(at), Notified.model_validate(alert)) for key, (at, alert) in told.items()}
 
     def latest(self) -> float:
-        """Unix time of the last one of any group; 0 without."""
+        """Unix time of the last one; 0 without."""
         return max((at for at, _ in self._last.values()), default=0.0)
 
     def hear(self, notifications: Iterable[Notification]) -> None:
         """Take the heartbeats among these."""
         found = {
-            each.groupKey: alert
+            alert.fingerprint: alert
             for each in notifications
             for alert in each.alerts
             if alert.labels.get("severity") == HEARTBEAT and alert.status == "firing"
@@ -69,10 +67,10 @@ class Heartbeats:
         page = intake.page_for(self._settings, alert)
         opened = IncidentOpened(
             incident=store.new_id(),
-            title=f"No alerts arrive any more{f' from {known}' if known else ''}: {alert.name} stopped",
+            title=one_line(f"No alerts arrive any more{f' from {known}' if known else ''}: {alert.name} stopped"),
             severity=acting.severities(self._settings)[0],
             environment=known,
-            by=BY,
+            by=HEARD_NOTHING,
             runbook=page.name,
             parameters=dict(page.parameters or {}),
         )

@@ -22,7 +22,7 @@ class Metrics:
     def __init__(self, settings: Settings, heartbeats: Heartbeats) -> None:
         self._heartbeats = heartbeats
         self._settings = settings
-        self._runs: dict[str, tuple[str, str, str, float]] = {}
+        self._runs: dict[str, tuple[int, str, str, str, float]] = {}
         self._incidents: dict[str, tuple[int, str, str]] = {}
 
     def text(self, counted: Counted, waiting: int) -> str:
@@ -56,29 +56,24 @@ class Metrics:
         count: Counter[_Labels] = Counter()
         seconds: defaultdict[_Labels, float] = defaultdict(float)
         for folder in records.newest(self._settings.records):
-            known = self._runs.get(folder.name)
-            if known is None:
+            seal, known = _sealed(folder), self._runs.get(folder.name)
+            if known is None or not seal or known[0] != seal:
                 record = records.exact(self._settings.records, folder.name)
                 if record is None:
                     continue
                 told = record.glance()
-                known = (
-                    records.runbook_of(record.id),
-                    str(told.get("environment") or ""),
-                    str(told["outcome"]),
-                    float(told.get("seconds") or 0),
-                )
-                if record.state == "sealed":
-                    self._runs[record.id] = known
-            labels = ("runbook", known[0]), ("environment", known[1]), ("outcome", known[2])
+                page, took = records.runbook_of(record.id), float(told.get("seconds") or 0)
+                known = (seal, page, str(told.get("environment") or ""), str(told["outcome"]), took)
+                self._runs[record.id] = known
+            labels = ("runbook", known[1]), ("environment", known[2]), ("outcome", known[3])
             count[labels] += 1
-            seconds[labels] += known[3]
+            seconds[labels] += known[4]
         yield from _family("opsbook_runs", "gauge", "records of runs, by outcome", count)
         yield from _family("opsbook_run_seconds", "gauge", "how long those took together", seconds)
 
 
 def _sealed(path: Path) -> int:
-    """Which seal an incident has; 0 without one."""
+    """Which seal an incident or a run has; 0 without one."""
     try:
         return (path / records.SEAL).stat().st_ino
     except OSError:

@@ -1,10 +1,13 @@
 """The pages of `opsbook serve`. Every text is from outside, and escaped by the templates."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
 from opsbook import html
+from opsbook.core.record import journal
+from opsbook.core.record import store as records
 from opsbook.errors import InputError
 from opsbook.incidents import outlook, reviewing, store, timeline
 from opsbook.incidents.incident import Incident
@@ -39,6 +42,12 @@ def incident(settings: Settings, path: Path) -> str:
 def body(settings: Settings, found: Incident) -> str:
     """What changes on the page of an incident."""
     return html.render("serve/incident-body.html", found=found, **_values(settings, found))
+
+
+def mark(settings: Settings, path: Path, runs: Sequence[str]) -> tuple[int, ...]:
+    """Changes when the page does: the length of the journal, and which of these runs have ended."""
+    ended = (int((records.place(settings.records, run) / records.SEAL).exists()) for run in runs)
+    return ((path / journal.NAME).stat().st_size, *ended)
 
 
 def problem(message: str) -> str:

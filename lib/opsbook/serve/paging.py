@@ -34,11 +34,16 @@ class Paging(threading.Thread):
 
     def run(self) -> None:
         while (found := self._queue.get()) is not None:
-            sent = telling.tell(self._settings, found, telling.OPENED)
-            LOG.info("%s: message %s", found.id, sent.said)
-            known = partial(acting.redactor, self._settings)
-            path = store.folder(self._settings) / found.id
             try:
-                store.change(self._settings, path, lambda _, sent=sent: [sent], known)  # type: ignore[misc]
-            except OpsbookError as error:
-                LOG.warning("%s cannot be written: %s", found.id, error.message)
+                self._tell(found)
+            except (OSError, OpsbookError) as error:
+                LOG.warning("%s: nobody was told: %s", found.id, getattr(error, "message", error))
+            except Exception:
+                # A fault here must not end the thread: nobody would hear of anything.
+                LOG.exception("a fault in opsbook itself")
+
+    def _tell(self, found: Incident) -> None:
+        sent = telling.tell(self._settings, found, telling.OPENED)
+        LOG.info("%s: message %s", found.id, sent.said)
+        path = store.exact(self._settings, found.id)
+        store.change(self._settings, path, lambda _: [sent], partial(acting.redactor, self._settings))

@@ -4,6 +4,7 @@ import itertools
 import os
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from opsbook import files
@@ -39,6 +40,11 @@ class Spool:
             yield path, data
             if size > limit:
                 return
+
+    def accepted(self, path: Path) -> str:
+        """When a notification was accepted (UTC, ISO 8601, milliseconds), by its name."""
+        time = datetime.fromtimestamp(int(path.name[:20]) / 1e9, UTC)
+        return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     def done(self, path: Path) -> None:
         """Forget a notification: what it says is in an incident."""

@@ -29,6 +29,7 @@ class Watching(threading.Thread):
         self._on_opened = on_opened
         self._settings = settings
         self._end = threading.Event()
+        self._told: set[Path] = set()
 
     def end(self) -> None:
         self._end.set()
@@ -36,10 +37,14 @@ class Watching(threading.Thread):
 
     def run(self) -> None:
         while not self._end.wait(_EVERY):
-            self._listen()
-            for path in store.every(self._settings):
-                if not store.sealed(path) and not self._end.is_set():
-                    self._look(path)
+            try:
+                self._listen()
+                for path in store.every(self._settings):
+                    if not store.sealed(path) and not self._end.is_set():
+                        self._look(path)
+            except Exception:
+                # A fault here must not end the thread: nobody would be reminded of anything.
+                LOG.exception("a fault in opsbook itself")
 
     def _listen(self) -> None:
         try:
@@ -57,4 +62,6 @@ class Watching(threading.Thread):
                 known = partial(acting.redactor, self._settings)
                 store.change(self._settings, path, lambda now: [] if now.over else [found], known)
         except (OSError, OpsbookError) as error:
-            LOG.warning("%s cannot be watched: %s", path.name, getattr(error, "message", error))
+            if path not in self._told:
+                LOG.warning("%s cannot be watched: %s", path.name, getattr(error, "message", error))
+                self._told.add(path)

@@ -2,11 +2,11 @@
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from opsbook.errors import InputError, OpsbookError
+from opsbook.errors import InputError
 from opsbook.incidents import intake
 from opsbook.incidents.incident import Incident
 from opsbook.incidents.intake import Intake, Notification
@@ -25,13 +25,17 @@ _AGAIN = 5.0
 
 @dataclass
 class Counted:
-    """What the server did since it started. `failing`: why incidents cannot be written now."""
+    """What the server did since it started.
+
+    `failing`: why incidents cannot be written now. `last_refusal`: why a notification with the token was refused.
+    """
 
     accepted: int = 0
     refused: int = 0
     opened: int = 0
     put_aside: int = 0
     failing: str = ""
+    last_refusal: str = ""
 
 
 class Worker(threading.Thread):
@@ -46,6 +50,7 @@ class Worker(threading.Thread):
         on_opened: Callable[[Incident], None],
     ) -> None:
         super().__init__(daemon=True, name="opsbook-incidents")
+        self._settings = settings
         self._intake = Intake(settings)
         self._spool = spool
         self._counted = counted
@@ -64,8 +69,7 @@ class Worker(threading.Thread):
         self.join()
 
     def run(self) -> None:
-        for found in self._intake.unfinished():
-            self._on_opened(found)
+        self._finish()
         while not self._end.is_set():
             self._wake.clear()
             if self._written():
@@ -73,42 +77,53 @@ class Worker(threading.Thread):
             else:
                 self._end.wait(_AGAIN)
 
+    def _finish(self) -> None:
+        """Go on with what another process has opened, and not told of."""
+        try:
+            for found in intake.unfinished(self._settings):
+                self._on_opened(found)
+        except Exception:
+            LOG.exception("a fault in opsbook itself")
+
     def _written(self) -> bool:
         """Write all that waits; whether that went well. What did not stays, and is tried again."""
         try:
-            while not self._end.is_set() and self._once():
-                pass
-        except (OSError, OpsbookError) as error:
-            # A full disk, or somebody who keeps an incident locked.
-            self._counted.failing = str(getattr(error, "message", error))
+            while not self._end.is_set() and (failed := self._once()) is not None:
+                if failed:
+                    # Somebody keeps an incident locked, or the disk is full.
+                    self._counted.failing = failed
+                    break
+            else:
+                self._counted.failing = ""
+                return True
+        except OSError as error:
+            self._counted.failing = str(error)
         except Exception as error:
             # A fault here must not end the thread: alerts would be kept for ever, and nobody would hear of it.
             self._counted.failing = f"a fault in opsbook itself: {type(error).__name__}: {error}"
             LOG.exception("a fault in opsbook itself")
-        else:
-            self._counted.failing = ""
-            return True
         LOG.warning("incidents cannot be written: %s", self._counted.failing)
         return False
 
-    def _once(self) -> bool:
-        """Write a batch; whether there was one."""
+    def _once(self) -> str | None:
+        """Write a batch; why a part of it could not be written, empty if all was; None without anything to write."""
         found = list(self._spool.batch(_MOST, _BYTES))
+        if not found:
+            return None
         read = [(path, self._parsed(path, data)) for path, data in found]
         good = [(path, told) for path, told in read if told is not None]
-        self._take(good)
-        return bool(found)
-
-    def _take(self, good: Sequence[tuple[Path, Notification]]) -> None:
         self._heartbeats.hear([told for _, told in good])
-        opened = self._intake.take(told for _, told in good)
-        # Forgotten only now: after a kill they come again, and what is known of them is not written twice.
-        for path, _ in good:
-            self._spool.done(path)
-        self._counted.opened += len(opened)
-        for each in opened:
-            LOG.info("%s opened: %s", each.id, each.title)
-            self._on_opened(each)
+        failed = self._intake.take(((self._spool.accepted(path), told) for path, told in good), self._tell)
+        for path, told in good:
+            # Forgotten only now: after a kill they come again, and what is known of them is not written twice.
+            if told.groupKey not in failed:
+                self._spool.done(path)
+        return self._intake.failing
+
+    def _tell(self, found: Incident) -> None:
+        self._counted.opened += 1
+        LOG.info("%s opened: %s", found.id, found.title)
+        self._on_opened(found)
 
     def _parsed(self, path: Path, data: bytes) -> Notification | None:
         try:

@@ -16,7 +16,11 @@ from opsbook.incidents.incident import Incident
 
 def open_(options: argparse.Namespace) -> int:
     """Open an incident. Its journal begins, and everybody sees it in opsbook incident list."""
-    values = {name: values[-1] for name, values in bind.pairs(options.parameter).items()}
+    values = {}
+    for name, given in bind.pairs(options.parameter).items():
+        if len(given) > 1:
+            raise InputError(f"{name} is given {len(given)} times.", "Give it once; put lists into one value.")
+        values[name] = given[0]
     said = Opening(options.title, options.severity, options.environment, options.runbook, values)
     return _told(options, acting.open_(common.project(options), said))
 

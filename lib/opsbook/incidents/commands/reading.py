@@ -49,7 +49,10 @@ def verify(options: argparse.Namespace) -> int:
     """Compare incidents that are over with their seals, and the journals of all with themselves."""
     settings = common.project(options)
     chosen = [store.find(settings, options.incident)] if options.incident else list(store.every(settings))
-    found = {path.name: list(_flaws(path)) for path in chosen}
+    found = {}
+    for path in chosen:
+        with store.at_rest(path):
+            found[path.name] = list(_flaws(path))
     bad = [name for name, flaws in found.items() if flaws]
     lines = [f"{name}: {flaw}" for name in bad for flaw in found[name]]
     said = f"{number_of(len(found) - len(bad), 'incident')} as written, {len(bad)} not"
@@ -66,7 +69,7 @@ def _flaws(path: Path) -> Iterator[str]:
         yield error.message
         return
     if found.over:
-        yield f"{journal.NAME}: the incident is {found.state}, and has no seal: a change of it was interrupted"
+        yield f"{journal.NAME}: it is {found.state}, and has no seal: a change was interrupted. Any note seals it"
 
 
 def _loaded(settings: Settings) -> Iterator[Incident]:
@@ -109,16 +112,25 @@ def told(found: Incident) -> dict[str, Any]:
     }
 
 
+_MOST = 20
+"""Alerts that are shown."""
+
+
 def _head(settings: Settings, found: Incident) -> Iterator[str]:
     yield f"{found.id}: {found.title}"
     yield f"  {found.severity}, {found.state}{f', in {found.environment}' if found.environment else ''}"
+    yield from (f"  {line}" for line in outlook.commands(found))
     for name, seconds in timeline.phases(found).items():
         if seconds:
             yield f"  {name} {duration(seconds)} after the first sign"
     yield from (f"  {role}: {who}" for role, who in found.roles.items())
-    for alert in found.alerts.values():
+    alerts = sorted(found.alerts.values(), key=lambda each: bool(each.ended))
+    for alert in alerts[:_MOST]:
         state = "cleared" if alert.ended else "FIRES"
-        yield f"  {alert.name} {state} since {common.local(alert.ended or alert.started)}"
+        since = common.local(alert.ended or alert.started)
+        yield f"  {alert.name} {state} since {since}: {alert.annotations.get('summary') or 'no summary'}"
+    if len(alerts) > _MOST:
+        yield f"  and {number_of(len(alerts) - _MOST, 'more alert')}, {len(found.firing)} firing in all"
     for run, fact in found.runs.items():
         yield f"  {fact.mode} of {fact.runbook}: {reviewing.outcome(settings, run)}, opsbook records show {run}"
     for command in found.commands:
@@ -127,5 +139,3 @@ def _head(settings: Settings, found: Incident) -> Iterator[str]:
     for action in found.actions:
         state = f"closed: {action.closed}" if action.closed else f"open, {action.owner} until {action.due}"
         yield f"  action {action.number} ({state}): {action.text}"
-    if found.runbook and not found.over:
-        yield f"  {outlook.run_line(found)}"

@@ -2,12 +2,14 @@
 
 import argparse
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from opsbook import files
 from opsbook.console import common, inputs
+from opsbook.console.text import say
 from opsbook.core.model.effect import Mode
 from opsbook.core.model.event import Event
 from opsbook.core.model.plan import Plan
@@ -15,7 +17,7 @@ from opsbook.core.model.planned import Planned, RunOptions
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.planning import drafts
 from opsbook.core.trust import approving, authorization
-from opsbook.errors import InputError
+from opsbook.errors import InputError, OpsbookError
 from opsbook.incidents.acting import Acting
 from opsbook.operate import run_record, running
 from opsbook.operate.commands import plan, run_command
@@ -64,10 +66,19 @@ def _naming(target: Path | None, incident: Acting | None, mode: str, on_start: r
         if target is not None:
             files.write_atomic(target, f"{run}\n".encode())
         if incident is not None:
-            incident.began(run, planned.runbook, mode)
+            _attach(incident, run, planned.runbook, mode)
         return on_start(run, planned, runbook)
 
     return named
+
+
+def _attach(incident: Acting, run: str, runbook: str, mode: str) -> None:
+    """Attach the run. An incident that cannot be written must not keep it from running."""
+    try:
+        incident.began(run, runbook, mode)
+    except (OSError, OpsbookError) as error:
+        why = getattr(error, "message", error)
+        say(f"Not attached: {why} Later: opsbook incident attach {incident.path.name} {run}", to=sys.stderr)
 
 
 def _planned(settings: Settings, options: argparse.Namespace, wanted: RunOptions) -> Planned:

@@ -28,7 +28,8 @@ def execute(options: argparse.Namespace) -> int:
     author = writing.author(settings.root, options.owner)
     path = Path("procedures" if by_hand else "runbooks", f"{name}.md")
     if options.source:
-        of_incident = options.source.name.startswith("inc-") and not options.source.exists()
+        named = options.source.name.startswith("inc-") or options.source.name == "last"
+        of_incident = named and not options.source.exists()
         found = (
             importing.of_incident(settings, options.source.name) if of_incident else importing.imported(options.source)
         )

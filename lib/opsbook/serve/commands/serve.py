@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from opsbook import files
 from opsbook.console import common
 from opsbook.console.text import say
+from opsbook.core.model.text import flat
 from opsbook.errors import InputError, Refused
 from opsbook.incidents.incident import Incident
 from opsbook.settings import Settings
@@ -40,9 +41,18 @@ def execute(options: argparse.Namespace) -> int:
         raise InputError(f"{error.name} is not installed.", 'pip install "opsbook[serve]"') from error
     common.check_free(options.port)
     token = _token(options.token_file or settings.state / "hook-token", given=options.token_file is not None)
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s")
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO)
+    logging.getLogger().handlers[0].setFormatter(_Line("%(asctime)s %(message)s"))
     with _alone(settings):
         return asyncio.run(_serve(settings, token, options.port))
+
+
+class _Line(logging.Formatter):
+    """One line for each message: what alerts say can neither forge another one nor steer a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        found = super().format(record)
+        return found if record.exc_info else flat(found)
 
 
 def _token(path: Path, *, given: bool) -> bytes:
@@ -96,7 +106,11 @@ async def _serve(settings: Settings, token: bytes, port: int) -> int:
 
     worker = Worker(settings, spool, counted, heartbeats, opened)
     watching = Watching(settings, heartbeats, opened)
-    serving = Serving(settings, token, spool, counted, Metrics(settings, heartbeats), worker.wake)
+
+    def dead() -> list[str]:
+        return [each.name for each in (worker, diagnosis, paging, watching) if not each.is_alive()]
+
+    serving = Serving(settings, token, spool, counted, Metrics(settings, heartbeats), worker.wake, dead)
     diagnosis.start()
     paging.start()
     watching.start()
