@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from opsbook.incidents.incident import Incident
-from tests.serve.test_serve import Server, incidents
 from tests.support import ROOT
 from tests.support.alerts import notification
 from tests.support.listeners import listeners
 from tests.support.project import Project, until
+from tests.support.serving import Server, incidents
 
 pytestmark = pytest.mark.slow
 
@@ -173,3 +173,20 @@ def test_without_a_target_it_does_not_act(watched: Server) -> None:
     assert watched.send(made)
     (found,) = decided(watched.project, 1)
     assert "the alert does not say host" in why(found) and acted(watched.project) == []
+
+
+def test_what_runs_by_itself_goes_on_where_the_server_ends(watched: Server) -> None:
+    project = watched.project
+    project.page(
+        PAGE.replace("test ! -e broken", "until test -e go; do sleep 0.1; done"),
+        name="restart",
+        front="alerts: [HostDown]\nauto: true\n",
+    )
+    assert watched.send(told("h1"))
+    until(lambda: acted(project), "it acts")
+    assert watched.end() == 0
+    (project.root / "go").touch()
+    (found,) = incidents(project)
+    (run,) = found.runs
+    until(lambda: _ended(project, found), "the end of the run")
+    assert json.loads(project.opsbook("records", "show", run, "--json", check=True).out)["outcome"] == "succeeded"

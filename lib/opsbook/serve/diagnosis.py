@@ -8,7 +8,9 @@ import logging
 import queue
 import subprocess
 import sys
+import tempfile
 import threading
+import time
 from datetime import UTC, datetime
 from functools import partial
 
@@ -26,7 +28,10 @@ _WAITING = 20
 """Incidents that may wait for their turn: in a storm of alerts the others are left to people."""
 
 _LIMIT = 900.0
-"""Seconds that a check, or a page, may take."""
+"""Seconds that a check may take."""
+
+_LOOK = 0.1
+"""Seconds between two looks whether it has ended."""
 
 
 class Diagnosis(threading.Thread):
@@ -36,8 +41,7 @@ class Diagnosis(threading.Thread):
         super().__init__(daemon=True, name="opsbook-diagnosis")
         self._settings = settings
         self._queue: queue.Queue[Incident | None] = queue.Queue(_WAITING)
-        self._running: subprocess.Popen[str] | None = None
-        self._ended = False
+        self._end = threading.Event()
 
     def ask(self, found: Incident) -> None:
         """Check the page of a new incident, or write down why not; once."""
@@ -57,13 +61,11 @@ class Diagnosis(threading.Thread):
             self._write(found, why)
 
     def end(self) -> None:
-        """End what runs, and forget what waits. A run that is ended has a record that says so, and can be resumed."""
-        self._ended = True
+        """End a check that runs, let a page that runs go on, and forget what waits."""
+        self._end.set()
         while not self._queue.empty():
             self._queue.get_nowait()
         self._queue.put(None)
-        if self._running is not None:
-            self._running.terminate()
         self.join()
 
     def run(self) -> None:
@@ -92,7 +94,7 @@ class Diagnosis(threading.Thread):
             said, _ = self._opsbook(found, "--check")
             if said and not self._now(found).runs:
                 self._write(found, facts.NotDiagnosed(runbook=found.runbook, why=said))
-        if recovery.wanted(self._settings, found) and not self._ended:
+        if recovery.wanted(self._settings, found) and not self._end.is_set():
             self._mitigate(found)
 
     def _mitigate(self, found: Incident) -> None:
@@ -104,7 +106,7 @@ class Diagnosis(threading.Thread):
             if recovery.stopped(self._settings, found, now):
                 self._page(found)
             return
-        said, code = self._opsbook(found, "--yes", "--no-wait", "--label", f"{recovery.LABEL}={found.id}")
+        said, code = self._opsbook(found, "--yes", "--no-wait", "--label", f"{recovery.LABEL}={found.id}", live=True)
         if code:
             self._write(found, facts.NotMitigated(runbook=found.runbook, why=said or f"it ended with {code}"))
             self._page(found)
@@ -117,26 +119,30 @@ class Diagnosis(threading.Thread):
             waited = seconds_between(now.reached[State.OPEN], datetime.now(UTC).isoformat())
             self._write(found, facts.IncidentEscalated(waited=waited, said=sent.said))
 
-    def _opsbook(self, found: Incident, *more: str) -> tuple[str, int]:
-        """Run the page in a process of its own; the first sentence of its error, and its exit code."""
+    def _opsbook(self, found: Incident, *more: str, live: bool = False) -> tuple[str, int]:
+        """Run the page in a process of its own; the first sentence of its error, and its exit code.
+
+        Where this server ends, a check ends with it, and what is `live` goes on: half a change helps nobody.
+        """
         values = [word for name, value in found.parameters.items() for word in ("-p", f"{name}={value}")]
         place = ["-e", found.environment, "--incident", found.id]
         command = [sys.executable, "-P", "-m", "opsbook.cli.main", "run", found.runbook, *place, *more, *values]
-        self._running = subprocess.Popen(
-            command,
-            cwd=self._settings.root,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        try:
-            _, said = self._running.communicate(timeout=_LIMIT)
-        except subprocess.TimeoutExpired:
-            self._running.terminate()
-            _, said = self._running.communicate()
-        code, self._running = self._running.returncode, None
+        with tempfile.TemporaryFile() as errors:
+            null = subprocess.DEVNULL
+            process = subprocess.Popen(
+                command, cwd=self._settings.root, stdin=null, stdout=null, stderr=errors, start_new_session=True
+            )
+            limit = time.monotonic() + _LIMIT
+            while process.poll() is None:
+                ending = self._end.wait(_LOOK)
+                if ending and live:
+                    return "", 0
+                if not live and (ending or time.monotonic() > limit):
+                    process.terminate()
+                    process.wait()
+            errors.seek(0)
+            said = errors.read().decode(errors="replace")
+        code = process.returncode
         lines = [line.removeprefix("opsbook: ") for line in said.splitlines() if line.strip()]
         return (lines[0] if lines else f"it ended with {code}") if code else "", code
 
