@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from opsbook.core.record import journal
 from opsbook.errors import OpsbookError
 from opsbook.incidents import acting, reminding, store
 from opsbook.incidents.incident import Incident
@@ -30,6 +31,7 @@ class Watching(threading.Thread):
         self._settings = settings
         self._end = threading.Event()
         self._told: set[Path] = set()
+        self._known: dict[Path, tuple[int, Incident]] = {}
 
     def end(self) -> None:
         self._end.set()
@@ -39,8 +41,10 @@ class Watching(threading.Thread):
         while not self._end.wait(_EVERY):
             try:
                 self._listen()
-                for path in store.every(self._settings):
-                    if not store.sealed(path) and not self._end.is_set():
+                open_ = [path for path in store.every(self._settings) if not store.sealed(path)]
+                self._known = {path: self._known[path] for path in open_ if path in self._known}
+                for path in open_:
+                    if not self._end.is_set():
                         self._look(path)
             except Exception:
                 # A fault here must not end the thread: nobody would be reminded of anything.
@@ -57,7 +61,7 @@ class Watching(threading.Thread):
     def _look(self, path: Path) -> None:
         try:
             # Told before it is written: a channel may hang, and meanwhile people have to be able to act.
-            found = reminding.late(self._settings, store.load(path), datetime.now(UTC))
+            found = reminding.late(self._settings, self._loaded(path), datetime.now(UTC))
             if found is not None:
                 known = partial(acting.redactor, self._settings)
                 store.change(self._settings, path, lambda now: [] if now.over else [found], known)
@@ -65,3 +69,11 @@ class Watching(threading.Thread):
             if path not in self._told:
                 LOG.warning("%s cannot be watched: %s", path.name, getattr(error, "message", error))
                 self._told.add(path)
+
+    def _loaded(self, path: Path) -> Incident:
+        """The incident; read again only if its journal has grown."""
+        size = (path / journal.NAME).stat().st_size
+        known = self._known.get(path)
+        if known is None or known[0] != size:
+            known = self._known[path] = (size, store.load(path))
+        return known[1]
