@@ -56,6 +56,16 @@ class Monitored:
                 found[process.pid] = process.info["cmdline"]
         return found
 
+    def instance(self) -> dict[str, str]:
+        """Name and url of an instance that gets requests; which colour serves depends on the tests before."""
+        return next(each for each in self.platform.traffic()["instances"] if each["pool"])
+
+    def idle(self) -> set[str]:
+        """The instances of the colour that does not serve."""
+        found = self.platform.traffic()
+        other = "blue" if found["serving"] == "green" else "green"
+        return {each["name"] for each in found["instances"] if each["colour"] == other}
+
     def ctl(self, *words: str) -> None:
         """What somebody does by hand with an instance."""
         config = self.platform.root / ".opsbook/env/dev/supervisord.conf"

@@ -170,28 +170,28 @@ def monitored(platform: Platform, hook: Hook) -> Iterator[Monitored]:
 @installed
 @pytest.mark.slow
 def test_a_stopped_instance_is_told_and_that_it_is_back(monitored: Monitored, hook: Hook) -> None:
-    instance = f"http://127.0.0.1:{monitored.platform.base + 11}/readyz"
+    instance = monitored.instance()
     until(lambda: hook.of("Watchdog", "firing"), "an alert that is always on")
-    monitored.ctl("stop", "arcade-1")
+    monitored.ctl("stop", instance["name"])
     stopped = time.monotonic()
     try:
         until(lambda: hook.of("ArcadeInstanceDown", "firing"), "the alert")
         print(f"told {time.monotonic() - stopped:.1f} s after it was stopped")
     finally:
-        monitored.ctl("start", "arcade-1")
+        monitored.ctl("start", instance["name"])
     until(lambda: hook.of("ArcadeInstanceDown", "resolved"), "the alert's end")
-    assert httpx.get(instance, trust_env=False).is_success
+    assert httpx.get(f"{instance['url']}/readyz", trust_env=False).is_success
     (alert,) = hook.of("ArcadeInstanceDown", "firing")[:1]
     assert alert["labels"] == {
         "alertname": "ArcadeInstanceDown",
         "environment": "dev",
         "service": "arcade",
         "job": "arcade",
-        "instance": "arcade-1",
+        "instance": instance["name"],
         "severity": "high",
         "team": "platform",
     }
-    url = "runbooks/restart-instance.html?environment=dev&service=arcade&host=arcade-1"
+    url = f"runbooks/restart-instance.html?environment=dev&service=arcade&host={instance['name']}"
     assert alert["annotations"]["runbook_url"] == url
     groups = [body["groupLabels"] for _, _, body in hook.taken if "Down" in body["groupLabels"]["alertname"]]
     assert groups[0] == {"alertname": "ArcadeInstanceDown", "environment": "dev"}
@@ -205,7 +205,7 @@ def test_nothing_else_was_told(monitored: Monitored, hook: Hook) -> None:
     names = {alert["labels"]["alertname"] for _, _, body in hook.taken for alert in body["alerts"]}
     assert names <= {"Watchdog", "ArcadeInstanceDown"}
     down = monitored.get(f"{monitored.prometheus}/api/v1/query", query='up{job="arcade"} == 0')
-    assert {"arcade-4", "arcade-5"} <= {each["metric"]["instance"] for each in down["data"]["result"]}
+    assert monitored.idle() <= {each["metric"]["instance"] for each in down["data"]["result"]}
 
 
 @installed

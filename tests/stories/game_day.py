@@ -61,27 +61,27 @@ def _answers(server: Served) -> bool:
 
 def tell(monitored: Monitored, server: Served) -> None:
     """The story, on a platform that serves and is watched; its alerts go to the server."""
-    platform, clock = monitored.platform, Clock()
-    monitored.ctl("stop", "arcade-1")
+    platform, name, clock = monitored.platform, monitored.instance()["name"], Clock()
+    monitored.ctl("stop", name)
     clock.lap("an instance was stopped")
     run = until(lambda: _of(platform, "ArcadeInstanceDown"), "an incident")["incident"]
     clock.lap("its incident is open")
-    _the_diagnosis_is_attached(platform, run)
+    _the_diagnosis_is_attached(platform, run, name)
     clock.lap("its page was checked")
     platform.opsbook("incident", "ack", run, check=True)
     assert platform.opsbook("incident", "ack", run).code == 4
     platform.opsbook("incident", "role", run, "commander", check=True)
-    platform.opsbook("exec", "--incident", run, "--", "echo", "arcade-1 does not answer", check=True)
+    platform.opsbook("exec", "--incident", run, "--", "echo", f"{name} does not answer", check=True)
     (line,) = [each for each in _shown(platform, run)[1].splitlines() if each.strip().startswith("opsbook run")]
     platform.opsbook(*line.split()[1:], "--yes", check=True)
     clock.lap("the page was run, with the line that the incident shows")
-    platform.opsbook("incident", "mitigate", run, "restarted arcade-1", check=True)
+    platform.opsbook("incident", "mitigate", run, f"restarted {name}", check=True)
     still = platform.opsbook("incident", "resolve", run, "too early")
     assert still.code in (0, 4)
     if still.code == 4:
         assert "ArcadeInstanceDown still fires" in still.err
         until(lambda: not _firing(platform, run), "the alert's end")
-        platform.opsbook("incident", "resolve", run, "somebody had stopped arcade-1", check=True)
+        platform.opsbook("incident", "resolve", run, f"somebody had stopped {name}", check=True)
     clock.lap("the alert cleared, and it is resolved")
     platform.opsbook("incident", "action", run, "alert earlier", "--owner", "ann", "--due", "2027-01-01", check=True)
     page = platform.root / json.loads(platform.opsbook("incident", "review", run, "--json", check=True).out)["page"]
@@ -101,13 +101,13 @@ def tell(monitored: Monitored, server: Served) -> None:
     print(clock)
 
 
-def _the_diagnosis_is_attached(platform: Platform, run: str) -> None:
+def _the_diagnosis_is_attached(platform: Platform, run: str, name: str) -> None:
     def checked() -> bool:
         return any((each["mode"], each["outcome"]) == ("check", "checked") for each in _shown(platform, run)[0]["runs"])
 
     until(checked, "the check of its page")
     found = _shown(platform, run)[0]
-    assert (found["runbook"], found["parameters"]) == ("restart-instance", {"service": "arcade", "host": "arcade-1"})
+    assert (found["runbook"], found["parameters"]) == ("restart-instance", {"service": "arcade", "host": name})
 
 
 def _of(platform: Platform, alert: str) -> dict[str, Any] | None:

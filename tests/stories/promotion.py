@@ -192,7 +192,7 @@ def told(place: Path, keys: Path) -> Iterator[tuple[Team, Environment, Environme
         each.base = free_base(*(other.base for other in found))
         given(each)
     allow(team, "ann", "bob")
-    team.write(".gitignore", "records/\n.opsbook/\nstop*\n__pycache__/\n")
+    team.write(".gitignore", "records/\n.opsbook/\n/stop*\n__pycache__/\n")
     team.git("init", "--quiet", "--initial-branch", "main")
     team.commit("Begin")
     with ExitStack() as down:
