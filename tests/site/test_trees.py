@@ -144,6 +144,7 @@ def web() -> Iterator[Any]:
                 self.send_header("Location", "/elsewhere")
             self.server.asked.append(self.path)  # type: ignore[attr-defined]
             self.end_headers()
+            self.wfile.write(self.server.body)  # type: ignore[attr-defined]
 
         def log_message(self, *_: object) -> None:
             pass
@@ -151,6 +152,7 @@ def web() -> Iterator[Any]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.status = 200  # type: ignore[attr-defined]
     server.asked = []  # type: ignore[attr-defined]
+    server.body = b""  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     yield server
@@ -190,6 +192,23 @@ def test_a_redirect_is_an_answer_and_is_not_followed(web: Any) -> None:
     assert diagnosing.look(TreeCheck("", "get", "web/login"), place)[0]
     assert not diagnosing.look(TreeCheck("", "get", "web/login", 200), place)[0]
     assert set(web.asked) == {"/login"}
+
+
+@pytest.mark.parametrize("status", [200, 503])
+def test_an_answer_may_have_to_hold_a_text(web: Any, status: int) -> None:
+    """Also of a service that is not well: it says there what is wrong."""
+    web.status, web.body = status, b'{"checks": {"database": "ok", "disk": "full"}}'
+    place = Environment("dev", Policy(title="", urls={"web": f"http://127.0.0.1:{web.server_port}"}), "x", ())
+
+    def holds(written: str) -> tuple[bool, str]:
+        found = trees.parse(f"- A? `{written}`\n    - yes: x\n    - no: y\n", "what.md").root.check
+        assert found is not None
+        return diagnosing.look(found, place)
+
+    assert holds('get web/readyz has "database":"ok"')[0]
+    good, seen = holds('get web/readyz has "disk": "ok" within 9s')
+    assert not good and f'{status}, has no "disk": "ok"' in seen
+    assert holds('get web/readyz is 503 has "disk":"full"')[0] is (status == 503)
 
 
 @pytest.mark.slow

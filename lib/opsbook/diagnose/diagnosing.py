@@ -6,6 +6,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from opsbook.core.model.environment import Environment
 from opsbook.core.model.text import nearest
@@ -17,6 +18,10 @@ from opsbook.settings import Settings
 
 Ask = Callable[[Node], str]
 """Takes a question, returns one of its answers."""
+
+
+_MOST = 256 * 1024
+"""Bytes of an answer that are read."""
 
 
 @dataclass(frozen=True)
@@ -69,13 +74,28 @@ def _get(check: TreeCheck, place: Environment) -> tuple[str, bool]:
     # No proxy: the check has to see what this machine sees.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Stay)
     try:
-        with opener.open(url, timeout=check.within) as response:
-            status = int(response.status)
-    except urllib.error.HTTPError as error:
-        status = error.code
+        with _answer(opener, url, check.within) as response:
+            status, body = int(response.status), response.read(_MOST)
     except (OSError, ValueError) as error:
         return f"GET {url}: {getattr(error, 'reason', error)}", False
+    if check.has:
+        there = _joined(check.has) in _joined(body.decode(errors="replace"))
+        seen = f"GET {url}: {status}, {'has' if there else 'has no'} {check.has}"
+        return seen, there and check.status in (None, status)
     return f"GET {url}: {status}", status == check.status if check.status else status < 400
+
+
+def _answer(opener: urllib.request.OpenerDirector, url: str, within: float) -> Any:
+    """The answer, also one of 400 and above: what is not well says there why."""
+    try:
+        return opener.open(url, timeout=within)
+    except urllib.error.HTTPError as error:
+        return error
+
+
+def _joined(text: str) -> str:
+    """Text without spaces: JSON is written with and without them."""
+    return "".join(text.split())
 
 
 class _Stay(urllib.request.HTTPRedirectHandler):

@@ -30,7 +30,7 @@ class TreeCheck:
     """A check that answers a question, such as `get arcade/health is 200`. It only reads.
 
     `what`: get or port. `where`: a service and a path, or host:port. `status` is the expected one; without it, any
-    below 400. `within` is the time limit in seconds.
+    below 400. `has` is text that the answer has to hold, however its spaces are. `within` is the time limit in seconds.
     """
 
     written: str
@@ -38,6 +38,7 @@ class TreeCheck:
     where: str
     status: int | None = None
     within: float = 5.0
+    has: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,10 @@ _DEEPEST = 30
 """Levels of questions. The Markdown parser recurses; and nobody answers more at 3 a.m."""
 
 _CHECK = re.compile(r"\s*`((?:get|port) [^`]+)`\s*$")
-_GET = re.compile(r"get (?P<where>[\w.-]+(?:/\S*)?)(?: is (?P<status>[1-5][0-9]{2}))?(?: within (?P<within>\S+))?")
-_PORT = re.compile(r"port (?P<where>[\w.-]+:[0-9]+)(?: within (?P<within>\S+))?")
+_STATUS, _WITHIN = r"(?: is (?P<status>[1-5][0-9]{2}))?", r"(?: within (?P<within>\S+))?"
+_HAS = r"(?: has (?P<has>.+?))?"
+_GET = re.compile(rf"get (?P<where>[\w.-]+(?:/\S*)?){_STATUS}{_HAS}{_WITHIN}")
+_PORT = re.compile(rf"port (?P<where>[\w.-]+:[0-9]+){_WITHIN}")
 
 
 def names(settings: Settings) -> list[str]:
@@ -158,7 +161,7 @@ def _node(item: Item, shown: str, depth: int = 0) -> Node:
 def _check(written: str, shown: str, line: int) -> TreeCheck:
     match = _GET.fullmatch(written) or _PORT.fullmatch(written)
     if not match:
-        known = "`get SERVICE/PATH [is STATUS] [within 2s]` or `port HOST:PORT [within 2s]`"
+        known = "`get SERVICE/PATH [is STATUS] [has TEXT] [within 2s]` or `port HOST:PORT [within 2s]`"
         raise _wrong(shown, line, f"`{written}` is no check", f"Write {known}.")
     given = match.groupdict()
     try:
@@ -166,7 +169,7 @@ def _check(written: str, shown: str, line: int) -> TreeCheck:
     except ValueError as error:
         raise _wrong(shown, line, str(error), "Correct it.") from error
     status = int(given["status"]) if given.get("status") else None
-    return TreeCheck(written, written.partition(" ")[0], given["where"], status, within)
+    return TreeCheck(written, written.partition(" ")[0], given["where"], status, within, given.get("has") or "")
 
 
 def _wrong(shown: str, line: int, what: str, hint: str) -> InputError:
