@@ -281,7 +281,8 @@ def test_a_run_waits_until_a_release_has_been_there_long_enough(chain: Project) 
 
 
 def test_a_file_that_was_changed_while_a_run_waited_is_not_deployed(chain: Project) -> None:
-    chain.write("playbooks/inventories/staging/environment.yml", f"promotion: {{after: dev, soak: 5s}}\n{CHOICES}")
+    # Longer than a busy machine takes to begin the run: otherwise nothing waits.
+    chain.write("playbooks/inventories/staging/environment.yml", f"promotion: {{after: dev, soak: 20s}}\n{CHOICES}")
     went(chain, "dev")
     waiting = chain.start("run", "deploy", "-e", "staging", "-p", "version=1.0.0", "--yes", "--wait")
     until(lambda: any(each["type"] == "waiting-for-approval" for each in chain.events()), "the run that waits")

@@ -1,7 +1,6 @@
 """Messages about incidents, to the channels of their environment that want them."""
 
 from opsbook.core.planning import environment
-from opsbook.core.trust import telling
 from opsbook.errors import OpsbookError
 from opsbook.incidents import outlook
 from opsbook.incidents.facts import IncidentEscalated, IncidentOpened, IncidentResolved, MessageSent
@@ -16,6 +15,9 @@ def tell(settings: Settings, found: Incident, event: str, audience: str = "", te
     """Send an event of an incident, and say what became of it. It never raises: the incident goes on without it."""
     if not found.environment:
         return MessageSent(event=event, said="went to nobody: it names no environment, which has the channels")
+    # What sends is loaded by whoever sends.
+    from opsbook.core.trust import telling
+
     values = {
         "incident": found.id,
         "title": found.title,

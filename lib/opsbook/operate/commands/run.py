@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from opsbook import files
 from opsbook.console import common, inputs
@@ -18,10 +19,12 @@ from opsbook.core.model.runbook import Runbook
 from opsbook.core.planning import drafts
 from opsbook.core.trust import approving, authorization
 from opsbook.errors import InputError, OpsbookError
-from opsbook.incidents.acting import Acting
 from opsbook.operate import run_record, running
 from opsbook.operate.commands import plan, run_command
 from opsbook.settings import Settings
+
+if TYPE_CHECKING:
+    from opsbook.incidents.acting import Acting
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -29,7 +32,7 @@ def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
     _check_writable(options.id_file)
     # Before anything runs: a wrong id must not be found out after the change.
-    incident = Acting(settings, options.incident) if options.incident else None
+    incident = _incident(settings, options.incident) if options.incident else None
     wanted = RunOptions(
         mode=Mode.CHECK if options.check else Mode.LIVE,
         answers=inputs.answers(options),
@@ -51,12 +54,18 @@ def execute(options: argparse.Namespace) -> int:
     return run_command.carry(options, settings, work)
 
 
+def _incident(settings: Settings, wanted: str) -> "Acting":
+    from opsbook.incidents.acting import Acting
+
+    return Acting(settings, wanted)
+
+
 def _check_writable(target: Path | None) -> None:
     if target is not None and (target.is_dir() or not os.access(target.parent, os.W_OK)):
         raise InputError(f"{target} cannot be written.", "Name a file in a folder that is there. Nothing ran.")
 
 
-def _naming(target: Path | None, incident: Acting | None, mode: str, on_start: running.OnStart) -> running.OnStart:
+def _naming(target: Path | None, incident: "Acting | None", mode: str, on_start: running.OnStart) -> running.OnStart:
     """Also write the id of the run, for whoever started it: the newest record may be somebody else's.
 
     And attach the run to an incident.
@@ -72,7 +81,7 @@ def _naming(target: Path | None, incident: Acting | None, mode: str, on_start: r
     return named
 
 
-def _attach(incident: Acting, run: str, runbook: str, mode: str) -> None:
+def _attach(incident: "Acting", run: str, runbook: str, mode: str) -> None:
     """Attach the run. An incident that cannot be written must not keep it from running."""
     try:
         incident.began(run, runbook, mode)
