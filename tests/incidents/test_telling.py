@@ -27,6 +27,7 @@ def test_channels_are_told_of_the_beginning_of_updates_and_of_the_end(project: P
     with listeners() as (received, web, _):
         addresses = {"hook": f"json://127.0.0.1:{web}/hook?+token={TOKEN}", "none": f"json://127.0.0.1:1/{TOKEN}"}
         addresses["players"] = f"json://127.0.0.1:{web}/players"
+        addresses["key"] = f"{TOKEN}-of-today"
         for name, address in addresses.items():
             project.env[name.upper()] = address
         channels = {
@@ -47,6 +48,10 @@ def test_channels_are_told_of_the_beginning_of_updates_and_of_the_end(project: P
         project.opsbook("incident", "update", "last", "players", "We work on it.", check=True)
         ((path, told),) = received.requests
         assert path == "/players" and told["message"] == "We work on it."
+        assert "down" not in told["title"], "players do not read what engineers call it"
+        received.requests.clear()
+        project.opsbook("incident", "update", "last", "players", f"It was {TOKEN}-of-today.", check=True)
+        assert "of-today" not in json.dumps(received.requests)
         received.requests.clear()
         nobody = project.opsbook("incident", "update", "last", "management", "All is well.", check=True)
         assert "went to nobody: no channel of dev wants incident-update for management" in " ".join(nobody.out.split())

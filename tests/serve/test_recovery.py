@@ -22,6 +22,7 @@ PAGE = """\
 
 ```python tags=["parameters"]
 host: str
+how: str = "soft"
 ```
 
 ## Steps

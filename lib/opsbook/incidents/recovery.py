@@ -65,7 +65,7 @@ def refusal(settings: Settings, found: Incident, now: datetime) -> NotMitigated 
 
 def stopped(settings: Settings, found: Incident, now: datetime) -> bool:
     """Whether the last runs by themselves failed: then a person has to look."""
-    return _failures(_runs(settings, found, now - 30 * _DAY)) >= _FAILURES
+    return _failures(_runs(settings, found, now)) >= _FAILURES
 
 
 def _policy(settings: Settings, found: Incident) -> Mapping[str, AutoRun]:
@@ -80,7 +80,7 @@ def _why(settings: Settings, found: Incident, now: datetime) -> str:
     return (
         _not_allowed(found, page)
         or _in_the_way(settings, place)
-        or _spent(_runs(settings, found, now - 30 * _DAY), limits, found, place, now)
+        or _spent(_runs(settings, found, now), limits, found, place, now)
     )
 
 
@@ -113,18 +113,19 @@ def _spent(ran: list[Ran], limits: AutoRun, found: Incident, place: Environment,
         return f"it ran {len(hour)} times by itself in the last hour, and {limits.an_hour} is the limit"
     if len(day) >= limits.a_day:
         return f"it ran {len(day)} times by itself in the last day, and {limits.a_day} is the limit"
-    target = _target(found.parameters)
-    if any(_target(each.parameters) == target for each in hour):
+    # By what alerts say: a run also has the defaults of its page.
+    target, others = _target(found, found.parameters), {_target(found, each.parameters) for each in hour}
+    if target in others:
         return "it ran by itself for the same in the last hour, and that did not last"
-    targets = {_target(each.parameters) for each in hour} | {target}
+    targets = others | {target}
     most = max(1, int(limits.share * len(place.hosts)))
     if len(targets) > most:
         return f"it would be the {len(targets)}. of {len(place.hosts)} hosts within an hour, and {most} is the limit"
     return ""
 
 
-def _target(parameters: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted((name, str(value)) for name, value in parameters.items()))
+def _target(found: Incident, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(str(parameters.get(name)) for name in sorted(found.parameters))
 
 
 def _failures(ran: list[Ran]) -> int:
@@ -133,12 +134,12 @@ def _failures(ran: list[Ran]) -> int:
     return sum(each.auto for each in takewhile(lambda each: each.outcome != Outcome.SUCCEEDED, ended))
 
 
-def _runs(settings: Settings, found: Incident, since: datetime) -> list[Ran]:
-    """Real runs of the page in the environment, newest first."""
-    made = []
+def _runs(settings: Settings, found: Incident, now: datetime) -> list[Ran]:
+    """Real runs of the page in the environment, newest first: those of a day, and back to the last that went well."""
+    made: list[Ran] = []
     for folder in records.newest(settings.records, found.runbook):
         began = records.began(folder.name)
-        if began is None or began < since:
+        if began is None or (now - began > _DAY and any(each.outcome == Outcome.SUCCEEDED for each in made)):
             break
         record = records.exact(settings.records, folder.name)
         told = record.glance() if record else {}

@@ -21,6 +21,7 @@ def tell(settings: Settings, found: Incident, event: str, audience: str = "", te
     values = {
         "incident": found.id,
         "title": found.title,
+        "public": found.public,
         "severity": found.severity,
         "state": str(found.state),
         "text": text,

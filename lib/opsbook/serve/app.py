@@ -193,12 +193,16 @@ async def _events(request: Request) -> Response:
     async def changes() -> AsyncIterator[str]:
         seen, runs = None, list[str]()
         while not serving.ending.is_set() and not await request.is_disconnected():
-            mark = await run_in_threadpool(pages.mark, serving.settings, path, runs)
-            if mark != seen:
-                found = await run_in_threadpool(store.load, path)
-                runs, seen = list(found.runs), pages.mark(serving.settings, path, list(found.runs))
-                body = await run_in_threadpool(pages.body, serving.settings, found)
-                yield f"data: {json.dumps({'state': found.state, 'body': body})}\n\n"
+            try:
+                mark = await run_in_threadpool(pages.mark, serving.settings, path, runs)
+                if mark != seen:
+                    found = await run_in_threadpool(store.load, path)
+                    runs, seen = list(found.runs), pages.mark(serving.settings, path, list(found.runs))
+                    body = await run_in_threadpool(pages.body, serving.settings, found)
+                    yield f"data: {json.dumps({'state': found.state, 'body': body})}\n\n"
+            except (OSError, InputError):
+                # Damaged or removed meanwhile: the page says that it is not connected, and asks again.
+                return
             await asyncio.sleep(_LOOK)
 
     return StreamingResponse(changes(), headers=_HEADERS, media_type="text/event-stream")
