@@ -95,7 +95,9 @@ class Acting:
     def acknowledge(self) -> Incident:
         def work(now: Incident) -> Iterable[Fact]:
             if now.state is not State.OPEN:
-                who = next((each.by for each in _facts(now, facts.IncidentAcknowledged)), "")
+                who = next(
+                    (each.by for each in map(read, now.events) if isinstance(each, facts.IncidentAcknowledged)), ""
+                )
                 raise Refused(f"{now.id} is {now.state} already{f', by {who}' if who else ''}.", _look(now))
             yield facts.IncidentAcknowledged(by=self._by)
 
@@ -218,10 +220,6 @@ class Acting:
         if shown or now.public:
             status_page.write(self._settings)
         return now
-
-
-def _facts(found: Incident, kind: type[facts.IncidentAcknowledged]) -> list[facts.IncidentAcknowledged]:
-    return [fact for fact in map(read, found.events) if isinstance(fact, kind)]
 
 
 def _look(found: Incident) -> str:

@@ -3,7 +3,6 @@
 What was reminded of is in the journal, so that a restart neither forgets nor repeats it.
 """
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from opsbook.core.model.events import Fact
@@ -20,19 +19,18 @@ def late(settings: Settings, found: Incident, now: datetime) -> Fact | None:
         return None
     opened, time = found.reached[State.OPEN], now.astimezone(UTC).isoformat()
     if found.state is State.OPEN and limits.acknowledge:
-        last = _last(found, [facts.IncidentEscalated], opened)
+        last = _last(found, facts.IncidentEscalated, opened)
         if seconds_between(last, time) >= span_seconds(limits.acknowledge):
             waited = seconds_between(opened, time)
             return facts.IncidentEscalated(waited=waited, said=telling.tell(settings, found, telling.ESCALATED).said)
     if found.state in (State.OPEN, State.ACKNOWLEDGED) and limits.update:
-        heard = _last(found, [facts.UpdateWritten], opened)
-        if seconds_between(_last(found, [facts.UpdateDue], heard), time) >= span_seconds(limits.update):
+        heard = _last(found, facts.UpdateWritten, opened)
+        if seconds_between(_last(found, facts.UpdateDue, heard), time) >= span_seconds(limits.update):
             waited = seconds_between(heard, time)
             return facts.UpdateDue(waited=waited, said=telling.tell(settings, found, telling.UPDATE_DUE).said)
     return None
 
 
-def _last(found: Incident, kinds: Iterable[type[Fact]], otherwise: str) -> str:
-    """When the last event of these kinds was written, if that is later than the other time."""
-    names = {kind.type for kind in kinds}
-    return max([otherwise, *(event.time for event in found.events if event.type in names)])
+def _last(found: Incident, kind: type[Fact], otherwise: str) -> str:
+    """When the last event of this kind was written, if that is later than the other time."""
+    return max([otherwise, *(event.time for event in found.events if event.type == kind.type)])

@@ -91,7 +91,7 @@ class Diagnosis(threading.Thread):
 
     def _handle(self, found: Incident) -> None:
         if self._unnamed(found) is None and not found.runs:
-            said, _ = self._opsbook(found, "--check")
+            said = self._opsbook(found, "--check")
             if said and not self._now(found).runs:
                 self._write(found, facts.NotDiagnosed(runbook=found.runbook, why=said))
         if recovery.wanted(self._settings, found) and not self._end.is_set():
@@ -106,9 +106,9 @@ class Diagnosis(threading.Thread):
             if recovery.stopped(self._settings, found, now):
                 self._page(found)
             return
-        said, code = self._opsbook(found, "--yes", "--no-wait", "--label", f"{recovery.LABEL}={found.id}", live=True)
-        if code:
-            self._write(found, facts.NotMitigated(runbook=found.runbook, why=said or f"it ended with {code}"))
+        said = self._opsbook(found, "--yes", "--no-wait", "--label", f"{recovery.LABEL}={found.id}", live=True)
+        if said:
+            self._write(found, facts.NotMitigated(runbook=found.runbook, why=said))
             self._page(found)
 
     def _page(self, found: Incident) -> None:
@@ -119,8 +119,8 @@ class Diagnosis(threading.Thread):
             waited = seconds_between(now.reached[State.OPEN], datetime.now(UTC).isoformat())
             self._write(found, facts.IncidentEscalated(waited=waited, said=sent.said))
 
-    def _opsbook(self, found: Incident, *more: str, live: bool = False) -> tuple[str, int]:
-        """Run the page in a process of its own; the first sentence of its error, and its exit code.
+    def _opsbook(self, found: Incident, *more: str, live: bool = False) -> str:
+        """Run the page in a process of its own; the first sentence of its error, empty if all went well.
 
         Where this server ends, a check ends with it, and what is `live` goes on: half a change helps nobody.
         """
@@ -136,15 +136,16 @@ class Diagnosis(threading.Thread):
             while process.poll() is None:
                 ending = self._end.wait(_LOOK)
                 if ending and live:
-                    return "", 0
+                    return ""
                 if not live and (ending or time.monotonic() > limit):
                     process.terminate()
                     process.wait()
             errors.seek(0)
             said = errors.read().decode(errors="replace")
-        code = process.returncode
+        if not process.returncode:
+            return ""
         lines = [line.removeprefix("opsbook: ") for line in said.splitlines() if line.strip()]
-        return (lines[0] if lines else f"it ended with {code}") if code else "", code
+        return lines[0] if lines else f"it ended with {process.returncode}"
 
     def _now(self, found: Incident) -> Incident:
         return store.load(store.folder(self._settings) / found.id)
