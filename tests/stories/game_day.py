@@ -50,6 +50,8 @@ def served(platform: Platform) -> Iterator[Served]:
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 def _answers(server: Served) -> bool:

@@ -143,8 +143,8 @@ class Project:
         return {**os.environ, "PYTHONWARNINGS": "error", "XDG_STATE_HOME": str(self.root.parent / "home"), **self.env}
 
     def records(self) -> list[Path]:
-        """Record folders, oldest first."""
-        return sorted((p.parent for p in self.root.glob("records/**/journal.jsonl")), key=_begun)
+        """The folders of the records of runs, oldest first. Incidents stand beside the years."""
+        return sorted((p.parent for p in self.root.glob("records/[0-9]*/**/journal.jsonl")), key=_begun)
 
     def events(self) -> list[dict[str, Any]]:
         """The journal of the newest record."""
