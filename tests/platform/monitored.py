@@ -27,7 +27,7 @@ class Monitored:
     def __init__(self, platform: Platform, hook: str, token: Path | None = None) -> None:
         """`hook`: where alerts go, with this token; without one the playbook makes it."""
         self.platform = platform
-        self.folder = platform.root / ".opsbook/monitoring/dev"
+        self.folder = platform.root / ".opsbook/monitoring" / platform.place
         self.prometheus = f"http://127.0.0.1:{platform.base + 30}"
         self.alertmanager = f"http://127.0.0.1:{platform.base + 31}"
         self.options: dict[str, object] = {**QUICK, "hook_url": hook}
@@ -68,7 +68,7 @@ class Monitored:
 
     def ctl(self, *words: str) -> None:
         """What somebody does by hand with an instance."""
-        config = self.platform.root / ".opsbook/env/dev/supervisord.conf"
+        config = self.platform.root / f".opsbook/env/{self.platform.place}/supervisord.conf"
         program = Path(shutil.which("supervisorctl", path=Path(sys.executable).parent) or "")
         done = subprocess.run([str(program), "-c", str(config), *words], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr

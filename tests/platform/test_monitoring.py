@@ -22,6 +22,7 @@ import psutil
 import pytest
 import yaml
 
+from arcade_ops import alerts as alerts_of
 from opsbook import settings
 from opsbook.core.catalog import catalog
 from tests.platform.conftest import Platform
@@ -312,6 +313,13 @@ def test_an_unavailable_service_silences_its_instances(monitored: Monitored) -> 
         ("ArcadeErrors", "there"): False,
         ("ArcadeInstanceDown", "elsewhere"): False,
     }
+    # What the gate of a promotion counts: of this environment and service, serious, and not inhibited.
+    with httpx.Client(trust_env=False, timeout=30) as client:
+        serious = (client, monitored.alertmanager, "there", "arcade", ["critical", "high"])
+        assert alerts_of.look(*serious) == ["ArcadeErrors", "ArcadeUnavailable"]
+        assert alerts_of.look(*serious[:2], "elsewhere", *serious[3:]) == ["ArcadeInstanceDown (arcade-1)"]
+        assert alerts_of.look(*serious[:3], "lobby", serious[4]) == []
+        assert alerts_of.look(*serious[:4], ["critical"]) == ["ArcadeUnavailable"]
 
 
 @pytest.mark.slow

@@ -12,6 +12,8 @@ from opsbook import files, settings
 from opsbook.core.planning import context
 from opsbook.core.record import journal, logbook, seal
 from opsbook.errors import InputError
+from opsbook.incidents import acting
+from opsbook.incidents import store as incidents
 from opsbook.records import keeping
 from tests.support.anchors import ANEW, REMOVED, anchor, compared, go_on, lines, reseal, said
 from tests.support.project import Project
@@ -74,6 +76,32 @@ def test_a_record_that_went_on_is_as_it_was_anchored(project: Project, file: str
     assert said(project, file) == {}
     (folder / "seals/1.json").unlink()
     assert said(project, file) == {folder.name: ["seal.json was sealed anew after it was anchored"]}
+
+
+def test_incidents_are_anchored_with_runs(project: Project, file: str) -> None:
+    """One that goes on is as it was anchored; one that is gone, cut or sealed anew is not."""
+    make(project, 1)
+    here = settings.load(project.root, given=True)
+    for title in ("removed", "changed", "noted", "open"):
+        path = incidents.exact(here, acting.open_(here, acting.Opening(title, environment="dev")).id)
+        if title != "open":
+            acting.Acting(here, path.name).resolve("it went away", anyway=False)
+    assert len(anchor(project, file).records) == 4
+    folders = {incidents.load(path).title: path for path in incidents.every(here)}
+    acting.Acting(here, folders["noted"].name).note("looked at again")
+    assert said(project, file) == {}
+    assert set(anchor(project, file).records) == {folders["noted"].name}
+    shutil.rmtree(folders["removed"])
+    book = folders["changed"] / journal.NAME
+    book.write_bytes(b"".join(book.read_bytes().splitlines(keepends=True)[:-1]))
+    reseal(folders["changed"])
+    assert said(project, file) == {
+        folders["removed"].name: [f" {REMOVED}".removesuffix(" on ")],
+        folders["changed"].name: [f"seal.json {ANEW}".removesuffix(" on ")],
+    }
+    told = project.opsbook("records", "verify", "--all", "--anchor", file)
+    assert told.code == 1
+    assert f"{folders['removed'].name}: the record was removed" in told.out
 
 
 def test_evidence_cannot_be_changed_behind_an_earlier_seal(project: Project, file: str) -> None:

@@ -50,33 +50,44 @@ def new_id() -> str:
 
 def every(settings: Settings) -> Iterator[Path]:
     """The folder of each incident, newest first."""
+    return below(settings.records)
+
+
+def below(records: Path) -> Iterator[Path]:
+    """The same, for a folder of records."""
     with contextlib.suppress(OSError):
-        names = sorted((each.name for each in os.scandir(folder(settings))), reverse=True)
-        yield from (folder(settings) / name for name in names if name.startswith("inc-"))
+        names = sorted((each.name for each in os.scandir(records / FOLDER)), reverse=True)
+        yield from (records / FOLDER / name for name in names if name.startswith("inc-"))
+
+
+def known(records: Path, wanted: str) -> Path | None:
+    """The folder of the incident with exactly this id, if it is there."""
+    path = records / FOLDER / wanted
+    return path if _ID.fullmatch(wanted) and path.is_dir() else None
 
 
 def exact(settings: Settings, wanted: str) -> Path:
     """The incident with exactly this id. Raises InputError, also for what is no id."""
-    path = folder(settings) / wanted
-    if not _ID.fullmatch(wanted) or not path.is_dir():
+    path = known(settings.records, wanted)
+    if path is None:
         raise InputError(f"There is no incident {wanted}.", "opsbook incident list --all shows those that there are.")
     return path
 
 
 def find(settings: Settings, wanted: str) -> Path:
     """The incident with this id, unique beginning of one, or `last`. Raises InputError."""
-    known = {path.name: path for path in every(settings)}
-    if wanted == "last" and known:
-        return next(iter(known.values()))
+    there = {path.name: path for path in every(settings)}
+    if wanted == "last" and there:
+        return next(iter(there.values()))
     prefixes = (wanted, f"inc-{wanted}")
-    matches = [path for name, path in known.items() if name in prefixes] or [
-        path for name, path in known.items() if name.startswith(prefixes)
+    matches = [path for name, path in there.items() if name in prefixes] or [
+        path for name, path in there.items() if name.startswith(prefixes)
     ]
     if len(matches) == 1:
         return matches[0]
     if matches:
         raise InputError(f"{wanted} fits {len(matches)} incidents.", "Write more of it.")
-    hint = nearest(wanted, list(known)[:50]) if known else "There is no incident yet: opsbook incident open TITLE."
+    hint = nearest(wanted, list(there)[:50]) if there else "There is no incident yet: opsbook incident open TITLE."
     raise InputError(f"There is no incident {wanted}.", hint)
 
 

@@ -1,11 +1,13 @@
 """An anchor: the digests of seals, as a chain of lines in a place that the records' owner cannot change.
 
 One JSON object a line: number, time, author, the SHA-256 of the line before, the seals that were new then, and the
-pruned records. Lines stay valid: a record must contain every seal that was ever anchored for it.
+pruned records. Lines stay valid: a record must contain every seal that was ever anchored for it. Records are those of
+runs and of incidents.
 """
 
 import hashlib
 import io
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +21,7 @@ from opsbook import files
 from opsbook.core.record import journal, logbook, store
 from opsbook.core.record.seal import SEALS, Flaw
 from opsbook.errors import InputError
+from opsbook.incidents import store as incidents
 
 GIT = "git:"
 """Prefix of a place that is a branch of a git repository."""
@@ -108,7 +111,7 @@ def next_line(found: Anchor, root: Path, by: str) -> Line | None:
     time = journal.now()
     seals = {run: digest for run, digest in _seals(root) if not _ends_with(found.words.get(run), digest)}
     gone = {run: entry for run, entry in _pruned(root).items() if _explains(entry, found.words.get(run))}
-    gone = {run: entry for run, entry in gone.items() if store.exact(root, run) is None}
+    gone = {run: entry for run, entry in gone.items() if there(root, run) is None}
     if not seals and not gone:
         return None
     kept = {run: {key: entry.get(key, "") for key in ("seal", "time", "by", "rule")} for run, entry in gone.items()}
@@ -120,10 +123,17 @@ def render(line: Line) -> bytes:
     return (json.dumps(body, separators=(",", ":")) + "\n").encode()
 
 
+def there(root: Path, name: str) -> Path | None:
+    """The folder of the record of a run or an incident, if it is there."""
+    record = store.exact(root, name)
+    return record.folder if record else incidents.known(root, name)
+
+
 def _seals(root: Path) -> Iterator[tuple[str, str]]:
-    for record in store.records(root):
-        if record.state == "sealed" and (digest := _digest(record.folder / store.SEAL)):
-            yield record.id, digest
+    sealed = (record.folder for record in store.records(root) if record.state == "sealed")
+    for folder in itertools.chain(sealed, incidents.below(root)):
+        if digest := _digest(folder / store.SEAL):
+            yield folder.name, digest
 
 
 def _digest(path: Path) -> str | None:
@@ -162,15 +172,15 @@ def flaws(found: Anchor, root: Path, run: str | None = None) -> dict[str, list[F
 
 
 def _flaws(root: Path, run: str, words: list[Word], pruned: Mapping[str, str] | None) -> list[Flaw]:
-    record = store.exact(root, run)
-    if record is None:
+    folder = there(root, run)
+    if folder is None:
         gone = [] if _explains(pruned, words) else [f"the record was removed after it was anchored on {words[-1].time}"]
         return [Flaw("", message) for message in gone]
-    current, earlier = _known(record.folder)
+    current, earlier = _known(folder)
     wrong: list[Flaw] = []
     for word in words:
         if word.seal in earlier:
-            wrong += _evidence(record.folder, earlier[word.seal], word)
+            wrong += _evidence(folder, earlier[word.seal], word)
         elif word.seal != current:
             wrong.append(Flaw(store.SEAL, f"was sealed anew after it was anchored on {word.time}"))
     return list(dict.fromkeys(wrong))

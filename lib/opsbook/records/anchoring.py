@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from opsbook.core.model.text import number_of
 from opsbook.core.planning.context import operator
-from opsbook.core.record import store
 from opsbook.core.record.seal import Flaw
 from opsbook.errors import InputError, Refused
 from opsbook.records import anchor as anchors
@@ -63,7 +62,7 @@ def _place(settings: Settings, given: str | None) -> anchor_store.AnchorStore | 
 
 def _check_own(settings: Settings, place: str, found: anchors.Anchor, unlike: tuple[str, ...]) -> None:
     """Raises Refused for another folder's anchor: each folder would report the other's records as missing forever."""
-    here = [run for run, words in found.words.items() if words and store.exact(settings.records, run)]
+    here = [run for run, words in found.words.items() if words and anchors.there(settings.records, run)]
     if unlike and not here:
         raise Refused(
             f"{place} is the anchor of another records folder: none of its {found.records} records is here.",
