@@ -15,7 +15,7 @@ from tests.platform.monitored import Monitored
 from tests.stories import game_day
 from tests.support.project import until
 
-pytestmark = pytest.mark.soak
+pytestmark = [pytest.mark.slow, pytest.mark.soak]
 
 FIRES = {
     "instance-down": "ArcadeInstanceDown",

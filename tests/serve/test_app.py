@@ -1,19 +1,24 @@
 """What the server answers, and above all what it refuses."""
 
+import html
 import json
+import re
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import pytest
 import uvicorn
 
 from opsbook import settings
-from opsbook.incidents import acting, intake
+from opsbook.core.model.redact import Redactor
+from opsbook.incidents import acting, facts, intake, store
 from opsbook.incidents.acting import Acting, Opening
 from opsbook.serve import app
 from opsbook.serve.app import Bucket, Serving
@@ -38,6 +43,12 @@ def serving(project: Project) -> Serving:
 
 @pytest.fixture
 def client(serving: Serving) -> Iterator[httpx.Client]:
+    with answering(serving) as made:
+        yield made
+
+
+@contextmanager
+def answering(serving: Serving) -> Iterator[httpx.Client]:
     """A client of the application, which listens in a thread of this process."""
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app.application(serving), log_level="error"))
@@ -171,3 +182,36 @@ def test_a_heartbeat_that_stops_is_an_incident_once(project: Project) -> None:
     assert list(again.silent(time.time() + 9 * SILENT)) == [] and list(Heartbeats(found).silent(1e12)) == []
     (found.state / "heartbeats.json").write_text("nothing")
     assert Heartbeats(found).latest() == 0
+
+
+def test_an_incident_leads_to_its_page_of_the_site_filled_in(serving: Serving, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    (site / "runbooks").mkdir(parents=True)
+    (site / "index.html").write_text("the site")
+    (site / "runbooks/restart-it.html").write_text("<h1>Restart it</h1>")
+    (tmp_path / "secret").write_text("a secret")
+    (site / "link").symlink_to(tmp_path / "secret")
+    serving.site = site
+    values = {"host": "a b&c", "how": '"><b>'}
+    for page in ("restart-it", "unknown"):
+        opened = facts.IncidentOpened(
+            incident=store.new_id(),
+            title=page,
+            severity="high",
+            environment="dev",
+            by="ann",
+            runbook=page,
+            parameters=values,
+        )
+        store.create(serving.settings, [opened], Redactor())
+    with answering(serving) as client:
+        first, second = (client.get(f"/incidents/{each.name}").text for each in store.every(serving.settings))
+        assert "/site/" not in first, "the site has no such page"
+        (link,) = re.findall(r'href="(/site/[^"]+)"', second)
+        address = html.unescape(link)
+        assert dict(parse_qsl(urlsplit(address).query)) == {"environment": "dev", **values}
+        assert "Restart it" in client.get(address).text
+        assert "/site/" in client.get("/incidents").text
+        assert client.get("/site/").text == "the site"
+        for outside in ("link", "../secret", "%2e%2e/secret", "..%2fsecret"):
+            assert client.get(f"/site/{outside}").status_code == 404

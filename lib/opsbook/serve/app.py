@@ -22,7 +22,8 @@ from starlette.responses import (
     Response,
     StreamingResponse,
 )
-from starlette.routing import Route
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
 
 from opsbook.errors import InputError, OpsbookError
 from opsbook.incidents import intake, store
@@ -54,7 +55,10 @@ _HEADERS = {
 
 @dataclass
 class Serving:
-    """What the application works with. A sender of alerts has to show the `token`; `dead` names threads that ended."""
+    """What the application works with. A sender of alerts has to show the `token`; `dead` names threads that ended.
+
+    `site` is the folder of the docs site as it was built, if there is one.
+    """
 
     settings: Settings
     token: bytes
@@ -63,6 +67,7 @@ class Serving:
     metrics: Metrics
     wake: Callable[[], None]
     dead: Callable[[], list[str]] = list
+    site: Path | None = None
     bucket: "Bucket" = field(default_factory=lambda: Bucket(_A_SECOND, _AT_ONCE))
     ending: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -96,6 +101,7 @@ def application(serving: Serving) -> Starlette:
             Route("/live.js", _script),
             Route("/healthz", _health),
             Route("/metrics", _metrics),
+            *([Mount("/site", StaticFiles(directory=serving.site, html=True))] if serving.site else []),
         ],
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"])],
         exception_handlers={OpsbookError: _said},
@@ -179,11 +185,12 @@ async def _home(_: Request) -> Response:
 
 async def _list(request: Request) -> Response:
     serving = _serving(request)
-    return _page(await run_in_threadpool(pages.listing, serving.settings, serving.counted))
+    return _page(await run_in_threadpool(pages.listing, serving.settings, serving.counted, serving.site))
 
 
 async def _incident(request: Request) -> Response:
-    return _page(await run_in_threadpool(pages.incident, _serving(request).settings, _path(request)))
+    serving = _serving(request)
+    return _page(await run_in_threadpool(pages.incident, serving.settings, _path(request), serving.site))
 
 
 async def _events(request: Request) -> Response:
@@ -198,7 +205,7 @@ async def _events(request: Request) -> Response:
                 if mark != seen:
                     found = await run_in_threadpool(store.load, path)
                     runs, seen = list(found.runs), pages.mark(serving.settings, path, list(found.runs))
-                    body = await run_in_threadpool(pages.body, serving.settings, found)
+                    body = await run_in_threadpool(pages.body, serving.settings, found, serving.site)
                     yield f"data: {json.dumps({'state': found.state, 'body': body})}\n\n"
             except (OSError, InputError):
                 # Damaged or removed meanwhile: the page says that it is not connected, and asks again.

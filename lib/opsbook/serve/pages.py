@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from urllib.parse import quote, urlencode
 
 from opsbook import html
 from opsbook.core.record import journal
 from opsbook.core.record import store as records
+from opsbook.core.source.page_name import FOLDERS
 from opsbook.errors import InputError
 from opsbook.incidents import outlook, reviewing, store, timeline
 from opsbook.incidents.incident import Incident
@@ -18,8 +20,8 @@ _MOST = 50
 """Incidents that are over, and are listed."""
 
 
-def listing(settings: Settings, counted: Counted) -> str:
-    """The incidents: those that are open, and the latest of the others."""
+def listing(settings: Settings, counted: Counted, site: Path | None) -> str:
+    """The incidents: those that are open, and the latest of the others. `site` is the folder of the docs site."""
     open_: list[Incident] = []
     over: list[Incident] = []
     for path in store.every(settings):
@@ -30,18 +32,19 @@ def listing(settings: Settings, counted: Counted) -> str:
         except InputError as error:
             found = Incident(path.name, title=error.message, severity="damaged")
         (over if found.over else open_).append(found)
-    return html.render("serve/incidents.html", open=open_, over=over[:_MOST], counted=counted, now=datetime.now(UTC))
+    now = datetime.now(UTC)
+    return html.render("serve/incidents.html", open=open_, over=over[:_MOST], counted=counted, now=now, site=site)
 
 
-def incident(settings: Settings, path: Path) -> str:
+def incident(settings: Settings, path: Path, site: Path | None) -> str:
     """The page of an incident; its script keeps it current."""
     found = store.load(path)
-    return html.render("serve/incident.html", found=found, **_values(settings, found))
+    return html.render("serve/incident.html", found=found, **_values(settings, found, site))
 
 
-def body(settings: Settings, found: Incident) -> str:
+def body(settings: Settings, found: Incident, site: Path | None) -> str:
     """What changes on the page of an incident."""
-    return html.render("serve/incident-body.html", found=found, **_values(settings, found))
+    return html.render("serve/incident-body.html", found=found, **_values(settings, found, site))
 
 
 def mark(settings: Settings, path: Path, runs: Sequence[str]) -> tuple[int, ...]:
@@ -59,11 +62,20 @@ def script() -> bytes:
     return (Path(html.__file__).parent / "templates/serve/live.js").read_bytes()
 
 
-def _values(settings: Settings, found: Incident) -> dict[str, object]:
+def _values(settings: Settings, found: Incident, site: Path | None) -> dict[str, object]:
     return {
         "entries": list(timeline.entries(found))[::-1],
         "phases": timeline.phases(found),
         "runs": [(fact, reviewing.outcome(settings, run)) for run, fact in found.runs.items()],
+        "page": _page(found, site) if site else "",
         "command": outlook.run_line(found) if found.runbook and not found.over else "",
         "after": outlook.after(found),
     }
+
+
+def _page(found: Incident, site: Path) -> str:
+    """The address of the incident's page on the docs site, with its values; empty if the site has none."""
+    values = {**({"environment": found.environment} if found.environment else {}), **found.parameters}
+    query = f"?{urlencode(values, quote_via=quote)}" if values else ""
+    places = (f"{folder}/{found.runbook}.html" for folder in FOLDERS)
+    return next((f"/site/{quote(each)}{query}" for each in places if (site / each).is_file()), "")

@@ -39,12 +39,14 @@ def execute(options: argparse.Namespace) -> int:
         import uvicorn  # noqa: F401
     except ImportError as error:
         raise InputError(f"{error.name} is not installed.", 'pip install "opsbook[serve]"') from error
+    if options.site is not None and not (options.site / "index.html").is_file():
+        raise InputError(f"There is no docs site in {options.site}.", f"opsbook site build --out {options.site}")
     common.check_free(options.port)
     token = _token(options.token_file or settings.state / "hook-token", given=options.token_file is not None)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO)
     logging.getLogger().handlers[0].setFormatter(_Line("%(asctime)s %(message)s"))
     with _alone(settings):
-        return asyncio.run(_serve(settings, token, options.port))
+        return asyncio.run(_serve(settings, token, options.port, options.site))
 
 
 class _Line(logging.Formatter):
@@ -87,7 +89,7 @@ def _alone(settings: Settings) -> Iterator[None]:
         yield
 
 
-async def _serve(settings: Settings, token: bytes, port: int) -> int:
+async def _serve(settings: Settings, token: bytes, port: int, site: Path | None) -> int:
     from opsbook.serve.app import Serving
     from opsbook.serve.diagnosis import Diagnosis
     from opsbook.serve.heartbeat import Heartbeats
@@ -110,7 +112,7 @@ async def _serve(settings: Settings, token: bytes, port: int) -> int:
     def dead() -> list[str]:
         return [each.name for each in (worker, diagnosis, paging, watching) if not each.is_alive()]
 
-    serving = Serving(settings, token, spool, counted, Metrics(settings, heartbeats), worker.wake, dead)
+    serving = Serving(settings, token, spool, counted, Metrics(settings, heartbeats), worker.wake, dead, site)
     diagnosis.start()
     paging.start()
     watching.start()
@@ -150,6 +152,8 @@ async def _listen(serving: "Serving", port: int) -> None:
 
     server = Server(config)
     say(f"Incidents: http://127.0.0.1:{port}/incidents")
+    if serving.site:
+        say(f"Runbooks:  http://127.0.0.1:{port}/site/")
     say(f"Alerts:    http://127.0.0.1:{port}/hooks/alertmanager, with the token; Ctrl-C ends it")
     sys.stdout.flush()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
