@@ -113,6 +113,24 @@ def test_two_servers_of_one_project(server: Server) -> None:
     assert "Others on this machine can read" in server.project.opsbook("serve", "--port", str(free_port())).err
 
 
+def test_incidents_that_cannot_be_read_end_nothing(server: Server) -> None:
+    """Each thread goes on beside them: what looks at all open incidents has met them, and alerts still arrive."""
+    for number, kind in enumerate(("folder", "empty", "garbage", "missing", "not-utf-8")):
+        path = server.project.root / f"records/incidents/inc-20261130T14223{number}Z-071406"
+        path.mkdir(parents=True)
+        journal = path / "journal.jsonl"
+        if kind == "folder":
+            journal.mkdir()
+        elif kind != "missing":
+            journal.write_bytes({"empty": b"", "garbage": b"{}\n[]\n", "not-utf-8": b"\xff\xfe\n"}[kind])
+    assert server.send(notification("HostDown", environment="dev", host="web-2"))
+    good = partial(server.project.opsbook, "incident", "list", "--all", "--json", check=True)
+    until(lambda: any(each["runs"] for each in json.loads(good().out)), "a run is attached")
+    time.sleep(6)  # longer than the pause between two looks at all of them
+    assert server.client.get(f"{server.address}/healthz").json() == {"ok": True, "waiting": 0, "problem": ""}
+    assert server.client.get(f"{server.address}/incidents").status_code == 200
+
+
 def test_a_storm_loses_no_alert_and_writes_none_twice(server: Server) -> None:
     """1,000 alerts in 40 groups from four senders, each sent until it is accepted, and six kills -9 meanwhile."""
     storm(server, alerts=1000, groups=40, kills=6)
