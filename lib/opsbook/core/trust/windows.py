@@ -1,19 +1,15 @@
 """When runs may begin: the windows of an environment, and the calendars of its freezes. A freeze goes before a window.
 
-Calendars are iCalendar files (RFC 5545), as every calendar program writes them: with rules that repeat, exceptions and
-time zones. Whole days, and times without a zone, are in the environment's zone.
+Whole days, and times without a zone, are in the environment's zone.
 """
 
-import re
 from collections.abc import Sequence
-from datetime import date, datetime, time, timedelta
-from typing import Any
+from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from opsbook import files
 from opsbook.core.model.environment import Environment, Policy, Window
 from opsbook.core.model.text import one_line
-from opsbook.core.planning import git
+from opsbook.core.trust import calendars
 from opsbook.errors import NotYet, Refused
 from opsbook.settings import Settings
 
@@ -21,11 +17,6 @@ _OVERRIDE = "If it cannot wait: --emergency REASON."
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WEEK = 8
 """Days to look ahead: every weekly window opens again within them."""
-
-_ZONES = timedelta(days=2)
-"""How far an event may be from now by the clock of another zone."""
-
-_TOO_OFTEN = re.compile(r"FREQ=(?:SECONDLY|MINUTELY)", re.IGNORECASE)
 
 _MOST = 50
 """Freezes one after the other that are followed to the end of the last."""
@@ -58,42 +49,14 @@ def _events(
 ) -> list[tuple[datetime, datetime, str]]:
     """Begin, end and title of each event around now. Raises Refused if nobody can say."""
     try:
-        return _around(_text(settings, name), name, zone, now)
+        found = list(calendars.between(calendars.text(settings, name), zone, now, now))
     except Refused:
         raise
     except Exception as error:
         # Two libraries read what anybody wrote: whatever they raise closes the environment.
         said = f"Nobody can say whether {environment} is frozen: {name} cannot be read: {one_line(str(error))}."
         raise Refused(said, f"Mend it. {_OVERRIDE}") from error
-
-
-def _text(settings: Settings, name: str) -> str:
-    """A calendar as the protected branch has it now, whatever was planned; else that of the folder."""
-    branch = git.protected(settings.root, settings.protected_branch) if git.is_repository(settings.root) else None
-    shown = git.show(settings.root, branch.commit, name) if branch else None
-    return files.read_text(settings.root / name, within=settings.root) if shown is None else shown
-
-
-def _around(text: str, name: str, zone: str, now: datetime) -> list[tuple[datetime, datetime, str]]:
-    from icalendar import Calendar
-    from recurring_ical_events import of
-
-    found = []
-    if _TOO_OFTEN.search(text):
-        raise ValueError("an event repeats every second or minute")
-    for event in of(Calendar.from_ical(text)).between(now - _ZONES, now + _ZONES):
-        if str(event.get("STATUS", "")).upper() != "CANCELLED":
-            begin, end = (_moment(event.get(key).dt, zone) for key in ("DTSTART", "DTEND"))
-            found.append((begin, end, f"{one_line(str(event.get('SUMMARY') or 'no title'), 80)} ({name})"))
-    return found
-
-
-def _moment(value: Any, zone: str) -> datetime:
-    if isinstance(value, datetime):
-        return value if value.tzinfo else value.replace(tzinfo=ZoneInfo(zone))
-    if isinstance(value, date):
-        return datetime.combine(value, time(), ZoneInfo(zone))
-    raise TypeError(f"{value!r} is no time")
+    return [(each.begin, each.end, f"{one_line(each.title or 'no title', 80)} ({name})") for each in found]
 
 
 def local(moment: datetime) -> str:
