@@ -102,7 +102,7 @@ class Severity(Shape, strict=True):
     """A table [[severity]] of opsbook.toml: how bad something can be.
 
     `acknowledge`: how soon somebody has to work on an incident, `update`: how often others have to hear of it; without,
-    nobody is reminded.
+    nobody is reminded. `page`: whether whoever is on call is paged.
     """
 
     name: _Text
@@ -111,6 +111,7 @@ class Severity(Shape, strict=True):
     call: str = ""
     acknowledge: Annotated[str, Check(_span)] | None = None
     update: Annotated[str, Check(_span)] | None = None
+    page: bool = True
 
 
 class _Content(Shape, strict=True):

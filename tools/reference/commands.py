@@ -42,7 +42,7 @@ def _section(parser: Command, level: str) -> str:
         texts = {each.dest: each.help or "" for each in inner._choices_actions}
         parts.append(_list(f"{name} ", texts))
         parts += [_section(_named(inner.choices[each], f"{name} {each}"), "###") for each in texts]
-    elif arguments := list(_arguments(parser)):
+    if arguments := [each for each in _arguments(parser) if each is not inner]:
         rows = [(f"`{_label(each)}`", _told(each)) for each in arguments]
         parts.append(table(("argument", "what it is for"), rows))
     return "\n".join(parts)

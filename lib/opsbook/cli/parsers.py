@@ -4,6 +4,7 @@ An argument is written as in a usage: `"run?"` and `"runs*"` for one or any numb
 `"--to PLACE"` for a value, `"--label NAME=VALUE …"` for one that may be given often. What it is for follows, or a table
 with `help` and more of argparse's words; `either` for those that exclude each other. `code` is the function that a
 command calls, as MODULE:FUNCTION beside its arguments.toml: without it, `execute` in the module of the command's name.
+A command with a function and commands of its own may be called without one of them.
 """
 
 import argparse
@@ -99,7 +100,9 @@ def _fill(found: argparse.ArgumentParser, told: dict[str, Any], home: str) -> No
             names, words = _argument(name, each)
             (group if "either" in each else found).add_argument(*names, **words)
     if inner:
-        commands = found.add_subparsers(dest="what", required=True, metavar="|".join(inner), parser_class=Command)
+        commands = found.add_subparsers(
+            dest="what", required=":" not in code, metavar="|".join(inner), parser_class=Command
+        )
         for name, each in inner.items():
             text = each.pop("text")
             _fill(commands.add_parser(name, help=text), each, home)

@@ -55,6 +55,8 @@ class IncidentEscalated(Fact, type="incident-escalated"):
 
     waited: Annotated[float, "Seconds since it was opened."]
     said: Annotated[str, "Which channels took the message, and why others did not."]
+    on_call: Annotated[str, "Who was on call then, and was paged; empty if nobody was."] = ""
+    rota: Annotated[str, "The rota that said so."] = ""
 
 
 class UpdateDue(Fact, type="update-due"):
@@ -128,6 +130,8 @@ class MessageSent(Fact, type="message-sent"):
 
     event: Annotated[str, "What the message was about: incident-opened, incident-update or incident-resolved."]
     said: Annotated[str, "Which channels took it, and why others did not."]
+    on_call: Annotated[str, "Who was on call then, and was paged; empty if nobody was, or it pages nobody."] = ""
+    rota: Annotated[str, "The rota that said so."] = ""
 
 
 class IncidentPublished(Fact, type="incident-published"):

@@ -70,6 +70,15 @@ class Update:
 
 
 @dataclass
+class Paged:
+    """Who was on call when the incident paged (UTC, ISO 8601), and in which rota, as it was then."""
+
+    time: str
+    person: str
+    rota: str
+
+
+@dataclass
 class Command:
     """A command of `opsbook exec`. `exit` is None while it runs, and if nobody knows how it ended."""
 
@@ -101,6 +110,7 @@ class Incident:
     alerts: dict[tuple[str, str], Alert] = field(default_factory=dict)
     runs: dict[str, facts.RunAttached] = field(default_factory=dict)
     public: str = ""
+    on_call: list[Paged] = field(default_factory=list)
     updates: list[Update] = field(default_factory=list)
     commands: list[Command] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
@@ -168,6 +178,11 @@ def _cleared(found: Incident, fact: facts.AlertCleared, time: str) -> None:
         alert.ended, alert.noted = fact.ends, time
 
 
+def _paged(found: Incident, fact: facts.MessageSent | facts.IncidentEscalated, time: str) -> None:
+    if fact.on_call:
+        found.on_call.append(Paged(time, fact.on_call, fact.rota))
+
+
 def _severity(found: Incident, fact: facts.SeverityChanged, _: str) -> None:
     found.severity = fact.severity
 
@@ -210,6 +225,8 @@ _TAKING: dict[type, Any] = {
     facts.IncidentOpened: _opened,
     facts.AlertFired: _fired,
     facts.AlertCleared: _cleared,
+    facts.MessageSent: _paged,
+    facts.IncidentEscalated: _paged,
     facts.SeverityChanged: _severity,
     facts.RoleTaken: _role,
     facts.RunAttached: _run,

@@ -21,8 +21,7 @@ def late(settings: Settings, found: Incident, now: datetime) -> Fact | None:
     if found.state is State.OPEN and limits.acknowledge:
         last = _last(found, facts.IncidentEscalated, opened)
         if seconds_between(last, time) >= span_seconds(limits.acknowledge):
-            waited = seconds_between(opened, time)
-            return facts.IncidentEscalated(waited=waited, said=telling.tell(settings, found, telling.ESCALATED).said)
+            return telling.escalate(settings, found, now)
     if found.state in (State.OPEN, State.ACKNOWLEDGED) and limits.update:
         heard = _last(found, facts.UpdateWritten, opened)
         if seconds_between(_last(found, facts.UpdateDue, heard), time) >= span_seconds(limits.update):

@@ -1,23 +1,43 @@
 """Messages about incidents, to the channels of their environment that want them."""
 
+from datetime import UTC, datetime
+
+from opsbook.core.model.text import seconds_between
 from opsbook.core.planning import environment
 from opsbook.errors import OpsbookError
-from opsbook.incidents import outlook
+from opsbook.incidents import outlook, rotas
 from opsbook.incidents.facts import IncidentEscalated, IncidentOpened, IncidentResolved, MessageSent
-from opsbook.incidents.incident import Incident
+from opsbook.incidents.incident import Incident, State
 from opsbook.settings import Settings
 
 OPENED, UPDATE, RESOLVED = IncidentOpened.type, "incident-update", IncidentResolved.type
 ESCALATED, UPDATE_DUE = IncidentEscalated.type, "incident-update-due"
 
+PAGING = (OPENED, ESCALATED)
+"""Events that page whoever is on call."""
 
-def tell(settings: Settings, found: Incident, event: str, audience: str = "", text: str = "") -> MessageSent:
+
+def escalate(settings: Settings, found: Incident, now: datetime, *, onward: bool = True) -> IncidentEscalated:
+    """Tell that nobody works on it, and page the next one; without `onward`, the last one again."""
+    sent = tell(settings, found, ESCALATED, onward=onward)
+    waited = seconds_between(found.reached[State.OPEN], now.astimezone(UTC).isoformat())
+    return IncidentEscalated(waited=waited, said=sent.said, on_call=sent.on_call, rota=sent.rota)
+
+
+def tell(
+    settings: Settings, found: Incident, event: str, audience: str = "", text: str = "", *, onward: bool = True
+) -> MessageSent:
     """Send an event of an incident, and say what became of it. It never raises: the incident goes on without it."""
     if not found.environment:
         return MessageSent(event=event, said="went to nobody: it names no environment, which has the channels")
     # What sends is loaded by whoever sends.
     from opsbook.core.trust import telling
 
+    try:
+        place = environment.load(settings, found.environment)
+        paged = _paged(settings, found, event, place.policy.on_call, onward)
+    except OpsbookError as error:
+        return MessageSent(event=event, said=f"went to nobody: {error.message}")
     values = {
         "incident": found.id,
         "title": found.title,
@@ -25,12 +45,22 @@ def tell(settings: Settings, found: Incident, event: str, audience: str = "", te
         "severity": found.severity,
         "state": str(found.state),
         "text": text,
+        "on_call": f"{paged.person} ({paged.rota})" if paged.person else "",
         "command": outlook.run_line(found) if found.runbook else "",
     }
     try:
-        sent = telling.tell(settings, environment.load(settings, found.environment), event, values, audience)
+        sent = telling.tell(settings, place, event, values, audience, paged.person)
     except OpsbookError as error:
         return MessageSent(event=event, said=f"went to nobody: {error.message}")
     whose = f" for {audience}" if audience else ""
     said = sent.headline() if sent else f"went to nobody: no channel of {found.environment} wants {event}{whose}"
-    return MessageSent(event=event, said=said)
+    return MessageSent(event=event, said="; ".join((said, *paged.why)), on_call=paged.person, rota=paged.rota)
+
+
+def _paged(settings: Settings, found: Incident, event: str, wanted: tuple[str, ...], onward: bool) -> rotas.OnCall:
+    """Who is on call now, if the event pages: looked up once, and kept in the incident."""
+    limits = next((each for each in settings.severities if each.name == found.severity), None)
+    if event not in PAGING or not wanted or (limits and not limits.page):
+        return rotas.OnCall()
+    last = found.on_call[-1].rota if found.on_call else ""
+    return rotas.paged(settings, wanted, last, datetime.now(UTC), onward=onward)

@@ -89,6 +89,10 @@ def _not_diagnosed(fact: facts.NotDiagnosed) -> str:
     )
 
 
+def _called(fact: facts.MessageSent | facts.IncidentEscalated) -> str:
+    return f"{fact.said}; on call: {fact.on_call} ({fact.rota})" if fact.on_call else fact.said
+
+
 def _resolved(fact: facts.IncidentResolved) -> str:
     still = f" (still firing: {', '.join(fact.firing)})" if fact.firing else ""
     return f"resolved{still}: {fact.how}"
@@ -99,7 +103,7 @@ _SENTENCES: dict[type, Callable[[Any], str]] = {
     facts.AlertFired: _fired,
     facts.AlertCleared: lambda fact: f"{fact.name} does not fire any more",
     facts.IncidentAcknowledged: lambda _: "acknowledged",
-    facts.IncidentEscalated: lambda fact: f"nobody works on it after {duration(fact.waited)}: message {fact.said}",
+    facts.IncidentEscalated: lambda fact: f"nobody works on it after {duration(fact.waited)}: message {_called(fact)}",
     facts.UpdateDue: lambda fact: f"no update for {duration(fact.waited)}: message {fact.said}",
     facts.SeverityChanged: lambda fact: f"is {fact.severity} now{f': {fact.why}' if fact.why else ''}",
     facts.RoleTaken: lambda fact: f"{fact.who} is {fact.role}",
@@ -109,7 +113,7 @@ _SENTENCES: dict[type, Callable[[Any], str]] = {
     facts.CommandEnded: lambda fact: f"command {fact.number} ended with {fact.exit} after {duration(fact.seconds)}",
     facts.NotMitigated: lambda fact: f"{fact.runbook} was not run by itself: {fact.why}",
     facts.NotDiagnosed: _not_diagnosed,
-    facts.MessageSent: lambda fact: f"message {fact.said}",
+    facts.MessageSent: lambda fact: f"message {_called(fact)}",
     facts.IncidentPublished: lambda fact: (
         f"on the public status page: {fact.title}" if fact.title else "off the public status page"
     ),

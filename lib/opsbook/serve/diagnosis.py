@@ -15,11 +15,10 @@ from datetime import UTC, datetime
 from functools import partial
 
 from opsbook.core.model.events import Fact
-from opsbook.core.model.text import seconds_between
 from opsbook.core.planning import environment
 from opsbook.errors import OpsbookError
 from opsbook.incidents import acting, facts, intake, recovery, store, telling
-from opsbook.incidents.incident import Incident, State
+from opsbook.incidents.incident import Incident
 from opsbook.settings import Settings
 
 LOG = logging.getLogger("opsbook.serve")
@@ -115,9 +114,8 @@ class Diagnosis(threading.Thread):
         """Tell people that it did not help by itself."""
         now = self._now(found)
         if now.reached:
-            sent = telling.tell(self._settings, now, telling.ESCALATED)
-            waited = seconds_between(now.reached[State.OPEN], datetime.now(UTC).isoformat())
-            self._write(found, facts.IncidentEscalated(waited=waited, said=sent.said))
+            # Whoever was paged has not had the time that the severity gives.
+            self._write(found, telling.escalate(self._settings, now, datetime.now(UTC), onward=False))
 
     def _opsbook(self, found: Incident, *more: str, live: bool = False) -> str:
         """Run the page in a process of its own; the first sentence of its error, empty if all went well.

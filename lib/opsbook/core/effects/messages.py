@@ -19,7 +19,9 @@ from opsbook.errors import EffectFailed
 from opsbook.params import Secret
 
 Channels = Mapping[str, Mapping[str, Any]]
-"""The channels of an environment by name: each with `to`, `audience` and `events`, as environment.yml has them."""
+"""The channels of an environment by name: each with `to`, `audience` and `events`, and `person` if there is one, as
+environment.yml has them.
+"""
 
 FOLDER = "playbooks/messages"
 """Where the texts are: EVENT.AUDIENCE.j2, or EVENT.j2 for every audience without one of its own."""
@@ -75,9 +77,13 @@ class Texts(NamedTuple):
     wrong: Mapping[str, str]
 
 
-def wanting(event: str, channels: Channels) -> Channels:
-    """The channels that want an event."""
-    return {name: each for name, each in channels.items() if any(fnmatchcase(event, p) for p in each["events"])}
+def wanting(event: str, channels: Channels, paged: str = "") -> Channels:
+    """The channels that want an event; of those that are a person's own, only of the person who is paged."""
+    return {
+        name: each
+        for name, each in channels.items()
+        if any(fnmatchcase(event, p) for p in each["events"]) and each.get("person", "") in ("", paged)
+    }
 
 
 def texts(event: str, wanted: Channels, values: Mapping[str, Any], source: Source) -> Texts:

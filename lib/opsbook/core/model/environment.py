@@ -88,13 +88,15 @@ class OnAlert(BaseModel):
 
 class Channel(BaseModel):
     """Where messages go. `to`: the name of a secret, an address as Apprise knows them. `audience`: who reads it there.
-    `events`: patterns of the events that it wants, such as incident-*.
+    `events`: patterns of the events that it wants, such as incident-*. `person`: it gets only what pages this person.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     to: str = Field(min_length=1)
     audience: str = "engineers"
     events: tuple[str, ...] = Field(("*",), min_length=1)
+    # It came later: digests of old plans stay.
+    person: str = Field("", exclude_if=lambda person: not person)
 
 
 class Rotation(BaseModel):
@@ -134,6 +136,7 @@ class Policy(BaseModel):
     channels: dict[str, Channel] = {}
     rotation: dict[str, Rotation] = {}
     on_alert: OnAlert = OnAlert()
+    on_call: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")], ...] = ()
 
     @model_validator(mode="after")
     def _guarded(self) -> "Policy":
@@ -162,7 +165,7 @@ class Policy(BaseModel):
 
 _UNUSED: tuple[object, ...] = (None, {}, (), OnAlert())
 
-_LATER = ("promotion", "freezes", "health", "channels", "rotation", "on_alert")
+_LATER = ("promotion", "freezes", "health", "channels", "rotation", "on_alert", "on_call")
 
 BLOCK = 100
 """Ports of one environment. A block begins at a multiple of this number, so that blocks never overlap."""

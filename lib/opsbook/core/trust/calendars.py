@@ -1,5 +1,5 @@
-"""Calendars in files, as every calendar program writes them (iCalendar, RFC 5545): with rules that repeat, exceptions and
-time zones.
+"""Calendars as files, as every calendar program writes them (iCalendar, RFC 5545): with rules that repeat, exceptions
+and time zones.
 """
 
 import re
@@ -27,7 +27,7 @@ class Happening(NamedTuple):
 
 
 def text(settings: Settings, name: str) -> str:
-    """A calendar as the protected branch has it now; else that of the folder. Raises OSError, ValueError and Refused."""
+    """A calendar as the protected branch has it now, else the folder. Raises OSError, ValueError and Refused."""
     branch = git.protected(settings.root, settings.protected_branch) if git.is_repository(settings.root) else None
     shown = git.show(settings.root, branch.commit, name) if branch else None
     return draft(settings, name) if shown is None else shown

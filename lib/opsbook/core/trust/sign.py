@@ -28,6 +28,7 @@ OPERATOR = "opsbook-operator"
 REVIEW = "opsbook-review"
 TRAINING = "opsbook-training"
 ADOPTION = "opsbook-adoption"
+ON_CALL = "opsbook-on-call"
 
 _PATIENCE = 30.0
 """Seconds to wait for an agent, or for a touch of a hardware key, if nobody was told to answer."""

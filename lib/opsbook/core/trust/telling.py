@@ -1,6 +1,6 @@
 """Messages that no cell sends: who could approve a run is told, who looks after incidents."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -31,19 +31,23 @@ def approvers(settings: Settings, environment: Environment, plan: Plan, labels: 
 
 
 def tell(
-    settings: Settings, environment: Environment, event: str, values: Mapping[str, Any], audience: str = ""
+    settings: Settings,
+    environment: Environment,
+    event: str,
+    values: Mapping[str, Any],
+    audience: str = "",
+    paged: str = "",
 ) -> Sent | None:
     """Send an event to the channels that want it, and for whose audience there is a text; None without such a channel.
 
-    With `audience`, only to those of that audience. Once: whoever asked waits for it, and can ask again.
+    With `audience`, only to those of that audience. `paged`: who is paged by it, and gets it on channels of his own.
+    Once: whoever asked waits for it, and can ask again.
     """
     folder = settings.content / messages.FOLDER
-    channels = {name: each.model_dump(mode="json") for name, each in environment.policy.channels.items()}
     wanted = {
         name: each
-        for name, each in messages.wanting(event, channels).items()
-        if audience in ("", each["audience"])
-        and any((folder / file).is_file() for file in messages.files_of(event, each["audience"]))
+        for name, each in messages.wanting(event, _channels(environment), paged).items()
+        if audience in ("", each["audience"]) and _has_text(settings, event, each["audience"])
     }
     if not wanted:
         return None
@@ -53,6 +57,33 @@ def tell(
         return messages.send(event, wanted, _addresses(settings, environment, wanted), texts, tries=1)
     except InputError as error:
         return Sent(event, (), dict.fromkeys(wanted, error.message), texts.texts)
+
+
+def tries(settings: Settings, environment: Environment, events: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Send a test through each channel that one of these events reaches, whoever is on call: its name, and why it was
+    not taken, empty if it was. Without events, through each channel.
+    """
+    title = f"Test of messages from {environment.name}"
+    body = f"Nothing happened. {context.operator()} tries whether messages about incidents arrive here."
+    for name, each in _channels(environment).items():
+        one = {name: {**each, "person": ""}}
+        reached = (messages.wanting(event, one) and _has_text(settings, event, each["audience"]) for event in events)
+        if not events or any(reached):
+            text = messages.Texts({each["audience"]: (title, body)}, {})
+            try:
+                sent = messages.send("test", one, _addresses(settings, environment, one), text, tries=1)
+                yield name, sent.failed.get(name, "")
+            except InputError as error:
+                yield name, error.message
+
+
+def _channels(environment: Environment) -> dict[str, dict[str, Any]]:
+    return {name: each.model_dump(mode="json") for name, each in environment.policy.channels.items()}
+
+
+def _has_text(settings: Settings, event: str, audience: str) -> bool:
+    folder = settings.content / messages.FOLDER
+    return any((folder / file).is_file() for file in messages.files_of(event, audience))
 
 
 def _addresses(settings: Settings, environment: Environment, wanted: Channels) -> dict[str, Secret]:

@@ -4,10 +4,9 @@ import argparse
 import sys
 
 from opsbook.console import common
-from opsbook.core.model.events import read
 from opsbook.core.planning import bind
 from opsbook.errors import InputError
-from opsbook.incidents import acting, executing, outlook, reviewing, status_page, store
+from opsbook.incidents import acting, executing, outlook, reviewing, status_page, store, timeline
 from opsbook.incidents.acting import Acting, Opening
 from opsbook.incidents.commands import reading
 from opsbook.incidents.facts import MessageSent
@@ -132,8 +131,8 @@ def _acting(options: argparse.Namespace) -> Acting:
 
 
 def _told(options: argparse.Namespace, now: Incident) -> int:
-    last = read(now.events[-1]) if now.events else None
-    sent = [f"message {last.said}"] if isinstance(last, MessageSent) else []
+    last = timeline.entry_of(now.events[-1]) if now.events else None
+    sent = [last.text] if last and last.kind == MessageSent.type else []
     lines = [f"{now.id}: {now.state}, {now.severity}", *map(_indented, [*sent, *outlook.commands(now)])]
     return common.tell(options, reading.told(now), *lines)
 

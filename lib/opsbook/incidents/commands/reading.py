@@ -102,6 +102,7 @@ def told(found: Incident) -> dict[str, Any]:
         "reached": dict(found.reached),
         "runbook": found.runbook,
         "parameters": dict(found.parameters),
+        "on_call": [asdict(each) for each in found.on_call],
         "roles": found.roles,
         "alerts": [asdict(each) for each in found.alerts.values()],
         "runs": [asdict(each) for each in found.runs.values()],
@@ -123,6 +124,8 @@ def _head(settings: Settings, found: Incident) -> Iterator[str]:
     for name, seconds in timeline.phases(found).items():
         if seconds:
             yield f"  {name} {duration(seconds)} after the first sign"
+    for each in found.on_call:
+        yield f"  paged {common.local(each.time)}: {each.person}, on call in {each.rota}"
     yield from (f"  {role}: {who}" for role, who in found.roles.items())
     alerts = sorted(found.alerts.values(), key=lambda each: bool(each.ended))
     for alert in alerts[:_MOST]:
