@@ -38,13 +38,14 @@ def _list(before: str, commands: dict[str, str]) -> str:
 def _section(parser: Command, level: str) -> str:
     name = parser.prog.removeprefix("opsbook ")
     parts = [f"{level} {name}\n", f"{parser.about()}\n", fence("text", _usage(parser))]
-    if inner := _inner(parser):
-        texts = {each.dest: each.help or "" for each in inner._choices_actions}
-        parts.append(_list(f"{name} ", texts))
-        parts += [_section(_named(inner.choices[each], f"{name} {each}"), "###") for each in texts]
+    inner = _inner(parser)
     if arguments := [each for each in _arguments(parser) if each is not inner]:
         rows = [(f"`{_label(each)}`", _told(each)) for each in arguments]
         parts.append(table(("argument", "what it is for"), rows))
+    if inner:
+        texts = {each.dest: each.help or "" for each in inner._choices_actions}
+        parts.append(_list(f"{name} ", texts))
+        parts += [_section(_named(inner.choices[each], f"{name} {each}"), "###") for each in texts]
     return "\n".join(parts)
 
 
@@ -94,7 +95,7 @@ def _usage(parser: argparse.ArgumentParser) -> str:
 
 def _part(action: argparse.Action) -> str:
     if isinstance(action, argparse._SubParsersAction):
-        return "COMMAND …"
+        return "COMMAND …" if action.required else "[COMMAND …]"
     text = f"{action.option_strings[0]} {_value(action)}".strip() if action.option_strings else _value(action)
     optional = not action.required if action.option_strings else action.nargs in ("?", "*")
     often = " …" if isinstance(action, argparse._AppendAction) else ""

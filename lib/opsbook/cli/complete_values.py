@@ -20,7 +20,7 @@ from opsbook.core.source import names
 from opsbook.core.source.page_name import name_of
 from opsbook.core.trust import requests
 from opsbook.errors import InputError
-from opsbook.incidents import acting
+from opsbook.incidents import acting, rotas
 from opsbook.incidents import store as incidents
 from opsbook.incidents.incident import ROLES
 from opsbook.records import retention
@@ -218,6 +218,8 @@ SOURCES: dict[str, Callable[[Typed], Offered]] = {
     "plan": _plans,
     "incident": _incidents,
     "severity": lambda typed: _plain(acting.severities(typed.settings)),
+    "rota": lambda typed: _plain(rotas.names(typed.settings)),
+    "oncall override person": _people,
     "role": lambda _: _plain(ROLES),
 }
 """By the argument's name, or by its command and name, which takes precedence."""
