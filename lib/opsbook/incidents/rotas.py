@@ -5,7 +5,7 @@ one that counts. An override is a statement in `oncall/overrides/`, made by a co
 signers, it needs the signature of one of them. Nothing here looks at what was: an incident keeps who was on call.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -103,15 +103,17 @@ def read(settings: Settings, rota: str, begin: datetime, end: datetime, *, draft
     except Exception as error:
         # Two libraries read what anybody wrote, and raise whatever they like.
         raise InputError(f"{name} cannot be read: {one_line(flat(error))}.", "Mend the calendar.") from error
-    shifts = (Shift(one_line(flat(each.title.strip()), _LONGEST), each.begin, each.end) for each in happening)
+    shifts = (Shift(_name(each.title), each.begin, each.end) for each in happening)
     # Of two at once, the one that began last is the more special one.
-    written = sorted((each for each in shifts if each.begin < end and each.end > begin), key=_begin, reverse=True)
+    written = sorted(
+        (each for each in shifts if each.begin < end and each.end > begin), key=lambda each: each.begin, reverse=True
+    )
     counting, complaints = _overrides(settings, rota, begin, end)
     return Roster(rota, tuple(_cut((*counting, *written), begin, end)), tuple(written[::-1]), tuple(complaints))
 
 
-def _begin(shift: Shift) -> datetime:
-    return shift.begin
+def _name(text: str) -> str:
+    return one_line(flat(text.strip()), _LONGEST)
 
 
 def _cut(layers: Sequence[Shift], begin: datetime, end: datetime) -> Iterator[Shift]:
@@ -143,8 +145,7 @@ def _overrides(settings: Settings, rota: str, begin: datetime, end: datetime) ->
             if told.rota == rota and first < end and last > begin:
                 by = _signer(settings, path, told)
                 said = one_line(flat(f"{by}: {told.reason}" if told.reason else by))
-                shift = Shift(one_line(flat(told.person), _LONGEST), first, last, said)
-                found.append((datetime.fromisoformat(told.signed), shift))
+                found.append((datetime.fromisoformat(told.signed), Shift(_name(told.person), first, last, said)))
         except Refused as error:
             complaints.append(f"{OVERRIDES}/{flat(path.name)} does not count: {error.message}")
         except (OSError, ValueError, RecursionError):
@@ -180,21 +181,15 @@ def paged(settings: Settings, rotas: Sequence[str], last: str, now: datetime, *,
 
     After the last rota comes the first one again. Without `onward`, the last one is paged again.
     """
-    start = rotas.index(last) + onward if last in rotas else 0
+    start = (rotas.index(last) + onward) % len(rotas) if last in rotas else 0
     why: list[str] = []
-    for rota in _from(rotas, start):
+    for rota in (*rotas[start:], *rotas[:start]):
         try:
             roster = read(settings, rota, now, now + timedelta(seconds=1))
+            why += roster.complaints
+            if roster.shifts:
+                return OnCall(roster.shifts[0].person, rota, tuple(why))
+            why.append(f"nobody is on call in {rota}")
         except InputError as error:
             why.append(error.message.rstrip("."))
-            continue
-        why += roster.complaints
-        if roster.shifts:
-            return OnCall(roster.shifts[0].person, rota, tuple(why))
-        why.append(f"nobody is on call in {rota}")
     return OnCall(why=tuple(why))
-
-
-def _from(rotas: Sequence[str], start: int) -> Iterable[str]:
-    cut = start % len(rotas) if rotas else 0
-    return (*rotas[cut:], *rotas[:cut])

@@ -2,7 +2,9 @@
 
 from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import pairwise
+from typing import NamedTuple
 
 from opsbook.core.catalog import catalog
 from opsbook.core.model.text import nearest
@@ -24,58 +26,56 @@ def people(settings: Settings) -> Collection[str]:
 def problems(settings: Settings, now: datetime, days: int) -> list[str]:
     """Everything that is wrong from now on for these days, by the calendars of the folder, a sentence each."""
     found: list[str] = []
-    rosters: dict[str, Roster] = {}
-    until = now + timedelta(days=days)
-    for rota in rotas.names(settings):
+    span = _Span(settings, now, now + timedelta(days=days))
+    looks = [partial(_of_rota, span, rota) for rota in rotas.names(settings)]
+    looks += [
+        partial(_strangers, span),
+        *(partial(_of_environment, span, name) for name in environment.names(settings)),
+    ]
+    for look in looks:
         try:
-            rosters[rota] = rotas.read(settings, rota, now, until, draft=True)
-        except InputError as error:
-            found.append(error.message)
-    try:
-        known = people(settings)
-    except InputError as error:
-        found += error.problems
-        known = ()
-    for roster in rosters.values():
-        found += _of_rota(roster, known, now, until)
-    for name in environment.names(settings):
-        try:
-            found += _of_environment(settings, name, rosters, known)
+            found += look()
         except InputError as error:
             found += error.problems
     return list(dict.fromkeys(found))
 
 
-def _of_rota(roster: Roster, known: Collection[str], now: datetime, until: datetime) -> Iterator[str]:
-    rota = roster.rota
+class _Span(NamedTuple):
+    settings: Settings
+    now: datetime
+    until: datetime
+
+    def roster(self, rota: str) -> Roster:
+        return rotas.read(self.settings, rota, self.now, self.until, draft=True)
+
+
+def _of_rota(span: _Span, rota: str) -> Iterator[str]:
+    roster = span.roster(rota)
     yield from (f"{rota}: {each}." for each in roster.complaints)
-    yield from (f"{rota}: the event at {local(each.begin)} names nobody." for each in roster.written if not each.person)
-    if not roster.shifts:
-        yield f"{rota}: nobody is on call until {local(until)}."
-    else:
-        edges = [now, *(edge for each in roster.shifts for edge in (each.begin, each.end)), until]
-        for end, begin in zip(edges[::2], edges[1::2], strict=True):
-            if end < begin:
-                yield f"{rota}: nobody is on call from {local(end)} until {local(begin)}."
+    edges = [span.now, *(edge for each in roster.shifts for edge in (each.begin, each.end)), span.until]
+    for end, begin in zip(edges[::2], edges[1::2], strict=True):
+        if end < begin:
+            yield f"{rota}: nobody is on call from {local(end)} until {local(begin)}."
     for first, second in pairwise(roster.written):
         if first.end > second.begin:
             yield f"{rota}: {first.person} and {second.person} are both on call at {local(second.begin)}."
-    for person in dict.fromkeys(each.person for each in (*roster.written, *roster.shifts) if each.person):
-        if known and person not in known:
-            yield f"{rota}: {plan_file.FILE} names no {person}. {nearest(person, known)}".rstrip()
 
 
-def _of_environment(settings: Settings, name: str, rosters: dict[str, Roster], known: Collection[str]) -> Iterator[str]:
-    policy, there = environment.load_as_written(settings, name), rotas.names(settings)
+def _strangers(span: _Span) -> Iterator[str]:
+    known = people(span.settings)
+    for rota in rotas.names(span.settings) if known else ():
+        roster = span.roster(rota)
+        for person in dict.fromkeys(each.person for each in (*roster.written, *roster.shifts) if each.person):
+            if person not in known:
+                yield f"{rota}: {plan_file.FILE} names no {person}. {nearest(person, known)}"
+
+
+def _of_environment(span: _Span, name: str) -> Iterator[str]:
+    policy, there = environment.load_as_written(span.settings, name), rotas.names(span.settings)
     own = {each.person for each in policy.channels.values() if each.person}
     for rota in policy.on_call:
         if rota not in there:
             yield f"{name}: on_call: there is no rota {rota}. {nearest(rota, there)}".rstrip()
-        on_call = dict.fromkeys(each.person for each in rosters[rota].shifts) if rota in rosters else ()
-        if own:
+        elif own:
+            on_call = dict.fromkeys(each.person for each in span.roster(rota).shifts)
             yield from (f"{name}: {each} of {rota} has no channel." for each in on_call if each not in own)
-    yield from (
-        f"{name}: {plan_file.FILE} names no {each}, who has a channel. {nearest(each, known)}"
-        for each in sorted(own)
-        if known and each not in known
-    )
