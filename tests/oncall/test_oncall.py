@@ -56,6 +56,9 @@ def test_who_was_paged_stays_in_the_incident_whatever_the_rota_says_later(projec
         assert "sent to anna, team; on call: anna (first)" in flat(opened)
         assert {path for path, _ in received.requests} == {"/anna", "/team"}
         assert "On call: anna (first)" in received.requests[0][1]["message"]
+        received.requests.clear()
+        project.opsbook("incident", "update", "last", "engineers", "We look.", check=True)
+        assert [path for path, _ in received.requests] == ["/team"], "an update pages nobody"
         always(project.root, "first", "zoe")
         assert "zoe" in project.opsbook("oncall", check=True).out
         shown = project.opsbook("incident", "show", "last", check=True).out

@@ -36,19 +36,16 @@ def tell(
     try:
         place = environment.load(settings, found.environment)
         paged = _paged(settings, found, event, place.policy.on_call, onward)
-    except OpsbookError as error:
-        return MessageSent(event=event, said=f"went to nobody: {error.message}")
-    values = {
-        "incident": found.id,
-        "title": found.title,
-        "public": found.public,
-        "severity": found.severity,
-        "state": str(found.state),
-        "text": text,
-        "on_call": f"{paged.person} ({paged.rota})" if paged.person else "",
-        "command": outlook.run_line(found) if found.runbook else "",
-    }
-    try:
+        values = {
+            "incident": found.id,
+            "title": found.title,
+            "public": found.public,
+            "severity": found.severity,
+            "state": str(found.state),
+            "text": text,
+            "on_call": f"{paged.person} ({paged.rota})" if paged.person else "",
+            "command": outlook.run_line(found) if found.runbook else "",
+        }
         sent = telling.tell(settings, place, event, values, audience, paged.person)
     except OpsbookError as error:
         return MessageSent(event=event, said=f"went to nobody: {error.message}")
