@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import time
 from typing import Any
 
 import pytest
@@ -46,8 +47,10 @@ def taken(here: Settings, *told: dict[str, Any], accepted: str = "") -> list[Inc
     """What is opened for these by a process that has just started; accepted now, or at another time."""
     opened: list[Incident] = []
     made = Intake(here)
-    time = accepted or journal.now()
-    failed = made.take([(time, intake.parsed(json.dumps(each).encode())) for each in told], opened.append)
+    # Times have milliseconds: what is accepted within that of an end would count as accepted before it.
+    time.sleep(0.002)
+    at = accepted or journal.now()
+    failed = made.take([(at, intake.parsed(json.dumps(each).encode())) for each in told], opened.append)
     assert not failed, made.failing
     return opened
 
