@@ -41,10 +41,14 @@ def _name(labels: Mapping[str, str]) -> str:
 
 
 def none_began(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """What the gate found, of two answers of `firing`. Raises EffectFailed if an alert fires that did not before.
+    """What the gate found, of two answers of `firing`.
+
+    Raises EffectFailed if an alert fires that did not before, and if nobody watches any more.
 
     One that fired before does not count: what is promoted may be what mends it.
     """
+    if now["fire"] is None and before["fire"] is not None:
+        raise EffectFailed(f"since the promotion began, {now['said']}")
     if now["fire"] is None:
         return str(now["said"])
     if began := [each for each in now["fire"] if each not in (before["fire"] or [])]:

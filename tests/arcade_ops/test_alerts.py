@@ -21,7 +21,7 @@ UNWATCHED = {"fire": None, "said": "nobody watches"}
         (told(), told(), "none fires"),
         (told("A", "B"), told(), "none fires"),
         (told("A", "B"), told("B"), "fired before, and still do: B"),
-        (told("A"), UNWATCHED, "nobody watches"),
+        (UNWATCHED, UNWATCHED, "nobody watches"),
     ],
 )
 def test_what_lets_a_release_pass(before: dict[str, Any], now: dict[str, Any], said: str) -> None:
@@ -32,3 +32,8 @@ def test_what_lets_a_release_pass(before: dict[str, Any], now: dict[str, Any], s
 def test_an_alert_that_begins_stops_it(before: dict[str, Any], began: str) -> None:
     with pytest.raises(EffectFailed, match=rf"^since the promotion began, these alerts fire: {began}$"):
         none_began(before, told("A", "B", "C"))
+
+
+def test_a_monitoring_that_went_away_stops_it() -> None:
+    with pytest.raises(EffectFailed, match="^since the promotion began, nobody watches$"):
+        none_began(told(), UNWATCHED)
