@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from opsbook.core.effects.messages import Sent
     from opsbook.core.effects.notify import notify
     from opsbook.core.effects.playbook import playbook
+    from opsbook.core.effects.promql import Series, promql
     from opsbook.core.effects.shell import command
     from opsbook.core.effects.sql import Rows, sql
     from opsbook.core.effects.team import effect
@@ -23,6 +24,7 @@ _HOMES = {
     "ansible": ("PlaybookResult",),
     "playbook": ("playbook",),
     "kubectl": ("kubectl", "KubectlResult"),
+    "promql": ("promql", "Series"),
     "sql": ("sql", "Rows"),
     "terraform": ("terraform", "TerraformResult"),
     "basic": ("ask", "attach", "confirm", "done", "here", "note", "secret", "value", "wait_until"),
@@ -42,6 +44,7 @@ __all__ = [
     "Response",
     "Rows",
     "Sent",
+    "Series",
     "TerraformResult",
     "ask",
     "attach",
@@ -55,6 +58,7 @@ __all__ = [
     "note",
     "notify",
     "playbook",
+    "promql",
     "secret",
     "sql",
     "terraform",

@@ -285,8 +285,12 @@ def monitoring(made: Platform) -> None:
     with taken(made.base + 30):
         recorder.record("failed", "start-monitoring", fails=True)
     serving(recorder, made)
+    recorder.record("failed", "service-performance", fails=True)
     try:
         recorder.record("good", "start-monitoring")
+        with made.load(20):
+            time.sleep(20)  # so that there is something to measure
+            recorder.record("good", "service-performance")
         recorder.record("good", "stop-monitoring")
         with in_the_way(made.root / ".opsbook/monitoring/dev/run/supervisor.sock"):
             recorder.record("failed", "stop-monitoring", fails=True)

@@ -18,16 +18,16 @@ from tests.support.project import until
 pytestmark = [pytest.mark.slow, pytest.mark.soak]
 
 FIRES = {
-    "instance-down": "ArcadeInstanceDown",
-    "bad-release": "ArcadeErrors",
-    "database-down": "ArcadeDatabaseUnavailable",
-    "slow-handler": "ArcadeSlow",
-    "full-disk": "ArcadeNotReady",
-    "wrong-weight": "ArcadeErrors",
-    "wrong-configuration": "ArcadeNotReady",
-    "leaked-credential": "SecretInLog",
+    "instance-down": {"ArcadeInstanceDown"},
+    "bad-release": {"ArcadeErrors"},
+    "database-down": {"ArcadeDatabaseUnavailable"},
+    "slow-handler": {"ArcadeSlow"},
+    "full-disk": {"ArcadeUnavailable"},
+    "wrong-weight": {"ArcadeErrors"},
+    "wrong-configuration": {"ArcadeNotReady", "ArcadeUnavailable"},
+    "leaked-credential": {"SecretInLog"},
 }
-"""The alert that each fault brings first or with others."""
+"""The alert that each fault brings, alone or with others."""
 
 PLAYERS = 20
 """Requests a second."""
@@ -50,14 +50,22 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
                 monitored.down()
 
 
+@pytest.fixture
+def _nothing_goes_on(watched: Platform) -> Iterator[None]:
+    """A drill whose test has failed would be in the way of the next one."""
+    yield
+    watched.opsbook("drill", "stop")
+
+
+@pytest.mark.usefixtures("_nothing_goes_on")
 @pytest.mark.parametrize("drill", FIRES)
 def test_a_fault_is_told_mended_and_over(watched: Platform, drill: str) -> None:
     case, (runbook,) = drills.CASES[drill], drills.front(drill)["drill"]["solved_by"]
     run = drills.begin(watched, drill, par="20m")
     clock = game_day.Clock()
     with watched.load(PLAYERS):
-        found = until(lambda: told(watched, FIRES[drill]), FIRES[drill], FIVE_MINUTES_AND_MORE)
-    clock.lap(f"{FIRES[drill]} is an incident")
+        found = until(lambda: told(watched, FIRES[drill]), f"one of {FIRES[drill]}", FIVE_MINUTES_AND_MORE)
+    clock.lap(f"an incident: {', '.join(each['name'] for each in found['alerts'])}")
     incident = found["incident"]
     watched.opsbook("incident", "ack", incident, check=True)
     watched.run(runbook, *case.given, "--incident", incident, check=True)
@@ -74,10 +82,10 @@ def test_a_fault_is_told_mended_and_over(watched: Platform, drill: str) -> None:
     print(f"\n{drill}\n{clock}")
 
 
-def told(platform: Platform, alert: str) -> dict[str, Any] | None:
-    """The open incident of an alert."""
+def told(platform: Platform, alerts: set[str]) -> dict[str, Any] | None:
+    """The open incident of one of these alerts."""
     listed = json.loads(platform.opsbook("incident", "list", "--json", check=True).out)
-    return next((each for each in listed if alert in {one["name"] for one in each["alerts"] if not one["ended"]}), None)
+    return next((each for each in listed if alerts & {one["name"] for one in each["alerts"] if not one["ended"]}), None)
 
 
 def still(platform: Platform, incident: str) -> list[str]:

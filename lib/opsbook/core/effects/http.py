@@ -82,7 +82,8 @@ def http(
     changing = method not in _READS if changes is None else changes
 
     def work(_: EffectCall) -> tuple[Response, Any]:
-        response = _send({**request, "data": data}, timeout, changing)
+        sent = {"json": revealed(json), "content": data, "headers": revealed(headers)}
+        response = send(method, url, timeout, changing=changing, **sent)
         if not _fits(response.status, expect):
             raise EffectFailed(
                 f"{method} {url} answered {response.status}, expected {_words(expect)}: {first_lines(response.text)}",
@@ -110,18 +111,17 @@ def _decode(value: dict[str, Any]) -> Response:
     return Response(**{name: value[name] for name in ("method", "url", "status", "headers", "text", "seconds")})
 
 
-def _send(request: Mapping[str, Any], timeout: float, changing: bool) -> Response:
+def send(method: str, url: str, timeout: float, *, changing: bool = False, **sent: Any) -> Response:
+    """Make one request, of what httpx takes. Raises EffectFailed and Interrupted."""
     import time
 
     import httpx
 
     started = time.monotonic()
-    method, url, headers = request["method"], request["url"], request["headers"]
-    plain = {name: value.reveal() if isinstance(value, Secret) else value for name, value in (headers or {}).items()}
     try:
         # trust_env is off: proxy settings of the operator's shell must not affect a runbook.
         with httpx.Client(trust_env=False, timeout=timeout) as client:
-            answer = client.request(method, url, json=revealed(request["json"]), content=request["data"], headers=plain)
+            answer = client.request(method, url, **sent)
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
         raise EffectFailed(f"{method} {url}: no connection: {error}", untouched=True) from error
     except httpx.HTTPError as error:

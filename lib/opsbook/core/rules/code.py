@@ -50,6 +50,7 @@ _ARGUMENTS = {
         "note": "text key",
         "notify": "event values pretend key",
         "playbook": "name limit tags skip_tags verbosity vars max_unreachable timeout changes check pretend ignore key",
+        "promql": "query over step prometheus timeout ignore key",
         "secret": "name key",
         "sql": "statement values database password rows changes timeout idempotent pretend ignore key",
         "terraform": "action folder plan vars env backend timeout pretend ignore key",

@@ -8,7 +8,7 @@ from opsbook.core.rules.base import Found, Known, at, calls, cells
 from opsbook.core.source.names import Call
 from opsbook.core.source.prompts import unanswered, way_out
 
-_COMPARED = ("http", "command", "playbook", "wait_until", "effect", "sql", "kubectl", "terraform")
+_COMPARED = ("http", "command", "playbook", "wait_until", "effect", "sql", "promql", "kubectl", "terraform")
 _PLACEHOLDER = re.compile(r"(?<![<\w])<[A-Za-z](?:[A-Za-z0-9_ .-]*[A-Za-z0-9_])?>")
 _QUOTED = re.compile(r"""\\.|'[^']*'|"(?:\\.|\$\([^()]*\)|[^"\\])*"|(?:^|(?<=\s))\#[^\n]*""", re.MULTILINE | re.DOTALL)
 _PROMPTS = ("$ ", "# ")

@@ -1,0 +1,151 @@
+"""promql() against a real Prometheus: values now and over a time, plots, refusals, and replays with nothing there."""
+
+import http.server
+import json
+import shutil
+import socket
+import subprocess
+import threading
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from opsbook.core.effects.plot import svg
+from tests.support.project import Project, until
+
+PAGE = """
+## Steps
+
+### Ask
+```python timeout=120
+import math
+from opsbook import EffectFailed, attach, here, promql
+
+def tell(query, what=lambda found: [(each.name, each.last) for each in found], **more):
+    try:
+        print("TOLD", what(promql(query, **more)))
+    except (EffectFailed, ValueError) as error:
+        print("FAILED", error)
+
+hostile = 'label_replace(vector(1), "x", "<script>|{{x}}", "", "")'
+tell('up{job="itself"}')
+tell("42")
+tell("up == 7")
+tell(hostile)
+tell("vector(0) / 0", lambda found: math.isnan(found.value))
+tell('up{job=~"itself|gone"} or vector(1)', lambda found: found.value)
+tell("vector(3)", lambda found: [len(each.points) for each in found] + [found.value], over="60s", step="10s")
+tell("up ==")
+tell("1", over="soon")
+tell("1", prometheus="http://127.0.0.1:1")
+tell("1", prometheus=here.settings["other"])
+tell('label_replace(vector(1), "n", "1", "", "") or on() vector(2)', lambda found: (len(found), found.more))
+attach("plot.svg", promql(hostile, over=60).svg())
+promql(hostile, over=60)
+```
+"""
+SAID = [
+    'TOLD [(\'up{instance="HERE", job="itself"}\', 1.0)]',
+    "TOLD [('{}', 42.0)]",
+    "TOLD []",
+    "TOLD [('{x=\"<script>|{{x}}\"}', 1.0)]",
+    "TOLD True",
+    'FAILED up{job=~"itself|gone"} or vector(1): one series was expected, the answer has 2',
+    "TOLD [7, 3.0]",
+    'FAILED up ==: invalid parameter "query": 1:6: parse error: unexpected end of input',
+    "FAILED 'soon' is not a duration; write a number and ms, s, m, h or d, such as 90s or 3m",
+    "FAILED POST http://127.0.0.1:1/api/v1/query: no connection: [Errno 111] Connection refused",
+    "FAILED http://127.0.0.1:OTHER is no Prometheus: it answered 200 with something else",
+    "TOLD (1, 0)",
+]
+
+
+@pytest.fixture
+def other() -> Iterator[int]:
+    """A server that is no Prometheus."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"status": "success", "data": []}')
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def prometheus(tmp_path: Path) -> Iterator[str]:
+    """One that scrapes itself: host and port."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    config = tmp_path / "prometheus.yml"
+    jobs = f"scrape_configs:\n  - job_name: itself\n    static_configs: [{{targets: ['{address}']}}]\n"
+    config.write_text(f"global: {{scrape_interval: 1s}}\n{jobs}")
+    program = ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={tmp_path / 'data'}"]
+    started = subprocess.Popen([*program, f"--web.listen-address={address}"], stderr=subprocess.DEVNULL)
+    try:
+        until(lambda: _scraped(address), "Prometheus")
+        yield address
+    finally:
+        started.terminate()
+        started.wait(60)
+
+
+def _scraped(address: str) -> bool:
+    try:
+        told = httpx.get(f"http://{address}/api/v1/query?query=up", trust_env=False).json()
+        return bool(told["data"]["result"][0]["value"][1] == "1")
+    except (httpx.HTTPError, LookupError, ValueError):
+        return False
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("prometheus") is None, reason="needs the package prometheus")
+def test_what_prometheus_answers(project: Project, prometheus: str, other: int) -> None:
+    policy = project.root / "playbooks/inventories/dev/environment.yml"
+    more = f"settings: {{prometheus: 'http://{prometheus}', other: 'http://127.0.0.1:{other}'}}\n"
+    policy.write_text(policy.read_text() + more)
+    project.page(PAGE)
+    wanted = [line.replace("HERE", prometheus).replace("OTHER", str(other)) for line in SAID]
+    done = project.opsbook("run", "page", "-e", "dev", "--yes", check=True)
+    assert _said(done.out) == wanted
+    record = project.records()[-1]
+    (kept,) = record.rglob("*plot.svg")
+    assert "<script" not in kept.read_text() and ET.fromstring(kept.read_text()).tag.endswith("svg")
+    cells = json.loads((record / "runbook.ipynb").read_text())["cells"]
+    (shown,) = [
+        "".join(each["data"]["text/html"]) for cell in cells for each in cell.get("outputs", ()) if "data" in each
+    ]
+    assert "<polyline" in shown and "<script" not in shown
+    assert _said(project.opsbook("run", "page", "-e", "dev", "--check", check=True).out) == wanted
+    project.opsbook("records", "export", record.name, "--recording", "good", check=True)
+    policy.write_text(policy.read_text().replace(prometheus, "127.0.0.1:1"))
+    replayed = project.opsbook("test")
+    assert (replayed.code, "1 recording replayed" in replayed.out) == (0, True), replayed.out
+
+
+def _said(out: str) -> list[str]:
+    lines = (line.strip(" │|") for line in out.splitlines())
+    return [line for line in lines if line.startswith(("TOLD", "FAILED"))]
+
+
+def test_a_plot_leaves_gaps_and_names_what_it_leaves_out() -> None:
+    nan = float("nan")
+    text = svg("a < b", [("one", [(0, 1.0), (1, nan), (2, 3.0), (3, 2.0)]), *((f"n{n}", [(0, n)]) for n in range(8))])
+    drawn = ET.fromstring(text)
+    names = [each.text for each in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"a < b", "one", "n4", "3 others are not drawn", "1970-01-01 00:00:03 UTC"} <= {*names}
+    assert len(list(drawn.iter("{http://www.w3.org/2000/svg}polyline"))) == 2 + 5
+    assert "no values" in svg("empty", [("one", [(0, nan)])])
+    assert "nan" not in text and "inf" not in svg("x", [("one", [(0, float("inf")), (1, 1.0)])])
