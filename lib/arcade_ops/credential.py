@@ -52,14 +52,21 @@ def _resolved(database: str) -> str:
 
 @effect(changes=False)
 def leaks() -> list[str]:
-    """The logs of this environment that contain the database's current password, as paths in the project.
+    """Which secret in use stands in which log of this environment, one sentence each; logs are paths in the project.
 
-    The password is not in the result. Raises EffectFailed if the password or a log cannot be read.
+    No secret is in the result. Raises EffectFailed if a secret or a log cannot be read.
     """
     folder = Path(here.root) / ".opsbook/env" / here.environment
     try:
-        password = credentials(folder / "secrets/database.conf")["password"].encode()
-        return sorted(str(path.relative_to(here.root)) for path in _files(folder / "logs") if _holds(path, password))
+        secrets = {"the password of the database": credentials(folder / "secrets/database.conf")["password"].encode()}
+        if (key := folder / "secrets/api.key").exists():
+            secrets["the API key of the partners"] = key.read_bytes().strip()
+        logs = sorted(_files(folder / "logs"))
+        return [
+            f"{name} stands in {', '.join(str(path.relative_to(here.root)) for path in found)}"
+            for name, secret in secrets.items()
+            if (found := [path for path in logs if _holds(path, secret)])
+        ]
     except OSError as error:
         raise EffectFailed(f"{error.filename} cannot be read: {error.strerror}", untouched=True) from error
     except ValueError as error:

@@ -1,6 +1,7 @@
 """The service's health as its clients see it: runbooks and drills check it before they report a repair."""
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any
 
 import httpx
@@ -13,6 +14,8 @@ SLOW_SECONDS = 0.2
 
 TIMES = 3
 """Good checks in a row that count as healthy: one alone may be luck."""
+
+_SILENT, _NO_DATABASE = " does not answer", " is not ready (database)"
 
 _LEADERBOARD = {"Action": "Leaderboard", "From": "opsbook", "Tags": {"Limit": "3"}}
 _INFO = {"Action": "Info", "From": "opsbook"}
@@ -66,12 +69,20 @@ def look(client: httpx.Client, url: str, balancer: str, own: str, *, canary: boo
     if state["share"] and not canary:
         yield f"{state['share']} % of the requests go to a canary"
     serving = [each for each in state["instances"] if each["colour"] == state["serving"]]
-    for instance in serving:
-        yield from _instance(client, instance, own)
+    found = [list(_instance(client, each, own)) for each in serving]
+    yield from _shared(found)
+    yield from chain(*found)
     yield from _players(client, url, 2 * len(state["instances"]), own)
     for instance in state["instances"]:
         if state["share"] and instance not in serving and instance["pool"]:
-            yield from _instance(client, instance, own)
+            yield from (f"the canary {each}" for each in _instance(client, instance, own))
+
+
+def _shared(found: list[list[str]]) -> Iterator[str]:
+    """What is wrong with all instances that serve, and so hardly with each of them."""
+    for end, said in ((_SILENT, "no instance answers"), (_NO_DATABASE, "no instance reaches the database")):
+        if all(any(each.endswith(end) for each in one) for one in found):
+            yield said
 
 
 def _players(client: httpx.Client, url: str, times: int, own: str) -> Iterator[str]:
@@ -93,13 +104,13 @@ def _instance(client: httpx.Client, instance: dict[str, Any], own: str) -> Itera
     try:
         answer = client.get(f"{url}/readyz")
     except httpx.HTTPError:
-        yield f"{name} does not answer"
+        yield f"{name}{_SILENT}"
         return
     if (said := said_by(answer.headers, None)) != own:
         yield f"{name} does not answer: {owner(said)} has its port"
         return
     if answer.status_code != 200:
-        yield f"{name} is not ready"
+        yield f"{name} is not ready ({_failing(answer)})"
         return
     for message in (_REGISTER, _LEADERBOARD):
         status = _status(_answer(client, url, message))
@@ -109,6 +120,14 @@ def _instance(client: httpx.Client, instance: dict[str, Any], own: str) -> Itera
     took = min((answer.elapsed.total_seconds() for answer in answers if answer is not None), default=0.0)
     if took > SLOW_SECONDS:
         yield f"{name} takes {took * 1000:.0f} ms for Info"
+
+
+def _failing(answer: httpx.Response) -> str:
+    """The first check of /readyz that fails: those after it often fail because of it."""
+    try:
+        return str(next(name for name, said in answer.json()["checks"].items() if said != "ok"))
+    except (ValueError, LookupError, TypeError, AttributeError, StopIteration):
+        return str(answer.status_code)
 
 
 def _answer(client: httpx.Client, url: str, message: dict[str, Any]) -> httpx.Response | None:

@@ -21,7 +21,8 @@ from tests.platform import quick
 from tests.support import ROOT, modules
 from tests.support.project import Project
 
-COPIED = ("runbooks", "procedures", "playbooks", "alerts", "services", "lib/arcade_ops", "opsbook.toml", "ansible.cfg")
+CONTENT = ("runbooks", "procedures", "playbooks", "alerts", "docs/trees", "services", "lib/arcade_ops")
+COPIED = (*CONTENT, "opsbook.toml", "ansible.cfg")
 PORTS = (0, 3, *range(11, 19))
 """What the platform listens on, from the first port of its block."""
 RELEASES = {"1.0.0": None, "1.1.0": "stock", "1.2.0": "faulty", "1.3.0": "flaky", "1.4.0": "dead"}
@@ -144,6 +145,10 @@ class Platform(Project):
     def run(self, runbook: str, *arguments: str, check: bool = False) -> Any:
         return self.opsbook("run", runbook, "-e", self.place, *arguments, check=check)
 
+    def diagnosed(self) -> dict[str, Any]:
+        """Where the tree leads to by its own checks: nobody is there whom it could ask."""
+        return dict(json.loads(self.opsbook("diagnose", "arcade", "-e", self.place, "--json", check=True).out))
+
     def build(self, version: str, variant: str | None = None) -> None:
         """Build a release of arcade, or of a variant of it."""
         source = "services/arcade"
@@ -184,6 +189,13 @@ class Platform(Project):
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout.partition("PLAY RECAP")[2]
+
+    def ctl(self, *words: str) -> None:
+        """What somebody does by hand with a process, by supervisorctl."""
+        config = self.root / f".opsbook/env/{self.place}/supervisord.conf"
+        program = Path(shutil.which("supervisorctl", path=Path(sys.executable).parent) or "")
+        done = subprocess.run([str(program), "-c", str(config), *words], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
 
     def traffic(self) -> dict[str, Any]:
         """What the load balancer says: serving, share, instances."""

@@ -33,7 +33,7 @@ CASES = {
     "slow-handler": Case("ms for Info", ("-p", f"version={VERSION}")),
     "full-disk": Case("players get 507"),
     "wrong-weight": Case("30 % of the requests go to a canary; players get 500", named="arcade-3 "),
-    "wrong-configuration": Case("arcade-1 is not ready; players get 503"),
+    "wrong-configuration": Case("arcade-1 is not ready (database); players get 503"),
     "leaked-credential": Case(
         "the leaked password still opens the database", ("-p", "reason=leak"), named="logs/connections.debug"
     ),

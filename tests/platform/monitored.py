@@ -1,8 +1,5 @@
 """Prometheus and Alertmanager of a platform, with short intervals."""
 
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -65,13 +62,6 @@ class Monitored:
         found = self.platform.traffic()
         other = "blue" if found["serving"] == "green" else "green"
         return {each["name"] for each in found["instances"] if each["colour"] == other}
-
-    def ctl(self, *words: str) -> None:
-        """What somebody does by hand with an instance."""
-        config = self.platform.root / f".opsbook/env/{self.platform.place}/supervisord.conf"
-        program = Path(shutil.which("supervisorctl", path=Path(sys.executable).parent) or "")
-        done = subprocess.run([str(program), "-c", str(config), *words], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
 
     def sends(self, hook: str, token: Path) -> None:
         """Let alerts go elsewhere from now on."""

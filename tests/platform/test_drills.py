@@ -51,8 +51,10 @@ def test_a_drill_is_mended(training: Platform, drill: str) -> None:
     case, (runbook,) = CASES[drill], front(drill)["drill"]["solved_by"]
     run = begin(training, drill, par="20m")
     waiting(training, run, case.shows)
-    health = training.run("service-health")
-    assert (health.code, case.named in training.summary()["reason"]) == (1, True), health.out
+    told = training.diagnosed()
+    assert told["runbooks"][:1] == [runbook], told
+    assert case.named in told["steps"][-1]["seen"], told
+    assert (training.summary()["runbook"], training.summary()["outcome"]) == ("service-health", "failed")
     assert f"running   {front(drill)['title']}" in training.opsbook("status").out
     training.opsbook("drill", "diagnose", runbook, check=True)
     training.run(runbook, *case.given, check=True)
@@ -65,6 +67,38 @@ def test_a_drill_is_mended(training: Platform, drill: str) -> None:
     assert training.opsbook("locks").out == "Nothing is locked.\n"
     until(lambda: not problems(training), "it is well")
     assert training.versions() == {VERSION}
+
+
+def test_what_is_no_drill_leads_to_its_page(training: Platform) -> None:
+    """First all that serve are stopped, then the load balancer too; the page that both lead to mends both."""
+    serving = [each["name"] for each in training.traffic()["instances"] if each["pool"]]
+    try:
+        training.ctl("stop", *serving)
+        assert "no instance answers" in red(training)
+        assert training.diagnosed()["runbooks"][0] == "platform-up"
+        training.ctl("stop", "caddy")
+        assert "the load balancer does not say who serves" in red(training)
+        assert training.diagnosed()["runbooks"] == ["platform-up"]
+    finally:
+        training.run("platform-up", check=True)
+    until(lambda: not problems(training), "it is well")
+
+
+def test_a_canary_that_nobody_needs_leads_to_its_page(training: Platform) -> None:
+    share = training.root / ".opsbook/env/training/caddy/traffic/share"
+    share.write_text("10")
+    try:
+        assert training.diagnosed()["runbooks"] == ["set-traffic"]
+    finally:
+        share.write_text("0")
+    told = json.loads(training.opsbook("diagnose", "arcade", "-e", "training", "--json").err)
+    assert told["error"] == ["Somebody has to say: Is it one feature alone? (yes, no)"]
+
+
+def red(platform: Platform) -> str:
+    """Why service-health fails."""
+    assert platform.run("service-health").code == 1
+    return str(platform.summary()["reason"])
 
 
 def nothing(_: Platform) -> None:

@@ -173,13 +173,13 @@ def monitored(platform: Platform, hook: Hook) -> Iterator[Monitored]:
 def test_a_stopped_instance_is_told_and_that_it_is_back(monitored: Monitored, hook: Hook) -> None:
     instance = monitored.instance()
     until(lambda: hook.of("Watchdog", "firing"), "an alert that is always on")
-    monitored.ctl("stop", instance["name"])
+    monitored.platform.ctl("stop", instance["name"])
     stopped = time.monotonic()
     try:
         until(lambda: hook.of("ArcadeInstanceDown", "firing"), "the alert")
         print(f"told {time.monotonic() - stopped:.1f} s after it was stopped")
     finally:
-        monitored.ctl("start", instance["name"])
+        monitored.platform.ctl("start", instance["name"])
     until(lambda: hook.of("ArcadeInstanceDown", "resolved"), "the alert's end")
     assert httpx.get(f"{instance['url']}/readyz", trust_env=False).is_success
     (alert,) = hook.of("ArcadeInstanceDown", "firing")[:1]

@@ -64,7 +64,7 @@ def _answers(server: Served) -> bool:
 def tell(monitored: Monitored, server: Served) -> None:
     """The story, on a platform that serves and is watched; its alerts go to the server."""
     platform, name, clock = monitored.platform, monitored.instance()["name"], Clock()
-    monitored.ctl("stop", name)
+    platform.ctl("stop", name)
     clock.lap("an instance was stopped")
     run = until(lambda: _of(platform, "ArcadeInstanceDown"), "an incident")["incident"]
     clock.lap("its incident is open")

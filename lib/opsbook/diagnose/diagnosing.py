@@ -1,4 +1,4 @@
-"""Walk a decision tree: run its checks, and ask the rest. Nothing is changed, nothing is recorded."""
+"""Walk a decision tree: run its checks, and ask the rest. Nothing is changed; a page that it runs leaves a record."""
 
 import socket
 import time
@@ -9,15 +9,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from opsbook.core.model.environment import Environment
+from opsbook.core.model.event import Exit
 from opsbook.core.model.text import nearest
 from opsbook.core.planning import environment
 from opsbook.diagnose import trees
 from opsbook.diagnose.trees import Node, Tree, TreeCheck
 from opsbook.errors import InputError
+from opsbook.operate import own_process
 from opsbook.settings import Settings
 
-Ask = Callable[[Node], str]
-"""Takes a question, returns one of its answers."""
+Ask = Callable[[Node, str], str]
+"""Takes a question, and why no check answers it, or nothing; returns one of its answers."""
 
 
 _MOST = 256 * 1024
@@ -26,11 +28,26 @@ _MOST = 256 * 1024
 
 @dataclass(frozen=True)
 class Answered:
-    """A question with its answer. `seen` is the result of a check; empty if a person answered."""
+    """A question with its answer. `seen` is the result of a check, or why it had none; empty if there is no check."""
 
     question: str
     answer: str
     seen: str = ""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A page is about to be run, which takes seconds."""
+
+    page: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the check of a page gave: `well` is None where it could not be run. `seen` is its reason."""
+
+    well: bool | None
+    seen: str
 
 
 def load(settings: Settings, name: str, place: str) -> tuple[Tree, Environment]:
@@ -38,18 +55,42 @@ def load(settings: Settings, name: str, place: str) -> tuple[Tree, Environment]:
     return trees.load(settings, name), environment.load(settings, place)
 
 
-def walk(tree: Tree, place: Environment, ask: Ask) -> Iterator[Answered | Node]:
-    """Each question with its answer; last, the node that says what to do."""
+def walk(settings: Settings, tree: Tree, place: Environment, ask: Ask) -> Iterator[Answered | Running | Node]:
+    """Each question with its answer; last, the node that says what to do. Each page is run once at most."""
     node = tree.root
+    found: dict[str, Finding] = {}
     while node.answers:
-        if node.check:
+        answer, seen = "", ""
+        if node.check and node.check.what in ("run", "says"):
+            page = node.check.where
+            if page not in found:
+                yield Running(page)
+                found[page] = _run(settings, page, place)
+            answer, seen = said(node, found[page]), found[page].seen
+        elif node.check:
             good, seen = look(node.check, place)
             answer = "yes" if good else "no"
-        else:
-            answer, seen = ask(node), ""
+        answer = answer or ask(node, seen)
         yield Answered(node.plain, answer, seen)
         node = dict(node.answers)[answer]
     yield node
+
+
+def _run(settings: Settings, page: str, place: Environment) -> Finding:
+    done = own_process.carry(settings.root, page, ["-e", place.name, "--check", "--json"])
+    if done is None or done.code not in (Exit.SUCCEEDED, Exit.FAILED):
+        return Finding(None, f"{page} could not be run: {done.said if done else 'it was stopped'}")
+    return Finding(done.code == Exit.SUCCEEDED, f"{page}: {done.reason()}")
+
+
+def said(node: Node, found: Finding) -> str:
+    """The answer that a page gives to a question; empty if it gives none."""
+    labels = [label for label, _ in node.answers]
+    if found.well is None:
+        return ""
+    if node.check and node.check.what == "run":
+        return "yes" if found.well else "no"
+    return next((each for each in labels[:-1] if not found.well and each in found.seen), labels[-1])
 
 
 def look(check: TreeCheck, place: Environment) -> tuple[bool, str]:

@@ -4,7 +4,9 @@
     - yes: Do players see errors?
         - yes: [Roll a service back](../runbooks/rollback-service.md)
         - no: All is well.
-    - no: [Bring the platform up](../runbooks/platform-up.md)
+    - no: What is wrong with it? `run service-health says`
+        - does not answer: [Restart an instance](../runbooks/restart-instance.md)
+        - something else: Read what the page says.
 """
 
 import re
@@ -15,9 +17,12 @@ from pathlib import Path, PurePosixPath
 import yaml
 
 from opsbook import files
+from opsbook.core.catalog import catalog
 from opsbook.core.model.front import split
 from opsbook.core.model.text import nearest, span_seconds
+from opsbook.core.source import front
 from opsbook.core.source.markdown import Document, Heading, Item, document
+from opsbook.core.source.problem import Problem
 from opsbook.errors import InputError
 from opsbook.files import parse_yaml
 from opsbook.settings import Settings
@@ -29,8 +34,9 @@ _LINK = re.compile(r"\[([^\]]+)\]\(([^)\s]+)\)")
 class TreeCheck:
     """A check that answers a question, such as `get arcade/health is 200`. It only reads.
 
-    `what`: get or port. `where`: a service and a path, or host:port. `status` is the expected one; without it, any
-    below 400. `has` is text that the answer has to hold, however its spaces are. `within` is the time limit in seconds.
+    `what`: get, port, run or says. `where`: a service and a path, host:port, or a page. `status` is the expected one;
+    without it, any below 400. `has` is text that the answer has to hold, however its spaces are. `within` is the time
+    limit in seconds.
     """
 
     written: str
@@ -54,6 +60,12 @@ class Node:
     def plain(self) -> str:
         """The text without Markdown."""
         return _LINK.sub(r"\1", self.text).replace("**", "").replace("`", "")
+
+    def below(self) -> Iterator["Node"]:
+        """This one, and all that follow it."""
+        yield self
+        for _, following in self.answers:
+            yield from following.below()
 
     def pages(self) -> Iterator[str]:
         """The names of the runbooks and procedures it links to."""
@@ -80,11 +92,20 @@ FOLDER = "docs/trees"
 _DEEPEST = 30
 """Levels of questions. The Markdown parser recurses; and nobody answers more at 3 a.m."""
 
-_CHECK = re.compile(r"\s*`((?:get|port) [^`]+)`\s*$")
+_CHECK = re.compile(r"\s*`((?:get|port|run) [^`]+)`\s*$")
 _STATUS, _WITHIN = r"(?: is (?P<status>[1-5][0-9]{2}))?", r"(?: within (?P<within>\S+))?"
 _HAS = r"(?: has (?P<has>.+?))?"
 _GET = re.compile(rf"get (?P<where>[\w.-]+(?:/\S*)?){_STATUS}{_HAS}{_WITHIN}")
 _PORT = re.compile(rf"port (?P<where>[\w.-]+:[0-9]+){_WITHIN}")
+_RUN = re.compile(r"run (?P<where>\S+)(?P<says> says)?")
+
+
+class NoTree(InputError):
+    """A page that is no decision tree. `problem` says where."""
+
+    def __init__(self, problem: Problem, hint: str) -> None:
+        super().__init__(f"{problem.path}:{problem.line}: {problem.message}.", hint)
+        self.problem = problem
 
 
 def names(settings: Settings) -> list[str]:
@@ -98,11 +119,42 @@ def load(settings: Settings, name: str) -> Tree:
     if name not in known:
         raise InputError(f"There is no decision tree {name}. {nearest(name, known)}", f"Trees are pages in {FOLDER}/.")
     path = settings.root / FOLDER / f"{name}.md"
+    shown = f"{FOLDER}/{path.name}"
     try:
-        return parse(files.read_text(path, within=settings.root), f"{FOLDER}/{path.name}")
+        tree = parse(files.read_text(path, within=settings.root), shown)
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or error
-        raise InputError(f"{FOLDER}/{path.name} cannot be read: {why}.", "Correct the file.") from error
+        raise _wrong(shown, 1, f"it cannot be read: {why}", "Correct the file.") from error
+    for node in tree.root.below():
+        if node.check and node.check.what in ("run", "says"):
+            _looks_only(settings, node.check.where, shown, node.line)
+    return tree
+
+
+def problems(settings: Settings) -> Iterator[Problem]:
+    """What is wrong with the trees of the project."""
+    for name in names(settings):
+        try:
+            load(settings, name)
+        except NoTree as error:
+            yield error.problem
+
+
+def _looks_only(settings: Settings, page: str, shown: str, line: int) -> None:
+    """Raise NoTree unless the page is there, is of the kind check, and can run without values."""
+    try:
+        matter, _ = front.parse(catalog.text_of(catalog.find(settings, page), settings.content), page)
+    except (InputError, OSError, UnicodeDecodeError) as error:
+        known = [each.name for each in catalog.entries(settings) if each.front.kind == "check"]
+        raise _wrong(
+            shown, line, f"`run {page}`: no page can be read that is called so", nearest(page, known)
+        ) from error
+    if matter.kind != "check":
+        said = f"`run {page}`: its kind is {matter.kind}, and a tree runs pages of the kind check only"
+        raise _wrong(shown, line, said, "Name another page, or link to this one in an answer.")
+    if needed := catalog.required(settings, page):
+        said = f"`run {page}`: it needs a value for {', '.join(needed)}"
+        raise _wrong(shown, line, said, "Give these parameters a default.")
 
 
 def parse(text: str, shown: str) -> Tree:
@@ -111,7 +163,7 @@ def parse(text: str, shown: str) -> Tree:
     try:
         front = parse_yaml(matter or "") or {}
     except yaml.YAMLError as error:
-        raise InputError(f"{shown}:2: the front matter is not valid YAML: {error}.", "Correct it.") from error
+        raise _wrong(shown, 2, f"the front matter is not valid YAML: {error}", "Correct it.") from error
     page = document(text)
     title = next((each for each in page.headings if each.level == 1 and not each.depth), None)
     if not page.first_list:
@@ -153,24 +205,27 @@ def _node(item: Item, shown: str, depth: int = 0) -> Node:
     if len(answers) == 1:
         raise _wrong(shown, item.line + 1, "a question has at least two answers", "Write the other one.")
     check = _check(found[1], shown, item.line + 1) if found else None
-    if check and [label for label, _ in answers] not in (["yes", "no"], ["no", "yes"]):
+    if check and check.what != "says" and [label for label, _ in answers] not in (["yes", "no"], ["no", "yes"]):
         raise _wrong(shown, item.line + 1, "a check answers yes or no", "Name the answers yes and no.")
     return Node(text.strip(), item.line + 1, check, tuple(answers))
 
 
 def _check(written: str, shown: str, line: int) -> TreeCheck:
-    match = _GET.fullmatch(written) or _PORT.fullmatch(written)
+    match = _GET.fullmatch(written) or _PORT.fullmatch(written) or _RUN.fullmatch(written)
     if not match:
-        known = "`get SERVICE/PATH [is STATUS] [has TEXT] [within 2s]` or `port HOST:PORT [within 2s]`"
+        known = (
+            "`get SERVICE/PATH [is STATUS] [has TEXT] [within 2s]`, `port HOST:PORT [within 2s]` or `run PAGE [says]`"
+        )
         raise _wrong(shown, line, f"`{written}` is no check", f"Write {known}.")
     given = match.groupdict()
     try:
-        within = span_seconds(given["within"]) if given["within"] else 5.0
+        within = span_seconds(given["within"]) if given.get("within") else 5.0
     except ValueError as error:
         raise _wrong(shown, line, str(error), "Correct it.") from error
     status = int(given["status"]) if given.get("status") else None
-    return TreeCheck(written, written.partition(" ")[0], given["where"], status, within, given.get("has") or "")
+    kind = "says" if given.get("says") else written.partition(" ")[0]
+    return TreeCheck(written, kind, given["where"], status, within, given.get("has") or "")
 
 
-def _wrong(shown: str, line: int, what: str, hint: str) -> InputError:
-    return InputError(f"{shown}:{line}: {what}.", hint)
+def _wrong(shown: str, line: int, what: str, hint: str) -> NoTree:
+    return NoTree(Problem(shown, line, 1, "L007", what), hint)

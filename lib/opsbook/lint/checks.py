@@ -18,6 +18,7 @@ from opsbook.core.model.text import nearest
 from opsbook.core.rules import lint
 from opsbook.core.source.page_name import name_of
 from opsbook.core.source.problem import Problem
+from opsbook.diagnose import trees
 from opsbook.errors import InputError
 from opsbook.files import write_atomic
 from opsbook.lint import fix
@@ -30,7 +31,8 @@ _ROUNDS = 5
 
 
 def check(settings: Settings, names: Sequence[str]) -> list[Problem]:
-    """Every problem of the named documents, by path and line; without names, of all, the alert rules and training.yml.
+    """Every problem of the named documents, by path and line; without names, of all, the alert rules,
+    the decision trees and training.yml.
 
     A name may also be a path, relative to the working directory or to the project. Raises InputError.
     """
@@ -49,6 +51,8 @@ def counted(settings: Settings, names: Sequence[str]) -> tuple[list[Problem], Ta
         steps += runbook.steps() if runbook else ()
     if not names and plan_file.exists(settings):
         problems += plan_file.problems(settings, catalog.entries(settings))
+    if not names:
+        problems += trees.problems(settings)
     return sorted(set(problems)), tally(steps)
 
 

@@ -6,11 +6,7 @@ Whether the page may run is decided in `incidents.recovery`. Whatever is decided
 
 import logging
 import queue
-import subprocess
-import sys
-import tempfile
 import threading
-import time
 from datetime import UTC, datetime
 from functools import partial
 
@@ -19,18 +15,13 @@ from opsbook.core.planning import environment
 from opsbook.errors import OpsbookError
 from opsbook.incidents import acting, facts, intake, recovery, store, telling
 from opsbook.incidents.incident import Incident
+from opsbook.operate import own_process
 from opsbook.settings import Settings
 
 LOG = logging.getLogger("opsbook.serve")
 
 _WAITING = 20
 """Incidents that may wait for their turn: in a storm of alerts the others are left to people."""
-
-_LIMIT = 900.0
-"""Seconds that a check may take."""
-
-_LOOK = 0.1
-"""Seconds between two looks whether it has ended."""
 
 
 class Diagnosis(threading.Thread):
@@ -123,27 +114,9 @@ class Diagnosis(threading.Thread):
         Where this server ends, a check ends with it, and what is `live` goes on: half a change helps nobody.
         """
         values = [word for name, value in found.parameters.items() for word in ("-p", f"{name}={value}")]
-        place = ["-e", found.environment, "--incident", found.id]
-        command = [sys.executable, "-P", "-m", "opsbook.cli.main", "run", found.runbook, *place, *more, *values]
-        with tempfile.TemporaryFile() as errors:
-            null = subprocess.DEVNULL
-            process = subprocess.Popen(
-                command, cwd=self._settings.root, stdin=null, stdout=null, stderr=errors, start_new_session=True
-            )
-            limit = time.monotonic() + _LIMIT
-            while process.poll() is None:
-                ending = self._end.wait(_LOOK)
-                if ending and live:
-                    return ""
-                if not live and (ending or time.monotonic() > limit):
-                    process.terminate()
-                    process.wait()
-            errors.seek(0)
-            said = errors.read().decode(errors="replace")
-        if not process.returncode:
-            return ""
-        lines = [line.removeprefix("opsbook: ") for line in said.splitlines() if line.strip()]
-        return lines[0] if lines else f"it ended with {process.returncode}"
+        words = ["-e", found.environment, "--incident", found.id, *more, *values]
+        done = own_process.carry(self._settings.root, found.runbook, words, self._end.wait, live=live)
+        return done.said if done else ""
 
     def _now(self, found: Incident) -> Incident:
         return store.load(store.folder(self._settings) / found.id)

@@ -190,9 +190,10 @@ class Runbook:
         yield from (s for s in self.steps() if s.role is not Role.UNDO and not s.prerequisite)
 
     def executed(self, *, check: bool = False) -> list[Step]:
-        """Steps that a run does. A check leaves out the Validation: its results depend on real changes."""
-        steps = (step for step in self.forward() if step.acts)
-        return [step for step in steps if not (check and step.section.lower() == "validation")]
+        """Steps that a run does. A check leaves out the Validation, which looks at changes, of a page that makes some."""
+        steps = [step for step in self.forward() if step.acts]
+        left_out = check and any(step.role is Role.CHANGE for step in steps)
+        return [step for step in steps if not (left_out and step.section.lower() == "validation")]
 
     def prerequisites(self) -> tuple[Step, ...]:
         """Steps of the prerequisites; they run first, wherever they are in the page."""

@@ -9,6 +9,7 @@ from opsbook.console import common, inputs
 from opsbook.console.text import say
 from opsbook.core.model.text import quoted
 from opsbook.diagnose import diagnosing, trees
+from opsbook.diagnose.diagnosing import Running
 from opsbook.diagnose.trees import Node
 from opsbook.errors import InputError
 
@@ -27,22 +28,29 @@ def execute(options: argparse.Namespace) -> int:
     if not options.json:
         say(f"{quoted(tree.title)}  ({place.name})")
     steps: list[dict[str, Any]] = []
-    for found in diagnosing.walk(tree, place, _ask):
-        if isinstance(found, Node):
+    for found in diagnosing.walk(settings, tree, place, _ask):
+        if isinstance(found, Running):
+            if not options.json:
+                say(f"  {found.page} is run as a check …")
+        elif isinstance(found, Node):
             pages = list(found.pages())
             advice = ["", found.plain, *(f"  opsbook run {name} -e {place.name}" for name in pages)]
             common.tell(options, {"steps": steps, "advice": found.plain, "runbooks": pages}, *advice)
         else:
+            told = bool(steps) and steps[-1]["seen"] == found.seen
             steps.append(asdict(found))
             if not options.json:
-                say(f"  {found.question}  {found.answer}" + (f"  ({found.seen})" if found.seen else ""))
+                say(f"  {found.question}  {found.answer}" + (f"  ({found.seen})" if found.seen and not told else ""))
     return 0
 
 
-def _ask(node: Node) -> str:
+def _ask(node: Node, why: str) -> str:
     labels = [label for label, _ in node.answers]
     if not sys.stdin.isatty():
-        raise InputError(f"Somebody has to say: {node.plain} ({', '.join(labels)})", "Use a terminal.")
+        asked = f"Somebody has to say: {node.plain} ({', '.join(labels)})"
+        raise InputError([*filter(None, [why]), asked], "Use a terminal.")
+    if why:
+        say(f"  {why}")
     while True:
         try:
             say(f"  {node.plain} [{'/'.join(labels)}] ", end="")

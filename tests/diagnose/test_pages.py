@@ -1,0 +1,129 @@
+"""Trees that ask a page of the kind check: it is run once, decides what it can, and changes nothing."""
+
+import json
+
+import pytest
+
+from opsbook.diagnose import trees
+from opsbook.errors import InputError
+from tests.support.project import Project, Terminal
+
+TREE = """\
+- Is it well? `run health`
+    - yes: All is well.
+    - no: What does it say? `run health says`
+        - web-1 is slow: [Restart it](../runbooks/restart.md)
+        - is slow: Wait.
+        - something else: Read it.
+"""
+HEALTH = """\
+---
+title: Health
+kind: {kind}
+owner: team
+reviewed: 2026-11-20
+{front}---
+
+# Health
+
+## Parameters
+
+```python tags=["parameters"]
+host: str{default}   # What to look at
+```
+
+## Validation
+
+### It is well
+
+```python
+from pathlib import Path
+found = Path("found.txt").read_text()
+assert not found, found
+```
+"""
+
+
+def page(project: Project, kind: str = "check", default: str = ' = "web-1"', front: str = "") -> None:
+    project.write("docs/trees/what.md", TREE)
+    project.write("runbooks/health.md", HEALTH.format(kind=kind, default=default, front=front))
+
+
+def walked(project: Project, found: str) -> tuple[list[str], str]:
+    """The tree's answers and its advice, where the page finds this."""
+    project.write("found.txt", found)
+    told = json.loads(project.opsbook("diagnose", "what", "-e", "dev", "--json", check=True).out)
+    assert all(found in step["seen"] for step in told["steps"])
+    return [step["answer"] for step in told["steps"]], told["advice"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("found", "answers", "advice"),
+    [
+        ("", ["yes"], "All is well."),
+        ("web-1 is slow", ["no", "web-1 is slow"], "Restart it"),
+        ("web-2 is slow", ["no", "is slow"], "Wait."),
+        ("web-1 burns", ["no", "something else"], "Read it."),
+    ],
+)
+def test_a_page_decides_and_is_run_once(project: Project, found: str, answers: list[str], advice: str) -> None:
+    page(project)
+    assert walked(project, found) == (answers, advice)
+    assert len(project.records()) == 1
+    assert project.summary()["mode"] == "check"
+
+
+@pytest.mark.slow
+def test_a_page_that_cannot_be_run_says_neither_yes_nor_no(project: Project) -> None:
+    page(project, front="environments: [production]\n")
+    alone = project.opsbook("diagnose", "what", "-e", "dev", "--json")
+    assert alone.code == 2
+    why, asked = json.loads(alone.err)["error"]
+    assert why.startswith("health could not be run: ") and "production" in why
+    assert asked == "Somebody has to say: Is it well? (yes, no)"
+    terminal = Terminal(project.command("diagnose", "what", "-e", "dev"), project)
+    terminal.wait_for("health is run as a check …")
+    terminal.wait_for("health could not be run: ")
+    terminal.wait_for("Is it well? [yes/no]")
+    terminal.type("no\n")
+    terminal.wait_for("What does it say? [web-1 is slow/is slow/something else]")
+    terminal.type("is\n")
+    assert terminal.wait() == 0
+    assert "Wait." in terminal.screen and not project.records()
+
+
+@pytest.mark.parametrize(
+    ("kind", "default", "name", "said"),
+    [
+        (
+            "maintenance",
+            ' = "web-1"',
+            "health",
+            "its kind is maintenance, and a tree runs pages of the kind check only",
+        ),
+        ("check", "", "health", "it needs a value for host"),
+        ("check", ' = "web-1"', "helth", "no page can be read that is called so"),
+    ],
+)
+def test_only_a_page_that_looks_may_be_run(project: Project, kind: str, default: str, name: str, said: str) -> None:
+    page(project, kind, default)
+    project.write("docs/trees/what.md", TREE.replace("run health says", f"run {name} says"))
+    line = 1 if name == "health" else 3
+    problem = f"`run {name}`: {said}"
+    checked = project.opsbook("check")
+    assert checked.code == 2 and f"docs/trees/what.md:{line}:1 L007 {problem}" in checked.out
+    done = project.opsbook("diagnose", "what", "-e", "dev")
+    assert done.code == 2 and f"docs/trees/what.md:{line}: {problem}." in done.err
+    assert ("Did you mean health?" in done.err) is (name != "health")
+
+
+@pytest.mark.parametrize("written", ["run health well", "run health says slow", "run health is 200"])
+def test_what_is_no_check_is_refused(written: str) -> None:
+    with pytest.raises(InputError, match="is no check"):
+        trees.parse(TREE.replace("run health says", written), "what.md")
+
+
+def test_whether_it_is_well_is_yes_or_no() -> None:
+    with pytest.raises(InputError, match="a check answers yes or no"):
+        trees.parse(TREE.replace("run health says", "run health"), "what.md")
