@@ -37,8 +37,11 @@ host: str{default}   # What to look at
 ### It is well
 
 ```python
+import os
 from pathlib import Path
 found = Path("found.txt").read_text()
+if found == "the end":
+    os.kill(os.getpid(), 9)
 assert not found, found
 ```
 """
@@ -91,6 +94,16 @@ def test_a_page_that_cannot_be_run_says_neither_yes_nor_no(project: Project) -> 
     terminal.type("is\n")
     assert terminal.wait() == 0
     assert "Wait." in terminal.screen and not project.records()
+
+
+@pytest.mark.slow
+def test_a_page_whose_kernel_dies_says_neither_yes_nor_no(project: Project) -> None:
+    page(project)
+    project.write("found.txt", "the end")
+    alone = project.opsbook("diagnose", "what", "-e", "dev", "--json")
+    why, asked = json.loads(alone.err)["error"]
+    assert why.startswith("health could not be run: ") and "the kernel was killed" in why
+    assert (alone.code, asked) == (2, "Somebody has to say: Is it well? (yes, no)")
 
 
 @pytest.mark.parametrize(

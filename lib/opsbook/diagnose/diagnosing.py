@@ -10,6 +10,7 @@ from typing import Any
 
 from opsbook.core.model.environment import Environment
 from opsbook.core.model.event import Exit
+from opsbook.core.model.events import CellFinished, RunFinished
 from opsbook.core.model.text import nearest
 from opsbook.core.planning import environment
 from opsbook.diagnose import trees
@@ -78,9 +79,13 @@ def walk(settings: Settings, tree: Tree, place: Environment, ask: Ask) -> Iterat
 
 def _run(settings: Settings, page: str, place: Environment) -> Finding:
     done = own_process.carry(settings.root, page, ["-e", place.name, "--check", "--json"])
-    if done is None or done.code not in (Exit.SUCCEEDED, Exit.FAILED):
-        return Finding(None, f"{page} could not be run: {done.said if done else 'it was stopped'}")
-    return Finding(done.code == Exit.SUCCEEDED, f"{page}: {done.reason()}")
+    facts = done.facts()
+    why = next((fact.reason for fact in reversed(facts) if isinstance(fact, RunFinished)), done.said)
+    died = any(isinstance(fact, CellFinished) and fact.status == "died" for fact in facts)
+    if died or done.code not in (Exit.SUCCEEDED, Exit.FAILED):
+        return Finding(None, f"{page} could not be run: {why}")
+    well = done.code == Exit.SUCCEEDED
+    return Finding(well, f"{page} found nothing" if well else f"{page}: {why}")
 
 
 def said(node: Node, found: Finding) -> str:

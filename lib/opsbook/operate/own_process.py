@@ -11,6 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from opsbook.core.model import events as kinds
+from opsbook.core.model.event import Event
+from opsbook.core.model.events import Fact
+
 _LIMIT = 900.0
 """Seconds that a check may take."""
 
@@ -29,17 +33,15 @@ class Carried:
     out: str
     said: str
 
-    def reason(self) -> str:
-        """Why the run ended as it did, from what `--json` printed; empty if it did not come to an end."""
-        events = (json.loads(line) for line in self.out.splitlines() if line.startswith("{"))
-        ends = [event["data"]["reason"] for event in events if event.get("type") == "run-finished"]
-        return str(ends[-1]) if ends else ""
+    def facts(self) -> list[Fact]:
+        """What happened in the run, as `--json` printed it."""
+        lines = (json.loads(line) for line in self.out.splitlines())
+        found = (kinds.read(Event(**line), lenient=True) for line in lines if "seq" in line)
+        return [fact for fact in found if fact]
 
 
-def carry(
-    root: Path, page: str, words: Sequence[str], pause: Pause | None = None, *, live: bool = False
-) -> Carried | None:
-    """Run the page with these arguments. Where `pause` says so, a check ends, and what is `live` goes on: then None."""
+def carry(root: Path, page: str, words: Sequence[str], pause: Pause | None = None, *, live: bool = False) -> Carried:
+    """Run the page with these arguments. Where `pause` says so, a check ends; what is `live` goes on, and is silent."""
     command = [sys.executable, "-P", "-m", "opsbook.cli.main", "run", page, *words]
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
@@ -47,7 +49,7 @@ def carry(
         )
         try:
             if not _ended(process, pause or threading.Event().wait, live):
-                return None
+                return Carried(0, "", "")
         except KeyboardInterrupt:
             _end(process)
             raise
@@ -77,4 +79,8 @@ def _read(file: IO[bytes]) -> str:
 
 def _first(said: str, code: int) -> str:
     lines = [line.removeprefix("opsbook: ") for line in said.splitlines() if line.strip()]
-    return "" if not code else lines[0] if lines else f"it ended with {code}"
+    first = lines[0] if lines else f"it ended with {code}"
+    if first.startswith("{"):
+        # With --json an error is JSON too: a list of sentences.
+        first = json.loads(first)["error"][0]
+    return first if code else ""

@@ -115,8 +115,7 @@ class Diagnosis(threading.Thread):
         """
         values = [word for name, value in found.parameters.items() for word in ("-p", f"{name}={value}")]
         words = ["-e", found.environment, "--incident", found.id, *more, *values]
-        done = own_process.carry(self._settings.root, found.runbook, words, self._end.wait, live=live)
-        return done.said if done else ""
+        return own_process.carry(self._settings.root, found.runbook, words, self._end.wait, live=live).said
 
     def _now(self, found: Incident) -> Incident:
         return store.load(store.folder(self._settings) / found.id)

@@ -190,7 +190,7 @@ class Runbook:
         yield from (s for s in self.steps() if s.role is not Role.UNDO and not s.prerequisite)
 
     def executed(self, *, check: bool = False) -> list[Step]:
-        """Steps that a run does. A check leaves out the Validation, which looks at changes, of a page that makes some."""
+        """Steps that a run does. A check leaves out the Validation, unless nothing in the page changes anything."""
         steps = [step for step in self.forward() if step.acts]
         left_out = check and any(step.role is Role.CHANGE for step in steps)
         return [step for step in steps if not (left_out and step.section.lower() == "validation")]
