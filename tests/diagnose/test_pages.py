@@ -116,7 +116,7 @@ def test_a_page_whose_kernel_dies_says_neither_yes_nor_no(project: Project) -> N
             "its kind is maintenance, and a tree runs pages of the kind check only",
         ),
         ("check", "", "health", "it needs a value for host"),
-        ("check", ' = "web-1"', "helth", "no page can be read that is called so"),
+        ("check", ' = "web-1"', "helth", "there is no page of this name"),
     ],
 )
 def test_only_a_page_that_looks_may_be_run(project: Project, kind: str, default: str, name: str, said: str) -> None:

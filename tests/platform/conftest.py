@@ -145,9 +145,9 @@ class Platform(Project):
     def run(self, runbook: str, *arguments: str, check: bool = False) -> Any:
         return self.opsbook("run", runbook, "-e", self.place, *arguments, check=check)
 
-    def diagnosed(self) -> dict[str, Any]:
+    def diagnosed(self, tree: str = "arcade") -> dict[str, Any]:
         """Where the tree leads to by its own checks: nobody is there whom it could ask."""
-        return dict(json.loads(self.opsbook("diagnose", "arcade", "-e", self.place, "--json", check=True).out))
+        return dict(json.loads(self.opsbook("diagnose", tree, "-e", self.place, "--json", check=True).out))
 
     def build(self, version: str, variant: str | None = None) -> None:
         """Build a release of arcade, or of a variant of it."""

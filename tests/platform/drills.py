@@ -18,22 +18,23 @@ WAIT_SECONDS = 600
 
 @dataclass(frozen=True)
 class Case:
-    """What a drill shows while it is not mended, the parameters of the runbook that mends it, and what service-health
-    names: the instance, or the file."""
+    """What a drill shows while it is not mended, the parameters of the runbook that mends it, what service-health
+    names (the instance, or the file), and a tree beside that of arcade which leads there too."""
 
     shows: str
     given: tuple[str, ...] = ()
     named: str = "arcade-1 "
+    tree: str = ""
 
 
 CASES = {
     "instance-down": Case("arcade-1 does not answer", ("-p", "host=arcade-1")),
     "bad-release": Case("arcade-1 answers Register with 500", ("-p", f"version={VERSION}")),
-    "database-down": Case("players get 503"),
+    "database-down": Case("players get 503", tree="database"),
     "slow-handler": Case("ms for Info", ("-p", f"version={VERSION}")),
     "full-disk": Case("players get 507"),
-    "wrong-weight": Case("30 % of the requests go to a canary; players get 500", named="arcade-3 "),
-    "wrong-configuration": Case("arcade-1 is not ready (database); players get 503"),
+    "wrong-weight": Case("30 % of the requests go to a canary; players get 500", named="arcade-3 ", tree="caddy"),
+    "wrong-configuration": Case("arcade-1 is not ready (database); players get 503", tree="database"),
     "leaked-credential": Case(
         "the leaked password still opens the database", ("-p", "reason=leak"), named="logs/connections.debug"
     ),

@@ -54,6 +54,7 @@ def test_a_drill_is_mended(training: Platform, drill: str) -> None:
     told = training.diagnosed()
     assert told["runbooks"][:1] == [runbook], told
     assert case.named in told["steps"][-1]["seen"], told
+    assert not case.tree or training.diagnosed(case.tree)["runbooks"][:1] == [runbook]
     assert (training.summary()["runbook"], training.summary()["outcome"]) == ("service-health", "failed")
     assert f"running   {front(drill)['title']}" in training.opsbook("status").out
     training.opsbook("drill", "diagnose", runbook, check=True)
@@ -76,9 +77,10 @@ def test_what_is_no_drill_leads_to_its_page(training: Platform) -> None:
         training.ctl("stop", *serving)
         assert "no instance answers" in red(training)
         assert training.diagnosed()["runbooks"][0] == "platform-up"
+        assert training.diagnosed("caddy")["runbooks"] == ["platform-up"]
         training.ctl("stop", "caddy")
         assert "the load balancer does not say who serves" in red(training)
-        assert training.diagnosed()["runbooks"] == ["platform-up"]
+        assert training.diagnosed()["runbooks"] == training.diagnosed("caddy")["runbooks"] == ["platform-up"]
     finally:
         training.run("platform-up", check=True)
     until(lambda: not problems(training), "it is well")

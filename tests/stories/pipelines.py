@@ -162,7 +162,8 @@ def prepare(team: Team) -> None:
         if path.is_file() and not needed(path):
             path.unlink()
     # They lead to pages that are left out.
-    shutil.rmtree(team.root / "alerts")
+    for name in ("alerts", "docs/trees"):
+        shutil.rmtree(team.root / name)
     page = team.root / "runbooks/promote-release.md"
     edit(page, 'watch_canary: Annotated[Duration, Between(2, 1800)] = Duration("1m")', '"1m"', '"6s"')
     edit(page, 'watch_after: Annotated[Duration, Between(2, 3600)] = Duration("1m")', '"1m"', '"4s"')
