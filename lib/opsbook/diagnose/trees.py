@@ -146,9 +146,7 @@ def _looks_only(settings: Settings, page: str, shown: str, line: int) -> None:
         matter, _ = front.parse(catalog.text_of(catalog.find(settings, page), settings.content), page)
     except (InputError, OSError, UnicodeDecodeError) as error:
         known = [each.name for each in catalog.entries(settings) if each.front.kind == "check"]
-        raise _wrong(
-            shown, line, f"`run {page}`: there is no page of this name", nearest(page, known)
-        ) from error
+        raise _wrong(shown, line, f"`run {page}`: there is no page of this name", nearest(page, known)) from error
     if matter.kind != "check":
         said = f"`run {page}`: its kind is {matter.kind}, and a tree runs pages of the kind check only"
         raise _wrong(shown, line, said, "Name another page, or link to this one in an answer.")
