@@ -35,8 +35,8 @@ class Carried:
 
     def facts(self) -> list[Fact]:
         """What happened in the run, as `--json` printed it."""
-        lines = (json.loads(line) for line in self.out.splitlines())
-        found = (kinds.read(Event(**line), lenient=True) for line in lines if "seq" in line)
+        lines = (line for line in self.out.splitlines() if line.startswith('{"seq"'))
+        found = (kinds.read(Event(**json.loads(line)), lenient=True) for line in lines)
         return [fact for fact in found if fact]
 
 
