@@ -4,7 +4,10 @@ import json
 
 import pytest
 
-from opsbook.diagnose import trees
+from opsbook import settings
+from opsbook.core.planning import environment
+from opsbook.diagnose import diagnosing, trees
+from opsbook.diagnose.diagnosing import Answered
 from opsbook.errors import InputError
 from tests.support.project import Project, Terminal
 
@@ -140,3 +143,25 @@ def test_what_is_no_check_is_refused(written: str) -> None:
 def test_whether_it_is_well_is_yes_or_no() -> None:
     with pytest.raises(InputError, match="a check answers yes or no"):
         trees.parse(TREE.replace("run health says", "run health"), "what.md")
+
+
+@pytest.mark.parametrize(
+    ("seen", "answer", "line"),
+    [
+        ("health: web-9 burns; web-2 does not answer; x", "does not answer", "-p host=web-2 -p how=…"),
+        ("health: no host does not answer", "does not answer", "-p host=… -p how=…"),
+        ("health: $(x) is slow", "is slow", "-p host=… -p how=…"),
+        ("health: all is well", "something else", "-p host=… -p how=…"),
+    ],
+)
+def test_the_line_has_the_host_that_was_found(project: Project, seen: str, answer: str, line: str) -> None:
+    parameters = "from opsbook.params import Host\nhost: Host  # Which\nhow: str  # How\nwhen: str = 'now'  # When\n"
+    project.page(
+        f'## Parameters\n\n```python tags=["parameters"]\n{parameters}```\n\n## Steps\n\n### A\n\nDo it.\n', "restart"
+    )
+    policy = project.root / "playbooks/inventories/dev/environment.yml"
+    policy.write_text(policy.read_text().replace("choices:\n", "choices:\n  Host: [web-1, web-2]\n"))
+    here = settings.load(project.root, given=True)
+    place = environment.load(here, "dev")
+    found = diagnosing.command(here, "restart", place, Answered("What?", answer, seen))
+    assert found == f"opsbook run restart -e dev {line}"

@@ -54,6 +54,7 @@ def test_a_drill_is_mended(training: Platform, drill: str) -> None:
     told = training.diagnosed()
     assert told["runbooks"][:1] == [runbook], told
     assert case.named in told["steps"][-1]["seen"], told
+    assert all(each in told["commands"][0] for each in case.given if each.startswith("host=")), told
     assert not case.tree or training.diagnosed(case.tree)["runbooks"][:1] == [runbook]
     assert (training.summary()["runbook"], training.summary()["outcome"]) == ("service-health", "failed")
     assert f"running   {front(drill)['title']}" in training.opsbook("status").out

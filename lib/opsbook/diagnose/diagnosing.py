@@ -1,5 +1,7 @@
 """Walk a decision tree: run its checks, and ask the rest. Nothing is changed; a page that it runs leaves a record."""
 
+import re
+import shlex
 import socket
 import time
 import urllib.error
@@ -8,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from opsbook.core.catalog import catalog
 from opsbook.core.model.environment import Environment
 from opsbook.core.model.event import Exit
 from opsbook.core.model.events import CellFinished, RunFinished
@@ -96,6 +99,30 @@ def said(node: Node, found: Finding) -> str:
     if node.check and node.check.what == "run":
         return "yes" if found.well else "no"
     return next((each for each in labels[:-1] if not found.well and each in found.seen), labels[-1])
+
+
+def command(settings: Settings, page: str, place: Environment, last: Answered | None) -> str:
+    """The line that runs a page that the tree leads to. What it needs and the last answer names is filled in.
+
+    With the answer `does not answer` and `arcade-1 does not answer` in what was seen, that is arcade-1, if a parameter
+    has it among its choices.
+    """
+    subject = _subject(last) if last else ""
+    words = ["opsbook", "run", page, "-e", place.name]
+    try:
+        needed = [each for each in catalog.load(settings, page).parameters if each.required]
+    except InputError:
+        needed = []  # running it says what is wrong
+    for each in needed:
+        fits = subject in place.choices.get(each.choice_of or "", ())
+        words += ["-p", f"{each.name}={subject if fits else '…'}"]
+    return " ".join(word if word.endswith("=…") else shlex.quote(word) for word in words)
+
+
+def _subject(last: Answered) -> str:
+    """What stands before the answer in the sentence that has it."""
+    sentence = next((each for each in re.split(r"; |: ", last.seen) if last.answer in each), "")
+    return sentence.partition(last.answer)[0].strip()
 
 
 def look(check: TreeCheck, place: Environment) -> tuple[bool, str]:

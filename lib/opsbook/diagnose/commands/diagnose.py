@@ -9,7 +9,7 @@ from opsbook.console import common, inputs
 from opsbook.console.text import say
 from opsbook.core.model.text import quoted
 from opsbook.diagnose import diagnosing, trees
-from opsbook.diagnose.diagnosing import Running
+from opsbook.diagnose.diagnosing import Answered, Running
 from opsbook.diagnose.trees import Node
 from opsbook.errors import InputError
 
@@ -28,19 +28,22 @@ def execute(options: argparse.Namespace) -> int:
     if not options.json:
         say(f"{quoted(tree.title)}  ({place.name})")
     steps: list[dict[str, Any]] = []
+    last: Answered | None = None
     for found in diagnosing.walk(settings, tree, place, _ask):
         if isinstance(found, Running):
             if not options.json:
                 say(f"  {found.page} is run as a check …")
         elif isinstance(found, Node):
             pages = list(found.pages())
-            advice = ["", found.plain, *(f"  opsbook run {name} -e {place.name}" for name in pages)]
-            common.tell(options, {"steps": steps, "advice": found.plain, "runbooks": pages}, *advice)
+            commands = [diagnosing.command(settings, name, place, last) for name in pages]
+            told = {"steps": steps, "advice": found.plain, "runbooks": pages, "commands": commands}
+            common.tell(options, told, "", found.plain, *(f"  {each}" for each in commands))
         else:
-            told = bool(steps) and steps[-1]["seen"] == found.seen
+            seen = f"  ({found.seen})" if found.seen and not (last and last.seen == found.seen) else ""
+            last = found
             steps.append(asdict(found))
             if not options.json:
-                say(f"  {found.question}  {found.answer}" + (f"  ({found.seen})" if found.seen and not told else ""))
+                say(f"  {found.question}  {found.answer}{seen}")
     return 0
 
 
