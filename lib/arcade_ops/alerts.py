@@ -28,11 +28,18 @@ def firing(alertmanager: str, service: str, severities: Sequence[str], required:
 
 
 def look(client: httpx.Client, alertmanager: str, place: str, service: str, severities: Sequence[str]) -> list[str]:
-    """The same as `fire` of `firing`, outside of a run. Raises httpx.HTTPError, and ValueError for another answer."""
-    about = [f'environment="{place}"', f'service="{service}"', f'severity=~"{"|".join(severities)}"']
-    only = {"active": True, "silenced": False, "inhibited": False}
-    answer = client.get(f"{alertmanager}/api/v2/alerts", params={"filter": about, **only}).raise_for_status()
-    return sorted({_name(each["labels"]) for each in answer.json()})
+    """The same as `fire` of `firing`, outside of a run. Raises httpx.HTTPError, and ValueError if nobody can say."""
+
+    def asked(*about: str) -> list[dict[str, Any]]:
+        params: dict[str, Any] = {"active": True, "silenced": False, "inhibited": False}
+        params["filter"] = [f'environment="{place}"', *about]
+        answer = client.get(f"{alertmanager}/api/v2/alerts", params=params).raise_for_status()
+        return [each["labels"] for each in answer.json()]
+
+    # Without Prometheus no alert fires either.
+    if not asked('alertname="Watchdog"'):
+        raise ValueError(f"the alert Watchdog of {place}, which is always on, is missing: is Prometheus down?")
+    return sorted({_name(each) for each in asked(f'service="{service}"', f'severity=~"{"|".join(severities)}"')})
 
 
 def _name(labels: Mapping[str, str]) -> str:

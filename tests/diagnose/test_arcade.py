@@ -43,13 +43,13 @@ DATABASE = "arcade-1 is not ready (database); arcade-2 is not ready (database); 
     ],
 )
 def test_a_finding_leads_to_what_mends_it(found: str, page: str) -> None:
-    leaf = dict(SAYS.answers)[diagnosing.said(SAYS, Finding(False, found))]
+    leaf = dict(SAYS.answers)[diagnosing.said(SAYS, Finding(False, "", found))]
     assert next(leaf.pages()) == page
 
 
 def test_no_answer_of_the_page_is_hidden_by_one_before_it() -> None:
     labels = [label for label, _ in SAYS.answers][:-1]
-    assert [label for label in labels if diagnosing.said(SAYS, Finding(False, label)) != label] == []
+    assert [label for label in labels if diagnosing.said(SAYS, Finding(False, "", label)) != label] == []
 
 
 def test_each_alert_leads_where_the_tree_leads() -> None:

@@ -109,6 +109,36 @@ def test_a_page_whose_kernel_dies_says_neither_yes_nor_no(project: Project) -> N
     assert (alone.code, asked) == (2, "Somebody has to say: Is it well? (yes, no)")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        ("assert not found, fuond", "health could not be run: "),
+        (
+            "from opsbook import confirm\nconfirm('sure', 'Sure?')\nassert not found",
+            "health did not look at everything: ",
+        ),
+    ],
+)
+def test_a_page_that_did_not_look_says_neither_yes_nor_no(project: Project, cell: str, said: str) -> None:
+    page(project)
+    health = project.root / "runbooks/health.md"
+    health.write_text(health.read_text().replace("assert not found, found", cell))
+    project.write("found.txt", "web-1 is slow" if "fuond" in cell else "")
+    alone = project.opsbook("diagnose", "what", "-e", "dev", "--json")
+    why, asked = json.loads(alone.err)["error"]
+    assert why.startswith(said) and (alone.code, asked) == (2, "Somebody has to say: Is it well? (yes, no)")
+
+
+@pytest.mark.slow
+def test_the_name_of_a_step_answers_nothing(project: Project) -> None:
+    page(project)
+    health = project.root / "runbooks/health.md"
+    health.write_text(health.read_text().replace("### It is well", "### Nothing is slow"))
+    answers, advice = walked(project, "it burns")
+    assert (answers[-1], advice) == ("something else", "Read it.")
+
+
 @pytest.mark.parametrize(
     ("kind", "default", "name", "said"),
     [
@@ -165,3 +195,11 @@ def test_the_line_has_the_host_that_was_found(project: Project, seen: str, answe
     place = environment.load(here, "dev")
     found = diagnosing.command(here, "restart", place, Answered("What?", answer, seen))
     assert found == f"opsbook run restart -e dev {line}"
+
+
+def test_a_page_with_steps_that_change_is_not_asked(project: Project) -> None:
+    page(project)
+    health = project.root / "runbooks/health.md"
+    health.write_text(health.read_text().replace("## Validation", "## Steps\n\n### Do\n\nBy hand.\n\n## Validation"))
+    with pytest.raises(InputError, match=r"`run health`: it has steps that change something"):
+        trees.load(settings.load(project.root, given=True), "what")

@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from opsbook import settings
+from opsbook.core.model.events import Fact
+from opsbook.incidents import reminding, store
+from opsbook.incidents.facts import IncidentEscalated
 from tests.support import ROOT, team
 from tests.support.listeners import listeners
 from tests.support.project import Project, Result, until
@@ -45,6 +49,15 @@ def paging(project: Project, web: int, *more: str) -> None:
     project.write("playbooks/inventories/dev/environment.yml", json.dumps(policy))
 
 
+def late(project: Project) -> Fact | None:
+    """What the server would do now with the newest incident."""
+    here = settings.load(project.root, given=True)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in project.env.items():
+            patch.setenv(name, value)
+        return reminding.late(here, store.load(store.find(here, "last")), datetime.now(UTC))
+
+
 def flat(result: Result) -> str:
     return " ".join(result.out.split())
 
@@ -72,6 +85,20 @@ def test_who_was_paged_stays_in_the_incident_whatever_the_rota_says_later(projec
         received.requests.clear()
         quiet = project.opsbook("incident", "open", "A typo", "-e", "dev", "--severity", "meh", check=True)
         assert "on call" not in flat(quiet) and [path for path, _ in received.requests] == ["/team"]
+        # Once it is worse, whoever is on call hears of it, also where somebody works on it.
+        always(project.root, "first", "anna")
+        project.opsbook("incident", "ack", "last", check=True)
+        assert late(project) is None
+        project.opsbook("incident", "severity", "last", "bad", check=True)
+        received.requests.clear()
+        paged = late(project)
+        assert isinstance(paged, IncidentEscalated) and (paged.on_call, paged.reached) == ("anna", True)
+        assert {path for path, _ in received.requests} == {"/anna", "/team"}
+        # Whoever has no channel is not said to have been reached.
+        always(project.root, "first", "zoe")
+        lost = project.opsbook("incident", "open", "Down", "-e", "dev", "--severity", "bad", check=True)
+        assert "on call: zoe, not reached (first)" in flat(lost)
+        assert "zoe (not reached), on call in first" in project.opsbook("incident", "show", "last", check=True).out
 
 
 def test_escalation_goes_from_rota_to_rota_over_a_kill(project: Project) -> None:

@@ -1,6 +1,7 @@
 """Who is on call: calendars, overrides on top of them, and what is wrong with both."""
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -121,7 +122,7 @@ def test_a_check_names_rotas_and_channels_that_environments_lack(here: Settings)
     (folder / "environment.yml").write_text(json.dumps(policy))
     assert checking.problems(here, MONDAY, 30) == ["dev: on_call: there is no rota platfrom. Did you mean platform?"]
     (folder / "environment.yml").write_text(json.dumps({**policy, "on_call": ["platform"]}))
-    assert checking.problems(here, MONDAY, 30) == ["dev: ben of platform has no channel."]
+    assert "dev: ben is on call, and has no channel." in checking.problems(here, MONDAY, 30)
 
 
 def test_a_clock_is_the_next_one_and_bad_times_are_said(here: Settings) -> None:
@@ -143,3 +144,44 @@ def test_a_clock_is_the_next_one_and_bad_times_are_said(here: Settings) -> None:
         with pytest.raises(InputError, match=said):
             overriding.override(here, wanted, now, ask=False)
     assert not (here.root / rotas.OVERRIDES).exists()
+
+
+@pytest.mark.parametrize(
+    "rule", ["FREQ=SECOND\r\n LY", "FREQ=HOURLY", "FREQ=DAILY;BYHOUR=1;BYMINUTE=1,2", "FREQ=DAILY;BYHOUR=1,2"]
+)
+def test_a_rule_that_takes_forever_is_refused_at_once(here: Settings, rule: str) -> None:
+    rota(here.root, "platform", [shift("anna", "20200302T090000", "20200302T100000", f"RRULE:{rule}\r\n")])
+    with pytest.raises(InputError, match="an event repeats more often than once a day"):
+        rotas.read(here, "platform", MONDAY, MONDAY + WEEK)
+
+
+def test_a_time_of_tomorrow_is_by_tomorrows_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        for evening, morning in (("2026-10-24T20:00+02:00", "07:00"), ("2026-03-28T20:00+01:00", "06:00")):
+            found = overriding.moment("08:00", datetime.fromisoformat(evening))
+            assert f"{found:%H:%M}" == morning
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_channels_that_bring_nothing_are_named(here: Settings) -> None:
+    rota(here.root, "platform", weeks("anna"))
+    folder = here.root / "playbooks/inventories/dev"
+    folder.mkdir(parents=True)
+    (folder / "hosts.yml").write_text("all: {}")
+    (here.root / "playbooks/messages").mkdir()
+    for event in ("incident-opened", "incident-escalated"):
+        (here.root / f"playbooks/messages/{event}.engineers.j2").write_text("x")
+    for channel, wrong in (
+        ({"person": "anna", "events": ["incident-escalate"]}, ["incident-opened", "incident-escalated"]),
+        ({"audience": "players"}, ["incident-opened", "incident-escalated"]),
+        ({"events": ["incident-opened"]}, ["incident-escalated"]),
+        ({"person": "anna"}, []),
+    ):
+        policy = {"secrets": {"a": "env:A"}, "channels": {"one": {"to": "a", **channel}}, "on_call": ["platform"]}
+        (folder / "environment.yml").write_text(json.dumps(policy))
+        of = " of anna" if "person" in channel else ""
+        assert checking.problems(here, MONDAY, 30) == [f"dev: no channel{of} gets {each}." for each in wrong]

@@ -293,6 +293,8 @@ def test_an_unavailable_service_silences_its_instances(monitored: Monitored) -> 
         said("ArcadeInstanceDown", "there", **instance, severity="high"),
         said("ArcadeErrors", "there", service="arcade", severity="high"),
         said("ArcadeInstanceDown", "elsewhere", **instance, severity="high"),
+        said("Watchdog", "there", severity="none"),
+        said("Watchdog", "elsewhere", severity="none"),
     ]
     url = f"{monitored.alertmanager}/api/v2/alerts"
     httpx.post(url, json=alerts, timeout=30, trust_env=False).raise_for_status()
@@ -312,6 +314,8 @@ def test_an_unavailable_service_silences_its_instances(monitored: Monitored) -> 
         ("ArcadeInstanceDown", "there"): True,
         ("ArcadeErrors", "there"): False,
         ("ArcadeInstanceDown", "elsewhere"): False,
+        ("Watchdog", "there"): False,
+        ("Watchdog", "elsewhere"): False,
     }
     # What the gate of a promotion counts: of this environment and service, serious, and not inhibited.
     with httpx.Client(trust_env=False, timeout=30) as client:
@@ -320,6 +324,8 @@ def test_an_unavailable_service_silences_its_instances(monitored: Monitored) -> 
         assert alerts_of.look(*serious[:2], "elsewhere", *serious[3:]) == ["ArcadeInstanceDown (arcade-1)"]
         assert alerts_of.look(*serious[:3], "lobby", serious[4]) == []
         assert alerts_of.look(*serious[:4], ["critical"]) == ["ArcadeUnavailable"]
+        with pytest.raises(ValueError, match="Watchdog of nowhere, which is always on, is missing"):
+            alerts_of.look(*serious[:2], "nowhere", *serious[3:])
 
 
 @pytest.mark.slow

@@ -99,8 +99,11 @@ def test_incidents_are_anchored_with_runs(project: Project, file: str) -> None:
         folders["removed"].name: [f" {REMOVED}".removesuffix(" on ")],
         folders["changed"].name: [f"seal.json {ANEW}".removesuffix(" on ")],
     }
+    book = folders["noted"] / journal.NAME
+    book.write_bytes(book.read_bytes().replace(b"looked at again", b"looked at never"))
     told = project.opsbook("records", "verify", "--all", "--anchor", file)
     assert told.code == 1
+    assert f"{folders['noted'].name}: journal.jsonl: " in told.out
     assert f"{folders['removed'].name}: the record was removed" in told.out
 
 

@@ -150,8 +150,9 @@ def test_it_says_when_alerts_cannot_be_written(serving: Serving, client: httpx.C
     assert client.get("/healthz").status_code == 200
     assert client.post(HOOK, content=b"{}", headers=KNOWN).status_code == 400
     assert "no notification of Alertmanager" in client.get("/incidents").text
-    serving.dead = lambda: ["opsbook-paging"]
+    serving.problems = lambda: ["these threads have ended: opsbook-paging"]
     assert client.get("/healthz").json()["problem"] == "these threads have ended: opsbook-paging"
+    serving.problems = list
     serving.counted.failing = "No space left on device"
     answer = client.get("/healthz")
     assert answer.status_code == 503 and answer.json()["problem"] == "No space left on device"

@@ -13,7 +13,7 @@ from typing import Any
 from opsbook.core.catalog import catalog
 from opsbook.core.model.environment import Environment
 from opsbook.core.model.event import Exit
-from opsbook.core.model.events import CellFinished, RunFinished
+from opsbook.core.model.events import RunFinished, StepFinished
 from opsbook.core.model.text import nearest
 from opsbook.core.planning import environment
 from opsbook.diagnose import trees
@@ -25,6 +25,9 @@ from opsbook.settings import Settings
 Ask = Callable[[Node, str], str]
 """Takes a question, and why no check answers it, or nothing; returns one of its answers."""
 
+
+_BROKEN = re.compile(r"(?!AssertionError\b)\w+(?:Error|Exception):")
+"""How the reason of a page begins that is at fault itself, and has found nothing."""
 
 _MOST = 256 * 1024
 """Bytes of an answer that are read."""
@@ -48,10 +51,13 @@ class Running:
 
 @dataclass(frozen=True)
 class Finding:
-    """What the check of a page gave: `well` is None where it could not be run. `seen` is its reason."""
+    """What the check of a page gave: `well` is None where it could not look. `seen` is its reason; `why` that of the
+    step that failed, without its name.
+    """
 
     well: bool | None
     seen: str
+    why: str = ""
 
 
 def load(settings: Settings, name: str, place: str) -> tuple[Tree, Environment]:
@@ -83,12 +89,18 @@ def walk(settings: Settings, tree: Tree, place: Environment, ask: Ask) -> Iterat
 def _run(settings: Settings, page: str, place: Environment) -> Finding:
     done = own_process.carry(settings.root, page, ["-e", place.name, "--check", "--json"])
     facts = done.facts()
-    why = next((fact.reason for fact in reversed(facts) if isinstance(fact, RunFinished)), done.said)
-    died = any(isinstance(fact, CellFinished) and fact.status == "died" for fact in facts)
-    if died or done.code not in (Exit.SUCCEEDED, Exit.FAILED):
-        return Finding(None, f"{page} could not be run: {why}")
-    well = done.code == Exit.SUCCEEDED
-    return Finding(well, f"{page} found nothing" if well else f"{page}: {why}")
+    reason = next((fact.reason for fact in reversed(facts) if isinstance(fact, RunFinished)), done.said)
+    steps = [fact for fact in facts if isinstance(fact, StepFinished)]
+    if done.code == Exit.SUCCEEDED:
+        left = next((fact for fact in steps if fact.status != "succeeded"), None)
+        if left or not steps:
+            why = left.why or left.status if left else "it has no step"
+            return Finding(None, f"{page} did not look at everything: {why}")
+        return Finding(True, f"{page} found nothing")
+    why = steps[-1].why if steps else ""
+    if done.code != Exit.FAILED or not steps or steps[-1].status != "failed" or _BROKEN.match(why):
+        return Finding(None, f"{page} could not be run: {reason}")
+    return Finding(False, f"{page}: {reason}", why)
 
 
 def said(node: Node, found: Finding) -> str:
@@ -98,7 +110,7 @@ def said(node: Node, found: Finding) -> str:
         return ""
     if node.check and node.check.what == "run":
         return "yes" if found.well else "no"
-    return next((each for each in labels[:-1] if not found.well and each in found.seen), labels[-1])
+    return next((each for each in labels[:-1] if not found.well and each in found.why), labels[-1])
 
 
 def command(settings: Settings, page: str, place: Environment, last: Answered | None) -> str:

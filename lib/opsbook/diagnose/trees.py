@@ -19,6 +19,7 @@ import yaml
 from opsbook import files
 from opsbook.core.catalog import catalog
 from opsbook.core.model.front import split
+from opsbook.core.model.runbook import Role, Step
 from opsbook.core.model.text import nearest, span_seconds
 from opsbook.core.source import front
 from opsbook.core.source.markdown import Document, Heading, Item, document
@@ -140,6 +141,14 @@ def problems(settings: Settings) -> Iterator[Problem]:
             yield error.problem
 
 
+def _steps(settings: Settings, page: str) -> list[Step]:
+    """The steps of a page; none if it cannot be read, which running it reports."""
+    try:
+        return list(catalog.load(settings, page).forward())
+    except (InputError, OSError):
+        return []
+
+
 def _looks_only(settings: Settings, page: str, shown: str, line: int) -> None:
     """Raise NoTree unless the page is there, is of the kind check, and can run without values."""
     try:
@@ -150,6 +159,9 @@ def _looks_only(settings: Settings, page: str, shown: str, line: int) -> None:
     if matter.kind != "check":
         said = f"`run {page}`: its kind is {matter.kind}, and a tree runs pages of the kind check only"
         raise _wrong(shown, line, said, "Name another page, or link to this one in an answer.")
+    if any(step.role is Role.CHANGE for step in _steps(settings, page)):
+        said = f"`run {page}`: it has steps that change something, so a check leaves its Validation out"
+        raise _wrong(shown, line, said, "Let the tree ask a page that only looks.")
     if needed := catalog.required(settings, page):
         said = f"`run {page}`: it needs a value for {', '.join(needed)}"
         raise _wrong(shown, line, said, "Give these parameters a default.")

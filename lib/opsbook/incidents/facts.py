@@ -57,6 +57,7 @@ class IncidentEscalated(Fact, type="incident-escalated"):
     said: Annotated[str, "Which channels took the message, and why others did not."]
     on_call: Annotated[str, "Who was on call then, and was paged; empty if nobody was."] = ""
     rota: Annotated[str, "The rota that said so."] = ""
+    reached: Annotated[bool, "A channel took it that gets what pages this person."] = True
 
 
 class UpdateDue(Fact, type="update-due"):
@@ -132,6 +133,7 @@ class MessageSent(Fact, type="message-sent"):
     said: Annotated[str, "Which channels took it, and why others did not."]
     on_call: Annotated[str, "Who was on call then, and was paged; empty if nobody was, or it pages nobody."] = ""
     rota: Annotated[str, "The rota that said so."] = ""
+    reached: Annotated[bool, "A channel took it that gets what pages this person."] = True
 
 
 class IncidentPublished(Fact, type="incident-published"):

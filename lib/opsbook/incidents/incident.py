@@ -76,6 +76,12 @@ class Paged:
     time: str
     person: str
     rota: str
+    reached: bool = True
+
+    @property
+    def who(self) -> str:
+        """The person, and whether no channel took it that would reach him."""
+        return self.person if self.reached else f"{self.person} (not reached)"
 
 
 @dataclass
@@ -180,7 +186,7 @@ def _cleared(found: Incident, fact: facts.AlertCleared, time: str) -> None:
 
 def _paged(found: Incident, fact: facts.MessageSent | facts.IncidentEscalated, time: str) -> None:
     if fact.on_call:
-        found.on_call.append(Paged(time, fact.on_call, fact.rota))
+        found.on_call.append(Paged(time, fact.on_call, fact.rota, fact.reached))
 
 
 def _severity(found: Incident, fact: facts.SeverityChanged, _: str) -> None:

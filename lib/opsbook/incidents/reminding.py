@@ -5,7 +5,7 @@ What was reminded of is in the journal, so that a restart neither forgets nor re
 
 from datetime import UTC, datetime
 
-from opsbook.core.model.events import Fact
+from opsbook.core.model.events import Fact, read
 from opsbook.core.model.text import seconds_between, span_seconds
 from opsbook.incidents import facts, telling
 from opsbook.incidents.incident import Incident, State
@@ -22,12 +22,25 @@ def late(settings: Settings, found: Incident, now: datetime) -> Fact | None:
         last = _last(found, facts.IncidentEscalated, opened)
         if seconds_between(last, time) >= span_seconds(limits.acknowledge):
             return telling.escalate(settings, found, now)
+    if limits.page and not found.over and _was_for_nobody(settings, found):
+        return telling.escalate(settings, found, now)
     if found.state in (State.OPEN, State.ACKNOWLEDGED) and limits.update:
         heard = _last(found, facts.UpdateWritten, opened)
         if seconds_between(_last(found, facts.UpdateDue, heard), time) >= span_seconds(limits.update):
             waited = seconds_between(heard, time)
             return facts.UpdateDue(waited=waited, said=telling.tell(settings, found, telling.UPDATE_DUE).said)
     return None
+
+
+def _was_for_nobody(settings: Settings, found: Incident) -> bool:
+    """Whether it became as severe as it is after nobody was to be paged for it, and nobody was told since then."""
+    quiet = {each.name for each in settings.severities if not each.page}
+    told, was = False, set[str]()
+    for fact in map(read, found.events):
+        if isinstance(fact, facts.IncidentOpened | facts.SeverityChanged):
+            was.add(fact.severity)
+        told = told or isinstance(fact, facts.IncidentEscalated)
+    return not told and len(was) > 1 and was - {found.severity} <= quiet
 
 
 def _last(found: Incident, kind: type[Fact], otherwise: str) -> str:

@@ -105,6 +105,23 @@ def load(path: Path) -> Incident:
     return found
 
 
+def flaws(path: Path) -> Iterator[str]:
+    """What is wrong with an incident: by its seal if it is over, else by its journal."""
+    # Whoever only reads incidents need not load what seals.
+    from opsbook.core.record import seal
+
+    if sealed(path):
+        yield from (f"{flaw.file}: {flaw.message}" for flaw in seal.verify(path))
+        return
+    try:
+        found = load(path)
+    except InputError as error:
+        yield error.message
+        return
+    if found.over:
+        yield f"{journal.NAME}: it is {found.state}, and has no seal: a change was interrupted. Any note seals it"
+
+
 @contextlib.contextmanager
 def at_rest(path: Path) -> Iterator[None]:
     """Nobody changes the incident meanwhile, if that can be had within ten seconds."""

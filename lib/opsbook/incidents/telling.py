@@ -21,7 +21,7 @@ def escalate(settings: Settings, found: Incident, now: datetime, *, onward: bool
     """Tell that nobody works on it, and page the next one; without `onward`, the last one again."""
     sent = tell(settings, found, ESCALATED, onward=onward)
     waited = seconds_between(found.reached[State.OPEN], now.astimezone(UTC).isoformat())
-    return IncidentEscalated(waited=waited, said=sent.said, on_call=sent.on_call, rota=sent.rota)
+    return IncidentEscalated(waited=waited, said=sent.said, on_call=sent.on_call, rota=sent.rota, reached=sent.reached)
 
 
 def tell(
@@ -51,7 +51,12 @@ def tell(
         return MessageSent(event=event, said=f"went to nobody: {error.message}")
     whose = f" for {audience}" if audience else ""
     said = sent.headline() if sent else f"went to nobody: no channel of {found.environment} wants {event}{whose}"
-    return MessageSent(event=event, said="; ".join((said, *paged.why)), on_call=paged.person, rota=paged.rota)
+    own = {name: each.person for name, each in place.policy.channels.items() if each.person}
+    # Where people have channels of their own, one that all of them read wakes nobody.
+    took = sent.sent if sent else ()
+    reached = not paged.person or any(not own or own.get(name) == paged.person for name in took)
+    said = "; ".join((said, *paged.why))
+    return MessageSent(event=event, said=said, on_call=paged.person, rota=paged.rota, reached=reached)
 
 
 def _paged(settings: Settings, found: Incident, event: str, wanted: tuple[str, ...], onward: bool) -> rotas.OnCall:

@@ -90,7 +90,8 @@ def _not_diagnosed(fact: facts.NotDiagnosed) -> str:
 
 
 def _called(fact: facts.MessageSent | facts.IncidentEscalated) -> str:
-    return f"{fact.said}; on call: {fact.on_call} ({fact.rota})" if fact.on_call else fact.said
+    who = fact.on_call if fact.reached else f"{fact.on_call}, not reached"
+    return f"{fact.said}; on call: {who} ({fact.rota})" if fact.on_call else fact.said
 
 
 def _resolved(fact: facts.IncidentResolved) -> str:

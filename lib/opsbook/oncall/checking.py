@@ -1,6 +1,6 @@
 """What is wrong with rotas: gaps, people whom nobody knows, shifts at the same time, overrides that do not count."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import pairwise
@@ -9,10 +9,12 @@ from typing import NamedTuple
 from opsbook.core.catalog import catalog
 from opsbook.core.model.text import nearest
 from opsbook.core.planning import environment
+from opsbook.core.trust import telling
 from opsbook.core.trust.windows import local
 from opsbook.errors import InputError
 from opsbook.incidents import rotas
 from opsbook.incidents.rotas import Roster
+from opsbook.incidents.telling import PAGING
 from opsbook.settings import Settings
 from opsbook.training import plan_file
 
@@ -72,10 +74,25 @@ def _strangers(span: _Span) -> Iterator[str]:
 
 def _of_environment(span: _Span, name: str) -> Iterator[str]:
     policy, there = environment.load_as_written(span.settings, name), rotas.names(span.settings)
-    own = {each.person for each in policy.channels.values() if each.person}
+    own: dict[str, set[str]] = {}
+    for channel, told in policy.channels.items():
+        if told.person:
+            own.setdefault(told.person, set()).add(channel)
     for rota in policy.on_call:
         if rota not in there:
             yield f"{name}: on_call: there is no rota {rota}. {nearest(rota, there)}".rstrip()
-        elif own:
-            on_call = dict.fromkeys(each.person for each in span.roster(rota).shifts)
-            yield from (f"{name}: {each} of {rota} has no channel." for each in on_call if each not in own)
+            continue
+        for person in dict.fromkeys(each.person for each in span.roster(rota).shifts):
+            yield from _unreached(span, name, person, own)
+
+
+def _unreached(span: _Span, name: str, person: str, own: Mapping[str, set[str]]) -> Iterator[str]:
+    """What pages this person, and reaches nobody, or no channel of his own where there are some."""
+    if own and person not in own:
+        yield f"{name}: {person} is on call, and has no channel."
+        return
+    channels = environment.load_as_written(span.settings, name).channels
+    for event in PAGING:
+        reached = telling.reached(span.settings, channels, event, person)
+        if not (reached & own[person] if own else reached):
+            yield f"{name}: no channel{f' of {person}' if own else ''} gets {event}."

@@ -79,11 +79,12 @@ def moment(text: str, now: datetime) -> datetime:
     InputError.
     """
     clock = ":" in text and "-" not in text[:10]
-    today = f"{now.astimezone():%Y-%m-%d}T" if clock else ""
+    today = now.astimezone().replace(tzinfo=None)
     try:
-        found = datetime.fromisoformat(f"{today}{text}").astimezone()
+        found = datetime.fromisoformat(f"{today:%Y-%m-%d}T{text}" if clock else text).astimezone()
         if clock and found <= now:
-            found += timedelta(days=1)
+            # By the clock, which may be set another way tonight.
+            found = datetime.fromisoformat(f"{today + timedelta(days=1):%Y-%m-%d}T{text}").astimezone()
         if abs(found - now) > _FARTHEST:
             raise InputError(f"{text} is more than ten years away.", "Write a time that is nearer.")
         return found.astimezone(UTC)

@@ -1,5 +1,6 @@
 """Run a page in a process of its own: where nobody sits, and what ends it must not end who asked for it."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -36,8 +37,13 @@ class Carried:
     def facts(self) -> list[Fact]:
         """What happened in the run, as `--json` printed it."""
         lines = (line for line in self.out.splitlines() if line.startswith('{"seq"'))
-        found = (kinds.read(Event(**json.loads(line)), lenient=True) for line in lines)
-        return [fact for fact in found if fact]
+        found: list[Fact] = []
+        for line in lines:
+            # The last one may be cut off.
+            with contextlib.suppress(ValueError, TypeError, KeyError):
+                if fact := kinds.read(Event(**json.loads(line)), lenient=True):
+                    found.append(fact)
+        return found
 
 
 def carry(root: Path, page: str, words: Sequence[str], pause: Pause | None = None, *, live: bool = False) -> Carried:
@@ -50,9 +56,10 @@ def carry(root: Path, page: str, words: Sequence[str], pause: Pause | None = Non
         try:
             if not _ended(process, pause or threading.Event().wait, live):
                 return Carried(0, "", "")
-        except KeyboardInterrupt:
-            _end(process)
-            raise
+        finally:
+            # Whoever asked may be ended, too.
+            if not live and process.poll() is None:
+                _end(process)
         return Carried(process.returncode, _read(out), _first(_read(errors), process.returncode))
 
 
@@ -82,5 +89,6 @@ def _first(said: str, code: int) -> str:
     first = lines[0] if lines else f"it ended with {code}"
     if first.startswith("{"):
         # With --json an error is JSON too: a list of sentences.
-        first = json.loads(first)["error"][0]
+        with contextlib.suppress(ValueError, LookupError, TypeError):
+            first = str(json.loads(first)["error"][0])
     return first if code else ""

@@ -55,9 +55,8 @@ _HEADERS = {
 
 @dataclass
 class Serving:
-    """What the application works with. A sender of alerts has to show the `token`; `dead` names threads that ended.
-
-    `site` is the folder of the docs site as it was built, if there is one.
+    """What the application works with. A sender of alerts has to show the `token`; `problems` says
+    what keeps it from working. `site` is the folder of the docs site as it was built, if there is one.
     """
 
     settings: Settings
@@ -66,7 +65,7 @@ class Serving:
     counted: Counted
     metrics: Metrics
     wake: Callable[[], None]
-    dead: Callable[[], list[str]] = list
+    problems: Callable[[], list[str]] = list
     site: Path | None = None
     bucket: "Bucket" = field(default_factory=lambda: Bucket(_A_SECOND, _AT_ONCE))
     ending: asyncio.Event = field(default_factory=asyncio.Event)
@@ -239,8 +238,7 @@ async def _said(_: Request, error: Exception) -> Response:
 async def _health(request: Request) -> Response:
     """Whether alerts become incidents: 503 while they are kept, and cannot be written."""
     counted, waiting = _serving(request).counted, len(_serving(request).spool.waiting())
-    dead = _serving(request).dead()
-    problem = counted.failing or (f"these threads have ended: {', '.join(dead)}" if dead else "")
+    problem = "; ".join(filter(None, [counted.failing, *_serving(request).problems()]))
     told = {"ok": not problem, "waiting": waiting, "problem": problem}
     return JSONResponse(told, 503 if problem else 200)
 

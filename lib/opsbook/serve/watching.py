@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from opsbook.core.model.events import Fact
 from opsbook.core.record import journal
 from opsbook.errors import OpsbookError
 from opsbook.incidents import acting, reminding, store
@@ -31,7 +32,14 @@ class Watching(threading.Thread):
         self._settings = settings
         self._end = threading.Event()
         self._told: set[Path] = set()
+        self._unwritten: dict[Path, Fact] = {}
         self._known: dict[Path, tuple[int, Incident]] = {}
+
+    @property
+    def failing(self) -> str:
+        """What cannot be written, and was told; empty if there is nothing."""
+        names = [path.name for path in list(self._unwritten)]
+        return f"these incidents cannot be written: {', '.join(names)}" if names else ""
 
     def end(self) -> None:
         self._end.set()
@@ -43,6 +51,7 @@ class Watching(threading.Thread):
                 self._listen()
                 open_ = [path for path in store.every(self._settings) if not store.sealed(path)]
                 self._known = {path: self._known[path] for path in open_ if path in self._known}
+                self._unwritten = {path: self._unwritten[path] for path in open_ if path in self._unwritten}
                 for path in open_:
                     if not self._end.is_set():
                         self._look(path)
@@ -60,11 +69,14 @@ class Watching(threading.Thread):
 
     def _look(self, path: Path) -> None:
         try:
-            # Told before it is written: a channel may hang, and meanwhile people have to be able to act.
-            found = reminding.late(self._settings, self._loaded(path), datetime.now(UTC))
+            # Told before it is written: a channel may hang, and meanwhile people have to be able to act. What cannot be
+            # written is kept for the next look, so that nobody is told the same again and again.
+            found = self._unwritten.get(path) or reminding.late(self._settings, self._loaded(path), datetime.now(UTC))
             if found is not None:
+                self._unwritten[path] = found
                 known = partial(acting.redactor, self._settings)
                 store.change(self._settings, path, lambda now: [] if now.over else [found], known)
+                del self._unwritten[path]
         except (OSError, OpsbookError) as error:
             if path not in self._told:
                 LOG.warning("%s cannot be watched: %s", path.name, getattr(error, "message", error))

@@ -14,6 +14,7 @@ Points = Sequence[tuple[float, float]]
 
 def svg(title: str, lines: Sequence[tuple[str, Points]]) -> str:
     """A plot of up to six series. A value that is no number is a gap."""
+    title, lines = _plain(title), [(_plain(name), points) for name, points in lines]
     drawn = lines[: len(_COLOURS)]
     known = [(at, value) for _, points in drawn for at, value in points if math.isfinite(value)]
     legend = "".join(_legend(lines))
@@ -32,6 +33,11 @@ def svg(title: str, lines: Sequence[tuple[str, Points]]) -> str:
         for piece in scale.pieces(points)
     )
     return f"{head}{''.join(scale.axes())}{paths}{legend}</svg>"
+
+
+def _plain(text: str) -> str:
+    """Text without what XML cannot hold."""
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
 
 
 class _Scale:

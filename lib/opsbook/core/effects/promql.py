@@ -182,9 +182,11 @@ def _series(query: str, answer: Response) -> Series:
         raise EffectFailed(f"{one_line(query, _LONGEST)}: {one_line(str(told['error']), 500)}")
     kind, result = told["data"]["resultType"], told["data"]["result"]
     found = [{"metric": {}, "value": result}] if kind in ("scalar", "string") else result
-    lines = [_line(each["metric"], each["values"] if kind == "matrix" else [each["value"]]) for each in found[:MOST]]
+    # Of a native histogram there is no value.
+    known = [each for each in found if "value" in each or each.get("values")]
+    lines = [_line(each["metric"], each.get("values") or [each["value"]]) for each in known[:MOST]]
     remarks = (*told.get("warnings", ()), *told.get("infos", ()))
-    return Series(query, tuple(lines), 0.0, tuple(map(str, remarks)), max(0, len(found) - MOST))
+    return Series(query, tuple(lines), 0.0, tuple(map(str, remarks)), max(0, len(known) - MOST))
 
 
 def _line(labels: Mapping[str, str], points: Sequence[Sequence[Any]]) -> Line:

@@ -6,7 +6,7 @@ from typing import Any
 
 from opsbook.core.effects import messages
 from opsbook.core.effects.messages import Channels, Sent, Source
-from opsbook.core.model.environment import Environment
+from opsbook.core.model.environment import Channel, Environment
 from opsbook.core.model.plan import Plan
 from opsbook.core.model.text import quoted
 from opsbook.core.planning import context
@@ -77,8 +77,18 @@ def tries(settings: Settings, environment: Environment, events: Sequence[str]) -
                 yield name, error.message
 
 
+def reached(settings: Settings, channels: Mapping[str, Channel], event: str, person: str) -> set[str]:
+    """The channels that get an event which pages this person: they want it, and there is a text for them."""
+    wanted = messages.wanting(event, _told(channels), person)
+    return {name for name, each in wanted.items() if _has_text(settings, event, each["audience"])}
+
+
 def _channels(environment: Environment) -> dict[str, dict[str, Any]]:
-    return {name: each.model_dump(mode="json") for name, each in environment.policy.channels.items()}
+    return _told(environment.policy.channels)
+
+
+def _told(channels: Mapping[str, Channel]) -> dict[str, dict[str, Any]]:
+    return {name: each.model_dump(mode="json") for name, each in channels.items()}
 
 
 def _has_text(settings: Settings, event: str, audience: str) -> bool:

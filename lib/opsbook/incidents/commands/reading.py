@@ -4,13 +4,11 @@ import argparse
 import shlex
 from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from opsbook.console import common
 from opsbook.console.text import say
 from opsbook.core.model.text import duration, number_of
-from opsbook.core.record import journal, seal
 from opsbook.errors import InputError
 from opsbook.incidents import outlook, reviewing, store, timeline
 from opsbook.incidents.incident import Incident
@@ -52,24 +50,11 @@ def verify(options: argparse.Namespace) -> int:
     found = {}
     for path in chosen:
         with store.at_rest(path):
-            found[path.name] = list(_flaws(path))
+            found[path.name] = list(store.flaws(path))
     bad = [name for name, flaws in found.items() if flaws]
     lines = [f"{name}: {flaw}" for name in bad for flaw in found[name]]
     said = f"{number_of(len(found) - len(bad), 'incident')} as written, {len(bad)} not"
     return common.tell(options, found, *lines, said, code=1 if bad else 0)
-
-
-def _flaws(path: Path) -> Iterator[str]:
-    if store.sealed(path):
-        yield from (f"{flaw.file}: {flaw.message}" for flaw in seal.verify(path))
-        return
-    try:
-        found = store.load(path)
-    except InputError as error:
-        yield error.message
-        return
-    if found.over:
-        yield f"{journal.NAME}: it is {found.state}, and has no seal: a change was interrupted. Any note seals it"
 
 
 def _loaded(settings: Settings) -> Iterator[Incident]:
@@ -125,7 +110,7 @@ def _head(settings: Settings, found: Incident) -> Iterator[str]:
         if seconds:
             yield f"  {name} {duration(seconds)} after the first sign"
     for each in found.on_call:
-        yield f"  paged {common.local(each.time)}: {each.person}, on call in {each.rota}"
+        yield f"  paged {common.local(each.time)}: {each.who}, on call in {each.rota}"
     yield from (f"  {role}: {who}" for role, who in found.roles.items())
     alerts = sorted(found.alerts.values(), key=lambda each: bool(each.ended))
     for alert in alerts[:_MOST]:

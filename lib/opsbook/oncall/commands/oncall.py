@@ -130,5 +130,8 @@ def _tried(settings: Settings, name: str, *, every: bool) -> Iterator[dict[str, 
     from opsbook.core.trust import telling
     from opsbook.incidents.telling import PAGING
 
-    for channel, problem in telling.tries(settings, environment.load(settings, name), () if every else PAGING):
-        yield {"environment": name, "channel": channel, "problem": problem}
+    try:
+        for channel, problem in telling.tries(settings, environment.load(settings, name), () if every else PAGING):
+            yield {"environment": name, "channel": channel, "problem": problem}
+    except InputError as error:
+        yield {"environment": name, "channel": "", "problem": error.message}

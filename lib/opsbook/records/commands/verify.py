@@ -6,15 +6,18 @@ Of one record, also say what it says of people (who ran, approved and reviewed i
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
+from itertools import chain
 
 from opsbook.console import common
 from opsbook.console.text import say
 from opsbook.core.model.text import number_of
 from opsbook.core.record import store
+from opsbook.core.record.seal import Flaw
 from opsbook.core.trust import signing
 from opsbook.errors import InputError
+from opsbook.incidents import store as incidents
 from opsbook.records import anchoring
 from opsbook.settings import Settings
 
@@ -25,7 +28,7 @@ def execute(options: argparse.Namespace) -> int:
         raise InputError("Which record?", "opsbook records verify RUN, or --all.")
     chosen, anchored = _chosen(settings, options)
     read = signing.verified(settings, [record for record in chosen if record.state != "running"])
-    found = list(_joined(read, anchored))
+    found = list(_joined(chain(read, _incidents(settings) if options.all else ()), anchored))
     if options.json:
         own = {"anchor": list(anchored.own)} if anchored else {}
         common.print_json(
@@ -41,7 +44,16 @@ def execute(options: argparse.Namespace) -> int:
     return 1 if failed or any(each.flaws for each in found) else 0
 
 
-def _joined(found: Iterator[signing.Verified], anchored: anchoring.Compared | None) -> Iterator[signing.Verified]:
+def _incidents(settings: Settings) -> Iterator[signing.Verified]:
+    """Incidents that are not as they were written or sealed."""
+    for path in incidents.every(settings):
+        with incidents.at_rest(path):
+            wrong = tuple(Flaw("", each) for each in incidents.flaws(path))
+        if wrong:
+            yield signing.Verified(path.name, wrong)
+
+
+def _joined(found: Iterable[signing.Verified], anchored: anchoring.Compared | None) -> Iterator[signing.Verified]:
     """The flaws of each record by seal and anchor; also of records that the anchor has and that are gone here."""
     left = dict(anchored.flaws) if anchored else {}
     for each in found:

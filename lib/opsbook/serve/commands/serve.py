@@ -109,10 +109,11 @@ async def _serve(settings: Settings, token: bytes, port: int, site: Path | None)
     worker = Worker(settings, spool, counted, heartbeats, opened)
     watching = Watching(settings, heartbeats, opened)
 
-    def dead() -> list[str]:
-        return [each.name for each in (worker, diagnosis, paging, watching) if not each.is_alive()]
+    def problems() -> list[str]:
+        dead = [each.name for each in (worker, diagnosis, paging, watching) if not each.is_alive()]
+        return [*([f"these threads have ended: {', '.join(dead)}"] if dead else []), *filter(None, [watching.failing])]
 
-    serving = Serving(settings, token, spool, counted, Metrics(settings, heartbeats), worker.wake, dead, site)
+    serving = Serving(settings, token, spool, counted, Metrics(settings, heartbeats), worker.wake, problems, site)
     diagnosis.start()
     paging.start()
     watching.start()
