@@ -5,6 +5,7 @@ import json
 import os
 import pkgutil
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +17,8 @@ import pytest
 import opsbook
 from opsbook.cli.parsers import COMMANDS, Command, parser
 from opsbook.core.model.front import Kind
-from tests.support.project import Project, Result
+from tests.support import forked as forked_commands
+from tests.support.project import Project, Result, Terminal
 
 pytestmark = pytest.mark.slow
 
@@ -89,6 +91,13 @@ def test_a_forked_command_has_only_what_it_was_given(page: Project) -> None:
     assert page.opsbook("run", "page", "-e", "dev", stdin="done\n").code == 2
 
 
+def test_one_strange_environment_lets_all_others_fork(project: Project) -> None:
+    usual = project.environment()
+    forked_commands.end()
+    assert not forked_commands.can({**usual, "PYTHONWARNINGS": "ignore"})
+    assert forked_commands.can(usual)
+
+
 KERNEL = """\
 ## Steps
 
@@ -122,16 +131,41 @@ attach("told.json", json.dumps({
 def test_a_forked_kernel_is_like_one_that_was_started(project: Project) -> None:
     project.page(KERNEL)
     told = []
-    for start in (project.opsbook, project.real):
+
+    def in_the_background(*arguments: str) -> Result:
+        process = project.start(*arguments)
+        assert isinstance(process, forked_commands.Popen)
+        out = process.communicate(timeout=180)[0]
+        return Result(process.returncode, out, "")
+
+    for start in (project.opsbook, in_the_background, project.real):
         assert start("run", "page", "-e", "dev").code == 0
         (path,) = project.records()[-1].rglob("*told.json")
         text = path.read_text().replace(project.records()[-1].name, "RUN")
         told.append(json.loads(re.sub(r"opsbook-\w{8}\b", "PRIVATE", text)))
-    forked, started = told
+    forked, begun, started = told
     assert forked["kernel"][1] == started["kernel"][1]
     assert "OPSBOOK_RUN=RUN" in forked["kernel"][1]
     assert started["debugger"] == [], "a run has nobody who debugs, and loading it takes as long as the rest"
-    assert forked == started
+    assert forked == begun == started
+
+
+def test_a_forked_command_ends_like_one_that_was_started(page: Project) -> None:
+    """At a terminal, and by a signal."""
+    command = [*page.command("run", "page", "-e", "dev", "--yes")]
+    ends = []
+    for words in (command, ["env", *command]):
+        for number in (None, signal.SIGINT, signal.SIGKILL):
+            terminal = Terminal(words, page)
+            assert isinstance(terminal.process, forked_commands.Popen) == (words == command)
+            terminal.wait_for("done/skip/problem")
+            if number is None:
+                terminal.type("done\n")
+            else:
+                terminal.process.send_signal(number)
+            ends.append((terminal.wait(), "By hand" in terminal.screen, "\x1b[1m" in terminal.screen))
+    assert ends[:3] == ends[3:]
+    assert [code for code, *_ in ends[:3]] == [0, 5, -signal.SIGKILL]
 
 
 def test_a_page_of_every_kind_can_be_written() -> None:

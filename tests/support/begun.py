@@ -143,6 +143,6 @@ def leave(main: Callable[[], Any]) -> NoReturn:
 
 def _renew(name: str, number: int) -> None:
     """A stream knows what its descriptor was when it was opened: a pipe, a terminal, a file."""
-    stream = os.fdopen(number, closefd=False, **_streams[name])
+    stream = os.fdopen(number, closefd=False, **_streams[name] | ({"buffering": 1} if os.isatty(number) else {}))
     setattr(sys, name, stream)
     setattr(sys, f"__{name}__", stream)

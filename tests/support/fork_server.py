@@ -120,6 +120,8 @@ def _ended(pidfd: int, pid: int, status: int) -> None:
 
 def _become(request: dict[str, Any], fds: list[int], command: ModuleType) -> list[str]:
     """Everything that a process has from whoever starts it."""
+    if request["session"]:
+        os.setsid()
     for number in range(3):
         os.dup2(fds[number], number)
     os.closerange(3, _ROOM)

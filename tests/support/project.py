@@ -86,9 +86,7 @@ class Project:
 
     def opsbook(self, *arguments: str, stdin: str = "", check: bool = False) -> "Result":
         """A command from its start to its end, in a process of its own that needs no time to start."""
-        # Somebody else, or another interpreter, cannot be forked.
-        ours = type(self).command is Project.command
-        told = forked.run(arguments, self.root, self.environment(), stdin, 1200) if ours else None
+        told = forked.run(arguments, self.root, self.environment(), stdin, 1200) if self._forks() else None
         result = self.real(*arguments, stdin=stdin) if told is None else Result(*told)
         assert "Traceback (most recent call last)" not in result.err, result.err
         if check:
@@ -110,8 +108,9 @@ class Project:
         return Result(done.returncode, done.stdout, done.stderr)
 
     def start(self, *arguments: str, **options: Any) -> "subprocess.Popen[str]":
-        """The command line in the background."""
-        process = subprocess.Popen(
+        """The command line in the background, forked as in `opsbook`."""
+        forks = not options and self._forks() and forked.can(self.environment())
+        process = (forked.Popen if forks else subprocess.Popen)(
             self.command(*arguments),
             cwd=self.root,
             env=self.environment(),
@@ -123,6 +122,10 @@ class Project:
         )
         self.started.append(process)
         return process
+
+    def _forks(self) -> bool:
+        # Somebody else, or another interpreter, cannot be forked.
+        return type(self).command is Project.command
 
     def end(self) -> None:
         """Ends what was started and not waited for, and tells what it said: why a test failed."""
@@ -176,10 +179,12 @@ class Terminal:
         master, slave = pty.openpty()
         self.screen = ""
         self._master = master
-        self.process = subprocess.Popen(
+        environment = {**project.environment(), "TERM": "xterm", "COLUMNS": "100"}
+        forks = command[:3] == Project.command(project) and forked.can(environment)
+        self.process = (forked.Popen if forks else subprocess.Popen)(
             command,
             cwd=project.root,
-            env={**project.environment(), "TERM": "xterm", "COLUMNS": "100"},
+            env=environment,
             stdin=slave,
             stdout=slave,
             stderr=slave,
