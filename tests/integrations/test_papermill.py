@@ -11,6 +11,7 @@ import jupytext
 import nbformat
 import pytest
 
+from tests.support import papermill as forked
 from tests.support.project import Project
 
 pytestmark = pytest.mark.slow
@@ -89,9 +90,9 @@ def papermill(
     project: Project, *arguments: str, environment: str = "dev", engine: str = "opsbook"
 ) -> tuple[int, str, dict[str, Any]]:
     """Exit code, what was said, the notebook that was written (empty if none was)."""
-    started = start(project, *arguments, environment=environment, engine=engine)
-    said, _ = started.communicate(timeout=120)
-    return started.returncode, said, written(project)
+    variables = {**project.environment(), "OPSBOOK_ENVIRONMENT": environment, "PYTHONWARNINGS": "ignore"}
+    done = forked.papermill(project.root, variables, "--engine", engine, "in.ipynb", "out.ipynb", *arguments)
+    return done.returncode, done.stdout + done.stderr, written(project)
 
 
 def written(project: Project) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import jupytext
 import nbformat
 import pytest
 
+from tests.support import papermill as forked
 from tests.support.project import Result, until
 from tests.support.team import Team
 
@@ -67,9 +68,10 @@ def papermill(team: Team) -> Result:
     book = jupytext.read(team.root / "runbooks/page.md")
     book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
     nbformat.write(book, team.root / "records-in.ipynb")
-    command = [sys.executable, "-m", "papermill", "--engine", "opsbook", "records-in.ipynb", "records-out.ipynb"]
+    arguments = ("--engine", "opsbook", "records-in.ipynb", "records-out.ipynb")
     # papermill's own dependencies warn on import.
-    return called(team, command, PYTHONWARNINGS="ignore")
+    done = forked.papermill(team.root, environment(team, PYTHONWARNINGS="ignore"), *arguments)
+    return Result(done.returncode, done.stdout, done.stderr)
 
 
 def session(team: Team) -> Result:
@@ -77,9 +79,12 @@ def session(team: Team) -> Result:
     return called(team, [sys.executable, "-c", CELL])
 
 
-def called(team: Team, command: list[str], **more: str) -> Result:
-    environment = {**team.by("ann").environment(), "OPSBOOK_ENVIRONMENT": "dev", **more}
-    done = subprocess.run(command, cwd=team.root, env=environment, capture_output=True, text=True, check=False)
+def environment(team: Team, **more: str) -> dict[str, str]:
+    return {**team.by("ann").environment(), "OPSBOOK_ENVIRONMENT": "dev", **more}
+
+
+def called(team: Team, command: list[str]) -> Result:
+    done = subprocess.run(command, cwd=team.root, env=environment(team), capture_output=True, text=True, check=False)
     return Result(done.returncode, done.stdout, done.stderr)
 
 
