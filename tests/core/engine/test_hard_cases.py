@@ -29,6 +29,22 @@ def work(name):
     command(["sh", "-c", f"echo {name} >> done.txt; test ! -e hang || exec sleep 300"], key=name)
 with ThreadPoolExecutor() as pool:
     list(pool.map(work, ["a", "b"]))"""
+LOOKED_AT = """\
+import subprocess, sys, time
+from pathlib import Path
+from opsbook.cli.main import main
+from opsbook.core.record.journal import Journal
+begin = Journal.__init__
+look = 'flock --shared "$0" sh -c "touch in-time; sleep 0.1" &'
+def begun(book, folder, *given, **options):
+    begin(book, folder, *given, **options)
+    subprocess.run(["sh", "-c", look, folder / "journal.jsonl"], check=True)
+    while not Path("in-time").exists():
+        time.sleep(0.001)
+Journal.__init__ = begun
+sys.exit(main(sys.argv[1:]))
+"""
+"""The command line, whose journal somebody looks at before the run can lock it."""
 READER = """\
 import fcntl, os, time
 from pathlib import Path
@@ -187,8 +203,24 @@ def _asked(terminal: Terminal, question: str, times: int) -> bool:
     return terminal.screen.count(question) == times
 
 
+WAITS = 'command(["sh", "-c", "echo begun >> done.txt; until test -e go; do sleep 0.05; done"])'
+
+
 def test_a_run_is_not_taken_for_lost_because_somebody_looked(project: Project) -> None:
-    page(project, 'command(["sh", "-c", "echo begun >> done.txt; until test -e go; do sleep 0.05; done"])')
+    page(project, WAITS)
+    command = [sys.executable, "-c", LOOKED_AT, *RUN]
+    with subprocess.Popen(command, cwd=project.root, env=project.environment()) as running:
+        until(lambda: did(project) or running.poll() is not None, "the effect")
+        found = json.loads(project.opsbook("status", "--json", check=True).out)
+        (project.root / "go").touch()
+        assert running.wait(timeout=180) == 0
+    assert (project.root / "in-time").exists(), "nobody looked at the moment in question"
+    assert [each["state"] for each in found["runs"]] == ["running"]
+
+
+@pytest.mark.soak
+def test_no_run_is_taken_for_lost_because_somebody_looks_again_and_again(project: Project) -> None:
+    page(project, WAITS)
     runs: list[subprocess.Popen[str]] = []
     in_time = project.root / "in-time"
     with subprocess.Popen([sys.executable, "-c", READER], cwd=project.root, env=project.environment()) as reader:
