@@ -238,7 +238,8 @@ def _begun(record: Path) -> tuple[str, str, str]:
     with contextlib.suppress(OSError), (record / "journal.jsonl").open(encoding="utf-8", errors="replace") as lines:
         first = lines.readline()
     found = re.search(r'"time":\s*"([^"]+)"', first)
-    return record.name[:16], found[1] if found else "", record.name
+    # One that has written nothing yet began after those that have.
+    return record.name[:16], found[1] if found else "~", record.name
 
 
 def until(look: Callable[[], Any], what: str, seconds: float = 180.0) -> Any:

@@ -9,7 +9,6 @@ from typing import NamedTuple
 from opsbook.core.catalog import catalog
 from opsbook.core.model.text import nearest
 from opsbook.core.planning import environment
-from opsbook.core.trust import telling
 from opsbook.core.trust.windows import local
 from opsbook.errors import InputError
 from opsbook.incidents import rotas
@@ -91,6 +90,9 @@ def _unreached(span: _Span, name: str, person: str, own: Mapping[str, set[str]])
     if own and person not in own:
         yield f"{name}: {person} is on call, and has no channel."
         return
+    # What sends is loaded by whoever looks at it.
+    from opsbook.core.trust import telling
+
     channels = environment.load_as_written(span.settings, name).channels
     for event in PAGING:
         reached = telling.reached(span.settings, channels, event, person)
