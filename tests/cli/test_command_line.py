@@ -193,8 +193,9 @@ def _with_inner(command: Command) -> Iterator[Command]:
 @pytest.mark.soak
 def test_each_module_can_be_imported_first() -> None:
     names = [found.name for found in pkgutil.walk_packages(opsbook.__path__, "opsbook.")]
-    # Papermill warns of itself.
-    assert imported_alone([name for name in names if name != "opsbook.integrations.papermill"]) == (0, "")
+    # Papermill warns of itself, and imports these two: they are its plugins.
+    plugins = {"opsbook.integrations.papermill", "opsbook.integrations.papermill_io"}
+    assert imported_alone([name for name in names if name not in plugins]) == (0, "")
 
 
 @pytest.mark.slow
