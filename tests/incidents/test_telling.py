@@ -1,6 +1,7 @@
 """Who is told of an incident, and what becomes of a message that nobody takes."""
 
 import json
+import resource
 import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,8 @@ from opsbook.core.record import journal
 from opsbook.incidents import reminding, store
 from opsbook.incidents.acting import Acting
 from opsbook.incidents.incident import State
+from opsbook.serve.heartbeat import Heartbeats
+from opsbook.serve.watching import Watching
 from tests.support import ROOT
 from tests.support.listeners import listeners
 from tests.support.project import Project
@@ -114,3 +117,32 @@ def moved(path: Path, time: str) -> None:
     last["time"] = time or json.loads(lines[0])["time"]
     lines[-1] = json.dumps(last, ensure_ascii=False, separators=(",", ":"))
     (path / journal.NAME).write_text("\n".join(lines) + "\n")
+
+
+def test_nobody_is_told_again_while_it_cannot_be_written(project: Project) -> None:
+    """A phone that rings every five seconds because a disk is full helps nobody."""
+    shutil.copytree(ROOT / "playbooks/messages", project.root / "playbooks/messages")
+    limits = 'means = "x"\nrespond = "now"\nacknowledge = "1ms"\n'
+    project.write("opsbook.toml", f'records = "records"\n[[severity]]\nname = "bad"\n{limits}')
+    with listeners() as (received, web, _):
+        project.env["HOOK"] = f"json://127.0.0.1:{web}/hook"
+        policy = {"sandbox": True, "secrets": {"hook": "env:HOOK"}, "channels": {"team": {"to": "hook"}}}
+        project.write("playbooks/inventories/dev/environment.yml", json.dumps(policy))
+        project.opsbook("incident", "open", "It is down", "-e", "dev", check=True)
+        received.requests.clear()
+        here = settings.load(project.root, given=True)
+        path = store.find(here, "last")
+        watching = Watching(here, Heartbeats(here), lambda _: None)
+        most = resource.getrlimit(resource.RLIMIT_FSIZE)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("HOOK", project.env["HOOK"])
+            resource.setrlimit(resource.RLIMIT_FSIZE, ((path / journal.NAME).stat().st_size, most[1]))
+            try:
+                for _ in range(3):
+                    watching._look(path)
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, most)
+            assert len(received.requests) == 1 and path.name in watching.failing
+            watching._look(path)
+        assert len(received.requests) == 1 and watching.failing == ""
+        assert [event.type for event in store.load(path).events].count("incident-escalated") == 1

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from opsbook.core.catalog import catalog
+from opsbook.core.model.environment import Channel
 from opsbook.core.model.text import nearest
 from opsbook.core.planning import environment
 from opsbook.core.trust.windows import local
@@ -73,28 +74,25 @@ def _strangers(span: _Span) -> Iterator[str]:
 
 def _of_environment(span: _Span, name: str) -> Iterator[str]:
     policy, there = environment.load_as_written(span.settings, name), rotas.names(span.settings)
-    own: dict[str, set[str]] = {}
-    for channel, told in policy.channels.items():
-        if told.person:
-            own.setdefault(told.person, set()).add(channel)
     for rota in policy.on_call:
         if rota not in there:
             yield f"{name}: on_call: there is no rota {rota}. {nearest(rota, there)}".rstrip()
             continue
         for person in dict.fromkeys(each.person for each in span.roster(rota).shifts):
-            yield from _unreached(span, name, person, own)
+            yield from (f"{name}: {each}." for each in _unreached(span.settings, policy.channels, person))
 
 
-def _unreached(span: _Span, name: str, person: str, own: Mapping[str, set[str]]) -> Iterator[str]:
-    """What pages this person, and reaches nobody, or no channel of his own where there are some."""
-    if own and person not in own:
-        yield f"{name}: {person} is on call, and has no channel."
-        return
+def _unreached(settings: Settings, channels: Mapping[str, Channel], person: str) -> Iterator[str]:
+    """What pages this person, and reaches nobody, or no channel of his own where people have some."""
     # What sends is loaded by whoever looks at it.
     from opsbook.core.trust import telling
 
-    channels = environment.load_as_written(span.settings, name).channels
+    own = {name for name, each in channels.items() if each.person == person}
+    personal = any(each.person for each in channels.values())
+    if personal and not own:
+        yield f"{person} is on call, and has no channel"
+        return
     for event in PAGING:
-        reached = telling.reached(span.settings, channels, event, person)
-        if not (reached & own[person] if own else reached):
-            yield f"{name}: no channel{f' of {person}' if own else ''} gets {event}."
+        reached = telling.reached(settings, channels, event, person)
+        if not (reached & own if personal else reached):
+            yield f"no channel{f' of {person}' if own else ''} gets {event}"

@@ -18,7 +18,7 @@ def svg(title: str, lines: Sequence[tuple[str, Points]]) -> str:
     drawn = lines[: len(_COLOURS)]
     known = [(at, value) for _, points in drawn for at, value in points if math.isfinite(value)]
     legend = "".join(_legend(lines))
-    height = _HEIGHT + 18 * (legend.count("<text") or 0)
+    height = _HEIGHT + 18 * legend.count("<text")
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}" '
         f'role="img" font-family="sans-serif" font-size="12" fill="currentColor"><title>{html.escape(title)}</title>'
