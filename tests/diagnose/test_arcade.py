@@ -39,6 +39,11 @@ DATABASE = "arcade-1 is not ready (database); arcade-2 is not ready (database); 
             "rotate-secret",
         ),
         ("the API key of the partners stands in logs/x", "rotate-api-key"),
+        ("Validation, Players get in by TLS: AssertionError: nobody gets in by TLS: no", "renew-certificate"),
+        (
+            "Validation, Players get in by TLS: AssertionError: the certificate for TLS ends in 3 days",
+            "renew-certificate",
+        ),
         ("Diagnosis, Each instance: playbook status.yml: arcade-1 is unreachable", "service-health"),
     ],
 )

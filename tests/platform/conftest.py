@@ -23,7 +23,7 @@ from tests.support.project import Project
 
 CONTENT = ("runbooks", "procedures", "playbooks", "alerts", "docs/trees", "services", "lib/arcade_ops")
 COPIED = (*CONTENT, "opsbook.toml", "ansible.cfg")
-PORTS = (0, 3, *range(11, 19))
+PORTS = (0, 1, 3, *range(11, 19))
 """What the platform listens on, from the first port of its block."""
 RELEASES = {"1.0.0": None, "1.1.0": "stock", "1.2.0": "faulty", "1.3.0": "flaky", "1.4.0": "dead"}
 """The releases that all share, each with the variant it is built from: two good ones, and what breaks when."""

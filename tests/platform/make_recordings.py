@@ -6,7 +6,7 @@ Each runbook runs well and runs into something, in an order in which a run prepa
 in a copy of the project and come into this one at the end, if everything went as it should. With the names of
 environments as arguments, only what runs in these is made; `ao` is the AO process of dev, `releases` what goes to
 staging, `configuration` what was changed by hand in dev, `infrastructure` dev itself, `monitoring` that of dev,
-`procedures` the checklists.
+`protection` what keeps dev safe, `procedures` the checklists.
 """
 
 import json
@@ -19,6 +19,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import httpx
 
 from tests.platform.conftest import PORTS, Platform, copy_project, free, free_base, give_back
 from tests.platform.drills import CASES, VERSION, begin, front, waiting
@@ -299,6 +301,24 @@ def monitoring(made: Platform) -> None:
         made.run("stop-monitoring", "-p", "purge=true", check=True)
 
 
+def protection(made: Platform) -> None:
+    """Addresses of dev that guess keys, its backups and its certificate."""
+    recorder = Recorder(made, "dev")
+    serving(recorder, made)
+    stranger = httpx.HTTPTransport(local_address="127.0.0.66")
+    with httpx.Client(transport=stranger) as client:
+        for _ in range(70):
+            assert client.get(f"{made.url}/leaderboard").status_code == 401
+    recorder.record("good", "block-addresses", "--answer", "addresses=127.0.0.66")
+    recorder.record("failed", "block-addresses", "--answer", "addresses=127.0.0", fails=True)
+    recorder.record("good", "back-up-database")
+    recorder.record("good", "renew-certificate", "-p", "anyway=true")
+    recorder.record("good", "machine-disk")
+    recorder.run("platform-down")
+    recorder.record("failed", "back-up-database", fails=True)
+    recorder.record("failed", "renew-certificate", fails=True)
+
+
 def releases(source: Platform, made: Platform) -> None:
     """Releases that were deployed in dev, and are promoted to staging."""
     source.run("platform-up", check=True)
@@ -434,6 +454,7 @@ def main(places: list[str]) -> None:
             ("infrastructure", "dev", infrastructure),
             ("training", "training", training),
             ("monitoring", "dev", monitoring),
+            ("protection", "dev", protection),
         ):
             if name in places:
                 with up(root, place) as made:
@@ -459,4 +480,7 @@ def main(places: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or [*BASES, "configuration", "infrastructure", "procedures", "releases", "ao", "monitoring"])
+    main(
+        sys.argv[1:]
+        or [*BASES, "configuration", "infrastructure", "procedures", "releases", "ao", "monitoring", "protection"]
+    )

@@ -12,6 +12,7 @@ QUICK = {
     "monitoring_scrape_interval": "1s",
     "monitoring_evaluation_interval": "1s",
     "monitoring_scan_seconds": "1",
+    "monitoring_player_interval": "5s",
     "monitoring_resend_delay": "5s",
     "monitoring_group_wait": "1s",
     "monitoring_group_interval": "1s",

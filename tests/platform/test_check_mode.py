@@ -347,6 +347,14 @@ def test_a_backup_and_its_way_back(ready: Checked) -> None:
     assert ready.do("restore", **name).changed == foreseen["restore"].changed
 
 
+def test_another_certificate(ready: Checked) -> None:
+    soon = {"certificate_renew_days": 100}
+    foreseen = ready.foresee("certificate", **soon)
+    assert foreseen.tasks == {"Have a certificate for TLS", "Write Caddy's configuration", "Have Caddy use it"}
+    assert ready.do("certificate", **soon).changed == foreseen.changed
+    assert ready.foresee("certificate").tasks == set()
+
+
 def test_another_configuration(ready: Checked) -> None:
     roles = "playbooks/roles/supervisor/templates"
     ready.edit(f"{roles}/supervisord.conf.j2", "priority=30\nstopwaitsecs=15", "priority=30\n; more\nstopwaitsecs=20")
@@ -426,8 +434,16 @@ def test_another_number_of_instances(ready: Checked) -> None:
 
 
 @pytest.mark.skipif(
-    not all(shutil.which(name) for name in ("prometheus", "prometheus-alertmanager")),
-    reason="needs the packages prometheus and prometheus-alertmanager",
+    not all(
+        shutil.which(name)
+        for name in (
+            "prometheus",
+            "prometheus-alertmanager",
+            "prometheus-blackbox-exporter",
+            "prometheus-node-exporter",
+        )
+    ),
+    reason="needs the packages that runbooks/start-monitoring.md names",
 )
 def test_the_monitoring(ready: Checked) -> None:
     """It begins, and then only changed rules would change something; test_monitoring.py has them read."""

@@ -5,6 +5,7 @@ import secrets
 import time
 from dataclasses import asdict, dataclass, replace
 from http import HTTPStatus
+from ipaddress import ip_address
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -106,6 +107,7 @@ class Service:
             name = self.keys.name_of(request.headers.get("authorization", ""))
         except UnauthorizedError:
             self.metrics.logins.labels("", "refused").inc()
+            _log.warning("login refused from %s", caller(request))
             raise
         self.metrics.logins.labels(name, "ok").inc()
         return answer((await self.pool.handle(Message("Leaderboard", sender="partner"))).output)
@@ -196,6 +198,17 @@ async def answer_http_error(_request: Request, error: Exception) -> Response:
 async def answer_unexpected(_request: Request, _error: Exception) -> Response:
     """The response to an error nobody foresaw; its traceback goes to the log, not to the client."""
     return answer({"error": "an unexpected error, described in the log of this instance"}, 500)
+
+
+def caller(request: Request) -> str:
+    """The address that a request came from: what the load balancer says of it, or who asked this instance itself."""
+    named = request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+    asked = request.client.host if request.client else ""
+    try:
+        return str(ip_address(named or asked))
+    except ValueError:
+        # Only what is an address gets into the log.
+        return "unknown"
 
 
 async def read_body(request: Request) -> bytes:

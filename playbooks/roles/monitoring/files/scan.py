@@ -1,8 +1,8 @@
-"""Look for the secrets of an environment in its logs, and tell Prometheus in which files they are.
+"""Look for the secrets of an environment in its logs, and for its newest backup, and tell Prometheus what is there.
 
-Usage: python log_scan.py PORT SECONDS LOGS DATABASE_CREDENTIALS API_KEY. It looks once in that many seconds, until it
-is ended. A secret that is not there yet cannot have leaked. A log that cannot be read ends it: then Prometheus says
-that it cannot be read, instead of that all is well.
+Usage: python scan.py PORT SECONDS LOGS DATABASE_CREDENTIALS API_KEY BACKUPS BACKUP_HOURS. It looks once in that many
+seconds, until it is ended. A secret that is not there yet cannot have leaked. With 0 hours nobody asks for backups.
+What cannot be read ends it: then Prometheus says that it cannot be read, instead of that all is well.
 """
 
 import sys
@@ -35,11 +35,23 @@ def found(logs: Path, wanted: list[tuple[str, bytes]]) -> Iterator[tuple[str, st
         yield from ((name, str(path.relative_to(logs))) for name, secret in wanted if secret and secret in content)
 
 
+def newest(backups: Path) -> float:
+    """When the newest backup was made: its manifest is written last. 0 if there is none."""
+    dumps = backups.glob("*.dump") if backups.is_dir() else ()
+    manifests = [dump.with_suffix(".json") for dump in dumps]
+    return max((path.stat().st_mtime for path in manifests if path.exists()), default=0)
+
+
 def main() -> None:
     """Look, again and again."""
-    port, seconds, logs, database, key = sys.argv[1:]
+    port, seconds, logs, database, key, backups, hours = sys.argv[1:]
     registry = CollectorRegistry()
     gauge = Gauge("arcade_secret_in_log", "A file of the logs has a secret.", ["secret", "file"], registry=registry)
+    if float(hours):
+        made = Gauge("arcade_backup_timestamp_seconds", "When the newest backup was made; 0: never.", registry=registry)
+        made.set_function(lambda: newest(Path(backups)))
+        limit = Gauge("arcade_backup_max_age_seconds", "How old the newest backup may be.", registry=registry)
+        limit.set(float(hours) * 3600)
     start_http_server(int(port), "127.0.0.1", registry)
     before: set[tuple[str, str]] = set()
     while True:

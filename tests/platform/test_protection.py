@@ -1,0 +1,104 @@
+"""Addresses that guess keys, the certificate of the load balancer, and backups, on the real platform."""
+
+import ssl
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.platform.conftest import Platform
+
+pytestmark = pytest.mark.slow
+
+VERSION = "1.0.0"
+STRANGER, PARTNER = "127.0.0.66", "127.0.0.67"
+"""Two addresses of this machine's loopback, as if from elsewhere."""
+
+
+@pytest.fixture(scope="module")
+def serves(platform: Platform) -> Platform:
+    platform.serve(VERSION)
+    return platform
+
+
+def asked(platform: Platform, path: str, address: str, *, tls: bool = False) -> int:
+    """The status that somebody with this address is given."""
+    trusted = ssl.create_default_context(cafile=folder(platform) / "authority.pem")
+    transport = httpx.HTTPTransport(local_address=address, verify=trusted)
+    base = f"https://127.0.0.1:{platform.base + 1}" if tls else platform.url
+    with httpx.Client(transport=transport, timeout=30) as client:
+        return client.get(base + path).status_code
+
+
+def folder(platform: Platform) -> Path:
+    return platform.root / ".opsbook/env" / platform.place
+
+
+def test_an_address_that_guesses_keys_is_seen_and_blocked_until_it_is_not(serves: Platform) -> None:
+    share = folder(serves) / "caddy/traffic/share"
+    for canary, tls in (("0", False), ("50", False), ("50", True)):
+        # On its way through the canary's sockets, too, an instance learns whose request it is.
+        share.write_text(canary)
+        assert [asked(serves, "/leaderboard", STRANGER, tls=tls) for _ in range(4)] == [401] * 4
+    share.write_text("0")
+    assert asked(serves, "/leaderboard", PARTNER) == 401
+    checked = serves.run("block-addresses", "--check", check=True).out
+    assert f"{STRANGER}: 12 refused" in checked
+    assert f"{PARTNER}: 1 refused" in checked
+    wrong = serves.run("block-addresses", "--answer", f"addresses={STRANGER}, ../../x")
+    assert (wrong.code, asked(serves, "/readyz", STRANGER)) == (1, 200)
+    assert "'../../x' does not appear to be" in wrong.out
+    serves.run("block-addresses", "--answer", f"addresses={STRANGER}", check=True)
+    for tls in (False, True):
+        assert asked(serves, "/readyz", STRANGER, tls=tls) == 403
+        assert asked(serves, "/readyz", PARTNER, tls=tls) == 200
+    again = ("--answer", f"addresses={STRANGER}, ::1", "-p", "action=serve")
+    assert (
+        f"{STRANGER}: blocked by {serves.records()[-1].name}" in serves.run("block-addresses", *again, check=True).out
+    )
+    assert asked(serves, "/readyz", STRANGER) == 200
+
+
+def test_a_certificate_that_ends_soon_is_named_renewed_and_taken_back(serves: Platform) -> None:
+    serves.playbook("certificate", certificate_days=5, certificate_renew_days=100)
+    nearly_over = shown(serves)
+    told = serves.diagnosed("caddy")
+    assert told["runbooks"] == ["renew-certificate"]
+    assert "the certificate for TLS ends in 4 days" in told["steps"][-1]["seen"]
+    with serves.load(100) as players:
+        serves.run("renew-certificate", check=True)
+        serves.run("renew-certificate", "-p", "anyway=true", check=True)
+        renewed = shown(serves)
+        serves.opsbook("rollback", serves.records()[-1].name, check=True)
+    # Caddy closes idle connections when its configuration changes: whoever sends on one just then sends again.
+    assert set(players["by_failure"]) <= {"ConnectionResetError", "RemoteDisconnected"}, players
+    assert players["failed"] <= 3, players
+    assert shown(serves) not in (renewed, nearly_over)
+    assert asked(serves, "/readyz", PARTNER, tls=True) == 200
+    assert (folder(serves) / "secrets/tls.pem").stat().st_mode & 0o077 == 0
+
+
+def shown(platform: Platform) -> str:
+    return ssl.get_server_certificate(("127.0.0.1", platform.base + 1))
+
+
+def test_backups_are_proven_and_the_oldest_go(serves: Platform) -> None:
+    kept = serves.root / ".opsbook/backups" / serves.place
+    kept.mkdir(mode=0o700, parents=True)
+    nights = [f"2026010{day}T070000Z-back-up-database-aaaa" for day in (1, 2, 3)]
+    for name in ("monday", *nights):
+        for end in ("dump", "json", "state.json"):
+            (kept / f"{name}.{end}").touch()
+    serves.run("back-up-database", "-p", "keep=2", check=True)
+    made = serves.records()[-1].name
+    assert {path.name.partition(".")[0] for path in kept.iterdir()} == {"monday", nights[-1], made}
+    scan = subprocess.run(
+        [sys.executable, "-c", "import scan, sys, pathlib; print(scan.newest(pathlib.Path(sys.argv[1])))", kept],
+        cwd=serves.root / "playbooks/roles/monitoring/files",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert float(scan.stdout) == (kept / f"{made}.json").stat().st_mtime
