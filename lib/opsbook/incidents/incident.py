@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
 from opsbook.core.model.event import Event
 from opsbook.core.model.events import Fact, read
@@ -151,12 +150,50 @@ class Incident:
         """Add an event. Raises InputError for one whose data cannot be used."""
         self.events.append(event)
         fact = read(event)
-        if fact is not None and (taking := _TAKING.get(type(fact))):
-            taking(self, fact, event.time)
+        if fact is not None:
+            self._of_work(fact, event.time)
+            self._of_people(fact, event.time)
+            if state := _REACHED.get(type(fact)):
+                self.state, self.reached[state] = state, event.time
 
-    def reach(self, state: State, time: str) -> None:
-        self.state = state
-        self.reached[state] = time
+    def _of_work(self, fact: Fact, time: str) -> None:
+        """Its alerts, who was paged, and what was run."""
+        match fact:
+            case facts.AlertFired():
+                alert = Alert(fact.fingerprint, fact.name, fact.labels, fact.annotations, fact.starts)
+                self.alerts[fact.fingerprint, fact.starts] = alert
+            case facts.AlertCleared() if cleared := self.alerts.get((fact.fingerprint, fact.starts)):
+                cleared.ended, cleared.noted = fact.ends, time
+            case facts.MessageSent() | facts.IncidentEscalated() if fact.on_call:
+                self.on_call.append(Paged(time, fact.on_call, fact.rota, fact.reached))
+            case facts.RunAttached():
+                self.runs[fact.run] = fact
+            case facts.CommandStarted():
+                self.commands.append(Command(fact.number, fact.argv, fact.by))
+            case facts.CommandEnded():
+                for each in self.commands:
+                    if each.number == fact.number:
+                        each.exit, each.output = fact.exit, fact.output
+
+    def _of_people(self, fact: Fact, time: str) -> None:
+        """What people say of it."""
+        match fact:
+            case facts.IncidentOpened():
+                self.title, self.severity, self.environment = fact.title, fact.severity, fact.environment
+                self.by, self.key, self.runbook = fact.by, fact.key, fact.runbook
+                self.parameters = {str(name): str(value) for name, value in fact.parameters.items()}
+            case facts.SeverityChanged():
+                self.severity = fact.severity
+            case facts.RoleTaken():
+                self.roles[fact.role] = fact.who
+            case facts.IncidentPublished():
+                self.public = fact.title
+            case facts.UpdateWritten():
+                self.updates.append(Update(time, fact.audience, fact.text))
+            case facts.ActionAdded():
+                self.actions.append(Action(fact.number, fact.text, fact.owner, fact.due))
+            case facts.ActionClosed():
+                self.action(fact.number).closed = fact.how
 
 
 def of(incident: str, events: Iterable[Event]) -> Incident:
@@ -167,83 +204,10 @@ def of(incident: str, events: Iterable[Event]) -> Incident:
     return found
 
 
-def _opened(found: Incident, fact: facts.IncidentOpened, time: str) -> None:
-    found.title, found.severity, found.environment = fact.title, fact.severity, fact.environment
-    found.by, found.key, found.runbook = fact.by, fact.key, fact.runbook
-    found.parameters = {str(name): str(value) for name, value in fact.parameters.items()}
-    found.reach(State.OPEN, time)
-
-
-def _fired(found: Incident, fact: facts.AlertFired, _: str) -> None:
-    alert = Alert(fact.fingerprint, fact.name, fact.labels, fact.annotations, fact.starts)
-    found.alerts[fact.fingerprint, fact.starts] = alert
-
-
-def _cleared(found: Incident, fact: facts.AlertCleared, time: str) -> None:
-    if (alert := found.alerts.get((fact.fingerprint, fact.starts))) is not None:
-        alert.ended, alert.noted = fact.ends, time
-
-
-def _paged(found: Incident, fact: facts.MessageSent | facts.IncidentEscalated, time: str) -> None:
-    if fact.on_call:
-        found.on_call.append(Paged(time, fact.on_call, fact.rota, fact.reached))
-
-
-def _severity(found: Incident, fact: facts.SeverityChanged, _: str) -> None:
-    found.severity = fact.severity
-
-
-def _role(found: Incident, fact: facts.RoleTaken, _: str) -> None:
-    found.roles[fact.role] = fact.who
-
-
-def _run(found: Incident, fact: facts.RunAttached, _: str) -> None:
-    found.runs[fact.run] = fact
-
-
-def _published(found: Incident, fact: facts.IncidentPublished, _: str) -> None:
-    found.public = fact.title
-
-
-def _updated(found: Incident, fact: facts.UpdateWritten, time: str) -> None:
-    found.updates.append(Update(time, fact.audience, fact.text))
-
-
-def _command(found: Incident, fact: facts.CommandStarted, _: str) -> None:
-    found.commands.append(Command(fact.number, fact.argv, fact.by))
-
-
-def _ended(found: Incident, fact: facts.CommandEnded, _: str) -> None:
-    for each in found.commands:
-        if each.number == fact.number:
-            each.exit, each.output = fact.exit, fact.output
-
-
-def _action(found: Incident, fact: facts.ActionAdded, _: str) -> None:
-    found.actions.append(Action(fact.number, fact.text, fact.owner, fact.due))
-
-
-def _closed(found: Incident, fact: facts.ActionClosed, _: str) -> None:
-    found.action(fact.number).closed = fact.how
-
-
-_TAKING: dict[type, Any] = {
-    facts.IncidentOpened: _opened,
-    facts.AlertFired: _fired,
-    facts.AlertCleared: _cleared,
-    facts.MessageSent: _paged,
-    facts.IncidentEscalated: _paged,
-    facts.SeverityChanged: _severity,
-    facts.RoleTaken: _role,
-    facts.RunAttached: _run,
-    facts.IncidentPublished: _published,
-    facts.UpdateWritten: _updated,
-    facts.CommandStarted: _command,
-    facts.CommandEnded: _ended,
-    facts.ActionAdded: _action,
-    facts.ActionClosed: _closed,
-    facts.IncidentAcknowledged: lambda found, _, time: found.reach(State.ACKNOWLEDGED, time),
-    facts.IncidentMitigated: lambda found, _, time: found.reach(State.MITIGATED, time),
-    facts.IncidentResolved: lambda found, _, time: found.reach(State.RESOLVED, time),
-    facts.IncidentReviewed: lambda found, _, time: found.reach(State.REVIEWED, time),
+_REACHED: dict[type, State] = {
+    facts.IncidentOpened: State.OPEN,
+    facts.IncidentAcknowledged: State.ACKNOWLEDGED,
+    facts.IncidentMitigated: State.MITIGATED,
+    facts.IncidentResolved: State.RESOLVED,
+    facts.IncidentReviewed: State.REVIEWED,
 }
