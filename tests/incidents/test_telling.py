@@ -11,7 +11,7 @@ import pytest
 from opsbook import settings
 from opsbook.core.model.redact import Redactor
 from opsbook.core.record import journal
-from opsbook.incidents import reminding, store
+from opsbook.incidents import store, telling
 from opsbook.incidents.acting import Acting
 from opsbook.incidents.incident import State
 from opsbook.serve.heartbeat import Heartbeats
@@ -90,7 +90,7 @@ def test_people_are_reminded_of_what_is_late_once_for_each_span(project: Project
             opened = datetime.fromisoformat(store.load(path).reached[State.OPEN])
             with pytest.MonkeyPatch.context() as patch:
                 patch.setenv("HOOK", project.env["HOOK"])
-                found = reminding.late(here, store.load(path), opened + timedelta(minutes=minutes))
+                found = telling.late(here, store.load(path), opened + timedelta(minutes=minutes))
             if found is None:
                 return []
             event = store.change(here, path, lambda _: [found], lambda _: Redactor()).events[-1]

@@ -10,7 +10,7 @@ import pytest
 
 from opsbook import settings
 from opsbook.core.model.events import Fact
-from opsbook.incidents import reminding, store
+from opsbook.incidents import store, telling
 from opsbook.incidents.facts import IncidentEscalated
 from tests.support import ROOT, team
 from tests.support.listeners import listeners
@@ -55,7 +55,7 @@ def late(project: Project) -> Fact | None:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in project.env.items():
             patch.setenv(name, value)
-        return reminding.late(here, store.load(store.find(here, "last")), datetime.now(UTC))
+        return telling.late(here, store.load(store.find(here, "last")), datetime.now(UTC))
 
 
 def flat(result: Result) -> str:

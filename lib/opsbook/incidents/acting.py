@@ -1,16 +1,13 @@
 """What people do to an incident. Each raises InputError or Refused, and writes nothing, where it makes no sense."""
 
-import contextlib
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from functools import partial
 
 from opsbook import files
 from opsbook.core.catalog import catalog
 from opsbook.core.model.events import Fact, RunStarted, read
-from opsbook.core.model.redact import Redactor
 from opsbook.core.model.text import nearest
 from opsbook.core.planning import context, environment
 from opsbook.core.record import store as records
@@ -34,15 +31,6 @@ def check_severity(settings: Settings, severity: str) -> str:
     found = next((each for each in known if each.lower() == severity.lower()), None)
     if found is None:
         raise InputError(f"There is no severity {severity}. {nearest(severity, known)}", f"One of {', '.join(known)}.")
-    return found
-
-
-def redactor(settings: Settings, place: str) -> Redactor:
-    """A redactor with those secrets of an environment that can be read: an incident is written without the others."""
-    found = Redactor()
-    if place:
-        with contextlib.suppress(InputError):
-            context.vault(settings, environment.load(settings, place), {}, {}, found)
     return found
 
 
@@ -78,9 +66,9 @@ def open_(settings: Settings, said: Opening) -> Incident:
         runbook=said.runbook,
         parameters=dict(said.parameters or {}),
     )
-    made = store.create(settings, [opened], redactor(settings, said.environment))
+    made = store.create(settings, [opened])
     sent = telling.tell(settings, made, telling.OPENED)
-    return store.change(settings, store.exact(settings, made.id), lambda _: [sent], partial(redactor, settings))
+    return store.change(settings, store.exact(settings, made.id), lambda _: [sent])
 
 
 class Acting:
@@ -216,7 +204,7 @@ class Acting:
             shown = bool(now.public)
             return work(now)
 
-        now = store.change(self._settings, self.path, seen, partial(redactor, self._settings))
+        now = store.change(self._settings, self.path, seen)
         if shown or now.public:
             status_page.write(self._settings)
         return now

@@ -6,14 +6,13 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 
 from opsbook import files
 from opsbook.core.model.events import Fact
 from opsbook.core.planning import context
 from opsbook.errors import InputError, Refused
-from opsbook.incidents import acting, facts, overview, store
+from opsbook.incidents import facts, store
 from opsbook.incidents.incident import Incident
 from opsbook.settings import Settings
 
@@ -29,7 +28,7 @@ def chosen(settings: Settings, wanted: str) -> Path:
     """The incident that is named, or the only one that is open. Raises InputError."""
     if wanted:
         return store.find(settings, wanted)
-    open_ = [store.folder(settings) / each.id for each in overview.open_(settings)]
+    open_ = [store.folder(settings) / each.id for each in store.open_(settings)]
     if len(open_) == 1:
         return open_[0]
     if open_:
@@ -42,7 +41,7 @@ def execute(settings: Settings, path: Path, argv: Sequence[str], show: Show) -> 
 
     Raises InputError, and runs nothing, if the incident cannot be written, or is over.
     """
-    redacting, number = partial(acting.redactor, settings), 0
+    number = 0
     cwd = _cwd(settings)
 
     def begin(now: Incident) -> Iterable[Fact]:
@@ -53,10 +52,10 @@ def execute(settings: Settings, path: Path, argv: Sequence[str], show: Show) -> 
         yield facts.CommandStarted(number=number, argv=list(argv), cwd=cwd, by=context.operator())
 
     # On disk first: what was begun and has no end is unknown, as with the effects of a run.
-    place = store.change(settings, path, begin, redacting).environment
+    place = store.change(settings, path, begin).environment
     kept = settings.state / "exec" / f"{path.name}-{number}.txt"
     kept.parent.mkdir(parents=True, exist_ok=True)
-    began, stream = time.monotonic(), redacting(place).stream()
+    began, stream = time.monotonic(), store.redactor(settings, place).stream()
     with kept.open("w", encoding="utf-8", errors="replace") as out:
 
         def take(text: str) -> None:
@@ -69,7 +68,7 @@ def execute(settings: Settings, path: Path, argv: Sequence[str], show: Show) -> 
     name, data = f"{OUTPUTS}/{number}.txt", kept.read_bytes()
     seconds = round(time.monotonic() - began, 3)
     ended = facts.CommandEnded(number=number, exit=code, seconds=seconds, output=name, sha256=files.sha256(kept))
-    store.change(settings, path, lambda _: [ended], redacting, {name: data})
+    store.change(settings, path, lambda _: [ended], more={name: data})
     kept.unlink()
     return code
 

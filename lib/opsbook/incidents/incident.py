@@ -1,5 +1,6 @@
 """An incident as its journal tells it."""
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -28,6 +29,14 @@ class State(StrEnum):
     REVIEWED = "reviewed"
     """Its review is closed."""
 
+
+_AFTER = {
+    State.OPEN: "opsbook incident ack {incident}",
+    State.ACKNOWLEDGED: 'opsbook incident mitigate {incident} "HOW"',
+    State.MITIGATED: 'opsbook incident resolve {incident} "HOW"',
+    State.RESOLVED: "opsbook incident review {incident}",
+}
+"""The command of what comes after each state."""
 
 ROLES = ("commander", "communications", "scribe")
 
@@ -129,11 +138,33 @@ class Incident:
     def over(self) -> bool:
         return self.state in (State.RESOLVED, State.REVIEWED)
 
+    @property
+    def opened(self) -> str:
+        """When it was opened; empty for one that is damaged."""
+        return next(iter(self.reached.values()), "")
+
+    @property
+    def run_line(self) -> str:
+        """The command that runs its page; empty without one."""
+        if not self.runbook:
+            return ""
+        values = [word for name, value in self.parameters.items() for word in ("-p", f"{name}={value}")]
+        place = ["-e", self.environment] if self.environment else []
+        return shlex.join(["opsbook", "run", self.runbook, *place, *values, "--incident", self.id])
+
+    @property
+    def after(self) -> str:
+        """The command of the next state; empty after the last one."""
+        return _AFTER.get(self.state, "").format(incident=self.id)
+
+    def outlook(self) -> list[str]:
+        """What is usually done next, as commands: its page, while it lasts, and the next state."""
+        return [line for line in ("" if self.over else self.run_line, self.after) if line]
+
     def brief(self) -> dict[str, str]:
         """An incident in a list of several things, as JSON."""
-        opened = next(iter(self.reached.values()), "")
         told = {"incident": self.id, "title": self.title, "severity": self.severity, "state": str(self.state)}
-        return told | {"environment": self.environment, "opened": opened}
+        return told | {"environment": self.environment, "opened": self.opened}
 
     def has(self, kind: type[Fact]) -> bool:
         """Whether an event of this kind was written."""

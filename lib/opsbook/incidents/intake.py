@@ -19,7 +19,7 @@ from opsbook.core.model.redact import Redactor
 from opsbook.core.model.text import one_line
 from opsbook.core.planning import environment
 from opsbook.errors import InputError, OpsbookError
-from opsbook.incidents import acting, facts, overview, store
+from opsbook.incidents import acting, facts, store
 from opsbook.incidents.incident import Incident
 from opsbook.settings import Settings
 
@@ -192,13 +192,13 @@ class Intake:
 
     def _redactor(self, place: str) -> Redactor:
         if place not in self._redactors:
-            self._redactors[place] = acting.redactor(self._settings, place)
+            self._redactors[place] = store.redactor(self._settings, place)
         return self._redactors[place]
 
 
 def unfinished(settings: Settings) -> Iterator[Incident]:
     """Open incidents that no person opened: if the process was killed, nobody was told, or nothing was checked."""
-    return (found for found in overview.open_(settings) if found.by in (BY, HEARD_NOTHING))
+    return (found for found in store.open_(settings) if found.by in (BY, HEARD_NOTHING))
 
 
 def page_for(settings: Settings, alert: Notified) -> Page:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from opsbook import files, html
 from opsbook.errors import InputError
-from opsbook.incidents import overview
+from opsbook.incidents import store
 from opsbook.incidents.incident import Incident, State
 from opsbook.settings import Settings
 
@@ -23,7 +23,7 @@ WORDS = {
 
 def page(settings: Settings, now: datetime) -> str:
     """The page as HTML, without a script and without anything from elsewhere. Only `public` texts are in it."""
-    shown = [each for each in overview.readable(settings) if each.public]
+    shown = [each for each in store.readable(settings) if each.public]
     return html.render(
         "serve/status.html",
         going_on=[each for each in shown if not each.over],

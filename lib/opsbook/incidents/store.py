@@ -8,9 +8,10 @@ import contextlib
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from opsbook import files
 from opsbook.core.model.events import Fact, read
@@ -21,7 +22,7 @@ from opsbook.core.record.store import SEAL
 from opsbook.errors import InputError, Refused
 from opsbook.incidents import incident
 from opsbook.incidents.facts import IncidentOpened
-from opsbook.incidents.incident import Incident
+from opsbook.incidents.incident import Action, Incident
 from opsbook.settings import Settings
 
 FOLDER = "incidents"
@@ -105,6 +106,44 @@ def load(path: Path) -> Incident:
     return found
 
 
+def shown(path: Path) -> Incident:
+    """The same for a list; of one that is damaged what can be said of it: it must not hide the others."""
+    try:
+        return load(path)
+    except InputError as error:
+        return Incident(path.name, title=error.message, severity="damaged")
+
+
+def open_(settings: Settings) -> Iterator[Incident]:
+    """Incidents that are not over, newest first; those that are sealed are not even read."""
+    for path in every(settings):
+        with contextlib.suppress(InputError):
+            if not sealed(path) and not (found := load(path)).over:
+                yield found
+
+
+def readable(settings: Settings) -> Iterator[Incident]:
+    """Every incident that can be read, newest first."""
+    for path in every(settings):
+        with contextlib.suppress(InputError):
+            yield load(path)
+
+
+class Overview(NamedTuple):
+    """Incidents that are not over, newest first, and actions that are overdue, the oldest day first."""
+
+    open: tuple[Incident, ...] = ()
+    overdue: tuple[tuple[Incident, Action], ...] = ()
+
+
+def overview(settings: Settings, today: date, hidden: Container[str]) -> Overview:
+    """What is open and overdue; incidents of `hidden` environments are left out, and those that cannot be read."""
+    known = [each for each in readable(settings) if each.environment not in hidden]
+    actions = ((each, action) for each in known for action in each.actions)
+    due = [(each, action) for each, action in actions if not action.closed and action.due < today.isoformat()]
+    return Overview(tuple(each for each in known if not each.over), tuple(sorted(due, key=lambda pair: pair[1].due)))
+
+
 def flaws(path: Path) -> Iterator[str]:
     """What is wrong with an incident: by its seal if it is over, else by its journal."""
     # Whoever only reads incidents need not load what seals.
@@ -144,7 +183,19 @@ def key_of(path: Path) -> str:
     return ""
 
 
-def create(settings: Settings, facts: Sequence[Fact], redactor: Redactor) -> Incident:
+def redactor(settings: Settings, place: str) -> Redactor:
+    """A redactor with those secrets of an environment that can be read: an incident is written without the others."""
+    # Whoever only reads incidents need not load what reads secrets.
+    from opsbook.core.planning import context, environment
+
+    found = Redactor()
+    if place:
+        with contextlib.suppress(InputError):
+            context.vault(settings, environment.load(settings, place), {}, {}, found)
+    return found
+
+
+def create(settings: Settings, facts: Sequence[Fact], known: Redactor | None = None) -> Incident:
     """A new incident with these first events, of which the first opens it. Raises InputError.
 
     It has its name only once they are on disk: a process that is killed leaves no half of an incident.
@@ -155,7 +206,7 @@ def create(settings: Settings, facts: Sequence[Fact], redactor: Redactor) -> Inc
     try:
         root.mkdir(parents=True, exist_ok=True)
         hidden.mkdir()
-        _write(hidden, facts, redactor)
+        _write(hidden, facts, known or redactor(settings, opened.environment))
         hidden.rename(root / opened.incident)
         files.sync_folder(root)
     except OSError as error:
@@ -166,11 +217,16 @@ def create(settings: Settings, facts: Sequence[Fact], redactor: Redactor) -> Inc
 
 
 def change(
-    settings: Settings, path: Path, work: Change, redactor: Redacting, more: Mapping[str, bytes] | None = None
+    settings: Settings,
+    path: Path,
+    work: Change,
+    redacting: Redacting | None = None,
+    more: Mapping[str, bytes] | None = None,
 ) -> Incident:
     """Change an incident, and return it as it is then. Raises what `work` raises, and writes nothing then.
 
-    `redactor` gives that of an environment; `more` are files for its folder, by name, which the events name.
+    `redacting` gives the redactor of an environment, if that is known; `more` are files for its folder, by name, which
+    the events name.
 
     An incident that is over is opened again for the time of the change, and gets a new seal; the earlier ones stay.
     """
@@ -190,7 +246,8 @@ def change(
             seal.unseal(path)
             for name, data in (more or {}).items():
                 files.write_atomic(path / name, data)
-            head = _write(path, facts, redactor(before.environment), again=True)
+            known = redacting(before.environment) if redacting else redactor(settings, before.environment)
+            head = _write(path, facts, known, again=True)
             after = load(path)
             if after.over:
                 try:
@@ -208,8 +265,8 @@ def sealed(path: Path) -> bool:
     return os.path.lexists(path / SEAL)
 
 
-def _write(path: Path, facts: Sequence[Fact], redactor: Redactor, *, again: bool = False) -> str:
-    book = journal.Journal(path, redactor, again=again)
+def _write(path: Path, facts: Sequence[Fact], known: Redactor, *, again: bool = False) -> str:
+    book = journal.Journal(path, known, again=again)
     try:
         for number, fact in enumerate(facts, 1):
             book.write(fact, durable=number == len(facts))

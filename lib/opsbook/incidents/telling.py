@@ -1,12 +1,24 @@
-"""Messages about incidents, to the channels of their environment that want them."""
+"""Messages about incidents, to the channels of their environment that want them.
+
+What was reminded of is in the journal, so that a restart neither forgets nor repeats it.
+"""
 
 from datetime import UTC, datetime
 
-from opsbook.core.model.text import seconds_between
+from opsbook.core.model.events import Fact, read
+from opsbook.core.model.text import seconds_between, span_seconds
 from opsbook.core.planning import environment
 from opsbook.errors import OpsbookError
-from opsbook.incidents import outlook, rotas
-from opsbook.incidents.facts import IncidentEscalated, IncidentOpened, IncidentResolved, MessageSent
+from opsbook.incidents import rotas
+from opsbook.incidents.facts import (
+    IncidentEscalated,
+    IncidentOpened,
+    IncidentResolved,
+    MessageSent,
+    SeverityChanged,
+    UpdateDue,
+    UpdateWritten,
+)
 from opsbook.incidents.incident import Incident, State
 from opsbook.settings import Settings
 
@@ -44,7 +56,7 @@ def tell(
             "state": str(found.state),
             "text": text,
             "on_call": f"{paged.person} ({paged.rota})" if paged.person else "",
-            "command": outlook.run_line(found) if found.runbook else "",
+            "command": found.run_line,
         }
         sent = telling.tell(settings, place, event, values, audience, paged.person)
     except OpsbookError as error:
@@ -66,3 +78,42 @@ def _paged(settings: Settings, found: Incident, event: str, wanted: tuple[str, .
         return rotas.OnCall()
     last = found.on_call[-1].rota if found.on_call else ""
     return rotas.paged(settings, wanted, last, datetime.now(UTC), onward=onward)
+
+
+# -- what is late
+
+
+def late(settings: Settings, found: Incident, now: datetime) -> Fact | None:
+    """Tell people what is late, and say what became of that; None if nothing is."""
+    limits = next((each for each in settings.severities if each.name == found.severity), None)
+    if limits is None or not found.reached:
+        return None
+    opened, time = found.reached[State.OPEN], now.astimezone(UTC).isoformat()
+    if found.state is State.OPEN and limits.acknowledge:
+        last = _last(found, IncidentEscalated, opened)
+        if seconds_between(last, time) >= span_seconds(limits.acknowledge):
+            return escalate(settings, found, now)
+    if limits.page and not found.over and _was_for_nobody(settings, found):
+        return escalate(settings, found, now)
+    if found.state in (State.OPEN, State.ACKNOWLEDGED) and limits.update:
+        heard = _last(found, UpdateWritten, opened)
+        if seconds_between(_last(found, UpdateDue, heard), time) >= span_seconds(limits.update):
+            waited = seconds_between(heard, time)
+            return UpdateDue(waited=waited, said=tell(settings, found, UPDATE_DUE).said)
+    return None
+
+
+def _was_for_nobody(settings: Settings, found: Incident) -> bool:
+    """Whether it became as severe as it is after nobody was to be paged for it, and nobody was told since then."""
+    quiet = {each.name for each in settings.severities if not each.page}
+    told, was = False, set[str]()
+    for fact in map(read, found.events):
+        if isinstance(fact, IncidentOpened | SeverityChanged):
+            was.add(fact.severity)
+        told = told or isinstance(fact, IncidentEscalated)
+    return not told and len(was) > 1 and was - {found.severity} <= quiet
+
+
+def _last(found: Incident, kind: type[Fact], otherwise: str) -> str:
+    """When the last event of this kind was written, if that is later than the other time."""
+    return max([otherwise, *(event.time for event in found.events if event.type == kind.type)])

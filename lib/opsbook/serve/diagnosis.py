@@ -8,12 +8,11 @@ import logging
 import queue
 import threading
 from datetime import UTC, datetime
-from functools import partial
 
 from opsbook.core.model.events import Fact
 from opsbook.core.planning import environment
 from opsbook.errors import OpsbookError
-from opsbook.incidents import acting, facts, intake, recovery, store, telling
+from opsbook.incidents import facts, intake, recovery, store, telling
 from opsbook.incidents.incident import Incident
 from opsbook.operate import own_process
 from opsbook.settings import Settings
@@ -123,8 +122,7 @@ class Diagnosis(threading.Thread):
     def _write(self, found: Incident, fact: Fact) -> None:
         LOG.info("%s: %s", found.id, fact.data())
         path = store.folder(self._settings) / found.id
-        known = partial(acting.redactor, self._settings)
         try:
-            store.change(self._settings, path, lambda now: [] if now.over else [fact], known)
+            store.change(self._settings, path, lambda now: [] if now.over else [fact])
         except (OSError, OpsbookError) as error:
             LOG.warning("%s cannot be written: %s", found.id, getattr(error, "message", error))

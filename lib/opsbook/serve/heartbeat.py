@@ -74,7 +74,7 @@ class Heartbeats:
             runbook=page.name,
             parameters=dict(page.parameters or {}),
         )
-        return store.create(self._settings, [opened], acting.redactor(self._settings, known))
+        return store.create(self._settings, [opened])
 
     def _keep(self) -> None:
         told = {key: (at, alert.model_dump(mode="json")) for key, (at, alert) in self._last.items()}

@@ -6,9 +6,7 @@ from pathlib import Path
 
 from opsbook.core.locks import lock
 from opsbook.core.record import store as records
-from opsbook.errors import InputError
 from opsbook.incidents import store
-from opsbook.incidents.incident import State
 from opsbook.serve.heartbeat import Heartbeats
 from opsbook.serve.worker import Counted
 from opsbook.settings import Settings
@@ -42,15 +40,16 @@ class Metrics:
         return "\n".join(lines) + "\n"
 
     def _states(self) -> Mapping[_Labels, float]:
-        found: Counter[_Labels] = Counter()
+        count: Counter[_Labels] = Counter()
         for path in store.every(self._settings):
             # Another seal is another file: what is sealed does not change without one.
             seal = _sealed(path)
             known = self._incidents.get(path.name)
             if known is None or not seal or known[0] != seal:
-                known = self._incidents[path.name] = (seal, *_state(path))
-            found[("severity", known[1]), ("state", known[2])] += 1
-        return found
+                found = store.shown(path)
+                known = self._incidents[path.name] = (seal, found.severity, str(found.state))
+            count[("severity", known[1]), ("state", known[2])] += 1
+        return count
 
     def _of_runs(self) -> Iterator[str]:
         count: Counter[_Labels] = Counter()
@@ -78,14 +77,6 @@ def _sealed(path: Path) -> int:
         return (path / records.SEAL).stat().st_ino
     except OSError:
         return 0
-
-
-def _state(path: Path) -> tuple[str, str]:
-    try:
-        found = store.load(path)
-    except InputError:
-        return "damaged", str(State.OPEN)
-    return found.severity, str(found.state)
 
 
 def _family(name: str, kind: str, about: str, values: Mapping[_Labels, float]) -> Iterator[str]:

@@ -10,8 +10,7 @@ from opsbook import html
 from opsbook.core.record import journal
 from opsbook.core.record import store as records
 from opsbook.core.source.page_name import FOLDERS
-from opsbook.errors import InputError
-from opsbook.incidents import outlook, reviewing, store, timeline
+from opsbook.incidents import reviewing, store, timeline
 from opsbook.incidents.incident import Incident
 from opsbook.serve.worker import Counted
 from opsbook.settings import Settings
@@ -27,10 +26,7 @@ def listing(settings: Settings, counted: Counted, site: Path | None) -> str:
     for path in store.every(settings):
         if store.sealed(path) and len(over) >= _MOST:
             continue
-        try:
-            found = store.load(path)
-        except InputError as error:
-            found = Incident(path.name, title=error.message, severity="damaged")
+        found = store.shown(path)
         (over if found.over else open_).append(found)
     now = datetime.now(UTC)
     return html.render("serve/incidents.html", open=open_, over=over[:_MOST], counted=counted, now=now, site=site)
@@ -68,8 +64,8 @@ def _values(settings: Settings, found: Incident, site: Path | None) -> dict[str,
         "phases": timeline.phases(found),
         "runs": [(fact, reviewing.outcome(settings, run)) for run, fact in found.runs.items()],
         "page": _page(found, site) if site else "",
-        "command": outlook.run_line(found) if found.runbook and not found.over else "",
-        "after": outlook.after(found),
+        "command": found.run_line if not found.over else "",
+        "after": found.after,
     }
 
 

@@ -3,10 +3,9 @@
 import logging
 import queue
 import threading
-from functools import partial
 
 from opsbook.errors import OpsbookError
-from opsbook.incidents import acting, store, telling
+from opsbook.incidents import store, telling
 from opsbook.incidents.facts import MessageSent
 from opsbook.incidents.incident import Incident
 from opsbook.settings import Settings
@@ -45,5 +44,4 @@ class Paging(threading.Thread):
     def _tell(self, found: Incident) -> None:
         sent = telling.tell(self._settings, found, telling.OPENED)
         LOG.info("%s: message %s", found.id, sent.said)
-        path = store.exact(self._settings, found.id)
-        store.change(self._settings, path, lambda _: [sent], partial(acting.redactor, self._settings))
+        store.change(self._settings, store.exact(self._settings, found.id), lambda _: [sent])

@@ -5,13 +5,12 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
 from opsbook.core.model.events import Fact
 from opsbook.core.record import journal
 from opsbook.errors import OpsbookError
-from opsbook.incidents import acting, reminding, store
+from opsbook.incidents import store, telling
 from opsbook.incidents.incident import Incident
 from opsbook.serve.heartbeat import Heartbeats
 from opsbook.settings import Settings
@@ -71,11 +70,10 @@ class Watching(threading.Thread):
         try:
             # Told before it is written: a channel may hang, and meanwhile people have to be able to act. What cannot be
             # written is kept for the next look, so that nobody is told the same again and again.
-            found = self._unwritten.get(path) or reminding.late(self._settings, self._loaded(path), datetime.now(UTC))
+            found = self._unwritten.get(path) or telling.late(self._settings, self._loaded(path), datetime.now(UTC))
             if found is not None:
                 self._unwritten[path] = found
-                known = partial(acting.redactor, self._settings)
-                store.change(self._settings, path, lambda now: [] if now.over else [found], known)
+                store.change(self._settings, path, lambda now: [] if now.over else [found])
                 del self._unwritten[path]
         except (OSError, OpsbookError) as error:
             if path not in self._told:

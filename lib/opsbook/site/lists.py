@@ -11,8 +11,7 @@ from opsbook.core.model.environment import Environment
 from opsbook.core.model.runbook import Runbook
 from opsbook.diagnose.trees import Tree
 from opsbook.html import data, render
-from opsbook.incidents.incident import Incident
-from opsbook.incidents.overview import Overview as Incidents
+from opsbook.incidents.store import Overview as Incidents
 from opsbook.operate.under_way import RunStatus
 from opsbook.releases.releases import Overview
 from opsbook.settings import Settings, Severity
@@ -66,7 +65,7 @@ def home(sources: Sources) -> str:
         urgent=[r for r in sources.runbooks if r.front.kind in _URGENT and not r.front.alerts],
         drills={runbook.title for runbook in sources.runbooks if runbook.front.drill},
         doing=_doing,
-        opened=_opened,
+        opened=lambda found: datetime.fromisoformat(found.opened),
         changing=[run for run in sources.runs if run.outcome not in ("checked", "refused")][:8],
         listed={run.id for run in sources.runs},
     )
@@ -74,10 +73,6 @@ def home(sources: Sources) -> str:
 
 def _page(template: str, sources: Sources, **more: object) -> str:
     return render(f"site/{template}", sources=sources, address=address, **more)
-
-
-def _opened(found: Incident) -> datetime:
-    return datetime.fromisoformat(next(iter(found.reached.values())))
 
 
 def _doing(now: RunStatus) -> str:

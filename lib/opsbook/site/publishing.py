@@ -18,7 +18,7 @@ from opsbook.core.record import store
 from opsbook.core.trust.signing import known_signers
 from opsbook.diagnose import trees
 from opsbook.errors import InputError
-from opsbook.incidents import overview
+from opsbook.incidents import store as incidents
 from opsbook.operate.under_way import RunStatus, under_way
 from opsbook.releases import releases
 from opsbook.settings import Settings
@@ -114,7 +114,7 @@ def gather(settings: Settings, name: str, runbooks: tuple[Runbook, ...], *, trai
         severities=settings.severities,
         trees=tuple(trees.load(settings, name) for name in trees.names(settings)),
         training=qualifications.published(settings, runbooks, now) if training else None,
-        incidents=overview.overview(settings, now.date(), hidden),
+        incidents=incidents.overview(settings, now.date(), hidden),
         releases=releases.overview(settings, hidden) if training else None,
     )
 

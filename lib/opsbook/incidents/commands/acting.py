@@ -6,7 +6,7 @@ import sys
 from opsbook.console import common
 from opsbook.core.planning import bind
 from opsbook.errors import InputError
-from opsbook.incidents import acting, executing, outlook, reviewing, status_page, store, timeline
+from opsbook.incidents import acting, executing, reviewing, status_page, store, timeline
 from opsbook.incidents.acting import Acting, Opening
 from opsbook.incidents.commands import reading
 from opsbook.incidents.facts import MessageSent
@@ -133,9 +133,5 @@ def _acting(options: argparse.Namespace) -> Acting:
 def _told(options: argparse.Namespace, now: Incident) -> int:
     last = timeline.entry_of(now.events[-1]) if now.events else None
     sent = [last.text] if last and last.kind == MessageSent.type else []
-    lines = [f"{now.id}: {now.state}, {now.severity}", *map(_indented, [*sent, *outlook.commands(now)])]
-    return common.tell(options, reading.told(now), *lines)
-
-
-def _indented(line: str) -> str:
-    return f"  {line}"
+    below = (f"  {line}" for line in (*sent, *now.outlook()))
+    return common.tell(options, reading.told(now), f"{now.id}: {now.state}, {now.severity}", *below)

@@ -9,8 +9,7 @@ from typing import Any
 from opsbook.console import common
 from opsbook.console.text import say
 from opsbook.core.model.text import duration, number_of
-from opsbook.errors import InputError
-from opsbook.incidents import outlook, reviewing, store, timeline
+from opsbook.incidents import reviewing, store, timeline
 from opsbook.incidents.incident import Incident
 from opsbook.settings import Settings
 
@@ -18,10 +17,10 @@ from opsbook.settings import Settings
 def listing(options: argparse.Namespace) -> int:
     """Incidents, newest first: those that are not over, or all of them."""
     settings = common.project(options)
-    found = [each for each in _loaded(settings) if options.all or not each.over]
+    found = [each for each in map(store.shown, store.every(settings)) if options.all or not each.over]
     columns = ("INCIDENT", "SEVERITY", "STATE", "ENVIRONMENT", "OPENED", "WHAT")
     rows = [
-        (each.id, each.severity, each.state, each.environment or "—", common.local(_opened(each)), _what(each))
+        (each.id, each.severity, each.state, each.environment or "—", common.local(each.opened), _what(each))
         for each in found
     ]
     none = "No incident was opened yet." if options.all else "No incident is open."
@@ -55,19 +54,6 @@ def verify(options: argparse.Namespace) -> int:
     lines = [f"{name}: {flaw}" for name in bad for flaw in found[name]]
     said = f"{number_of(len(found) - len(bad), 'incident')} as written, {len(bad)} not"
     return common.tell(options, found, *lines, said, code=1 if bad else 0)
-
-
-def _loaded(settings: Settings) -> Iterator[Incident]:
-    for path in store.every(settings):
-        try:
-            yield store.load(path)
-        except InputError as error:
-            # One that is damaged must not hide the others.
-            yield Incident(path.name, title=error.message, severity="damaged")
-
-
-def _opened(found: Incident) -> str:
-    return next(iter(found.reached.values()), "")
 
 
 def _what(found: Incident) -> str:
@@ -105,7 +91,7 @@ _MOST = 20
 def _head(settings: Settings, found: Incident) -> Iterator[str]:
     yield f"{found.id}: {found.title}"
     yield f"  {found.severity}, {found.state}{f', in {found.environment}' if found.environment else ''}"
-    yield from (f"  {line}" for line in outlook.commands(found))
+    yield from (f"  {line}" for line in found.outlook())
     for name, seconds in timeline.phases(found).items():
         if seconds:
             yield f"  {name} {duration(seconds)} after the first sign"

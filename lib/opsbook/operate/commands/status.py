@@ -64,16 +64,18 @@ def _incidents(settings: Settings) -> "list[Incident]":
     """Open incidents; a project without any loads nothing for them."""
     if not (settings.records / "incidents").is_dir():
         return []
-    from opsbook.incidents import overview
+    from opsbook.incidents import store
 
-    return list(overview.open_(settings))
+    return list(store.open_(settings))
 
 
 def _show_incident(found: "Incident") -> None:
     say(f"{found.severity:<8}  {quoted(found.title)}  {found.environment}")
     firing = f", {number_of(len(found.firing), 'alert')} firing" if found.firing else ""
-    since = common.local(next(iter(found.reached.values()), ""))
-    for line in (f"{found.id}, {found.state}, since {since}{firing}", f"opsbook incident show {found.id}"):
+    for line in (
+        f"{found.id}, {found.state}, since {common.local(found.opened)}{firing}",
+        f"opsbook incident show {found.id}",
+    ):
         say(f"          {line}")
 
 
