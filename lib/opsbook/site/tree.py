@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -20,11 +21,22 @@ _OWN = frozenset({"opsbook", "offline"})
 """Plugins to remove: opsbook has already written its pages, and whoever builds the tree decides about offline use."""
 
 
-class _Tags(yaml.SafeLoader):
-    """A YAML loader that accepts unknown tags: MkDocs has its own, such as !ENV."""
+class _Tagged(NamedTuple):
+    """A value with a tag that only MkDocs knows, such as !ENV: it is written as it was read."""
+
+    node: yaml.Node
 
 
-_Tags.add_multi_constructor("", lambda loader, suffix, node: None)
+class _Loader(yaml.SafeLoader):
+    """Keeps what has a tag of its own."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes what `_Loader` reads."""
+
+
+_Loader.add_multi_constructor("", lambda _loader, _suffix, node: _Tagged(node))
+_Dumper.add_representer(_Tagged, lambda _dumper, tagged: tagged.node)
 
 
 def write_tree(settings: Settings, folder: Path) -> int:
@@ -37,8 +49,7 @@ def write_tree(settings: Settings, folder: Path) -> int:
     config = _config(settings)
     name = config.get("site_name")
     # A tag such as !ENV gets the name only when the tree is built.
-    plain = isinstance(name, yaml.ScalarNode) and name.tag == "tag:yaml.org,2002:str"
-    found = publish(settings, name.value if isinstance(name, yaml.ScalarNode) and plain else settings.root.name)
+    found = publish(settings, name if isinstance(name, str) else settings.root.name)
     try:
         return _write(settings, folder, found, _told(settings, config))
     except (OSError, shutil.Error) as error:
@@ -60,14 +71,12 @@ def _write(settings: Settings, folder: Path, found: Published, config: str) -> i
     return sum(1 for path in folder.rglob("*") if path.is_file())
 
 
-def _config(settings: Settings) -> dict[str, yaml.Node]:
-    """The nodes of the project's mkdocs.yml by their keys, not evaluated."""
+def _config(settings: Settings) -> dict[str, Any]:
+    """The project's mkdocs.yml; what MkDocs would evaluate in it is not evaluated."""
     path = settings.root / CONFIG
     hint = f"Correct {CONFIG}, then build again."
     try:
-        text = files.read_text(path, within=files.ANYWHERE)
-        parse_yaml(text, _Tags)
-        root = yaml.compose(text, _Tags)
+        config = parse_yaml(files.read_text(path, within=files.ANYWHERE), _Loader)
     except FileNotFoundError as error:
         hint = "opsbook init makes one in a new folder; copy it from there."
         raise InputError(f"There is no {CONFIG} in {settings.root}.", hint) from error
@@ -78,62 +87,25 @@ def _config(settings: Settings) -> dict[str, yaml.Node]:
         line = mark.line + 1 if mark else 1
         what = getattr(error, "problem", None) or str(error)
         raise InputError(f"{CONFIG}:{line}: not valid YAML: {what}.", hint) from error
-    if not isinstance(root, yaml.MappingNode):
+    if not isinstance(config, dict):
         raise InputError(f"{CONFIG}:1: it is not a list of `key: value` lines.", hint)
-    return {key.value: value for key, value in root.value if isinstance(key, yaml.ScalarNode)}
+    return config
 
 
-def _told(settings: Settings, config: dict[str, yaml.Node]) -> str:
+def _told(settings: Settings, config: dict[str, Any]) -> str:
     """The tree's mkdocs.yml: the project's, with the plugin replaced by the settings that it would make."""
-    added = {"docs_dir": _text(DOCS), "plugins": _plugins(config.get("plugins"))}
+    told = {**config, "docs_dir": DOCS, "plugins": _plugins(config.get("plugins"))}
     for key, own in (("extra_css", STYLES), ("extra_javascript", SCRIPTS)):
         theirs = config.get(key)
-        items = theirs.value if isinstance(theirs, yaml.SequenceNode) else []
-        added[key] = _sequence([*map(_text, own), *items])
-    if (nav := _nav(settings, config.get("nav"))) is not None:
-        added["nav"] = nav
-    pairs = [(_text(key), value) for key, value in ({**config, **added}).items()]
-    return str(yaml.serialize(_mapping(pairs), Dumper=yaml.SafeDumper, allow_unicode=True))
+        told[key] = [*own, *(theirs if isinstance(theirs, list) else [])]
+    nav = config.get("nav")
+    if isinstance(nav, list) and (at := lists.place_in_nav(settings, nav)) is not None:
+        told["nav"] = [*nav[:at], lists.nav_entry(), *nav[at:]]
+    return yaml.dump(told, Dumper=_Dumper, allow_unicode=True, sort_keys=False, default_flow_style=False)
 
 
-def _nav(settings: Settings, given: yaml.Node | None) -> yaml.Node | None:
-    """The nav with the training page; None if it needs no change."""
-    written = given.value if isinstance(given, yaml.SequenceNode) else None
-    at = lists.place_in_nav(settings, None if written is None else [_plain(each) for each in written])
-    if at is None or written is None:
-        return None
-    added = _mapping([(_text(title), _text(path)) for title, path in lists.nav_entry().items()])
-    return _sequence([*written[:at], added, *written[at:]])
-
-
-def _plain(node: yaml.Node) -> object:
-    """A node as texts, lists and mappings."""
-    if isinstance(node, yaml.MappingNode):
-        return {str(key.value): _plain(value) for key, value in node.value}
-    return [_plain(each) for each in node.value] if isinstance(node, yaml.SequenceNode) else node.value
-
-
-def _plugins(given: yaml.Node | None) -> yaml.Node:
+def _plugins(given: Any) -> list[Any]:
     """The project's plugins without _OWN, as a list; each is a name, or a mapping of a name to its options."""
-    if isinstance(given, yaml.MappingNode):
-        items: list[yaml.Node] = [_mapping([pair]) for pair in given.value]
-    else:
-        items = list(given.value) if isinstance(given, yaml.SequenceNode) else [_text("search")]
-    return _sequence([item for item in items if _name(item) not in _OWN])
-
-
-def _name(item: yaml.Node) -> str:
-    first = item.value[0][0] if isinstance(item, yaml.MappingNode) and item.value else item
-    return str(first.value)
-
-
-def _text(value: str) -> yaml.Node:
-    return yaml.ScalarNode("tag:yaml.org,2002:str", value)
-
-
-def _mapping(pairs: list[tuple[yaml.Node, yaml.Node]]) -> yaml.Node:
-    return yaml.MappingNode("tag:yaml.org,2002:map", pairs, flow_style=False)
-
-
-def _sequence(items: list[yaml.Node]) -> yaml.Node:
-    return yaml.SequenceNode("tag:yaml.org,2002:seq", items, flow_style=False)
+    named = [{name: options} for name, options in given.items()] if isinstance(given, dict) else given
+    items = named if isinstance(named, list) else ["search"]
+    return [item for item in items if (next(iter(item), "") if isinstance(item, dict) else item) not in _OWN]
