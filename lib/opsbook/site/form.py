@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from opsbook.core.model.environment import Environment
@@ -103,36 +103,21 @@ def _choices(parameters: Iterable[Parameter], environment: Environment) -> dict[
     return {name: list(environment.choices.get(name, ())) for name in sorted(wanted)}
 
 
-@dataclass(frozen=True)
-class _Field:
+def _field(parameter: Parameter) -> dict[str, Any]:
     """How a parameter is typed: in one of `options`, in so many `rows`, or on one line. `shown` is its default."""
-
-    name: str
-    required: bool
-    secret: bool
-    hint: str
-    shown: str
-    options: tuple[str, ...]
-    rows: int
-    listed: bool
-    mode: str
-
-
-def _field(parameter: Parameter) -> _Field:
-    lines = _default(parameter) or [""]
-    shown = "\n".join(lines)
+    shown = "\n".join(_default(parameter) or [""])
     one_a_line = parameter.many and not parameter.choice_of
-    return _Field(
-        name=parameter.name,
-        required=parameter.required,
-        secret=parameter.secret,
-        hint=_hint(parameter),
-        shown=shown,
-        options=_options(parameter),
-        rows=max(1, shown.count("\n") + 1) if one_a_line or "\n" in shown or "\r" in shown else 0,
-        listed=bool(parameter.choice_of),
-        mode=_INPUTS.get(parameter.base, ""),
-    )
+    return {
+        "name": parameter.name,
+        "required": parameter.required,
+        "secret": parameter.secret,
+        "hint": _hint(parameter),
+        "shown": shown,
+        "options": _options(parameter),
+        "rows": max(1, shown.count("\n") + 1) if one_a_line or "\n" in shown or "\r" in shown else 0,
+        "listed": bool(parameter.choice_of),
+        "mode": _INPUTS.get(parameter.base, ""),
+    }
 
 
 def _options(parameter: Parameter) -> tuple[str, ...]:
