@@ -21,23 +21,26 @@ def _usable(text: str) -> str:
 
 
 _Text = Annotated[str, Check(_usable, min_length=1)]
-_SPAN = re.compile(r"[1-9][0-9]{0,4}(ms|s|m|h)")
-_DAYS = re.compile(r"[1-9][0-9]{0,4}d")
 
 
-def _span(text: str) -> str:
-    if not _SPAN.fullmatch(text):
-        raise ValueError("write a time in ms, s, m or h, such as 30s")
-    return text
+def _like(pattern: str, said: str) -> Check:
+    """A text of this form; `said` is what to write instead of any other."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text, re.ASCII):
+            raise ValueError(said)
+        return text
+
+    return Check(check)
 
 
-def _days(text: str) -> str:
-    if not _DAYS.fullmatch(text):
-        raise ValueError("write days, such as 365d")
-    return text
-
-
-_Days = Annotated[str, Check(_days)]
+_Days = Annotated[str, _like(r"[1-9][0-9]{0,4}d", "write days, such as 365d")]
+_Span = Annotated[str, _like(r"[1-9][0-9]{0,4}(ms|s|m|h)", "write a time in ms, s, m or h, such as 30s")]
+_Name = Annotated[str, _like(r"[A-Za-z0-9][\w.-]*", "the name of an environment has letters, digits, dots, - and _")]
+_ServiceName = Annotated[
+    str,
+    _like(r"[a-z][a-z0-9_]*", "the name of a service has small letters, digits and _, as its variables begin with it"),
+]
 
 
 class Retention(Shape, strict=True):
@@ -58,18 +61,6 @@ def _inside(text: str) -> str:
 _Inside = Annotated[str, Check(_inside, min_length=1)]
 
 
-def _name(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", text, re.ASCII):
-        raise ValueError("the name of an environment has letters, digits, dots, - and _")
-    return text
-
-
-def _service(text: str) -> str:
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", text):
-        raise ValueError("the name of a service has small letters, digits and _, as its variables begin with it")
-    return text
-
-
 def _some(sources: list[str]) -> list[str]:
     if not sources:
         raise ValueError("name at least one inventory")
@@ -80,9 +71,7 @@ class Ansible(Shape, strict=True):
     """The table [ansible] of opsbook.toml: where an Ansible repository has its files."""
 
     playbooks: _Inside = "playbooks"
-    inventories: dict[Annotated[str, Check(_name)], Annotated[list[_Inside], Check(_some)]] = field(
-        default_factory=dict
-    )
+    inventories: dict[_Name, Annotated[list[_Inside], Check(_some)]] = field(default_factory=dict)
 
 
 class Service(Shape, strict=True):
@@ -109,8 +98,8 @@ class Severity(Shape, strict=True):
     means: _Text
     respond: _Text
     call: str = ""
-    acknowledge: Annotated[str, Check(_span)] | None = None
-    update: Annotated[str, Check(_span)] | None = None
+    acknowledge: _Span | None = None
+    update: _Span | None = None
     page: bool = True
 
 
@@ -126,10 +115,10 @@ class _Content(Shape, strict=True):
     keep_environment: list[_Text] = field(default_factory=list)
     retention: Retention | None = None
     anchor: _Text | None = None
-    stop_after: Annotated[str, Check(_span)] = "30s"
+    stop_after: _Span = "30s"
     check: _Check = field(default_factory=_Check)
     ansible: Ansible = field(default_factory=Ansible)
-    services: dict[Annotated[str, Check(_service)], Service] = field(default_factory=dict)
+    services: dict[_ServiceName, Service] = field(default_factory=dict)
     severity: list[Severity] = field(default_factory=list)
     status_page: _Inside | None = None
 
