@@ -28,21 +28,22 @@ def problems(settings: Settings, name: str) -> list[str]:
         found = environments.load(settings, name)
     except InputError as error:
         return [*error.problems, *_variables(settings, name)]
-    own = (_promotion, _freezes, _urls, _channels, _rotation, _on_alert)
-    return [*(said for check in own for said in check(settings, found)), *_variables(settings, name)]
+    own = (_promotion, _freezes, _urls, _channels, _pages)
+    file = shown(environments.policy_path(settings, name))
+    return [*(f"{file}: {said}" for check in own for said in check(settings, found)), *_variables(settings, name)]
 
 
 def _promotion(settings: Settings, found: Environment) -> Iterator[str]:
     """The environment that releases come from exists, offers the same files, and nothing goes round in circles."""
-    key = f"{_file(settings, found)}: promotion.after"
     seen, policy = [found.name], found.policy
     while policy.promotion:
         after = policy.promotion.after
         if after not in environments.names(settings):
-            yield f"{key}: there is no environment {after}. {nearest(after, environments.names(settings))}".rstrip()
+            said = f"promotion.after: there is no environment {after}."
+            yield f"{said} {nearest(after, environments.names(settings))}".rstrip()
             return
         if after in seen:
-            yield f"{key}: {' comes from '.join([*seen, after])}; one has to be the first."
+            yield f"promotion.after: {' comes from '.join([*seen, after])}; one has to be the first."
             return
         try:
             policy = environments.load_as_written(settings, after)
@@ -50,9 +51,9 @@ def _promotion(settings: Settings, found: Environment) -> Iterator[str]:
             return  # It is a problem of that environment.
         rule = found.policy.choices.get("Release")
         if isinstance(rule, ChoiceRule) and rule.glob and "*" not in PurePosixPath(rule.glob).name:
-            yield f"{_file(settings, found)}: choices.Release: the * is the version, and belongs into the file's name."
+            yield "choices.Release: the * is the version, and belongs into the file's name."
         if policy.choices.get("Release") != found.policy.choices.get("Release"):
-            yield f"{key}: {after} has other releases: write the same rule under choices.Release."
+            yield f"promotion.after: {after} has other releases: write the same rule under choices.Release."
         seen.append(after)
 
 
@@ -62,14 +63,14 @@ def _freezes(settings: Settings, found: Environment) -> Iterator[str]:
         try:
             windows.frozen(settings, found.name, one, datetime.now(UTC))
         except Refused as error:
-            yield f"{_file(settings, found)}: freezes: {error.message}"
+            yield f"freezes: {error.message}"
 
 
 def _urls(settings: Settings, found: Environment) -> Iterator[str]:
     for key in ("urls", "health"):
         for name, url in getattr(found.policy, key).items():
             if said := _wrong_address(url):
-                yield f"{_file(settings, found)}: {key}.{name}: {said}."
+                yield f"{key}.{name}: {said}."
 
 
 def _wrong_address(url: str) -> str:
@@ -82,28 +83,23 @@ def _wrong_address(url: str) -> str:
     return "it has a password, which everybody would read" if parts.password is not None else ""
 
 
-def _rotation(settings: Settings, found: Environment) -> Iterator[str]:
-    pages = [page_name.name_of(path) for path in catalog.paths(settings)]
-    for name, each in found.policy.rotation.items():
-        if each.by and each.by not in pages:
-            said = f"{_file(settings, found)}: rotation.{name}.by: there is no page {each.by}."
-            yield f"{said} {nearest(each.by, pages)}".rstrip()
-
-
-def _on_alert(settings: Settings, found: Environment) -> Iterator[str]:
-    pages = [page_name.name_of(path) for path in catalog.paths(settings)]
-    policy = found.policy.on_alert
-    for key, name in [*(("check", name) for name in policy.check), *(("run", name) for name in policy.run)]:
-        if name not in pages:
-            said = f"{_file(settings, found)}: on_alert.{key}: there is no page {name}."
-            yield f"{said} {nearest(name, pages)}".rstrip()
+def _pages(settings: Settings, found: Environment) -> Iterator[str]:
+    """The pages that it names are there."""
+    pages, policy = [page_name.name_of(path) for path in catalog.paths(settings)], found.policy
+    named = [
+        *((f"rotation.{name}.by", each.by) for name, each in policy.rotation.items() if each.by),
+        *(("on_alert.check", name) for name in policy.on_alert.check),
+        *(("on_alert.run", name) for name in policy.on_alert.run),
+    ]
+    for key, page in named:
+        if page not in pages:
+            yield f"{key}: there is no page {page}. {nearest(page, pages)}".rstrip()
 
 
 def _channels(settings: Settings, found: Environment) -> Iterator[str]:
     names = list(found.policy.channels)
     if found.policy.protected and len(names) == 1:
-        said = f"{names[0]} is the only one; if it fails, nobody is told. Name a second."
-        yield f"{_file(settings, found)}: channels: {said}"
+        yield f"channels: {names[0]} is the only one; if it fails, nobody is told. Name a second."
 
 
 def _variables(settings: Settings, name: str) -> Iterator[str]:
@@ -123,7 +119,3 @@ def _read(path: Path) -> Iterator[str]:
         return
     if content is not None and not isinstance(content, dict):
         yield f"{shown(path)}: a file of variables is a mapping: NAME: VALUE."
-
-
-def _file(settings: Settings, found: Environment) -> str:
-    return shown(environments.policy_path(settings, found.name))
