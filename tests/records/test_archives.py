@@ -20,7 +20,8 @@ from opsbook import files, settings
 from opsbook.core.planning import context
 from opsbook.core.record import seal, store
 from opsbook.errors import InputError
-from opsbook.records import archives, manifest
+from opsbook.records import archives
+from opsbook.records import export as manifest
 from opsbook.training import trained
 from tests.support.project import Project, Terminal, until
 from tests.support.sealed import make

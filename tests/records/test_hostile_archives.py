@@ -13,7 +13,8 @@ import pytest
 
 from opsbook import settings
 from opsbook.errors import InputError
-from opsbook.records import archives, manifest, unpack
+from opsbook.records import archives, unpack
+from opsbook.records import export as manifest
 from tests.support.project import Project
 from tests.support.sealed import make
 

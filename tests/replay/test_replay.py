@@ -11,7 +11,8 @@ from xml.etree import ElementTree
 import pytest
 
 from opsbook import settings
-from opsbook.replay import dependencies, recording
+from opsbook.replay import dependencies
+from opsbook.replay import recordings as recording
 from tests.support.project import HOSTS, POLICY, Project, Result
 
 pytestmark = pytest.mark.slow

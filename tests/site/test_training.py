@@ -15,7 +15,7 @@ from opsbook.core.model.approval import Identity
 from opsbook.training import certificates, trained
 from opsbook.training.certificates import Certificate, Counts
 from opsbook.training.sign_offs import SignOffVerdict
-from opsbook.training.training import Drilled, Feedback
+from opsbook.training.trained import Drilled, Feedback
 from tests.site.conftest import CHECK, SMALL_FRONT, SMALL_STEPS
 from tests.support.project import Project
 from tests.support.site import config

@@ -1,6 +1,6 @@
 """A training record of a drill that went well."""
 
-from opsbook.training.training import Drilled, Feedback
+from opsbook.training.trained import Drilled, Feedback
 
 GOOD = Drilled(
     kind="training",

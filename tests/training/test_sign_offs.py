@@ -13,9 +13,9 @@ import pytest
 from opsbook import files, settings
 from opsbook.core.trust import sign
 from opsbook.training import sign_offs, trained
-from opsbook.training.drill_clock import finish
+from opsbook.training.drills import finish
 from opsbook.training.sign_offs import SignOff
-from opsbook.training.training import Drilled, Feedback
+from opsbook.training.trained import Drilled, Feedback
 from tests.support.approvals import refused
 from tests.support.project import Result
 from tests.support.site import config

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from opsbook.core.planning.drafts import RunRequest
-from opsbook.doctor import ansible_content, machine, node_packages, project, runbook, secret_ages
+from opsbook.doctor import ansible_content, machine, project, runbook
 from opsbook.doctor.finding import Finding, refused, wrong
 from opsbook.errors import InputError, OpsbookError
 from opsbook.settings import Settings
@@ -44,10 +44,10 @@ def project_checks(settings: Settings) -> list[Check]:
         Check("clock", lambda: machine.clock(settings)),
         Check("environments", lambda: project.environments(settings)),
         Check("ansible.cfg", lambda: ansible_content.config(settings)),
-        Check("services under Node", lambda: node_packages.installed(settings)),
+        Check("services under Node", lambda: project.node_packages(settings)),
         Check("documents", lambda: project.documents(settings)),
         Check("secret files", lambda: project.secret_files(settings)),
-        Check("ages of secrets", lambda: secret_ages.ages(settings)),
+        Check("ages of secrets", lambda: project.secret_ages(settings)),
         Check("signing", lambda: project.signing(settings)),
         Check("locks", lambda: project.locks(settings)),
         Check("quarantine", lambda: project.quarantine(settings)),

@@ -1,13 +1,19 @@
-"""Checks of the project: environments, documents, files of secrets, the signing key, locks, quarantine."""
+"""Checks of the project: environments, documents, secrets, the signing key, locks, quarantine, services under Node."""
 
 import os
+import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from opsbook import files
 from opsbook.core.catalog import catalog
 from opsbook.core.locks import lock
-from opsbook.core.model.text import number_of
+from opsbook.core.model.effect import Mode
+from opsbook.core.model.environment import Environment, Rotation
+from opsbook.core.model.event import Outcome
+from opsbook.core.model.text import number_of, span_seconds
 from opsbook.core.planning import environment as policies
 from opsbook.core.record import store
 from opsbook.core.trust import sign
@@ -144,3 +150,94 @@ def signing(settings: Settings) -> Iterator[Finding]:
 def _protected(settings: Settings) -> bool:
     """Whether any environment requires signatures."""
     return any(each.policy.protected or each.policy.approvals for each in policies.every(settings)[0])
+
+
+# -- services under Node, which are optional
+
+
+LOCK = "package-lock.json"
+
+
+def node_packages(settings: Settings) -> Iterator[Finding]:
+    """Services under Node have the packages that the Makefile's NAME-packages installs for services/NAME."""
+    make = settings.content / "Makefile"
+    known = {line.partition(":")[0] for line in (files.read_text(make) if make.is_file() else "").splitlines()}
+    found = [path for path in sorted(settings.content.glob(f"services/*/{LOCK}")) if _target(path) in known]
+    good = []
+    for path in found:
+        name, copy = path.parent.name, Path(sys.prefix, path.parent.name, LOCK)
+        if shutil.which("node") is None:
+            yield warning(f"{name} cannot run: there is no Node", f"Install Node and npm, then make {_target(path)}.")
+        elif not copy.with_name("ready").is_file():
+            yield warning(f"{name} cannot run: its Node packages are not installed", f"make {_target(path)}")
+        elif copy.read_bytes() != path.read_bytes():
+            yield warning(f"{name}: its Node packages are not those of its {LOCK}", f"make {_target(path)}")
+        else:
+            good.append(name)
+    if good or not found:
+        yield fine(f"services under Node: {', '.join(good) or 'none'}")
+
+
+def _target(path: Path) -> str:
+    return f"{path.parent.name}-packages"
+
+
+# -- how old secrets are, as far as something proves it
+
+
+_DAY = 86400.0
+
+
+def secret_ages(settings: Settings) -> Iterator[Finding]:
+    """Each secret of each environment with its age, by the last run of the page that changes it or by its file."""
+    # The check of the environments reports broken ones.
+    found = [finding for each in policies.every(settings)[0] for finding in _of(settings, each)]
+    yield from found or [fine("no environment names a secret")]
+
+
+def _of(settings: Settings, found: Environment) -> Iterator[Finding]:
+    for name in dict.fromkeys([*found.policy.secrets, *found.policy.rotation]):
+        rule = found.policy.rotation.get(name)
+        reference = found.policy.secrets.get(name, "")
+        known = _rotated(settings, rule.by, found.name) if rule and rule.by else None
+        yield _judged(f"{name} of {found.name}", found.name, known or _written(settings, reference), rule)
+
+
+def _judged(what: str, place: str, known: tuple[datetime, str] | None, rule: Rotation | None) -> Finding:
+    change = f"opsbook run {rule.by} -e {place}" if rule and rule.by else "Change it where it comes from"
+    if known is None:
+        said = f"{what}: its age is not known"
+        return warning(f"{said}; {rule.max_age} is allowed", f"{change}.") if rule else fine(said)
+    since, proof = known
+    seconds = (datetime.now(UTC) - since).total_seconds()
+    said = f"{what}: {_days(seconds)} old ({proof})"
+    if rule and seconds > span_seconds(rule.max_age):
+        return warning(f"{said}, overdue: {rule.max_age} is allowed", f"{change}.")
+    return fine(said)
+
+
+def _days(seconds: float) -> str:
+    days = int(max(0.0, seconds) // _DAY)
+    return {0: "less than a day", 1: "1 day"}.get(days, f"{days} days")
+
+
+def _rotated(settings: Settings, page: str, place: str) -> tuple[datetime, str] | None:
+    """When the last run of a page in an environment began that succeeded and was no check, and which it was."""
+    for folder in store.newest(settings.records, page):
+        record = store.exact(settings.records, folder.name)
+        told = record.glance() if record else {}
+        good = (told.get("environment"), told.get("outcome")) == (place, Outcome.SUCCEEDED)
+        if good and told.get("mode") != Mode.CHECK and (since := store.began(folder.name)):
+            return since, folder.name
+    return None
+
+
+def _written(settings: Settings, reference: str) -> tuple[datetime, str] | None:
+    scheme, _, rest = reference.partition(":")
+    if scheme != "file":
+        return None
+    try:
+        written = (settings.root / Path(rest).expanduser()).stat().st_mtime
+    except (OSError, RuntimeError):  # expanduser raises it for a user that there is not
+        return None
+    return datetime.fromtimestamp(written, UTC), "by its file"

@@ -21,7 +21,7 @@ from opsbook.core.planning.drafts import Draft, RunRequest, plan
 from opsbook.core.source import names
 from opsbook.doctor.finding import Finding, fine, refused, warning, wrong
 from opsbook.doctor.project import guarded_file, referenced
-from opsbook.environments import listeners
+from opsbook.environments import ports
 from opsbook.errors import InputError
 from opsbook.settings import Settings
 
@@ -176,7 +176,7 @@ def _strangers(about: Subject, name: str, url: str, host: str, port: int) -> Ite
         return
     of = about.environment.name
     hint = f"opsbook env ports {of} --free gives this clone other ports." if about.environment.policy.ports else ""
-    found = listeners.on(port)
+    found = ports.on(port)
     for each in found or ():
         if each.folder and not each.is_of(about.settings.root, of):
             said = f"service {name}: at {url} answers process {each.pid} ({each.name}), which belongs to {each.folder}"

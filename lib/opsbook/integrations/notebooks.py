@@ -12,6 +12,7 @@ from opsbook.core.engine.cells import exits_well
 from opsbook.core.model.effect import Mode
 from opsbook.core.model.events import CellFinished
 from opsbook.core.model.events import read as fact
+from opsbook.core.model.parameter import Parameter
 from opsbook.core.model.planned import DEFAULT_LIMIT, RunOptions
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.planning import bind
@@ -21,7 +22,6 @@ from opsbook.core.record import journal, notebook
 from opsbook.core.source import bare, ipynb
 from opsbook.core.source import notebook as source
 from opsbook.errors import InputError
-from opsbook.integrations.papermill_values import check, typed
 from opsbook.operate.run_record import Finished
 from opsbook.operate.running import Audience, recorded
 from opsbook.settings import Settings
@@ -134,3 +134,41 @@ def _explain(cell: Any, end: CellFinished) -> None:
     if end.status != "failed" or at == len(outputs) or exits_well(outputs[at]):
         name = _NAMES.get(end.status, "CellExecutionError")
         outputs.insert(at, {"output_type": "error", "ename": name, "evalue": end.why, "traceback": [end.why]})
+
+
+# -- values as papermill has read them
+
+
+_NUMBERS = {"int": int, "float": int | float}
+"""What papermill may make of a value: of any other kind, the text that was typed is lost."""
+
+
+def typed(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Values as text, as they would be typed; None stays None."""
+    return {name: _text(value) for name, value in given.items()}
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_text(item) for item in value]
+    return value if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def check(known: Mapping[str, Parameter], given: Mapping[str, Any]) -> None:
+    """Raises InputError for values that papermill has read as something else than was typed: 1.1 for 1.10."""
+    wrong = [name for name, value in given.items() if name in known and not _kept(known[name], value)]
+    said = [f"{name} is {known[name].kind}, and papermill has read {given[name]!r}: text is lost." for name in wrong]
+    if said:
+        raise InputError(said, "-r NAME VALUE keeps it as typed; in a list, or in Python, give text. Nothing ran.")
+
+
+def _kept(parameter: Parameter, value: Any) -> bool:
+    if isinstance(value, list):
+        return parameter.many and all(
+            item is not None and _kept(replace(parameter, many=False), item) for item in value
+        )
+    if value is None or isinstance(value, str):
+        return True
+    if isinstance(value, bool) or parameter.base == "bool":
+        return isinstance(value, bool) and parameter.base == "bool"
+    return isinstance(value, _NUMBERS.get(parameter.base, ()))

@@ -29,8 +29,8 @@ from opsbook.core.model.parameter import Parameter
 from opsbook.core.model.planned import RunOptions
 from opsbook.core.planning import bind, drafts
 from opsbook.errors import InputError, OpsbookError
+from opsbook.integrations.notebooks import check, typed
 from opsbook.integrations.papermill_io import RunEnded
-from opsbook.integrations.papermill_values import check, typed
 from opsbook.operate import running
 from opsbook.operate.run_record import Finished
 

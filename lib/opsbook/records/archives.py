@@ -17,8 +17,8 @@ from opsbook.core.record import journal, seal, sidecars, store
 from opsbook.core.trust import adopting
 from opsbook.errors import InputError
 from opsbook.files import guarded, is_plain
-from opsbook.records import export, manifest, unpack
-from opsbook.records.manifest import Manifest
+from opsbook.records import export, unpack
+from opsbook.records.export import Manifest
 from opsbook.settings import Settings
 
 _GUARD = ".import-guard"
@@ -41,7 +41,7 @@ def export_records(settings: Settings, chosen: Chosen, path: Path, tell: export.
     # Digests before verification, so that the verified records are those that the digests name.
     seals = {record.id: _sealed(record) for record in records}
     export.check(records, tell)
-    told = manifest.Manifest(exported=_now(), by=operator(), records=seals)
+    told = export.Manifest(exported=_now(), by=operator(), records=seals)
     export.write(path, settings.records, records, told, tell, force=force)
     return [record.id for record in records]
 
@@ -80,12 +80,12 @@ def _unfit(record: store.Record) -> str:
         return f"{record.id} is in quarantine: a secret is in its record."
     if record.state != "sealed":
         return f"{record.id} has no seal: it is {record.state}."
-    return "" if manifest.is_run(record.id) else f"{record.id} is no name of a run."
+    return "" if export.is_run(record.id) else f"{record.id} is no name of a run."
 
 
-def _sealed(record: store.Record) -> manifest.Sealed:
+def _sealed(record: store.Record) -> export.Sealed:
     try:
-        return manifest.sealed(record.folder)
+        return export.sealed(record.folder)
     except OSError as error:
         raise record.damaged(store.SEAL) from error
 
@@ -137,24 +137,24 @@ def adopt(root: Path, staged: Path, told: Manifest, run: str) -> Imported:
         return Imported(run, "refused", why) if why else Imported(run, "there already")
     try:
         adopting.mark(root, run, told.records[run].seal)
-        _move(folder, root / manifest.place(run))
+        _move(folder, root / export.place(run))
     except OSError as error:
         return Imported(run, "refused", f"its folder cannot be made: {error.strerror}")
     return Imported(run, "imported")
 
 
-def _unlike(folder: Path, told: manifest.Sealed | None) -> str:
+def _unlike(folder: Path, told: export.Sealed | None) -> str:
     """Why the staged record is not the exported one; empty if it is."""
     if told is None:
-        return f"{manifest.NAME} does not name it"
+        return f"{export.NAME} does not name it"
     if not folder.is_dir():
-        return f"{manifest.NAME} names it, but it is not in the archive"
+        return f"{export.NAME} names it, but it is not in the archive"
     if flaws := seal.verify(folder):
         return f"it is not as it was sealed: {flaws[0].file}: {flaws[0].message}"
-    return "" if manifest.sealed(folder) == told else f"its seal is not the one that {manifest.NAME} names"
+    return "" if export.sealed(folder) == told else f"its seal is not the one that {export.NAME} names"
 
 
-def _in_the_way(present: store.Record, told: manifest.Sealed) -> str:
+def _in_the_way(present: store.Record, told: export.Sealed) -> str:
     """Why the existing record blocks the import; empty if both are the same."""
     if present.folder.parent.name == store.QUARANTINE:
         return "it is here, in quarantine"

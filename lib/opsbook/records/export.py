@@ -1,21 +1,73 @@
-"""Sealed records as one archive: reproducible (same records, same bytes) and written atomically."""
+"""Sealed records as one archive: reproducible (same records, same bytes) and written atomically.
+
+It holds export.json, the files of each record below YYYY/MM/RUN/, and its sidecars.
+"""
 
 import gzip
 import hashlib
 import io
 import json
 import os
+import re
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import Annotated, BinaryIO, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from opsbook import files
 from opsbook.core.record import seal, sidecars, store
 from opsbook.errors import InputError
-from opsbook.records import manifest
-from opsbook.records.manifest import Manifest
+
+NAME = "export.json"
+_RUN = re.compile(r"[0-9]{8}T[0-9]{6}Z-[^/\0]+-[0-9a-z]{4}")
+_Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Sealed(BaseModel):
+    """SHA-256 of a record's seal, and of its signature if it has one."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    seal: _Digest
+    signature: _Digest | None
+
+
+class Manifest(BaseModel):
+    """The content of export.json: when and by whom, and the seal of every run."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    format: Literal[1] = 1
+    exported: str
+    by: str
+    records: dict[str, Sealed]
+
+    def text(self) -> bytes:
+        return (self.model_dump_json(indent=2) + "\n").encode("utf-8", errors="backslashreplace")
+
+
+def sealed(folder: Path) -> Sealed:
+    """Digests of the seal that a record has now. Raises OSError if it has none."""
+    signature = folder / store.SIGNATURE
+    return Sealed(
+        seal=files.sha256(folder / store.SEAL),
+        signature=files.sha256(signature) if files.is_plain(signature) else None,
+    )
+
+
+def is_run(name: str) -> bool:
+    """Whether a run can have this id."""
+    return _RUN.fullmatch(name) is not None and name not in (".", "..")
+
+
+def place(run: str) -> str:
+    """The folder of a run below the records: 2026/11/20261120T181203Z-deploy-service-7f3k."""
+    return f"{run[:4]}/{run[4:6]}/{run}"
+
+
+# -- the archive
+
 
 Tell = Callable[[int, int], None]
 """Takes progress: the amount done, and the total."""
@@ -51,7 +103,7 @@ def _pack(packed: gzip.GzipFile, root: Path, records: Sequence[store.Record], to
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive:
         content = told.text()
         newest = max((_sealed_at(record.folder) for record in records), default=0)
-        archive.addfile(_header(manifest.NAME, len(content), newest), io.BytesIO(content))
+        archive.addfile(_header(NAME, len(content), newest), io.BytesIO(content))
         for number, record in enumerate(records):
             tell(len(records) + number, 2 * len(records))
             _add(archive, record, told.records[record.id])
@@ -61,14 +113,14 @@ def _pack(packed: gzip.GzipFile, root: Path, records: Sequence[store.Record], to
             archive.members = []  # type: ignore[attr-defined]
 
 
-def _add(archive: tarfile.TarFile, record: store.Record, told: manifest.Sealed) -> None:
+def _add(archive: tarfile.TarFile, record: store.Record, told: Sealed) -> None:
     """Add all files of the record, each compared with its verified digest: the run may be resumed meanwhile."""
-    place = manifest.place(record.id)
+    folder = place(record.id)
     try:
         time = _sealed_at(record.folder)
         expected = _expected(record.folder, told)
         written = {
-            name: _copy(archive, path, f"{place}/{path.relative_to(record.folder)}", time)
+            name: _copy(archive, path, f"{folder}/{path.relative_to(record.folder)}", time)
             for name, path in _files(record.folder)
         }
     except (OSError, ValueError, KeyError) as error:
@@ -81,7 +133,7 @@ def _changed(record: store.Record) -> InputError:
     return InputError(f"{record.id} was changed while it was exported.", "Nothing was written. Export it again.")
 
 
-def _expected(folder: Path, told: manifest.Sealed) -> dict[str, str]:
+def _expected(folder: Path, told: Sealed) -> dict[str, str]:
     """The digest of every file of the record, by its name in the seal."""
     expected = dict(json.loads(files.read(folder / store.SEAL))["files"]) | {store.SEAL: told.seal}
     return expected | ({store.SIGNATURE: told.signature} if told.signature else {})

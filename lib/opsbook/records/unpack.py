@@ -18,9 +18,8 @@ from rich.filesize import decimal as size_of
 
 from opsbook.core.record import sidecars
 from opsbook.errors import InputError
-from opsbook.records import manifest
-from opsbook.records.export import Tell
-from opsbook.records.manifest import Manifest
+from opsbook.records import export
+from opsbook.records.export import Manifest, Tell
 
 MOST = 100_000
 """Files that one record may have."""
@@ -99,12 +98,12 @@ class Unpacking:
             raise self._refused(f"needs more room than there is: {free} are free in {self._staging.parent.parent}")
 
     def _manifest(self, member: tarfile.TarInfo, source: "_Source") -> Manifest:
-        if member.name != manifest.NAME or member.size > _MANIFEST:
-            raise self._refused(f"is no export: it does not begin with {manifest.NAME}")
+        if member.name != export.NAME or member.size > _MANIFEST:
+            raise self._refused(f"is no export: it does not begin with {export.NAME}")
         try:
             return Manifest.model_validate_json(b"".join(source.pieces(member)))
         except ValueError as error:
-            raise self._refused(f"has an {manifest.NAME} that cannot be read") from error
+            raise self._refused(f"has an {export.NAME} that cannot be read") from error
 
     def _unpack(self, member: tarfile.TarInfo, source: "_Source") -> None:
         path = self._staging / self._place(member)
@@ -118,12 +117,12 @@ class Unpacking:
         parts = member.name.split("/")
         if "\0" in member.name or len(parts) > _DEEPEST or any(part in ("", ".", "..") for part in parts):
             raise self._hostile(member, "has a name that no file of a record has")
-        if manifest.is_run(sidecars.run_of(parts)):
+        if export.is_run(sidecars.run_of(parts)):
             if member.size > sidecars.LARGEST:
                 raise self._hostile(member, "is larger than anything that is said of a run")
             return member.name
         run = parts[2] if len(parts) > 3 else ""
-        if not manifest.is_run(run) or "/".join(parts[:3]) != manifest.place(run):
+        if not export.is_run(run) or "/".join(parts[:3]) != export.place(run):
             raise self._hostile(member, "does not lie in the folder of a record")
         self._files[run] += 1
         if self._files[run] > MOST:

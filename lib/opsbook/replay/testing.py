@@ -13,7 +13,7 @@ from opsbook.core.catalog import catalog
 from opsbook.core.model.effect import canonical
 from opsbook.core.planning import ansible
 from opsbook.errors import InputError, OpsbookError
-from opsbook.replay import dependencies, recording
+from opsbook.replay import dependencies, recordings
 from opsbook.replay.dependencies import Dependencies
 from opsbook.replay.recordings import Found
 from opsbook.replay.replaying import replay
@@ -37,7 +37,7 @@ def test(settings: Settings, found: Found, now: Dependencies | None) -> Tested:
     It is stale if its playbooks differ from those of `now`; without, that does not count.
     """
     try:
-        made = recording.read(found.path, settings.root)
+        made = recordings.read(found.path, settings.root)
         played = replay(settings, catalog.load(settings, found.runbook), made)
         changed = now.changed(made) if now else []
     except OpsbookError as error:
@@ -79,7 +79,7 @@ def parsed(settings: Settings, chosen: Sequence[Found]) -> Iterator[Tested]:
     groups: dict[bytes, dict[str, _Call]] = {}
     for found in chosen:
         try:
-            made = recording.read(found.path, settings.root)
+            made = recordings.read(found.path, settings.root)
         except InputError:
             continue
         for request in (take.request for take in made.takes if take.kind == "playbook"):

@@ -10,7 +10,7 @@ from typing import Any
 from opsbook.core.model.effect import Mode
 from opsbook.core.model.event import Outcome
 from opsbook.training.qualification import moment
-from opsbook.training.training import Drilled
+from opsbook.training.trained import Drilled
 
 PROOF_LASTS = timedelta(days=90)
 """How long a run proves a page whose front matter has no `review_every`."""

@@ -28,7 +28,7 @@ from opsbook.site.links import placed
 from opsbook.site.lists import Sources
 from opsbook.training import qualifications, trained
 from opsbook.training.sign_offs import proved
-from opsbook.training.training import Drilled
+from opsbook.training.trained import Drilled
 
 ASSETS = site.ASSETS
 SCRIPTS, STYLES = (tuple(f"{ASSETS}/{name}" for name in names) for names in (site.SCRIPTS, site.STYLES))

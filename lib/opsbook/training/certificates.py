@@ -17,7 +17,7 @@ from opsbook.training import plan_file, trained
 from opsbook.training.qualification import holds, moment
 from opsbook.training.qualifications import drilled as passes_of
 from opsbook.training.sign_offs import GONE, SignOffVerdict, record_problem, verdict
-from opsbook.training.training import Drilled
+from opsbook.training.trained import Drilled
 from opsbook.training.training_plan import Requirement, TrainingPlan
 
 _LONGEST = 280

@@ -16,7 +16,7 @@ from opsbook.settings import Settings
 from opsbook.training import plan_file, trained
 from opsbook.training.qualification import Pass, Training, moment, standings
 from opsbook.training.sign_offs import verdict
-from opsbook.training.training import Drilled
+from opsbook.training.trained import Drilled
 from opsbook.training.training_plan import Kind, TrainingPlan
 
 PLAN = plan_file.FILE

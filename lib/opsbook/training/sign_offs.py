@@ -23,8 +23,8 @@ from opsbook.core.trust.signing import known_signers, signed_here
 from opsbook.errors import InputError, Refused
 from opsbook.settings import Settings
 from opsbook.training import trained
-from opsbook.training.drill_clock import progress
-from opsbook.training.training import Drilled
+from opsbook.training.drills import progress
+from opsbook.training.trained import Drilled
 
 
 class SignOff(BaseModel):

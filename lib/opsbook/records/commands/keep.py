@@ -1,10 +1,14 @@
-"""Keep records, and remove those that the retention policy no longer keeps."""
+"""Keep records, remove those that the retention policy no longer keeps, and take away those with a secret in them."""
 
 import argparse
 from dataclasses import asdict
 
-from opsbook.console import common
-from opsbook.records import keeping
+from opsbook.console import common, inputs
+from opsbook.core.model.plan import PROMPT
+from opsbook.core.planning import context, environment
+from opsbook.core.record import store
+from opsbook.errors import InputError
+from opsbook.records import keeping, scanning
 
 
 def hold(options: argparse.Namespace) -> int:
@@ -38,3 +42,39 @@ def prune(options: argparse.Namespace) -> int:
         said = f"{len(rows)} records removed."
     told = {"removed": pruned.removed, "records": [asdict(one) for one in pruned.old]}
     return common.tell(options, told, *(f"{run} is in use and stays." for run in pruned.busy), said)
+
+
+_HINT = "Use a terminal: what is not known is not found."
+
+
+def scan(options: argparse.Namespace) -> int:
+    """Search records for the current secrets of environments."""
+    settings = common.project(options)
+    chosen = [store.find(settings.records, options.run)] if options.run else list(store.records(settings.records))
+    known = context.redactor(settings, options.environment or environment.names(settings))
+    found = list(scanning.scan(settings, chosen, known, move=options.quarantine))
+    more = []
+    if any(not each.quarantined for each in found):
+        more = ["opsbook records scan --quarantine takes them away; then change those secrets."]
+    return common.tell(
+        options,
+        [asdict(each) for each in found],
+        *(f"{e.run}: a secret in {', '.join(e.files)}{'; in quarantine' if e.quarantined else ''}" for e in found),
+        f"{len(chosen)} records, {len(found)} with a secret in them",
+        *more,
+        code=1 if found else 0,
+    )
+
+
+def restore(options: argparse.Namespace) -> int:
+    """Move a record out of quarantine, once the secret in it is changed."""
+    settings = common.project(options)
+    record = store.find(settings.records, options.run)
+    prompted = [name for name, reference in scanning.references(record).items() if reference == PROMPT]
+    typed = inputs.unseen(prompted)
+    if absent := [name for name in prompted if name not in typed]:
+        raise InputError([f"Somebody typed the secret {name}: it has to be typed again." for name in absent], _HINT)
+    names = options.environment or environment.names(settings)
+    run = scanning.restore(settings, record, names, typed, options.reason)
+    said = f"{run} is back; everybody who may read records can read it again."
+    return common.tell(options, {"run": run, "restored": True}, said)

@@ -10,8 +10,7 @@ from opsbook.console.text import say
 from opsbook.core.model.text import one_line
 from opsbook.core.record.deliveries import Delivery
 from opsbook.releases import releases
-from opsbook.releases.builds import SHORT, Build, builds, gates, words
-from opsbook.releases.releases import Place, version_of
+from opsbook.releases.releases import SHORT, Build, Place, builds, gates, version_of, words
 
 
 def listing(options: argparse.Namespace) -> int:

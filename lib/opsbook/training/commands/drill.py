@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 from opsbook.console import common
 from opsbook.core.model.text import duration, number_of
-from opsbook.training import drill_clock, drills
+from opsbook.training import drills
 
 _SAYS = {
     "starting": "its fault is being injected",
@@ -26,12 +26,12 @@ def listing(options: argparse.Namespace) -> int:
 
 def status(options: argparse.Namespace) -> int:
     """Show the state of a drill: the newest that is not stopped, unless a run is named."""
-    now = drill_clock.progress_of(common.project(options), options.run)
+    now = drills.progress_of(common.project(options), options.run)
     over = [] if now.goes_on else ["  opsbook drill stop ends it, and says what it was worth"]
     return common.tell(options, asdict(now), shown(now), *over)
 
 
-def shown(now: drill_clock.DrillProgress) -> str:
+def shown(now: drills.DrillProgress) -> str:
     """A drill's state on one line."""
     cost = [number_of(now.hints, "hint")] if now.hints else []
     cost += [number_of(len(now.wrong), "wrong change")] if now.wrong else []
@@ -43,14 +43,14 @@ def shown(now: drill_clock.DrillProgress) -> str:
 def hint(options: argparse.Namespace) -> int:
     """The next hint. Each costs points, and is noted in the drill's journal before it is shown."""
     settings = common.project(options)
-    now = drill_clock.progress_of(settings, options.run)
-    text = drill_clock.hint(settings, now)
+    now = drills.progress_of(settings, options.run)
+    text = drills.hint(settings, now)
     return common.tell(options, {"run": now.run, "hint": text, "number": now.hints + 1}, *text.split("\n"))
 
 
 def diagnose(options: argparse.Namespace) -> int:
     """Say which runbook mends it. It is noted with the time; whether it is right is shown at the end."""
     settings = common.project(options)
-    now = drill_clock.progress_of(settings, options.run)
-    drill_clock.diagnose(settings, now, options.runbook)
+    now = drills.progress_of(settings, options.run)
+    drills.diagnose(settings, now, options.runbook)
     return common.tell(options, {"run": now.run, "diagnosis": options.runbook}, f"Noted: {options.runbook}.")

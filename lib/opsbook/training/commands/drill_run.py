@@ -19,9 +19,9 @@ from opsbook.errors import Fault, InputError, Refused
 from opsbook.operate import resuming, run_record, run_requests, running
 from opsbook.operate.commands import run_command
 from opsbook.settings import Settings
-from opsbook.training import drill_clock, drills
+from opsbook.training import drills
 from opsbook.training.commands.drill import shown
-from opsbook.training.training import Drilled, Feedback
+from opsbook.training.trained import Drilled, Feedback
 
 _NOBODY_ASKED = {"failed": "stop", "roll-back": "no"}
 """Answers for a drill that is not mended in time: it stops as it is, and opsbook drill stop rolls it back."""
@@ -49,7 +49,7 @@ def start(options: argparse.Namespace) -> int:
     wanted = drafts.RunRequest(page.name, where, {"par": options.par} if options.par else {})
     planned = drafts.plan(settings, drafts.draft(settings, wanted))
     drills.check_par(page, planned.plan.parameters)
-    labels = inputs.labels(options) | ({drill_clock.TRAINEE: options.person} if options.person else {})
+    labels = inputs.labels(options) | ({drills.TRAINEE: options.person} if options.person else {})
     asked = RunOptions(labels=labels, answers=_NOBODY_ASKED)
 
     def work(audience: running.Audience) -> run_record.Finished:
@@ -76,10 +76,10 @@ def start(options: argparse.Namespace) -> int:
     )
 
 
-def _shown(settings: Settings, run: str) -> drill_clock.DrillProgress:
+def _shown(settings: Settings, run: str) -> drills.DrillProgress:
     """Wait until the fault shows; the drill's progress. Raises InputError if its run ended before."""
     while True:
-        now = drill_clock.progress_of(settings, run)
+        now = drills.progress_of(settings, run)
         if now.started is not None:
             return now
         if not now.goes_on:
@@ -95,7 +95,7 @@ def stop(options: argparse.Namespace) -> int:
     """
     settings = common.project(options)
     feedback = _feedback(options.feedback) if options.feedback is not None else None
-    now = _ended(settings, drill_clock.progress_of(settings, options.run))
+    now = _ended(settings, drills.progress_of(settings, options.run))
     if now.broken:
         _undo(settings, now.run, quiet=options.json)
     if now.started is None:
@@ -103,7 +103,7 @@ def stop(options: argparse.Namespace) -> int:
         return common.tell(options, {"run": now.run, "passed": False, "points": 0, "began": False}, said, code=1)
     if feedback is None and run_command.on_terminal(options):
         feedback = _asked()
-    drilled = drill_clock.finish(settings, now.run, feedback)
+    drilled = drills.finish(settings, now.run, feedback)
     told = {**asdict(drilled), "passed": drilled.passed, "points": drilled.points}
     fault = drills.told(drills.drill(settings, drilled.drill), "Fault")
     return common.tell(options, told, *_lines(drilled), "", f"What it was: {fault}", code=0 if drilled.passed else 1)
@@ -127,7 +127,7 @@ def _asked() -> Feedback | None:
         return _asked()
 
 
-def _ended(settings: Settings, now: drill_clock.DrillProgress) -> drill_clock.DrillProgress:
+def _ended(settings: Settings, now: drills.DrillProgress) -> drills.DrillProgress:
     """Stop the drill's run and wait for its end; the drill's progress."""
     for _ in range(_URGENTLY if now.goes_on else 0):
         # The run may end by itself in between.
@@ -139,7 +139,7 @@ def _ended(settings: Settings, now: drill_clock.DrillProgress) -> drill_clock.Dr
         if time.monotonic() > deadline:
             raise Fault(f"{now.run} does not end.", f"Watch it: opsbook attach {now.run}; then stop the drill again.")
         time.sleep(_LOOK)
-        now = drill_clock.progress_of(settings, now.run)
+        now = drills.progress_of(settings, now.run)
     return now
 
 
