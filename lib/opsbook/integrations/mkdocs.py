@@ -54,10 +54,9 @@ class OpsbookPlugin(BasePlugin[Options]):
         config.extra.setdefault("generator", False)
         config.extra_css = [*STYLES, *config.extra_css]
         config.extra_javascript = [*SCRIPTS, *config.extra_javascript]
-        with _told():
-            at = lists.place_in_nav(_settings(config), config.nav)
-        if config.nav is not None and at is not None:
-            config.nav = [*config.nav[:at], lists.nav_entry(), *config.nav[at:]]
+        if config.nav is not None:
+            with _told():
+                config.nav = lists.with_training(_settings(config), config.nav)
         return config
 
     def on_pre_build(self, *, config: MkDocsConfig) -> None:

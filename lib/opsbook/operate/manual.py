@@ -6,7 +6,7 @@ Cells are read, never executed: what only a run could know stands in angle brack
 import ast
 import json
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -21,8 +21,16 @@ from opsbook.core.model.shell import leaves_something, variable
 from opsbook.core.source import names
 
 
-class Unknown(Exception):
+class Unknown(LookupError):
     """A value that only a run can know."""
+
+
+def _fails(node: ast.expr) -> Any:
+    raise Unknown(ast.unparse(node))
+
+
+def _source(node: ast.expr) -> str:
+    return f"<{ast.unparse(node)}>"
 
 
 class KnownValues:
@@ -36,7 +44,7 @@ class KnownValues:
     def assign(self, name: str, node: ast.expr) -> None:
         """The page gives this name the value of an expression."""
         try:
-            self._known[name] = self._value(node)
+            self._known[name] = self._value(node, _fails)
         except Unknown:
             self._known.pop(name, None)
             self._sources[name] = ast.unparse(node)
@@ -48,76 +56,60 @@ class KnownValues:
 
     def shown(self, node: ast.expr) -> Any:
         """The value of an expression, with its source in angle brackets where only a run knows it."""
+        return self._value(node, _source)
+
+    def _value(self, node: ast.expr, unknown: Callable[[ast.expr], Any]) -> Any:
+        """The value of an expression; what only a run knows in it is what `unknown` makes of it."""
         match node:
             case ast.Dict():
-                found: Any = self._dict(node)
+                found: Any = self._dict(node, unknown)
             case ast.List(elts=items) | ast.Tuple(elts=items):
-                found = [self.shown(each) for each in items]
+                found = [self._value(each, unknown) for each in items]
             case ast.JoinedStr(values=parts):
-                found = "".join(str(self.shown(each)) for each in parts)
+                found = "".join(str(self._value(each, unknown)) for each in parts)
             case ast.FormattedValue(value=value):
-                found = self.shown(value)
+                found = self._value(value, unknown)
             case ast.BinOp(left=left, op=ast.Add(), right=right):
-                found = self._sum(self.shown(left), self.shown(right))
+                one, other = self._value(left, unknown), self._value(right, unknown)
+                found = one + other if type(one) is type(other) else f"{one}{other}"
             case _:
-                found = self._or_source(node)
+                found = self._named(node, unknown)
         return found
 
-    def _or_source(self, node: ast.expr) -> Any:
-        try:
-            return self._value(node)
-        except Unknown:
-            return f"<{ast.unparse(node)}>"
-
-    def _dict(self, node: ast.Dict) -> dict[str, Any]:
+    def _dict(self, node: ast.Dict, unknown: Callable[[ast.expr], Any]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key, value in zip(node.keys, node.values, strict=True):
-            shown = self.shown(value)
+            shown = self._value(value, unknown)
             if key is not None:
-                found[str(self.shown(key))] = shown
+                found[str(self._value(key, unknown))] = shown
             elif isinstance(shown, dict):
                 found |= shown
             else:
                 found[f"**{ast.unparse(value)}"] = shown
         return found
 
-    def _sum(self, left: Any, right: Any) -> Any:
-        return left + right if type(left) is type(right) else f"{left}{right}"
-
-    def _value(self, node: ast.expr) -> Any:
-        """The value of an expression. Raises Unknown."""
-        match node:
-            case ast.Constant(value=value):
-                found = value
-            case ast.Name(id=name) if name in self._known:
-                found = self._known[name]
-            case ast.Attribute(value=ast.Name(id="here"), attr="environment"):
-                found = self._environment.name
-            case ast.Call(func=ast.Attribute(value=ast.Name(id="here"), attr="url"), args=[service]):
-                found = self._item(self._environment.policy.urls, service).rstrip("/")
-            case ast.Subscript(value=ast.Attribute(value=ast.Name(id="here"), attr="settings"), slice=index):
-                found = self._item(self._environment.policy.settings, index)
-            case ast.Subscript(value=ast.Name(id=name), slice=index) if name in self._known:
-                found = self._item(self._known[name], index)
-            case ast.Dict() | ast.List() | ast.Tuple() | ast.JoinedStr() | ast.BinOp(op=ast.Add()):
-                found = self._whole(node)
-            case _:
-                raise Unknown
-        return found
-
-    def _item(self, holder: Any, index: ast.expr) -> Any:
+    def _named(self, node: ast.expr, unknown: Callable[[ast.expr], Any]) -> Any:
+        """The value of a name, or of what belongs to one."""
+        policy = self._environment.policy
         try:
-            return holder[self._value(index)]
-        except (KeyError, IndexError, TypeError) as error:
-            raise Unknown from error
-
-    def _whole(self, node: ast.expr) -> Any:
-        """What is made of other values, if all of them are known."""
-        for each in ast.walk(node):
-            here = isinstance(each, ast.Name) and each.id == "here"
-            if isinstance(each, ast.Name | ast.Call | ast.Subscript) and not here:
-                self._value(each)
-        return self.shown(node)
+            match node:
+                case ast.Constant(value=value):
+                    found = value
+                case ast.Name(id=name):
+                    found = self._known[name]
+                case ast.Attribute(value=ast.Name(id="here"), attr="environment"):
+                    found = self._environment.name
+                case ast.Call(func=ast.Attribute(value=ast.Name(id="here"), attr="url"), args=[service]):
+                    found = policy.urls[self._value(service, _fails)].rstrip("/")
+                case ast.Subscript(value=ast.Attribute(value=ast.Name(id="here"), attr="settings"), slice=index):
+                    found = policy.settings[self._value(index, _fails)]
+                case ast.Subscript(value=ast.Name(id=name), slice=index):
+                    found = self._known[name][self._value(index, _fails)]
+                case _:
+                    found = unknown(node)
+        except (LookupError, TypeError):
+            return unknown(node)
+        return found
 
 
 _WRITTEN = frozenset({"note", "attach", "value", "print", "done"})
@@ -150,8 +142,8 @@ def steps(planned: Planned, playbooks: str) -> Iterator[ManualStep]:
     for step in (*runbook.forward(), *runbook.undo()):
         lines = [line for part in _parts(step, runbook.front.shell) for line in reader.part(part)]
         if lines or step.manual:
-            undo = step.role is Role.UNDO
-            yield ManualStep(step.section, step.title, undo, _text(step), step.expected, tuple(lines))
+            undo, text = step.role is Role.UNDO, step.prose.strip() if step.manual else ""
+            yield ManualStep(step.section, step.title, undo, text, step.expected, tuple(lines))
 
 
 def _parts(step: Step, shell: Shell) -> Iterator[list[Cell]]:
@@ -159,10 +151,6 @@ def _parts(step: Step, shell: Shell) -> Iterator[list[Cell]]:
     for is_shell, found in groupby(step.cells, key=lambda cell: cell.language in SHELLS):
         cells = list(found)
         yield from [cells] if is_shell and shell == "step" else [[cell] for cell in cells]
-
-
-def _text(step: Step) -> str:
-    return step.prose.strip() if step.manual else ""
 
 
 class _Reader:

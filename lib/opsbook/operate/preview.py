@@ -12,7 +12,7 @@ from opsbook import files
 from opsbook.core.model.environment import Environment
 from opsbook.core.model.parameter import Value
 from opsbook.core.model.planned import Planned
-from opsbook.core.model.runbook import Runbook, Step, tally
+from opsbook.core.model.runbook import Step, tally
 from opsbook.core.record import step_timings
 from opsbook.core.source import names
 from opsbook.files import parse_yaml
@@ -57,7 +57,8 @@ def preview(settings: Settings, planned: Planned) -> Preview:
     forward = runbook.executed()
     steps = [_step(settings, environment, step, number) for number, step in enumerate(forward, 1)]
     undo = [_step(settings, environment, step, None) for step in runbook.undo() if step.acts]
-    older = tuple(name for name in before if _is_release(runbook, name) and _older(now[name], before[name]))
+    releases = {each.name for each in runbook.parameters if each.choice_of == "Release"}
+    older = tuple(name for name in before if name in releases and _older(now[name], before[name]))
     return Preview((*steps, *undo), before, older, str(tally(forward)))
 
 
@@ -109,10 +110,6 @@ def _hosts(environment: Environment, patterns: list[Any]) -> str:
     if len(hosts) > _NAMED:
         return f"{len(hosts)} hosts"
     return ", ".join(hosts) or "no host"
-
-
-def _is_release(runbook: Runbook, name: str) -> bool:
-    return any(each.name == name and each.choice_of == "Release" for each in runbook.parameters)
 
 
 def _older(now: Value, before: Value) -> bool:

@@ -1,6 +1,6 @@
 """Index pages: home, all runbooks, all records, freshness, environments, the training matrix; and the 404 page."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import PurePath
@@ -185,17 +185,12 @@ def training(sources: Sources) -> str:
     )
 
 
-def place_in_nav(settings: Settings, nav: Sequence[Any] | None) -> int | None:
-    """The index at which to insert the page; None without a plan or a nav, or if the nav has the page."""
-    if nav is None or not plan_file.exists(settings) or _holds(nav, PATH):
-        return None
-    behind = (number + 1 for number, entry in enumerate(nav) if _holds(entry, _BEFORE))
-    return next(behind, len(nav))
-
-
-def nav_entry() -> dict[str, str]:
-    """The nav entry of the training page."""
-    return {TITLE: PATH}
+def with_training(settings: Settings, nav: list[Any]) -> list[Any]:
+    """A nav with the training page, if there is a plan."""
+    if not plan_file.exists(settings) or _holds(nav, PATH):
+        return nav
+    at = next((number + 1 for number, entry in enumerate(nav) if _holds(entry, _BEFORE)), len(nav))
+    return [*nav[:at], {TITLE: PATH}, *nav[at:]]
 
 
 def _holds(entry: Any, path: str) -> bool:

@@ -98,9 +98,8 @@ def _told(settings: Settings, config: dict[str, Any]) -> str:
     for key, own in (("extra_css", STYLES), ("extra_javascript", SCRIPTS)):
         theirs = config.get(key)
         told[key] = [*own, *(theirs if isinstance(theirs, list) else [])]
-    nav = config.get("nav")
-    if isinstance(nav, list) and (at := lists.place_in_nav(settings, nav)) is not None:
-        told["nav"] = [*nav[:at], lists.nav_entry(), *nav[at:]]
+    if isinstance(config.get("nav"), list):
+        told["nav"] = lists.with_training(settings, config["nav"])
     return yaml.dump(told, Dumper=_Dumper, allow_unicode=True, sort_keys=False, default_flow_style=False)
 
 

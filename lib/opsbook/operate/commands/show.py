@@ -2,22 +2,22 @@
 
 import argparse
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opsbook.console import common
-from opsbook.console.text import say
+from opsbook.console.text import say, say_text
 from opsbook.core.catalog import catalog
 from opsbook.core.model.runbook import Role, Runbook, tally
+
+if TYPE_CHECKING:
+    from opsbook.operate.manual import ManualStep
 
 _ROLES = {Role.READ: "reads only", Role.CHANGE: "changes", Role.UNDO: "undoes; runs only in a rollback"}
 
 
 def execute(options: argparse.Namespace) -> int:
     if options.manual:
-        # Only then is the environment read, and what a plan needs.
-        from opsbook.operate.commands import show_manual
-
-        return show_manual.show(options)
+        return _by_hand(options)
     runbook = catalog.load(common.project(options), options.runbook)
     if options.json:
         common.print_json(_json(runbook))
@@ -34,19 +34,16 @@ def execute(options: argparse.Namespace) -> int:
         "locks": ", ".join(front.lock) or "—",
     }
     say("  " + " · ".join(f"{name}: {value}" for name, value in facts.items()))
-    _parameters(runbook)
+    if runbook.parameters:
+        say("", "Parameters")
+        rows = [
+            (p.name, p.kind, "required" if p.required else str(p.default), p.description) for p in runbook.parameters
+        ]
+        common.table(("NAME", "TAKES", "DEFAULT", "WHAT FOR"), rows)
     _steps(runbook)
     needed = " ".join(f"-p {p.name}=…" for p in runbook.parameters if p.required)
     say("", f"opsbook run {runbook.name} -e ENVIRONMENT {needed}".rstrip())
     return 0
-
-
-def _parameters(runbook: Runbook) -> None:
-    if runbook.parameters:
-        say("", "Parameters")
-        asked = runbook.parameters
-        rows = [(p.name, p.kind, "required" if p.required else str(p.default), p.description) for p in asked]
-        common.table(("NAME", "TAKES", "DEFAULT", "WHAT FOR"), rows)
 
 
 def _steps(runbook: Runbook) -> None:
@@ -101,3 +98,44 @@ def _json(runbook: Runbook) -> dict[str, Any]:
         "parameters": schema,
         "sections": sections,
     }
+
+
+# -- by hand
+
+
+def _by_hand(options: argparse.Namespace) -> int:
+    """Print the page as a checklist of commands to type. They run nothing here, and leave no record."""
+    # Only then is the environment read, and what a plan needs.
+    from opsbook.console import inputs
+    from opsbook.core.planning import drafts
+    from opsbook.operate import manual
+
+    settings = common.project(options)
+    planned = drafts.plan(settings, inputs.complete(settings, inputs.named(settings, options)))
+    values, steps = manual.values(planned), list(manual.steps(planned, settings.ansible.playbooks))
+    if options.json:
+        common.print_json(
+            {"runbook": planned.plan.runbook, "values": values, "steps": [asdict(each) for each in steps]}
+        )
+        return 0
+    say(f"# {planned.plan.title} in {planned.plan.environment}, by hand, in {settings.root}")
+    say("# opsbook keeps no record of it, and takes no lock: " + (", ".join(planned.plan.locks) or "it has none"))
+    for line in values:
+        say_text(line)
+    section = ""
+    for number, step in enumerate(steps, 1):
+        if step.section != section:
+            section = step.section
+            say("", f"## {section}" + ("  (only to undo it)" if step.undo else ""))
+        _step(number, step)
+    return 0
+
+
+def _step(number: int, step: "ManualStep") -> None:
+    say("", f"# {number}. {step.title}")
+    for line in step.text.split("\n") if step.text else ():
+        say(f"# {line}".rstrip())
+    for line in step.lines:
+        say_text(line)
+    if step.expected:
+        say(f"# Expected: {step.expected}")
