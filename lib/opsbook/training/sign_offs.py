@@ -82,17 +82,8 @@ _SUFFIX = ".sign-off"
 """Not .json, so that it is not taken for a training record."""
 
 
-@dataclass(frozen=True)
-class Given:
-    """A statement and its signature as read from their files, not verified."""
-
-    said: SignOff
-    data: bytes
-    signature: str
-
-
-def read(file: Path) -> Given | None:
-    """The sign-off of the training record in `file`; None if there is none that can be read."""
+def read(file: Path) -> tuple[SignOff, str] | None:
+    """The sign-off of the training record in `file` with its signature, not verified; None if none can be read."""
     place = file.with_suffix(_SUFFIX)
     try:
         data = files.read(place)
@@ -100,7 +91,7 @@ def read(file: Path) -> Given | None:
         signature = files.read_text(_beside(place))
     except (OSError, ValidationError, UnicodeDecodeError, RecursionError):
         return None
-    return Given(said, data, signature) if data == said.statement() else None
+    return (said, signature) if data == said.statement() else None
 
 
 def write(file: Path, said: SignOff, signature: str) -> Path:
@@ -126,14 +117,14 @@ def verdict(settings: Settings, file: Path, drilled: Drilled, known: Signers | N
     given = read(file)
     if given is None:
         return SignOffVerdict(problem="nobody signed it off")
-    said = given.said
+    said, signature = given
     try:
         if not said.is_of(drilled, files.sha256(file)):
             return SignOffVerdict(problem="the training record is not the one that was signed off")
         if known is None:
             return SignOffVerdict(problem="nobody can say whose signature counts: there is no allowed_signers here")
         at = datetime.fromisoformat(said.signed)
-        found = sign.signer(known.text, sign.TRAINING, given.data, given.signature, at)
+        found = sign.signer(known.text, sign.TRAINING, said.statement(), signature, at)
         signer = Identity(said.by, found.principal, found.key)
         problem = _problem(settings, drilled, signer)
     except (sign.BadSignature, sign.Unsigned, InputError, OSError, ValueError, OverflowError) as error:
