@@ -5,7 +5,6 @@ text of an alert is data from outside. It is never a command, a path or markup.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal, NamedTuple
@@ -81,14 +80,6 @@ Accepted = tuple[str, Notification]
 OnOpened = Callable[[Incident], None]
 
 
-@dataclass(frozen=True)
-class Page:
-    """The page that helps with an alert, and the labels that are its parameters. `name` is empty if none names it."""
-
-    name: str = ""
-    parameters: Mapping[str, str] | None = None
-
-
 class Intake:
     """Writes notifications into incidents. It knows the last incident of each group, so use one for a project."""
 
@@ -160,21 +151,11 @@ class Intake:
 
     def _open(self, key: str, firing: Sequence[Notified]) -> Incident:
         first = min(firing, key=self._rank_of)
-        named = first.labels.get("environment", "")
-        place = named if named in environment.names(self._settings) else ""
-        page, known = page_for(self._settings, first), self._redactor(place)
+        known = self._redactor(place_of(self._settings, first))
         # Hidden first: of a secret that was cut off, nobody would know the rest.
         title = known.text(first.annotations.get("summary") or first.name or "an alert without a name")
-        opened = facts.IncidentOpened(
-            incident=store.new_id(),
-            title=one_line(title),
-            severity=self._severity(first.labels.get("severity", "")),
-            environment=place,
-            by=BY,
-            key=key,
-            runbook=page.name,
-            parameters=dict(page.parameters or {}),
-        )
+        severity = self._severity(first.labels.get("severity", ""))
+        opened = opening(self._settings, first, title, severity, by=BY, key=key)
         made = store.create(self._settings, [opened, *(_fired(each, known) for each in firing)], known)
         self._last[key] = made.id
         return made
@@ -201,8 +182,31 @@ def unfinished(settings: Settings) -> Iterator[Incident]:
     return (found for found in store.open_(settings) if found.by in (BY, HEARD_NOTHING))
 
 
-def page_for(settings: Settings, alert: Notified) -> Page:
-    """The page whose front matter names the alert, with values for its parameters.
+def place_of(settings: Settings, alert: Notified) -> str:
+    """The environment that an alert names; empty if there is none of this name."""
+    named = alert.labels.get("environment", "")
+    return named if named in environment.names(settings) else ""
+
+
+def opening(
+    settings: Settings, alert: Notified, title: str, severity: str, *, by: str, key: str = ""
+) -> facts.IncidentOpened:
+    """An incident for an alert, with the page that helps."""
+    runbook, parameters = page_for(settings, alert)
+    return facts.IncidentOpened(
+        incident=store.new_id(),
+        title=one_line(title),
+        severity=severity,
+        environment=place_of(settings, alert),
+        by=by,
+        key=key,
+        runbook=runbook,
+        parameters=parameters,
+    )
+
+
+def page_for(settings: Settings, alert: Notified) -> tuple[str, dict[str, str]]:
+    """The page whose front matter names the alert, empty if none does, with values for its parameters.
 
     Of several pages the one that the alert's runbook_url leads to. Values are what stands in the query of that address,
     and labels with the names of parameters.
@@ -211,13 +215,13 @@ def page_for(settings: Settings, alert: Notified) -> Page:
     meant, query = _address(alert.annotations.get("runbook_url", ""))
     found = next((name for name in named if name == meant), named[0] if named else "")
     if not found:
-        return Page()
+        return "", {}
     try:
         names = {each.name for each in catalog.load(settings, found).parameters}
     except OpsbookError:
-        return Page(found, {})
+        return found, {}
     said = {**alert.labels, **query} if found == meant else alert.labels
-    return Page(found, {name: value for name, value in said.items() if name in names and _is_usable(value)})
+    return found, {name: value for name, value in said.items() if name in names and _is_usable(value)}
 
 
 def _is_usable(value: str) -> bool:

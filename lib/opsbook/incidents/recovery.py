@@ -48,8 +48,10 @@ class Ran:
 
 def wanted(settings: Settings, found: Incident) -> bool:
     """Whether somebody wants this page to run by itself here. Otherwise there is nothing to decide."""
+    if not found.environment:
+        return False
     try:
-        return bool(found.runbook and found.environment) and found.runbook in _policy(settings, found)
+        return found.runbook in environment.load_as_written(settings, found.environment).on_alert.run
     except OpsbookError:
         return False
 
@@ -66,10 +68,6 @@ def refusal(settings: Settings, found: Incident, now: datetime) -> NotMitigated 
 def stopped(settings: Settings, found: Incident, now: datetime) -> bool:
     """Whether the last runs by themselves failed: then a person has to look."""
     return _failures(_runs(settings, found, now)) >= _FAILURES
-
-
-def _policy(settings: Settings, found: Incident) -> Mapping[str, AutoRun]:
-    return environment.load_as_written(settings, found.environment).on_alert.run
 
 
 def _why(settings: Settings, found: Incident, now: datetime) -> str:

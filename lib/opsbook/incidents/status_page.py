@@ -6,7 +6,7 @@ from pathlib import Path
 from opsbook import files, html
 from opsbook.errors import InputError
 from opsbook.incidents import store
-from opsbook.incidents.incident import Incident, State
+from opsbook.incidents.incident import State
 from opsbook.settings import Settings
 
 _KEPT = timedelta(days=14)
@@ -27,7 +27,9 @@ def page(settings: Settings, now: datetime) -> str:
     return html.render(
         "serve/status.html",
         going_on=[each for each in shown if not each.over],
-        over=[each for each in shown if each.over and now - _ended(each) < _KEPT],
+        over=[
+            each for each in shown if each.over and now - datetime.fromisoformat(each.reached[State.RESOLVED]) < _KEPT
+        ],
         words=WORDS,
         now=now.astimezone(UTC),
     )
@@ -43,7 +45,3 @@ def write(settings: Settings, target: Path | None = None) -> Path | None:
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror}.", "The incident itself was written.") from error
     return path
-
-
-def _ended(found: Incident) -> datetime:
-    return datetime.fromisoformat(found.reached[State.RESOLVED])

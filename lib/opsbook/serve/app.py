@@ -157,7 +157,7 @@ def _refusal(request: Request, serving: Serving) -> Response | None:
         # Not 429: Alertmanager takes that for an answer, and forgets the notification.
         return PlainTextResponse("Too many at once; send it again.\n", 503, {"Retry-After": "1"})
     if int(request.headers.get("content-length") or 0) > LARGEST:
-        return _too_large()
+        return PlainTextResponse(f"It has more than {LARGEST} bytes.\n", 413)
     return None
 
 
@@ -169,10 +169,6 @@ async def _body(request: Request) -> bytes:
         if len(data) > LARGEST:
             raise InputError(f"It has more than {LARGEST} bytes.")
     return bytes(data)
-
-
-def _too_large() -> Response:
-    return PlainTextResponse(f"It has more than {LARGEST} bytes.\n", 413)
 
 
 # -- pages

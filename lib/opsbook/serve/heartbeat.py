@@ -8,10 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from opsbook import files
-from opsbook.core.model.text import one_line
-from opsbook.core.planning import environment
 from opsbook.incidents import acting, intake, store
-from opsbook.incidents.facts import IncidentOpened
 from opsbook.incidents.incident import Incident
 from opsbook.incidents.intake import HEARD_NOTHING, HEARTBEAT, Notification, Notified
 from opsbook.settings import Settings
@@ -62,19 +59,10 @@ class Heartbeats:
                 self._keep()
 
     def _opened(self, alert: Notified) -> Incident:
-        place = alert.labels.get("environment", "")
-        known = place if place in environment.names(self._settings) else ""
-        page = intake.page_for(self._settings, alert)
-        opened = IncidentOpened(
-            incident=store.new_id(),
-            title=one_line(f"No alerts arrive any more{f' from {known}' if known else ''}: {alert.name} stopped"),
-            severity=acting.severities(self._settings)[0],
-            environment=known,
-            by=HEARD_NOTHING,
-            runbook=page.name,
-            parameters=dict(page.parameters or {}),
-        )
-        return store.create(self._settings, [opened])
+        place = intake.place_of(self._settings, alert)
+        title = f"No alerts arrive any more{f' from {place}' if place else ''}: {alert.name} stopped"
+        worst = acting.severities(self._settings)[0]
+        return store.create(self._settings, [intake.opening(self._settings, alert, title, worst, by=HEARD_NOTHING)])
 
     def _keep(self) -> None:
         told = {key: (at, alert.model_dump(mode="json")) for key, (at, alert) in self._last.items()}

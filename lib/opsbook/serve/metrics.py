@@ -79,13 +79,12 @@ def _sealed(path: Path) -> int:
         return 0
 
 
+_ESCAPED = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
+
+
 def _family(name: str, kind: str, about: str, values: Mapping[_Labels, float]) -> Iterator[str]:
     yield f"# HELP {name} {about}"
     yield f"# TYPE {name} {kind}"
     for labels, value in values.items():
-        told = ",".join(f'{label}="{_escaped(text)}"' for label, text in labels)
+        told = ",".join(f'{label}="{text.translate(_ESCAPED)}"' for label, text in labels)
         yield f"{name}{{{told}}} {value:g}" if told else f"{name} {value:.15g}"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -108,23 +108,20 @@ async def _serve(settings: Settings, token: bytes, port: int, site: Path | None)
 
     worker = Worker(settings, spool, counted, heartbeats, opened)
     watching = Watching(settings, heartbeats, opened)
+    threads = (worker, diagnosis, paging, watching)
 
     def problems() -> list[str]:
-        dead = [each.name for each in (worker, diagnosis, paging, watching) if not each.is_alive()]
+        dead = [each.name for each in threads if not each.is_alive()]
         return [*([f"these threads have ended: {', '.join(dead)}"] if dead else []), *filter(None, [watching.failing])]
 
     serving = Serving(settings, token, spool, counted, Metrics(settings, heartbeats), worker.wake, problems, site)
-    diagnosis.start()
-    paging.start()
-    watching.start()
-    worker.start()
+    for each in threads:
+        each.start()
     try:
         await _listen(serving, port)
     finally:
-        worker.end()
-        diagnosis.end()
-        paging.end()
-        watching.end()
+        for each in threads:
+            each.end()
     return 0
 
 
