@@ -53,22 +53,17 @@ class Sources:
         if path.endswith(".md"):
             run = f"papermill {SCHEME}ENV/{Path(path).stem} OUT.ipynb --engine opsbook"
             raise RunEnded(said := f"{path} is a page of opsbook, and no notebook. Write: {run}", said)
-        return str(self._files.read(path))
+        return str(_files().read(path))
 
-    def listdir(self, path: str) -> list[str]:
-        return list(self._files.listdir(path))
+    def __getattr__(self, name: str) -> Any:
+        """What papermill does with any other file."""
+        return getattr(_files(), name)
 
-    def write(self, buf: str, path: str) -> None:
-        self._files.write(buf, path)
 
-    def pretty_path(self, path: str) -> str:
-        return str(self._files.pretty_path(path))
+def _files() -> Any:
+    from papermill.iorw import papermill_io
 
-    @property
-    def _files(self) -> Any:
-        from papermill.iorw import papermill_io
-
-        return papermill_io.get_handler("local")
+    return papermill_io.get_handler("local")
 
 
 pages, sources = Pages(), Sources()
