@@ -3,7 +3,6 @@
 import contextlib
 import importlib.util
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from opsbook.core.model.parameter import Parameter
@@ -69,17 +68,16 @@ def lesson(settings: Settings, wanted: RunRequest, replay: str = "") -> Lesson:
 def _replayed(settings: Settings, wanted: RunRequest, replay: str) -> Lesson:
     if wanted.environment or wanted.given:
         raise InputError("A replay has its environment and its values.", "Leave out -e and -p.")
-    found = recordings.load(settings, replay)
-    plan = found.recording.plan
+    recording, page = recordings.load(settings, replay)
+    plan = recording.plan
     if plan.runbook != wanted.runbook:
         raise InputError(f"{replay} is of {plan.runbook}, not of {wanted.runbook}.", "Name its runbook.")
     bound = bind.Bound(dict(plan.parameters), dict(plan.secrets))
-    drafted = Draft(found.runbook, replaying.environment(found.recording), bound)
-    return Lesson(settings, drafted, replay, found.recording.outcome)
+    drafted = Draft(page, replaying.environment(recording), bound)
+    return Lesson(settings, drafted, replay, recording.outcome)
 
 
-@contextlib.contextmanager
-def opened_lab(found: Lesson, port: int) -> Iterator[Lab]:
+def opened_lab(found: Lesson, port: int) -> contextlib.AbstractContextManager[Lab]:
     """The lab, not started yet. Nothing of it remains afterwards, also after an error."""
     drafted, settings = found.drafted, found.settings
     runbook, bound = drafted.runbook, drafted.bound
@@ -104,8 +102,7 @@ def opened_lab(found: Lesson, port: int) -> Iterator[Lab]:
         port=port,
         keep_environment=settings.keep_environment,
     )
-    with jupyter.opened(wanted) as made:
-        yield made
+    return jupyter.opened(wanted)
 
 
 def _note(found: Lesson) -> str:

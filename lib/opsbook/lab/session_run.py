@@ -209,7 +209,7 @@ def replay_session(settings: Settings, descriptor: int, wanted: str, *, asks: bo
 
     With `asks`, the user answers questions, and is then told the recorded answer.
     """
-    recording = recordings.load(settings, wanted).recording
+    recording, _ = recordings.load(settings, wanted)
     held = replaying.vault(recording)
     tape = Tape(replaying.restored(recording, held), strict=False, asks=asks)
     scope = Scope(Mode.SESSION, replaying.seen(settings, recording), replaying.past(recording), tape=tape)

@@ -91,21 +91,13 @@ def of_record(settings: Settings, wanted: str) -> tuple[Recording, Stopped]:
     return of(found.record, found.plan, here, made, settings.root), found
 
 
-@dataclass(frozen=True)
-class Loaded:
-    """A recording with its page: as it ran, for a run; as it is now, for a recording file."""
-
-    recording: Recording
-    runbook: Runbook
-
-
-def load(settings: Settings, wanted: str) -> Loaded:
-    """The recording of a run, or in a file, with its page. Raises InputError."""
+def load(settings: Settings, wanted: str) -> tuple[Recording, Runbook]:
+    """The recording of a run with its page as it ran, or of a file with its page as it is now. Raises InputError."""
     if wanted.endswith(".json"):
         made = read(Path(wanted), settings.root)
-        return Loaded(made, catalog.load(settings, made.runbook))
+        return made, catalog.load(settings, made.runbook)
     made, found = of_record(settings, wanted)
-    return Loaded(made, found.runbook)
+    return made, found.runbook
 
 
 def record(settings: Settings, wanted: str, name: str | None, *, book: bool = False) -> tuple[Path, Replayed]:
