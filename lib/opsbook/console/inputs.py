@@ -31,7 +31,9 @@ def labels(options: argparse.Namespace) -> dict[str, str]:
 def request(options: argparse.Namespace) -> drafts.RunRequest:
     """The request as typed. Raises InputError for arguments that are not NAME=VALUE, and for an unusable file."""
     given: dict[str, Any] = _file(options.params_file) if options.params_file else {}
-    given |= {name: _once(values) for name, values in bind.pairs(options.parameter).items()}
+    for name, values in bind.pairs(options.parameter).items():
+        # Given once, it is one text, which may hold a list; `-p hosts=a -p hosts=b` gives a list.
+        given[name] = values[0] if len(values) == 1 else values
     return drafts.RunRequest(options.runbook, options.environment, given)
 
 
@@ -57,6 +59,13 @@ def place(settings: Settings, runbook: str = "") -> str:
 def asks() -> bool:
     """Whether a person at this terminal can be asked."""
     return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def agreed(question: str, otherwise: tuple[str, str] = ("Not started.", "Nothing ran.")) -> None:
+    """Ask for a yes. Raises InputError, with this message and hint, for anything else."""
+    say(f"{question} [y/N] ", end="")
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise InputError(*otherwise)
 
 
 def chosen(question: str, name: str, known: Sequence[str]) -> str:
@@ -135,11 +144,6 @@ def _typed(value: Any) -> Any:
     if isinstance(value, list):
         return [_typed(item) for item in value]
     return json.dumps(value) if isinstance(value, bool) else value
-
-
-def _once(values: list[str]) -> str | list[str]:
-    """A value given once is one text, which may hold a list; `-p hosts=a -p hosts=b` gives a list."""
-    return values[0] if len(values) == 1 else values
 
 
 def _usable(name: object, value: object) -> bool:

@@ -5,7 +5,7 @@ import shlex
 import sys
 from dataclasses import asdict
 
-from opsbook.console import common, story
+from opsbook.console import common, inputs, story
 from opsbook.console.text import say
 from opsbook.core.model.approval import HERE, SHARED
 from opsbook.core.model.text import quoted
@@ -29,7 +29,9 @@ def approve(options: argparse.Namespace) -> int:
     if not options.json:
         show(shown)
     if not options.yes:
-        _agreed(f"Approve {shown.request.plan.id}?")
+        if not sys.stdin.isatty():
+            raise InputError("Nobody is there to say yes.", "Look at it, then sign it with --yes.")
+        inputs.agreed(f"Approve {shown.request.plan.id}?", ("Not approved.", "Nothing was signed."))
     return _signed(settings, options, shown, "approve", options.note)
 
 
@@ -77,14 +79,6 @@ def show(shown: approving.PlanReview) -> None:
             say(f"  {line}")
     for line in shown.changed:
         say(f"  CHANGED since it was planned: {line}")
-
-
-def _agreed(question: str) -> None:
-    if not sys.stdin.isatty():
-        raise InputError("Nobody is there to say yes.", "Look at it, then sign it with --yes.")
-    say(f"{question} [y/N] ", end="")
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise InputError("Not approved.", "Nothing was signed.")
 
 
 def _waiting(settings: Settings, options: argparse.Namespace) -> int:

@@ -13,7 +13,7 @@ from opsbook.core.model.event import Event
 from opsbook.core.model.events import QuestionAnswered, RequestRefused, RequestTaken, read
 from opsbook.core.model.person import Gone
 from opsbook.core.planning import context
-from opsbook.core.record import step_timings
+from opsbook.core.record import step_timings, store
 from opsbook.errors import InputError
 from opsbook.operate import run_requests, watching
 from opsbook.operate.commands import run_command
@@ -23,7 +23,7 @@ from opsbook.settings import Settings
 
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
-    watched = watching.watch(settings, options.run)
+    watched = watching.Watched(settings, store.find(settings.records, options.run))
     run, planned = watched.record.id, watched.record.plan()
     shown = view.choose(terminal=sys.stdout.isatty(), as_json=options.json)
     person = TerminalPerson(shown, context.operator()) if run_command.on_terminal(options) else None

@@ -30,8 +30,7 @@ def execute(options: argparse.Namespace) -> int:
     if options.json:
         needs = authorization.needed(settings, planned, datetime.now(UTC))
         more = {"outside": planned.outside, "needs": needs, "told": told, **asdict(preview.preview(settings, planned))}
-        common.print_json({**plan.to_json(), **more})
-        return 0
+        return common.tell(options, {**plan.to_json(), **more})
     show_all(settings, planned)
     if options.request:
         say(f"Asked for. Somebody else: opsbook approve {plan.id}")

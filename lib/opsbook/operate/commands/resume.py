@@ -84,7 +84,7 @@ def _agreed(found: resuming.Stopped) -> None:
     for label, lines in (("It changed", changed), ("Unknown", unknown), ("Undone by", steps)):
         for line in story.listed(label, lines):
             say(line)
-    run_command.agreed("Roll it back?")
+    inputs.agreed("Roll it back?")
 
 
 def _in_editor(text: str) -> str:

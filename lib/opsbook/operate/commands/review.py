@@ -14,18 +14,16 @@ from opsbook.settings import Settings
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
     if options.run is None:
-        return _open(settings, as_json=options.json)
+        return _open(settings, options)
     run = reviewing.review(settings, options.run, options.note, ask=sys.stdin.isatty())
     return common.tell(options, {"run": run, "reviewed": True}, f"{run} is reviewed; nothing is left open.")
 
 
-def _open(settings: Settings, *, as_json: bool) -> int:
+def _open(settings: Settings, options: argparse.Namespace) -> int:
     found = list(reviewing.follow_ups(settings))
-    if as_json:
-        common.print_json([asdict(each) for each in found])
-    elif not found:
-        say("No emergency waits for a review.")
-    for each in () if as_json else found:
+    if options.json or not found:
+        return common.tell(options, [asdict(each) for each in found], "No emergency waits for a review.")
+    for each in found:
         show(each)
     return 0
 

@@ -45,7 +45,7 @@ def execute(options: argparse.Namespace) -> int:
     planned = _planned(settings, options, wanted)
     if run_command.on_terminal(options) and not options.yes and not options.check:
         plan.show_all(settings, planned)
-        run_command.agreed("Run it?")
+        inputs.agreed("Run it?")
 
     def work(audience: running.Audience) -> run_record.Finished:
         named = audience._replace(on_start=_naming(options.id_file, incident, str(wanted.mode), audience.on_start))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from opsbook.console import common, view
 from opsbook.console.person import Elsewhere, Nobody, TerminalPerson
-from opsbook.console.text import hanging, say
+from opsbook.console.text import hanging
 from opsbook.console.view import PlainView
 from opsbook.core.model import events as kinds
 from opsbook.core.model.event import Event
@@ -37,13 +37,6 @@ _WAITING = (kinds.WaitingForLock, kinds.WaitingForApproval)
 def on_terminal(options: argparse.Namespace) -> bool:
     """Whether a person at this terminal can be asked."""
     return sys.stdin.isatty() and sys.stdout.isatty() and not options.json
-
-
-def agreed(question: str) -> None:
-    """Ask whether to start. Raises InputError unless the answer is yes."""
-    say(f"{question} [y/N] ", end="")
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise InputError("Not started.", "Nothing ran.")
 
 
 def carry(options: argparse.Namespace, settings: Settings, work: Work) -> int:
@@ -146,11 +139,7 @@ def _started(telling: TextIO) -> dict[str, Any]:
 
 
 def _say_started(options: argparse.Namespace, told: dict[str, Any]) -> int:
-    if options.json:
-        common.print_json({"run": told["run"], "detached": True})
-        return 0
-    say(f"{told['run']} goes on without this terminal.")
-    if "waits" in told:
-        say(*(f"  {each}" for each in hanging(f"waiting: {told['waits']}")))
-    say(f"  opsbook attach {told['run']}")
-    return 0
+    waits = hanging(f"waiting: {told['waits']}") if "waits" in told else []
+    below = (f"  {each}" for each in (*waits, f"opsbook attach {told['run']}"))
+    said = f"{told['run']} goes on without this terminal."
+    return common.tell(options, {"run": told["run"], "detached": True}, said, *below)

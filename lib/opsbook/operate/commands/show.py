@@ -20,8 +20,7 @@ def execute(options: argparse.Namespace) -> int:
         return _by_hand(options)
     runbook = catalog.load(common.project(options), options.runbook)
     if options.json:
-        common.print_json(_json(runbook))
-        return 0
+        return common.tell(options, _json(runbook))
     front = runbook.front
     say(f"{runbook.title}  ({runbook.name}, {runbook.path})")
     if front.summary:
@@ -114,10 +113,8 @@ def _by_hand(options: argparse.Namespace) -> int:
     planned = drafts.plan(settings, inputs.complete(settings, inputs.named(settings, options)))
     values, steps = manual.values(planned), list(manual.steps(planned, settings.ansible.playbooks))
     if options.json:
-        common.print_json(
-            {"runbook": planned.plan.runbook, "values": values, "steps": [asdict(each) for each in steps]}
-        )
-        return 0
+        told = {"runbook": planned.plan.runbook, "values": values, "steps": [asdict(each) for each in steps]}
+        return common.tell(options, told)
     say(f"# {planned.plan.title} in {planned.plan.environment}, by hand, in {settings.root}")
     say("# opsbook keeps no record of it, and takes no lock: " + (", ".join(planned.plan.locks) or "it has none"))
     for line in values:

@@ -42,8 +42,7 @@ def execute(options: argparse.Namespace) -> int:
         told = {"plans": [each.to_json() for each in plans], "reviews": [asdict(each) for each in reviews]}
         told |= {"ended": [asdict(each) for each in ended], "locks": list(map(asdict, lock.holders(settings.state)))}
         told |= {"incidents": [each.brief() for each in incidents]}
-        common.print_json({"runs": [asdict(now) for now in found], **told})
-        return 0
+        return common.tell(options, {"runs": [asdict(now) for now in found], **told})
     for incident in incidents:
         _show_incident(incident)
     if not (incidents or found or plans or reviews):

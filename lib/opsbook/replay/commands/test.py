@@ -32,8 +32,8 @@ def execute(options: argparse.Namespace) -> int:
     good = testing.every(settings, chosen, tell, accept_stale=options.accept_stale)
     without = [] if options.runbook else recordings.without(settings)
     if options.json:
-        common.print_json({"passed": good, "tests": [asdict(each) for each in told], "without": without})
-        return 0 if good else 1
+        found = {"passed": good, "tests": [asdict(each) for each in told], "without": without}
+        return common.tell(options, found, code=0 if good else 1)
     bad = [each for each in told if each.status != "passed"]
     replays, parsed = len(chosen), len(told) - len(chosen)
     say(f"{number_of(replays, 'recording')} replayed, {number_of(parsed, 'playbook')} parsed, {len(bad)} not well")
