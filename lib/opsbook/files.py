@@ -144,9 +144,9 @@ def opened(path: Path) -> BufferedReader:
     return os.fdopen(descriptor, "rb")
 
 
-def read_text(path: Path, limit: int = LARGEST, *, within: Path | None = None) -> str:
+def read_text(path: Path, *, within: Path | None = None) -> str:
     """Like `read`, as text with line feeds at the ends of lines. Raises OSError and UnicodeDecodeError."""
-    return read(path, limit, within=within).decode().replace("\r\n", "\n").replace("\r", "\n")
+    return read(path, within=within).decode().replace("\r\n", "\n").replace("\r", "\n")
 
 
 class PlainLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]

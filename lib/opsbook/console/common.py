@@ -94,18 +94,14 @@ def progress(what: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
 
 def table(names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A table that fits the terminal; on a pipe, two spaces between columns. A word, such as an id, is never cut."""
-    cells = [[_cell(str(cell)) for cell in row] for row in rows]
+    # A cell that could look like several is quoted.
+    cells = [[quoted(text) if "  " in text else flat(text) for text in map(str, row)] for row in rows]
     if sys.stdout.isatty():
         _on_terminal(names, cells)
         return
     widths = [max(len(row[n]) for row in [list(names), *cells]) for n in range(len(names))]
     for row in [list(names), *cells]:
         say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-def _cell(text: str) -> str:
-    """A cell on one line; one that could look like several is quoted."""
-    return quoted(text) if "  " in text else flat(text)
 
 
 def _on_terminal(names: Sequence[str], cells: list[list[str]]) -> None:

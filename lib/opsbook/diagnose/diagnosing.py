@@ -15,8 +15,6 @@ from opsbook.core.model.environment import Environment
 from opsbook.core.model.event import Exit
 from opsbook.core.model.events import RunFinished, StepFinished
 from opsbook.core.model.text import nearest
-from opsbook.core.planning import environment
-from opsbook.diagnose import trees
 from opsbook.diagnose.trees import Node, Tree, TreeCheck
 from opsbook.errors import InputError
 from opsbook.operate import own_process
@@ -58,11 +56,6 @@ class Finding:
     well: bool | None
     seen: str
     why: str = ""
-
-
-def load(settings: Settings, name: str, place: str) -> tuple[Tree, Environment]:
-    """The tree and the environment. Raises InputError."""
-    return trees.load(settings, name), environment.load(settings, place)
 
 
 def walk(settings: Settings, tree: Tree, place: Environment, ask: Ask) -> Iterator[Answered | Running | Node]:

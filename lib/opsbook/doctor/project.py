@@ -124,7 +124,8 @@ _TRIAL = b"opsbook doctor"
 
 def signing(settings: Settings) -> Iterator[Finding]:
     """This user's signatures count. Without protected environments a missing key is no error."""
-    wanted = _protected(settings)
+    # Without them a missing key is no error.
+    wanted = any(each.policy.protected or each.policy.approvals for each in policies.every(settings)[0])
     bad = wrong if wanted else warning
     key = settings.signing_key
     if key is None:
@@ -145,11 +146,6 @@ def signing(settings: Settings) -> Iterator[Finding]:
         yield bad(error.message.rstrip("."), error.hint)
     else:
         yield fine(f"signs as {who.principal}, by {settings.allowed_signers} of {known.branch}")
-
-
-def _protected(settings: Settings) -> bool:
-    """Whether any environment requires signatures."""
-    return any(each.policy.protected or each.policy.approvals for each in policies.every(settings)[0])
 
 
 # -- services under Node, which are optional

@@ -1,7 +1,7 @@
 """The ports of an environment on this machine, and other blocks for this clone."""
 
 import socket
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,8 +102,8 @@ def _candidates(written: int) -> Iterable[int]:
 
 def _usable(settings: Settings, name: str, first: int) -> bool:
     """Whether all listeners in the block belong to this environment."""
-    taken = [port for port in range(first, first + BLOCK) if _listens(port)]
-    return not taken or of_environment(settings.root, name, taken)
+    taken = [on(port) for port in range(first, first + BLOCK) if _listens(port)]
+    return all(found and all(each.is_of(settings.root, name) for each in found) for found in taken)
 
 
 def _listens(port: int) -> bool:
@@ -143,11 +143,6 @@ def on(port: int) -> list[Listener] | None:
     """The processes that listen on the port, without those of other users. None if only root may list connections."""
     pids = _pids(port)
     return None if pids is None else [found for found in map(_listener, pids) if found is not None]
-
-
-def of_environment(root: Path, environment: str, ports: Collection[int]) -> bool:
-    """Whether all of these ports have listeners, and all listeners are of this environment."""
-    return all((found := on(port)) and all(each.is_of(root, environment) for each in found) for port in ports)
 
 
 def _pids(port: int) -> set[int] | None:

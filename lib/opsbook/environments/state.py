@@ -66,8 +66,6 @@ def _state(environment: Environment, every: Sequence[Delivery], held: Sequence[L
 
 
 def _answers(health: Mapping[str, str]) -> tuple[Answer, ...]:
-    if not health:
-        return ()
     with ThreadPoolExecutor(max_workers=8) as pool:
         return tuple(pool.map(lambda each: _ask(*each), health.items()))
 

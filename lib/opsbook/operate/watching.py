@@ -110,8 +110,3 @@ class Watched:
         except (OpsbookError, ValueError):
             pass
         return Ending(Outcome.LOST, "its process was killed, or its machine went down", changed, seconds, undoable)
-
-
-def watch(settings: Settings, run: str) -> Watched:
-    """A run to follow. Raises InputError if there is no such run."""
-    return Watched(settings, store.find(settings.records, run))

@@ -39,7 +39,7 @@ _BROKEN = (EOFError, zlib.error, gzip.BadGzipFile, tarfile.TarError, ValueError,
 
 
 class Unpacking:
-    """Unpacks one archive into a staging folder. `runs` are those with a file in the archive."""
+    """Unpacks one archive into a staging folder. `runs` are those with files in the archive, with their numbers."""
 
     def __init__(self, archive: Path, staging: Path, tell: Tell) -> None:
         """`staging` must exist and be empty; each run becomes a folder in it."""
@@ -47,12 +47,8 @@ class Unpacking:
         self._staging = staging
         self._tell = tell
         self._free = shutil.disk_usage(staging).free - _RESERVE
-        self._files: Counter[str] = Counter()
+        self.runs: Counter[str] = Counter()
         self._seen: set[str] = set()
-
-    @property
-    def runs(self) -> set[str]:
-        return set(self._files)
 
     def run(self) -> Manifest:
         """Unpack all of it. Raises InputError for an archive that is damaged, too large, or no export."""
@@ -124,8 +120,8 @@ class Unpacking:
         run = parts[2] if len(parts) > 3 else ""
         if not export.is_run(run) or "/".join(parts[:3]) != export.place(run):
             raise self._hostile(member, "does not lie in the folder of a record")
-        self._files[run] += 1
-        if self._files[run] > MOST:
+        self.runs[run] += 1
+        if self.runs[run] > MOST:
             raise self._refused(f"has more than {MOST} files of {run}")
         return "/".join(parts[2:])
 

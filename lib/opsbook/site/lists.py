@@ -122,17 +122,13 @@ def record_data(sources: Sources) -> Iterator[tuple[str, str]]:
         months.setdefault(_month(run), []).append(run)
     drills = _drills(sources)
     for month, found in months.items():
-        told = [_told(_without_steps(run) if run.runbook in drills else run) for run in found]
+        # Steps and reason of a drill would reveal its fault.
+        told = [_told(replace(run, steps=(), reason="") if run.runbook in drills else run) for run in found]
         yield f"assets/records/{month}.js", f'opsbook.month("{month}",{data(told)});\n'
 
 
 def _drills(sources: Sources) -> set[str]:
     return {runbook.name for runbook in sources.runbooks if runbook.front.drill}
-
-
-def _without_steps(run: Run) -> Run:
-    """The run of a drill without steps and reason, which would reveal its fault."""
-    return replace(run, steps=(), reason="")
 
 
 def _told(run: Run) -> list[object]:

@@ -8,6 +8,7 @@ from typing import Any
 from opsbook.console import common, inputs
 from opsbook.console.text import say
 from opsbook.core.model.text import quoted
+from opsbook.core.planning import environment
 from opsbook.diagnose import diagnosing, trees
 from opsbook.diagnose.diagnosing import Answered, Running
 from opsbook.diagnose.trees import Node
@@ -24,7 +25,7 @@ def execute(options: argparse.Namespace) -> int:
         options.environment = inputs.place(settings)
     if options.environment is None:
         raise InputError("A tree looks at an environment.", f"opsbook diagnose {options.tree} -e ENVIRONMENT")
-    tree, place = diagnosing.load(settings, options.tree, options.environment)
+    tree, place = trees.load(settings, options.tree), environment.load(settings, options.environment)
     if not options.json:
         say(f"{quoted(tree.title)}  ({place.name})")
     steps: list[dict[str, Any]] = []

@@ -1,7 +1,6 @@
 """List the records of runs, newest first."""
 
 import argparse
-from typing import Any
 
 from opsbook.console import common
 from opsbook.core.model.event import Outcome
@@ -28,7 +27,18 @@ def execute(options: argparse.Namespace) -> int:
     if options.runbook or options.outcome:
         none = "No record fits. opsbook records list without options shows the newest."
     columns = ("RUN", "ENVIRONMENT", "OUTCOME", "TOOK", "STARTED", "BY")
-    return common.tell_rows(options, rows, columns, [_row(told) for told in rows], none)
+    shown = [
+        (
+            told["run"],
+            told["environment"] or "—",
+            told["outcome"],
+            duration(told["seconds"]),
+            common.local(told["started"]),
+            told["operator"] or "—",
+        )
+        for told in rows
+    ]
+    return common.tell_rows(options, rows, columns, shown, none)
 
 
 def _check_filter(options: argparse.Namespace) -> None:
@@ -36,14 +46,3 @@ def _check_filter(options: argparse.Namespace) -> None:
         raise InputError(f"--limit {options.limit} would show nothing.", "Give a number from 1 on.")
     if options.outcome is not None and options.outcome not in OUTCOMES:
         raise InputError(f"There is no outcome {options.outcome}.", nearest(options.outcome, OUTCOMES))
-
-
-def _row(told: dict[str, Any]) -> tuple[object, ...]:
-    return (
-        told["run"],
-        told["environment"] or "—",
-        told["outcome"],
-        duration(told["seconds"]),
-        common.local(told["started"]),
-        told["operator"] or "—",
-    )
