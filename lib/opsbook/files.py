@@ -13,6 +13,8 @@ from typing import Any, BinaryIO, TypeVar
 
 import yaml
 
+from opsbook.errors import InputError
+
 _DEEPEST = 100
 
 LARGEST = 128 * 1024 * 1024
@@ -25,6 +27,15 @@ _NO_FILE = "it is not a file"
 _OUTSIDE = "it is a link that leads out of the project"
 
 T = TypeVar("T")
+
+
+@contextlib.contextmanager
+def saying(what: str, hint: str) -> Iterator[None]:
+    """Where the block fails with an OSError, raises an InputError: what cannot be done, why, and what to do next."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{what}: {error.strerror or error}.", hint) from error
 
 
 def write_atomic(path: Path, data: bytes) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from opsbook import settings
+from opsbook import files, settings
 from opsbook.console.text import json_text, say, say_text
 from opsbook.core.model.text import flat, quoted
 from opsbook.errors import InputError
@@ -35,12 +35,9 @@ def check_free(number: int) -> None:
     """Whether a server can listen on the port. Raises InputError, which servers would say late, and not in words."""
     import socket
 
-    try:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", number))
-    except OSError as error:
-        raise InputError(f"Port {number} cannot be used: {error.strerror}.", "Name another one with --port.") from error
+    with files.saying(f"Port {number} cannot be used", "Name another one with --port."), socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", number))
 
 
 def print_json(value: Any) -> None:

@@ -181,11 +181,8 @@ class Acting:
             if now.state is not State.RESOLVED:
                 raise Refused(f"{now.id} is {now.state}.", "A review is closed once, after the incident is resolved.")
             page = reviewing.page_of(self._settings, now)
-            try:
+            with files.saying(f"There is no review {page}", f"Write it first: opsbook incident review {now.id}"):
                 text = files.read(page)
-            except OSError as error:
-                hint = f"Write it first: opsbook incident review {now.id}"
-                raise InputError(f"There is no review {page}: {error.strerror}.", hint) from error
             if left := reviewing.left(text.decode(errors="replace")):
                 raise Refused(f"{page} still has {left} places to fill in.", "They begin with TODO.")
             shown = page.relative_to(self._settings.root).as_posix()

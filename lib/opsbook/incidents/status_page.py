@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from opsbook import files, html
-from opsbook.errors import InputError
 from opsbook.incidents import store
 from opsbook.incidents.incident import State
 from opsbook.settings import Settings
@@ -40,8 +39,6 @@ def write(settings: Settings, target: Path | None = None) -> Path | None:
     path = target or (settings.root / settings.status_page if settings.status_page else None)
     if path is None:
         return None
-    try:
+    with files.saying(f"{path} cannot be written", "The incident itself was written."):
         files.write_atomic(path, page(settings, datetime.now(UTC)).encode())
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}.", "The incident itself was written.") from error
     return path

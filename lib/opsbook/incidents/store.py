@@ -250,13 +250,9 @@ def change(
             head = _write(path, facts, known, again=True)
             after = load(path)
             if after.over:
-                try:
+                hint = f"Make room. Any later note seals it: opsbook incident note {path.name} …"
+                with files.saying("It is written, and not sealed", hint):
                     seal.seal(path, head, sealer(settings))
-                except OSError as error:
-                    said = f"It is written, and not sealed: {error.strerror}."
-                    raise InputError(
-                        said, f"Make room. Any later note seals it: opsbook incident note {path.name} …"
-                    ) from error
             return after
         return before
 

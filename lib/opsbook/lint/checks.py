@@ -76,13 +76,11 @@ def _corrected(path: Path, root: Path, known: lint.Known) -> list[Fix]:
     runbook, problems = catalog.document(path, root, known)
     if runbook is None:
         return []
-    try:
+    with files.saying(f"{path} cannot be written", "Nothing of it was changed."):
         text = files.read(path, within=root).decode()
         made = fix.fixes(text, problems)
         if made:
             _write(path.resolve(), fix.apply(text, made).encode())
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}.", "Nothing of it was changed.") from error
     return made
 
 

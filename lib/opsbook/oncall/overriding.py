@@ -54,14 +54,12 @@ def override(settings: Settings, wanted: Wanted, now: datetime, *, ask: bool) ->
     if signing.known_signers(settings) is not None:
         text, who = signing.signed_here(settings, sign.ON_CALL, made.statement(), now, ask=ask)
         signature, signer = text.encode(), who.principal
-    try:
+    with files.saying(f"{path} cannot be written", "Make room, or correct the folder."):
         path.parent.mkdir(parents=True, exist_ok=True)
         if signature:
             # First: an override counts once its own file is there.
             files.write_atomic(path.with_suffix(".sig"), signature)
         files.write_atomic(path, made.statement())
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}.", "Make room, or correct the folder.") from error
     return made, signer, path
 
 

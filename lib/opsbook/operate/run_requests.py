@@ -43,17 +43,10 @@ def unlock(settings: Settings, target: str, reason: str) -> lock.Lock:
 
 
 def _check_stopped(settings: Settings, held: lock.Lock, entry: dict[str, str]) -> None:
-    """Logs who takes the lock, and why. Raises Refused if its run still runs."""
+    """Log who takes the lock, and why, before it is taken. Raises Refused if its run still runs."""
     record = store.exact(settings.records, held.run)
     if record is not None and record.state == "running":
         raise Refused(f"{held.run} holds {held.target} and still runs.", f"Stop it first: opsbook cancel {held.run}.")
-    _keep(settings, entry | {"run": held.run})
-
-
-def _keep(settings: Settings, entry: dict[str, str]) -> None:
-    """Log the reason before the lock is taken: no lock disappears without a logged reason."""
     path = settings.state / "locks" / "unlocked.jsonl"
-    try:
-        logbook.append(path, entry)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}.", "The lock was not taken away.") from error
+    with files.saying(f"{path} cannot be written", "The lock was not taken away."):
+        logbook.append(path, entry | {"run": held.run})

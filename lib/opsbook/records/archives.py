@@ -180,7 +180,8 @@ def import_records(settings: Settings, archive: Path, tell: Callable[[int, int],
     """
     if not is_plain(archive.resolve()):
         raise InputError(f"{archive} is no file.", "Name what opsbook records export wrote.")
-    try:
+    hint = "Correct that folder, or records in opsbook.toml."
+    with files.saying(f"Nothing can be imported into {settings.records}", hint):
         settings.records.mkdir(parents=True, exist_ok=True)
         with guarded(settings.records / _GUARD), staging(settings.records) as staged:
             unpacking = unpack.Unpacking(archive, staged, tell)
@@ -189,9 +190,6 @@ def import_records(settings: Settings, archive: Path, tell: Callable[[int, int],
             os.sync()
             runs = sorted({*unpacking.runs, *told.records})
             return [_taken_in(settings, staged, adopt(settings.records, staged, told, run)) for run in runs]
-    except OSError as error:
-        said = f"Nothing can be imported into {settings.records}: {error.strerror or error}."
-        raise InputError(said, "Correct that folder, or records in opsbook.toml.") from error
 
 
 def _taken_in(settings: Settings, staged: Path, found: Imported) -> Imported:

@@ -7,6 +7,7 @@ overwritten silently.
 from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 
+from opsbook import files
 from opsbook.errors import InputError
 from opsbook.settings import Settings
 from opsbook.site.lists import Sources
@@ -47,11 +48,9 @@ def is_taken(folder: Path) -> bool:
 
 def mark_place(folder: Path) -> None:
     """Write the marker into the folder. Raises InputError if that fails."""
-    try:
+    with files.saying(f"{folder} cannot be written", "Name another folder."):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / MARKER).write_text(_SAID, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{folder} cannot be written: {error.strerror}.", "Name another folder.") from error
 
 
 def _kept(settings: Settings) -> list[Path]:

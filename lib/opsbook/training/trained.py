@@ -113,11 +113,10 @@ def write(records: Path, drilled: Drilled) -> Path:
 
 def read(file: Path) -> Drilled:
     """The training record in a file. Raises InputError, also if it is not in its canonical form."""
-    try:
+    with files.saying(f"{file} cannot be read", "Name a drill that is over."):
         data = files.read(file)
+    try:
         found = from_json(Drilled, data)
-    except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror}.", "Name a drill that is over.") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"{file} is no training record.", "It was changed, or written by something else.") from error
     if data != canonical(asdict(found)) or found.run != file.stem:

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from opsbook import files
 from opsbook.console import common, inputs, story
 from opsbook.console.text import say
 from opsbook.core.engine import engine
@@ -93,10 +94,8 @@ def _in_editor(text: str) -> str:
     with tempfile.TemporaryDirectory(prefix="opsbook-") as folder:
         path = Path(folder) / "runbook.md"
         path.write_text(text, encoding="utf-8")
-        try:
+        with files.saying(f"{editor[0]} cannot be started", "Set EDITOR."):
             code = subprocess.run([*editor, str(path)], check=False).returncode
-        except OSError as error:
-            raise InputError(f"{editor[0]} cannot be started: {error.strerror}.", "Set EDITOR.") from error
         if code != 0:
             raise InputError(f"{editor[0]} ended with exit code {code}.", "Nothing was changed, and nothing ran.")
         sys.stdout.flush()
