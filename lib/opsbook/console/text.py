@@ -7,6 +7,7 @@ each text on one line: what others wrote cannot look like a line of opsbook's. `
 import json
 import re
 import sys
+from datetime import datetime
 from typing import Any, TextIO
 
 from opsbook.core.model.text import NOTHING, SEQUENCE, TURNING, escaped, flat
@@ -35,8 +36,13 @@ def plain(text: str) -> str:
     return _UNSEEN.sub(escaped, SEQUENCE.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
 
 
+def _plain_value(value: object) -> str:
+    """What JSON has no form for: times as ISO 8601, anything else as it is printed."""
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
 def json_text(value: Any, indent: int | None = None) -> str:
     """JSON with the same content on every terminal: characters that its encoding lacks are escaped."""
     whole = (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") == "utf8"
-    text = json.dumps(value, indent=indent, ensure_ascii=not whole, default=str)
+    text = json.dumps(value, indent=indent, ensure_ascii=not whole, default=_plain_value)
     return _UNSAFE_IN_JSON.sub(lambda match: json.dumps(match[0])[1:-1].replace("\x7f", r"\u007f"), text)

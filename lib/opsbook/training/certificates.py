@@ -52,11 +52,6 @@ class Certificate:
     record: str
     gone: bool = False
 
-    @property
-    def good(self) -> bool:
-        """Whether it counts: signed off, and its record intact or pruned."""
-        return self.verdict.good and not self.record
-
     def times(self) -> Iterator[tuple[str, str]]:
         """Durations since the fault showed, and the par time."""
         yield "par time", duration(self.drilled.par)
@@ -72,17 +67,15 @@ class Certificate:
 
     def told(self) -> dict[str, Any]:
         """The certificate as JSON."""
-        drilled = asdict(self.drilled)
-        counts = [{**asdict(each), "until": each.until.isoformat() if each.until else None} for each in self.counts]
         return {
-            **drilled,
+            **asdict(self.drilled),
             "kind": "certificate",
             "title": self.title,
             "points": self.drilled.points,
             "lost": [{"what": what, "points": points} for what, points in self.drilled.lost()],
             "signed_off": asdict(self.verdict) | {"good": self.verdict.good},
             "record": "gone" if self.gone else self.record or "as it was sealed",
-            "counts": counts,
+            "counts": [asdict(each) for each in self.counts],
         }
 
 

@@ -89,8 +89,8 @@ def _told(found: State) -> dict[str, Any]:
         "name": found.environment.name,
         "title": found.environment.policy.title,
         "health": [asdict(each) | {"good": each.good} for each in found.answers],
-        "releases": [asdict(each) | {"ended": each.ended.isoformat()} for each in found.releases],
-        "unsure": [asdict(each) | {"ended": each.ended.isoformat()} for each in found.unsure],
+        "releases": list(map(asdict, found.releases)),
+        "unsure": list(map(asdict, found.unsure)),
         "locks": [{"target": each.target, "run": each.run} for each in found.locks],
     }
 

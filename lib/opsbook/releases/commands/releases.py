@@ -31,7 +31,7 @@ def show(options: argparse.Namespace) -> int:
     by = builds(settings.records)
     if options.json:
         told = [asdict(each) | {"build": asdict(by[each.sha256]) if each.sha256 in by else None} for each in built]
-        kept = [_told(each) | {"gates": gates(settings.records, each.run)} for each in runs]
+        kept = [asdict(each) | {"gates": gates(settings.records, each.run)} for each in runs]
         return common.tell(options, {"built": told, "runs": kept})
     for each in built:
         say(f"{each.name}: {each.file}, SHA-256 {each.sha256}")
@@ -108,13 +108,9 @@ def _place(place: Place) -> dict[str, Any]:
         "environment": place.environment,
         "component": place.component,
         "version": place.version,
-        "release": _told(found.delivery) if found.delivery else None,
-        "unsure": _told(found.unsure) if found.unsure else None,
-        "before": {"environment": place.before, "release": _told(place.there) if place.there else None}
+        "release": asdict(found.delivery) if found.delivery else None,
+        "unsure": asdict(found.unsure) if found.unsure else None,
+        "before": {"environment": place.before, "release": asdict(place.there) if place.there else None}
         if place.before
         else None,
     }
-
-
-def _told(found: Delivery) -> dict[str, Any]:
-    return asdict(found) | {"ended": found.ended.isoformat()}

@@ -58,7 +58,7 @@ def _json(found: Training | None, person: str | None) -> None:
 def _told(each: Qualification) -> dict[str, Any]:
     needs = {"role": each.needs.role, "kind": each.needs.kind, "name": each.needs.name, "points": each.needs.points}
     rest = {key: value for key, value in asdict(each).items() if key not in ("person", "needs")}
-    return {"person": each.person, **needs, **rest, "until": each.until.isoformat() if each.until else None}
+    return {"person": each.person, **needs, **rest}
 
 
 # -- everybody
