@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from opsbook.console.printed import LONGEST_LINE, Kept, Printed, clipped, short, traceback
-from opsbook.console.story import Story, said, values
+from opsbook.console.story import said, values
 from opsbook.console.text import hanging, plain
 from opsbook.console.view import View
 from opsbook.core.model import events as kinds
@@ -46,7 +46,7 @@ class LiveView(View):
         from opsbook.console.steady import Steady
 
         self._console = Steady(highlight=False)
-        self._story = Story()
+        super().__init__()
         self._quiet = quiet
         self._printed = Printed()
         self._kept = Kept()
@@ -142,9 +142,6 @@ class LiveView(View):
             case kinds.RollbackStarted(reason=reason):
                 self._section = ""
                 self._print("Rolling back", "bold yellow", f"  {one_line(self.once(reason), 200)}", "yellow")
-
-    def once(self, text: str) -> str:
-        return self._story.once(text)
 
     def _task_ended(self, task: kinds.EffectProgress) -> None:
         """Print a line for the task of a playbook, and what belongs to it; the first one below the name of the step."""

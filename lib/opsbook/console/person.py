@@ -71,10 +71,14 @@ class TerminalPerson:
 
     async def _answer(self, question: Question) -> Answer:
         while True:
-            value = _completed(await self._line(_prompt(question)), question.choices)
+            typed = await self._line(_prompt(question))
+            fits = [each for each in question.choices if typed and each.lower().startswith(typed.lower())]
+            # The beginning of a choice is enough: `d` for done.
+            value = fits[0] if len(fits) == 1 else typed
             if question.accepts(value):
                 break
-            say(f"  {_misfit(value, question.choices)}")
+            unsure = f"{typed} could be {' or '.join(fits)}; write more of it."
+            say(f"  {unsure}" if fits else f"  Please answer {', '.join(question.choices)}.")
         note = ""
         while value in question.remarks and not note:
             note = await self._line(_WHY.get(value, "  why? "))
@@ -140,21 +144,3 @@ def _prompt(question: Question) -> str:
     if _is_prompt(question):
         return "  >>> "
     return f"  [{'/'.join(map(quoted, question.choices))}] " if question.choices else "  > "
-
-
-def _completed(text: str, choices: tuple[str, ...]) -> str:
-    """Expand a unique prefix of a choice: `d` for done."""
-    matches = _starting(text, choices)
-    return matches[0] if len(matches) == 1 else text
-
-
-def _misfit(text: str, choices: tuple[str, ...]) -> str:
-    """The message for an invalid answer."""
-    matches = _starting(text, choices)
-    if matches:
-        return f"{text} could be {' or '.join(matches)}; write more of it."
-    return f"Please answer {', '.join(choices)}."
-
-
-def _starting(text: str, choices: tuple[str, ...]) -> list[str]:
-    return [choice for choice in choices if choice.lower().startswith(text.lower())] if text else []

@@ -29,6 +29,9 @@ Listener = Callable[[Event], None]
 class View:
     """Shows one run."""
 
+    def __init__(self) -> None:
+        self._story = Story()
+
     def start(self, run: str, plan: Plan, usual: Mapping[str, float]) -> None:
         """The run begins, or goes on; `usual` is how long each step takes."""
 
@@ -42,7 +45,7 @@ class View:
 
     def once(self, text: str) -> str:
         """The text without what was shown before."""
-        return text
+        return self._story.once(text)
 
     def close(self) -> None:
         """Nothing more comes."""
@@ -75,7 +78,7 @@ class PlainView(View):
     """Lines with the local time, for logs and pipes: each step, and what it prints line by line as it comes."""
 
     def __init__(self, *, quiet: bool = False) -> None:
-        self._story = Story()
+        super().__init__()
         self._quiet = quiet
         self._printed = Printed()
         self._prompt = False
@@ -122,9 +125,6 @@ class PlainView(View):
                 self._line(f"  ? {name}: {text}")
             case kinds.QuestionAnswered(name=name, value=value, by=by):
                 self._line(f"  {name}: {quoted(plain(value))} ({by})")
-
-    def once(self, text: str) -> str:
-        return self._story.once(text)
 
     def _output(self, lines: list[str]) -> None:
         """Print lines of output and errors. Between steps, a person who typed a line sees what it gave."""
