@@ -67,11 +67,7 @@ class Details:
 
     def all(self, events: Iterable[Event]) -> Iterator[Item]:
         """The pieces of all events. What is damaged is one of them, in words; the rest follows if it can be read."""
-        try:
-            for event in events:
-                yield from self.take(event)
-        except InputError as error:
-            yield {"kind": "damaged", "step": "", "text": error.message}
+        yield from _readable((piece for event in events for piece in self.take(event)), {"step": ""})
         yield from self.left()
 
     def take(self, event: Event) -> Iterator[Item]:
@@ -100,18 +96,12 @@ class Details:
                 yield from self._stream(streams.name_of(number, intent.kind), intent, at)
 
     def _file(self, name: str, at: Item) -> Iterator[Item]:
-        try:
-            for piece in streams.text(self._record, name):
-                yield {"kind": "output", **at, "text": piece}
-        except InputError as error:
-            yield {"kind": "damaged", **at, "text": error.message}
+        output = ({"kind": "output", **at, "text": piece} for piece in streams.text(self._record, name))
+        yield from _readable(output, at)
 
     def _effect(self, number: int, intent: kinds.EffectIntent, at: Item, ended: kinds.EffectResult) -> Iterator[Item]:
-        try:
-            if self._wanted.output:
-                yield from self._said(side.result_of(self._record, ended), number, intent, at)
-        except InputError as error:
-            yield {"kind": "damaged", **at, "text": error.message}
+        if self._wanted.output:
+            yield from _readable(self._said(ended, number, intent, at), at)
         file = ended.events
         if isinstance(file, Mapping) and file.get("path"):
             yield from self._stream(str(file["path"]), intent, at)
@@ -119,17 +109,18 @@ class Details:
     def _stream(self, name: str, intent: kinds.EffectIntent, at: Item) -> Iterator[Item]:
         """What an effect reported while it ran."""
         at = {**at, "effect": intent.summary}
-        try:
-            for sample in streams.samples(self._record, name):
-                if (found := on_host(sample)) is not None:
-                    yield from self._task(found, at)
-                elif self._wanted.output and "poll" in sample:
-                    yield {"kind": "output", **at, "text": f"{sample['poll']}: {sample.get('value')}\n"}
-        except InputError as error:
-            yield {"kind": "damaged", **at, "text": error.message}
+        yield from _readable(self._samples(name, at), at)
 
-    def _said(self, result: Any, number: int, intent: kinds.EffectIntent, at: Item) -> Iterator[Item]:
+    def _samples(self, name: str, at: Item) -> Iterator[Item]:
+        for sample in streams.samples(self._record, name):
+            if (found := on_host(sample)) is not None:
+                yield from self._task(found, at)
+            elif self._wanted.output and "poll" in sample:
+                yield {"kind": "output", **at, "text": f"{sample['poll']}: {sample.get('value')}\n"}
+
+    def _said(self, ended: kinds.EffectResult, number: int, intent: kinds.EffectIntent, at: Item) -> Iterator[Item]:
         """What a program printed beyond what the journal has room for, and the file of an attachment."""
+        result = side.result_of(self._record, ended)
         if not isinstance(result, Mapping):
             return
         if intent.kind == "command" and not intent.summary.startswith(_FENCES):
@@ -147,6 +138,14 @@ class Details:
         for diff in diffs(found.result) if self._wanted.diff else ():
             if lines := ansible_diff(diff):
                 yield {"kind": "diff", **at, **named, "text": "\n".join(lines)}
+
+
+def _readable(pieces: Iterable[Item], at: Item) -> Iterator[Item]:
+    """The pieces; what is damaged among them is one, too, in words."""
+    try:
+        yield from pieces
+    except InputError as error:
+        yield {"kind": "damaged", **at, "text": error.message}
 
 
 def _text(output: Mapping[str, Any]) -> str:
