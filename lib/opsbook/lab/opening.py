@@ -5,7 +5,6 @@ import importlib.util
 import sys
 from dataclasses import dataclass
 
-from opsbook.core.model.parameter import Parameter
 from opsbook.core.planning import bind
 from opsbook.core.planning.drafts import Draft, RunRequest, draft, environment
 from opsbook.errors import InputError
@@ -27,23 +26,6 @@ class Lesson:
     drafted: Draft
     replay: str = ""
     outcome: str = ""
-
-    @property
-    def missing(self) -> tuple[Parameter, ...]:
-        return self.drafted.bound.missing
-
-    @property
-    def page(self) -> str:
-        """The source's path below the project."""
-        return self.drafted.runbook.path.as_posix()
-
-    @property
-    def environment(self) -> str:
-        return self.drafted.environment.name
-
-    @property
-    def sandbox(self) -> bool:
-        return self.drafted.environment.policy.sandbox
 
 
 def lesson(settings: Settings, wanted: RunRequest, replay: str = "") -> Lesson:
@@ -85,7 +67,7 @@ def opened_lab(found: Lesson, port: int) -> contextlib.AbstractContextManager[La
     if found.replay:
         gate += ["--replay", found.replay, "--asks"]
     else:
-        gate += ["--environment", found.environment, "--page", runbook.name]
+        gate += ["--environment", drafted.environment.name, "--page", runbook.name]
         gate += [f"--secret={name}={reference}" for name, reference in bound.secrets.items()]
     wanted = jupyter.LabRequest(
         root=settings.root,
@@ -96,9 +78,9 @@ def opened_lab(found: Lesson, port: int) -> contextlib.AbstractContextManager[La
             "switch": page.SWITCH,
             "parameters": [parameter.name for parameter in runbook.parameters],
         },
-        environment=found.environment,
+        environment=drafted.environment.name,
         gate=gate,
-        about=f"opsbook · {found.environment}",
+        about=f"opsbook · {drafted.environment.name}",
         port=port,
         keep_environment=settings.keep_environment,
     )
@@ -107,17 +89,18 @@ def opened_lab(found: Lesson, port: int) -> contextlib.AbstractContextManager[La
 
 def _note(found: Lesson) -> str:
     """The note at the top of the copy."""
+    place = found.drafted.environment
     rule = (
-        f"**{found.environment}** is a sandbox: what changes something really changes it there."
-        if found.sandbox
-        else f"**{found.environment}** is no sandbox: cells may look, and whatever would change something is refused."
+        f"**{place.name}** is a sandbox: what changes something really changes it there."
+        if place.policy.sandbox
+        else f"**{place.name}** is no sandbox: cells may look, and whatever would change something is refused."
     )
     if found.replay:
         rule = f"It replays `{found.replay}`, which ended **{found.outcome}**: nothing is reached, nothing is changed."
-    lines = [f"> A copy of `{found.page}` to practise with. {rule}"]
+    lines = [f"> A copy of `{found.drafted.runbook.path.as_posix()}` to practise with. {rule}"]
     kept = "" if found.replay else " What cells do is in a record: opsbook records list."
     lines += [f"> Saving reaches only this copy, which is gone when the lab ends.{kept}"]
-    if found.missing:
-        names = ", ".join(f"`{parameter.name}`" for parameter in found.missing)
+    if found.drafted.bound.missing:
+        names = ", ".join(f"`{parameter.name}`" for parameter in found.drafted.bound.missing)
         lines += [f"> Before you run it, write {names} in the cell `# Parameters`."]
     return "  \n".join(lines)

@@ -9,7 +9,7 @@ from opsbook.core.model.text import seconds_between
 from opsbook.core.record import journal, store
 from opsbook.core.record.journal import JournalFollower
 from opsbook.errors import InputError, OpsbookError
-from opsbook.operate.following import Following, StandingQuestion
+from opsbook.operate.following import Following
 from opsbook.operate.resuming import stopped
 from opsbook.operate.run_record import Finished
 from opsbook.settings import Settings
@@ -26,13 +26,8 @@ class Watched:
         self.end: RunFinished | None = None
         self._settings = settings
         self._tail = JournalFollower(record.folder)
-        self._following = Following()
+        self.following = Following()
         self._seen = 0
-
-    @property
-    def question(self) -> StandingQuestion | None:
-        """The open question, if there is one."""
-        return self._following.first
 
     def events(self) -> list[Event]:
         """New events. Raises InputError for a journal that cannot be read."""
@@ -66,7 +61,7 @@ class Watched:
         return found
 
     def _note(self, event: Event) -> None:
-        self._following.take(event)
+        self.following.take(event)
         match read(event):
             case RunFinished() as end:
                 self.end = end

@@ -51,22 +51,24 @@ def _told_to_end() -> Iterator[list[int]]:
 
 
 def _tell(found: Lesson, lab: Lab, *, as_json: bool) -> None:
+    page, place = found.drafted.runbook.path.as_posix(), found.drafted.environment
+    missing = found.drafted.bound.missing
     if as_json:
         told = {
             "address": lab.address,
             "token": lab.token,
-            "page": found.page,
-            "environment": found.environment,
-            "sandbox": found.sandbox,
-            "missing": [parameter.name for parameter in found.missing],
+            "page": page,
+            "environment": place.name,
+            "sandbox": place.policy.sandbox,
+            "missing": [parameter.name for parameter in missing],
         }
         say_text(json_text(told))
         return
-    rule = "is a sandbox: changes are made there" if found.sandbox else "is no sandbox: changes are refused"
+    rule = "is a sandbox: changes are made there" if place.policy.sandbox else "is no sandbox: changes are refused"
     if found.replay:
         rule = f"is not reached: every effect is answered from {found.replay}, which ended {found.outcome}"
-    say(f"A copy of {found.page}, in JupyterLab. {found.environment} {rule}.")
-    for parameter in found.missing:
+    say(f"A copy of {page}, in JupyterLab. {place.name} {rule}.")
+    for parameter in missing:
         about = f" ({parameter.description})" if parameter.description else ""
         say(f"  {parameter.name} has no value yet{about}: write it in the cell # Parameters, or give -p.")
     say(f"  {lab.address}")

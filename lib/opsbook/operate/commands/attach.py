@@ -75,7 +75,7 @@ class _Follower:
 
     def _put(self) -> None:
         """Ask the run's open question once, and only after the last answer was accepted or refused."""
-        standing = self._watched.question
+        standing = self._watched.following.first
         if self._person is None or self._pending or standing is None or standing.number == self._asked:
             return
         self._asked = standing.number
@@ -112,7 +112,7 @@ class _Follower:
 
     async def _withdraw_answered(self) -> None:
         """Withdraw a question that is no longer open, before anything else is shown."""
-        standing = self._watched.question
+        standing = self._watched.following.first
         if standing is None or standing.number != self._asked:
             await self._withdraw()
 
