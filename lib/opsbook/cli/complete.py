@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def _parser(command: str) -> argparse.ArgumentParser:
             if name == command:
                 fill(parser, name)
     for name, action in _actions(root, ""):
-        action.completer = _Values(name, action.dest)  # type: ignore[attr-defined]
+        action.completer = partial(_values, name, action.dest)  # type: ignore[attr-defined]
     return root
 
 
@@ -86,25 +87,18 @@ def _actions(parser: argparse.ArgumentParser, name: str) -> Iterator[tuple[str, 
             yield name, action
 
 
-class _Values:
-    """The values of one argument, as argcomplete asks for them."""
-
-    def __init__(self, command: str, dest: str) -> None:
-        self._command = command
-        self._dest = dest
-
-    def __call__(self, *, prefix: str, parsed_args: argparse.Namespace, **_: object) -> dict[str, str]:
-        """Values with their descriptions; none if they are unavailable."""
-        if self._dest in _FILES:
-            return dict.fromkeys(_paths(prefix, folders=_FILES[self._dest]), "")
-        source = complete_values.SOURCES.get(f"{self._command} {self._dest}") or complete_values.SOURCES.get(self._dest)
-        if source is None:
-            return {}
-        with contextlib.suppress(Exception):
-            given = getattr(parsed_args, "project", None)
-            project = settings.load(given or Path.cwd(), given=given is not None)
-            return dict(source(Typed(project, prefix, vars(parsed_args))))
+def _values(command: str, dest: str, *, prefix: str, parsed_args: argparse.Namespace, **_: object) -> dict[str, str]:
+    """The values of one argument, as argcomplete asks for them, and what each is; none if they are unavailable."""
+    if dest in _FILES:
+        return dict.fromkeys(_paths(prefix, folders=_FILES[dest]), "")
+    source = complete_values.SOURCES.get(f"{command} {dest}") or complete_values.SOURCES.get(dest)
+    if source is None:
         return {}
+    with contextlib.suppress(Exception):
+        given = getattr(parsed_args, "project", None)
+        project = settings.load(given or Path.cwd(), given=given is not None)
+        return dict(source(Typed(project, prefix, vars(parsed_args))))
+    return {}
 
 
 def _paths(prefix: str, *, folders: bool) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Values that shell completion offers, by the name of the argument."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -159,11 +159,8 @@ def _chosen(typed: Typed) -> Iterator[Environment]:
 
 def _answers(typed: Typed) -> Offered:
     runbook = typed.get("runbook") or store.runbook_of(store.find(typed.settings.records, str(typed.get("run"))).id)
-    found = {question.name: question for question in names.questions(catalog.load(typed.settings, runbook).steps())}
-    if typed.name is None:
-        given = {text.partition("=")[0] for text in typed.get("answer") or ()}
-        return [(f"{name}=", question.text) for name, question in found.items() if name not in given]
-    return _plain(f"{typed.name}={value}" for value in found[typed.name].choices)
+    given = {text.partition("=")[0] for text in typed.get("answer") or ()}
+    return _named(typed, names.questions(catalog.load(typed.settings, runbook).steps()), given)
 
 
 def _open_answers(typed: Typed) -> Offered:
@@ -171,9 +168,14 @@ def _open_answers(typed: Typed) -> Offered:
     events = store.find(typed.settings.records, str(typed.get("run"))).events()
     facts = list(map(read, events))
     answered = {fact.name for fact in facts if isinstance(fact, QuestionAnswered)}
-    found = {fact.name: fact for fact in facts if isinstance(fact, QuestionAsked) and fact.name not in answered}
+    return _named(typed, [fact for fact in facts if isinstance(fact, QuestionAsked)], answered)
+
+
+def _named(typed: Typed, questions: Iterable[QuestionAsked | names.PageQuestion], without: Container[str]) -> Offered:
+    """The questions but for some; once one is typed, its answers."""
+    found = {each.name: each for each in questions}
     if typed.name is None:
-        return [(f"{name}=", question.text) for name, question in found.items()]
+        return [(f"{name}=", question.text) for name, question in found.items() if name not in without]
     return _plain(f"{typed.name}={value}" for value in found[typed.name].choices)
 
 

@@ -74,16 +74,21 @@ def chosen(question: str, name: str, known: Sequence[str]) -> str:
         raise InputError(f"There is no {name} to choose from.", "opsbook doctor says what the project lacks.")
     say(f"{question} {', '.join(known)}", to=sys.stderr)
     while True:
-        say(f"{name}: ", end="", to=sys.stderr)
-        line = sys.stdin.readline()
-        if not line:
-            raise InputError(f"The {name} is missing.", "Nothing ran.")
-        typed = line.strip()
+        typed = _line(name, f"The {name} is missing.").strip()
         fits = [typed] if typed in known else [each for each in known if typed and each.startswith(typed)]
         if len(fits) == 1:
             return fits[0]
         said = f"{typed} may be {', '.join(fits)}." if fits else f"There is no {name} {typed}. {nearest(typed, known)}"
         say(f"  {said}", to=sys.stderr)
+
+
+def _line(name: str, missing: str) -> str:
+    """What is typed behind a name. Raises InputError with this message at the end of the input."""
+    say(f"{name}: ", end="", to=sys.stderr)
+    line = sys.stdin.readline()
+    if not line:
+        raise InputError(missing, "Nothing ran.")
+    return line
 
 
 def answers(options: argparse.Namespace) -> dict[str, str]:
@@ -172,11 +177,7 @@ def _prompt(parameter: Parameter, drafted: drafts.Draft) -> str:
     among = f" ({', '.join(choices)})" if choices else f" ({parameter.kind})"
     while True:
         say(f"{about}{among}", to=sys.stderr)
-        say(f"{parameter.name}: ", end="", to=sys.stderr)
-        line = sys.stdin.readline()
-        if not line:
-            raise InputError(f"Parameter {parameter.name} is missing.", "Nothing ran.")
-        text = line.rstrip("\n")
+        text = _line(parameter.name, f"Parameter {parameter.name} is missing.").rstrip("\n")
         try:
             bind.check(parameter, text, drafted.environment)
         except ValueError as error:

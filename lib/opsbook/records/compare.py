@@ -94,7 +94,7 @@ def _inputs(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Change]:
 def _steps(before: DiffInput, after: DiffInput) -> Iterator[StepDiff]:
     old = {step["step"]: step for step in reached(before.summary)}
     new = {step["step"]: step for step in reached(after.summary)}
-    for name in [*new, *(name for name in old if name not in new)]:
+    for name in {**new, **old}:
         a, b = old.get(name), new.get(name)
         known: dict[str, Any] = b or a or {}
         seconds = (a["seconds"] if a else None, b["seconds"] if b else None)
@@ -124,7 +124,7 @@ def _ratio(before: float | None, after: float | None) -> float | None:
 def _effects(before: DiffInput, after: DiffInput, step: str) -> Iterator[EffectDiff]:
     old = {key: did for key, did in before.effects.items() if did.step == step}
     new = {key: did for key, did in after.effects.items() if did.step == step}
-    for key in [*new, *(key for key in old if key not in new)]:
+    for key in {**new, **old}:
         a, b = old.get(key), new.get(key)
         known = b or a
         assert known is not None

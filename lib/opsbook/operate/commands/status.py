@@ -68,22 +68,24 @@ def _incidents(settings: Settings) -> "list[Incident]":
     return list(store.open_(settings))
 
 
+def _block(head: str, *lines: str) -> None:
+    say(head)
+    for line in filter(None, lines):
+        say(*(f"          {each}" for each in hanging(line)))
+
+
 def _show_incident(found: "Incident") -> None:
-    say(f"{found.severity:<8}  {quoted(found.title)}  {found.environment}")
     firing = f", {number_of(len(found.firing), 'alert')} firing" if found.firing else ""
-    for line in (
-        f"{found.id}, {found.state}, since {common.local(found.opened)}{firing}",
-        f"opsbook incident show {found.id}",
-    ):
-        say(f"          {line}")
+    said = f"{found.id}, {found.state}, since {common.local(found.opened)}{firing}"
+    _block(
+        f"{found.severity:<8}  {quoted(found.title)}  {found.environment}", said, f"opsbook incident show {found.id}"
+    )
 
 
 def _show(now: RunStatus) -> None:
-    say(f"{now.state:<8}  {quoted(now.title)}  {now.environment}")
-    lines = [f"{now.run}, {quoted(now.operator)}, since {common.local(now.since)}", now.doing, now.reason, *_asked(now)]
-    lines.append(_next(now).format(run=now.run))
-    for line in filter(None, lines):
-        say(*(f"          {each}" for each in hanging(line)))
+    said = f"{now.run}, {quoted(now.operator)}, since {common.local(now.since)}"
+    lines = (said, now.doing, now.reason, *_asked(now), _next(now).format(run=now.run))
+    _block(f"{now.state:<8}  {quoted(now.title)}  {now.environment}", *lines)
 
 
 def _next(now: RunStatus) -> str:
@@ -96,17 +98,14 @@ def _next(now: RunStatus) -> str:
 
 
 def _show_ended(over: EndedRun) -> None:
-    say(f"{over.outcome}  {quoted(over.title)}  {over.environment}, ended {common.local(over.ended)}")
-    say(f"          {over.run}, {quoted(over.operator)}")
-    if over.outcome not in GOOD:
-        say(f"          {one_line(over.reason, 160)}")
+    head = f"{over.outcome}  {quoted(over.title)}  {over.environment}, ended {common.local(over.ended)}"
+    _block(head, f"{over.run}, {quoted(over.operator)}", "" if over.outcome in GOOD else one_line(over.reason, 160))
 
 
 def _show_plan(request: requests.ApprovalRequest) -> None:
     planned, asked = request.plan, request.asked
-    say(f"approval  {quoted(planned.title)}  {planned.environment}")
-    say(f"          {planned.id}, {quoted(asked.by)}, since {common.local(asked.time)}")
-    say(f"          opsbook approve {planned.id}")
+    said = f"{planned.id}, {quoted(asked.by)}, since {common.local(asked.time)}"
+    _block(f"approval  {quoted(planned.title)}  {planned.environment}", said, f"opsbook approve {planned.id}")
 
 
 def _asked(now: RunStatus) -> list[str]:
