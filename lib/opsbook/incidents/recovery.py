@@ -39,7 +39,6 @@ _FAILURES = 2
 class Ran:
     """A run of the page in the environment: what is counted."""
 
-    run: str
     started: datetime
     outcome: str
     auto: bool
@@ -144,5 +143,5 @@ def _runs(settings: Settings, found: Incident, now: datetime) -> list[Ran]:
         if told.get("environment") == found.environment and told.get("mode") == "live":
             auto = LABEL in (told.get("labels") or {})
             outcome, parameters = str(told["outcome"]), told.get("parameters") or {}
-            made.append(Ran(folder.name, began.astimezone(UTC), outcome, auto, parameters))
+            made.append(Ran(began.astimezone(UTC), outcome, auto, parameters))
     return made

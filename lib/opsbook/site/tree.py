@@ -71,15 +71,20 @@ def _write(settings: Settings, folder: Path, found: Published, config: str) -> i
     return sum(1 for path in folder.rglob("*") if path.is_file())
 
 
+def config_path(settings: Settings) -> Path:
+    """The project's mkdocs.yml. Raises InputError without one."""
+    path = settings.root / CONFIG
+    if not path.is_file():
+        hint = "opsbook init makes one in a new folder; copy it from there."
+        raise InputError(f"There is no {CONFIG} in {settings.root}.", hint)
+    return path
+
+
 def _config(settings: Settings) -> dict[str, Any]:
     """The project's mkdocs.yml; what MkDocs would evaluate in it is not evaluated."""
-    path = settings.root / CONFIG
-    hint = f"Correct {CONFIG}, then build again."
+    path, hint = config_path(settings), f"Correct {CONFIG}, then build again."
     try:
         config = parse_yaml(files.read_text(path, within=files.ANYWHERE), _Loader)
-    except FileNotFoundError as error:
-        hint = "opsbook init makes one in a new folder; copy it from there."
-        raise InputError(f"There is no {CONFIG} in {settings.root}.", hint) from error
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {error}.", hint) from error
     except yaml.YAMLError as error:

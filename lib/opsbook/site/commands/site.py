@@ -20,8 +20,6 @@ from opsbook.settings import Settings
 from opsbook.site import place as site_place
 from opsbook.site import tree
 
-CONFIG = "mkdocs.yml"
-
 
 def build(options: argparse.Namespace) -> int:
     """Write the site; fails on a broken link or page, with file and line."""
@@ -54,7 +52,7 @@ def _build(settings: Settings, out: Path | None) -> Path:
 
 def serve(options: argparse.Namespace) -> int:
     """Serve the site on this machine, and reload on changes."""
-    path = _config(common.project(options))
+    path = tree.config_path(common.project(options))
     with _mkdocs():
         from mkdocs.commands import serve as server
 
@@ -62,14 +60,6 @@ def serve(options: argparse.Namespace) -> int:
         say(f"http://127.0.0.1:{options.port}/  (Ctrl-C ends it)")
         server.serve(str(path), dev_addr=f"127.0.0.1:{options.port}", strict=False)
     return 0
-
-
-def _config(settings: Settings) -> Path:
-    path = settings.root / CONFIG
-    if not path.is_file():
-        hint = "opsbook init makes one in a new folder; copy it from there."
-        raise InputError(f"There is no {CONFIG} in {settings.root}.", hint)
-    return path
 
 
 @contextmanager
@@ -88,7 +78,7 @@ def _mkdocs() -> Iterator[Any]:
     logger.addHandler(handler)
     logger.setLevel(logging.WARNING)
     try:
-        yield lambda settings, **given: load_config(str(_config(settings)), **given)
+        yield lambda settings, **given: load_config(str(tree.config_path(settings)), **given)
     except MkDocsException as error:
         # Abort has no reason of its own: MkDocs has logged it already.
         said = "The site was not built." if isinstance(error, Abort) else f"The site was not built: {error}"
