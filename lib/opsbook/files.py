@@ -240,6 +240,17 @@ def hold(path: Path, *, shared: bool = False) -> int | None:
 
 
 @contextlib.contextmanager
+def holding(path: Path, *, shared: bool = False, tries: int = 1, pause: float = 0.0) -> Iterator[bool]:
+    """Keep a lock while the block runs, if it can be had; yields whether it is held. Raises OSError as `hold` does."""
+    held = again(lambda: hold(path, shared=shared), tries, pause)
+    try:
+        yield held is not None
+    finally:
+        if held is not None:
+            os.close(held)
+
+
+@contextlib.contextmanager
 def guarded(path: Path) -> Iterator[None]:
     """Run the block in one process at a time, for short changes of shared state."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -144,8 +144,18 @@ def overview(settings: Settings, today: date, hidden: Container[str]) -> Overvie
     return Overview(tuple(each for each in known if not each.over), tuple(sorted(due, key=lambda pair: pair[1].due)))
 
 
-def flaws(path: Path) -> Iterator[str]:
-    """What is wrong with an incident: by its seal if it is over, else by its journal."""
+def flaws(path: Path) -> list[str]:
+    """What is wrong with an incident: by its seal if it is over, else by its journal.
+
+    Nobody changes it meanwhile, if that can be had within ten seconds.
+    """
+    # One without a journal cannot be locked: that is what is wrong with it.
+    with contextlib.suppress(OSError), files.holding(path / journal.NAME, shared=True, tries=_TRIES, pause=_PAUSE):
+        return list(_flaws(path))
+    return list(_flaws(path))
+
+
+def _flaws(path: Path) -> Iterator[str]:
     # Whoever only reads incidents need not load what seals.
     from opsbook.core.record import seal
 
@@ -159,19 +169,6 @@ def flaws(path: Path) -> Iterator[str]:
         return
     if found.over:
         yield f"{journal.NAME}: it is {found.state}, and has no seal: a change was interrupted. Any note seals it"
-
-
-@contextlib.contextmanager
-def at_rest(path: Path) -> Iterator[None]:
-    """Nobody changes the incident meanwhile, if that can be had within ten seconds."""
-    hold = None
-    with contextlib.suppress(OSError):
-        hold = files.again(lambda: files.hold(path / journal.NAME, shared=True), _TRIES, _PAUSE)
-    try:
-        yield
-    finally:
-        if hold is not None:
-            os.close(hold)
 
 
 def key_of(path: Path) -> str:
@@ -234,7 +231,9 @@ def change(
     from opsbook.core.record import seal
     from opsbook.core.trust.signing import sealer
 
-    with _held(path):
+    with files.holding(path / journal.NAME, tries=_TRIES, pause=_PAUSE) as held:
+        if not held:
+            raise Refused(f"{path.name} is being changed by another process.", "Try again; nothing was written.")
         if sealed(path) and (flaws := seal.verify(path)):
             raise InputError(
                 f"{path.name} was changed after it was sealed: {flaws[0].file} {flaws[0].message}.",
@@ -269,15 +268,3 @@ def _write(path: Path, facts: Sequence[Fact], known: Redactor, *, again: bool = 
     finally:
         book.close()
     return book.head
-
-
-@contextlib.contextmanager
-def _held(path: Path) -> Iterator[None]:
-    """Lock an incident. Raises Refused if somebody keeps it for ten seconds."""
-    hold = files.again(lambda: files.hold(path / journal.NAME), _TRIES, _PAUSE)
-    if hold is None:
-        raise Refused(f"{path.name} is being changed by another process.", "Try again; nothing was written.")
-    try:
-        yield
-    finally:
-        os.close(hold)

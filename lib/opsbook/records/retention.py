@@ -4,7 +4,6 @@ A sealed record never changes: holds, and the entries of removed records, are in
 """
 
 import json
-import os
 import shutil
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator
@@ -87,10 +86,9 @@ def _rule(policy: Retention, outcome: str, age: timedelta) -> str:
 
 def remove(root: Path, old: Old, by: str) -> bool:
     """Move the record away, log its removal, delete it, in this order. False if a process still holds it."""
-    hold = files.hold(old.folder / journal.NAME)
-    if hold is None:
-        return False
-    try:
+    with files.holding(old.folder / journal.NAME) as held:
+        if not held:
+            return False
         away = root / PRUNING
         away.mkdir(mode=0o700, exist_ok=True)
         note = away / f"{old.run}.json"
@@ -98,8 +96,6 @@ def remove(root: Path, old: Old, by: str) -> bool:
         old.folder.rename(note.with_suffix(""))
         files.sync_folder(old.folder.parent)
         files.sync_folder(away)
-    finally:
-        os.close(hold)
     _complete(root, note, written=False)
     return True
 

@@ -1,7 +1,6 @@
 """Scan records for current secrets, and restore a record from quarantine once its secrets are changed."""
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,13 +47,10 @@ def scan(settings: Settings, records: Iterable[store.Record], known: Redactor, *
 def _moved(settings: Settings, record: store.Record) -> bool:
     """Move a record to quarantine. False if its run holds it."""
     path = record.folder / journal.NAME
-    if (hold := files.hold(path if path.exists() else record.folder)) is None:
-        return False
-    try:
-        seal.quarantine(record.folder, settings.records)
-    finally:
-        os.close(hold)
-    return True
+    with files.holding(path if path.exists() else record.folder) as held:
+        if held:
+            seal.quarantine(record.folder, settings.records)
+    return held
 
 
 def restore(

@@ -46,10 +46,7 @@ def verify(options: argparse.Namespace) -> int:
     """Compare incidents that are over with their seals, and the journals of all with themselves."""
     settings = common.project(options)
     chosen = [store.find(settings, options.incident)] if options.incident else list(store.every(settings))
-    found = {}
-    for path in chosen:
-        with store.at_rest(path):
-            found[path.name] = list(store.flaws(path))
+    found = {path.name: store.flaws(path) for path in chosen}
     bad = [name for name, flaws in found.items() if flaws]
     lines = [f"{name}: {flaw}" for name in bad for flaw in found[name]]
     said = f"{number_of(len(found) - len(bad), 'incident')} as written, {len(bad)} not"

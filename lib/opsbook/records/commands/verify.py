@@ -47,10 +47,8 @@ def execute(options: argparse.Namespace) -> int:
 def _incidents(settings: Settings) -> Iterator[signing.Verified]:
     """Incidents that are not as they were written or sealed."""
     for path in incidents.every(settings):
-        with incidents.at_rest(path):
-            wrong = tuple(Flaw("", each) for each in incidents.flaws(path))
-        if wrong:
-            yield signing.Verified(path.name, wrong)
+        if wrong := incidents.flaws(path):
+            yield signing.Verified(path.name, tuple(Flaw("", each) for each in wrong))
 
 
 def _joined(found: Iterable[signing.Verified], anchored: anchoring.Compared | None) -> Iterator[signing.Verified]:

@@ -6,7 +6,6 @@ incidents; /healthz and /metrics are for machines. An alert is on disk before it
 
 import argparse
 import asyncio
-import fcntl
 import logging
 import os
 import secrets
@@ -81,11 +80,10 @@ def _alone(settings: Settings) -> Iterator[None]:
     """Two servers of one project would open two incidents for one alert."""
     path = settings.state / "serve.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Refused("opsbook serve runs for this project already.", "End that one first.") from None
+    path.touch()
+    with files.holding(path) as alone:
+        if not alone:
+            raise Refused("opsbook serve runs for this project already.", "End that one first.")
         yield
 
 
