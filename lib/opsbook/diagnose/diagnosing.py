@@ -41,13 +41,6 @@ class Answered:
 
 
 @dataclass(frozen=True)
-class Running:
-    """A page is about to be run, which takes seconds."""
-
-    page: str
-
-
-@dataclass(frozen=True)
 class Finding:
     """What the check of a page gave: `well` is None where it could not look. `seen` is its reason; `why` that of the
     step that failed, without its name.
@@ -58,8 +51,11 @@ class Finding:
     why: str = ""
 
 
-def walk(settings: Settings, tree: Tree, place: Environment, ask: Ask) -> Iterator[Answered | Running | Node]:
-    """Each question with its answer; last, the node that says what to do. Each page is run once at most."""
+def walk(settings: Settings, tree: Tree, place: Environment, ask: Ask) -> Iterator[Answered | str | Node]:
+    """Each question with its answer; last, the node that says what to do. Each page is run once at most.
+
+    Before it is run, which takes seconds, its name.
+    """
     node = tree.root
     found: dict[str, Finding] = {}
     while node.answers:
@@ -67,7 +63,7 @@ def walk(settings: Settings, tree: Tree, place: Environment, ask: Ask) -> Iterat
         if node.check and node.check.what in ("run", "says"):
             page = node.check.where
             if page not in found:
-                yield Running(page)
+                yield page
                 found[page] = _run(settings, page, place)
             answer, seen = said(node, found[page]), found[page].seen
         elif node.check:

@@ -71,15 +71,12 @@ _WHOLE_FOLDER = "README"
 def problems(settings: Settings, sources: Sources, made: Collection[str]) -> Iterator[str]:
     """A sentence for each document and each file of docs/ whose path on the site is taken by one of `made`."""
     taken = {_place(path): path for path in made}
+    documents = {runbook.path.as_posix() for runbook in sources.runbooks}
     for mine in _written(settings.root / "docs"):
         other = taken.get(_place(mine))
         if other and not mine.startswith("trees/"):
-            yield f"docs/{mine}:1:1 the site makes {other} itself{_of(other, sources)}; give the page another name"
-
-
-def _of(path: str, sources: Sources) -> str:
-    known = {runbook.path.as_posix() for runbook in sources.runbooks}
-    return " of the document of this name" if path in known else ""
+            of = " of the document of this name" if other in documents else ""
+            yield f"docs/{mine}:1:1 the site makes {other} itself{of}; give the page another name"
 
 
 def _written(docs: Path) -> Iterator[str]:

@@ -10,7 +10,7 @@ from opsbook.console.text import say
 from opsbook.core.model.text import quoted
 from opsbook.core.planning import environment
 from opsbook.diagnose import diagnosing, trees
-from opsbook.diagnose.diagnosing import Answered, Running
+from opsbook.diagnose.diagnosing import Answered
 from opsbook.diagnose.trees import Node
 from opsbook.errors import InputError
 
@@ -31,9 +31,9 @@ def execute(options: argparse.Namespace) -> int:
     steps: list[dict[str, Any]] = []
     last: Answered | None = None
     for found in diagnosing.walk(settings, tree, place, _ask):
-        if isinstance(found, Running):
+        if isinstance(found, str):
             if not options.json:
-                say(f"  {found.page} is run as a check …")
+                say(f"  {found} is run as a check …")
         elif isinstance(found, Node):
             pages = list(found.pages())
             commands = [diagnosing.command(settings, name, place, last) for name in pages]

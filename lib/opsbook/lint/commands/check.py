@@ -4,7 +4,6 @@ import argparse
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TextIO
 
 from opsbook.console import common
 from opsbook.console.text import say, say_text
@@ -26,7 +25,10 @@ def execute(options: argparse.Namespace) -> int:
     if options.freshness:
         return _freshness(settings, set(map(name_of, chosen)) if options.runbook else set(), options)
     if options.fix:
-        _fix(settings, options.runbook, sys.stdout if form == "text" else sys.stderr)
+        for path, fixes in checks.correct(settings, options.runbook).items():
+            for fix in fixes:
+                said = f"fixed {path}:{fix.line} {fix.code} {fix.text}"
+                say(said, to=sys.stdout if form == "text" else sys.stderr)
     problems, tally = checks.counted(settings, options.runbook)
     errors = sum(not problem.warning for problem in problems)
     if form != "text":
@@ -59,12 +61,6 @@ def _explain(code: str) -> int:
         raise InputError(f"There is no rule {code}. {nearest(code.upper(), known)}", "opsbook check --explain all.")
     say_text(documented.one(known[code.upper()]), end="")
     return 0
-
-
-def _fix(settings: Settings, names: list[str], to: TextIO) -> None:
-    for path, fixes in checks.correct(settings, names).items():
-        for fix in fixes:
-            say(f"fixed {path}:{fix.line} {fix.code} {fix.text}", to=to)
 
 
 def _prefix(root: Path) -> str:
