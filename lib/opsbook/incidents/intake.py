@@ -221,12 +221,9 @@ def page_for(settings: Settings, alert: Notified) -> tuple[str, dict[str, str]]:
     except OpsbookError:
         return found, {}
     said = {**alert.labels, **query} if found == meant else alert.labels
-    return found, {name: value for name, value in said.items() if name in names and _is_usable(value)}
-
-
-def _is_usable(value: str) -> bool:
-    """Whether a program can get it as an argument."""
-    return "\0" not in value and len(value) <= _LONGEST
+    # What no program can get as an argument is left out.
+    usable = {name: value for name, value in said.items() if "\0" not in value and len(value) <= _LONGEST}
+    return found, {name: value for name, value in usable.items() if name in names}
 
 
 def _address(url: str) -> tuple[str, dict[str, str]]:

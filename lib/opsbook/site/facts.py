@@ -24,7 +24,6 @@ _LONGEST = 1e12
 RUNS = 20
 """The number of newest runs that measured times and the rate of success are computed from."""
 
-_GOOD = frozenset({Outcome.SUCCEEDED})
 _VERDICTS = frozenset({Outcome.SUCCEEDED, Outcome.FAILED, Outcome.ROLLED_BACK, Outcome.ROLLBACK_FAILED, Outcome.LOST})
 """Outcomes that count for the page. A refused, cancelled, checked or waiting run does not."""
 
@@ -55,7 +54,7 @@ class Run:
 
     @property
     def succeeded(self) -> bool:
-        return self.outcome in _GOOD
+        return self.outcome == Outcome.SUCCEEDED
 
 
 def run(told: Mapping[str, Any], *, page: bool, shown: bool = True) -> Run | None:

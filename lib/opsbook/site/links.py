@@ -107,11 +107,6 @@ def _named(link: Link, source: str, path: str) -> Change:
     return start - image, link.closing, f"{link.text} (`{path}`){lost}"
 
 
-def _unlinked(link: Link, source: str) -> Change:
-    """The text of a link without the link; any other than an inline one stays."""
-    return (link.opening, link.closing, link.text) if link.kind == "inline" else (link.start, link.start, "")
-
-
 def _uses(text: str, gone: Mapping[str, str]) -> Iterator[Change]:
     """Replace the uses of references whose definition was removed."""
 
@@ -148,8 +143,10 @@ def anchored(source: str, page: str, known: Callable[[str], Mapping[str, str]]) 
         start, own = link.end - len(link.target.partition("#")[2]), there.get(link.anchor)
         if own is not None and own != link.anchor:
             changes.append((start, link.end, own))
-        elif there and own is None:
-            changes.append((start - 1, link.end, "") if link.path else _unlinked(link, source))
+        elif there and own is None and link.path:
+            changes.append((start - 1, link.end, ""))
+        elif there and own is None and link.kind == "inline":
+            changes.append((link.opening, link.closing, link.text))
     return _applied(source, changes)
 
 
