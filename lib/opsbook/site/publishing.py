@@ -113,7 +113,7 @@ def gather(settings: Settings, name: str, runbooks: tuple[Runbook, ...], *, trai
         flags=tuple(flags.overdue(settings, now.date())),
         severities=settings.severities,
         trees=tuple(trees.load(settings, name) for name in trees.names(settings)),
-        training=qualifications.published(settings, runbooks, now) if training else None,
+        training=qualifications.training(settings, runbooks, now) if training else None,
         incidents=incidents.overview(settings, now.date(), hidden),
         releases=releases.overview(settings, hidden) if training else None,
     )

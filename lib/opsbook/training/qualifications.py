@@ -1,6 +1,6 @@
 """Who has passed what, from the plan, signed-off training records, and runs of runbooks in a sandbox (ADR 19)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
@@ -27,23 +27,19 @@ _AT_ONCE = 8
 """Signatures that are verified in parallel: each starts two short processes."""
 
 
-def training(settings: Settings) -> Training | None:
-    """Everybody's current qualifications; None without a plan. Raises InputError for an invalid plan."""
-    if not plan_file.exists(settings):
+def training(
+    settings: Settings, runbooks: Iterable[Runbook] | None = None, now: datetime | None = None
+) -> Training | None:
+    """Everybody's qualifications; None without a plan. Raises InputError for an invalid plan.
+
+    `runbooks` are the pages, for whoever has loaded them; without `now`, as of this moment.
+    """
+    loaded = [Entry(each.name, each.path, each.front, each.title) for each in runbooks or ()]
+    entries = catalog.entries(settings) if runbooks is None else loaded
+    plan = plan_file.load(settings, entries)
+    if plan is None:
         return None
-    entries = catalog.entries(settings)
-    plan = plan_file.load(settings, entries)
-    return _training(settings, plan, entries, datetime.now(UTC)) if plan else None
-
-
-def published(settings: Settings, runbooks: tuple[Runbook, ...], now: datetime) -> Training | None:
-    """The same for a site, whose pages are loaded already."""
-    entries = [Entry(each.name, each.path, each.front, each.title) for each in runbooks]
-    plan = plan_file.load(settings, entries)
-    return _training(settings, plan, entries, now) if plan else None
-
-
-def _training(settings: Settings, plan: TrainingPlan, entries: list[Entry], now: datetime) -> Training:
+    now = now or datetime.now(UTC)
     # opsbook env list says what is wrong with others.
     sandboxes = [each.name for each in environment.every(settings)[0] if each.policy.sandbox]
     fronts = {entry.name: entry.front for entry in entries}
