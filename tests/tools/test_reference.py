@@ -16,7 +16,7 @@ from opsbook.core.model.environment import Channel, ChoiceRule, Policy, Rotation
 from opsbook.core.model.event import Exit, Outcome
 from opsbook.core.model.front import FrontMatter
 from opsbook.core.source import parameters
-from opsbook.training.training_plan import Member, TrainingRole
+from opsbook.training.plan_file import Member, TrainingRole
 from tests.support import ROOT
 from tools.reference import commands, pages
 from tools.reference import effects as reference_effects

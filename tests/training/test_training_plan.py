@@ -11,9 +11,9 @@ from opsbook.core.catalog import catalog
 from opsbook.core.model.approval import Identity
 from opsbook.errors import InputError
 from opsbook.training import plan_file
+from opsbook.training.plan_file import Member, Requirement, TrainingPlan, TrainingRole
 from opsbook.training.qualification import Pass, Qualification, State, holds, moment, standing, standings
 from opsbook.training.sign_offs import SignOff, took_part
-from opsbook.training.training_plan import Member, Requirement, TrainingPlan, TrainingRole
 from tests.support.trained import GOOD
 
 DAY = 86400.0

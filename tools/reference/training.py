@@ -1,6 +1,6 @@
 """The keys of training.yml, as Markdown."""
 
-from opsbook.training.training_plan import Member, TrainingRole
+from opsbook.training.plan_file import Member, TrainingRole
 from tools.reference.keys import keys, yaml_example
 
 _HEAD = """\

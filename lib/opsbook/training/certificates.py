@@ -14,11 +14,11 @@ from opsbook.errors import InputError
 from opsbook.html import render
 from opsbook.settings import Settings
 from opsbook.training import plan_file, trained
+from opsbook.training.plan_file import Requirement, TrainingPlan
 from opsbook.training.qualification import holds, moment
 from opsbook.training.qualifications import drilled as passes_of
 from opsbook.training.sign_offs import GONE, SignOffVerdict, record_problem, verdict
 from opsbook.training.trained import Drilled
-from opsbook.training.training_plan import Requirement, TrainingPlan
 
 _LONGEST = 280
 """Characters of a note or of feedback, so that the page fits one sheet."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from opsbook.training.training_plan import Kind, Requirement, TrainingPlan
+from opsbook.training.plan_file import Kind, Requirement, TrainingPlan
 
 SOON = timedelta(days=14)
 """How long before it expires a qualification is due."""

@@ -14,10 +14,10 @@ from opsbook.core.record import seal, store
 from opsbook.core.trust.signing import known_signers
 from opsbook.settings import Settings
 from opsbook.training import plan_file, trained
+from opsbook.training.plan_file import Kind, TrainingPlan
 from opsbook.training.qualification import Pass, Training, moment, standings
 from opsbook.training.sign_offs import verdict
 from opsbook.training.trained import Drilled
-from opsbook.training.training_plan import Kind, TrainingPlan
 
 PLAN = plan_file.FILE
 TRAINING = "training"
