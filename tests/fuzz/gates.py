@@ -12,7 +12,6 @@ from typing import Any
 from opsbook.core.engine import transport
 from opsbook.core.engine.cell_context import CellContext
 from opsbook.core.engine.gate import Gate, Scope
-from opsbook.core.engine.process import wire
 from opsbook.core.engine.questions import Questions
 from opsbook.core.engine.runner_effects import RunnerEffects
 from opsbook.core.engine.secrets import Vault
@@ -157,7 +156,7 @@ class Kernel:
         return made
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
-        while (frame := await wire.receive(reader)) is not None:
+        while (frame := await transport.receive(reader)) is not None:
             self._outcome.replies.append(frame)
             self._heard.set()
         self._outcome.ended = True

@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opsbook.core.engine import transport
-from opsbook.core.engine.process import wire
 from opsbook.core.model.effect import Mode
 from opsbook.core.model.past import Past
 from opsbook.core.model.runbook import Role
@@ -164,7 +163,7 @@ LAST = {
     "no body": packed(b""),
     "less than said": packed(b"{}", 3),
     "more than said": packed(b"{}", 1),
-    "too long": packed(b"{}", wire.LIMIT + 1),
+    "too long": packed(b"{}", transport.LARGEST + 1),
     "the longest": packed(b"", 0xFFFFFFFF),
     "a list": packed(b"[]"),
     "null": packed(b"null"),
