@@ -15,7 +15,6 @@ from opsbook.core.engine.gate import Gate, Scope
 from opsbook.core.engine.questions import Questions
 from opsbook.core.engine.runner_effects import RunnerEffects
 from opsbook.core.engine.secrets import Vault
-from opsbook.core.engine.sinks import TeeSink
 from opsbook.core.model.effect import Mode
 from opsbook.core.model.event import Data, Event
 from opsbook.core.model.past import Past
@@ -115,15 +114,15 @@ async def play(folder: Path, actions: Iterable[Action], last: bytes, mode: Mode,
     book, past = Watched(folder, redactor, again=(folder / journal.NAME).exists()), Past()
     for event in book.earlier:
         past.take(event)
-    sink = TeeSink(book, past.take)
-    questions = Questions(sink, Operator(present), {"ahead": "yes"}, "ann@host")
+    book.listeners.append(past.take)
+    questions = Questions(book, Operator(present), {"ahead": "yes"}, "ann@host")
     scope = Scope(mode, {"environment": "dev"}, past, steps={"one"}, retry_unknown=not present)
-    gate = Gate(scope, sink, RunnerEffects(vault, questions))
+    gate = Gate(scope, book, RunnerEffects(vault, questions))
     book.gate = gate
     outcome = Outcome([], book, gate, past)
     asyncio.get_running_loop().set_exception_handler(lambda _, context: outcome.faults.append(context))
     began = "run-resumed" if book.earlier else "run-started"
-    past.take(book.put(began, whole(began, run=folder.name, operator="ann@host", mode=mode)))
+    book.put(began, whole(began, run=folder.name, operator="ann@host", mode=mode))
     place = folder / f"gate-{len(book.earlier)}"
     await gate.transport.listen(place)
     kernel = await Kernel.connect(place, outcome)

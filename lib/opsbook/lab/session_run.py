@@ -18,7 +18,6 @@ from opsbook.core.engine.cancel import undisturbed
 from opsbook.core.engine.gate import Scope
 from opsbook.core.engine.process import spare
 from opsbook.core.engine.secrets import Vault
-from opsbook.core.engine.sinks import NullSink
 from opsbook.core.locks.locking import acquire
 from opsbook.core.model.effect import Effect, Mode
 from opsbook.core.model.environment import Environment
@@ -29,7 +28,7 @@ from opsbook.core.model.past import Past
 from opsbook.core.model.planned import Planned, RunOptions
 from opsbook.core.model.recording import Tape
 from opsbook.core.model.runbook import Runbook
-from opsbook.core.model.sink import Stream
+from opsbook.core.model.sink import NullSink, Stream
 from opsbook.core.planning import bind, drafts, tree
 from opsbook.core.planning.context import operator, seen, vault
 from opsbook.core.planning.drafts import environment

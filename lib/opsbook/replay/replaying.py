@@ -15,7 +15,6 @@ from opsbook.core.engine.process import spare
 from opsbook.core.engine.questions import Unanswered
 from opsbook.core.engine.run_context import RunContext, Workspace
 from opsbook.core.engine.secrets import Vault
-from opsbook.core.engine.sinks import NullSink
 from opsbook.core.model.effect import Mode
 from opsbook.core.model.environment import Environment, Policy
 from opsbook.core.model.event import Ending, Event
@@ -26,6 +25,7 @@ from opsbook.core.model.planned import Place, Planned, RunOptions
 from opsbook.core.model.recording import Recording, Reply, Take, Tape
 from opsbook.core.model.redact import Redactor
 from opsbook.core.model.runbook import Runbook
+from opsbook.core.model.sink import NullSink
 from opsbook.core.planning.context import ansible_bin
 from opsbook.core.record import summary
 from opsbook.settings import Settings
@@ -43,7 +43,8 @@ class Replayed:
 def replay(settings: Settings, runbook: Runbook, recording: Recording) -> Replayed:
     """Run the page to its end. No external system is touched, and no file is left behind."""
     started = time.monotonic()
-    sink, held = NullSink(keep=True), vault(recording)
+    sink, held, events = NullSink(), vault(recording), list[Event]()
+    sink.listeners.append(events.append)
     tape = Tape(restored(recording, held), strict=True)
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108  (a private folder in it)
     with tempfile.TemporaryDirectory(prefix="opsbook-replay-", dir=memory) as folder:
@@ -56,7 +57,7 @@ def replay(settings: Settings, runbook: Runbook, recording: Recording) -> Replay
             ending = asyncio.run(runner.run(context, sink, held, _Then(recording)))
         finally:
             os.close(hold)
-    problems = tuple(_problems(recording, ending, sink.events, tape))
+    problems = tuple(_problems(recording, ending, events, tape))
     return Replayed(str(ending.outcome), problems, round(time.monotonic() - started, 3))
 
 

@@ -21,7 +21,6 @@ from opsbook.core.engine.questions import Questions, Unanswered
 from opsbook.core.engine.run_context import RunContext
 from opsbook.core.engine.runner_effects import RunnerEffects
 from opsbook.core.engine.secrets import Vault
-from opsbook.core.engine.sinks import TeeSink
 from opsbook.core.engine.steps import Steps
 from opsbook.core.model import events as kinds
 from opsbook.core.model.effect import Mode, no_sandbox
@@ -30,7 +29,7 @@ from opsbook.core.model.person import Answer, Person, Question
 from opsbook.core.model.planned import Place
 from opsbook.core.model.recording import NOWHERE
 from opsbook.core.model.runbook import Role, Runbook
-from opsbook.core.model.sink import Sink
+from opsbook.core.model.sink import RunSink, Sink
 from opsbook.errors import InputError, NotYet, Refused
 
 LOCK_EVERY, APPROVAL_EVERY = 0.5, 2.0
@@ -40,12 +39,12 @@ STALE = 5.0
 """Seconds of waiting after which secrets from programs are fetched again: they may expire within minutes."""
 
 
-async def run(context: RunContext, sink: Sink, vault: Vault, person: Person) -> Ending:
+async def run(context: RunContext, sink: RunSink, vault: Vault, person: Person) -> Ending:
     """Run to the end; everything that happens goes to the sink."""
     cancel = Cancel(context.stop_after)
     keeper.adopt_orphans()
     undo = cancel.listen(context.operator)
-    sink = TeeSink(sink, context.past.take)
+    sink.listeners.append(context.past.take)
     questions = Questions(sink, person, context.options.answers, context.operator)
     stale = context.earlier.stale if context.earlier else frozenset()
     watching = _watch_inbox(context.workspace.inbox, sink, questions, cancel, stale)

@@ -1,9 +1,12 @@
-"""The interface through which a run writes its events and files."""
+"""The interface through which a run writes its events and files, and a sink that keeps nothing."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from opsbook.core.model.event import Data, Event
 from opsbook.core.model.events import Fact
+
+Listener = Callable[[Event], None]
 
 
 class Sink(Protocol):
@@ -26,6 +29,12 @@ class Sink(Protocol):
         ...
 
 
+class RunSink(Sink, Protocol):
+    """The sink of a whole run. `listeners` get each event after it is written."""
+
+    listeners: list[Listener]
+
+
 class Stream(Protocol):
     """A growing file of the record."""
 
@@ -36,3 +45,37 @@ class Stream(Protocol):
     def close(self) -> Data:
         """Make it durable; returns {"path", "sha256", "bytes"}."""
         ...
+
+
+class NullSink:
+    """For runs and sessions without a record: only its listeners see the events."""
+
+    def __init__(self) -> None:
+        self.listeners: list[Listener] = []
+        self._seq = 0
+
+    def write(self, fact: Fact, *, durable: bool = False) -> Event:
+        self._seq += 1
+        event = Event(self._seq, "", fact.type, fact.data())
+        for listener in self.listeners:
+            listener(event)
+        return event
+
+    def reserve(self, results: int) -> None:
+        """Do nothing."""
+
+    def blob(self, folder: str, name: str, data: bytes) -> Data:
+        return {"path": f"{folder}/{name}", "bytes": len(data)}
+
+    def stream(self, folder: str, name: str) -> Stream:
+        return _DiscardStream()
+
+
+class _DiscardStream:
+    """A stream that discards its text."""
+
+    def append(self, text: str) -> None:
+        """Do nothing."""
+
+    def close(self) -> Data:
+        return {}

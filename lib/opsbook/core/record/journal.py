@@ -6,7 +6,7 @@ It is the source of truth about a run. Everything else in the record is derived 
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,12 +20,11 @@ from opsbook.errors import Fault, InputError, NoRoom, OpsbookError
 
 if TYPE_CHECKING:
     from opsbook.core.model.events import Fact
+    from opsbook.core.model.sink import Listener
 
 NAME = "journal.jsonl"
 START = "0" * 64
 """The digest that the first line has for the line before."""
-
-Listener = Callable[[Event], None]
 
 _SHAPE = (int, str, str, dict, str)
 """Exact types of a line's number, time, type, data and digest: in Python True equals 1, but is no number here."""
@@ -46,7 +45,7 @@ _ORDINARY = frozenset(
 
 
 class Journal:
-    """Writes one journal, and the files of its record that events name. Implements model.sink.Sink."""
+    """Writes one journal, and the files of its record that events name. Implements model.sink.RunSink."""
 
     def __init__(self, folder: Path, redactor: Redactor, *, again: bool = False) -> None:
         """Begin a journal; or with `again`, reopen one that ended or was cut off, and whose lock the caller holds.
