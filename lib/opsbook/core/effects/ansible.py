@@ -15,10 +15,10 @@ import shutil
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
 
 from opsbook.core.effects import ansible_command, ansible_start, check_judge, foresight
 from opsbook.core.effects.basic import here
@@ -116,8 +116,9 @@ class PlaybookResult(Shown):
             rows.append((f"{len(others)} hosts", *(sum(counts[name] for counts in others) for name in COUNTS)))
         return (("host", *COUNTS), rows) if rows else ((), [])
 
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+    @classmethod
+    def of(cls, recorded: Mapping[str, Any]) -> Self:
+        return super().of({**recorded, "failures": [Failure(**failure) for failure in recorded["failures"]]})
 
 
 @dataclass

@@ -6,7 +6,7 @@ from typing import Any
 
 from opsbook.core.effects import session, watch
 from opsbook.core.effects.call import EffectCall
-from opsbook.core.effects.channel import EffectRequest, channel
+from opsbook.core.effects.channel import channel, perform
 from opsbook.core.effects.clean import clean
 from opsbook.core.model.text import slug
 from opsbook.errors import EffectFailed
@@ -91,9 +91,7 @@ def _by_runner(kind: str, request: dict[str, Any], summary: str, key: str | None
             answer = _then(answer, call.then)
         return answer, answer
 
-    return channel().perform(
-        EffectRequest(kind, request, summary=summary, changes=False, idempotent=True, key=key), work
-    )
+    return perform(kind, request, summary, work, changes=False, idempotent=True, key=key)
 
 
 def _answered_here(request: dict[str, Any]) -> dict[str, str]:
@@ -123,9 +121,7 @@ def value(name: str, make: Callable[[], Any]) -> Any:
             made = clean(make())
         return made, made
 
-    return channel().perform(
-        EffectRequest("value", {"name": name}, summary=f"value {name}", changes=False, idempotent=True, key=name), work
-    )
+    return perform("value", {"name": name}, f"value {name}", work, changes=False, idempotent=True, key=name)
 
 
 def wait_until(
@@ -149,19 +145,8 @@ def wait_until(
         return made, {"value": made, "polls": polls, "changed": False}
 
     request = {"name": name, "timeout": timeout, "every": every}
-    return channel().perform(
-        EffectRequest(
-            "wait_until",
-            request,
-            summary=f"wait until {name}",
-            changes=False,
-            idempotent=True,
-            key=key,
-            decode=lambda v: v["value"],
-            ignore=ignore,
-        ),
-        work,
-    )
+    rules = {"idempotent": True, "key": key, "ignore": ignore, "decode": lambda recorded: recorded["value"]}
+    return perform("wait_until", request, f"wait until {name}", work, changes=False, **rules)
 
 
 def _poll(call: EffectCall, name: str, check: Callable[[], Any], timeout: float, every: float) -> tuple[Any, int]:
@@ -202,7 +187,4 @@ def attach(name: str, data: str | bytes, *, key: str | None = None) -> None:
         call.attachment = content
         return None, {"name": name, "changed": False}
 
-    channel().perform(
-        EffectRequest("attach", request, summary=f"attach {name}", changes=False, idempotent=True, key=key or name),
-        work,
-    )
+    perform("attach", request, f"attach {name}", work, changes=False, idempotent=True, key=key or name)

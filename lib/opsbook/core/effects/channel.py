@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 
 from opsbook.core.effects import watch
 from opsbook.core.effects.call import EffectCall, Frame
@@ -28,6 +28,8 @@ _ALONE = frozenset({"ask", "confirm", "secret", "note", "attach"})
 """Kinds that cannot be part of another effect: the runner performs them, or the record stores them separately."""
 
 _LENGTH = struct.Struct(">I")
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -363,3 +365,14 @@ def channel() -> Channel:
 
                 _channel = Channel(session.connect(), session.values)
         return _channel
+
+
+def perform(
+    kind: str, request: Frame, summary: str, work: Callable[[EffectCall], tuple[T, Any]], *, changes: bool, **rules: Any
+) -> T:
+    """Send an effect through the gate, and return its result, live or recorded: see `Channel.perform`.
+
+    `rules` are the other fields of an `EffectRequest`.
+    """
+    found: T = channel().perform(EffectRequest(kind, request, summary, changes, **rules), work)
+    return found

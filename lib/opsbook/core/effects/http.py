@@ -2,12 +2,12 @@
 
 import json as jsonlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from opsbook.core.effects.call import EffectCall
-from opsbook.core.effects.channel import EffectRequest, Interrupted, channel
+from opsbook.core.effects.channel import Interrupted, perform
 from opsbook.core.effects.clean import first_lines, revealed
 from opsbook.core.effects.show import Shown
 from opsbook.errors import EffectFailed
@@ -43,9 +43,6 @@ class Response(Shown):
     def headline(self) -> str:
         head = f"{self.method} {self.url} -> {self.status} in {self.seconds * 1000:.0f} ms"
         return f"{head}\n{first_lines(self.text)}".rstrip()
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def http(
@@ -91,24 +88,8 @@ def http(
             )
         return response, {**response.to_json(), "changed": changing}
 
-    return channel().perform(  # type: ignore[no-any-return]
-        EffectRequest(
-            "http",
-            request,
-            summary=f"{method} {url}",
-            changes=changing,
-            idempotent=idempotent,
-            key=key,
-            decode=_decode,
-            pretend=pretend,
-            ignore=ignore,
-        ),
-        work,
-    )
-
-
-def _decode(value: dict[str, Any]) -> Response:
-    return Response(**{name: value[name] for name in ("method", "url", "status", "headers", "text", "seconds")})
+    rules = {"idempotent": idempotent, "key": key, "pretend": pretend, "ignore": ignore, "decode": Response.of}
+    return perform("http", request, f"{method} {url}", work, changes=changing, **rules)
 
 
 def send(method: str, url: str, timeout: float, *, changing: bool = False, **sent: Any) -> Response:

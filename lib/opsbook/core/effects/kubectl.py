@@ -9,7 +9,7 @@ from typing import Any
 
 from opsbook.core.effects.basic import here
 from opsbook.core.effects.call import EffectCall
-from opsbook.core.effects.channel import EffectRequest, channel
+from opsbook.core.effects.channel import perform
 from opsbook.core.effects.clean import revealed
 from opsbook.core.effects.shell import Done, Invocation
 from opsbook.core.model.kubectl import CHANGES, OPTIONS, READS, SIMULATES, kubectl_verb
@@ -96,21 +96,10 @@ def kubectl(
         found = _done(call, wanted, verb, secret=_has_secret(manifest))
         return found, {**found.to_json(), "changed": changes and (verb != "apply" or bool(found.diff))}
 
-    return channel().perform(  # type: ignore[no-any-return]
-        EffectRequest(
-            "kubectl",
-            request,
-            summary=" ".join(["kubectl", *words, *([file] if file else []), *flags]),
-            changes=changes,
-            idempotent=idempotent or verb == "apply",
-            key=key,
-            decode=_decode,
-            gentle=True,
-            pretend=pretend,
-            ignore=ignore,
-        ),
-        work,
-    )
+    summary = " ".join(["kubectl", *words, *([file] if file else []), *flags])
+    rules = {"idempotent": idempotent or verb == "apply", "key": key, "pretend": pretend, "ignore": ignore}
+    rules |= {"decode": KubectlResult.of, "gentle": True}
+    return perform("kubectl", request, summary, work, changes=changes, **rules)
 
 
 def _done(call: EffectCall, wanted: Invocation, verb: str, *, secret: bool) -> KubectlResult:
@@ -127,11 +116,6 @@ def _done(call: EffectCall, wanted: Invocation, verb: str, *, secret: bool) -> K
     if verb == "get" or secret:
         return _result(replace(wanted, limit=_LIMIT).unseen(call, quotes=secret, changes=changes), diff, ())
     return _result(wanted.checked(call, changes=changes), diff, ())
-
-
-def _decode(value: dict[str, Any]) -> KubectlResult:
-    known = {name: value[name] for name in ("rc", "stdout", "stderr", "seconds", "diff")}
-    return KubectlResult(argv=tuple(value["argv"]), **known)
 
 
 def _verb(words: Sequence[str]) -> str:

@@ -6,11 +6,11 @@ import re
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 from urllib.parse import unquote, urlsplit
 
 from opsbook.core.effects.show import Shown
@@ -56,8 +56,9 @@ class Sent(Shown):
         failed = "".join(f"; {name} did not take it: {why}" for name, why in self.failed.items())
         return f"{self.event}: sent to {', '.join(self.sent) or 'nobody'}{failed}"
 
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+    @classmethod
+    def of(cls, recorded: Mapping[str, Any]) -> Self:
+        return super().of({**recorded, "texts": {name: tuple(text) for name, text in recorded["texts"].items()}})
 
 
 # -- texts

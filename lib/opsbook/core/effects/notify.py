@@ -7,7 +7,7 @@ from typing import Any
 from opsbook.core.effects import messages
 from opsbook.core.effects.basic import here, secret
 from opsbook.core.effects.call import EffectCall
-from opsbook.core.effects.channel import EffectRequest, channel
+from opsbook.core.effects.channel import perform
 from opsbook.core.effects.clean import clean
 from opsbook.core.effects.messages import FOLDER, Sent, Source
 from opsbook.params import Secret
@@ -44,25 +44,9 @@ def notify(event: str, values: Mapping[str, Any] | None = None, *, pretend: Any 
         return found, {**found.to_json(), "changed": bool(found.sent)}
 
     request = {"event": event, "values": clean(given), "channels": sorted(wanted)}
-    return channel().perform(  # type: ignore[no-any-return]
-        EffectRequest(
-            "notify",
-            request,
-            summary=f"notify {event}",
-            changes=True,
-            # Who may have got a message gets it again rather than not at all.
-            idempotent=True,
-            key=key,
-            decode=_decode,
-            pretend=pretend,
-        ),
-        work,
-    )
-
-
-def _decode(result: Mapping[str, Any]) -> Sent:
-    texts = {audience: (title, body) for audience, (title, body) in result["texts"].items()}
-    return Sent(result["event"], tuple(result["sent"]), result["failed"], texts, tuple(result["would"]))
+    # Idempotent: who may have got a message gets it again rather than not at all.
+    rules = {"idempotent": True, "key": key, "pretend": pretend, "decode": Sent.of}
+    return perform("notify", request, f"notify {event}", work, changes=True, **rules)
 
 
 def _would(event: str, name: str, each: Mapping[str, Any], texts: Mapping[str, tuple[str, str]]) -> dict[str, Any]:

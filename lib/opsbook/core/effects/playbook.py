@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from opsbook.core.effects import ansible
-from opsbook.core.effects.ansible import Failure, PlaybookResult
+from opsbook.core.effects.ansible import PlaybookResult
 from opsbook.core.effects.basic import here
 from opsbook.core.effects.call import EffectCall
-from opsbook.core.effects.channel import EffectRequest, channel
+from opsbook.core.effects.channel import perform
 from opsbook.core.effects.unknown import Unknown
 from opsbook.core.model.tasks import failures_of, names_of
 from opsbook.errors import EffectFailed
@@ -62,33 +62,16 @@ def playbook(
         **{name: value for name, value in rarely if value},
     }
 
-    def work(call: EffectCall) -> tuple[PlaybookResult | Unknown, Any]:
+    def work(call: EffectCall) -> tuple[Any, Any]:
         result = _run(call, request, timeout) if changes or check else _read(call, request, timeout)
         if result.would and not changes and not check:
             return Unknown(f"playbook {name} was only simulated"), result.to_json()
         return result, result.to_json()
 
-    return channel().perform(  # type: ignore[no-any-return]
-        EffectRequest(
-            "playbook",
-            request,
-            summary=f"playbook {name}" + (f" on {limit}" if limit else ""),
-            changes=changes and not check,
-            idempotent=True,
-            key=key,
-            decode=_decode,
-            gentle=True,
-            pretend=pretend,
-            ignore=ignore,
-        ),
-        work,
-    )
-
-
-def _decode(value: dict[str, Any]) -> PlaybookResult:
-    failures = tuple(Failure(**failure) for failure in value["failures"])
-    value = {**value, "failures": failures, "left_out": tuple(value["left_out"])}
-    return PlaybookResult(**{**value, "would": tuple(value.get("would") or ())})
+    summary = f"playbook {name}" + (f" on {limit}" if limit else "")
+    rules = {"idempotent": True, "key": key, "pretend": pretend, "ignore": ignore}
+    rules |= {"decode": PlaybookResult.of, "gentle": True}
+    return perform("playbook", request, summary, work, changes=changes and not check, **rules)  # type: ignore[no-any-return]
 
 
 def _read(call: EffectCall, request: dict[str, Any], timeout: float | None) -> PlaybookResult:

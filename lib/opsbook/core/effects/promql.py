@@ -4,11 +4,11 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 from opsbook.core.effects.basic import here
 from opsbook.core.effects.call import EffectCall
-from opsbook.core.effects.channel import EffectRequest, channel
+from opsbook.core.effects.channel import perform
 from opsbook.core.effects.http import Response, send
 from opsbook.core.effects.plot import svg
 from opsbook.core.effects.show import Shown
@@ -95,6 +95,10 @@ class Series(Shown):
         lines = [{"labels": line.labels, "points": [[at, repr(value)] for at, value in line.points]} for line in self]
         return {**vars(self), "lines": lines}
 
+    @classmethod
+    def of(cls, recorded: Mapping[str, Any]) -> Self:
+        return super().of({**recorded, "lines": [_line(each["labels"], each["points"]) for each in recorded["lines"]]})
+
     def _short(self) -> str:
         return one_line(self.query, _LONGEST)
 
@@ -135,19 +139,8 @@ def promql(
         found = _ask(address, query, span, every, timeout)
         return found, {**found.to_json(), "changed": False}
 
-    return channel().perform(  # type: ignore[no-any-return]
-        EffectRequest(
-            "promql",
-            request,
-            summary=f"promql {one_line(query, _LONGEST)}",
-            changes=False,
-            idempotent=True,
-            key=key,
-            decode=_decode,
-            ignore=ignore,
-        ),
-        work,
-    )
+    rules = {"idempotent": True, "key": key, "ignore": ignore, "decode": Series.of}
+    return perform("promql", request, f"promql {one_line(query, _LONGEST)}", work, changes=False, **rules)
 
 
 def _address() -> str:
@@ -191,8 +184,3 @@ def _series(query: str, answer: Response) -> Series:
 
 def _line(labels: Mapping[str, str], points: Sequence[Sequence[Any]]) -> Line:
     return Line(dict(labels), tuple((float(at), float(value)) for at, value in points))
-
-
-def _decode(value: dict[str, Any]) -> Series:
-    lines = tuple(_line(each["labels"], each["points"]) for each in value["lines"])
-    return Series(value["query"], lines, value["seconds"], tuple(value["warnings"]), value["more"])

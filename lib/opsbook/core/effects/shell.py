@@ -5,13 +5,13 @@ import signal
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, TextIO
 
 from opsbook.core.effects import process
 from opsbook.core.effects.basic import here
 from opsbook.core.effects.call import EffectCall
-from opsbook.core.effects.channel import EffectRequest, Interrupted, channel
+from opsbook.core.effects.channel import Interrupted, perform
 from opsbook.core.effects.clean import last_lines
 from opsbook.core.effects.show import Shown
 from opsbook.core.effects.step_shell import StepShell
@@ -49,9 +49,6 @@ class Done(Shown):
     def headline(self) -> str:
         said = f"{last_lines(self.stdout)}{last_lines(self.stderr)}".rstrip()
         return f"{' '.join(self.argv)} -> {self.rc} in {self.seconds:.1f} s\n{said}".rstrip()
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def command(
@@ -121,7 +118,7 @@ class Invocation:
         """A recorded result as what the cell gets."""
         if self.shell is not None:
             self.shell.recorded(result)
-        return Done(tuple(result["argv"]), result["rc"], result["stdout"], result["stderr"], result["seconds"])
+        return Done.of(result)
 
     def said(self, done: "Done") -> str:
         """The end of what it printed, for the message of a failure; in brief where the page shows all of it."""
@@ -218,8 +215,8 @@ def _perform(program: Invocation, summary: str, *, changes: bool, **rules: Any) 
         left = program.shell.result() if program.shell else {}
         return done, {**done.to_json(), "changed": changes, **left}
 
-    asked = EffectRequest("command", program.request(), summary, changes, decode=program.decode, gentle=True, **rules)
-    return channel().perform(asked, work)  # type: ignore[no-any-return]
+    rules |= {"decode": program.decode, "gentle": True}
+    return perform("command", program.request(), summary, work, changes=changes, **rules)
 
 
 def _words(argv: Sequence[str]) -> list[str]:

@@ -1,11 +1,24 @@
-"""Text, HTML and Markdown forms of results."""
+"""Results of effects: text, HTML and Markdown for notebooks, JSON for the journal."""
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
 
 
+@dataclass(frozen=True, repr=False)
 class Shown:
     """A result with a headline and a small table, in the three forms that notebooks use."""
+
+    def to_json(self) -> dict[str, Any]:
+        """What the journal keeps of it."""
+        return asdict(self)
+
+    @classmethod
+    def of(cls, recorded: Mapping[str, Any]) -> Self:
+        """The result that the journal has."""
+        known = {each.name: recorded[each.name] for each in fields(cls) if each.name in recorded}
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in known.items()})
 
     def headline(self) -> str:
         """One line."""

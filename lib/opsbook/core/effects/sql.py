@@ -6,12 +6,12 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
 
 from opsbook.core.effects.basic import here
 from opsbook.core.effects.call import EffectCall
-from opsbook.core.effects.channel import EffectRequest, Interrupted, channel
+from opsbook.core.effects.channel import Interrupted, perform
 from opsbook.core.effects.clean import revealed
 from opsbook.core.effects.show import Shown
 from opsbook.core.model.text import one_line
@@ -79,8 +79,9 @@ class Rows(Shown):
     def table(self) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
         return self.columns, [*self.rows[:_SHOWN]]
 
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+    @classmethod
+    def of(cls, recorded: Mapping[str, Any]) -> Self:
+        return super().of({**recorded, "rows": [tuple(row) for row in recorded["rows"]]})
 
 
 def sql(
@@ -123,26 +124,9 @@ def sql(
             done = does(connection, request, timeout)
         return done, {**done.to_json(), "changed": changes and not (word in _COUNTED and done.count == 0)}
 
-    return channel().perform(  # type: ignore[no-any-return]
-        EffectRequest(
-            "sql",
-            request,
-            summary=f"sql {one_line(statement, _LONGEST)}",
-            changes=changes,
-            idempotent=idempotent,
-            key=key,
-            decode=_decode,
-            gentle=True,
-            pretend=pretend,
-            ignore=ignore,
-        ),
-        work,
-    )
-
-
-def _decode(value: dict[str, Any]) -> Rows:
-    named = {name: value[name] for name in ("statement", "count", "seconds", "more")}
-    return Rows(columns=tuple(value["columns"]), rows=tuple(tuple(row) for row in value["rows"]), **named)
+    rules = {"idempotent": idempotent, "key": key, "pretend": pretend, "ignore": ignore}
+    rules |= {"decode": Rows.of, "gentle": True}
+    return perform("sql", request, f"sql {one_line(statement, _LONGEST)}", work, changes=changes, **rules)
 
 
 def _first_word(statement: str) -> str:

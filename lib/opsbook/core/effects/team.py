@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from opsbook.core.effects.call import EffectCall
-from opsbook.core.effects.channel import EffectRequest, channel
+from opsbook.core.effects.channel import channel
+from opsbook.core.effects.channel import perform as through_gate
 from opsbook.core.effects.clean import clean
 from opsbook.core.model.text import one_line
 
@@ -45,24 +46,14 @@ def effect(
             bound.apply_defaults()
             arguments = {name: clean(value) for name, value in bound.arguments.items()}
 
-            def work(call: EffectCall) -> tuple[Any, Any]:
+            def work(call: EffectCall) -> tuple[Result, Any]:
                 with channel().inside(call, changes=changes):
                     made = clean(function(*bound.args, **bound.kwargs))
                 return made, made
 
-            return channel().perform(  # type: ignore[no-any-return]
-                EffectRequest(
-                    f"{function.__module__}.{function.__qualname__}",
-                    {"arguments": arguments},
-                    summary=_summary(function.__name__, arguments),
-                    changes=changes,
-                    idempotent=idempotent,
-                    key=key,
-                    pretend=pretend,
-                    ignore=ignore,
-                ),
-                work,
-            )
+            kind, summary = f"{function.__module__}.{function.__qualname__}", _summary(function.__name__, arguments)
+            rules = {"idempotent": idempotent, "key": key, "pretend": pretend, "ignore": ignore}
+            return through_gate(kind, {"arguments": arguments}, summary, work, changes=changes, **rules)
 
         return perform
 

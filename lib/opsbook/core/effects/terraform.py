@@ -8,13 +8,13 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from opsbook.core.effects.basic import here
 from opsbook.core.effects.call import EffectCall
-from opsbook.core.effects.channel import EffectRequest, channel
+from opsbook.core.effects.channel import perform
 from opsbook.core.effects.clean import revealed
 from opsbook.core.effects.shell import Done, Invocation
 from opsbook.core.effects.show import Shown
@@ -64,9 +64,6 @@ class TerraformResult(Shown):
     def table(self) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
         return (("output", "value"), [*self.outputs.items()]) if self.outputs else ((), [])
 
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 def terraform(
     action: str,
@@ -112,25 +109,9 @@ def terraform(
                     found = TerraformResult(action, folder, outputs=place.outputs())
         return found, {**found.to_json(), "changed": action == "apply" and not call.check}
 
-    return channel().perform(  # type: ignore[no-any-return]
-        EffectRequest(
-            "terraform",
-            request,
-            summary=f"terraform {action} {folder}" + (f" of plan {plan[:12]}" if plan else ""),
-            changes=_ACTIONS[action],
-            key=key,
-            decode=_decode,
-            gentle=True,
-            pretend=pretend,
-            ignore=ignore,
-        ),
-        work,
-    )
-
-
-def _decode(value: dict[str, Any]) -> TerraformResult:
-    named = ("action", "folder", "digest", "counts", "text", "outputs", "seconds")
-    return TerraformResult(**{name: value[name] for name in named})
+    summary = f"terraform {action} {folder}" + (f" of plan {plan[:12]}" if plan else "")
+    rules = {"key": key, "pretend": pretend, "ignore": ignore, "decode": TerraformResult.of, "gentle": True}
+    return perform("terraform", request, summary, work, changes=_ACTIONS[action], **rules)
 
 
 class _Place:
