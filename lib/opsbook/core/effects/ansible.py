@@ -27,19 +27,12 @@ from opsbook.core.effects.channel import Interrupted
 from opsbook.core.effects.clean import first_lines, last_lines
 from opsbook.core.effects.show import Shown
 from opsbook.core.model.ansible import sources
-from opsbook.core.model.tasks import FEW, failures_of
+from opsbook.core.model.tasks import FEW, HOST_ENDS, failures_of
 from opsbook.errors import EffectFailed, EffectRefused
 from opsbook.params import Secret
 
 COUNTS = ("ok", "changed", "failed", "unreachable", "skipped")
 _STATS = {"failed": "failures", "unreachable": "dark"}
-_HOST_EVENTS = {
-    "runner_on_ok": "ok",
-    "runner_on_failed": "failed",
-    "runner_on_unreachable": "unreachable",
-    "runner_on_skipped": "skipped",
-}
-
 _FAILED = ("runner_on_failed", "runner_on_unreachable")
 _MOST = 20
 """Hosts in trouble that the table of many hosts names."""
@@ -163,7 +156,7 @@ class _Events:
         """Track which hosts are in the middle of a task, and whether a task changed something."""
         if kind == "runner_on_start" and _bare(data.get("task_action")) != "pause":
             self.running.add((str(data.get("host")), str(data.get("task_uuid"))))
-        elif kind in _HOST_EVENTS:
+        elif kind in HOST_ENDS:
             self.running.discard((str(data.get("host")), str(data.get("task_uuid"))))
             # Ansible does not count what a task did before it failed.
             self.touched = self.touched or bool(result.get("changed")) or kind == "runner_on_failed"

@@ -5,7 +5,7 @@ from typing import Any
 
 from opsbook.core.effects.basic import here
 from opsbook.core.model.differ import ansible_diff, narrowed
-from opsbook.core.model.tasks import mappings
+from opsbook.core.model.tasks import diffs
 
 _REASONS = ('"skip_reason"', '"false_condition"', '"skipped_reason"')
 _LONGEST, _MOST = 160, 40
@@ -31,8 +31,7 @@ def would(kind: str, data: Mapping[str, Any], result: Mapping[str, Any], said: s
 
 def _diff(result: Mapping[str, Any]) -> str:
     """The differences of a task, as text."""
-    parts = [result, *(item for item in result.get("results") or () if isinstance(item, Mapping))]
-    lines = [line for part in parts for diff in mappings(part.get("diff")) for line in ansible_diff(diff)]
+    lines = [line for diff in diffs(result) for line in ansible_diff(diff)]
     # Paths are relative to the project.
     return "\n".join(_shortened(lines)).replace(f"{here.content}/", "")
 

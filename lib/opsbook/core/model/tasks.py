@@ -17,7 +17,9 @@ TROUBLE = ("failed", "unreachable")
 STATES = ("ok", "changed", "skipped", "ignored", *TROUBLE)
 """How a task may end on a host, in the order in which it is told. `ignored`: it failed, and ignore_errors says so."""
 
-_ENDS = {f"runner_on_{state}": state for state in ("ok", "failed", "unreachable", "skipped")}
+HOST_ENDS = {f"runner_on_{state}": state for state in ("ok", "failed", "unreachable", "skipped")}
+"""How a task ended on a host, by the event that says so."""
+
 TASK_STARTS = ("playbook_on_task_start", "playbook_on_handler_task_start")
 _FREE = ("free", "host_pinned")
 """Strategies in which hosts do not wait for each other."""
@@ -66,7 +68,7 @@ class TaskProgress:
 
 def on_host(sample: Sample) -> TaskOnHost | None:
     """How a task ended on a host, if this event says so."""
-    state, host = _ENDS.get(str(sample.get("event"))), sample.get("host")
+    state, host = HOST_ENDS.get(str(sample.get("event"))), sample.get("host")
     if state is None or not isinstance(host, str):
         return None
     result = sample["result"] if isinstance(sample.get("result"), Mapping) else {}
