@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
 from opsbook.core.model.attempts import Attempt, attempts
 from opsbook.core.model.event import Event
 from opsbook.core.model.events import CellFinished, CellStarted, EffectResult, Output
@@ -17,18 +15,6 @@ from opsbook.core.record.store import Record
 
 _WHOLE, _TAIL = 4 * 1024 * 1024, 100
 """Bytes of a cell's output that are compared whole; of longer output, this many of its last lines."""
-
-
-class _Plan(BaseModel):
-    """The keys of plan.json that are compared; others are ignored."""
-
-    model_config = ConfigDict(strict=True, extra="ignore")
-    parameters: dict[str, Any] = Field(default_factory=dict)
-    secrets: dict[str, str] = Field(default_factory=dict)
-    locks: list[str] = Field(default_factory=list)
-    hosts: list[str] = Field(default_factory=list)
-    trees: dict[str, str] = Field(default_factory=dict)
-    versions: dict[str, str] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -46,7 +32,10 @@ class Did:
 
 @dataclass(frozen=True)
 class DiffInput:
-    """The compared parts of a record. `outputs` maps steps to the output of their cells."""
+    """The compared parts of a record.
+
+    `plan` has the fields of its plan by name; `outputs` maps steps to the output of their cells.
+    """
 
     run: str
     summary: dict[str, Any]
@@ -62,18 +51,11 @@ def read(record: Record) -> DiffInput:
     return DiffInput(
         record.id,
         record.summary(),
-        _plan(record),
+        vars(record.plan()),
         record.text("runbook.md"),
         outputs(record, events),
         {each.intent.key: _did(record, each) for each in attempts(events, lenient=True)},
     )
-
-
-def _plan(record: Record) -> dict[str, Any]:
-    try:
-        return _Plan.model_validate_json(record.text("plan.json")).model_dump()
-    except (ValidationError, RecursionError) as error:
-        raise record.damaged("plan.json") from error
 
 
 def outputs(record: Record, events: Sequence[Event]) -> dict[str, str]:
