@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ from opsbook import files
 from opsbook.core.locks import queue
 from opsbook.core.locks.targets import conflict
 from opsbook.errors import InputError, NotYet, Refused
-from opsbook.files import guarded, is_plain, write_atomic
+from opsbook.files import guarded, write_atomic
 from opsbook.shapes import from_json
 
 UNKNOWN = "unknown"
@@ -123,11 +124,8 @@ def _held(state: Path) -> list[tuple[Path, Lock]]:
 
 
 def _read(path: Path) -> Lock:
-    try:
-        if is_plain(path):
-            return from_json(Lock, files.read(path), strict=True)
-    except (OSError, ValueError):
-        pass
+    with suppress(OSError, ValueError):
+        return from_json(Lock, files.read(path), strict=True)
     return Lock(path.stem.replace("+", "/"), UNKNOWN, UNKNOWN, f"the lock file {path.name} is damaged", _written(path))
 
 

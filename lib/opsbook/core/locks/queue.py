@@ -11,7 +11,7 @@ from pathlib import Path
 
 from opsbook import files
 from opsbook.core.locks.targets import conflict
-from opsbook.files import guarded, hold, is_plain, write_atomic
+from opsbook.files import guarded, hold, write_atomic
 
 FOLDER = "waiting"
 
@@ -40,7 +40,7 @@ def before(state: Path, run: str, targets: Sequence[str]) -> str | None:
     """The first run ahead of this one that waits for one of the targets; None if it is this run's turn."""
     for path in sorted((state / "locks" / FOLDER).glob("*.json")):
         try:
-            waits = json.loads(files.read(path)) if is_plain(path) else {}
+            waits = json.loads(files.read(path))
             other, wanted = str(waits["run"]), [str(target) for target in waits["targets"]]
         except (OSError, ValueError, KeyError, TypeError):
             continue

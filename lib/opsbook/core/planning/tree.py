@@ -208,8 +208,7 @@ class _Known:
         self._now: dict[str, list[object]] = {}
         self._began = time.time()
         with contextlib.suppress(OSError, ValueError, AttributeError):
-            kept = json.loads(files.read(place)) if files.is_plain(place) else {}
-            self._before = kept.get(self._root, {})
+            self._before = json.loads(files.read(place)).get(self._root, {})
 
     def digest(self, path: str, about: os.stat_result) -> str:
         """Hex SHA-256 of a file. Raises InputError if it cannot be read."""

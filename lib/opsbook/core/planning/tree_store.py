@@ -60,7 +60,7 @@ def stored(settings: Settings, name: str) -> Tree | None:
     """A stored tree by its digest; None if it is not there, or is not what its name says."""
     path = settings.state / FOLDER / f"{name}.json"
     try:
-        about = json.loads(path.read_bytes()) if files.is_plain(path) else {}
+        about = json.loads(files.read(path))
         tree = Tree({str(key): str(entry) for key, entry in about["files"].items()}, settings.root, about["commit"])
     except (OSError, ValueError, RecursionError, LookupError, AttributeError, TypeError):
         return None

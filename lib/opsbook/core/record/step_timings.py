@@ -1,6 +1,5 @@
 """Earlier successful runs of a runbook: the one to compare with, and the usual duration of each step."""
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
@@ -12,7 +11,6 @@ from opsbook import files
 from opsbook.core.model.effect import Mode
 from opsbook.core.model.event import Outcome
 from opsbook.core.record import store, summary_file
-from opsbook.files import is_plain
 
 RUNS = 10
 """Runs from which the usual durations are computed."""
@@ -28,7 +26,7 @@ def last_good(root: Path, runbook: str, environment: str, before: store.Record) 
     """The newest successful run in the environment that started before the run `before`."""
     started, second = before.summary()["started"] or "", before.id[: store.SECOND]
     earlier = (folder for folder in store.newest(root, runbook) if folder.name[: store.SECOND] <= second)
-    found = _good(earlier, environment, math.inf)
+    found = _good(earlier, environment, files.LARGEST)
     return next((run for run, told in found if run != before.id and (told["started"] or "") < started), None)
 
 
@@ -49,7 +47,7 @@ def seconds(root: Path, runbook: str, environment: str) -> dict[str, float]:
     return {step: median(times) for step, times in took.items()}
 
 
-def _good(folders: Iterable[Path], environment: str, largest: float = _LARGEST) -> Iterator[tuple[str, dict[str, Any]]]:
+def _good(folders: Iterable[Path], environment: str, largest: int = _LARGEST) -> Iterator[tuple[str, dict[str, Any]]]:
     """The runs that succeeded in the environment with their summaries, newest first; `folders` are, by name.
 
     A run id has seconds only, and short runs may start in the same one.
@@ -59,13 +57,10 @@ def _good(folders: Iterable[Path], environment: str, largest: float = _LARGEST) 
         yield from sorted(found, key=lambda each: each[1]["started"] or "", reverse=True)
 
 
-def _succeeded(folder: Path, environment: str, largest: float) -> dict[str, Any] | None:
+def _succeeded(folder: Path, environment: str, largest: int) -> dict[str, Any] | None:
     """The summary of a successful run in the environment; None for any other, and for a damaged record."""
-    path = folder / store.SUMMARY
     try:
-        if not is_plain(path) or path.stat().st_size > largest:
-            return None
-        told = summary_file.read(files.read(path))
+        told = summary_file.read(files.read(folder / store.SUMMARY, largest))
     except (OSError, ValueError, RecursionError):
         return None
     ran = (told.get("mode") or Mode.LIVE, told["outcome"], told["environment"])
