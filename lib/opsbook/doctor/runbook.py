@@ -10,7 +10,7 @@ from opsbook.core.catalog import catalog
 from opsbook.core.engine import secrets
 from opsbook.core.locks import lock
 from opsbook.core.locks.locking import way_out
-from opsbook.core.locks.targets import conflict
+from opsbook.core.locks.queue import conflict
 from opsbook.core.model.environment import Environment
 from opsbook.core.model.redact import Redactor
 from opsbook.core.model.runbook import Runbook

@@ -14,7 +14,7 @@ from opsbook import files
 from opsbook.core.engine.run_context import Admission, Earlier, RunContext, Workspace
 from opsbook.core.locks import lock, queue
 from opsbook.core.locks.locking import acquire
-from opsbook.core.locks.targets import conflict
+from opsbook.core.locks.queue import conflict
 from opsbook.core.model.effect import Mode
 from opsbook.core.model.event import Ending, Event, Outcome
 from opsbook.core.model.events import RunFinished, RunStarted, read

@@ -11,7 +11,7 @@ import pytest
 from opsbook import settings
 from opsbook.core.locks import lock, queue
 from opsbook.core.locks.locking import acquire
-from opsbook.core.locks.targets import conflict
+from opsbook.core.locks.queue import conflict
 from opsbook.core.model.events import RunResumed
 from opsbook.core.model.plan import Plan
 from opsbook.core.model.redact import Redactor

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from opsbook import files
 from opsbook.core.locks import queue
-from opsbook.core.locks.targets import conflict
+from opsbook.core.locks.queue import conflict
 from opsbook.errors import InputError, NotYet, Refused
 from opsbook.files import guarded, write_atomic
 from opsbook.shapes import from_json

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from opsbook.core.locks import lock
-from opsbook.core.locks.targets import conflict
+from opsbook.core.locks.queue import conflict
 from opsbook.core.model.effect import Mode
 from opsbook.core.model.events import Locked, RunFinished, read
 from opsbook.core.model.past import Past

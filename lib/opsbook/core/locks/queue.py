@@ -1,4 +1,4 @@
-"""The queue of runs that wait for a lock, in order of arrival.
+"""Which targets exclude each other, and the queue of runs that wait for one, in order of arrival.
 
 A place in the queue is a file that its run keeps locked: the lock ends with the process, however that ends.
 """
@@ -10,10 +10,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from opsbook import files
-from opsbook.core.locks.targets import conflict
 from opsbook.files import guarded, hold, write_atomic
 
 FOLDER = "waiting"
+
+
+def conflict(one: str, other: str) -> bool:
+    """Whether two targets exclude each other: they are equal, or one contains the other."""
+    a, b = one.split("/"), other.split("/")
+    shared = min(len(a), len(b))
+    return a[:shared] == b[:shared]
 
 
 @contextlib.contextmanager
