@@ -22,7 +22,7 @@ from opsbook.core.model.redact import Redactor
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.model.text import seconds_between
 from opsbook.core.planning import drafts
-from opsbook.core.planning.context import redactor, seen
+from opsbook.core.planning.context import knowing, seen
 from opsbook.core.record import notebook, seal, side, summary
 from opsbook.core.record.store import Record
 from opsbook.core.source.page_name import FOLDERS, name_of, usable
@@ -112,7 +112,7 @@ def record(settings: Settings, wanted: str, name: str | None, *, book: bool = Fa
     if len(text.encode()) > LARGEST:
         said = f"The recording would have {len(text.encode()):,} bytes, and nobody reviews more than "
         raise InputError(f"{said}{LARGEST:,}.", "Record a run that prints and fetches less.")
-    known = redactor(settings, [made.plan.environment])
+    known = knowing(settings, {made.plan.environment: {}}, {})
     if known.holds(text):
         raise InputError("A secret of today stands in what would be written.", "opsbook records scan says where.")
     # Replay against the current page, as opsbook test will.

@@ -134,7 +134,7 @@ def judge(
     latest: dict[str, Signed] = {}
     complaints = []
     for each in found:
-        if why := _why_not(each, wanted, policy, working, now):
+        if why := next(_reasons(each, wanted, policy, working, now), ""):
             complaints.append(f"The approval of {each.approver.principal or each.approval.by} does not count: {why}.")
         else:
             latest[each.approver.principal] = each
@@ -148,16 +148,10 @@ def judge(
     return Judged(tuple(counted), tuple(complaints))
 
 
-def _why_not(
-    each: Signed, wanted: "Wanted", policy: "Policy", working: Collection[Identity], now: datetime
-) -> str | None:
-    """The first reason why an approval does not count."""
-    return next(_reasons(each, wanted, policy, working, now), None)
-
-
 def _reasons(
     each: Signed, wanted: "Wanted", policy: "Policy", working: Collection[Identity], now: datetime
 ) -> Iterator[str]:
+    """Why an approval does not count."""
     approval, approver = each.approval, each.approver
     if each.problem:
         yield each.problem

@@ -1,7 +1,6 @@
 """Build the plan, everything that decides what a run will do in one digest; and compare it with another. No IO."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from opsbook.core.model.differ import changes_of, told
 from opsbook.core.model.effect import digest
@@ -12,16 +11,10 @@ from opsbook.core.model.text import slug
 from opsbook.core.planning.bind import Bound
 
 
-@dataclass(frozen=True)
-class Ground:
-    """What the run relies on: SHA-256 of the trees it reads, and the versions of the tools."""
-
-    trees: Mapping[str, str]
-    versions: Mapping[str, str]
-
-
-def build(runbook: Runbook, environment: Environment, bound: Bound, ground: Ground) -> Plan:
-    """The frozen plan."""
+def build(
+    runbook: Runbook, environment: Environment, bound: Bound, trees: Mapping[str, str], versions: Mapping[str, str]
+) -> Plan:
+    """The frozen plan. `trees`: the SHA-256 of what the run reads; `versions`: those of the tools."""
     names = {name: str(value) for name, value in bound.values.items()} | {"environment": environment.name}
     policy = environment.policy.told()
     return Plan(
@@ -33,8 +26,8 @@ def build(runbook: Runbook, environment: Environment, bound: Bound, ground: Grou
         secrets=bound.secrets,
         locks=tuple(sorted({_target(lock, names) for lock in runbook.front.lock})),
         hosts=environment.hosts,
-        trees={"runbook": digest(runbook.source), "policy": digest(policy), **ground.trees},
-        versions=ground.versions,
+        trees={"runbook": digest(runbook.source), "policy": digest(policy), **trees},
+        versions=versions,
     )
 
 
@@ -54,13 +47,10 @@ def changes_since(then: Plan, now: Plan) -> tuple[list[str], list[str]]:
     refusing += [f"{c.what} {c.before} -> {c.after}" for c in changes_of(then.artefacts, now.artefacts)]
     if then.trees.get("policy") != now.trees["policy"]:
         refusing.append("policy: the environment's settings")
-    telling = ["inventory: groups, or variables of hosts"] if _resolved(then) != _resolved(now) else []
+    resolved = [plan.trees.get("inventory", "") for plan in (then, now)]
+    telling = ["inventory: groups, or variables of hosts"] if resolved[0] != resolved[1] else []
     telling += [f"{c.what} {c.before} -> {c.after}" for c in changes_of(dict(then.versions), dict(now.versions))]
     return refusing, telling
-
-
-def _resolved(plan: Plan) -> str:
-    return plan.trees.get("inventory", "")
 
 
 def _plain(value: object) -> object:

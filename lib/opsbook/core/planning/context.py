@@ -5,7 +5,7 @@ import hashlib
 import shutil
 import socket
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -96,11 +96,6 @@ def ansible_bin() -> Path:
         return beside
     found = shutil.which("ansible-playbook")
     return Path(found).parent if found else beside
-
-
-def redactor(settings: Settings, names: Iterable[str]) -> Redactor:
-    """A redactor with every secret of these environments. Raises InputError with all that are unavailable."""
-    return knowing(settings, {name: {} for name in names}, {})
 
 
 def knowing(settings: Settings, wanted: Mapping[str, Mapping[str, str]], typed: Mapping[str, str]) -> Redactor:

@@ -127,7 +127,7 @@ def plan(settings: Settings, drafted: Draft) -> Planned:
         trees[INVENTORY] = environment.resolved
     trees |= artefacts.digests(settings.root, environment.policy, runbook.parameters, bound.values)
     versions = {"opsbook": opsbook.__version__, "ansible-core": version("ansible-core")}
-    frozen = build.build(runbook, environment, bound, build.Ground(trees, versions))
+    frozen = build.build(runbook, environment, bound, trees, versions)
     return Planned(frozen, runbook, environment, found.root, found.files, drafted.typed, found.outside)
 
 

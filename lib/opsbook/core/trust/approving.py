@@ -66,11 +66,6 @@ def planned_again(settings: Settings, wanted: str) -> Planned:
     return planned
 
 
-def labels_of(settings: Settings, wanted: str) -> Mapping[str, str]:
-    """The labels for which the approval of a plan was requested."""
-    return requests.find(settings.state, wanted).asked.labels
-
-
 def _planned(settings: Settings, found: requests.ApprovalRequest) -> Planned:
     at, _ = ground_then(settings, found.plan, "")
     return plan(settings, planned_draft(settings, catalog.load(at, found.plan.runbook), found.plan))

@@ -198,16 +198,13 @@ def _known(start: RunStart) -> Signers | None:
     _check_caller(start)
     if policy.protected:
         authority.check_commit(settings, start.plan.environment, start.plan.trees.get(drafts.COMMIT, ""))
-    if policy.protected and start.planned.runbook.source != _committed_page(start):
+    page = start.planned.runbook
+    if policy.protected and page.source != catalog.load(settings.within(start.planned.root), page.name).source:
         said = f"{start.plan.environment} is protected, and this page is not the one that is committed."
         raise Refused(said, "Commit it and start a new run, or roll this one back.")
     if not (policy.protected or policy.approvals):
         return None
     return sign.committed(settings.root, settings.allowed_signers, settings.protected_branch)
-
-
-def _committed_page(start: RunStart) -> str:
-    return catalog.load(start.settings.within(start.planned.root), start.plan.runbook).source
 
 
 def _check_caller(start: RunStart) -> None:

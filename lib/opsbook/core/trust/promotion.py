@@ -76,7 +76,7 @@ def _proven(
     path, sha = release
     if planned.runbook.front.kind == "recovery" and _was_here(settings, planned.plan.environment, release):
         return None
-    component, what = str(PurePosixPath(path).parent), _named(path, sha)
+    component, what = str(PurePosixPath(path).parent), f"{path} ({sha[:12]})"
     there = [each for each in deliveries(settings.records, rule.after) if each.component == component]
     put = next((each for each in there if each.puts and each.good and each.sha256 == sha), None)
     hint = f"Promote it to {rule.after} first, or say why it cannot wait: --emergency REASON."
@@ -103,10 +103,6 @@ def _proven(
     sealed = files.sha256(store.place(settings.records, last.run) / store.SEAL)
     served = max(0, round(((stay.until or now) - stay.since).total_seconds()))
     return Proof(path, sha, rule.after, put.run, last.run, sealed, served)
-
-
-def _named(path: str, sha: str) -> str:
-    return f"{path} ({sha[:12]})"
 
 
 def _another(there: Sequence[Delivery], path: str) -> str:

@@ -46,7 +46,7 @@ def tell(
     folder = settings.content / messages.FOLDER
     wanted = {
         name: each
-        for name, each in messages.wanting(event, _channels(environment), paged).items()
+        for name, each in messages.wanting(event, _channels(environment.policy.channels), paged).items()
         if audience in ("", each["audience"]) and _has_text(settings, event, each["audience"])
     }
     if not wanted:
@@ -65,7 +65,7 @@ def tries(settings: Settings, environment: Environment, events: Sequence[str]) -
     """
     title = f"Test of messages from {environment.name}"
     body = f"Nothing happened. {context.operator()} tries whether messages about incidents arrive here."
-    for name, each in _channels(environment).items():
+    for name, each in _channels(environment.policy.channels).items():
         one = {name: {**each, "person": ""}}
         reached = (messages.wanting(event, one) and _has_text(settings, event, each["audience"]) for event in events)
         if not events or any(reached):
@@ -79,15 +79,11 @@ def tries(settings: Settings, environment: Environment, events: Sequence[str]) -
 
 def reached(settings: Settings, channels: Mapping[str, Channel], event: str, person: str) -> set[str]:
     """The channels that get an event which pages this person: they want it, and there is a text for them."""
-    wanted = messages.wanting(event, _told(channels), person)
+    wanted = messages.wanting(event, _channels(channels), person)
     return {name for name, each in wanted.items() if _has_text(settings, event, each["audience"])}
 
 
-def _channels(environment: Environment) -> dict[str, dict[str, Any]]:
-    return _told(environment.policy.channels)
-
-
-def _told(channels: Mapping[str, Channel]) -> dict[str, dict[str, Any]]:
+def _channels(channels: Mapping[str, Channel]) -> dict[str, dict[str, Any]]:
     return {name: each.model_dump(mode="json") for name, each in channels.items()}
 
 

@@ -17,7 +17,7 @@ from opsbook.core.model.plan import Plan
 from opsbook.core.model.planned import Planned, RunOptions
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.planning import drafts
-from opsbook.core.trust import approving, authorization
+from opsbook.core.trust import approving, authorization, requests
 from opsbook.errors import InputError, OpsbookError
 from opsbook.operate import run_record, running
 from opsbook.operate.commands import plan, run_command
@@ -33,10 +33,11 @@ def execute(options: argparse.Namespace) -> int:
     _check_writable(options.id_file)
     # Before anything runs: a wrong id must not be found out after the change.
     incident = _incident(settings, options.incident) if options.incident else None
+    asked = requests.find(settings.state, options.plan).asked.labels if options.plan else {}
     wanted = RunOptions(
         mode=Mode.CHECK if options.check else Mode.LIVE,
         answers=inputs.answers(options),
-        labels=inputs.labels(options) or (approving.labels_of(settings, options.plan) if options.plan else {}),
+        labels=inputs.labels(options) or asked,
         wait=options.wait,
         emergency=options.emergency,
         pause_on_failure=options.pause_on_failure,

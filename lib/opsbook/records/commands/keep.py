@@ -51,7 +51,8 @@ def scan(options: argparse.Namespace) -> int:
     """Search records for the current secrets of environments."""
     settings = common.project(options)
     chosen = [store.find(settings.records, options.run)] if options.run else list(store.records(settings.records))
-    known = context.redactor(settings, options.environment or environment.names(settings))
+    names = options.environment or environment.names(settings)
+    known = context.knowing(settings, {name: {} for name in names}, {})
     found = list(scanning.scan(settings, chosen, known, move=options.quarantine))
     more = []
     if any(not each.quarantined for each in found):
