@@ -79,15 +79,9 @@ def other(known: KnownEffect, effect: Effect) -> str:
     return f"{effect.summary} asks for something else than in the journal: {differs}"
 
 
-def never_met(known: KnownEffect) -> Question:
-    """The question about an unknown effect that the page does not reach again."""
-    text = f"{known.effect.summary}: nobody knows what it did. Look at its target; is it as it should be?"
+def what_became(known: KnownEffect, *, again: bool) -> Question:
+    """The question about an effect with an unknown outcome. `again`: the page has reached it, and can run it again."""
+    way = "then run it again, or mark it as done?" if again else "is it as it should be?"
+    text = f"{known.effect.summary}: nobody knows what it did. Look at its target; {way}"
     detail = f"It began and {known.why or 'never reported'}. `look` stops here; the run can be resumed again."
-    return Question(UNKNOWN, "decide", text, (LOOK_FIRST, MARKED), detail)
-
-
-def what_became(known: KnownEffect, effect: Effect) -> Question:
-    """The question about an effect with an unknown outcome."""
-    text = f"{effect.summary}: nobody knows what it did. Look at its target; then run it again, or mark it as done?"
-    detail = f"It began and {known.why or 'never reported'}. `look` stops here; the run can be resumed again."
-    return Question(UNKNOWN, "decide", text, (LOOK_FIRST, AGAIN, MARKED), detail)
+    return Question(UNKNOWN, "decide", text, (LOOK_FIRST, *([AGAIN] if again else []), MARKED), detail)

@@ -10,7 +10,7 @@ Rules this module keeps:
 import time
 from collections.abc import Awaitable, Callable
 
-from opsbook.core.engine.cell_context import MARKED, never_met
+from opsbook.core.engine.cell_context import MARKED, what_became
 from opsbook.core.engine.cells import CellEnd
 from opsbook.core.engine.failure_choice import NAME, FailureChoice, after_failure, prompt
 from opsbook.core.engine.process.kernel import Kernel
@@ -170,7 +170,7 @@ class Engine:
             raise StepFailed(_END, CellEnd("failed", self._gate.stop.refused))
         for known in self._past.unsettled():
             try:
-                answer = await self._steps.or_cancelled(never_met(known))
+                answer = await self._steps.or_cancelled(what_became(known, again=False))
             except Unanswered as error:
                 raise StepFailed(_END, CellEnd("waiting", str(error))) from error
             if answer is None:

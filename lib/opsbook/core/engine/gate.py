@@ -265,7 +265,7 @@ class Gate:
         effect, known = case.effect, found.known
         assert known is not None
         try:
-            answer = await self._by_runner.put(number, what_became(known, effect))
+            answer = await self._by_runner.put(number, what_became(known, again=True))
         except Unanswered as error:
             self._wait(number, str(error))
             return

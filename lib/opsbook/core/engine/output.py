@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,8 +44,7 @@ class _Cell:
     streams: dict[tuple[str, str], RedactedStream] = field(default_factory=dict)
     written: int = 0
     spill: Stream | None = None
-    tail: "deque[str]" = field(default_factory=deque)
-    tail_size: int = 0
+    tail: str = ""
     rich: int = 0
     latest: str = ""
     timer: asyncio.TimerHandle | None = None
@@ -82,7 +80,7 @@ class Outputs:
         if cell.timer is not None:
             cell.timer.cancel()
         if cell.spill is not None:
-            found = {"tail": "\n…\n" + "".join(cell.tail), "file": cell.spill.close()}
+            found = {"tail": f"\n…\n{cell.tail}", "file": cell.spill.close()}
         self._cell = _Cell("")
         return found
 
@@ -135,10 +133,7 @@ class Outputs:
                 "outputs", f"{self._number:04d}-{cell.id.replace('/', '-')[:60] or 'between'}.txt"
             )
         cell.spill.append(text)
-        cell.tail.append(text[-TAIL:])
-        cell.tail_size += len(cell.tail[-1])
-        while cell.tail_size - len(cell.tail[0]) >= TAIL:
-            cell.tail_size -= len(cell.tail.popleft())
+        cell.tail = (cell.tail + text)[-TAIL:]
         cell.latest = (text.rpartition("\n")[0] or text).rpartition("\n")[2][-LONGEST_SHOWN:]
         if cell.timer is None:
             # Not only when something comes: the line before a long silence says what it waits for.

@@ -133,8 +133,24 @@ def verdict(case: Case) -> Verdict:
     if case.place.look is not None and case.effect.kind in REMEMBERED:
         return Verdict(Act.REMEMBER)
     met, known = case.place.before.look_up(case.effect, keyed=case.keyed)
-    act, why = _MET[met](case, known)
+    act, why = _by_journal(case, met, known)
     return Verdict(act, why, met, known)
+
+
+def _by_journal(case: Case, met: Meets, known: KnownEffect | None) -> tuple[Act, str]:
+    """What to do with an effect, and why not, by what the journal has of it."""
+    match met:
+        case Meets.RESULT:
+            return Act.WITHHOLD if known and known.marked else Act.ANSWER, ""
+        case Meets.FAILURE:
+            return Act.FAIL, ""
+        case Meets.UNKNOWN:
+            return Act.AGAIN if case.retry_unknown and case.effect.idempotent else Act.ASK, ""
+        case Meets.OTHER:
+            return Act.REFUSE, other(known, case.effect) if known else ""
+        case Meets.ABSENT:
+            return Act.LEAVE_OUT, f"{case.effect.summary} is not done: its step was skipped"
+    return live(case), ""
 
 
 def live(case: Case) -> Act:
@@ -169,26 +185,3 @@ def _in_clear(case: Case) -> str:
 
 _REFUSALS: tuple[Callable[[Case], str], ...] = (lambda case: case.stopped, _reads_only, _is_closed, _in_clear)
 """Each returns why the effect may not happen, or an empty text."""
-
-
-def _answered(_: Case, known: KnownEffect | None) -> tuple[Act, str]:
-    return (Act.WITHHOLD if known is not None and known.marked else Act.ANSWER), ""
-
-
-def _unknown(case: Case, _: KnownEffect | None) -> tuple[Act, str]:
-    return (Act.AGAIN if case.retry_unknown and case.effect.idempotent else Act.ASK), ""
-
-
-def _differs(case: Case, known: KnownEffect | None) -> tuple[Act, str]:
-    return Act.REFUSE, other(known, case.effect) if known is not None else ""
-
-
-_MET: dict[Meets, Callable[[Case, KnownEffect | None], tuple[Act, str]]] = {
-    Meets.LIVE: lambda case, _: (live(case), ""),
-    Meets.RESULT: _answered,
-    Meets.FAILURE: lambda _, __: (Act.FAIL, ""),
-    Meets.UNKNOWN: _unknown,
-    Meets.OTHER: _differs,
-    Meets.ABSENT: lambda case, _: (Act.LEAVE_OUT, f"{case.effect.summary} is not done: its step was skipped"),
-}
-"""What to do with an effect, by what the journal has of it."""
