@@ -15,7 +15,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Self
@@ -69,13 +69,13 @@ class PlaybookResult(Shown):
     left_out: tuple[str, ...] = ()
     would: tuple[dict[str, Any], ...] = ()
 
+    def troubled(self) -> list[str]:
+        """Hosts that failed or were unreachable."""
+        return [host for host, counts in self.hosts.items() if counts["failed"] or counts["unreachable"]]
+
     def bad(self) -> list[str]:
-        """Hosts that failed or were unreachable, except those left out."""
-        return [
-            host
-            for host, counts in self.hosts.items()
-            if (counts["failed"] or counts["unreachable"]) and host not in self.left_out
-        ]
+        """The same, except those left out."""
+        return [host for host in self.troubled() if host not in self.left_out]
 
     def after(self, earlier: "PlaybookResult | None") -> "PlaybookResult":
         """This attempt merged with an earlier one: the latest counts of each host, and all changes of both."""
@@ -102,8 +102,7 @@ class PlaybookResult(Shown):
         return f"playbook {self.playbook}: {state}, {len(self.hosts)} hosts{without}, {self.seconds:.1f} s"
 
     def table(self) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
-        bad = [host for host, counts in self.hosts.items() if counts["failed"] or counts["unreachable"]]
-        named = list(self.hosts) if len(self.hosts) <= FEW else bad[:_MOST]
+        named = list(self.hosts) if len(self.hosts) <= FEW else self.troubled()[:_MOST]
         rows: list[tuple[object, ...]] = [(host, *(self.hosts[host][name] for name in COUNTS)) for host in named]
         if others := [counts for host, counts in self.hosts.items() if host not in named]:
             rows.append((f"{len(others)} hosts", *(sum(counts[name] for counts in others) for name in COUNTS)))
@@ -358,12 +357,8 @@ def _nothing_ran(request: dict[str, Any], events: _Events) -> str:
 
 
 def _what_failed(request: dict[str, Any], result: PlaybookResult, events: _Events, rc: int) -> str:
-    real = [
-        failure
-        for failure in result.failures
-        if result.hosts.get(failure.host, {}).get("failed") or result.hosts.get(failure.host, {}).get("unreachable")
-    ]
-    told = failures_of((each.host, each.task, each.message, each.place) for each in real)
+    bad = result.troubled()
+    told = failures_of(astuple(failure) for failure in result.failures if failure.host in bad)
     lines = "; ".join(told) or last_lines("\n".join(events.messages)) or f"exit code {rc}"
     return ansible_command.with_way_out(f"playbook {request['playbook']}: {lines}", lines)
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import astuple, replace
 from typing import Any
 
 from opsbook.core.effects import ansible
@@ -152,5 +152,5 @@ def _choice(call: EffectCall, result: PlaybookResult, *, one_batch: bool) -> str
         return None
     others = f"{names_of(good)} did not" if good else "the others had no turn"
     text = f"playbook {result.playbook}: {names_of(bad)} failed, {others}. Retry, or go on without?"
-    told = failures_of((each.host, each.task, each.message, each.place) for each in result.failures)
+    told = failures_of(map(astuple, result.failures))
     return call.decide(text, CHOICES, "\n".join(f"- {failure}" for failure in told))

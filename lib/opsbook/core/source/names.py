@@ -71,14 +71,10 @@ _KEPT = 256
 """Cells whose analysis is cached, since every rule asks for it."""
 
 
+@lru_cache(_KEPT)
 def tree(cell: Cell) -> ast.Module | SyntaxError:
     """The cell's syntax tree, or why it has none. Cells may await at the top, as in Jupyter."""
-    return _tree(cell.source)
-
-
-@lru_cache(_KEPT)
-def _tree(source: str) -> ast.Module | SyntaxError:
-    code = parsed(source, ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    code = parsed(cell.source, ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     assert isinstance(code, ast.Module | SyntaxError)
     return code
 
@@ -103,16 +99,16 @@ def without_magics(cell: Cell) -> Cell:
 
 
 @lru_cache(_KEPT)
-def _nodes(source: str) -> tuple[ast.AST, ...]:
+def _nodes(cell: Cell) -> tuple[ast.AST, ...]:
     """Every node of a cell; none if it is not Python."""
-    parsed = _tree(source)
-    return tuple(ast.walk(parsed)) if isinstance(parsed, ast.Module) else ()
+    code = tree(cell)
+    return tuple(ast.walk(code)) if isinstance(code, ast.Module) else ()
 
 
 @lru_cache(_KEPT)
 def calls(cell: Cell) -> tuple[Call, ...]:
     """Every call in the cell."""
-    found = (node for node in _nodes(cell.source) if isinstance(node, ast.Call))
+    found = (node for node in _nodes(cell) if isinstance(node, ast.Call))
     return tuple(Call(dotted(node.func), node, cell.line + node.lineno - 1, node.col_offset + 1) for node in found)
 
 
@@ -127,7 +123,7 @@ def dotted(node: ast.expr) -> str:
 def bound(cell: Cell) -> set[str]:
     """Names the cell defines: assignments, imports, functions, loop variables, parameters of functions."""
     found: set[str] = set()
-    for node in _nodes(cell.source):
+    for node in _nodes(cell):
         match node:
             case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
                 found.add(name)
@@ -154,7 +150,7 @@ _OF_TYPES = ("ParamSpec", "TypeVar", "TypeVarTuple")
 
 def imported(cell: Cell) -> Iterator[tuple[int, int, str, str]]:
     """Names the cell imports from modules: line and column in the document, name, module."""
-    for node in _nodes(cell.source):
+    for node in _nodes(cell):
         if isinstance(node, ast.ImportFrom) and not node.level:
             for each in node.names:
                 yield cell.line + each.lineno - 1, each.col_offset + 1, each.name, node.module or ""
@@ -162,12 +158,12 @@ def imported(cell: Cell) -> Iterator[tuple[int, int, str, str]]:
 
 def used(cell: Cell) -> Iterator[tuple[str, int, int]]:
     """Names the cell reads, each with line and column in the document."""
-    return _read(cell, _nodes(cell.source))
+    return _read(cell, _nodes(cell))
 
 
 def used_at_once(cell: Cell) -> Iterator[tuple[str, int, int]]:
     """Names the cell reads when it runs: not those that its functions read when they are called."""
-    return _read(cell, _at_once(_tree(cell.source)))
+    return _read(cell, _at_once(tree(cell)))
 
 
 def _read(cell: Cell, nodes: Iterable[ast.AST]) -> Iterator[tuple[str, int, int]]:
