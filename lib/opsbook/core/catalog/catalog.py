@@ -86,22 +86,16 @@ def every(
 
     # Not fork: the caller may have threads, and a lock that one of them holds would stay locked in the child.
     start = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=start, initializer=_leave_interrupts) as pool:
+    # Ctrl-C is for this process alone.
+    ignored = signal.SIGINT, signal.SIG_IGN
+    with ProcessPoolExecutor(workers, mp_context=start, initializer=signal.signal, initargs=ignored) as pool:
         return list(pool.map(read, found, chunksize=_WORTH_A_PROCESS // 4))
-
-
-def _leave_interrupts() -> None:
-    """Ignore Ctrl-C in workers: the parent process handles it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def known(settings: Settings) -> lint.Known:
     """What rules need before a run. Links and alerts are not checked: a page with a dead link may run."""
     asked = playbook_prompts.of_project(settings)
     return lint.Known(frozenset(path.name for path in settings.playbooks.glob("*.yml")), prompts=asked)
-
-
-__all__ = ["Entry", "entries", "find", "load", "paths"]
 
 
 _HEADING = re.compile(r"^# +(.+)|^(\S.*)\n=+[ \t]*$", re.MULTILINE)

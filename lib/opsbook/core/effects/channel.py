@@ -180,7 +180,9 @@ class Channel:
         value = None
         pump = threading.Thread(target=call.pump, daemon=True)
         pump.start()
-        with _deferred(call) as interrupt:
+        interrupt = _Interrupt(call)
+        # Until the result is acknowledged, SIGINT ends the work but never loses the report.
+        with _on_interrupt(interrupt):
             try:
                 with interrupt.allowed():
                     value, data = work(call)
@@ -290,15 +292,14 @@ class _Interrupt:
 
 
 @contextlib.contextmanager
-def _deferred(call: EffectCall) -> Iterator[_Interrupt]:
-    """Until the result is acknowledged, SIGINT ends the work but never loses the report."""
-    interrupt = _Interrupt(call)
+def _on_interrupt(handler: Callable[..., None]) -> Iterator[None]:
+    """Handle SIGINT in this way; only the main thread gets it."""
     if threading.current_thread() is not threading.main_thread():
-        yield interrupt
+        yield
         return
-    before = signal.signal(signal.SIGINT, interrupt)
+    before = signal.signal(signal.SIGINT, handler)
     try:
-        yield interrupt
+        yield
     finally:
         signal.signal(signal.SIGINT, before)
 
@@ -306,15 +307,11 @@ def _deferred(call: EffectCall) -> Iterator[_Interrupt]:
 @contextlib.contextmanager
 def _signals_held() -> Iterator[None]:
     """Defer SIGINT: half a frame would break the connection for all threads."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
     held: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _: held.append(number))
     try:
-        yield
+        with _on_interrupt(lambda number, _: held.append(number)):
+            yield
     finally:
-        signal.signal(signal.SIGINT, before)
         if held:
             signal.raise_signal(signal.SIGINT)
 

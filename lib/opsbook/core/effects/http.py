@@ -72,9 +72,9 @@ def http(
         "method": method,
         "url": url,
         "json": json,
-        "data": _text(data),
+        "data": data.decode("utf-8", errors="replace") if isinstance(data, bytes) else data,
         "headers": headers,
-        "expect": _expected(expect),
+        "expect": expect if expect is None or isinstance(expect, int) else sorted(expect),
     }
     changing = method not in _READS if changes is None else changes
 
@@ -111,14 +111,6 @@ def send(method: str, url: str, timeout: float, *, changing: bool = False, **sen
         raise EffectFailed(f"{method} {url}: {error or type(error).__name__}") from error
     text = answer.text[:LIMIT]
     return Response(method, url, answer.status_code, dict(answer.headers), text, time.monotonic() - started)
-
-
-def _text(data: str | bytes | None) -> str | None:
-    return data.decode("utf-8", errors="replace") if isinstance(data, bytes) else data
-
-
-def _expected(expect: Expected) -> Any:
-    return expect if expect is None or isinstance(expect, int) else sorted(expect)
 
 
 def _fits(status: int, expect: Expected) -> bool:

@@ -123,7 +123,8 @@ def _text(event: str, audience: str, values: Mapping[str, Any], source: Source) 
         said = f"there is no text for the event {event}: {FOLDER}/{names[1]}. {nearest(event, known)}"
         raise EffectFailed(said.rstrip(), untouched=True)
     # A value is text on one line: it can neither begin a title nor forge a line of the message.
-    environment = SandboxedEnvironment(undefined=StrictUndefined, autoescape=False, finalize=_plain)
+    options = {"autoescape": False, "finalize": lambda value: flat(value) if isinstance(value, str) else value}
+    environment = SandboxedEnvironment(undefined=StrictUndefined, **options)
     try:
         text = environment.from_string(path.read_text(encoding="utf-8")).render({**source.context, **values})
     except Exception as error:
@@ -132,10 +133,6 @@ def _text(event: str, audience: str, values: Mapping[str, Any], source: Source) 
         raise EffectFailed(said, untouched=True) from error
     title, _, body = text.strip().partition("\n")
     return title.strip(), body.strip()
-
-
-def _plain(value: Any) -> Any:
-    return flat(value) if isinstance(value, str) else value
 
 
 # -- sending

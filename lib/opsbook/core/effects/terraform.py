@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import json as jsonlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -90,7 +91,7 @@ def terraform(
     """
     if action not in _ACTIONS:
         raise ValueError(f"terraform() does not offer {action!r}; it has {', '.join(_ACTIONS)}")
-    if (action == "apply") != bool(plan) or (plan and not _is_digest(plan)):
+    if (action == "apply") != bool(plan) or (plan and not re.fullmatch("[0-9a-f]{64}", plan)):
         raise ValueError(
             'terraform("apply", …) takes plan=, the digest that terraform("plan", …) returned; others do not'
         )
@@ -250,7 +251,3 @@ def _shown_only(place: _Place, digest: str) -> TerraformResult:
     counts, text = place.counts(saved), place.run("show", str(saved), seen=False).stdout
     would = {"host": here.environment, "task": f"terraform apply {place.folder}", "state": "changed", "diff": text}
     return TerraformResult("apply", place.folder, digest, counts, text, would=(would,) if any(counts.values()) else ())
-
-
-def _is_digest(text: str) -> bool:
-    return len(text) == 64 and all(sign in "0123456789abcdef" for sign in text)

@@ -68,15 +68,11 @@ class Outputs:
         self._cell = _Cell(cell)
         self._number += 1
 
-    def _flush(self) -> None:
-        """Write out what the redacted streams still hold back."""
-        for (_, name), stream in self._cell.streams.items():
-            self._text(name, stream.flush())
-
     def end(self) -> Data:
         """End the cell's output; returns the fields about it for the closing event."""
-        self._flush()
         cell, found = self._cell, {}
+        for (_, name), stream in cell.streams.items():
+            self._text(name, stream.flush())
         if cell.timer is not None:
             cell.timer.cancel()
         if cell.spill is not None:

@@ -56,12 +56,7 @@ async def run(context: RunContext, sink: RunSink, vault: Vault, person: Person) 
         await _ended(watching)
 
 
-class _Waits(NamedTuple):
-    """How to wait: the event to write, seconds between two tries, and whether to wait at all."""
-
-    event: type[kinds.WaitingForApproval] | type[kinds.WaitingForLock]
-    every: float
-    wait: bool
+_Waiting = type[kinds.WaitingForApproval] | type[kinds.WaitingForLock]
 
 
 class _Start(NamedTuple):
@@ -82,11 +77,10 @@ class _Start(NamedTuple):
             return self._allowed()
         began = time.monotonic()
         asked = self.person.present if wait is None else wait
-        waits = _Waits(kinds.WaitingForApproval, APPROVAL_EVERY, asked)
-        if ending := await self._obtained(admission.allow, waits):
+        if ending := await self._obtained(admission.allow, kinds.WaitingForApproval, APPROVAL_EVERY, wait=asked):
             return ending
         with admission.queue() if wait else contextlib.nullcontext():
-            if ending := await self._obtained(self._lock, _Waits(kinds.WaitingForLock, LOCK_EVERY, bool(wait))):
+            if ending := await self._obtained(self._lock, kinds.WaitingForLock, LOCK_EVERY, wait=bool(wait)):
                 return ending
         try:
             if time.monotonic() - began > STALE:
@@ -111,22 +105,27 @@ class _Start(NamedTuple):
             return self._ending(Outcome.REFUSED, error.whole)
         return None
 
-    async def _obtained(self, obtain: Callable[[], object], waits: _Waits) -> Ending | None:
-        """Retry until `obtain` succeeds (None), refuses for good, or a person cancels (how the run ends)."""
+    async def _obtained(
+        self, obtain: Callable[[], object], waiting: _Waiting, every: float, *, wait: bool
+    ) -> Ending | None:
+        """Retry until `obtain` succeeds (None), refuses for good, or a person cancels (how the run ends).
+
+        `waiting` is the event to write; `every`: seconds between two tries. Without `wait`, there is one.
+        """
         told = ""
         while True:
             try:
                 obtain()
             except Refused as error:
-                if not (waits.wait and isinstance(error, NotYet)):
+                if not (wait and isinstance(error, NotYet)):
                     return self._ending(Outcome.REFUSED, error.whole)
                 if error.message != told:
-                    self.sink.write(waits.event(why=error.message, hint=error.hint))
+                    self.sink.write(waiting(why=error.message, hint=error.hint))
                     told = error.message
             else:
                 return None
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.cancel.changed.wait(), waits.every)
+                await asyncio.wait_for(self.cancel.changed.wait(), every)
             if self.cancel.level:
                 return self._ending(Outcome.CANCELLED, f"cancelled by {self.cancel.by} before it began")
 

@@ -39,10 +39,6 @@ class RunnerEffects:
         self._withdrawn.clear()
 
     @property
-    def present(self) -> bool:
-        return self._questions.present
-
-    @property
     def waited(self) -> float:
         """Seconds so far in which the kernel waited for a person."""
         now = time.monotonic()
@@ -67,7 +63,7 @@ class RunnerEffects:
 
     async def decide(self, number: int, question: Question) -> str | None:
         """A decision in the middle of an effect; None if nobody can decide."""
-        if not self.present:
+        if not self._questions.present:
             return None
         try:
             return (await self.put(number, question)).value

@@ -26,17 +26,17 @@ _PATIENCE = 30.0
 
 
 class Vault:
-    """Secret values of one run, by name. The redactor knows each before it can be printed."""
+    """Secret values of one run, by name. `redactor` knows each before it can be printed."""
 
     def __init__(self, redactor: Redactor) -> None:
-        self._redactor = redactor
+        self.redactor = redactor
         self._values: dict[str, str] = {}
         self._again: list[Callable[[], None]] = []
 
     def add(self, name: str, value: str, *, weak: bool = False) -> None:
         """Keep a value. Raises InputError if it is too short to be redacted safely and is not declared weak."""
         try:
-            self._redactor.add(name, value, weak=weak)
+            self.redactor.add(name, value, weak=weak)
         except ValueError as error:
             hint = f"Use a longer one, or name {name} under weak: in environment.yml."
             raise InputError(f"S{str(error)[1:]}.", hint) from error
@@ -50,11 +50,6 @@ class Vault:
         """Fetch short-lived values again. Raises InputError if one is not available any more."""
         for fetch in self._again:
             fetch()
-
-    @property
-    def redactor(self) -> Redactor:
-        """Knows every value in here."""
-        return self._redactor
 
     def get(self, name: str) -> str | None:
         return self._values.get(name)

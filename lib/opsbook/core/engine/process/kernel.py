@@ -49,17 +49,11 @@ class Launch:
 
 
 class KernelDied(Exception):
-    """The kernel's process ended. `code` is its exit code, negative for a signal, None if unknown."""
+    """The kernel's process ended, with this exit code: negative for a signal, None if unknown."""
 
     def __init__(self, code: int | None) -> None:
-        super().__init__(self.describe(code))
-        self.code = code
-
-    @staticmethod
-    def describe(code: int | None) -> str:
-        if code is None:
-            return "the kernel is gone"
-        return f"the kernel was killed by signal {-code}" if code < 0 else f"the kernel ended with exit code {code}"
+        how = f"was killed by signal {-code}" if code and code < 0 else f"ended with exit code {code}"
+        super().__init__("the kernel is gone" if code is None else f"the kernel {how}")
 
 
 class Kernel:
@@ -112,12 +106,10 @@ class Kernel:
             "OPSBOOK_ROOT": str(launch.place.content),
             **({} if launch.warm else {"OPSBOOK_COLD": "1"}),
         }
-        path = [str(launch.cwd)] if launch.cwd else []
-        cwd = str(launch.cwd or launch.place.cwd)
         return {
             "env": environment | own,
-            "cwd": cwd,
-            "path": path,
+            "cwd": str(launch.cwd or launch.place.cwd),
+            "path": [str(launch.cwd)] if launch.cwd else [],
             "imports": list(launch.imports),
             "magics": launch.magics,
         }

@@ -87,16 +87,12 @@ def abandon() -> None:
         assert found.keeper.stdout is not None
         found.keeper.stdout.close()
         if found.keeper.poll() is not None:
-            _clear(found)
+            # It was killed: its kernel is an orphan, and may still write.
+            from opsbook.core.engine.process import tree
+
+            tree.end(1, found.run)
+            remove(found.private)
         found.keeper.returncode = 0  # or Python would warn that the child still runs
-
-
-def _clear(left: Spare) -> None:
-    """Clean up after a killed keeper: its kernel is an orphan, and may still write."""
-    from opsbook.core.engine.process import tree
-
-    tree.end(1, left.run)
-    remove(left.private)
 
 
 def start(run: str) -> Spare:
