@@ -91,7 +91,7 @@ def test_names_that_are_no_text(project: Settings) -> None:
         assert (out.root / os.fsdecode(b"lib/caf\xe9.py")).read_text() == "WORD = 2\n"
         assert tree_store.stored(project, then.digest) == tree.Tree(then.files, project.root, then.commit)
     one, other = {"a": f"{tree.LINK} x", "b\nc": "e"}, {"a": f"{tree.LINK} x\nb", "c": "e"}
-    assert tree.digest(one) != tree.digest(other)
+    assert tree.Tree(one, project.root).digest != tree.Tree(other, project.root).digest
 
 
 def test_every_change_is_another_digest(project: Settings, tmp_path: Path) -> None:

@@ -24,10 +24,9 @@ def passwords(vaults: Sequence[str]) -> dict[str, str]:
     """Variables that say where vault passwords are, each as LABEL@PATH, whatever ansible.cfg says."""
     if not vaults:
         return {}
-    file = vaults[0].partition("@")[2]
-    listed = ",".join(vaults)
     return {
-        **{"ANSIBLE_VAULT_PASSWORD_FILE": file, "ANSIBLE_VAULT_IDENTITY_LIST": listed},
+        "ANSIBLE_VAULT_PASSWORD_FILE": vaults[0].partition("@")[2],
+        "ANSIBLE_VAULT_IDENTITY_LIST": ",".join(vaults),
         "ANSIBLE_ASK_VAULT_PASS": "False",
     }
 

@@ -4,7 +4,7 @@ import datetime
 import re
 from typing import Annotated, Literal
 
-from opsbook.core.model.text import one_line, span_seconds
+from opsbook.core.model.text import checked_span, one_line
 from opsbook.shapes import Check, Shape
 
 Kind = Literal[
@@ -52,12 +52,7 @@ def _is_date(value: object) -> object:
     return value
 
 
-def _is_span(value: str) -> str:
-    span_seconds(value)
-    return value
-
-
-_Span = Annotated[str, Check(_is_span)]
+_Span = Annotated[str, Check(checked_span)]
 
 
 class Drill(Shape):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from opsbook.core.model.text import one_line, span_seconds
+from opsbook.core.model.text import checked_span, one_line, span_seconds
 
 Base = Literal["str", "int", "float", "bool", "date", "duration", "secret"]
 Scalar = str | int | float | bool | None
@@ -160,35 +160,29 @@ def _boolean(text: str) -> bool:
         raise ValueError(text) from None
 
 
-def _date(text: str) -> str:
-    return datetime.date.fromisoformat(text).isoformat()
-
-
-def _duration(text: str) -> str:
-    span_seconds(text)
-    return text
-
-
 _CONVERT: dict[str, Callable[[str], Scalar]] = {
     "str": str,
     "int": _integer,
     "float": _number,
     "bool": _boolean,
-    "date": _date,
-    "duration": _duration,
+    "date": lambda text: datetime.date.fromisoformat(text).isoformat(),
+    "duration": checked_span,
     "secret": str,
 }
+
+
+_MAKERS = {
+    "date": "__import__('datetime').date.fromisoformat",
+    "duration": "__import__('opsbook.params').params.Duration",
+}
+"""What makes the values of these kinds of their texts."""
 
 
 def literal(parameter: Parameter, value: Value) -> str:
     """Python source of the value, for the parameters cell. User text appears only inside literals."""
     if parameter.secret:
         return f"__import__('opsbook').secret({parameter.name!r})"
-    if value is not None and parameter.base in ("date", "duration"):
-        maker = {
-            "date": "__import__('datetime').date.fromisoformat",
-            "duration": "__import__('opsbook.params').params.Duration",
-        }[parameter.base]
+    if value is not None and (maker := _MAKERS.get(parameter.base)):
         if isinstance(value, list):
             return "[" + ", ".join(f"{maker}({item!r})" for item in value) + "]"
         return f"{maker}({value!r})"

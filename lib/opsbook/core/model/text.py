@@ -142,6 +142,12 @@ def seconds_between(begin: str, end: str) -> float:
     return round((datetime.fromisoformat(end) - datetime.fromisoformat(begin)).total_seconds(), 3)
 
 
+def checked_span(text: str) -> str:
+    """The text, if it is a span of time. Raises ValueError otherwise."""
+    span_seconds(text)
+    return text
+
+
 def span_seconds(text: str) -> float:
     """`90s`, `3m`, `1.5h`, `90d` -> seconds. Raises ValueError with a sentence for anything else."""
     match = _SPAN.match(text.strip())

@@ -55,14 +55,9 @@ class Tree:
     @property
     def digest(self) -> str:
         """Hex SHA-256 over paths and entries."""
-        return digest(self.files)
-
-
-def digest(tree: Files) -> str:
-    """Hex SHA-256 over the paths and entries of a tree."""
-    # Neither has a NUL, but both may have line feeds; a name need not be UTF-8.
-    text = "".join(f"{path}\0{entry}\0" for path, entry in sorted(tree.items()))
-    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
+        # Neither has a NUL, but both may have line feeds; a name need not be UTF-8.
+        text = "".join(f"{path}\0{entry}\0" for path, entry in sorted(self.files.items()))
+        return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
 
 def matters(path: str, page: str, roots: Collection[str] = ()) -> bool:

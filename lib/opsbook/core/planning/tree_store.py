@@ -25,7 +25,7 @@ from pathlib import Path, PurePath
 from opsbook import ansible_cfg, files
 from opsbook.core.model.text import some
 from opsbook.core.planning import git
-from opsbook.core.planning.tree import LINK, PROGRAM, Files, Tree, digest, of_folder
+from opsbook.core.planning.tree import LINK, PROGRAM, Files, Tree, of_folder
 from opsbook.errors import InputError, Refused
 from opsbook.settings import Settings
 
@@ -64,7 +64,7 @@ def stored(settings: Settings, name: str) -> Tree | None:
         tree = Tree({str(key): str(entry) for key, entry in about["files"].items()}, settings.root, about["commit"])
     except (OSError, ValueError, RecursionError, LookupError, AttributeError, TypeError):
         return None
-    return tree if digest(tree.files) == name else None
+    return tree if tree.digest == name else None
 
 
 def _keep_object(store: Path, source: Path, name: str) -> None:

@@ -50,7 +50,8 @@ class Journal:
     def __init__(self, folder: Path, redactor: Redactor, *, again: bool = False) -> None:
         """Begin a journal; or with `again`, reopen one that ended or was cut off, and whose lock the caller holds.
 
-        `earlier` are the events it had, `cut` the bytes of an incomplete last line, which is removed.
+        `earlier` are the events it had, `cut` the bytes of an incomplete last line, which is removed, and `head` the
+        hex SHA-256 of the last line, now and later.
         Raises FileExistsError, or InputError if the existing journal is damaged.
         """
         path = folder / NAME
@@ -68,12 +69,7 @@ class Journal:
         files.sync_folder(folder)
         self._room = Room(self._descriptor)
         self._seq = len(lines)
-        self._head = lines[-1][1] if lines else START
-
-    @property
-    def head(self) -> str:
-        """Hex SHA-256 of the last line."""
-        return self._head
+        self.head = lines[-1][1] if lines else START
 
     def write(self, fact: "Fact", *, durable: bool = False) -> Event:
         """Append an event; with `durable` it is on disk when this returns."""
@@ -82,12 +78,12 @@ class Journal:
     def put(self, kind: str, data: Data, *, durable: bool = False) -> Event:
         """Append an event of any kind: the journal does not validate its data."""
         event = Event(self._seq + 1, now(), kind, self._redactor.value(data))
-        line = _line(event, self._head)
+        line = _line(event, self.head)
         self._room.take(len(line), last=kind not in _ORDINARY)
         self._append(line)
         if durable:
             os.fdatasync(self._descriptor)
-        self._seq, self._head = event.seq, hashlib.sha256(line).hexdigest()
+        self._seq, self.head = event.seq, hashlib.sha256(line).hexdigest()
         for listener in list(self.listeners):
             try:
                 listener(event)

@@ -16,7 +16,7 @@ from opsbook.core.model.lines import overwritten
 from opsbook.core.model.runbook import Cell, Runbook
 from opsbook.core.model.text import duration, one_line
 from opsbook.core.record.page import span
-from opsbook.core.source.ipynb import INJECTED
+from opsbook.core.source.ipynb import INJECTED, injected
 from opsbook.core.source.markdown import Document, document
 
 Node = dict[str, Any]
@@ -135,7 +135,7 @@ def replaying(executed: str, runbook: Runbook, recording: str) -> bytes:
     """
     book = json.loads(executed)
     cells = {cell.id: cell for step in runbook.steps() for cell in step.cells}
-    own = [node for node in book["cells"] if node["cell_type"] == "code" and not _is_injected(node)]
+    own = [node for node in book["cells"] if node["cell_type"] == "code" and not injected(node)]
     named = {node["id"]: name for node, name in zip(own, ids(own, runbook), strict=True)}
     kept = [_code(f"from opsbook import replay\n\nreplay({recording!r})") | {"id": "replay"}]
     for node in book["cells"]:
@@ -148,10 +148,6 @@ def replaying(executed: str, runbook: Runbook, recording: str) -> bytes:
             node["metadata"] = {"tags": ["raises-exception"]} if status == "failed" else {}
         kept.append(node)
     return _written(kept, book["metadata"])
-
-
-def _is_injected(node: Node) -> bool:
-    return INJECTED in node["metadata"].get("tags", [])
 
 
 def fill(cells: Iterable[tuple[str, Node]], events: Sequence[Event]) -> None:
@@ -209,7 +205,7 @@ def _replay(events: Sequence[Event]) -> dict[str, _Ran]:
                 _add(cells[name], dict(output), displays)
             case CellFinished(cell=name) as end if name in cells:
                 cell = cells[name]
-                cell.status, cell.ended = _STATUS.get(end.status, "failed"), event.time
+                cell.status, cell.ended = "completed" if end.status == "succeeded" else "failed", event.time
                 cell.seconds, cell.count = end.seconds, end.count
                 if end.tail:
                     _add(cell, _stream("stdout", end.tail), displays)
@@ -222,9 +218,6 @@ def _replay(events: Sequence[Event]) -> dict[str, _Ran]:
             if output["output_type"] == "stream":
                 output["text"] = overwritten(output["text"])
     return cells
-
-
-_STATUS = {"succeeded": "completed"}
 
 
 _Displays = dict[str, list[dict[str, Any]]]

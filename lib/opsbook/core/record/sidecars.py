@@ -45,22 +45,21 @@ def take_in(records: Path, staged: Path, record: store.Record) -> str:
 
     Existing files stay: if one differs from the incoming file, nothing of that folder is moved.
     """
-    return "; ".join(filter(None, (_folder(records / name, staged / name, record) for name in _SUFFIXES)))
+    why = []
+    for name in _SUFFIXES:
+        try:
+            why.append(_folder(records / name, staged / name, record))
+        except OSError as error:
+            why.append(f"{name}/ cannot take anything in: {error.strerror or error}")
+    return "; ".join(filter(None, why))
 
 
 def _folder(here: Path, staged: Path, record: store.Record) -> str:
-    """Move the sidecars of one folder. Returns why not, or nothing."""
-    coming = _of(staged, record.id)
-    try:
-        return _moved(here, staged, record, coming) if coming else ""
-    except OSError as error:
-        return f"{here.name}/ cannot take anything in: {error.strerror or error}"
-
-
-def _moved(here: Path, staged: Path, record: store.Record, coming: list[Path]) -> str:
-    """Like `_folder`, for a run with incoming files. Raises OSError."""
-    run, seal = record.id, files.sha256(record.folder / store.SEAL)
-    if not _is_of(staged / f"{run}{_SAID}", run, seal):
+    """Move the sidecars of one folder. Returns why not, or nothing. Raises OSError."""
+    run, coming = record.id, _of(staged, record.id)
+    if not coming:
+        return ""
+    if not _is_of(staged / f"{run}{_SAID}", run, files.sha256(record.folder / store.SEAL)):
         return f"{here.name}/{run}{_SAID} says nothing of this record"
     here.mkdir(exist_ok=True)
     present = [path for path in coming if os.path.lexists(here / path.name)]

@@ -28,7 +28,8 @@ def taken(sections: tuple[Section, ...], *, only_code: bool = False) -> tuple[Se
         sections = without_manual(sections)
     written = any(section.role is not Role.PROSE for section in sections)
     used: Counter[str] = Counter({"parameters": 1})
-    return tuple(_named(_section(section, written=written), used) for section in sections)
+    found = [_section(section, written=written) for section in sections]
+    return tuple(replace(each, steps=tuple(_renamed(step, used) for step in each.steps)) for each in found)
 
 
 def without_manual(sections: tuple[Section, ...]) -> tuple[Section, ...]:
@@ -47,12 +48,8 @@ def _section(section: Section, *, written: bool) -> Section:
     return replace(section, role=Role.CHANGE, steps=steps)
 
 
-def _named(section: Section, used: "Counter[str]") -> Section:
-    """The second step named `check` is `check-2`."""
-    return replace(section, steps=tuple(_renamed(step, used) for step in section.steps))
-
-
 def _renamed(step: Step, used: "Counter[str]") -> Step:
+    """The second step named `check` is `check-2`."""
     used[step.id] += 1
     if used[step.id] == 1:
         return step

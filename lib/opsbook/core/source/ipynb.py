@@ -28,4 +28,4 @@ def skipped(cell: Any) -> bool:
 
 def injected(cell: Any) -> bool:
     """Whether papermill inserted this cell."""
-    return INJECTED in cell.metadata.get("tags", [])
+    return INJECTED in cell["metadata"].get("tags", [])
