@@ -98,20 +98,26 @@ class Gate:
     # -- requests
 
     def _take(self, number: int, op: str, frame: Frame) -> None:
-        handler = {
-            "hello": self._hello,
-            "done": self._done,
-            "place": self._set_place,
-            "begin": self._begin,
-            "decide": self._decide,
-            "sample": self._sample,
-            "printed": self._printed,
-            "end": self._end,
-            "withdraw": self._withdraw,
-        }.get(op)
-        if handler is not None:
-            with self._refusing(number):
-                handler(number, frame)
+        with self._refusing(number):
+            match op:
+                case "hello":
+                    self.transport.value(number, dict(self._scope.here))
+                case "done":
+                    self._done(number, str(frame["step"]))
+                case "place":
+                    self._set_place(number, frame)
+                case "begin":
+                    self._begin(number, frame)
+                case "decide":
+                    self._decide(number, frame)
+                case "sample":
+                    self.ledger.sample(number, frame["sample"], str(frame.get("show") or ""))
+                case "printed":
+                    self.ledger.printed(number, str(frame["name"]), str(frame["text"]))
+                case "end":
+                    self._end(number, frame)
+                case "withdraw":
+                    self._withdraw(number)
 
     @contextmanager
     def _refusing(self, number: int) -> Iterator[None]:
@@ -138,13 +144,10 @@ class Gate:
         self._sink.write(RefusedEffect(summary=self._redactor.text(summary), why=why), durable=True)
         self._send_refusal(number, why)
 
-    def _hello(self, number: int, _: Frame) -> None:
-        self.transport.value(number, dict(self._scope.here))
-
-    def _done(self, number: int, frame: Frame) -> None:
-        step = slug(str(frame["step"]))
+    def _done(self, number: int, title: str) -> None:
+        step = slug(title)
         if step not in self._scope.steps and self._scope.mode is not Mode.SESSION:
-            self._send_refusal(number, f"done({frame['step']!r}): no step has that name")
+            self._send_refusal(number, f"done({title!r}): no step has that name")
         else:
             self.transport.value(number, self._scope.past.begun(step))
 
@@ -339,17 +342,11 @@ class Gate:
     async def _decided(self, number: int, question: Question) -> None:
         self.transport.value(number, await self._by_runner.decide(number, question))
 
-    def _withdraw(self, number: int, _: Frame) -> None:
+    def _withdraw(self, number: int) -> None:
         """The cell was interrupted before the gate answered."""
         self.transport.drop(number)
         if number in self.ledger:
             self.ledger.end(number, Status.FAILED, {"changed": False}, "withdrawn before it began")
-
-    def _sample(self, number: int, frame: Frame) -> None:
-        self.ledger.sample(number, frame["sample"], str(frame.get("show") or ""))
-
-    def _printed(self, number: int, frame: Frame) -> None:
-        self.ledger.printed(number, str(frame["name"]), str(frame["text"]))
 
     def _end(self, number: int, frame: Frame) -> None:
         if number not in self.ledger:

@@ -92,19 +92,18 @@ def worked_since(settings: Settings, run: str, targets: tuple[str, ...], since: 
     """
     found = []
     first = (datetime.strptime(run[:8], "%Y%m%d").replace(tzinfo=UTC) - _EARLIER).strftime("%Y%m%d")
-    for folder in store.newest(settings.records):
-        if folder.name[:8] < first:
-            break
-        record = store.exact(settings.records, folder.name)
-        if folder.name == run or record is None:
-            continue
+    for record in store.recent(settings.records, since=first):
         told = record.glance()
-        if told["outcome"] in ("refused", "checked") or (told["ended"] or told["started"] or "") < since:
+        if (
+            record.id == run
+            or told["outcome"] in ("refused", "checked")
+            or (told["ended"] or told["started"] or "") < since
+        ):
             continue
         worked = _locks(record)
         shared = sorted({t for w in worked for t in targets if conflict(w, t)})
         if shared:
-            found.append(f"{folder.name} ({told['title']}, {told['outcome']}) worked on {', '.join(shared)}")
+            found.append(f"{record.id} ({told['title']}, {told['outcome']}) worked on {', '.join(shared)}")
     return found
 
 

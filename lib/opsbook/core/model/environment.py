@@ -16,14 +16,19 @@ SCHEMES = ("env", "file", "vault", "exec")
 """
 
 
-class ChoiceRule(BaseModel):
+class _Part(BaseModel):
+    """A part of environment.yml: no other keys, and nobody changes it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ChoiceRule(_Part):
     """Where a choice list comes from, if it is not written out.
 
     `glob`: a path pattern below the project root; each value is what its one `*` matches.
     `group`: the hosts of an inventory group.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     glob: str | None = None
     group: str | None = None
 
@@ -32,10 +37,9 @@ Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Clock = Annotated[str, Field(pattern=r"^(?:[01][0-9]|2[0-3]):[0-5][0-9]$")]
 
 
-class Window(BaseModel):
+class Window(_Part):
     """A time of the week when runs may begin. If the end is before the begin, it ends on the next day."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     days: tuple[Day, ...] = Field(("mon", "tue", "wed", "thu", "fri", "sat", "sun"), min_length=1)
     begin: Clock = "00:00"
     end: Clock = "00:00"
@@ -54,44 +58,40 @@ def _span(value: str) -> str:
 _Span = Annotated[str, AfterValidator(_span)]
 
 
-class Promotion(BaseModel):
+class Promotion(_Part):
     """Where releases come from: `after` is the environment before. `soak`: how long a release has to have been there.
     `fresh`: how long ago it may have been validated there at most.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     after: str = Field(min_length=1)
     soak: _Span = "0s"
     fresh: _Span = "30d"
 
 
-class AutoRun(BaseModel):
+class AutoRun(_Part):
     """How often a page may run by itself: in an hour, in a day, and for which share of the environment's hosts in an
     hour (at least one).
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     an_hour: int = Field(1, ge=1, le=60)
     a_day: int = Field(3, ge=1, le=1000)
     share: float = Field(0.2, gt=0, le=1)
 
 
-class OnAlert(BaseModel):
+class OnAlert(_Part):
     """What an alert may start by itself. `check`: pages whose check may run, which reads and changes nothing.
     `run`: pages that may run, if they say `auto: true` themselves.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     check: tuple[str, ...] = ()
     run: dict[str, AutoRun] = {}
 
 
-class Channel(BaseModel):
+class Channel(_Part):
     """Where messages go. `to`: the name of a secret, an address as Apprise knows them. `audience`: who reads it there.
     `events`: patterns of the events that it wants, such as incident-*. `person`: it gets only what pages this person.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     to: str = Field(min_length=1)
     audience: str = "engineers"
     events: tuple[str, ...] = Field(("*",), min_length=1)
@@ -99,18 +99,16 @@ class Channel(BaseModel):
     person: str = Field("", exclude_if=lambda person: not person)
 
 
-class Rotation(BaseModel):
+class Rotation(_Part):
     """How often a secret is changed. `max_age`: how old it may become. `by`: the page that changes it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     max_age: _Span
     by: str = ""
 
 
-class Policy(BaseModel):
+class Policy(_Part):
     """The content of environment.yml."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     title: str = ""
     order: int = 0
     sandbox: bool = False

@@ -166,6 +166,13 @@ def newest(root: Path, runbook: str | None = None) -> Iterator[Path]:
                     yield root / year / month / run
 
 
+def recent(root: Path, runbook: str | None = None, *, since: str = "") -> Iterator[Record]:
+    """The records of the same, of runs that began on the day `since` (YYYYMMDD) or later."""
+    for folder in itertools.takewhile(lambda folder: folder.name[:8] >= since, newest(root, runbook)):
+        if record := exact(root, folder.name):
+            yield record
+
+
 def runbook_of(run: str) -> str:
     """The runbook that a run's id names: 20261120T181203Z-deploy-service-7f3k -> deploy-service."""
     return run.partition("-")[2].rpartition("-")[0]

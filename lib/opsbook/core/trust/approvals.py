@@ -145,13 +145,8 @@ def _used(start: RunStart, approval: str, signed: str) -> str:
     """The run whose record names this approval: the marker beside the plan may be gone."""
     # A run's id has the day on which it began to wait.
     first = f"{datetime.fromisoformat(signed).astimezone(UTC) - _LONGEST_WAIT:%Y%m%d}"
-    for folder in store.newest(start.settings.records):
-        if folder.name[:8] < first:
-            break
-        record = store.exact(start.settings.records, folder.name)
-        if record and folder.name != start.run and approval in (record.glance().get("approvals") or ()):
-            return folder.name
-    return ""
+    others = (each for each in store.recent(start.settings.records, since=first) if each.id != start.run)
+    return next((each.id for each in others if approval in (each.glance().get("approvals") or ())), "")
 
 
 def _folder(start: RunStart) -> Path:

@@ -110,13 +110,10 @@ def show(settings: Settings, wanted: str) -> PlanReview:
 
 def _check(settings: Settings, planned: Plan) -> tuple[str, dict[str, Any] | None]:
     """The newest check of exactly this plan."""
-    for folder in store.newest(settings.records):
-        if store.runbook_of(folder.name) != planned.runbook:
-            continue
-        record = store.exact(settings.records, folder.name)
-        told = record.glance() if record else {}
+    for record in store.recent(settings.records, planned.runbook):
+        told = record.glance()
         if told.get("plan") == planned.digest and told.get("outcome") == "checked":
-            return folder.name, told.get("check")
+            return record.id, told.get("check")
     return "", None
 
 

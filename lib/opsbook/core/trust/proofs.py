@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from opsbook.core.model.approval import Approval, Claim, Identity
 from opsbook.core.model.effect import canonical
@@ -16,11 +16,9 @@ from opsbook.core.model.events import RunAllowed, RunResumed, RunStarted, read
 from opsbook.core.record import store
 from opsbook.core.record.sidecars import signed_file
 from opsbook.core.trust import sign
+from opsbook.core.trust.sign import Signers
 from opsbook.errors import InputError
 from opsbook.shapes import from_json
-
-if TYPE_CHECKING:
-    from opsbook.core.trust.sign import Signers
 
 _UNUSABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, InputError)
 """What a malformed file or event raises."""
@@ -28,13 +26,13 @@ _UNUSABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowE
 _FOLDER = "approvals"
 
 
-def allowed(record: store.Record, known: "Signers | None") -> list[Claim]:
+def allowed(record: store.Record, known: Signers | None) -> list[Claim]:
     """The claims of the events that say a run may begin: each needs a key where runs are signed."""
     facts = (read(event, lenient=True) for event in record.events())
     return [claim for fact in facts if isinstance(fact, RunAllowed) for claim in _of(record, known, fact, "run by")]
 
 
-def claims(record: store.Record, known: "Signers | None") -> list[Claim]:
+def claims(record: store.Record, known: Signers | None) -> list[Claim]:
     """Every claim of a record's journal, in its order."""
     found: list[Claim] = []
     facts = [read(event, lenient=True) for event in record.events()]
@@ -62,7 +60,7 @@ def _allowed_after(facts: list[Any]) -> bool:
     return False
 
 
-def _of(record: store.Record, known: "Signers | None", fact: RunAllowed, what: str) -> Iterator[Claim]:
+def _of(record: store.Record, known: Signers | None, fact: RunAllowed, what: str) -> Iterator[Claim]:
     """The claims of one event: its operator, and those who approved."""
     evidence = dict(fact.evidence)
     paths = [str(each.get("path", "")) for each in fact.files]
@@ -72,7 +70,7 @@ def _of(record: store.Record, known: "Signers | None", fact: RunAllowed, what: s
 
 
 def _operator(
-    record: store.Record, known: "Signers | None", evidence: Mapping[str, Any], what: str, paths: list[str]
+    record: store.Record, known: Signers | None, evidence: Mapping[str, Any], what: str, paths: list[str]
 ) -> Claim:
     person = Identity(**evidence["operator"])
     claim = Claim(what, person.principal or person.user)
@@ -98,7 +96,7 @@ def _operator(
 
 
 def _approval(
-    record: store.Record, known: "Signers | None", evidence: Mapping[str, Any], told: Mapping[str, Any]
+    record: store.Record, known: Signers | None, evidence: Mapping[str, Any], told: Mapping[str, Any]
 ) -> Claim:
     person = Identity(str(told.get("user")), str(told.get("principal")), str(told.get("key")))
     path = f"{_FOLDER}/{told.get('id')}.json"
@@ -125,7 +123,7 @@ class _Statement(NamedTuple):
     signed: str
 
 
-def _signed(claim: Claim, known: "Signers | None", told: _Statement, person: Identity) -> Claim:
+def _signed(claim: Claim, known: Signers | None, told: _Statement, person: Identity) -> Claim:
     if known is None:
         return replace(claim, file="")
     try:
