@@ -69,13 +69,12 @@ class PlaybookResult(Shown):
     left_out: tuple[str, ...] = ()
     would: tuple[dict[str, Any], ...] = ()
 
-    def troubled(self) -> list[str]:
-        """Hosts that failed or were unreachable."""
+    def _troubled(self) -> list[str]:
         return [host for host, counts in self.hosts.items() if counts["failed"] or counts["unreachable"]]
 
     def bad(self) -> list[str]:
-        """The same, except those left out."""
-        return [host for host in self.troubled() if host not in self.left_out]
+        """Hosts that failed or were unreachable, except those left out."""
+        return [host for host in self._troubled() if host not in self.left_out]
 
     def after(self, earlier: "PlaybookResult | None") -> "PlaybookResult":
         """This attempt merged with an earlier one: the latest counts of each host, and all changes of both."""
@@ -102,7 +101,7 @@ class PlaybookResult(Shown):
         return f"playbook {self.playbook}: {state}, {len(self.hosts)} hosts{without}, {self.seconds:.1f} s"
 
     def table(self) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
-        named = list(self.hosts) if len(self.hosts) <= FEW else self.troubled()[:_MOST]
+        named = list(self.hosts) if len(self.hosts) <= FEW else self._troubled()[:_MOST]
         rows: list[tuple[object, ...]] = [(host, *(self.hosts[host][name] for name in COUNTS)) for host in named]
         if others := [counts for host, counts in self.hosts.items() if host not in named]:
             rows.append((f"{len(others)} hosts", *(sum(counts[name] for counts in others) for name in COUNTS)))
@@ -357,7 +356,7 @@ def _nothing_ran(request: dict[str, Any], events: _Events) -> str:
 
 
 def _what_failed(request: dict[str, Any], result: PlaybookResult, events: _Events, rc: int) -> str:
-    bad = result.troubled()
+    bad = result._troubled()
     told = failures_of(astuple(failure) for failure in result.failures if failure.host in bad)
     lines = "; ".join(told) or last_lines("\n".join(events.messages)) or f"exit code {rc}"
     return ansible_command.with_way_out(f"playbook {request['playbook']}: {lines}", lines)

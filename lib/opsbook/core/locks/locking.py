@@ -94,11 +94,8 @@ def worked_since(settings: Settings, run: str, targets: tuple[str, ...], since: 
     first = (datetime.strptime(run[:8], "%Y%m%d").replace(tzinfo=UTC) - _EARLIER).strftime("%Y%m%d")
     for record in store.recent(settings.records, since=first):
         told = record.glance()
-        if (
-            record.id == run
-            or told["outcome"] in ("refused", "checked")
-            or (told["ended"] or told["started"] or "") < since
-        ):
+        before = (told["ended"] or told["started"] or "") < since
+        if record.id == run or before or told["outcome"] in ("refused", "checked"):
             continue
         worked = _locks(record)
         shared = sorted({t for w in worked for t in targets if conflict(w, t)})
