@@ -15,6 +15,8 @@ from itertools import groupby
 
 from opsbook.core.effects.call import EffectCall
 from opsbook.core.effects.channel import Interrupted
+from opsbook.core.effects.clean import revealed
+from opsbook.params import Secret
 
 LIMIT = 1024 * 1024
 """Bytes kept of each stream: half from its beginning, half from its end."""
@@ -37,16 +39,19 @@ GRACE = 1.0
 
 @dataclass(frozen=True)
 class Program:
-    """What to start. `env` is added to this process's environment; None takes a variable away.
+    """What to start. `env` is added to this process's environment; None takes a variable away. `timeout` is in seconds.
 
-    If it must stop, its group gets SIGTERM, and SIGKILL `grace` seconds later; with `interrupt`, it gets SIGINT first,
-    alone. `limit`: bytes kept of each stream.
+    `watch` gets its output while it runs; without one, whole lines of it are passed on. If it must stop, its group gets
+    SIGTERM, and SIGKILL `grace` seconds later; with `interrupt`, it gets SIGINT first, alone. `limit`: bytes kept of
+    each stream.
     """
 
-    argv: list[str]
-    cwd: str | None
-    env: Mapping[str, str | None]
-    stdin: str | None
+    words: list[str]
+    cwd: str | None = None
+    env: Mapping[str, str | Secret | None] | None = None
+    stdin: str | Secret | None = None
+    timeout: float = math.inf
+    watch: "Watch | None" = None
     pass_fds: tuple[int, ...] = ()
     grace: float = GRACE
     interrupt: bool = False
@@ -54,7 +59,8 @@ class Program:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {name: value for name, value in {**os.environ, **self.env}.items() if value is not None}
+        given = {**os.environ, **(self.env or {})}
+        return {name: str(revealed(value)) for name, value in given.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -113,27 +119,28 @@ class Lines(Watch):
         self._ready.clear()
 
 
-def run(call: EffectCall, program: Program, timeout: float, watch: Watch) -> ProcessExit:
-    """Run the program for at most `timeout` seconds.
+def run(call: EffectCall, program: Program) -> ProcessExit:
+    """Run the program.
 
     Raises OSError if it cannot be started, Interrupted on a timeout or a cancel, with what it printed until then.
     """
-    started = time.monotonic()
+    started, watch = time.monotonic(), program.watch or Lines(call)
+    stdin = None if program.stdin is None else str(revealed(program.stdin))
     process = subprocess.Popen(
-        program.argv,
+        program.words,
         cwd=program.cwd,
         env=program.environment,
         pass_fds=program.pass_fds,
-        stdin=subprocess.PIPE if program.stdin is not None else subprocess.DEVNULL,
+        stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
     out, err = (_Kept(name, watch, program.limit) for name in ("stdout", "stderr"))
     with selectors.DefaultSelector() as selector:
-        _register(selector, process, out, err, program.stdin)
+        _register(selector, process, out, err, stdin)
         try:
-            _wait(call, process, selector, started + timeout, watch)
+            _wait(call, process, selector, started + program.timeout, watch)
         except BaseException as stopped:
             _end(process, program)
             _read_rest(selector)

@@ -1,6 +1,5 @@
 """The command effect: one program, no shell; and a page's shell cells, each of which runs as one command."""
 
-import math
 import signal
 import sys
 from collections.abc import Collection, Mapping, Sequence
@@ -73,46 +72,32 @@ def command(
     for another code or a missing program; a timeout ends it as interrupted.
     A check does not run it, and returns `pretend`. `ignore` names parts of its output that change by themselves.
     """
-    program = Invocation(_words(argv), cwd, env, stdin, timeout, expect)
+    program = Invocation(_words(argv), cwd, env, stdin, timeout, expect=expect)
     rules = {"idempotent": idempotent, "key": key, "pretend": pretend, "ignore": ignore}
     return _perform(program, " ".join(program.words), changes=changes, **rules)
 
 
 @dataclass(frozen=True)
-class Invocation:
-    """A program to run. `expect` is the exit code, or the codes, that mean success; `timeout` is in seconds.
+class Invocation(process.Program):
+    """A program that an effect runs. `expect` is the exit code, or the codes, that mean success.
 
-    `watch` gets its output while it runs; without one, whole lines of it are passed on. `shell`: it is a shell that
-    goes on where the one before it in its step ended. `grace`, `interrupt` and `limit` are those of its process.
+    `shell`: it is a shell that goes on where the one before it in its step ended.
     """
 
-    words: list[str]
-    cwd: str | None = None
-    env: Mapping[str, str | Secret] | None = None
-    stdin: str | Secret | None = None
-    timeout: float = math.inf
     expect: int | Collection[int] = 0
-    watch: process.Watch | None = None
     shell: StepShell | None = None
-    grace: float = process.GRACE
-    interrupt: bool = False
-    limit: int = process.LIMIT
 
     def request(self) -> dict[str, Any]:
         expect = self.expect if isinstance(self.expect, int) else sorted(self.expect)
         return {"argv": self.words, "cwd": self.cwd, "env": self.env, "stdin": self.stdin, "expect": expect}
 
     def run(self, call: EffectCall) -> "Done":
-        extra = {name: _plain(value) for name, value in (self.env or {}).items()}
-        given = None if self.stdin is None else _plain(self.stdin)
-        ends = {"grace": self.grace, "interrupt": self.interrupt, "limit": self.limit}
-        plain = process.Program(self.words, self.cwd, extra, given, **ends)  # type: ignore[arg-type]
         try:
-            with self.shell.going_on(plain) if self.shell else nullcontext(plain) as program:
-                ended = process.run(call, program, self.timeout, self.watch or process.Lines(call))
+            with self.shell.going_on(self) if self.shell else nullcontext(self) as program:
+                ended = process.run(call, program)
         except OSError as error:
             raise EffectFailed(f"{self.words[0]} cannot be started: {error.strerror}", untouched=True) from error
-        return Done(tuple(self.words), ended.rc, ended.stdout, ended.stderr, ended.seconds)
+        return Done(tuple(self.words), **vars(ended))
 
     def decode(self, result: dict[str, Any]) -> "Done":
         """A recorded result as what the cell gets."""
@@ -225,7 +210,3 @@ def _words(argv: Sequence[str]) -> list[str]:
     if any(isinstance(word, Secret) for word in argv):
         raise TypeError("a secret never goes into an argument, where every user can see it; pass it by env= or stdin=")
     return [str(word) for word in argv]
-
-
-def _plain(value: str | Secret) -> str:
-    return value.reveal() if isinstance(value, Secret) else str(value)

@@ -86,9 +86,9 @@ class StepShell:
         if before.lost or before.unknown:
             raise EffectFailed(before.lacks(), untouched=True)
         told = _file()
-        *words, script = program.argv
-        env = {**program.env, **before.variables}
-        made = replace(program, argv=[*words, _AT_EXIT % told + script], cwd=before.cwd, env=env, pass_fds=(told,))
+        *words, script = program.words
+        env = {**(program.env or {}), **before.variables}
+        made = replace(program, words=[*words, _AT_EXIT % told + script], cwd=before.cwd, env=env, pass_fds=(told,))
         try:
             yield made
             self._take(os.pread(told, _LARGEST + 1, 0), made.environment)
