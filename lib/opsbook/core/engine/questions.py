@@ -50,10 +50,7 @@ class Questions:
             answer = await self._ask(question, number)
         else:
             raise Unanswered(question)
-        answered = QuestionAnswered(
-            name=question.name, value=answer.value, by=answer.by, note=answer.note, asked=number
-        )
-        self._sink.write(answered, durable=True)
+        self._sink.write(QuestionAnswered(name=question.name, asked=number, **vars(answer)), durable=True)
         return answer
 
     async def _ask(self, question: Question, number: int) -> Answer:

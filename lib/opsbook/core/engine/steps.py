@@ -80,15 +80,7 @@ class Steps:
             raise StepFailed(step, ended)
 
     def _announce(self, step: Step, *, replay: bool = False) -> None:
-        began = StepStarted(
-            step=step.id,
-            title=step.title,
-            section=step.section,
-            role=step.role,
-            manual=self._by_hand(step),
-            expected=step.expected,
-            replay=replay,
-        )
+        began = StepStarted(**step.named(), manual=self._by_hand(step), expected=step.expected, replay=replay)
         self.sink.write(began)
 
     def finish(self, step: Step, ended: CellEnd, seconds: float = 0.0, *, replay: bool = False) -> None:

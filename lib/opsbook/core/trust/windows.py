@@ -37,17 +37,15 @@ def frozen(settings: Settings, environment: str, policy: Policy, now: datetime) 
     found = [each for name in policy.freezes for each in _events(settings, environment, name, policy.time_zone, now)]
     ends, why = now, ""
     for _ in range(_MOST):
-        later = next(((end, what) for begin, end, what in found if begin <= ends < end), None)
+        later = next((each for each in found if each.begin <= ends < each.end), None)
         if later is None:
             break
-        ends, why = later[0], why or later[1]
+        ends, why = later.end, why or later.title
     return (ends, why) if why else None
 
 
-def _events(
-    settings: Settings, environment: str, name: str, zone: str, now: datetime
-) -> list[tuple[datetime, datetime, str]]:
-    """Begin, end and title of each event around now. Raises Refused if nobody can say."""
+def _events(settings: Settings, environment: str, name: str, zone: str, now: datetime) -> list[calendars.Happening]:
+    """What happens around now. Raises Refused if nobody can say."""
     try:
         found = list(calendars.between(calendars.text(settings, name), zone, now, now))
     except Refused:
@@ -56,7 +54,7 @@ def _events(
         # Two libraries read what anybody wrote: whatever they raise closes the environment.
         said = f"Nobody can say whether {environment} is frozen: {name} cannot be read: {one_line(str(error))}."
         raise Refused(said, f"Mend it. {_OVERRIDE}") from error
-    return [(each.begin, each.end, f"{one_line(each.title or 'no title', 80)} ({name})") for each in found]
+    return [each._replace(title=f"{one_line(each.title or 'no title', 80)} ({name})") for each in found]
 
 
 def local(moment: datetime) -> str:
