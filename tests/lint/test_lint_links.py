@@ -159,9 +159,9 @@ def test_rules_that_cannot_be_read_are_a_warning_and_hide_nothing_else(settings:
 def test_a_review_that_is_over(reviewed: str, every: str, overdue: bool) -> None:
     text = f"---\ntitle: T\nowner: o\nreviewed: {reviewed}\nreview_every: {every}\n---\n\n# T\n\n## Steps\nDo.\n"
     runbook, _ = notebook.parse(text, "procedures/t.md")
-    found = lint.document(runbook, lint.Known(frozenset(), today=date(2026, 11, 20)))
+    found = lint.problems(runbook, (), lint.Known(frozenset(), today=date(2026, 11, 20)))
     assert [(problem.code, problem.line, problem.warning) for problem in found] == [("M003", 4, True)] * overdue
-    assert lint.document(runbook, lint.Known(frozenset())) == []
+    assert lint.problems(runbook, (), lint.Known(frozenset())) == []
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ Nobody.
 
 def problems(text: str) -> list[str]:
     runbook, found = notebook.parse(text, "runbooks/page.md")
-    return [str(problem) for problem in sorted(found + lint.document(runbook, KNOWN))]
+    return [str(problem) for problem in sorted(found + lint.problems(runbook, (), KNOWN))]
 
 
 def codes(text: str) -> set[str]:
@@ -93,7 +93,7 @@ def codes(text: str) -> set[str]:
 def test_a_good_page() -> None:
     runbook, found = notebook.parse(GOOD, "runbooks/page.md")
     assert found == []
-    assert lint.document(runbook, KNOWN) == []
+    assert lint.problems(runbook, (), KNOWN) == []
     assert [step.id for step in runbook.forward()] == ["it-answers", "unpack", "tell-somebody", "works"]
     assert [step.id for step in runbook.undo()] == ["back"]
     unpack = next(step for step in runbook.steps() if step.id == "unpack")
@@ -185,7 +185,7 @@ def test_a_text_fence_with_the_same_lines_is_not_the_cell() -> None:
     runbook, found = notebook.parse(
         GOOD.replace("## Steps", f"```console\n{cell}\n```\n\n## Steps"), "runbooks/page.md"
     )
-    assert found + lint.document(runbook, KNOWN) == []
+    assert found + lint.problems(runbook, (), KNOWN) == []
     assert [step.id for step in runbook.steps() if any(cell in c.source for c in step.cells)] == ["unpack"]
 
 
@@ -232,7 +232,7 @@ def test_no_front_matter_is_a_procedure() -> None:
     runbook, found = notebook.parse("# Restart\n\n## Steps\n\n### One\nDo it.\n", "procedures/restart.md")
     assert found == []
     assert runbook.front.kind == "procedure"
-    assert {problem.code for problem in lint.document(runbook, KNOWN)} == {"M001", "M002"}
+    assert {problem.code for problem in lint.problems(runbook, (), KNOWN)} == {"M001", "M002"}
 
 
 @pytest.mark.parametrize(

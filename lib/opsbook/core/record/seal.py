@@ -5,11 +5,9 @@ import json
 import os
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-
-from pydantic import BaseModel, ConfigDict
 
 from opsbook import files
 from opsbook.core.model.effect import digest
@@ -17,6 +15,7 @@ from opsbook.core.model.redact import Redactor
 from opsbook.core.record import journal, store
 from opsbook.core.record.store import PARTS, QUARANTINE, SEAL, SIGNATURE
 from opsbook.errors import InputError
+from opsbook.shapes import Shape, from_json
 
 SEALS = "seals"
 """Folder of a record's earlier seals: each resume moves the current seal here."""
@@ -27,10 +26,9 @@ _PIECE = 1024 * 1024
 _KINDS = {stat.S_IFLNK: "a link", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
 
 
-class _Content(BaseModel):
+class _Content(Shape, strict=True):
     """The content of a seal, in the order of its keys."""
 
-    model_config = ConfigDict(strict=True, extra="forbid")
     format: int
     run: str
     sealed: str
@@ -146,7 +144,7 @@ def verify(folder: Path) -> list[Flaw]:
 
 def _still(folder: Path, content: _Content) -> bool:
     try:
-        return files.read(folder / SEAL) == _render(content.model_dump())
+        return files.read(folder / SEAL) == _render(asdict(content))
     except OSError:
         return False
 
@@ -179,7 +177,7 @@ def signature(folder: Path) -> Signature | None:
         text = files.read(folder / SIGNATURE).decode(errors="replace") if content.signed else ""
     except (_Broken, OSError):
         return None
-    return Signature(_render(content.model_dump()), text, content.sealed, content.unsigned or "")
+    return Signature(_render(asdict(content)), text, content.sealed, content.unsigned or "")
 
 
 class _Broken(Exception):
@@ -189,12 +187,12 @@ class _Broken(Exception):
 def _content(folder: Path) -> _Content:
     try:
         raw = files.read(folder / SEAL)
-        content = _Content.model_validate_json(raw)
+        content = from_json(_Content, raw)
     except FileNotFoundError:
         raise _Broken("there is no seal: the run never ended, or the seal was removed") from None
     except (OSError, ValueError, RecursionError):
         raise _Broken("the seal cannot be read") from None
-    if raw != _render(content.model_dump()):
+    if raw != _render(asdict(content)):
         raise _Broken("was changed after it was written")
     if content.run != folder.name:
         raise _Broken(f"this is the seal of {content.run}")
@@ -238,7 +236,7 @@ def _earlier(folder: Path, heads: set[str]) -> Iterator[Flaw]:
     """Check earlier seals, from before a resume: the journal must still contain the head of each."""
     for path in sorted((folder / SEALS).glob("*.json")):
         try:
-            head = _Content.model_validate_json(files.read(path)).journal_head
+            head = from_json(_Content, files.read(path)).journal_head
         except (OSError, ValueError, RecursionError):
             head = ""
         if head not in heads:

@@ -12,7 +12,7 @@ from opsbook.core.rules import code, effects, front, links, rollback, sections
 from opsbook.core.rules.base import Alert, Check, Known
 from opsbook.core.source.problem import Problem
 
-__all__ = ["CHECKS", "SOFT", "Alert", "Known", "document", "problems"]
+__all__ = ["CHECKS", "SOFT", "Alert", "Known", "problems"]
 
 CHECKS: tuple[Check, ...] = (
     *front.CHECKS,
@@ -33,11 +33,6 @@ SOFT = frozenset({
 
 READERS = links.CHECKS
 """Checks of what affects readers, whether or not the page can run."""
-
-
-def document(runbook: Runbook, known: Known) -> list[Problem]:
-    """Every problem that rules find in one document."""
-    return problems(runbook, (), known)
 
 
 def problems(

@@ -130,8 +130,7 @@ def _begun(request: ApprovalRequest) -> bool:
 
 
 def _rejected(request: ApprovalRequest) -> bool:
-    later = [a for a, _ in approvals(request.folder) if a.decision == "reject" and a.signed > request.asked.time]
-    return bool(later)
+    return any(a.decision == "reject" and a.signed > request.asked.time for a, _ in approvals(request.folder))
 
 
 def approvals(folder: Path) -> Iterator[tuple[Approval, str]]:
