@@ -64,13 +64,6 @@ class Sent(Shown):
 # -- texts
 
 
-class Source(NamedTuple):
-    """The folder of the texts, and what each of them sees besides the values of its event."""
-
-    folder: Path
-    context: Mapping[str, Any]
-
-
 class Texts(NamedTuple):
     """Title and body by audience, and what is wrong with the texts of other audiences."""
 
@@ -87,12 +80,12 @@ def wanting(event: str, channels: Channels, paged: str = "") -> Channels:
     }
 
 
-def texts(event: str, wanted: Channels, values: Mapping[str, Any], source: Source) -> Texts:
-    """The text of an event for each audience of these channels."""
+def texts(event: str, wanted: Channels, values: Mapping[str, Any], folder: Path) -> Texts:
+    """The text of an event for each audience of these channels, from this folder; `values` are what texts see."""
     made, wrong = {}, {}
     for audience in sorted({each["audience"] for each in wanted.values()}):
         try:
-            made[audience] = _text(event, audience, values, source)
+            made[audience] = _text(event, audience, values, folder)
         except EffectFailed as error:
             wrong[audience] = str(error)
     return Texts(made, wrong)
@@ -111,22 +104,22 @@ def files_of(event: str, audience: str) -> tuple[str, str]:
     return f"{event}.{audience}.j2", f"{event}.j2"
 
 
-def _text(event: str, audience: str, values: Mapping[str, Any], source: Source) -> tuple[str, str]:
+def _text(event: str, audience: str, values: Mapping[str, Any], folder: Path) -> tuple[str, str]:
     """Title and body of an event for an audience. Raises EffectFailed."""
     from jinja2 import StrictUndefined
     from jinja2.sandbox import SandboxedEnvironment
 
     names = files_of(event, audience)
-    path = next((path for name in names if (path := source.folder / name).is_file()), None)
+    path = next((path for name in names if (path := folder / name).is_file()), None)
     if path is None:
-        known = sorted({each.name.partition(".")[0] for each in source.folder.glob("*.j2")})
+        known = sorted({each.name.partition(".")[0] for each in folder.glob("*.j2")})
         said = f"there is no text for the event {event}: {FOLDER}/{names[1]}. {nearest(event, known)}"
         raise EffectFailed(said.rstrip(), untouched=True)
     # A value is text on one line: it can neither begin a title nor forge a line of the message.
     options = {"autoescape": False, "finalize": lambda value: flat(value) if isinstance(value, str) else value}
     environment = SandboxedEnvironment(undefined=StrictUndefined, **options)
     try:
-        text = environment.from_string(path.read_text(encoding="utf-8")).render({**source.context, **values})
+        text = environment.from_string(path.read_text(encoding="utf-8")).render(values)
     except Exception as error:
         # A template can raise whatever its expressions do.
         said = f"{FOLDER}/{path.name} cannot be filled in: {one_line(str(error))}"

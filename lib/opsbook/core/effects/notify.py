@@ -9,7 +9,7 @@ from opsbook.core.effects.basic import here, secret
 from opsbook.core.effects.call import EffectCall
 from opsbook.core.effects.channel import perform
 from opsbook.core.effects.clean import clean
-from opsbook.core.effects.messages import FOLDER, Sent, Source
+from opsbook.core.effects.messages import FOLDER, Sent
 from opsbook.params import Secret
 
 
@@ -33,7 +33,7 @@ def notify(event: str, values: Mapping[str, Any] | None = None, *, pretend: Any 
 
     def work(call: EffectCall) -> tuple[Sent, Any]:
         context = {name: getattr(here, name) for name in ("environment", "run", "operator", "contacts")}
-        texts = messages.texts(event, wanted, given, Source(Path(here.content, FOLDER), context))
+        texts = messages.texts(event, wanted, {**context, **given}, Path(here.content, FOLDER))
         if call.check:
             messages.check_ready(texts.wrong, wanted)
             would = tuple(_would(event, name, each, texts.texts) for name, each in wanted.items())

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from opsbook.core.effects import messages
-from opsbook.core.effects.messages import Channels, Sent, Source
+from opsbook.core.effects.messages import Channels, Sent
 from opsbook.core.model.environment import Channel, Environment
 from opsbook.core.model.plan import Plan
 from opsbook.core.model.text import quoted
@@ -52,7 +52,7 @@ def tell(
     if not wanted:
         return None
     said = {"environment": environment.name, "operator": context.operator(), "contacts": environment.policy.contacts}
-    texts = messages.texts(event, wanted, values, Source(folder, said))
+    texts = messages.texts(event, wanted, {**said, **values}, folder)
     try:
         return messages.send(event, wanted, _addresses(settings, environment, wanted), texts, tries=1)
     except InputError as error:
