@@ -30,6 +30,8 @@ _ALONE = frozenset({"ask", "confirm", "secret", "note", "attach"})
 _LENGTH = struct.Struct(">I")
 
 T = TypeVar("T")
+Work = Callable[[EffectCall], tuple[T, Any]]
+"""Performs an effect: gives its result for the cell, and for the journal as JSON."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class Channel:
         """Send a request that is not an effect."""
         return self._value(self._ask({"op": op, **fields}))
 
-    def perform(self, asked: EffectRequest, work: Callable[[EffectCall], tuple[Any, Any]]) -> Any:
+    def perform(self, asked: EffectRequest, work: Work[Any]) -> Any:
         """Send an effect through the gate and return its result, live or recorded.
 
         `work` performs it and returns the result for the cell and its JSON. It raises EffectFailed on failure, and
@@ -140,9 +142,7 @@ class Channel:
         finally:
             self._replies.pop(call.number, None)
 
-    def _nested(
-        self, outer: tuple[EffectCall, bool], asked: EffectRequest, work: Callable[[EffectCall], tuple[Any, Any]]
-    ) -> Any:
+    def _nested(self, outer: tuple[EffectCall, bool], asked: EffectRequest, work: Work[Any]) -> Any:
         """Perform an effect inside another one. It may change something only if the outer one is declared to."""
         call, may_change = outer
         summary, changes = asked.summary, asked.changes
@@ -175,7 +175,7 @@ class Channel:
         finally:
             self._local.outer = before
 
-    def _run(self, call: EffectCall, work: Callable[[EffectCall], tuple[Any, Any]]) -> Any:
+    def _run(self, call: EffectCall, work: Work[Any]) -> Any:
         error: BaseException | None = None
         value = None
         pump = threading.Thread(target=call.pump, daemon=True)
@@ -364,9 +364,7 @@ def channel() -> Channel:
         return _channel
 
 
-def perform(
-    kind: str, request: Frame, summary: str, work: Callable[[EffectCall], tuple[T, Any]], *, changes: bool, **rules: Any
-) -> T:
+def perform(kind: str, request: Frame, summary: str, work: Work[T], *, changes: bool, **rules: Any) -> T:
     """Send an effect through the gate, and return its result, live or recorded: see `Channel.perform`.
 
     `rules` are the other fields of an `EffectRequest`.

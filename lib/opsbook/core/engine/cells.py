@@ -166,8 +166,7 @@ class Cells:
         changed = asyncio.create_task(self._cancel.changed.wait())
         await asyncio.wait({work, changed}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         changed.cancel()
-        if self._cancel.changed.is_set():
-            self._cancel.changed.clear()
+        self._cancel.changed.clear()
         return max(0.0, time.monotonic() - began - seconds)
 
     async def _stop(self, kernel: Kernel, work: "asyncio.Task[dict[str, Any]]", *, force: bool) -> None:
