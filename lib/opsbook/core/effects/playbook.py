@@ -11,7 +11,8 @@ from opsbook.core.effects.basic import here
 from opsbook.core.effects.call import EffectCall
 from opsbook.core.effects.channel import perform
 from opsbook.core.effects.unknown import Unknown
-from opsbook.core.model.tasks import failures_of, names_of
+from opsbook.core.model.tasks import FEW, failures_of
+from opsbook.core.model.text import some
 from opsbook.errors import EffectFailed
 
 RETRY, WITHOUT, STOP = "retry", "without", "stop"
@@ -150,7 +151,7 @@ def _choice(call: EffectCall, result: PlaybookResult, *, one_batch: bool) -> str
     waiting = set(here.hosts) - set(result.hosts) - set(result.left_out)
     if not bad or not (good or (waiting and not one_batch)):
         return None
-    others = f"{names_of(good)} did not" if good else "the others had no turn"
-    text = f"playbook {result.playbook}: {names_of(bad)} failed, {others}. Retry, or go on without?"
+    others = f"{some(good, FEW)} did not" if good else "the others had no turn"
+    text = f"playbook {result.playbook}: {some(bad, FEW)} failed, {others}. Retry, or go on without?"
     told = failures_of(map(astuple, result.failures))
     return call.decide(text, CHOICES, "\n".join(f"- {failure}" for failure in told))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from opsbook.core.model.text import number_of
+from opsbook.core.model.text import number_of, some
 
 FEW = 10
 """Up to this many hosts in a play, each is named; of more hosts, only those in trouble."""
@@ -94,19 +94,12 @@ def diffs(result: Sample) -> list[Sample]:
     return [diff for part in _parts(result) for diff in mappings(part.get("diff"))]
 
 
-def names_of(hosts: Iterable[str], most: int = FEW) -> str:
-    """The hosts by name; of many, the first ones and how many more."""
-    known = list(hosts)
-    more = f" and {len(known) - most} more" if len(known) > most else ""
-    return ", ".join(known[:most]) + more
-
-
 def failures_of(found: Iterable[tuple[str, str, str, str]]) -> list[str]:
     """One text for each failure (host, task, message, place); hosts that failed alike share one."""
     same: dict[tuple[str, str, str], list[str]] = {}
     for host, *what in sorted(found):
         same.setdefault((what[0], what[1], what[2]), []).append(host)
-    return [f"{names_of(hosts)}: {task}: {message} ({place})" for (task, message, place), hosts in same.items()]
+    return [f"{some(hosts, FEW)}: {task}: {message} ({place})" for (task, message, place), hosts in same.items()]
 
 
 @dataclass
@@ -155,7 +148,7 @@ class _Task:
                 found.setdefault(line.replace(each.host, "HOST") if many else line, []).append(each.host)
         most = _MOST // 4 if many else _MOST
         for line, hosts in list(found.items())[:most]:
-            who = names_of(hosts) if len(hosts) <= FEW else number_of(len(hosts), "host")
+            who = some(hosts, FEW) if len(hosts) <= FEW else number_of(len(hosts), "host")
             yield f"{who}: {line[:_LONGEST]}"
         if len(found) > most:
             yield f"… {len(found) - most} more lines are in the record"
@@ -165,7 +158,7 @@ def _told(state: str, hosts: list[str], *, many: bool) -> str:
     """`changed: [web-1, web-2]`; of many hosts `changed=180`, with the names of those in trouble."""
     if not many:
         return f"{state}: [{', '.join(hosts)}]"
-    named = f" [{names_of(hosts)}]" if state in (*TROUBLE, "unfinished") else ""
+    named = f" [{some(hosts, FEW)}]" if state in (*TROUBLE, "unfinished") else ""
     return f"{state}={len(hosts)}{named}"
 
 
@@ -230,7 +223,7 @@ class Tasks:
         busy = list(dict.fromkeys(host for task in self._open.values() for host in task.busy))
         if self._last is None:
             return ""
-        still = f"a task may still run on {names_of(busy, 50)}" if busy else "no host was in the middle of it"
+        still = f"a task may still run on {some(busy, 50)}" if busy else "no host was in the middle of it"
         return f"the last task was {self._last.name} ({self._last.place}); {still}"
 
 

@@ -56,12 +56,9 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f"There is: {', '.join(names)}." if names else "There is none yet."
 
 
-_SOME = 5
-
-
-def some(names: Sequence[str]) -> str:
+def some(names: Sequence[str], most: int = 5) -> str:
     """The first names of a list, and how many more there are."""
-    return ", ".join(names[:_SOME]) + (f" and {len(names) - _SOME} more" if len(names) > _SOME else "")
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def one_line(text: str, limit: int = 120) -> str:

@@ -12,6 +12,7 @@ from opsbook.core.model.event import Event
 from opsbook.core.model.events import RunResumed, RunStarted, read
 from opsbook.core.model.plan import Plan
 from opsbook.core.model.planned import Planned
+from opsbook.core.model.text import number_of
 from opsbook.core.planning import drafts
 from opsbook.core.planning.context import operator
 from opsbook.core.record import journal, store
@@ -107,8 +108,7 @@ def _asked(start: RunStart) -> bool:
 
 
 def _missing(start: RunStart, judged: Judged) -> str:
-    count = start.policy.approvals
-    said = f"{start.plan.id} needs {count} approval{'' if count == 1 else 's'}, and has {len(judged.counted)}."
+    said = f"{start.plan.id} needs {number_of(start.policy.approvals, 'approval')}, and has {len(judged.counted)}."
     return "\n".join([said, *judged.complaints])
 
 
