@@ -8,7 +8,7 @@ import ast
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import SimpleNamespace
 from typing import Any
 
 _PLUGINS = ("become", "cache", "callback", "connection", "inventory", "shell", "strategy", "vars")
@@ -17,10 +17,9 @@ _PLUGINS = ("become", "cache", "callback", "connection", "inventory", "shell", "
 
 def read() -> None:
     """Parse now what every playbook would parse: where plugins have moved, and what plugins can be told."""
-    with contextlib.suppress(AttributeError, ImportError, OSError):
-        _routing()
-    with contextlib.suppress(AttributeError, ImportError, OSError):
-        _documentation()
+    for part in (_routing, _documentation):
+        with contextlib.suppress(AttributeError, ImportError, OSError):
+            part()
 
 
 def _routing() -> None:
@@ -39,12 +38,22 @@ def _documentation() -> None:
     from ansible.parsing.yaml.loader import AnsibleLoader
     from ansible.plugins import loader
 
-    ahead = _Ahead(loader.yaml)
+    def key(text: Any, loader: Any) -> object:
+        """A text is known with the place that it came from."""
+        return str(text), _tags.Origin.get_tag(text), _tags.TrustedAsTemplate.is_tagged_on(text), loader
+
+    def load(text: Any, Loader: Any) -> Any:  # noqa: N803  (as PyYAML has it)
+        found = known.pop(key(text, Loader), None) if isinstance(text, str) else None
+        return module.load(text, Loader=Loader) if found is None else found
+
+    known: dict[object, Any] = {}
+    module = loader.yaml
     for name in _PLUGINS:
         for path in Path(ansible.plugins.__file__).with_name(name).glob("*.py"):
             if text := _text(path):
-                ahead.parse(_tags.Origin(path=str(path)).tag(_tags.TrustedAsTemplate().tag(text)), AnsibleLoader)
-    loader.yaml = ahead
+                tagged = _tags.Origin(path=str(path)).tag(_tags.TrustedAsTemplate().tag(text))
+                known[key(tagged, AnsibleLoader)] = module.load(tagged, Loader=AnsibleLoader)
+    loader.yaml = SimpleNamespace(**{**vars(module), "load": load})
 
 
 def _text(path: Path) -> str:
@@ -54,26 +63,3 @@ def _text(path: Path) -> str:
         if named == ["DOCUMENTATION"] and isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
             return str(node.value.value)
     return ""
-
-
-class _Ahead:
-    """PyYAML, with some texts parsed already. A text is known with the place that it came from."""
-
-    def __init__(self, module: ModuleType) -> None:
-        self._module = module
-        self._known: dict[object, Any] = {}
-
-    def parse(self, text: Any, loader: Any) -> None:
-        self._known[self._key(text, loader)] = self._module.load(text, Loader=loader)
-
-    def load(self, text: Any, Loader: Any) -> Any:  # noqa: N803  (as PyYAML has it)
-        found = self._known.pop(self._key(text, Loader), None) if isinstance(text, str) else None
-        return self._module.load(text, Loader=Loader) if found is None else found
-
-    def _key(self, text: Any, loader: Any) -> object:
-        from ansible._internal._datatag import _tags
-
-        return str(text), _tags.Origin.get_tag(text), _tags.TrustedAsTemplate.is_tagged_on(text), loader
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._module, name)

@@ -8,13 +8,14 @@ source: Ansible tells by its path who warns. With a version of Ansible that pack
 import ast
 import contextlib
 import copy
+import functools
 import importlib.util
 import marshal
 import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import SimpleNamespace
 from typing import Any
 
 _SHARED = "ansible/module_utils/"
@@ -28,9 +29,8 @@ def install() -> None:
     with contextlib.suppress(AttributeError, ImportError):
         from ansible.executor import module_common
 
-        parse = module_common._compile_module_ast
-        module_common._compile_module_ast = _Parsed(parse)
-        module_common.zipfile = _Zipfile(module_common.zipfile)
+        module_common._compile_module_ast = _parsed_once(module_common._compile_module_ast)
+        module_common.zipfile = SimpleNamespace(**{**vars(module_common.zipfile), "ZipFile": _Archive})
 
 
 def read() -> None:
@@ -38,28 +38,22 @@ def read() -> None:
     with contextlib.suppress(AttributeError, ImportError, OSError, TypeError):
         from ansible.executor import module_common
 
-        parsed, packed = module_common._compile_module_ast, module_common.zipfile
         for name, module in sorted(sys.modules.items()):
             if name.startswith(_SHARED_NAMES) and (file := getattr(module, "__file__", None)):
                 source = Path(file).read_bytes()
-                parsed(name, source)
-                packed.compiled(_SHARED + file.rpartition(_SHARED)[2], source)
+                module_common._compile_module_ast(name, source)
+                _bytecode(_SHARED + file.rpartition(_SHARED)[2], source)
 
 
-class _Parsed:
+def _parsed_once(parse: Callable[[str, Any], ast.Module]) -> Callable[[str, Any], ast.Module]:
     """Parses a source; of shared code only once, and only what it imports, since nothing else is looked at."""
+    known = functools.cache(lambda name, source: _imports(parse(name, source)))
 
-    def __init__(self, parse: Callable[[str, Any], ast.Module]) -> None:
-        self._parse = parse
-        self._known: dict[tuple[str, bytes], ast.Module] = {}
+    def parsed(module_name: str, source_code: Any) -> ast.Module:
+        shared = module_name.startswith(_SHARED_NAMES) and isinstance(source_code, bytes)
+        return known(module_name, bytes(source_code)) if shared else parse(module_name, source_code)
 
-    def __call__(self, module_name: str, source_code: Any) -> ast.Module:
-        if not module_name.startswith(_SHARED_NAMES) or not isinstance(source_code, bytes):
-            return self._parse(module_name, source_code)
-        key = module_name, bytes(source_code)
-        if key not in self._known:
-            self._known[key] = _imports(self._parse(module_name, source_code))
-        return self._known[key]
+    return parsed
 
 
 def _imports(tree: ast.Module) -> ast.Module:
@@ -71,38 +65,22 @@ def _imports(tree: ast.Module) -> ast.Module:
     return ast.Module(body=[*top, block], type_ignores=[])
 
 
-class _Zipfile:
-    """The module zipfile, whose archives get bytecode."""
+class _Archive(zipfile.ZipFile):
+    """An archive in which each shared source gets its bytecode."""
 
-    def __init__(self, module: ModuleType) -> None:
-        self._module = module
-        self._known: dict[tuple[str, bytes], bytes | None] = {}
-        compiled = self.compiled
-
-        class Archive(zipfile.ZipFile):
-            def writestr(self, zinfo_or_arcname: Any, data: Any, *arguments: Any, **named: Any) -> None:
-                super().writestr(zinfo_or_arcname, data, *arguments, **named)
-                name = getattr(zinfo_or_arcname, "filename", "")
-                shared = name.startswith(_SHARED) and name.endswith(".py") and isinstance(data, bytes)
-                if shared and (code := compiled(name, bytes(data))):
-                    beside = copy.copy(zinfo_or_arcname)
-                    beside.filename = f"{name}c"
-                    super().writestr(beside, code)
-
-        self.ZipFile = Archive
-
-    def compiled(self, name: str, source: bytes) -> bytes | None:
-        """Bytecode of a source, as a file; None if this Python cannot compile it."""
-        key = name, source
-        if key not in self._known:
-            self._known[key] = _bytecode(name, source)
-        return self._known[key]
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._module, name)
+    def writestr(self, zinfo_or_arcname: Any, data: Any, *arguments: Any, **named: Any) -> None:
+        super().writestr(zinfo_or_arcname, data, *arguments, **named)
+        name = getattr(zinfo_or_arcname, "filename", "")
+        shared = name.startswith(_SHARED) and name.endswith(".py") and isinstance(data, bytes)
+        if shared and (code := _bytecode(name, bytes(data))):
+            beside = copy.copy(zinfo_or_arcname)
+            beside.filename = f"{name}c"
+            super().writestr(beside, code)
 
 
+@functools.cache
 def _bytecode(name: str, source: bytes) -> bytes | None:
+    """Bytecode of a source, as a file; None if this Python cannot compile it."""
     try:
         code = compile(source, name, "exec", dont_inherit=True)
     except (SyntaxError, ValueError):
