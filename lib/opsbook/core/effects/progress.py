@@ -25,6 +25,7 @@ _COLOURS = {
     "interrupted": "var(--jp-warn-color1, #b25e00)",
 }
 _FONT = "font-family: var(--jp-ui-font-family, sans-serif); font-size: var(--jp-ui-font-size1, 13px)"
+_TABLE = f"{_FONT}; margin-left: 1.4em"
 
 
 class PlaybookProgress(Watcher):
@@ -64,7 +65,7 @@ class PlaybookProgress(Watcher):
         if not names and not first.startswith(self._summary):
             # Use the effect's summary: the headline of a shell cell is the whole script.
             first, rest = f"{summary} · {duration(time.monotonic() - self._started)}", ""
-        self._show(status, one_line(first, 300), _rest(rest) + _table(result), folded=not names)
+        self._show(status, one_line(first, 300), _rest(rest) + html_table(result, _TABLE), folded=not names)
 
     def was(self, then: dict[str, Any]) -> None:
         print(when(then))
@@ -73,7 +74,7 @@ class PlaybookProgress(Watcher):
         rows = list(self._hosts.items())[-_HOSTS:]
         cells = "".join(f"<tr>{_left(host)}{_left(now)}</tr>" for host, now in rows)
         now = f"<div style='opacity: .75; margin-left: 1.4em'>{html.escape(self._now)}</div>" if self._now else ""
-        return now + (f"<table style='{_FONT}; margin-left: 1.4em'>{cells}</table>" if cells else "")
+        return now + (f"<table style='{_TABLE}'>{cells}</table>" if cells else "")
 
     def _show(self, status: str, line: str, body: str = "", *, folded: bool = False) -> None:
         sign = f"<b style='color: {_COLOURS[status]}; display: inline-block; width: 1.2em'>{_SIGNS[status]}</b>"
@@ -98,7 +99,7 @@ def told(text: str) -> dict[str, str]:
 def described(result: Shown) -> dict[str, str]:
     """A result that a cell shows later, in the forms a notebook shows."""
     first, _, rest = result.headline().partition("\n")
-    inner = f"<div>{html.escape(first)}</div>{_rest(rest)}{_table(result)}"
+    inner = f"<div>{html.escape(first)}</div>{_rest(rest)}{html_table(result, _TABLE)}"
     return {"text/html": boxed(inner), "text/plain": repr(result)}
 
 
@@ -110,11 +111,6 @@ def _left(text: str) -> str:
 def _rest(text: str) -> str:
     """The text below a headline."""
     return f"<pre style='white-space: pre-wrap'>{html.escape(text)}</pre>" if text.strip() else ""
-
-
-def _table(result: Shown) -> str:
-    """The result's table as HTML; empty if it has none."""
-    return html_table(result, f"{_FONT}; margin-left: 1.4em")
 
 
 def _answer(result: Any) -> str:

@@ -19,6 +19,9 @@ TRAINING = "training"
 LARGEST = 1024 * 1024
 """Bytes. A larger file is not a statement about a run."""
 
+MALFORMED = (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+"""What the reader of a file raises that is not there, or not as opsbook wrote it."""
+
 _SAID = ".json"
 _SUFFIXES = {REVIEWS: (".sig", _SAID), TRAINING: (_SAID, ".sign-off.sig", ".sign-off")}
 """Suffixes in each folder, in the order of writing: a signature before what it signs."""

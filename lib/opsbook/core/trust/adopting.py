@@ -9,15 +9,13 @@ from opsbook import files
 from opsbook.core.model.effect import canonical
 from opsbook.core.planning.context import operator
 from opsbook.core.record import store
-from opsbook.core.record.sidecars import signed_file
+from opsbook.core.record.sidecars import MALFORMED, signed_file
 from opsbook.core.trust import sign, signing
 from opsbook.errors import InputError, Refused
 from opsbook.settings import Settings
 
 _IMPORTED, _ADOPTED = "imported", "adopted"
 """Folders below the records, with a file for each run."""
-
-_UNUSABLE = (OSError, ValueError, KeyError, TypeError, RecursionError, sign.BadSignature, sign.Unsigned)
 
 
 def mark(records: Path, run: str, seal: str) -> None:
@@ -41,7 +39,7 @@ def _seal(settings: Settings, run: str) -> str | None:
         return None
     try:
         return str(json.loads(files.read(place))["seal"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except MALFORMED:
         return ""
 
 
@@ -55,7 +53,7 @@ def _adopted(settings: Settings, run: str) -> str | None:
             return None
         sign.signer(known.text, sign.ADOPTION, data, signature, datetime.fromisoformat(told["signed"]))
         return str(told["seal"])
-    except _UNUSABLE:
+    except (*MALFORMED, sign.BadSignature, sign.Unsigned):
         return None
 
 

@@ -14,14 +14,11 @@ from opsbook.core.model.approval import Approval, Claim, Identity
 from opsbook.core.model.effect import canonical
 from opsbook.core.model.events import RunAllowed, RunResumed, RunStarted, read
 from opsbook.core.record import store
-from opsbook.core.record.sidecars import signed_file
+from opsbook.core.record.sidecars import MALFORMED, signed_file
 from opsbook.core.trust import sign
 from opsbook.core.trust.sign import Signers
 from opsbook.errors import InputError
 from opsbook.shapes import from_json
-
-_UNUSABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, InputError)
-"""What a malformed file or event raises."""
 
 _FOLDER = "approvals"
 
@@ -91,7 +88,7 @@ def _operator(
         if data != canonical({**bound, "signed": told["signed"]}):
             return _flawed(claim, "the statement is about something else")
         return _signed(claim, known, _Statement(sign.OPERATOR, data, signature, told["signed"]), person)
-    except _UNUSABLE as error:
+    except (*MALFORMED, InputError) as error:
         return _flawed(claim, f"its signature cannot be read: {error or type(error).__name__}")
 
 
@@ -110,7 +107,7 @@ def _approval(
         if not same or approval.statement() != data or dict(approval.labels) != (evidence.get("labels") or {}):
             return _flawed(claim, "the approval is of something else")
         return _signed(claim, known, _Statement(sign.APPROVAL, data, signature, approval.signed), person)
-    except _UNUSABLE as error:
+    except (*MALFORMED, InputError) as error:
         return _flawed(claim, f"its signature cannot be read: {error or type(error).__name__}")
 
 

@@ -12,12 +12,9 @@ from opsbook.core.model.effect import canonical
 from opsbook.core.model.events import RunAllowed, RunResumed, RunStarted, read
 from opsbook.core.model.text import span_seconds
 from opsbook.core.record import store
-from opsbook.core.record.sidecars import REVIEWS, signed_file
+from opsbook.core.record.sidecars import MALFORMED, REVIEWS, signed_file
 from opsbook.errors import InputError, OpsbookError, Refused
 from opsbook.settings import Settings
-
-_UNUSABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
-"""What a malformed file raises."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +77,7 @@ def review_of(settings: Settings, run: str) -> Claim:
         if not same or worked(store.find(settings.records, run), Identity(told["by"], who.principal, who.key)):
             return replace(claim, flaw="it is of another seal of the run, or by who ran it")
         return replace(claim, who=who.principal, key=who.key)
-    except (OSError, OpsbookError, sign.BadSignature, sign.Unsigned, *_UNUSABLE) as error:
+    except (OpsbookError, sign.BadSignature, sign.Unsigned, *MALFORMED) as error:
         return replace(claim, flaw=str(error) or type(error).__name__)
 
 
