@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 from opsbook.core.effects import session, watch
@@ -19,17 +20,17 @@ ATTACHMENT_LIMIT = 32 * 1024 * 1024
 class Here:
     """The read-only context of the run. It is fetched from the gate once, on first use."""
 
-    _values: dict[str, Any]
+    @cached_property
+    def _values(self) -> dict[str, Any]:
+        return dict(channel().query("hello"))
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        if "_values" not in self.__dict__:
-            self.__dict__["_values"] = channel().query("hello")
         try:
-            return self.__dict__["_values"][name]
+            return self._values[name]
         except KeyError:
-            known = ", ".join(sorted(self.__dict__["_values"]))
+            known = ", ".join(sorted(self._values))
             raise AttributeError(f"here has no {name}; it has {known}, url()") from None
 
     def __setattr__(self, name: str, value: object) -> None:

@@ -296,10 +296,7 @@ class Engine:
         if mode == "manual" or not self._steps.questions.answered("roll-back"):
             return False
         question = Question("roll-back", "decide", "Roll back what was changed?", ("yes", "no"))
-        try:
-            answer = await self._steps.or_cancelled(question)
-        except Unanswered:
-            return False
+        answer = await self._steps.answered(question)
         return answer is not None and answer.value == "yes"
 
     async def _rollback(self, reason: str) -> End:

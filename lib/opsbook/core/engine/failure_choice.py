@@ -2,7 +2,6 @@
 
 from enum import StrEnum
 
-from opsbook.core.engine.questions import Unanswered
 from opsbook.core.engine.steps import StepFailed, Steps
 from opsbook.core.model.person import Answer, Question
 from opsbook.core.model.runbook import Cell, Step
@@ -42,10 +41,7 @@ async def after_failure(
     detail = _DETAIL.format(undo=_UNDO if undoable else "", prompt=_LINES if steps.lines else "")
     text = f"{one_line(str(failure), _LONGEST).rstrip('.')}. What now?"
     question = Question(NAME, "decide", text, choices, detail, (FailureChoice.SKIP,))
-    try:
-        answer = await steps.or_cancelled(question)
-    except Unanswered:
-        return None, None
+    answer = await steps.answered(question)
     if answer is None:
         return None, None
     # An earlier cancel was handled: what follows is what this person decided.
@@ -61,10 +57,7 @@ async def prompt(steps: Steps, step: Step) -> None:
     """
     number = 0
     while not steps.cancel.level:
-        try:
-            answer = await steps.or_cancelled(Question("prompt", "decide", step.title, (), _PROMPT))
-        except Unanswered:
-            return
+        answer = await steps.answered(Question("prompt", "decide", step.title, (), _PROMPT))
         if answer is None or not answer.value.strip():
             return
         number += 1

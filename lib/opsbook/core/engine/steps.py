@@ -157,6 +157,13 @@ class Steps:
         given = [f"With {values}"] if code and values else []
         return "\n\n".join([step.prose.strip(), *given, *code, *expected]).strip()
 
+    async def answered(self, question: Question) -> Answer | None:
+        """Ask; None if the cancel level rises while the question is open, or if nobody answers."""
+        try:
+            return await self.or_cancelled(question)
+        except Unanswered:
+            return None
+
     async def or_cancelled(self, question: Question) -> Answer | None:
         """Ask; None if the cancel level rises while the question is open."""
         level = self.cancel.level
