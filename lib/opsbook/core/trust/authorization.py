@@ -105,8 +105,10 @@ def needed(settings: Settings, planned: Planned, now: datetime) -> list[str]:
         found.append(f"approvals: {policy.approvals}, by {among}, but not by who runs it")
     if policy.protected or policy.approvals:
         found.append("the signature of who runs it" + (", and everything committed" if policy.protected else ""))
-    if closed := _closed(settings, planned, now):
-        found.append(f"another time: {closed.message}")
+    try:
+        _check_open(settings, planned, now)
+    except Refused as error:
+        found.append(f"another time: {error.message}")
     if not _only_reads(planned.runbook) and (against := promotion.problem(settings, planned, now)):
         found.append(f"a release that was promoted: {against}")
     return found
@@ -178,11 +180,11 @@ def _allowed(start: RunStart) -> Authorization | None:
         _check_resume(start, me, earlier)
         if not Past.of(start.events).changed:
             _promoted(start)
-            _check_open(start)
+            _check_open(start.settings, start.planned, datetime.now(UTC))
         return Authorization(evidence | {"again": True}, files)
     promoted = _promoted(start)
     counted = approvals.approved(start, me, known)
-    _check_open(start)
+    _check_open(start.settings, start.planned, datetime.now(UTC))
     for each, signature in counted:
         files[f"{each.approval.id}.json"] = each.approval.statement()
         files[f"{each.approval.id}.sig"] = signature.encode()
@@ -284,23 +286,12 @@ def _promoted(start: RunStart) -> list[promotion.Proof]:
     return promotion.proven(start.settings, start.planned, datetime.now(UTC))
 
 
-def _check_open(start: RunStart) -> None:
-    """Raises Refused if the run may not begin now."""
-    if closed := _closed(start.settings, start.planned, datetime.now(UTC)):
-        raise closed
+def _check_open(settings: Settings, planned: Planned, now: datetime) -> None:
+    """Raises Refused if the run may not begin now, but has to wait for a window or the end of a freeze."""
+    if planned.runbook.front.kind not in _NEVER_WAIT:
+        windows.check(settings, planned.environment, now, freezes=not _only_reads(planned.runbook))
 
 
 def _only_reads(runbook: Runbook) -> bool:
     """Whether no section of the page may change anything: it puts no release anywhere, and may look during a freeze."""
     return not any(step.role in (Role.CHANGE, Role.UNDO) for step in runbook.steps())
-
-
-def _closed(settings: Settings, planned: Planned, now: datetime) -> Refused | None:
-    """Why a run may not begin now, if it has to wait for a window or the end of a freeze."""
-    if planned.runbook.front.kind in _NEVER_WAIT:
-        return None
-    try:
-        windows.check(settings, planned.environment, now, freezes=not _only_reads(planned.runbook))
-    except Refused as error:
-        return error
-    return None

@@ -70,10 +70,9 @@ def _operator(
     record: store.Record, known: Signers | None, evidence: Mapping[str, Any], what: str, paths: list[str]
 ) -> Claim:
     person = Identity(**evidence["operator"])
-    claim = Claim(what, person.principal or person.user)
     path = next((path for path in paths if path.startswith(f"{_FOLDER}/operator-") and path.endswith(".json")), "")
     if not person.principal and not path:
-        return claim
+        return Claim(what, person.user)
     claim = Claim(what, person.principal, file=path.replace(".json", ".sig"))
     try:
         data, signature = signed_file(record.folder / path)
@@ -86,10 +85,10 @@ def _operator(
             **{name: evidence[name] for name in ("emergency", "labels") if evidence.get(name)},
         }
         if data != canonical({**bound, "signed": told["signed"]}):
-            return _flawed(claim, "the statement is about something else")
+            return replace(claim, flaw="the statement is about something else")
         return _signed(claim, known, _Statement(sign.OPERATOR, data, signature, told["signed"]), person)
     except (*MALFORMED, InputError) as error:
-        return _flawed(claim, f"its signature cannot be read: {error or type(error).__name__}")
+        return replace(claim, flaw=f"its signature cannot be read: {error or type(error).__name__}")
 
 
 def _approval(
@@ -105,10 +104,10 @@ def _approval(
         approval = from_json(Approval, data)
         same = (approval.id, approval.plan, approval.decision) == (told.get("id"), evidence["plan"], "approve")
         if not same or approval.statement() != data or dict(approval.labels) != (evidence.get("labels") or {}):
-            return _flawed(claim, "the approval is of something else")
+            return replace(claim, flaw="the approval is of something else")
         return _signed(claim, known, _Statement(sign.APPROVAL, data, signature, approval.signed), person)
     except (*MALFORMED, InputError) as error:
-        return _flawed(claim, f"its signature cannot be read: {error or type(error).__name__}")
+        return replace(claim, flaw=f"its signature cannot be read: {error or type(error).__name__}")
 
 
 class _Statement(NamedTuple):
@@ -127,11 +126,7 @@ def _signed(claim: Claim, known: Signers | None, told: _Statement, person: Ident
         at = datetime.fromisoformat(told.signed)
         who = sign.signer(known.text, told.namespace, told.data, told.signature, at)
     except (sign.BadSignature, sign.Unsigned) as error:
-        return _flawed(claim, str(error))
+        return replace(claim, flaw=str(error))
     if (who.principal, who.key) != (person.principal, person.key):
-        return _flawed(claim, f"it was signed by {who.principal} ({who.key})")
+        return replace(claim, flaw=f"it was signed by {who.principal} ({who.key})")
     return replace(claim, key=who.key)
-
-
-def _flawed(claim: Claim, why: str) -> Claim:
-    return replace(claim, flaw=why)
