@@ -1,6 +1,6 @@
 """Decides about each effect that a cell asks for, and keeps why no more may begin. No IO: the gate carries it out."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -125,9 +125,8 @@ class Verdict:
 
 def verdict(case: Case) -> Verdict:
     """Decide about the effect. Refusals come first, whatever the journal has."""
-    for refuses in _REFUSALS:
-        if why := refuses(case):
-            return Verdict(Act.REFUSE, why)
+    if why := next(_refusals(case), ""):
+        return Verdict(Act.REFUSE, why)
     if case.plays:
         return Verdict(Act.PLAY)
     if case.place.look is not None and case.effect.kind in REMEMBERED:
@@ -166,22 +165,15 @@ def live(case: Case) -> Act:
     return Act.RUN
 
 
-def _reads_only(case: Case) -> str:
-    if not (case.effect.changes and case.place.role is Role.READ):
-        return ""
-    said = f"{case.effect.summary} changes something, but its section may only read. "
-    return said + "Move it to Steps, or say changes=False if it only reads."
-
-
-def _is_closed(case: Case) -> str:
-    return f"{case.effect.summary} changes something, and {case.closed}" if case.closed and case.effect.changes else ""
-
-
-def _in_clear(case: Case) -> str:
-    if not (case.mode is Mode.NOTEBOOK and case.effect.kind == "secret"):
-        return ""
-    return f"{case.effect.summary} is asked for, and a notebook is kept in clear. Use opsbook run."
-
-
-_REFUSALS: tuple[Callable[[Case], str], ...] = (lambda case: case.stopped, _reads_only, _is_closed, _in_clear)
-"""Each returns why the effect may not happen, or an empty text."""
+def _refusals(case: Case) -> Iterator[str]:
+    """Why the effect may not happen."""
+    summary, changes = case.effect.summary, case.effect.changes
+    if case.stopped:
+        yield case.stopped
+    if changes and case.place.role is Role.READ:
+        said = f"{summary} changes something, but its section may only read. "
+        yield said + "Move it to Steps, or say changes=False if it only reads."
+    if changes and case.closed:
+        yield f"{summary} changes something, and {case.closed}"
+    if case.mode is Mode.NOTEBOOK and case.effect.kind == "secret":
+        yield f"{summary} is asked for, and a notebook is kept in clear. Use opsbook run."
