@@ -230,11 +230,9 @@ def _count_hosts(place: Path) -> None:
 def _paused(message: str) -> PlaybookPrompt:
     """Parse the message of the pause module: [task], then its prompt."""
     task, _, prompt = message.partition("]\n")
-    return (
-        PlaybookPrompt("pause", prompt, task[1:])
-        if prompt and task.startswith("[")
-        else PlaybookPrompt("else", message)
-    )
+    if prompt and task.startswith("["):
+        return PlaybookPrompt("pause", prompt, task[1:])
+    return PlaybookPrompt("else", message)
 
 
 def _password(prompt: str) -> str:

@@ -186,12 +186,9 @@ def _is(path: str, entry: str) -> bool:
 def _name(data: bytes, like: str) -> str:
     """The entry's name of this content: SHA-256, or git's name of it for files of a commit."""
     algorithm, _, _ = like.partition(":")
-    named = (
-        hashlib.sha256(data).hexdigest()
-        if algorithm == "sha256"
-        else git.blob_name(data, algorithm.removeprefix("git-"))
-    )
-    return f"{algorithm}:{named}"
+    if algorithm == "sha256":
+        return f"sha256:{hashlib.sha256(data).hexdigest()}"
+    return f"{algorithm}:{git.blob_name(data, algorithm.removeprefix('git-'))}"
 
 
 def _write(settings: Settings, tree: Tree, wanted: Files, target: Path) -> None:

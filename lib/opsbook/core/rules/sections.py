@@ -7,23 +7,20 @@ from opsbook.core.model.runbook import Role, Runbook
 from opsbook.core.model.text import span_seconds
 from opsbook.core.rules.base import Found, Known, at, front_line
 
-_CHANGING = frozenset({"deploy", "maintenance", "capacity", "recovery", "security", "environment"})
+_NEEDED = {
+    **dict.fromkeys(("maintenance", "capacity", "recovery", "security", "environment"), ("Steps",)),
+    "deploy": ("Steps", "Prerequisites", "Validation"),
+    "incident": ("Mitigation",),
+}
+"""The sections that a kind of runbook needs, besides a rollback."""
 
 
 def _sections(runbook: Runbook, _: Known) -> Found:
     """S001: a section the kind needs is missing."""
     titles = {section.title.lower() for section in runbook.sections}
     front = runbook.front
-    wanted = []
-    if front.kind in _CHANGING:
-        wanted.append("Steps")
-    if front.kind == "incident":
-        wanted.append("Mitigation")
-    if front.kind == "deploy":
-        wanted += ["Prerequisites", "Validation"]
-    if front.rollback in ("automatic", "ask"):
-        wanted.append("Rollback")
-    for title in wanted:
+    rollback = ("Rollback",) if front.rollback in ("automatic", "ask") else ()
+    for title in (*_NEEDED.get(front.kind, ()), *rollback):
         if title.lower() not in titles:
             yield at(runbook, 1, "S001", f"a {front.kind} runbook with rollback {front.rollback} needs ## {title}")
 
