@@ -77,19 +77,20 @@ def load(
 
     `typed` are values a person typed. Raises InputError with everything that is not available.
     """
-    vault = Vault(redactor)
+    vault, known = Vault(redactor), dict(inventory)
     problems = []
+
+    def fetch(name: str, reference: str) -> None:
+        value = typed[name] if name in typed else resolve(name, reference, root, known)
+        vault.add(name, value, weak=name in policy.weak)
+
     for name, reference in {**policy.secrets, **references}.items():
-        fetch = partial(_fetched, vault, policy, name, reference, root, dict(inventory))
         try:
-            if name in typed:
-                vault.add(name, typed[name], weak=name in policy.weak)
-            else:
-                fetch()
+            fetch(name, reference)
         except InputError as error:
             problems.append(error.whole)
         if name not in typed and reference.startswith("exec:"):
-            vault.renewed_by(fetch)
+            vault.renewed_by(partial(fetch, name, reference))
     for name, value in inventory:
         try:
             Vault(redactor).add(name, value, weak=name in policy.weak)
@@ -98,10 +99,6 @@ def load(
     if problems:
         raise InputError(problems, "Nothing ran.")
     return vault
-
-
-def _fetched(vault: Vault, policy: Policy, name: str, reference: str, root: Path, inventory: Mapping[str, str]) -> None:
-    vault.add(name, resolve(name, reference, root, inventory), weak=name in policy.weak)
 
 
 def resolve(name: str, reference: str, root: Path, inventory: Mapping[str, str]) -> str:
@@ -168,15 +165,8 @@ def vaulted(needed: Sequence[Path], others: Sequence[Path], vaults: Sequence[str
         )
     from opsbook.core.engine import vault
 
-    command = [
-        sys.executable,
-        "-P",
-        "-m",
-        vault.__name__,
-        *map(str, sources),
-        "--",
-        *(str(path) for path in more if path not in sources),
-    ]
+    paths = [*map(str, sources), "--", *(str(path) for path in more if path not in sources)]
+    command = [sys.executable, "-P", "-m", vault.__name__, *paths]
     told = {**os.environ, **passwords(vaults)}
     # In a folder without an ansible.cfg: what that says of vaults is said already.
     done = subprocess.run(
