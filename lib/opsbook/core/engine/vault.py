@@ -3,6 +3,7 @@
 Handles vaulted files and single `!vault` values. The only module that uses Ansible's vault.
 """
 
+import contextlib
 import datetime
 import json
 import sys
@@ -36,22 +37,21 @@ def main() -> None:
         )
     except AnsibleError as error:
         sys.exit(str(error))
-    found: list[tuple[str, str]] = []
-    more: list[tuple[str, str]] = []
     at = sys.argv.index("--")
-    for number, name in enumerate(sys.argv[1:], 1):
+    found, more = list[tuple[str, str]](), list[tuple[str, str]]()
+    for name in sys.argv[1:at]:
         try:
-            values = _file(Path(name).read_text(encoding="utf-8"), library) if number != at else []
-        except (AnsibleError, yaml.YAMLError, ValueError) as error:
-            if number > at:
-                # It need not open.
-                continue
-            if isinstance(error, AnsibleError):
-                sys.exit("the vault password does not fit.")
+            found += _file(Path(name).read_text(encoding="utf-8"), library)
+        except AnsibleError:
+            sys.exit("the vault password does not fit.")
+        except (yaml.YAMLError, ValueError) as error:
             # Never print the error's own text: it may quote a secret line.
             mark = getattr(error, "problem_mark", None)
             sys.exit(f"{name} is not valid YAML{f', line {mark.line + 1}' if mark else ''}.")
-        (more if number > at else found).extend(values)
+    for name in sys.argv[at + 1 :]:
+        # These need not open.
+        with contextlib.suppress(AnsibleError, yaml.YAMLError, ValueError):
+            more += _file(Path(name).read_text(encoding="utf-8"), library)
     # The last one of a name counts: never that of another inventory.
     print(json.dumps([*more, *found]))
 
