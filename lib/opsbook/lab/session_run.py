@@ -191,9 +191,9 @@ def session(
     kept = SessionRun(settings, page, chosen, held, secrets, run)
     scope = Scope(Mode.SESSION, seen(settings, chosen, run, Mode.SESSION), admit=kept.admit)
     names = [parameter.name for parameter in page.parameters]
-    book = runner.Notebook(kept, names, store.place(settings.records, run) / "inbox")
+    inbox = store.place(settings.records, run) / "inbox"
     with undisturbed():
-        asyncio.run(runner.session(descriptor, scope, held, book))
+        asyncio.run(runner.session(descriptor, scope, held, kept, names, inbox))
         kept.end()
 
 
@@ -212,4 +212,4 @@ def replay_session(settings: Settings, descriptor: int, wanted: str, *, asks: bo
     held = replaying.vault(recording)
     tape = Tape(replaying.restored(recording, held), strict=False, asks=asks)
     scope = Scope(Mode.SESSION, replaying.seen(settings, recording), replaying.past(recording), tape=tape)
-    asyncio.run(runner.session(descriptor, scope, held, runner.Notebook(NullSink())))
+    asyncio.run(runner.session(descriptor, scope, held, NullSink()))

@@ -225,19 +225,13 @@ async def _ended(task: asyncio.Task[None]) -> None:
 # -- session mode
 
 
-class Notebook(NamedTuple):
-    """A notebook that is served: where it is recorded, the names of its page's parameters, and the `inbox` for requests
-    of other processes, if it can get some.
+async def session(
+    descriptor: int, scope: Scope, vault: Vault, sink: Sink, parameters: Sequence[str] = (), folder: Path | None = None
+) -> None:
+    """Serve one notebook on a connected socket, until its kernel ends or somebody cancels it.
+
+    `parameters` are names of its page; `folder` is the inbox for requests of other processes, if it can get some.
     """
-
-    sink: Sink
-    parameters: Sequence[str] = ()
-    inbox: Path | None = None
-
-
-async def session(descriptor: int, scope: Scope, vault: Vault, book: Notebook) -> None:
-    """Serve one notebook on a connected socket, until its kernel ends or somebody cancels it."""
-    sink = book.sink
     private = spare.private_folder()
     operator, cancel = str(scope.here["operator"]), Cancel()
     questions = Questions(sink, _Elsewhere(), {}, operator)
@@ -253,9 +247,9 @@ async def session(descriptor: int, scope: Scope, vault: Vault, book: Notebook) -
 
     cancel.on_request = stop
     undo = cancel.listen(operator)
-    watching = [_watch_inbox(book.inbox, sink, questions, cancel)] if book.inbox else []
+    watching = [_watch_inbox(folder, sink, questions, cancel)] if folder else []
     try:
-        print("ready", *book.parameters, flush=True)
+        print("ready", *parameters, flush=True)
         await gate.transport.adopt(socket.socket(fileno=descriptor))
     finally:
         undo()
