@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from opsbook.core.model.redact import Redactor
@@ -61,6 +61,7 @@ def test_tools(name: str) -> None:
 _SIGNS = st.sampled_from("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 '\"\\$&<>%+/=#;:!?-_.\näß€😀")
 
 
+@example("000000ß$", "JSON of HTML", [])
 @settings(deadline=None)
 @given(st.text(_SIGNS, min_size=8, max_size=60), st.sampled_from(sorted(forms.FORMS)), st.lists(st.integers(0, 2000)))
 def test_any_secret_in_any_form_in_any_pieces(secret: str, name: str, cuts: list[int]) -> None:

@@ -159,7 +159,7 @@ def _raw(name: str, part: str) -> Iterator[tuple[View, Track]]:
     """A value as it is; as it is when no escape in it is left; with Latin-1 escapes; with a plus for each blank."""
     data, least = folding.encoded(part), min(WEAK, len(part))
     mixed = b"".join(sign.encode("latin-1") if sign < "\u0100" else folding.encoded(sign) for sign in part)
-    readings = {data, folding.settled(data), mixed, data.replace(b" ", b"+")}
+    readings = {data, mixed, *folding.settled(data), *folding.settled(mixed), data.replace(b" ", b"+")}
     for reading in readings:
         plain = PLAIN.of(reading)
         if len(plain) >= least:

@@ -27,7 +27,7 @@ _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|[ux]\{[0-9a-fA-F]{1,6}\}|u[0-9a-fA-F]{4}"
     rb"|U[0-9a-fA-F]{8}|x[0-9a-fA-F]{2}|[0-3]?[0-7]{1,2}|[abefnrtvE\\])"
     rb"|%[0-9a-fA-F]{2}|&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});"
-    rb"|\x1b(?:\[[0-?]{0,64}[ -/]{0,8}[@-~]|\][0-9]{1,4};|[()][0-9A-Za-z]|[=>\\78cDEHMNOZ])|\$(?=['\"])"
+    rb"|\x1b(?:\[[0-?]{0,64}[ -/]{0,8}[@-~]|\][0-9]{1,4};|[()][0-9A-Za-z]|[=>\\78cDEHMNOZ])"
 )
 _HINTS = (b"\\", b"%", b"&", b"\x1b", b"$", b"=", b"0000", b",\n", b"+\n")
 _MAIL = re.compile(rb"=(?:([0-9A-F]{2})|\r?\n)")
@@ -156,11 +156,11 @@ def simple(data: bytes) -> bool:
     return all(data.find(hint) < 0 for hint in _HINTS)
 
 
-def settled(data: bytes) -> bytes:
-    """The reading in which no escape is left."""
+def settled(data: bytes) -> set[bytes]:
+    """The readings in which no escape is left: with and without what is a shell's dollar in front of a quote."""
     for _ in range(DEPTH):
         data = _UNESCAPED(data)
-    return data
+    return {data, _DOLLAR(data)}
 
 
 def closed(reading: bytes) -> bytes:
@@ -232,9 +232,12 @@ def _characters(line: bytes) -> bytes:
 
 _UNESCAPED = Step(_ESCAPE, lambda match: _meaning(match[0]))
 _DUMPED = Step(_DUMP, _dumped, (b"0000",))
+# A shell's $'…' and $"…". Aside: the last sign of a secret in quotes may be a dollar.
+_DOLLAR = Step(re.compile(rb"\$(?=['\"])"), lambda _: b"", (b"$'", b'$"'))
 _ASIDE = (
     _DUMPED,
     Step(_MAIL, lambda match: bytes.fromhex((match[1] or b"").decode()), (b"=",)),
+    _DOLLAR,
     # A text in several literals, as JavaScript and notebooks have it.
     Step(_JOINT, lambda _: b"", (b",\n", b"+\n")),
 )
