@@ -63,6 +63,7 @@ _SIGNS = st.sampled_from("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01
 
 @example("000000ß$", "JSON of HTML", [])
 @settings(deadline=None)
+@example("0000000000000000000000000000 ", "base64, coloured", [])
 @given(st.text(_SIGNS, min_size=8, max_size=60), st.sampled_from(sorted(forms.FORMS)), st.lists(st.integers(0, 2000)))
 def test_any_secret_in_any_form_in_any_pieces(secret: str, name: str, cuts: list[int]) -> None:
     assume(len(re.sub(r"[\s'\"\\]", "", secret)) >= 6)
