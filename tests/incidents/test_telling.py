@@ -3,7 +3,7 @@
 import json
 import resource
 import shutil
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from opsbook.serve.watching import Watching
 from tests.support import ROOT
 from tests.support.listeners import listeners
 from tests.support.project import Project
+from tests.support.rotas import rota, shift
 
 pytestmark = pytest.mark.slow
 
@@ -65,6 +66,40 @@ def test_channels_are_told_of_the_beginning_of_updates_and_of_the_end(project: P
     assert TOKEN not in shown and project.opsbook("incident", "verify").code == 0
     for path_ in (project.root / "records").rglob("*"):
         assert not path_.is_file() or TOKEN.encode() not in path_.read_bytes(), path_
+
+
+def test_whoever_needs_help_pages_the_next_rota_or_a_certain_one(project: Project) -> None:
+    shutil.copytree(ROOT / "playbooks/messages", project.root / "playbooks/messages")
+    limits = 'means = "x"\nrespond = "now"\npage = false\n'
+    project.write("opsbook.toml", f'records = "records"\n[[severity]]\nname = "small"\n{limits}')
+    begin = f"{datetime.now(UTC) - timedelta(hours=1):%Y%m%dT%H%M%SZ}"
+    for name, person in (("one", "anna"), ("two", "ben")):
+        rota(project.root, name, [shift(person, begin, "20991231T000000Z")])
+    with listeners() as (received, web, _):
+        channels = {}
+        for person in ("anna", "ben"):
+            project.env[person.upper()] = f"json://127.0.0.1:{web}/{person}"
+            channels[person] = {"to": person, "person": person, "events": ["incident-*"]}
+        secrets = {person: f"env:{person.upper()}" for person in channels}
+        policy = {"sandbox": True, "secrets": secrets, "channels": channels, "on_call": ["one", "two"]}
+        project.write("playbooks/inventories/dev/environment.yml", json.dumps(policy))
+        project.opsbook("incident", "open", "It is slow", "-e", "dev", check=True)
+        assert not received.requests, "it is too small to page anybody"
+        for options, person in (((), "anna"), ((), "ben"), (("--to", "two"), "ben"), ((), "anna")):
+            received.requests.clear()
+            asked = project.opsbook("incident", "escalate", "last", "I cannot <b>log in</b>", *options, check=True)
+            ((path, told),) = received.requests
+            assert (path, f"on call: {person}" in " ".join(asked.out.split())) == (f"/{person}", True)
+            assert "asks for help: I cannot <b>log in</b>: small: It is slow" in told["title"]
+        assert (
+            "asked for help: I cannot <b>log in</b>: message incident-escalated: sent to"
+            in project.opsbook("incident", "show", "last").out
+        )
+        wrong = project.opsbook("incident", "escalate", "last", "help", "--to", "twoo")
+        assert (wrong.code, "Did you mean two?" in wrong.err) == (2, True)
+        project.opsbook("incident", "resolve", "last", "it is not slow", check=True)
+        assert project.opsbook("incident", "escalate", "last", "help").code == 4
+    assert project.opsbook("incident", "verify").code == 0
 
 
 def test_without_an_environment_nobody_is_told_and_it_says_so(project: Project) -> None:

@@ -12,7 +12,7 @@ from opsbook.core.model.text import nearest
 from opsbook.core.planning import context, environment
 from opsbook.core.record import store as records
 from opsbook.errors import InputError, Refused
-from opsbook.incidents import facts, reviewing, status_page, store, telling
+from opsbook.incidents import facts, reviewing, rotas, status_page, store, telling
 from opsbook.incidents.incident import ROLES, Incident, State
 from opsbook.settings import Settings
 
@@ -90,6 +90,20 @@ class Acting:
             yield facts.IncidentAcknowledged(by=self._by)
 
         return self._change(work)
+
+    def escalate(self, why: str, rota: str) -> Incident:
+        """Page whoever is on call in this rota, or in the next one of the environment: somebody needs help."""
+        if rota:
+            rotas.check_name(self._settings, rota)
+        now = store.load(self.path)
+        if now.over:
+            raise Refused(f"{now.id} is {now.state} already.", _look(now))
+        if not now.environment:
+            raise InputError(f"{now.id} names no environment, which has the channels.", "Call somebody.")
+        if not rota and not environment.load(self._settings, now.environment).policy.on_call:
+            hint = f"Name a rota: --to {' or '.join(rotas.names(self._settings)) or 'ROTA'}."
+            raise InputError(f"{now.environment} has no on_call.", hint)
+        return self._add(telling.ask_for_help(self._settings, now, self._by, _said(why), rota))
 
     def note(self, text: str, at: str = "") -> Incident:
         return self._add(facts.NoteAdded(text=_said(text), at=_time(at), by=self._by))

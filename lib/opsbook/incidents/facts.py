@@ -51,9 +51,11 @@ class IncidentAcknowledged(Fact, type="incident-acknowledged"):
 
 
 class IncidentEscalated(Fact, type="incident-escalated"):
-    """Nobody said in time that they work on it: channels were told again."""
+    """Nobody said in time that they work on it, or somebody asked for help: the next one was paged."""
 
     waited: Annotated[float, "Seconds since it was opened."]
+    by: Annotated[str, "Who asked for help; empty if nobody did."] = ""
+    why: Annotated[str, "What they said."] = ""
     said: Annotated[str, "Which channels took the message, and why others did not."]
     on_call: Annotated[str, "Who was on call then, and was paged; empty if nobody was."] = ""
     rota: Annotated[str, "The rota that said so."] = ""

@@ -3,6 +3,7 @@
 What was reminded of is in the journal, so that a restart neither forgets nor repeats it.
 """
 
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from opsbook.core.model.events import Fact, read
@@ -29,15 +30,36 @@ PAGING = (OPENED, ESCALATED)
 """Events that page whoever is on call."""
 
 
+@dataclass(frozen=True)
+class Call:
+    """Who is to be paged: the rota after the last one, the last one again, or the one that is named.
+
+    `asked`: a person wants it, whatever the severity pages.
+    """
+
+    onward: bool = True
+    rota: str = ""
+    asked: bool = False
+
+
 def escalate(settings: Settings, found: Incident, now: datetime, *, onward: bool = True) -> IncidentEscalated:
     """Tell that nobody works on it, and page the next one; without `onward`, the last one again."""
-    sent = tell(settings, found, ESCALATED, onward=onward)
+    return _escalated(found, now, tell(settings, found, ESCALATED, call=Call(onward)))
+
+
+def ask_for_help(settings: Settings, found: Incident, by: str, why: str, rota: str) -> IncidentEscalated:
+    """Page whoever is on call in a rota, or in the next one, because somebody asks."""
+    sent = tell(settings, found, ESCALATED, text=f"{by} asks for help: {why}", call=Call(rota=rota, asked=True))
+    return replace(_escalated(found, datetime.now(UTC), sent), by=by, why=why)
+
+
+def _escalated(found: Incident, now: datetime, sent: MessageSent) -> IncidentEscalated:
     waited = seconds_between(found.reached[State.OPEN], now.astimezone(UTC).isoformat())
     return IncidentEscalated(waited=waited, said=sent.said, on_call=sent.on_call, rota=sent.rota, reached=sent.reached)
 
 
 def tell(
-    settings: Settings, found: Incident, event: str, audience: str = "", text: str = "", *, onward: bool = True
+    settings: Settings, found: Incident, event: str, audience: str = "", text: str = "", *, call: Call = Call()
 ) -> MessageSent:
     """Send an event of an incident, and say what became of it. It never raises: the incident goes on without it."""
     if not found.environment:
@@ -47,7 +69,7 @@ def tell(
 
     try:
         place = environment.load(settings, found.environment)
-        paged = _paged(settings, found, event, place.policy.on_call, onward)
+        paged = _paged(settings, found, event, place.policy.on_call, call)
         values = {
             "incident": found.id,
             "title": found.title,
@@ -71,13 +93,15 @@ def tell(
     return MessageSent(event=event, said=said, on_call=paged.person, rota=paged.rota, reached=reached)
 
 
-def _paged(settings: Settings, found: Incident, event: str, wanted: tuple[str, ...], onward: bool) -> rotas.OnCall:
-    """Who is on call now, if the event pages: looked up once, and kept in the incident."""
+def _paged(settings: Settings, found: Incident, event: str, wanted: tuple[str, ...], call: Call) -> rotas.OnCall:
+    """Who is on call now, if the event pages or somebody asked: looked up once, and kept in the incident."""
+    if call.rota:
+        wanted = (call.rota,)
     limits = next((each for each in settings.severities if each.name == found.severity), None)
-    if event not in PAGING or not wanted or (limits and not limits.page):
+    if event not in PAGING or not wanted or (limits and not limits.page and not call.asked):
         return rotas.OnCall()
     last = found.on_call[-1].rota if found.on_call else ""
-    return rotas.paged(settings, wanted, last, datetime.now(UTC), onward=onward)
+    return rotas.paged(settings, wanted, last, datetime.now(UTC), onward=call.onward)
 
 
 # -- what is late

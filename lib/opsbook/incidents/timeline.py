@@ -94,6 +94,11 @@ def _called(fact: facts.MessageSent | facts.IncidentEscalated) -> str:
     return f"{fact.said}; on call: {who} ({fact.rota})" if fact.on_call else fact.said
 
 
+def _escalated(fact: facts.IncidentEscalated) -> str:
+    asked = f"asked for help: {fact.why}" if fact.by else f"nobody works on it after {duration(fact.waited)}"
+    return f"{asked}: message {_called(fact)}"
+
+
 def _resolved(fact: facts.IncidentResolved) -> str:
     still = f" (still firing: {', '.join(fact.firing)})" if fact.firing else ""
     return f"resolved{still}: {fact.how}"
@@ -104,7 +109,7 @@ _SENTENCES: dict[type, Callable[[Any], str]] = {
     facts.AlertFired: _fired,
     facts.AlertCleared: lambda fact: f"{fact.name} does not fire any more",
     facts.IncidentAcknowledged: lambda _: "acknowledged",
-    facts.IncidentEscalated: lambda fact: f"nobody works on it after {duration(fact.waited)}: message {_called(fact)}",
+    facts.IncidentEscalated: _escalated,
     facts.UpdateDue: lambda fact: f"no update for {duration(fact.waited)}: message {fact.said}",
     facts.SeverityChanged: lambda fact: f"is {fact.severity} now{f': {fact.why}' if fact.why else ''}",
     facts.RoleTaken: lambda fact: f"{fact.who} is {fact.role}",

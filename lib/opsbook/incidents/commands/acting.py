@@ -9,7 +9,7 @@ from opsbook.errors import InputError
 from opsbook.incidents import acting, executing, reviewing, status_page, store, timeline
 from opsbook.incidents.acting import Acting, Opening
 from opsbook.incidents.commands import reading
-from opsbook.incidents.facts import MessageSent
+from opsbook.incidents.facts import IncidentEscalated, MessageSent
 from opsbook.incidents.incident import Incident
 
 
@@ -27,6 +27,11 @@ def open_(options: argparse.Namespace) -> int:
 def ack(options: argparse.Namespace) -> int:
     """Say that you work on it. Only the first one does: everybody else is told who."""
     return _told(options, _acting(options).acknowledge())
+
+
+def escalate(options: argparse.Namespace) -> int:
+    """Page whoever is on call next, because you need help. What they did not hear by then they read in the incident."""
+    return _told(options, _acting(options).escalate(options.why, options.to))
 
 
 def note(options: argparse.Namespace) -> int:
@@ -132,6 +137,6 @@ def _acting(options: argparse.Namespace) -> Acting:
 
 def _told(options: argparse.Namespace, now: Incident) -> int:
     last = timeline.entry_of(now.events[-1]) if now.events else None
-    sent = [last.text] if last and last.kind == MessageSent.type else []
+    sent = [last.text] if last and last.kind in (MessageSent.type, IncidentEscalated.type) else []
     below = (f"  {line}" for line in (*sent, *now.outlook()))
     return common.tell(options, reading.told(now), f"{now.id}: {now.state}, {now.severity}", *below)
