@@ -116,6 +116,17 @@ def test_diff_names_every_value_that_differs(project: Project) -> None:
     assert "There is no environment nowhere" in project.opsbook("env", "diff", "dev", "nowhere").err
 
 
+def test_diff_compares_what_both_answer(project: Project) -> None:
+    with service() as port:
+        for name, path in (("dev", "good"), ("prod", "ill"), ("text", "text")):
+            environment(project, name, f"health: {{arcade: 'http://127.0.0.1:{port}/{path}'}}\n")
+        told = json.loads(project.opsbook("env", "diff", "dev", "text", "--live", "--json", check=True).out)
+        assert ("answers.arcade.version", "1.4.0", None) in [(each["key"], each["dev"], each["text"]) for each in told]
+        ill = json.loads(project.opsbook("env", "diff", "dev", "prod", "--live", "--json", check=True).out)
+        assert [each["key"] for each in ill] == ["health.arcade", "answers.arcade.status"]
+        assert "do not differ" in project.opsbook("env", "diff", "dev", "dev", "--live", check=True).out
+
+
 def test_diff_compares_secrets_and_shows_none(project: Project) -> None:
     environment(project, "dev", "secrets: {k: 'env:A', same: 'env:A', mine: 'env:A'}")
     environment(project, "prod", "secrets: {k: 'env:B', other: 'env:A', lost: 'env:NONE'}")

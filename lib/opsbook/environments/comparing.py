@@ -2,6 +2,7 @@
 
 import hmac
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from opsbook.core.model.differ import Change, changes_of
 from opsbook.core.planning import context, yaml_files
 from opsbook.core.planning import environment as environments
 from opsbook.core.record.deliveries import deliveries, places
+from opsbook.environments import state
 from opsbook.errors import InputError
 from opsbook.settings import Settings
 
@@ -17,13 +19,27 @@ _OWN = frozenset({"title", "order", "ports"})
 """Keys that every environment has a value of its own for."""
 
 
-def differences(settings: Settings, one: str, other: str, *, secrets: bool = False) -> list[Change]:
+def differences(settings: Settings, one: str, other: str, *, secrets: bool = False, live: bool = False) -> list[Change]:
     """Every value that differs, by its path. Ports are compared as they are written; secrets by their references.
 
-    With `secrets` by digests, too: under a key of this one comparison, so that nobody can try values with them.
+    With `secrets` by digests, too: under a key of this one comparison, so that nobody can try values with them. With
+    `live` also what both answer now.
     """
     key = os.urandom(32) if secrets else b""
-    return list(changes_of(_described(settings, one, key), _described(settings, other, key)))
+    described = [_described(settings, name, key) for name in (one, other)]
+    if live:
+        found = state.states(settings, [environments.load(settings, name) for name in (one, other)])
+        for told, each in zip(described, found, strict=True):
+            told["answers"] = dict(_said(each))
+    return list(changes_of(described[0], described[1]))
+
+
+def _said(found: state.State) -> Iterator[tuple[str, Any]]:
+    """The plain values of each answer, such as version and schema."""
+    for answer in found.answers:
+        content = answer.said if isinstance(answer.said, dict) else {}
+        plain = {key: value for key, value in content.items() if not isinstance(value, dict | list)}
+        yield answer.name, {"status": answer.status, **plain}
 
 
 def shared(settings: Settings, one: str, other: str) -> list[tuple[str, str]]:

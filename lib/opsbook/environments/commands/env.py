@@ -96,9 +96,12 @@ def _told(found: State) -> dict[str, Any]:
 
 
 def diff(options: argparse.Namespace) -> int:
-    """How two environments differ: the values of their files, their hosts and variables, and their releases."""
+    """How two environments differ: the values of their files, their hosts and variables, and their releases.
+
+    With --live also what both answer now, such as the version and the schema of a service.
+    """
     settings, names = common.project(options), (options.name, options.second)
-    found = comparing.differences(settings, *names, secrets=options.secrets)
+    found = comparing.differences(settings, *names, secrets=options.secrets, live=options.live)
     told = [{"key": each.what, options.name: each.before, options.second: each.after} for each in found]
     same = comparing.shared(settings, *names) if options.secrets else []
     told += [{"key": "secret with the same value", options.name: mine, options.second: theirs} for mine, theirs in same]
