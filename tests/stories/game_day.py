@@ -90,6 +90,8 @@ def tell(monitored: Monitored, server: Served) -> None:
     text = page.read_text(encoding="utf-8")
     for said in ("ArcadeInstanceDown fires", "acknowledged", "restart-instance", "resolved", "alert earlier"):
         assert said in text, said
+    assert ("messages per second: " in text, " at most." in text) == (True, True), text
+    assert list(page.with_suffix("").glob("impact-*.svg")), "what it cost is plotted"
     page.write_text(text.replace("TODO", "Known:"), encoding="utf-8")
     platform.opsbook("incident", "review", run, "--close", check=True)
     assert platform.opsbook("incident", "verify").code == 0

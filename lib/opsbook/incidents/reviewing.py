@@ -5,7 +5,7 @@ from pathlib import Path
 from opsbook import files, html
 from opsbook.core.record import store as records
 from opsbook.errors import InputError
-from opsbook.incidents import timeline
+from opsbook.incidents import impact, timeline
 from opsbook.incidents.incident import Incident
 from opsbook.settings import Settings
 
@@ -29,6 +29,7 @@ def write(settings: Settings, found: Incident) -> tuple[Path, bool]:
         found=found,
         entries=list(timeline.entries(found)),
         phases=timeline.phases(found),
+        impact=impact.measured(settings, found, page.with_suffix("")),
         runs=[(fact, outcome(settings, run)) for run, fact in found.runs.items()],
     )
     files.write_atomic(page, text.encode())
