@@ -120,6 +120,7 @@ class _Content(Shape, strict=True):
     ansible: Ansible = field(default_factory=Ansible)
     services: dict[_ServiceName, Service] = field(default_factory=dict)
     severity: list[Severity] = field(default_factory=list)
+    impact: dict[_Text, dict[_Text, _Text]] = field(default_factory=dict)
     status_page: _Inside | None = None
 
 
@@ -166,6 +167,7 @@ class Settings:
     retention: Retention | None = None
     check_reads: tuple[str, ...] = ()
     severities: tuple[Severity, ...] = ()
+    impact: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     signing_key: Path | None = None
     allowed_signers: str = "allowed_signers"
     protected_branch: str = "main"
@@ -233,6 +235,7 @@ def load(start: Path, *, given: bool = False) -> Settings:
         retention=content.retention,
         check_reads=tuple(content.check.reads),
         severities=tuple(content.severity),
+        impact=content.impact,
         status_page=content.status_page,
         signing_key=_file(root, "signing_key", os.environ.get("OPSBOOK_SIGNING_KEY") or content.signing_key),
         allowed_signers=content.allowed_signers,

@@ -160,6 +160,26 @@ def test_a_secret_is_not_in_its_journal(project: Project, opened: Incident) -> N
     assert "horse" not in (project.root / "records/incidents" / opened.id / journal.NAME).read_text()
 
 
+def test_impact_and_urgency_give_the_severity(project: Project) -> None:
+    def opened(*options: str) -> tuple[int, str]:
+        done = project.opsbook("incident", "open", "It is slow", *options)
+        return done.code, done.out + done.err
+
+    assert "no [impact]" in opened("--impact", "some", "--urgency", "now")[1]
+    project.write("opsbook.toml", 'records = "records"\n[impact]\nsome = {now = "High", later = "nonsense"}\n')
+    code, said = opened("--impact", "some", "--urgency", "now")
+    assert (code, "open, high" in said) == (0, True)
+    for options, problem in (
+        (("--impact", "sone", "--urgency", "now"), "no impact sone. Did you mean some?"),
+        (("--impact", "some"), "The urgency is missing."),
+        (("--impact", "some", "--urgency", "soon"), "One of now, later"),
+        (("--impact", "some", "--urgency", "later"), "There is no severity nonsense."),
+        (("--impact", "some", "--urgency", "now", "--severity", "low"), "Leave one of them out."),
+    ):
+        code, said = opened(*options)
+        assert (code, problem.lower() in said.lower()) == (2, True), said
+
+
 def test_the_command_line(project: Project) -> None:
     assert "No incident is open." in project.opsbook("incident", "list", check=True).out
     assert project.opsbook("incident", "show", "last").code == 2

@@ -220,6 +220,8 @@ SOURCES: dict[str, Callable[[Typed], Offered]] = {
     "plan": _plans,
     "incident": _incidents,
     "severity": lambda typed: _plain(acting.severities(typed.settings)),
+    "impact": lambda typed: _plain(typed.settings.impact),
+    "urgency": lambda typed: _plain(dict.fromkeys(each for row in typed.settings.impact.values() for each in row)),
     "rota": lambda typed: _plain(rotas.names(typed.settings)),
     "oncall override person": _people,
     "role": lambda _: _plain(ROLES),

@@ -34,6 +34,19 @@ def check_severity(settings: Settings, severity: str) -> str:
     return found
 
 
+def severity_by(settings: Settings, impact: str, urgency: str) -> str:
+    """The severity that opsbook.toml gives this impact and this urgency. Raises InputError."""
+    if not settings.impact:
+        raise InputError("opsbook.toml has no [impact].", "Give --severity instead.")
+    named: Mapping[str, object] = settings.impact
+    for what, wanted in (("impact", impact), ("urgency", urgency)):
+        if wanted not in named:
+            problem = f"There is no {what} {wanted}. {nearest(wanted, named)}" if wanted else f"The {what} is missing."
+            raise InputError(problem, f"Give --{what}: one of {', '.join(named)}.")
+        named = settings.impact[impact]
+    return settings.impact[impact][urgency]
+
+
 @dataclass(frozen=True)
 class Opening:
     """What a person says of a new incident. `parameters` are those of the page that helps, as they would be typed."""

@@ -20,8 +20,13 @@ def open_(options: argparse.Namespace) -> int:
         if len(given) > 1:
             raise InputError(f"{name} is given {len(given)} times.", "Give it once; put lists into one value.")
         values[name] = given[0]
-    said = Opening(options.title, options.severity, options.environment, options.runbook, values)
-    return _told(options, acting.open_(common.project(options), said))
+    settings, severity = common.project(options), options.severity
+    if options.impact or options.urgency:
+        if severity:
+            raise InputError("A severity is given, and what it follows from.", "Leave one of them out.")
+        severity = acting.severity_by(settings, options.impact, options.urgency)
+    said = Opening(options.title, severity, options.environment, options.runbook, values)
+    return _told(options, acting.open_(settings, said))
 
 
 def ack(options: argparse.Namespace) -> int:
