@@ -95,6 +95,11 @@ def test_whoever_needs_help_pages_the_next_rota_or_a_certain_one(project: Projec
             "asked for help: I cannot <b>log in</b>: message incident-escalated: sent to"
             in project.opsbook("incident", "show", "last").out
         )
+        assert "on call   anna (one)\non call   ben (two)\n" in project.opsbook("status", check=True).out
+        assert json.loads(project.opsbook("status", "--json", check=True).out)["on_call"] == {
+            "one": "anna",
+            "two": "ben",
+        }
         wrong = project.opsbook("incident", "escalate", "last", "help", "--to", "twoo")
         assert (wrong.code, "Did you mean two?" in wrong.err) == (2, True)
         project.opsbook("incident", "resolve", "last", "it is not slow", check=True)

@@ -85,6 +85,7 @@ def test_nothing_is_there(project: Project) -> None:
     result = project.opsbook("status", check=True)
     assert result.out == "Nothing runs, and nothing waits for anybody.\n\nNothing is locked.\n"
     assert json.loads(project.opsbook("status", "--json", check=True).out) == {
+        "on_call": {},
         "runs": [],
         "plans": [],
         "reviews": [],

@@ -1,4 +1,4 @@
-"""Show open incidents; runs that run, wait or are lost, and those of the last hour; and what is locked."""
+"""Show open incidents and who is on call; what runs, waits, is lost or ended in the last hour; and what is locked."""
 
 import argparse
 from dataclasses import asdict
@@ -37,14 +37,18 @@ def execute(options: argparse.Namespace) -> int:
     found = under_way.under_way(settings)
     ended = under_way.ended_since(settings, datetime.now(UTC) - _LATELY)
     incidents = _incidents(settings)
+    # To know that takes longer than all the rest.
+    on_call = _on_call(settings) if incidents else {}
     plans, reviews = list(requests.waiting(settings.state)), list(reviewing.follow_ups(settings))
     if options.json:
         told = {"plans": [each.to_json() for each in plans], "reviews": [asdict(each) for each in reviews]}
         told |= {"ended": [asdict(each) for each in ended], "locks": list(map(asdict, lock.holders(settings.state)))}
         told |= {"incidents": [each.brief() for each in incidents]}
-        return common.tell(options, {"runs": [asdict(now) for now in found], **told})
+        return common.tell(options, {"runs": [asdict(now) for now in found], "on_call": on_call, **told})
     for incident in incidents:
         _show_incident(incident)
+    for rota, person in on_call.items():
+        say(f"on call   {quoted(person) if person else 'nobody'} ({rota})")
     if not (incidents or found or plans or reviews):
         say("Nothing runs, and nothing waits for anybody.")
     for now in found:
@@ -72,6 +76,16 @@ def _block(head: str, *lines: str) -> None:
     say(head)
     for line in filter(None, lines):
         say(*(f"          {each}" for each in hanging(line)))
+
+
+def _on_call(settings: Settings) -> dict[str, str]:
+    """Who is on call now in each rota, or nobody; a project without rotas loads nothing for them."""
+    if not any((settings.root / "oncall").glob("*.ics")):
+        return {}
+    from opsbook.incidents import rotas
+
+    now = datetime.now(UTC)
+    return {rota: rotas.paged(settings, (rota,), "", now).person for rota in rotas.names(settings)}
 
 
 def _show_incident(found: "Incident") -> None:
