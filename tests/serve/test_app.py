@@ -18,6 +18,7 @@ import uvicorn
 
 from opsbook import settings
 from opsbook.core.model.redact import Redactor
+from opsbook.core.record.store import PAGE
 from opsbook.incidents import acting, facts, intake, store
 from opsbook.incidents.acting import Acting, Opening
 from opsbook.serve import app
@@ -27,7 +28,7 @@ from opsbook.serve.metrics import Metrics
 from opsbook.serve.spool import Spool
 from opsbook.serve.worker import Counted
 from tests.support.alerts import notification
-from tests.support.project import Project
+from tests.support.project import Project, until
 
 TOKEN = "a-token-of-a-test"
 KNOWN = {"Authorization": f"Bearer {TOKEN}"}
@@ -216,3 +217,42 @@ def test_an_incident_leads_to_its_page_of_the_site_filled_in(serving: Serving, t
         assert client.get("/site/").text == "the site"
         for outside in ("link", "../secret", "%2e%2e/secret", "..%2fsecret"):
             assert client.get(f"/site/{outside}").status_code == 404
+
+
+RUN = """\
+## Steps
+
+### Wait for <b>somebody</b>
+```python timeout=60
+from opsbook import ask
+ask("colour", "Which <i>one</i>?", choices=["red", "blue"])
+```
+
+### Go on
+```python
+print("done")
+```
+"""
+
+
+@pytest.mark.slow
+def test_a_run_is_followed_until_it_is_a_record(project: Project, client: httpx.Client) -> None:
+    project.page(RUN, "waits", front="rollback: none\n")
+    project.start("run", "waits", "-e", "dev", "--detach")
+    until(lambda: project.records() and "Which" in json.dumps(status(project)), "its question")
+    run = project.records()[-1].name
+    page = client.get(f"/runs/{run}").text
+    assert "Wait for &lt;b&gt;somebody" in page and "Which &lt;i&gt;one" in page and "not reached" in page
+    with client.stream("GET", f"/runs/{run}/events", timeout=30) as told:
+        bodies = (json.loads(line[6:])["body"] for line in told.iter_lines() if line.startswith("data: "))
+        assert f"opsbook answer {run}" in next(bodies)
+        project.opsbook("answer", run, "colour=red", check=True)
+        last = next(body for body in bodies if "Its record" in body)
+    assert "succeeded" in last and "opsbook answer" not in last
+    assert client.get(f"/runs/{run}").text == (project.records()[-1] / PAGE).read_text()
+    for strange in (run[:-1], "%2e%2e%2fopsbook.toml", "x" * 300):
+        assert client.get(f"/runs/{strange}").status_code == 404, strange
+
+
+def status(project: Project) -> Any:
+    return json.loads(project.opsbook("status", "--json", check=True).out)["runs"]

@@ -89,6 +89,11 @@ def ended_since(settings: Settings, since: datetime) -> list[EndedRun]:
     return sorted(found, key=lambda each: each.ended, reverse=True)
 
 
+def now(record: store.Record) -> RunStatus | None:
+    """Where a run is at this moment; None if it has ended."""
+    return _now(record, set())
+
+
 def _sealed(record: store.Record) -> float:
     """When the seal was written, in seconds since the epoch; 0 if unknown."""
     try:

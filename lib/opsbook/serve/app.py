@@ -51,6 +51,7 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
+_RECORD = {**_HEADERS, "Content-Security-Policy": "frame-ancestors 'none'"}
 
 
 @dataclass
@@ -97,6 +98,8 @@ def application(serving: Serving) -> Starlette:
             Route("/incidents", _list),
             Route("/incidents/{incident}", _incident),
             Route("/incidents/{incident}/events", _events),
+            Route("/runs/{run}", _run),
+            Route("/runs/{run}/events", _run_events),
             Route("/live.js", _script),
             Route("/healthz", _health),
             Route("/metrics", _metrics),
@@ -189,19 +192,35 @@ async def _incident(request: Request) -> Response:
 
 
 async def _events(request: Request) -> Response:
-    """The page of an incident each time it changes, as server-sent events."""
-    serving, path = _serving(request), _path(request)
+    serving = _serving(request)
+    return _changes(request, pages.IncidentPage(serving.settings, _path(request), serving.site))
+
+
+async def _run(request: Request) -> Response:
+    """The page of a run: while it goes on one that stays current, then its record."""
+    text, recorded = await run_in_threadpool(pages.run, _serving(request).settings, request.path_params["run"])
+    # A record brings the policy of its page.
+    return HTMLResponse(text, headers=_RECORD) if recorded else _page(text)
+
+
+async def _run_events(request: Request) -> Response:
+    settings, run = _serving(request).settings, request.path_params["run"]
+    return _changes(request, await run_in_threadpool(pages.RunPage, settings, run))
+
+
+def _changes(request: Request, page: pages.IncidentPage | pages.RunPage) -> Response:
+    """What changes of a page, each time it does, as server-sent events."""
+    ending = _serving(request).ending
 
     async def changes() -> AsyncIterator[str]:
-        seen, runs = None, list[str]()
-        while not serving.ending.is_set() and not await request.is_disconnected():
+        seen = None
+        while not ending.is_set() and not await request.is_disconnected():
             try:
-                mark = await run_in_threadpool(pages.mark, serving.settings, path, runs)
+                # Looked at before it is read: what is written meanwhile is told the next time.
+                mark = await run_in_threadpool(page.mark)
                 if mark != seen:
-                    found = await run_in_threadpool(store.load, path)
-                    runs, seen = list(found.runs), pages.mark(serving.settings, path, list(found.runs))
-                    body = await run_in_threadpool(pages.body, serving.settings, found, serving.site)
-                    yield f"data: {json.dumps({'state': found.state, 'body': body})}\n\n"
+                    seen = mark
+                    yield f"data: {json.dumps({'body': await run_in_threadpool(page.body)})}\n\n"
             except (OSError, InputError):
                 # Damaged or removed meanwhile: the page says that it is not connected, and asks again.
                 return

@@ -12,6 +12,7 @@ from opsbook.core.record import store as records
 from opsbook.core.source.page_name import FOLDERS
 from opsbook.incidents import reviewing, store, timeline
 from opsbook.incidents.incident import Incident
+from opsbook.operate import under_way
 from opsbook.serve.worker import Counted
 from opsbook.settings import Settings
 
@@ -38,15 +39,55 @@ def incident(settings: Settings, path: Path, site: Path | None) -> str:
     return html.render("serve/incident.html", found=found, **_values(settings, found, site))
 
 
-def body(settings: Settings, found: Incident, site: Path | None) -> str:
-    """What changes on the page of an incident."""
-    return html.render("serve/incident-body.html", found=found, **_values(settings, found, site))
+class IncidentPage:
+    """The page of an incident that somebody watches."""
+
+    def __init__(self, settings: Settings, path: Path, site: Path | None) -> None:
+        self._settings, self._path, self._site = settings, path, site
+        self._runs: Sequence[str] = ()
+
+    def mark(self) -> tuple[int, ...]:
+        """Changes when the page does: the length of the journal, and which of its runs have ended."""
+        ended = (int((records.place(self._settings.records, run) / records.SEAL).exists()) for run in self._runs)
+        return ((self._path / journal.NAME).stat().st_size, *ended)
+
+    def body(self) -> str:
+        """What changes. Raises InputError for a journal that cannot be read."""
+        found = store.load(self._path)
+        self._runs = list(found.runs)
+        return html.render("serve/incident-body.html", found=found, **_values(self._settings, found, self._site))
 
 
-def mark(settings: Settings, path: Path, runs: Sequence[str]) -> tuple[int, ...]:
-    """Changes when the page does: the length of the journal, and which of these runs have ended."""
-    ended = (int((records.place(settings.records, run) / records.SEAL).exists()) for run in runs)
-    return ((path / journal.NAME).stat().st_size, *ended)
+def run(settings: Settings, wanted: str) -> tuple[str, bool]:
+    """The page of a run, and whether it is that of its record. Raises InputError if there is no such run."""
+    found = RunPage(settings, wanted)
+    record = found.record
+    if record.state == "sealed" and (record.folder / records.PAGE).exists():
+        return record.text(records.PAGE), True
+    return html.render("serve/run.html", **found.values()), False
+
+
+class RunPage:
+    """The page of a run that somebody watches."""
+
+    def __init__(self, settings: Settings, wanted: str) -> None:
+        record = records.exact(settings.records, wanted)
+        if record is None:
+            raise InputError(f"There is no run {wanted}.")
+        self._settings, self.record = settings, record
+
+    def mark(self) -> tuple[int, ...]:
+        """Changes when the page does."""
+        folder = self.record.folder
+        return ((folder / journal.NAME).stat().st_size, int((folder / records.SEAL).exists()))
+
+    def body(self) -> str:
+        """What changes."""
+        return html.render("serve/run-body.html", **self.values())
+
+    def values(self) -> dict[str, object]:
+        record = records.exact(self._settings.records, self.record.id) or self.record
+        return {"run": record.id, "told": record.glance(), "now": under_way.now(record), "state": record.state}
 
 
 def problem(message: str) -> str:
