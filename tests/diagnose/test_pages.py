@@ -203,3 +203,14 @@ def test_a_page_with_steps_that_change_is_not_asked(project: Project) -> None:
     health.write_text(health.read_text().replace("## Validation", "## Steps\n\n### Do\n\nBy hand.\n\n## Validation"))
     with pytest.raises(InputError, match=r"`run health`: it has steps that change something"):
         trees.load(settings.load(project.root, given=True), "what")
+
+
+def test_a_tree_that_leads_to_no_page_is_named_and_helps_all_the_same(project: Project) -> None:
+    page(project)
+    project.write(
+        "docs/trees/what.md", "- Is it on?\n    - yes: [See](../runbooks/helth.md).\n    - no: [Go](../x.md).\n"
+    )
+    checked = project.opsbook("check")
+    said = "docs/trees/what.md:2:1 L007 there is no page helth. Did you mean health?"
+    assert (checked.code, said in checked.out) == (2, True)
+    assert "Is it on?" in project.opsbook("diagnose", "what", "-e", "dev").err

@@ -23,6 +23,7 @@ from opsbook.core.model.runbook import Role, Step
 from opsbook.core.model.text import nearest, span_seconds
 from opsbook.core.source import front
 from opsbook.core.source.markdown import Document, Heading, Item, document
+from opsbook.core.source.page_name import name_of
 from opsbook.core.source.problem import Problem
 from opsbook.errors import InputError
 from opsbook.files import parse_yaml
@@ -136,9 +137,16 @@ def problems(settings: Settings) -> Iterator[Problem]:
     """What is wrong with the trees of the project."""
     for name in names(settings):
         try:
-            load(settings, name)
+            tree = load(settings, name)
         except NoTree as error:
             yield error.problem
+            continue
+        # Only here: with a page that is gone, all other ways of the tree still help.
+        known = {name_of(path) for path in catalog.paths(settings)}
+        for node in tree.root.below():
+            for page in set(node.pages()) - known:
+                said = f"there is no page {page}. {nearest(page, known)}".strip()
+                yield Problem(f"{FOLDER}/{name}.md", node.line, 1, "L007", said)
 
 
 def _steps(settings: Settings, page: str) -> list[Step]:
