@@ -151,7 +151,8 @@ def test_a_cell_that_uses_what_nobody_knows_ends(project: Project) -> None:
 def test_a_check_that_fails_says_that_nothing_was_changed(project: Project, more: str) -> None:
     task = "    - ansible.builtin.fail: {msg: no}\n"
     project.write("playbooks/fails.yml", f"- hosts: web-1\n  gather_facts: false\n  tasks:\n{task}")
-    waits = "    - ansible.builtin.wait_for: {timeout: 60}\n"
+    # What waits in a check, too.
+    waits = "    - ansible.builtin.debug:\n      until: false\n      retries: 60\n      delay: 1\n"
     project.write("playbooks/slow.yml", f"- hosts: web-1\n  gather_facts: false\n  tasks:\n{waits}")
     prepared(project, f"playbook('{'put' if more else 'fails'}.yml')\n{more}")
     told = check(project, 0 if "After" in more else 1)
