@@ -10,6 +10,7 @@ from opsbook import html
 from opsbook.core.record import journal
 from opsbook.core.record import store as records
 from opsbook.core.source.page_name import FOLDERS
+from opsbook.errors import InputError
 from opsbook.incidents import reviewing, store, timeline
 from opsbook.incidents.incident import Incident
 from opsbook.operate import under_way
