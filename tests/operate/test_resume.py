@@ -3,9 +3,13 @@
 import json
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
+from opsbook import settings
+from opsbook.core.record import seal, store
+from opsbook.operate import resuming
 from tests.support.project import Project, Terminal, until
 from tests.support.resumed import PAGE, STOP, assert_whole, did, killed, page, stopped
 
@@ -158,6 +162,31 @@ def test_of_two_who_go_on_one_does(project: Project) -> None:
     assert codes.count(4) >= 1, ended
     assert did(project) == ["one", "two"]
     assert project.opsbook("records", "verify", run).code == 0
+
+
+def test_a_run_that_another_one_seals_anew_while_it_is_looked_at_is_not_damaged(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a process sees that is slow: the seal of before, and half of what another one has written since."""
+    run = stopped(project)
+    verify, seen = seal.verify, list[bool]()
+
+    def slow(folder: Path) -> list[seal.Flaw]:
+        if not seen:
+            kept = (folder / store.SEAL).read_bytes()
+            project.opsbook("resume", run, check=True)
+            now = (folder / store.SEAL).read_bytes()
+            (folder / store.SEAL).write_bytes(kept)
+            found = verify(folder)
+            (folder / store.SEAL).write_bytes(now)
+        else:
+            found = verify(folder)
+        seen.append(bool(found))
+        return found
+
+    monkeypatch.setattr(seal, "verify", slow)
+    assert resuming.stopped(settings.load(project.root, given=True), run).outcome == "succeeded"
+    assert seen == [True, False]
 
 
 def test_from_a_step(project: Project) -> None:

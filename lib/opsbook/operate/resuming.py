@@ -53,9 +53,12 @@ def stopped(settings: Settings, wanted: str) -> Stopped:
     record = _at_rest(settings, wanted)
     if record.folder.parent.name == store.QUARANTINE:
         raise InputError(f"{record.id} is in quarantine: a secret is in its record.", "Start a new run.")
-    if record.state == "sealed" and (flaws := seal.verify(record.folder)):
-        # Without a seal since then, another process resumes it: that is no damage.
-        _at_rest(settings, record.id)
+    flaws = _flaws(record)
+    if flaws:
+        # Another process may go on with it just then, or may have sealed it anew by now: that is no damage.
+        record = _at_rest(settings, record.id)
+        flaws = _flaws(record)
+    if flaws:
         raise InputError(
             f"{record.id} was changed after it was sealed: {flaws[0].file} {flaws[0].message}.",
             f"opsbook records verify {record.id} says more. Start a new run.",
@@ -67,6 +70,10 @@ def stopped(settings: Settings, wanted: str) -> Stopped:
     if problems:
         raise record.damaged("runbook.md")
     return Stopped(record, then, runbook, events, Past.of(events), str(record.summary()["outcome"]))
+
+
+def _flaws(record: store.Record) -> list[seal.Flaw]:
+    return seal.verify(record.folder) if record.state == "sealed" else []
 
 
 def _at_rest(settings: Settings, wanted: str) -> store.Record:
