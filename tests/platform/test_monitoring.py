@@ -369,8 +369,8 @@ def one_alert(expression: str) -> str:
 
 @installed
 @pytest.mark.slow
-def test_a_game_day(monitored: Monitored) -> None:
+def test_a_game_day(monitored: Monitored, keys: Path) -> None:
     """Last: from now on alerts go to opsbook serve."""
     with game_day.served(monitored.platform) as server:
         monitored.sends(f"{server.address}/hooks/alertmanager", server.token)
-        game_day.tell(monitored, server)
+        game_day.tell(monitored, server, keys)

@@ -5,6 +5,7 @@ resolved → reviewed → records verify. `python -m tests.stories.game_day` tel
 """
 
 import json
+import shutil
 import signal
 import socket
 import tempfile
@@ -20,6 +21,7 @@ import httpx
 from tests.platform.conftest import Platform, brought_up
 from tests.platform.monitored import Monitored
 from tests.support.project import until
+from tests.support.team import Team, allow, make_keys
 
 VERSION = "1.0.0"
 
@@ -61,7 +63,41 @@ def _answers(server: Served) -> bool:
         return False
 
 
-def tell(monitored: Monitored, server: Served) -> None:
+@contextmanager
+def guarded(platform: Platform, keys: Path) -> Iterator[Team]:
+    """For as long as the block lasts, a change in the platform's environment needs a second person; by Git."""
+    team = Team(platform.root, dict(platform.env), keys)
+    policy = platform.root / f"playbooks/inventories/{platform.place}/environment.yml"
+    before = policy.read_text(encoding="utf-8")
+    policy.write_text(f"{before}approvals: 1\n", encoding="utf-8")
+    allow(team, "ann", "bob")
+    team.write(".gitignore", "records/\n.opsbook/\nreviews/\n__pycache__/\n")
+    team.git("init", "--quiet", "--initial-branch", "main")
+    team.commit("Begin")
+    try:
+        yield team
+    finally:
+        policy.write_text(before, encoding="utf-8")
+        shutil.rmtree(platform.root / ".git")
+        for name in (".gitignore", "allowed_signers"):
+            (platform.root / name).unlink()
+
+
+def mitigate(team: Team, line: str) -> None:
+    """Run the page with the line that the incident shows: Ann is refused, asks, and Bob approves."""
+    words = line.split()[1:]
+    refused = team.by("ann").opsbook(*words, "--yes")
+    assert (refused.code, "approval" in refused.err + refused.out) == (4, True), refused
+    asked = ["plan", *words[1 : words.index("--incident")], "--request", "--json"]
+    plan = json.loads(team.by("ann").opsbook(*asked, check=True).out)["id"]
+    team.by("bob").opsbook("approve", plan, "--yes", check=True)
+    team.by("ann").opsbook(*words, "--yes", check=True)
+    (run,) = [each["runs"][-1] for each in json.loads(team.opsbook("incident", "list", "--json", check=True).out)]
+    shown = json.loads(team.opsbook("records", "show", run["run"], "--json", check=True).out)
+    assert shown["approved_by"] == ["bob@example.org"]
+
+
+def tell(monitored: Monitored, server: Served, keys: Path) -> None:
     """The story, on a platform that serves and is watched; its alerts go to the server."""
     platform, name, clock = monitored.platform, monitored.instance()["name"], Clock()
     platform.ctl("stop", name)
@@ -75,8 +111,9 @@ def tell(monitored: Monitored, server: Served) -> None:
     platform.opsbook("incident", "role", run, "commander", check=True)
     platform.opsbook("exec", "--incident", run, "--", "echo", f"{name} does not answer", check=True)
     (line,) = [each for each in _shown(platform, run)[1].splitlines() if each.strip().startswith("opsbook run")]
-    platform.opsbook(*line.split()[1:], "--yes", check=True)
-    clock.lap("the page was run, with the line that the incident shows")
+    with guarded(platform, keys) as team:
+        mitigate(team, line)
+    clock.lap("the page was run, with the line that the incident shows and somebody else's approval")
     platform.opsbook("incident", "mitigate", run, f"restarted {name}", check=True)
     still = platform.opsbook("incident", "resolve", run, "too early")
     assert still.code in (0, 4)
@@ -150,7 +187,7 @@ def main() -> None:
             monitored = Monitored(platform, f"{server.address}/hooks/alertmanager", server.token)
             try:
                 monitored.up()
-                tell(monitored, server)
+                tell(monitored, server, make_keys(Path(folder) / "keys"))
             finally:
                 monitored.down()
 

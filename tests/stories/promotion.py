@@ -29,7 +29,7 @@ from psycopg.conninfo import make_conninfo
 from tests.platform import quick
 from tests.platform.conftest import Platform, copy_project, free_base, give_back
 from tests.support.project import Result, until
-from tests.support.team import Team, allow
+from tests.support.team import Team, allow, make_keys
 
 PLACES = ("dev", "staging", "production")
 GOOD, BAD = "1.0.0", "1.1.0"
@@ -223,14 +223,11 @@ def taken_down(each: Environment) -> None:
 
 
 def main() -> int:
-    with tempfile.TemporaryDirectory(prefix="opsbook-promotion-") as made:
-        keys = Path(made) / "keys"
-        keys.mkdir()
-        for who in ("ann", "bob"):
-            command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", who, "-f", str(keys / who)]
-            subprocess.run(command, check=True)
-        with told(Path(made), keys) as found:
-            tell(*found)
+    with (
+        tempfile.TemporaryDirectory(prefix="opsbook-promotion-") as made,
+        told(Path(made), make_keys(Path(made) / "keys")) as found,
+    ):
+        tell(*found)
     say("it went as it should")
     return 0
 

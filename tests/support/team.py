@@ -75,7 +75,11 @@ class Team(Project):
 @pytest.fixture(scope="session")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A key for each of PEOPLE, and `locked`, which has a passphrase."""
-    folder = tmp_path_factory.mktemp("keys")
+    return make_keys(tmp_path_factory.mktemp("keys"))
+
+
+def make_keys(folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
     for who in (*PEOPLE, "locked"):
         phrase = "a passphrase" if who == "locked" else ""
         command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", phrase, "-C", who, "-f", str(folder / who)]
