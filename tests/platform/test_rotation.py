@@ -54,9 +54,10 @@ def with_password(platform: Platform) -> list[str]:
 
 
 def left(platform: Platform) -> list[str]:
-    """What lies beside the credentials of the database."""
+    """The credentials of the database, and what of them lies beside."""
+    others = ("api", "authority", "tls")
     found = (platform.root / ".opsbook/env/dev/secrets").iterdir()
-    return sorted(path.name for path in found if not path.name.startswith("api"))
+    return sorted(path.name for path in found if not path.name.startswith(others))
 
 
 @contextmanager
