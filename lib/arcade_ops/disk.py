@@ -15,12 +15,12 @@ def usage() -> dict[str, Any]:
     Parts are folders, as paths in the project. Raises EffectFailed if the disk cannot be asked.
     """
     root, state = Path(here.root), Path(here.state)
-    grows = [root / "records", *(path for path in state.iterdir() if path.is_dir())]
     try:
         disk = shutil.disk_usage(state)
+        grows = [root / "records", *(path for path in state.iterdir() if path.is_dir())]
+        sizes = {os.path.relpath(path, root): _bytes(path) for path in grows if path.exists()}
     except OSError as error:
-        raise EffectFailed(f"{state} cannot be asked: {error.strerror}", untouched=True) from error
-    sizes = {os.path.relpath(path, root): _bytes(path) for path in grows if path.exists()}
+        raise EffectFailed(f"{error.filename or state} cannot be read: {error.strerror}", untouched=True) from error
     ordered = dict(sorted(sizes.items(), key=lambda each: each[1], reverse=True))
     return {"bytes": disk.total, "free": disk.free, "parts": ordered}
 

@@ -9,6 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from opsbook import EffectFailed, effect, here
 
 _LINE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),\d+ WARNING login refused from (\S+)$")
@@ -41,16 +43,30 @@ def blocked() -> dict[str, str]:
         raise EffectFailed(f"{error.filename} cannot be read: {error.strerror}", untouched=True) from error
 
 
-def addresses(text: str) -> list[str]:
+def addresses(text: str, *, own: bool = False) -> list[str]:
     """The addresses in a text, separated by commas, as the load balancer writes them.
 
-    Raises EffectFailed for what is none.
+    Raises EffectFailed for what is none and, unless `own` is set, for those of this machine: without them nobody could
+    look at the service.
     """
     wanted = {each.strip() for each in text.split(",")} - {""}
     try:
-        return sorted({str(ipaddress.ip_address(each)) for each in wanted})
+        found = {_plain(ipaddress.ip_address(each)) for each in wanted}
     except ValueError as error:
         raise EffectFailed(f"{error}: nobody is blocked", untouched=True) from error
+    here_too = sorted(found & {each.address for card in psutil.net_if_addrs().values() for each in card})
+    if here_too and not own:
+        raise EffectFailed(f"{', '.join(here_too)} is this machine: nobody is blocked", untouched=True)
+    return sorted(found)
+
+
+def _plain(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
+    """As the load balancer writes it: an IPv4 address that came by IPv6 is an IPv4 address. Raises ValueError."""
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.scope_id:
+            raise ValueError(f"{address} has a zone")
+        return str(address.ipv4_mapped or address)
+    return str(address)
 
 
 def _addresses(since: float) -> Iterator[str]:

@@ -226,6 +226,10 @@ def load(start: Path, *, given: bool = False) -> Settings:
     except (OSError, RuntimeError) as error:
         raise InputError(f"{start} cannot be read: {error}.", "Check the path.") from error
     content = _read(root / CONFIG)
+    known = {each.name.lower() for each in content.severity}
+    named = {severity for row in content.impact.values() for severity in row.values()}
+    if known and (wrong := sorted(each for each in named if each.lower() not in known)):
+        raise InputError(f"{root / CONFIG}: impact: no [[severity]] is named {', '.join(wrong)}.", "Correct the file.")
     return Settings(
         root=root,
         records=_folder(root, "records", content.records),

@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -65,9 +66,27 @@ class Signed:
     def read(cls, path: Path) -> Signed:
         """Raises ValueError if that is no key with its certificate."""
         text = path.read_bytes()
-        key = serialization.load_pem_private_key(text, None)
+        try:
+            key = serialization.load_pem_private_key(text, None)
+        except TypeError as error:
+            raise ValueError(f"{path} is encrypted") from error
         run = text.splitlines()[0].decode("ascii", "replace").removeprefix("made by ")
         return cls(key, x509.load_pem_x509_certificate(text), run)
+
+    @classmethod
+    def usable(cls, path: Path) -> Signed | None:
+        """The same; None if it is not there, or no use: then another one is made."""
+        try:
+            return cls.read(path)
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def is_by(self, authority: Signed) -> bool:
+        try:
+            self.certificate.verify_directly_issued_by(authority.certificate)
+        except (ValueError, TypeError, InvalidSignature):
+            return False
+        return True
 
     def text(self) -> bytes:
         key = self.key.private_bytes(
@@ -102,12 +121,22 @@ def made(subject: str, days: int, run: str, by: Signed | None = None, names: lis
         .not_valid_before(now - EARLIER)
         .not_valid_after(now + timedelta(days=days))
         .add_extension(x509.BasicConstraints(ca=by is None, path_length=None if by else 0), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(usage(sign=by is not None), critical=True)
     )
     if by:
-        usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
-        builder = builder.add_extension(usage, critical=False)
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(by.key.public_key())
+        builder = builder.add_extension(issuer, critical=False)
+        builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         builder = builder.add_extension(x509.SubjectAlternativeName([general(name) for name in names or ()]), False)
     return Signed(key, builder.sign(by.key if by else key, hashes.SHA256()), run)
+
+
+def usage(*, sign: bool) -> x509.KeyUsage:
+    """What the key is for: handshakes, or certificates. Strict clients want to read it."""
+    others = ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
+    none = dict.fromkeys((*others, "encipher_only", "decipher_only"), False)
+    return x509.KeyUsage(digital_signature=sign, key_cert_sign=not sign, crl_sign=not sign, **none)
 
 
 def general(name: str) -> x509.GeneralName:
@@ -138,15 +167,17 @@ class Certificate:
             Path(module.params[name]) for name in ("file", "authority", "trusted")
         )
         self.before = self.file.with_name(f"{self.file.name}.before")
-        self.present = Signed.read(self.file) if self.file.exists() else None
+        self.present = Signed.usable(self.file)
+        # One that cannot be read is never replaced by itself: clients would have to trust another one.
+        self.known = Signed.read(self.authority) if self.authority.exists() else None
 
     def have(self) -> tuple[str, Signed | None]:
         """Answer what is done, and the certificate from then on, as far as a check can know it."""
         wanted, run, present = self.module.params["names"], self.module.params["run"], self.present
-        if present and present.names() == set(wanted):
+        if present and self.known and present.names() == set(wanted) and present.is_by(self.known):
             enough = present.left() > timedelta(days=self.module.params["renew_days"])
             if enough or (run and present.run == run):
-                return "", present
+                return self.trust(self.known), present
         done = f"valid for {self.module.params['days']} days, for {', '.join(wanted)}\n"
         if self.check:
             return done, None
@@ -157,11 +188,20 @@ class Certificate:
         return done, new
 
     def signer(self) -> Signed:
-        if not self.authority.exists():
-            write(self.authority, made("arcade, its own authority", AUTHORITY_DAYS, "").text(), 0o600)
-        found = Signed.read(self.authority)
-        write(self.trusted, found.public(), 0o644)
+        found = self.known or made("arcade, its own authority", AUTHORITY_DAYS, "")
+        if not self.known:
+            write(self.authority, found.text(), 0o600)
+        self.trust(found)
         return found
+
+    def trust(self, authority: Signed) -> str:
+        """Write what clients have to trust; answer what was wrong with it."""
+        public = authority.public()
+        if self.trusted.exists() and self.trusted.read_bytes() == public:
+            return ""
+        if not self.check:
+            write(self.trusted, public, 0o644)
+        return f"{self.trusted} is the authority\n"
 
     def back(self) -> tuple[str, Signed | None]:
         if self.present is None or self.present.run != self.module.params["run"] or not self.before.exists():
@@ -169,6 +209,8 @@ class Certificate:
         earlier = Signed.read(self.before)
         if earlier.left() < timedelta():
             self.module.fail_json(msg=f"there is no way back: the certificate from before ended on {earlier.until()}")
+        if not (self.known and earlier.is_by(self.known)):
+            self.module.fail_json(msg="there is no way back: the certificate from before is of another authority")
         if not self.check:
             self.before.replace(self.file)
         return f"valid until {earlier.until()}, as before\n", earlier
@@ -192,7 +234,8 @@ def main() -> None:
         before = f"valid until {found.present.until()}\n" if found.present else ""
         done, now = found.back() if module.params["back"] else found.have()
     except (OSError, ValueError, x509.ExtensionNotFound) as error:
-        module.fail_json(msg=f"there is no certificate: {error}")
+        hint = "If it is the authority's file that cannot be read, and is lost: remove it, and clients get another one"
+        module.fail_json(msg=f"there is no certificate: {error}. {hint}")
     fingerprint = now.certificate.fingerprint(hashes.SHA256()).hex() if now else ""
     difference = {"before": before if done else "", "after": done}
     module.exit_json(changed=bool(done), fingerprint=fingerprint, until=now.until() if now else "", diff=difference)

@@ -95,6 +95,9 @@ def test_whoever_needs_help_pages_the_next_rota_or_a_certain_one(project: Projec
             "asked for help: I cannot <b>log in</b>: message incident-escalated: sent to"
             in project.opsbook("incident", "show", "last").out
         )
+        project.env["ANNA"] = "json://127.0.0.1:1/anna"
+        lost = project.opsbook("incident", "escalate", "last", "help", "--to", "one")
+        assert (lost.code, "Nobody was reached: call somebody." in lost.out) == (1, True)
         assert "on call   anna (one)\non call   ben (two)\n" in project.opsbook("status", check=True).out
         assert json.loads(project.opsbook("status", "--json", check=True).out)["on_call"] == {
             "one": "anna",

@@ -313,7 +313,6 @@ def protection(made: Platform) -> None:
     recorder.record("failed", "block-addresses", "--answer", "addresses=127.0.0", fails=True)
     recorder.record("good", "back-up-database")
     recorder.record("good", "renew-certificate", "-p", "anyway=true")
-    recorder.record("good", "machine-disk")
     recorder.run("platform-down")
     recorder.record("failed", "back-up-database", fails=True)
     recorder.record("failed", "renew-certificate", fails=True)

@@ -250,7 +250,14 @@ def test_a_run_is_followed_until_it_is_a_record(project: Project, client: httpx.
         last = next(body for body in bodies if "Its record" in body)
     assert "succeeded" in last and "opsbook answer" not in last
     assert client.get(f"/runs/{run}").text == (project.records()[-1] / PAGE).read_text()
-    for strange in (run[:-1], "%2e%2e%2fopsbook.toml", "x" * 300):
+    page_ = project.records()[-1] / PAGE
+    page_.write_text(page_.read_text() + "<script>more()</script>")
+    changed = client.get(f"/runs/{run}")
+    assert changed.status_code == 404 and "was changed after it was sealed" in changed.text
+    quarantine = project.root / "records/quarantine"
+    quarantine.mkdir()
+    project.records()[-1].rename(quarantine / run)
+    for strange in (run, run[:-1], "%2e%2e%2fopsbook.toml", "x" * 300):
         assert client.get(f"/runs/{strange}").status_code == 404, strange
 
 

@@ -134,7 +134,8 @@ def _was_for_nobody(settings: Settings, found: Incident) -> bool:
     for fact in map(read, found.events):
         if isinstance(fact, IncidentOpened | SeverityChanged):
             was.add(fact.severity)
-        told = told or isinstance(fact, IncidentEscalated)
+        # Whoever was asked for help was not paged for how bad it is.
+        told = told or (isinstance(fact, IncidentEscalated) and not fact.by)
     return not told and len(was) > 1 and was - {found.severity} <= quiet
 
 

@@ -51,7 +51,12 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
-_RECORD = {**_HEADERS, "Content-Security-Policy": "frame-ancestors 'none'"}
+_RECORD = {
+    **_HEADERS,
+    "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
+    "base-uri 'none'; frame-ancestors 'none'",
+}
+"""Of a record, which may have been made elsewhere: nothing runs in it."""
 
 
 @dataclass
@@ -193,13 +198,13 @@ async def _incident(request: Request) -> Response:
 
 async def _events(request: Request) -> Response:
     serving = _serving(request)
-    return _changes(request, pages.IncidentPage(serving.settings, _path(request), serving.site))
+    path = _path(request)
+    return _changes(request, await run_in_threadpool(pages.IncidentPage, serving.settings, path, serving.site))
 
 
 async def _run(request: Request) -> Response:
     """The page of a run: while it goes on one that stays current, then its record."""
     text, recorded = await run_in_threadpool(pages.run, _serving(request).settings, request.path_params["run"])
-    # A record brings the policy of its page.
     return HTMLResponse(text, headers=_RECORD) if recorded else _page(text)
 
 

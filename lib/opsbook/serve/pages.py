@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import quote, urlencode
 
 from opsbook import html
-from opsbook.core.record import journal
+from opsbook.core.record import journal, seal
 from opsbook.core.record import store as records
 from opsbook.core.source.page_name import FOLDERS
 from opsbook.errors import InputError
@@ -45,7 +45,7 @@ class IncidentPage:
 
     def __init__(self, settings: Settings, path: Path, site: Path | None) -> None:
         self._settings, self._path, self._site = settings, path, site
-        self._runs: Sequence[str] = ()
+        self._runs: Sequence[str] = list(store.load(path).runs)
 
     def mark(self) -> tuple[int, ...]:
         """Changes when the page does: the length of the journal, and which of its runs have ended."""
@@ -64,6 +64,8 @@ def run(settings: Settings, wanted: str) -> tuple[str, bool]:
     found = RunPage(settings, wanted)
     record = found.record
     if record.state == "sealed" and (record.folder / records.PAGE).exists():
+        if seal.verify(record.folder):
+            raise InputError(f"{record.id} was changed after it was sealed: opsbook records verify {record.id}")
         return record.text(records.PAGE), True
     return html.render("serve/run.html", **found.values()), False
 
@@ -73,7 +75,8 @@ class RunPage:
 
     def __init__(self, settings: Settings, wanted: str) -> None:
         record = records.exact(settings.records, wanted)
-        if record is None:
+        # In quarantine, a secret is in it.
+        if record is None or record.folder.parent.name == records.QUARANTINE:
             raise InputError(f"There is no run {wanted}.")
         self._settings, self.record = settings, record
 

@@ -161,19 +161,19 @@ def _ask(address: str, query: str, span: float, step: float, timeout: float) -> 
     if span:
         now = time.time()
         return between(address, query, now - span, now, step=step, timeout=timeout)
-    return _answer(f"{address}/api/v1/query", query, {}, timeout)
+    return _answer(address, "query", query, {}, timeout)
 
 
 def between(address: str, query: str, begin: float, end: float, *, step: float = 0, timeout: float = 30.0) -> Series:
     """What Prometheus says for a time, in seconds since 1970; outside of a run, too. Raises EffectFailed."""
     every = step or max(1.0, (end - begin) / _POINTS)
     span = {"start": f"{begin:.3f}", "end": f"{end:.3f}", "step": f"{every:g}"}
-    return _answer(f"{address}/api/v1/query_range", query, span, timeout)
+    return _answer(address, "query_range", query, span, timeout)
 
 
-def _answer(address: str, query: str, span: Mapping[str, str], timeout: float) -> Series:
+def _answer(address: str, kind: str, query: str, span: Mapping[str, str], timeout: float) -> Series:
     form = {"query": query, "timeout": f"{max(1, int(timeout))}s", **span}
-    answer = send("POST", address, timeout, data=form)
+    answer = send("POST", f"{address}/api/v1/{kind}", timeout, data=form)
     try:
         return replace(_series(query, answer), seconds=answer.seconds)
     except (KeyError, TypeError, ValueError, AttributeError) as error:

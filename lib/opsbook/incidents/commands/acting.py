@@ -4,6 +4,8 @@ import argparse
 import sys
 
 from opsbook.console import common
+from opsbook.console.text import say
+from opsbook.core.model.events import read
 from opsbook.core.planning import bind
 from opsbook.errors import InputError
 from opsbook.incidents import acting, executing, reviewing, status_page, store, timeline
@@ -36,7 +38,14 @@ def ack(options: argparse.Namespace) -> int:
 
 def escalate(options: argparse.Namespace) -> int:
     """Page whoever is on call next, because you need help. What they did not hear by then they read in the incident."""
-    return _told(options, _acting(options).escalate(options.why, options.to))
+    now = _acting(options).escalate(options.why, options.to)
+    code = _told(options, now)
+    asked = read(now.events[-1])
+    if isinstance(asked, IncidentEscalated) and asked.on_call and asked.reached:
+        return code
+    if not options.json:
+        say("Nobody was reached: call somebody. Contacts are in environment.yml and on the home page of the docs.")
+    return 1
 
 
 def note(options: argparse.Namespace) -> int:

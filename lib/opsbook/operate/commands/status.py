@@ -48,7 +48,7 @@ def execute(options: argparse.Namespace) -> int:
     for incident in incidents:
         _show_incident(incident)
     for rota, person in on_call.items():
-        say(f"on call   {quoted(person) if person else 'nobody'} ({rota})")
+        say(f"on call   {quoted(person) if person else 'nobody: opsbook oncall says why'} ({rota})")
     if not (incidents or found or plans or reviews):
         say("Nothing runs, and nothing waits for anybody.")
     for now in found:

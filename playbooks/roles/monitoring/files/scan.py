@@ -1,10 +1,11 @@
-"""Look for the secrets of an environment in its logs, and for its newest backup, and tell Prometheus what is there.
+"""Look for the secrets of an environment in its logs, and for the newest backup that was proven, and tell Prometheus.
 
 Usage: python scan.py PORT SECONDS LOGS DATABASE_CREDENTIALS API_KEY BACKUPS BACKUP_HOURS. It looks once in that many
 seconds, until it is ended. A secret that is not there yet cannot have leaked. With 0 hours nobody asks for backups.
 What cannot be read ends it: then Prometheus says that it cannot be read, instead of that all is well.
 """
 
+import json
 import sys
 import time
 from collections.abc import Iterator
@@ -36,10 +37,17 @@ def found(logs: Path, wanted: list[tuple[str, bytes]]) -> Iterator[tuple[str, st
 
 
 def newest(backups: Path) -> float:
-    """When the newest backup was made: its manifest is written last. 0 if there is none."""
-    dumps = backups.glob("*.dump") if backups.is_dir() else ()
-    manifests = [dump.with_suffix(".json") for dump in dumps]
-    return max((path.stat().st_mtime for path in manifests if path.exists()), default=0)
+    """When the newest backup was made of those that were restored once. 0 if there is none."""
+    found = backups.glob("*.dump") if backups.is_dir() else ()
+    return max((dump.stat().st_mtime for dump in found if restored(dump.with_suffix(".json"))), default=0)
+
+
+def restored(manifest: Path) -> bool:
+    """Whether it says so. One that is being written or removed does not."""
+    try:
+        return bool(json.loads(manifest.read_text()).get("restored"))
+    except (FileNotFoundError, ValueError, AttributeError):
+        return False
 
 
 def main() -> None:
