@@ -5,6 +5,7 @@ resolved → reviewed → records verify. `python -m tests.stories.game_day` tel
 """
 
 import json
+import re
 import shutil
 import signal
 import socket
@@ -69,7 +70,9 @@ def guarded(platform: Platform, keys: Path) -> Iterator[Team]:
     team = Team(platform.root, dict(platform.env), keys)
     policy = platform.root / f"playbooks/inventories/{platform.place}/environment.yml"
     before = policy.read_text(encoding="utf-8")
-    policy.write_text(f"{before}approvals: 1\n", encoding="utf-8")
+    # A sandbox is open to everybody; and no file of a clone moves the ports of what is guarded.
+    given = re.sub(r"(?m)^ports: \d+", f"ports: {platform.base}", before)
+    policy.write_text(given.replace("sandbox: true\n", "approvals: 1\n"), encoding="utf-8")
     allow(team, "ann", "bob")
     team.write(".gitignore", "records/\n.opsbook/\nreviews/\n__pycache__/\n")
     team.git("init", "--quiet", "--initial-branch", "main")
