@@ -313,6 +313,8 @@ def protection(made: Platform) -> None:
     recorder.record("failed", "block-addresses", "--answer", "addresses=127.0.0", fails=True)
     recorder.record("good", "back-up-database")
     recorder.record("good", "renew-certificate", "-p", "anyway=true")
+    recorder.record("good", "machine-disk", "-p", "least=1")
+    recorder.record("failed", "machine-disk", "-p", "least=99", fails=True)
     recorder.run("platform-down")
     recorder.record("failed", "back-up-database", fails=True)
     recorder.record("failed", "renew-certificate", fails=True)
