@@ -11,7 +11,7 @@ import pytest
 from opsbook import settings
 from opsbook.core.model.redact import Redactor
 from opsbook.core.record import journal
-from opsbook.incidents import store, telling
+from opsbook.incidents import facts, store, telling
 from opsbook.incidents.acting import Acting
 from opsbook.incidents.incident import State
 from opsbook.serve.heartbeat import Heartbeats
@@ -57,10 +57,15 @@ def test_channels_are_told_of_the_beginning_of_updates_and_of_the_end(project: P
         project.opsbook("incident", "update", "last", "players", f"It was {TOKEN}-of-today.", check=True)
         assert "of-today" not in json.dumps(received.requests)
         received.requests.clear()
+        rota(project.root, "platform", [shift("anna", "20200101T000000", "20991231T000000")])
+        project.opsbook("incident", "escalate", "last", f"It says {TOKEN}-of-today.", "--to", "platform", check=True)
+        assert received.requests and "of-today" not in json.dumps(received.requests)
+        received.requests.clear()
         nobody = project.opsbook("incident", "update", "last", "management", "All is well.", check=True)
         assert "went to nobody: no channel of dev wants incident-update for management" in " ".join(nobody.out.split())
-        project.opsbook("incident", "resolve", "last", "the proxy", check=True)
+        project.opsbook("incident", "resolve", "last", f"the proxy, {TOKEN}-of-today", check=True)
         assert {path for path, _ in received.requests} == {"/hook", "/players"}
+        assert "of-today" not in json.dumps(received.requests)
     shown = project.opsbook("incident", "show", "last", check=True).out
     assert "told players: We work on it." in shown and "lost did not take it" in shown
     assert TOKEN not in shown and project.opsbook("incident", "verify").code == 0
@@ -115,18 +120,40 @@ def test_without_an_environment_nobody_is_told_and_it_says_so(project: Project) 
     assert "it names no environment" in " ".join(opened.out.split())
 
 
-def test_people_are_reminded_of_what_is_late_once_for_each_span(project: Project) -> None:
+def limited(project: Project, limits: str) -> None:
+    """Messages, and a severity with these limits behind one that pages nobody."""
     shutil.copytree(ROOT / "playbooks/messages", project.root / "playbooks/messages")
-    limits = 'means = "x"\nrespond = "now"\nacknowledge = "10m"\nupdate = "30m"\n'
-    project.write("opsbook.toml", f'records = "records"\n[[severity]]\nname = "bad"\n{limits}')
+    bad = f'[[severity]]\nname = "bad"\nmeans = "x"\nrespond = "now"\n{limits}'
+    quiet = '[[severity]]\nname = "quiet"\nmeans = "x"\nrespond = "now"\npage = false\n'
+    project.write("opsbook.toml", f'records = "records"\n{bad}{quiet}')
+
+
+def down(project: Project, web: int, *options: str) -> tuple[settings.Settings, Path]:
+    """An incident in an environment with a channel that listens there: the project's settings, and its folder."""
+    project.env["HOOK"] = f"json://127.0.0.1:{web}/hook"
+    policy = {"sandbox": True, "secrets": {"hook": "env:HOOK"}, "channels": {"team": {"to": "hook"}}}
+    project.write("playbooks/inventories/dev/environment.yml", json.dumps(policy))
+    project.opsbook("incident", "open", "It is down", "-e", "dev", *options, check=True)
+    here = settings.load(project.root, given=True)
+    return here, store.find(here, "last")
+
+
+def test_a_request_for_help_does_not_stand_for_the_page_when_it_becomes_worse(project: Project) -> None:
+    limited(project, "")
+    with listeners() as (_, web, _):
+        here, path = down(project, web, "--severity", "quiet")
+        asked = facts.IncidentEscalated(waited=1.0, said="went to nobody", by="ann", why="help")
+        store.change(here, path, lambda _: [asked])
+        Acting(here, path.name).severity("bad", "worse")
+        found = telling.late(here, store.load(path), datetime.now(UTC))
+    assert isinstance(found, facts.IncidentEscalated) and not found.by
+
+
+def test_people_are_reminded_of_what_is_late_once_for_each_span(project: Project) -> None:
+    limited(project, 'acknowledge = "10m"\nupdate = "30m"\n')
     with listeners() as (received, web, _):
-        project.env["HOOK"] = f"json://127.0.0.1:{web}/hook"
-        policy = {"sandbox": True, "secrets": {"hook": "env:HOOK"}, "channels": {"team": {"to": "hook"}}}
-        project.write("playbooks/inventories/dev/environment.yml", json.dumps(policy))
-        project.opsbook("incident", "open", "It is down", "-e", "dev", check=True)
+        here, path = down(project, web)
         received.requests.clear()
-        here = settings.load(project.root, given=True)
-        path = store.find(here, "last")
 
         def look(minutes: float) -> list[str]:
             """What is written by a look so long after the beginning; each by a server that has just started."""
@@ -164,17 +191,10 @@ def moved(path: Path, time: str) -> None:
 
 def test_nobody_is_told_again_while_it_cannot_be_written(project: Project) -> None:
     """A phone that rings every five seconds because a disk is full helps nobody."""
-    shutil.copytree(ROOT / "playbooks/messages", project.root / "playbooks/messages")
-    limits = 'means = "x"\nrespond = "now"\nacknowledge = "1ms"\n'
-    project.write("opsbook.toml", f'records = "records"\n[[severity]]\nname = "bad"\n{limits}')
+    limited(project, 'acknowledge = "1ms"\n')
     with listeners() as (received, web, _):
-        project.env["HOOK"] = f"json://127.0.0.1:{web}/hook"
-        policy = {"sandbox": True, "secrets": {"hook": "env:HOOK"}, "channels": {"team": {"to": "hook"}}}
-        project.write("playbooks/inventories/dev/environment.yml", json.dumps(policy))
-        project.opsbook("incident", "open", "It is down", "-e", "dev", check=True)
+        here, path = down(project, web)
         received.requests.clear()
-        here = settings.load(project.root, given=True)
-        path = store.find(here, "last")
         watching = Watching(here, Heartbeats(here), lambda _: None)
         most = resource.getrlimit(resource.RLIMIT_FSIZE)
         with pytest.MonkeyPatch.context() as patch:

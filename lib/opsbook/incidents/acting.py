@@ -139,8 +139,7 @@ class Acting:
     def update(self, audience: str, text: str) -> Incident:
         """Write it down, and send it to the channels of the audience."""
         now = self._add(facts.UpdateWritten(audience=audience, text=_said(text), by=self._by))
-        # As it is in the journal: without secrets.
-        return self._add(telling.tell(self._settings, now, telling.UPDATE, audience, now.updates[-1].text))
+        return self._add(telling.tell(self._settings, now, telling.UPDATE, audience, _said(text)))
 
     def publish(self, title: str) -> Incident:
         """Put it on the public status page under this title; without one, take it off."""
@@ -184,7 +183,7 @@ class Acting:
             yield facts.IncidentResolved(how=_said(how), firing=firing, by=self._by)
 
         now = self._change(work)
-        return self._add(telling.tell(self._settings, now, telling.RESOLVED, text=str(now.events[-1].data["how"])))
+        return self._add(telling.tell(self._settings, now, telling.RESOLVED, text=_said(how)))
 
     def add_action(self, text: str, owner: str, due: str) -> Incident:
         def work(now: Incident) -> Iterable[Fact]:

@@ -19,6 +19,10 @@ _BEFORE, _AFTER = 15 * 60, 5 * 60
 """Seconds that a plot has before the first sign and behind the end."""
 
 
+_PATIENCE = 10.0
+"""Seconds for each answer."""
+
+
 @dataclass(frozen=True)
 class Measured:
     """What was measured: before the first sign (the median) and at worst (the most) of the largest series.
@@ -56,7 +60,7 @@ def _each(found: Incident, wanted: dict[str, str], address: str, folder: Path) -
     end = min(ended.timestamp() + _AFTER, datetime.now(UTC).timestamp())
     for number, (title, query) in enumerate(wanted.items(), 1):
         try:
-            series = promql.between(address.rstrip("/"), query, first - _BEFORE, end)
+            series = promql.between(address.rstrip("/"), query, first - _BEFORE, end, timeout=_PATIENCE)
         except EffectFailed as error:
             yield Measured(title, why=str(error))
             continue

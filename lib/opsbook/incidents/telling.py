@@ -10,7 +10,7 @@ from opsbook.core.model.events import Fact, read
 from opsbook.core.model.text import seconds_between, span_seconds
 from opsbook.core.planning import environment
 from opsbook.errors import OpsbookError
-from opsbook.incidents import rotas
+from opsbook.incidents import rotas, store
 from opsbook.incidents.facts import (
     IncidentEscalated,
     IncidentOpened,
@@ -61,7 +61,10 @@ def _escalated(found: Incident, now: datetime, sent: MessageSent) -> IncidentEsc
 def tell(
     settings: Settings, found: Incident, event: str, audience: str = "", text: str = "", *, call: Call = Call()
 ) -> MessageSent:
-    """Send an event of an incident, and say what became of it. It never raises: the incident goes on without it."""
+    """Send an event of an incident, and say what became of it. It never raises: the incident goes on without it.
+
+    `text` may be what somebody typed: secrets are taken out of it.
+    """
     if not found.environment:
         return MessageSent(event=event, said="went to nobody: it names no environment, which has the channels")
     # What sends is loaded by whoever sends.
@@ -76,7 +79,7 @@ def tell(
             "public": found.public,
             "severity": found.severity,
             "state": str(found.state),
-            "text": text,
+            "text": store.redactor(settings, found.environment).text(text) if text else "",
             "on_call": f"{paged.person} ({paged.rota})" if paged.person else "",
             "command": found.run_line,
         }

@@ -74,11 +74,15 @@ class RunPage:
     """The page of a run that somebody watches."""
 
     def __init__(self, settings: Settings, wanted: str) -> None:
-        record = records.exact(settings.records, wanted)
+        self._settings, self._run = settings, wanted
+        self.record = self._found()
+
+    def _found(self) -> records.Record:
+        found = records.exact(self._settings.records, self._run)
         # In quarantine, a secret is in it.
-        if record is None or record.folder.parent.name == records.QUARANTINE:
-            raise InputError(f"There is no run {wanted}.")
-        self._settings, self.record = settings, record
+        if found is None or found.folder.parent.name == records.QUARANTINE:
+            raise InputError(f"There is no run {self._run}.")
+        return found
 
     def mark(self) -> tuple[int, ...]:
         """Changes when the page does."""
@@ -90,7 +94,7 @@ class RunPage:
         return html.render("serve/run-body.html", **self.values())
 
     def values(self) -> dict[str, object]:
-        record = records.exact(self._settings.records, self.record.id) or self.record
+        record = self._found()
         return {"run": record.id, "told": record.glance(), "now": under_way.now(record), "state": record.state}
 
 
