@@ -22,7 +22,8 @@ short_description: Create a PostgreSQL cluster with one database, its owner and 
 description:
   - Creates the cluster once. The database belongs to a role that cannot log in. A role that acts as it can, over the
     server's Unix socket and with a password, which is made here and written to a file, and is in no argument, log or
-    result. Whoever made the cluster is its administrator, over the same socket, without a password.
+    result. Whoever made the cluster is its administrator, over the same socket, without a password; and may come as
+    a role that sees what the server does, and no data.
   - A cluster from before there were such roles keeps its owner's password until the first rotation.
   - Removes the lock file of a server that was killed.
 options:
@@ -99,13 +100,13 @@ class Cluster:
     def access(self) -> dict[str, str]:
         """Who comes in: the roles of the service, and the user who could read the cluster's files anyway.
 
-        That one also into the database in which a backup is proven.
+        That one also into the database in which a backup is proven, and as the role that only looks.
         """
         name, user = self.database, pwd.getpwuid(os.geteuid()).pw_name
         service = f"local {name} {name},{name}_a,{name}_b scram-sha-256\n"
         return {
-            "pg_hba.conf": f"{service}local {name},{name}_restored postgres peer map=administrator\n",
-            "pg_ident.conf": f'administrator "{user}" postgres\n',
+            "pg_hba.conf": f"{service}local {name},{name}_restored postgres,{name}_monitor peer map=administrator\n",
+            "pg_ident.conf": f'administrator "{user}" postgres\nadministrator "{user}" {name}_monitor\n',
         }
 
     def let_in(self, data: Path) -> None:
@@ -155,6 +156,7 @@ class Cluster:
             f'CREATE ROLE "{name}_a" LOGIN PASSWORD \'{password}\' IN ROLE "{name}";\n'
             f'ALTER ROLE "{name}_a" SET role TO "{name}";\n'
             f'CREATE DATABASE "{name}" OWNER "{name}";\n'
+            f'CREATE ROLE "{name}_monitor" LOGIN IN ROLE pg_monitor;\n'
         )
         quiet = ("-c", "exit_on_error=on", "-c", "log_min_error_statement=panic")
         self._run("postgres", "--single", *quiet, "-D", data, "postgres", statements=statements)

@@ -311,6 +311,8 @@ def protection(made: Platform) -> None:
             assert client.get(f"{made.url}/leaderboard").status_code == 401
     recorder.record("good", "block-addresses", "--answer", "addresses=127.0.0.66")
     recorder.record("failed", "block-addresses", "--answer", "addresses=127.0.0", fails=True)
+    recorder.record("good", "database-sessions", "--answer", "sessions=")
+    recorder.record("failed", "database-sessions", "--answer", "sessions=1@000000", fails=True)
     recorder.record("good", "back-up-database")
     recorder.record("good", "renew-certificate", "-p", "anyway=true")
     recorder.record("good", "machine-disk", "-p", "least=1")

@@ -38,6 +38,7 @@ PROGRAMS = (
     "amtool",
     "prometheus-blackbox-exporter",
     "prometheus-node-exporter",
+    "prometheus-postgres-exporter",
 )
 installed = pytest.mark.skipif(
     not all(shutil.which(name) for name in PROGRAMS),
@@ -259,7 +260,7 @@ def test_they_listen_on_this_machine_only(monitored: Monitored) -> None:
         if connection.status == psutil.CONN_LISTEN
     ]
     assert set(listening) == {"127.0.0.1"}
-    assert len(listening) == 6
+    assert len(listening) == 7
 
 
 @installed

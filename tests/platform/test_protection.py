@@ -1,12 +1,14 @@
 """Addresses that guess keys, the certificate of the load balancer, and backups, on the real platform."""
 
 import json
+import re
 import ssl
 import subprocess
 import sys
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 
 from tests.platform.conftest import Platform
@@ -143,3 +145,23 @@ def scanned(platform: Platform, backups: Path) -> float:
         check=True,
     )
     return float(done.stdout)
+
+
+def test_a_session_that_makes_players_wait_is_shown_and_ended(serves: Platform) -> None:
+    server = f"host={serves.database_folder} port=5432 dbname=arcade"
+    with psycopg.connect(f"{server} user=arcade_monitor") as looks, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        looks.execute("select * from players")
+    board = {"Action": "Leaderboard", "From": "somebody", "Tags": {"Limit": "3"}}
+    with psycopg.connect(f"{server} user=postgres application_name=prompt") as prompt:
+        prompt.execute("lock table scores in access exclusive mode")
+        assert httpx.post(f"{serves.url}/messages", json=board, timeout=30).status_code == 503
+        checked = serves.run("database-sessions", "--check", check=True).out
+        (session,) = re.findall(r"(\d+@\d+) .* prompt +idle in transaction", checked)
+        wrong = serves.run("database-sessions", "--answer", f"sessions={session}, 1@000000")
+        assert (wrong.code, "1@000000 is none of the sessions above" in wrong.out) == (1, True), wrong.out
+        assert not prompt.execute("select 1").closed
+        ended = serves.run("database-sessions", "--answer", f"sessions={session}", check=True).out
+        assert "1 sessions ended" in ended
+        with pytest.raises(psycopg.OperationalError, match="terminating connection"):
+            prompt.execute("select 1")
+    assert httpx.post(f"{serves.url}/messages", json=board, timeout=30).status_code == 200

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from opsbook.core.effects.basic import here
@@ -69,12 +70,12 @@ class Rows(Shown):
         """The only value of the answer. Raises EffectFailed if there is none, or if there are others."""
         if len(self.rows) != 1 or len(self.columns) != 1:
             told = f"{len(self.rows)} rows of {len(self.columns)} columns"
-            raise EffectFailed(f"{one_line(self.statement, _LONGEST)}: one value was expected, the answer has {told}")
+            raise EffectFailed(f"{_name(self.statement)}: one value was expected, the answer has {told}")
         return self.rows[0][0]
 
     def headline(self) -> str:
         more = " and more" if self.more else ""
-        return f"{one_line(self.statement, _LONGEST)}: {self.count} rows{more} in {self.seconds * 1000:.0f} ms"
+        return f"{_name(self.statement)}: {self.count} rows{more} in {self.seconds * 1000:.0f} ms"
 
     def table(self) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
         return self.columns, [*self.rows[:_SHOWN]]
@@ -104,7 +105,8 @@ def sql(
 
     `values` stand for `%(name)s`, or `%s` in their order; they are bound by the server, so no value is ever read as
     SQL. `database` is an address, `postgresql://user@host:port/name`, without a password; None takes `database` of
-    the environment's `urls:`. `rows` is how many rows a change must meet: if it meets others, nothing is changed.
+    the environment's `urls:`. One of libpq's words works, too: `host=FOLDER user=… dbname=…` is a Unix socket, in a
+    folder relative to the project. `rows` is how many rows a change must meet: if it meets others, nothing is changed.
     `timeout` is in seconds. Raises EffectFailed if the statement fails, which then has changed nothing, TypeError for a
     password in the address, and ValueError for a statement that does not read and is not said to change. If the
     connection is lost while a change is committed, its outcome is unknown.
@@ -126,7 +128,7 @@ def sql(
 
     rules = {"idempotent": idempotent, "key": key, "pretend": pretend, "ignore": ignore}
     rules |= {"decode": Rows.of, "gentle": True}
-    return perform("sql", request, f"sql {one_line(statement, _LONGEST)}", work, changes=changes, **rules)
+    return perform("sql", request, f"sql {_name(statement)}", work, changes=changes, **rules)
 
 
 def _first_word(statement: str) -> str:
@@ -138,6 +140,12 @@ def _first_word(statement: str) -> str:
         rest = rest.partition("\n" if rest.startswith("--") else "*/")[2].lstrip()
     found = re.match(r"[\s(]*([A-Za-z]*)", rest)
     return found[1].lower() if found else ""
+
+
+def _name(statement: str) -> str:
+    """What people read of a statement: the comment that it begins with, or its words on one line."""
+    first, _, rest = statement.strip().partition("\n")
+    return one_line(first.removeprefix("--").strip() if first.startswith("--") and rest else statement, _LONGEST)
 
 
 def _refuse_secrets(address: str) -> None:
@@ -180,7 +188,11 @@ def _connected(
     connection = None
     try:
         wait = max(2, int(min(timeout, 10)))
-        connection = Connection.connect(address, connect_timeout=wait, application_name="opsbook", password=secret)
+        more: dict[str, Any] = {"connect_timeout": wait, "application_name": "opsbook", "password": secret}
+        folder = str(psycopg.conninfo.conninfo_to_dict(address).get("host", ""))
+        if "/" in folder:
+            more["host"] = str(Path(folder).resolve())
+        connection = Connection.connect(address, **more)
         yield connection
     except (psycopg.Error, TimeoutError) as error:
         said = str(error).strip() or type(error).__name__
@@ -227,7 +239,7 @@ def _changed(connection: "psycopg.Connection[Any]", request: dict[str, Any], tim
     count, wanted = max(cursor.rowcount, 0), request["rows"]
     if wanted is not None and count != wanted:
         raise EffectFailed(
-            f"{one_line(request['statement'], _LONGEST)}: it would change {count} rows, and {wanted} were expected; "
+            f"{_name(request['statement'])}: it would change {count} rows, and {wanted} were expected; "
             "nothing was changed",
             untouched=True,
         )
@@ -256,7 +268,7 @@ def _explained(connection: "psycopg.Connection[Any]", request: dict[str, Any], t
         estimate = (top.get("Plans") or [top])[0].get("Plan Rows", "?")
         found = {"state": "changed", "diff": f"about {estimate} rows, by PostgreSQL's estimate"}
     info = connection.info
-    would = {"host": f"{info.dbname}@{info.host}", "task": f"sql {one_line(statement, _LONGEST)}", **found}
+    would = {"host": f"{info.dbname}@{info.host}", "task": f"sql {_name(statement)}", **found}
     return Rows(statement, (), (), 0, time.monotonic() - started, would=(would,))
 
 
