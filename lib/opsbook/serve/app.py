@@ -27,7 +27,7 @@ from starlette.staticfiles import StaticFiles
 
 from opsbook.errors import InputError, OpsbookError
 from opsbook.incidents import intake, store
-from opsbook.serve import pages
+from opsbook.serve import dashboards, pages
 from opsbook.serve.metrics import Metrics
 from opsbook.serve.spool import Spool
 from opsbook.serve.worker import Counted
@@ -105,6 +105,8 @@ def application(serving: Serving) -> Starlette:
             Route("/incidents/{incident}/events", _events),
             Route("/runs/{run}", _run),
             Route("/runs/{run}/events", _run_events),
+            Route("/dashboards/{environment}/{name}", _dashboard),
+            Route("/dashboards/{environment}/{name}/events", _dashboard_events),
             Route("/live.js", _script),
             Route("/healthz", _health),
             Route("/metrics", _metrics),
@@ -213,7 +215,23 @@ async def _run_events(request: Request) -> Response:
     return _changes(request, await run_in_threadpool(pages.RunPage, settings, run))
 
 
-def _changes(request: Request, page: pages.IncidentPage | pages.RunPage) -> Response:
+async def _dashboard(request: Request) -> Response:
+    made = await _watched(request)
+    return _page(await run_in_threadpool(made.page))
+
+
+async def _dashboard_events(request: Request) -> Response:
+    return _changes(request, await _watched(request))
+
+
+async def _watched(request: Request) -> dashboards.DashboardPage:
+    serving, wanted = _serving(request), request.path_params
+    over = request.query_params.get("over", dashboards.OVER[0])
+    about = (serving.settings, wanted["environment"], wanted["name"], over, serving.site)
+    return await run_in_threadpool(dashboards.DashboardPage, *about)
+
+
+def _changes(request: Request, page: pages.IncidentPage | pages.RunPage | dashboards.DashboardPage) -> Response:
     """What changes of a page, each time it does, as server-sent events."""
     ending = _serving(request).ending
 
