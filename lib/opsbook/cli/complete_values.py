@@ -90,9 +90,8 @@ def _open_runs(typed: Typed) -> Offered:
 
 def _stopped_runs(typed: Typed) -> Offered:
     """Runs among the newest that can be resumed, with their outcome."""
-    for folder in islice(store.newest(typed.settings.records), _MOST):
-        record = store.exact(typed.settings.records, folder.name)
-        if record is not None and record.state != "running" and record.id.startswith(typed.prefix):
+    for record in islice(store.recent(typed.settings.records), _MOST):
+        if record.state != "running" and record.id.startswith(typed.prefix):
             told = record.glance()
             if told["outcome"] in RESUMABLE and told.get("mode") == "live":
                 yield record.id, f"{told['outcome']}: {told['reason']}"

@@ -219,12 +219,11 @@ def _days(seconds: float) -> str:
 
 def _rotated(settings: Settings, page: str, place: str) -> tuple[datetime, str] | None:
     """When the last run of a page in an environment began that succeeded and was no check, and which it was."""
-    for folder in store.newest(settings.records, page):
-        record = store.exact(settings.records, folder.name)
-        told = record.glance() if record else {}
+    for record in store.recent(settings.records, page):
+        told = record.glance()
         good = (told.get("environment"), told.get("outcome")) == (place, Outcome.SUCCEEDED)
-        if good and told.get("mode") != Mode.CHECK and (since := store.began(folder.name)):
-            return since, folder.name
+        if good and told.get("mode") != Mode.CHECK and (since := store.began(record.id)):
+            return since, record.id
     return None
 
 

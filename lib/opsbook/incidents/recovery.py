@@ -134,12 +134,11 @@ def _failures(ran: list[Ran]) -> int:
 def _runs(settings: Settings, found: Incident, now: datetime) -> list[Ran]:
     """Real runs of the page in the environment, newest first: those of a day, and back to the last that went well."""
     made: list[Ran] = []
-    for folder in records.newest(settings.records, found.runbook):
-        began = records.began(folder.name)
+    for record in records.recent(settings.records, found.runbook):
+        began = records.began(record.id)
         if began is None or (now - began > _DAY and any(each.outcome == Outcome.SUCCEEDED for each in made)):
             break
-        record = records.exact(settings.records, folder.name)
-        told = record.glance() if record else {}
+        told = record.glance()
         if told.get("environment") == found.environment and told.get("mode") == "live":
             auto = LABEL in (told.get("labels") or {})
             outcome, parameters = str(told["outcome"]), told.get("parameters") or {}

@@ -157,9 +157,8 @@ verify` reports it."""
 
 def runs(settings: Settings, shows: Mapping[str, str]) -> Iterator[Run]:
     """Every finished run, lost ones included; `shows`: environment -> publish_records."""
-    for folder in store.newest(settings.records):
-        record = store.exact(settings.records, folder.name)
-        if record is None or record.folder != folder or record.state == "running":
+    for record in store.recent(settings.records):
+        if record.folder.parent.name == store.QUARANTINE or record.state == "running":
             continue
         with suppress(*_BROKEN):
             run = _run(record, record.summary(), shows)

@@ -213,13 +213,8 @@ def _since(
     """Real runs of other pages in the environment between these times, oldest first."""
     found = []
     behind = f"{until.astimezone(UTC):%Y%m%dT%H%M%SZ}"
-    for folder in store.newest(settings.records):
-        if folder.name < drill_run:
-            break
-        if folder.name[: len(behind)] > behind:
-            continue
-        record = store.exact(settings.records, folder.name)
-        told = record.glance() if record and record.id != drill_run else {}
+    for record in store.recent(settings.records, since=drill_run[:8]):
+        told = record.glance() if record.id > drill_run and record.id[: len(behind)] <= behind else {}
         begun = datetime.fromisoformat(told["started"]) if told.get("started") else None
         real = told.get("mode") == "live" and told.get("environment") == environment
         if begun is not None and real and first <= begun <= until:

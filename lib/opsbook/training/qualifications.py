@@ -79,10 +79,9 @@ def drilled(settings: Settings, drills: list[Drilled]) -> list[Pass]:
 def _ran(settings: Settings, wanted: set[tuple[str, Kind, str]], sandboxes: list[str]) -> Iterator[Pass]:
     """Live runs in a sandbox that succeeded, by one person alone, whose records are sealed and intact."""
     for name in sorted({name for _, kind, name in wanted if kind == "runbook"}):
-        for folder in store.newest(settings.records, name):
-            record = store.exact(settings.records, folder.name)
-            found = _run(record, name, sandboxes) if record and record.state == "sealed" else None
-            if found and (found.person, "runbook", name) in wanted and record and not seal.verify(record.folder):
+        for record in store.recent(settings.records, name):
+            found = _run(record, name, sandboxes) if record.state == "sealed" else None
+            if found and (found.person, "runbook", name) in wanted and not seal.verify(record.folder):
                 yield found
 
 
