@@ -105,7 +105,7 @@ class Intake:
             try:
                 made = self._group(key, alerts)
             except (OSError, OpsbookError) as error:
-                failed[key] = str(getattr(error, "message", error))
+                failed[key] = str(error)
             else:
                 if made is not None:
                     on_opened(made)

@@ -3,7 +3,6 @@
 import asyncio
 import hmac
 import json
-import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -25,15 +24,14 @@ from starlette.responses import (
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from opsbook import html
 from opsbook.errors import InputError, OpsbookError
 from opsbook.incidents import intake, store
-from opsbook.serve import dashboards, pages
+from opsbook.serve import LOG, dashboards, pages
 from opsbook.serve.metrics import Metrics
 from opsbook.serve.spool import Spool
 from opsbook.serve.worker import Counted
 from opsbook.settings import Settings
-
-LOG = logging.getLogger("opsbook.serve")
 
 LARGEST = 4 * 1024 * 1024
 """Bytes of a notification."""
@@ -96,9 +94,10 @@ class Bucket:
 
 def application(serving: Serving) -> Starlette:
     """The application; it is reached by names of this machine only, whatever a page of elsewhere asks of a browser."""
+    script = (Path(html.__file__).parent / "templates/serve/live.js").read_bytes()
     made = Starlette(
         routes=[
-            Route("/", _home),
+            Route("/", RedirectResponse("/incidents", 302), methods=["GET"]),
             Route("/hooks/alertmanager", _hook, methods=["POST"]),
             Route("/incidents", _list),
             Route("/incidents/{incident}", _incident),
@@ -107,7 +106,7 @@ def application(serving: Serving) -> Starlette:
             Route("/runs/{run}/events", _run_events),
             Route("/dashboards/{environment}/{name}", _dashboard),
             Route("/dashboards/{environment}/{name}/events", _dashboard_events),
-            Route("/live.js", _script),
+            Route("/live.js", Response(script, 200, _HEADERS, "text/javascript"), methods=["GET"]),
             Route("/healthz", _health),
             Route("/metrics", _metrics),
             *([Mount("/site", StaticFiles(directory=serving.site, html=True))] if serving.site else []),
@@ -184,24 +183,24 @@ async def _body(request: Request) -> bytes:
 # -- pages
 
 
-async def _home(_: Request) -> Response:
-    return RedirectResponse("/incidents", 302)
-
-
 async def _list(request: Request) -> Response:
     serving = _serving(request)
     return _page(await run_in_threadpool(pages.listing, serving.settings, serving.counted, serving.site))
 
 
-async def _incident(request: Request) -> Response:
+async def _watched(request: Request) -> pages.IncidentPage:
+    """The page of an incident. Raises InputError: what stands in an address is no path."""
     serving = _serving(request)
-    return _page(await run_in_threadpool(pages.incident, serving.settings, _path(request), serving.site))
+    path = store.exact(serving.settings, request.path_params["incident"])
+    return await run_in_threadpool(pages.IncidentPage, serving.settings, path, serving.site)
+
+
+async def _incident(request: Request) -> Response:
+    return _page(await run_in_threadpool((await _watched(request)).text))
 
 
 async def _events(request: Request) -> Response:
-    serving = _serving(request)
-    path = _path(request)
-    return _changes(request, await run_in_threadpool(pages.IncidentPage, serving.settings, path, serving.site))
+    return _changes(request, await _watched(request))
 
 
 async def _run(request: Request) -> Response:
@@ -252,22 +251,12 @@ def _changes(request: Request, page: pages.IncidentPage | pages.RunPage | dashbo
     return StreamingResponse(changes(), headers=_HEADERS, media_type="text/event-stream")
 
 
-def _path(request: Request) -> Path:
-    """The folder of an incident. Raises InputError: what stands in an address is no path."""
-    return store.exact(_serving(request).settings, request.path_params["incident"])
-
-
-async def _script(_: Request) -> Response:
-    return Response(pages.script(), headers=_HEADERS, media_type="text/javascript")
-
-
 def _page(text: str, status: int = 200) -> Response:
     return HTMLResponse(text, status, _HEADERS)
 
 
 async def _said(_: Request, error: Exception) -> Response:
-    message = error.message if isinstance(error, OpsbookError) else str(error)
-    return _page(pages.problem(message), 404 if isinstance(error, InputError) else 500)
+    return _page(pages.problem(str(error)), 404 if isinstance(error, InputError) else 500)
 
 
 # -- for machines

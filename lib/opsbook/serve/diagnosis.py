@@ -4,7 +4,6 @@ The check (`opsbook run PAGE --check`) reads and changes nothing; `on_alert: che
 Whether the page may run is decided in `incidents.recovery`. Whatever is decided is in the incident.
 """
 
-import logging
 import queue
 import threading
 from datetime import UTC, datetime
@@ -15,9 +14,8 @@ from opsbook.errors import OpsbookError
 from opsbook.incidents import facts, intake, recovery, store, telling
 from opsbook.incidents.incident import Incident
 from opsbook.operate import own_process
+from opsbook.serve import LOG
 from opsbook.settings import Settings
-
-LOG = logging.getLogger("opsbook.serve")
 
 _WAITING = 20
 """Incidents that may wait for their turn: in a storm of alerts the others are left to people."""
@@ -62,8 +60,7 @@ class Diagnosis(threading.Thread):
             try:
                 self._handle(found)
             except (OSError, ValueError, OpsbookError) as error:
-                why = str(getattr(error, "message", error))
-                self._write(found, facts.NotDiagnosed(runbook=found.runbook, why=why))
+                self._write(found, facts.NotDiagnosed(runbook=found.runbook, why=str(error)))
             except Exception:
                 # A fault here must not end the thread: nobody would hear of it.
                 LOG.exception("a fault in opsbook itself")
@@ -125,4 +122,4 @@ class Diagnosis(threading.Thread):
         try:
             store.change(self._settings, path, lambda now: [] if now.over else [fact])
         except (OSError, OpsbookError) as error:
-            LOG.warning("%s cannot be written: %s", found.id, getattr(error, "message", error))
+            LOG.warning("%s cannot be written: %s", found.id, error)

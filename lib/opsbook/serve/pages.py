@@ -1,8 +1,6 @@
 """The pages of `opsbook serve`. Every text is from outside, and escaped by the templates."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
@@ -36,29 +34,38 @@ def listing(settings: Settings, counted: Counted, site: Path | None) -> str:
     return html.render("serve/incidents.html", open=open_, over=over[:_MOST], **values)
 
 
-def incident(settings: Settings, path: Path, site: Path | None) -> str:
-    """The page of an incident; its script keeps it current."""
-    found = store.load(path)
-    return html.render("serve/incident.html", found=found, **_values(settings, found, site))
-
-
 class IncidentPage:
-    """The page of an incident that somebody watches."""
+    """The page of an incident; its script keeps it current."""
 
     def __init__(self, settings: Settings, path: Path, site: Path | None) -> None:
         self._settings, self._path, self._site = settings, path, site
-        self._runs: Sequence[str] = list(store.load(path).runs)
+        self._found = store.load(path)
+
+    def text(self) -> str:
+        """The whole page."""
+        return html.render("serve/incident.html", **self._values())
 
     def mark(self) -> tuple[int, ...]:
         """Changes when the page does: the length of the journal, and which of its runs have ended."""
-        ended = (int((records.place(self._settings.records, run) / records.SEAL).exists()) for run in self._runs)
-        return ((self._path / journal.NAME).stat().st_size, *ended)
+        places = (records.place(self._settings.records, run) for run in self._found.runs)
+        return ((self._path / journal.NAME).stat().st_size, *(int((each / records.SEAL).exists()) for each in places))
 
     def body(self) -> str:
         """What changes. Raises InputError for a journal that cannot be read."""
-        found = store.load(self._path)
-        self._runs = list(found.runs)
-        return html.render("serve/incident-body.html", found=found, **_values(self._settings, found, self._site))
+        self._found = store.load(self._path)
+        return html.render("serve/incident-body.html", **self._values())
+
+    def _values(self) -> dict[str, object]:
+        found = self._found
+        return {
+            "found": found,
+            "entries": list(timeline.entries(found))[::-1],
+            "phases": timeline.phases(found),
+            "runs": [(fact, reviewing.outcome(self._settings, run)) for run, fact in found.runs.items()],
+            "page": _page(found, self._site) if self._site else "",
+            "command": found.run_line if not found.over else "",
+            "after": found.after,
+        }
 
 
 def run(settings: Settings, wanted: str) -> tuple[str, bool]:
@@ -102,22 +109,6 @@ class RunPage:
 
 def problem(message: str) -> str:
     return html.render("serve/problem.html", message=message)
-
-
-@cache
-def script() -> bytes:
-    return (Path(html.__file__).parent / "templates/serve/live.js").read_bytes()
-
-
-def _values(settings: Settings, found: Incident, site: Path | None) -> dict[str, object]:
-    return {
-        "entries": list(timeline.entries(found))[::-1],
-        "phases": timeline.phases(found),
-        "runs": [(fact, reviewing.outcome(settings, run)) for run, fact in found.runs.items()],
-        "page": _page(found, site) if site else "",
-        "command": found.run_line if not found.over else "",
-        "after": found.after,
-    }
 
 
 def _page(found: Incident, site: Path) -> str:

@@ -1,6 +1,5 @@
 """Tells the channels of an environment that an incident was opened. Beside everything else: a channel may hang."""
 
-import logging
 import queue
 import threading
 
@@ -8,9 +7,8 @@ from opsbook.errors import OpsbookError
 from opsbook.incidents import store, telling
 from opsbook.incidents.facts import MessageSent
 from opsbook.incidents.incident import Incident
+from opsbook.serve import LOG
 from opsbook.settings import Settings
-
-LOG = logging.getLogger("opsbook.serve")
 
 
 class Paging(threading.Thread):
@@ -36,7 +34,7 @@ class Paging(threading.Thread):
             try:
                 self._tell(found)
             except (OSError, OpsbookError) as error:
-                LOG.warning("%s: nobody was told: %s", found.id, getattr(error, "message", error))
+                LOG.warning("%s: nobody was told: %s", found.id, error)
             except Exception:
                 # A fault here must not end the thread: nobody would hear of anything.
                 LOG.exception("a fault in opsbook itself")

@@ -46,10 +46,6 @@ class Spool:
         time = datetime.fromtimestamp(int(path.name[:20]) / 1e9, UTC)
         return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
-    def done(self, path: Path) -> None:
-        """Forget a notification: what it says is in an incident."""
-        path.unlink(missing_ok=True)
-
     def put_aside(self, path: Path) -> Path:
         """Keep a notification that cannot be written down where nobody tries it again; returns where."""
         self._broken.mkdir(exist_ok=True)

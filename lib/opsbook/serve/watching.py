@@ -1,6 +1,5 @@
 """Looks at open incidents now and then, and reminds people of what is late; and whether alerts still arrive."""
 
-import logging
 import threading
 import time
 from collections.abc import Callable
@@ -12,10 +11,9 @@ from opsbook.core.record import journal
 from opsbook.errors import OpsbookError
 from opsbook.incidents import store, telling
 from opsbook.incidents.incident import Incident
+from opsbook.serve import LOG
 from opsbook.serve.heartbeat import Heartbeats
 from opsbook.settings import Settings
-
-LOG = logging.getLogger("opsbook.serve")
 
 _EVERY = 5.0
 """Seconds between two looks."""
@@ -64,7 +62,7 @@ class Watching(threading.Thread):
                 LOG.warning("%s opened: %s", found.id, found.title)
                 self._on_opened(found)
         except (OSError, OpsbookError) as error:
-            LOG.warning("an incident cannot be opened: %s", getattr(error, "message", error))
+            LOG.warning("an incident cannot be opened: %s", error)
 
     def _look(self, path: Path) -> None:
         try:
@@ -77,7 +75,7 @@ class Watching(threading.Thread):
                 del self._unwritten[path]
         except (OSError, OpsbookError) as error:
             if path not in self._told:
-                LOG.warning("%s cannot be watched: %s", path.name, getattr(error, "message", error))
+                LOG.warning("%s cannot be watched: %s", path.name, error)
                 self._told.add(path)
 
     def _loaded(self, path: Path) -> Incident:

@@ -1,6 +1,5 @@
 """Takes what was accepted into incidents, and starts the checks of their pages."""
 
-import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,11 +9,10 @@ from opsbook.errors import InputError
 from opsbook.incidents import intake
 from opsbook.incidents.incident import Incident
 from opsbook.incidents.intake import Intake, Notification
+from opsbook.serve import LOG
 from opsbook.serve.heartbeat import Heartbeats
 from opsbook.serve.spool import Spool
 from opsbook.settings import Settings
-
-LOG = logging.getLogger("opsbook.serve")
 
 _MOST, _BYTES = 500, 8 * 1024 * 1024
 """Notifications, and their bytes, that are taken at once: each incident is then written once for all of them."""
@@ -69,21 +67,18 @@ class Worker(threading.Thread):
         self.join()
 
     def run(self) -> None:
-        self._finish()
+        try:
+            # What another process has opened, and not told of.
+            for found in intake.unfinished(self._settings):
+                self._on_opened(found)
+        except Exception:
+            LOG.exception("a fault in opsbook itself")
         while not self._end.is_set():
             self._wake.clear()
             if self._written():
                 self._wake.wait()
             else:
                 self._end.wait(_AGAIN)
-
-    def _finish(self) -> None:
-        """Go on with what another process has opened, and not told of."""
-        try:
-            for found in intake.unfinished(self._settings):
-                self._on_opened(found)
-        except Exception:
-            LOG.exception("a fault in opsbook itself")
 
     def _written(self) -> bool:
         """Write all that waits; whether that went well. What did not stays, and is tried again."""
@@ -117,7 +112,7 @@ class Worker(threading.Thread):
         for path, told in good:
             # Forgotten only now: after a kill they come again, and what is known of them is not written twice.
             if told.groupKey not in failed:
-                self._spool.done(path)
+                path.unlink(missing_ok=True)
         return self._intake.failing
 
     def _tell(self, found: Incident) -> None:

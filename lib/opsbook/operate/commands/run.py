@@ -87,8 +87,7 @@ def _attach(incident: "Acting", run: str, runbook: str, mode: str) -> None:
     try:
         incident.began(run, runbook, mode)
     except (OSError, OpsbookError) as error:
-        why = getattr(error, "message", error)
-        say(f"Not attached: {why} Later: opsbook incident attach {incident.path.name} {run}", to=sys.stderr)
+        say(f"Not attached: {error} Later: opsbook incident attach {incident.path.name} {run}", to=sys.stderr)
 
 
 def _planned(settings: Settings, options: argparse.Namespace, wanted: RunOptions) -> Planned:
