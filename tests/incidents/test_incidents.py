@@ -94,7 +94,7 @@ def test_an_incident_whose_writer_was_killed_goes_on(here: Settings, opened: Inc
     assert [event.seq for event in store.load(path).events] == [1, 2, 3]
     # One that was killed before it had its first event was never opened.
     (store.folder(here) / ".inc-20261130T120000Z-000000").mkdir()
-    assert [each.name for each in store.every(here)] == [opened.id]
+    assert [each.name for each in store.every(here.records)] == [opened.id]
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def taken(here: Settings, *told: dict[str, Any], accepted: str = "") -> list[Inc
 
 
 def known(here: Settings) -> list[Incident]:
-    return [store.load(path) for path in store.every(here)]
+    return [store.load(path) for path in store.every(here.records)]
 
 
 def test_an_alert_opens_an_incident_with_its_page_and_values(here: Settings) -> None:
@@ -170,7 +170,7 @@ def test_a_secret_is_hidden_before_a_text_is_cut(
         taken(here, notification(f"A{before}", environment="dev", summary=text, text=text))
     monkeypatch.setenv("TOKEN", "another-secret-of-today")
     taken(here, notification("B", environment="dev", summary="another-secret-of-today"))
-    for path in store.every(here):
+    for path in store.every(here.records):
         kept = (path / journal.NAME).read_text()
         assert "correct" not in kept and "another" not in kept
 

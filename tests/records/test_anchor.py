@@ -87,7 +87,7 @@ def test_incidents_are_anchored_with_runs(project: Project, file: str) -> None:
         if title != "open":
             acting.Acting(here, path.name).resolve("it went away", anyway=False)
     assert len(anchor(project, file).records) == 4
-    folders = {incidents.load(path).title: path for path in incidents.every(here)}
+    folders = {incidents.load(path).title: path for path in incidents.every(here.records)}
     acting.Acting(here, folders["noted"].name).note("looked at again")
     assert said(project, file) == {}
     assert set(anchor(project, file).records) == {folders["noted"].name}

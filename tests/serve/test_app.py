@@ -207,7 +207,7 @@ def test_an_incident_leads_to_its_page_of_the_site_filled_in(serving: Serving, t
         )
         store.create(serving.settings, [opened], Redactor())
     with answering(serving) as client:
-        first, second = (client.get(f"/incidents/{each.name}").text for each in store.every(serving.settings))
+        first, second = (client.get(f"/incidents/{each.name}").text for each in store.every(serving.settings.records))
         assert "/site/" not in first, "the site has no such page"
         (link,) = re.findall(r'href="(/site/[^"]+)"', second)
         address = html.unescape(link)

@@ -61,4 +61,4 @@ class Server:
 
 def incidents(project: Project) -> list[Incident]:
     found = settings.load(project.root, given=True)
-    return [store.load(path) for path in store.every(found)]
+    return [store.load(path) for path in store.every(found.records)]

@@ -76,7 +76,7 @@ def _runs(typed: Typed) -> Offered:
 def _incidents(typed: Typed) -> Offered:
     """The newest incidents, each with its title and state."""
     yield "last", ""
-    for path in islice(incidents.every(typed.settings), _MOST):
+    for path in islice(incidents.every(typed.settings.records), _MOST):
         with suppress(InputError):
             found = incidents.load(path)
             yield found.id, f"{found.state}: {found.title}"

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Concatenate, ParamSpec
 
 from opsbook import files
 from opsbook.core.catalog import catalog
@@ -84,6 +85,20 @@ def open_(settings: Settings, said: Opening) -> Incident:
     return store.change(settings, store.exact(settings, made.id), lambda _: [sent])
 
 
+P = ParamSpec("P")
+
+
+def _changing(
+    work: Callable[Concatenate["Acting", Incident, P], Iterable[Fact]],
+) -> Callable[Concatenate["Acting", P], Incident]:
+    """A method of those below: it looks at the incident as it is then, and gives what is to be written."""
+
+    def changed(self: "Acting", /, *args: P.args, **given: P.kwargs) -> Incident:
+        return self._change(lambda now: work(self, now, *args, **given))
+
+    return changed
+
+
 class Acting:
     """Changes one incident as the operator of this process."""
 
@@ -93,16 +108,12 @@ class Acting:
         self.path = store.find(settings, wanted)
         self._by = context.operator()
 
-    def acknowledge(self) -> Incident:
-        def work(now: Incident) -> Iterable[Fact]:
-            if now.state is not State.OPEN:
-                who = next(
-                    (each.by for each in map(read, now.events) if isinstance(each, facts.IncidentAcknowledged)), ""
-                )
-                raise Refused(f"{now.id} is {now.state} already{f', by {who}' if who else ''}.", _look(now))
-            yield facts.IncidentAcknowledged(by=self._by)
-
-        return self._change(work)
+    @_changing
+    def acknowledge(self, now: Incident) -> Iterable[Fact]:
+        if now.state is not State.OPEN:
+            who = next((each.by for each in map(read, now.events) if isinstance(each, facts.IncidentAcknowledged)), "")
+            raise Refused(f"{now.id} is {now.state} already{f', by {who}' if who else ''}.", _look(now))
+        yield facts.IncidentAcknowledged(by=self._by)
 
     def escalate(self, why: str, rota: str) -> Incident:
         """Page whoever is on call in this rota, or in the next one of the environment: somebody needs help."""
@@ -121,15 +132,12 @@ class Acting:
     def note(self, text: str, at: str = "") -> Incident:
         return self._add(facts.NoteAdded(text=_said(text), at=_time(at), by=self._by))
 
-    def severity(self, severity: str, why: str) -> Incident:
+    @_changing
+    def severity(self, now: Incident, severity: str, why: str) -> Iterable[Fact]:
         named = check_severity(self._settings, severity)
-
-        def work(now: Incident) -> Iterable[Fact]:
-            if now.severity == named:
-                raise InputError(f"{now.id} is {named} already.", _look(now))
-            yield facts.SeverityChanged(severity=named, why=why, by=self._by)
-
-        return self._change(work)
+        if now.severity == named:
+            raise InputError(f"{now.id} is {named} already.", _look(now))
+        yield facts.SeverityChanged(severity=named, why=why, by=self._by)
 
     def role(self, role: str, who: str) -> Incident:
         if role not in ROLES:
@@ -155,66 +163,55 @@ class Acting:
             raise InputError(f"{record.id} never began.", "opsbook records list shows those that did.")
         return self.began(record.id, began.runbook, began.mode)
 
-    def began(self, run: str, runbook: str, mode: str) -> Incident:
+    @_changing
+    def began(self, now: Incident, run: str, runbook: str, mode: str) -> Iterable[Fact]:
         """Attach a run; once."""
+        if run not in now.runs:
+            yield facts.RunAttached(run=run, runbook=runbook, mode=mode, by=self._by)
 
-        def work(now: Incident) -> Iterable[Fact]:
-            if run not in now.runs:
-                yield facts.RunAttached(run=run, runbook=runbook, mode=mode, by=self._by)
-
-        return self._change(work)
-
-    def mitigate(self, how: str) -> Incident:
-        def work(now: Incident) -> Iterable[Fact]:
-            if now.state not in (State.OPEN, State.ACKNOWLEDGED):
-                raise Refused(f"{now.id} is {now.state} already.", _look(now))
-            yield facts.IncidentMitigated(how=_said(how), by=self._by)
-
-        return self._change(work)
+    @_changing
+    def mitigate(self, now: Incident, how: str) -> Iterable[Fact]:
+        if now.state not in (State.OPEN, State.ACKNOWLEDGED):
+            raise Refused(f"{now.id} is {now.state} already.", _look(now))
+        yield facts.IncidentMitigated(how=_said(how), by=self._by)
 
     def resolve(self, how: str, *, anyway: bool) -> Incident:
-        def work(now: Incident) -> Iterable[Fact]:
-            if now.over:
-                raise Refused(f"{now.id} is {now.state} already.", _look(now))
-            firing = sorted({each.name for each in now.firing})
-            if firing and not anyway:
-                hint = "Wait until it clears, or say why it does not count: --anyway."
-                raise Refused(f"{', '.join(firing)} still fires.", hint)
-            yield facts.IncidentResolved(how=_said(how), firing=firing, by=self._by)
-
-        now = self._change(work)
+        now = self._resolved(how, anyway)
         return self._add(telling.tell(self._settings, now, telling.RESOLVED, text=_said(how)))
 
-    def add_action(self, text: str, owner: str, due: str) -> Incident:
-        def work(now: Incident) -> Iterable[Fact]:
-            number = len(now.actions) + 1
-            yield facts.ActionAdded(number=number, text=_said(text), owner=owner, due=_day(due), by=self._by)
+    @_changing
+    def _resolved(self, now: Incident, how: str, anyway: bool) -> Iterable[Fact]:
+        if now.over:
+            raise Refused(f"{now.id} is {now.state} already.", _look(now))
+        firing = sorted({each.name for each in now.firing})
+        if firing and not anyway:
+            hint = "Wait until it clears, or say why it does not count: --anyway."
+            raise Refused(f"{', '.join(firing)} still fires.", hint)
+        yield facts.IncidentResolved(how=_said(how), firing=firing, by=self._by)
 
-        return self._change(work)
+    @_changing
+    def add_action(self, now: Incident, text: str, owner: str, due: str) -> Iterable[Fact]:
+        number = len(now.actions) + 1
+        yield facts.ActionAdded(number=number, text=_said(text), owner=owner, due=_day(due), by=self._by)
 
-    def close_action(self, number: int, how: str) -> Incident:
-        def work(now: Incident) -> Iterable[Fact]:
-            if now.action(number).closed:
-                raise Refused(f"Action {number} is closed already: {now.action(number).closed}", _look(now))
-            yield facts.ActionClosed(number=number, how=_said(how), by=self._by)
+    @_changing
+    def close_action(self, now: Incident, number: int, how: str) -> Iterable[Fact]:
+        if now.action(number).closed:
+            raise Refused(f"Action {number} is closed already: {now.action(number).closed}", _look(now))
+        yield facts.ActionClosed(number=number, how=_said(how), by=self._by)
 
-        return self._change(work)
-
-    def close_review(self) -> Incident:
+    @_changing
+    def close_review(self, now: Incident) -> Iterable[Fact]:
         """Close the review with the page as it is now."""
-
-        def work(now: Incident) -> Iterable[Fact]:
-            if now.state is not State.RESOLVED:
-                raise Refused(f"{now.id} is {now.state}.", "A review is closed once, after the incident is resolved.")
-            page = reviewing.page_of(self._settings, now)
-            with files.saying(f"There is no review {page}", f"Write it first: opsbook incident review {now.id}"):
-                text = files.read(page)
-            if left := reviewing.left(text.decode(errors="replace")):
-                raise Refused(f"{page} still has {left} places to fill in.", "They begin with TODO.")
-            shown = page.relative_to(self._settings.root).as_posix()
-            yield facts.IncidentReviewed(path=shown, sha256=hashlib.sha256(text).hexdigest(), by=self._by)
-
-        return self._change(work)
+        if now.state is not State.RESOLVED:
+            raise Refused(f"{now.id} is {now.state}.", "A review is closed once, after the incident is resolved.")
+        page = reviewing.page_of(self._settings, now)
+        with files.saying(f"There is no review {page}", f"Write it first: opsbook incident review {now.id}"):
+            text = files.read(page)
+        if left := reviewing.left(text.decode(errors="replace")):
+            raise Refused(f"{page} still has {left} places to fill in.", "They begin with TODO.")
+        shown = page.relative_to(self._settings.root).as_posix()
+        yield facts.IncidentReviewed(path=shown, sha256=hashlib.sha256(text).hexdigest(), by=self._by)
 
     def _add(self, fact: Fact) -> Incident:
         return self._change(lambda _: [fact])

@@ -41,8 +41,8 @@ def execute(settings: Settings, path: Path, argv: Sequence[str], show: Show) -> 
 
     Raises InputError, and runs nothing, if the incident cannot be written, or is over.
     """
-    number = 0
-    cwd = _cwd(settings)
+    number, here = 0, Path.cwd()
+    cwd = here.relative_to(settings.root).as_posix() if here.is_relative_to(settings.root) else str(here)
 
     def begin(now: Incident) -> Iterable[Fact]:
         nonlocal number
@@ -97,9 +97,3 @@ def _pieces(descriptor: int) -> Iterator[str]:
     while data := os.read(descriptor, _PIECE):
         yield decoder.decode(data)
     yield decoder.decode(b"", final=True)
-
-
-def _cwd(settings: Settings) -> str:
-    """Where the command runs: below the project as a relative path."""
-    here = Path.cwd()
-    return here.relative_to(settings.root).as_posix() if here.is_relative_to(settings.root) else str(here)

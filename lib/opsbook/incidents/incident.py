@@ -69,15 +69,6 @@ class Action:
 
 
 @dataclass
-class Update:
-    """What was told to an audience, and when (UTC, ISO 8601)."""
-
-    time: str
-    audience: str
-    text: str
-
-
-@dataclass
 class Paged:
     """Who was on call when the incident paged (UTC, ISO 8601), and in which rota, as it was then."""
 
@@ -125,7 +116,7 @@ class Incident:
     runs: dict[str, facts.RunAttached] = field(default_factory=dict)
     public: str = ""
     on_call: list[Paged] = field(default_factory=list)
-    updates: list[Update] = field(default_factory=list)
+    updates: list[tuple[str, facts.UpdateWritten]] = field(default_factory=list)
     commands: list[Command] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
@@ -220,7 +211,7 @@ class Incident:
             case facts.IncidentPublished():
                 self.public = fact.title
             case facts.UpdateWritten():
-                self.updates.append(Update(time, fact.audience, fact.text))
+                self.updates.append((time, fact))
             case facts.ActionAdded():
                 self.actions.append(Action(fact.number, fact.text, fact.owner, fact.due))
             case facts.ActionClosed():

@@ -88,7 +88,7 @@ class Intake:
         self._last: dict[str, str] = {}
         self._redactors: dict[str, Redactor] = {}
         self.failing = ""
-        for path in reversed(list(store.every(settings))):
+        for path in reversed(list(store.every(settings.records))):
             if key := store.key_of(path):
                 self._last[key] = path.name
 

@@ -49,13 +49,8 @@ def new_id() -> str:
     return f"{datetime.now(UTC):inc-%Y%m%dT%H%M%SZ-%f}"
 
 
-def every(settings: Settings) -> Iterator[Path]:
+def every(records: Path) -> Iterator[Path]:
     """The folder of each incident, newest first."""
-    return below(settings.records)
-
-
-def below(records: Path) -> Iterator[Path]:
-    """The same, for a folder of records."""
     with contextlib.suppress(OSError):
         names = sorted((each.name for each in os.scandir(records / FOLDER)), reverse=True)
         yield from (records / FOLDER / name for name in names if name.startswith("inc-"))
@@ -77,7 +72,7 @@ def exact(settings: Settings, wanted: str) -> Path:
 
 def find(settings: Settings, wanted: str) -> Path:
     """The incident with this id, unique beginning of one, or `last`. Raises InputError."""
-    there = {path.name: path for path in every(settings)}
+    there = {path.name: path for path in every(settings.records)}
     if wanted == "last" and there:
         return next(iter(there.values()))
     prefixes = (wanted, f"inc-{wanted}")
@@ -116,7 +111,7 @@ def shown(path: Path) -> Incident:
 
 def open_(settings: Settings) -> Iterator[Incident]:
     """Incidents that are not over, newest first; those that are sealed are not even read."""
-    for path in every(settings):
+    for path in every(settings.records):
         with contextlib.suppress(InputError):
             if not sealed(path) and not (found := load(path)).over:
                 yield found
@@ -124,7 +119,7 @@ def open_(settings: Settings) -> Iterator[Incident]:
 
 def readable(settings: Settings) -> Iterator[Incident]:
     """Every incident that can be read, newest first."""
-    for path in every(settings):
+    for path in every(settings.records):
         with contextlib.suppress(InputError):
             yield load(path)
 

@@ -42,7 +42,7 @@ def phases(found: Incident) -> dict[str, float | None]:
     The first sign is the earliest of its alerts, or else its opening.
     """
     opened = found.reached[State.OPEN]
-    first = min([opened, *(each.started for each in found.alerts.values())], key=_moment(opened))
+    first = min([opened, *(each.started for each in found.alerts.values())], key=lambda time: _span(opened, time))
     names = {"opened": State.OPEN, "acknowledged": State.ACKNOWLEDGED, "mitigated": State.MITIGATED}
     names |= {"resolved": State.RESOLVED}
     return {
@@ -50,25 +50,12 @@ def phases(found: Incident) -> dict[str, float | None]:
     }
 
 
-def _moment(otherwise: str) -> Callable[[str], float]:
-    """Seconds of a time before or after another one: times of others may be written in any zone, or be none."""
-
-    def moment(time: str) -> float:
-        return _span(otherwise, time)
-
-    return moment
-
-
 def _span(begin: str, end: str) -> float:
+    """Seconds between two times: those of others may be written in any zone, or be none."""
     try:
         return seconds_between(begin, end)
     except (ValueError, TypeError, OverflowError):
         return 0.0
-
-
-def _opened(fact: facts.IncidentOpened) -> str:
-    where = f" in {fact.environment}" if fact.environment else ""
-    return f"opened as {fact.severity}{where}: {fact.title}"
 
 
 def _fired(fact: facts.AlertFired) -> str:
@@ -76,17 +63,6 @@ def _fired(fact: facts.AlertFired) -> str:
         f"{name}={quoted(value)}" for name, value in fact.labels.items() if name != "alertname"
     )
     return f"{fact.name} fires: {summary}"
-
-
-def _attached(fact: facts.RunAttached) -> str:
-    what = "check" if fact.mode == "check" else "run"
-    return f"{what} of {fact.runbook} begins: {fact.run}"
-
-
-def _not_diagnosed(fact: facts.NotDiagnosed) -> str:
-    return (
-        f"{fact.runbook} was not checked by itself: {fact.why}" if fact.runbook else f"nothing was checked: {fact.why}"
-    )
 
 
 def _called(fact: facts.MessageSent | facts.IncidentEscalated) -> str:
@@ -99,13 +75,10 @@ def _escalated(fact: facts.IncidentEscalated) -> str:
     return f"{asked}: message {_called(fact)}"
 
 
-def _resolved(fact: facts.IncidentResolved) -> str:
-    still = f" (still firing: {', '.join(fact.firing)})" if fact.firing else ""
-    return f"resolved{still}: {fact.how}"
-
-
 _SENTENCES: dict[type, Callable[[Any], str]] = {
-    facts.IncidentOpened: _opened,
+    facts.IncidentOpened: lambda fact: (
+        f"opened as {fact.severity}{f' in {fact.environment}' if fact.environment else ''}: {fact.title}"
+    ),
     facts.AlertFired: _fired,
     facts.AlertCleared: lambda fact: f"{fact.name} does not fire any more",
     facts.IncidentAcknowledged: lambda _: "acknowledged",
@@ -114,18 +87,24 @@ _SENTENCES: dict[type, Callable[[Any], str]] = {
     facts.SeverityChanged: lambda fact: f"is {fact.severity} now{f': {fact.why}' if fact.why else ''}",
     facts.RoleTaken: lambda fact: f"{fact.who} is {fact.role}",
     facts.NoteAdded: lambda fact: fact.text,
-    facts.RunAttached: _attached,
+    facts.RunAttached: lambda fact: (
+        f"{'check' if fact.mode == 'check' else 'run'} of {fact.runbook} begins: {fact.run}"
+    ),
     facts.CommandStarted: lambda fact: f"command {fact.number}: {shlex.join(fact.argv)}",
     facts.CommandEnded: lambda fact: f"command {fact.number} ended with {fact.exit} after {duration(fact.seconds)}",
     facts.NotMitigated: lambda fact: f"{fact.runbook} was not run by itself: {fact.why}",
-    facts.NotDiagnosed: _not_diagnosed,
+    facts.NotDiagnosed: lambda fact: (
+        f"{f'{fact.runbook} was not checked by itself' if fact.runbook else 'nothing was checked'}: {fact.why}"
+    ),
     facts.MessageSent: lambda fact: f"message {_called(fact)}",
     facts.IncidentPublished: lambda fact: (
         f"on the public status page: {fact.title}" if fact.title else "off the public status page"
     ),
     facts.UpdateWritten: lambda fact: f"told {fact.audience}: {fact.text}",
     facts.IncidentMitigated: lambda fact: f"mitigated: {fact.how}",
-    facts.IncidentResolved: _resolved,
+    facts.IncidentResolved: lambda fact: (
+        f"resolved (still firing: {', '.join(fact.firing)}): {fact.how}" if fact.firing else f"resolved: {fact.how}"
+    ),
     facts.ActionAdded: lambda fact: f"action {fact.number} for {fact.owner} until {fact.due}: {fact.text}",
     facts.ActionClosed: lambda fact: f"action {fact.number} closed: {fact.how}",
     facts.IncidentReviewed: lambda fact: f"review closed: {fact.path}",

@@ -131,7 +131,7 @@ def there(root: Path, name: str) -> Path | None:
 
 def _seals(root: Path) -> Iterator[tuple[str, str]]:
     sealed = (record.folder for record in store.records(root) if record.state == "sealed")
-    for folder in itertools.chain(sealed, incidents.below(root)):
+    for folder in itertools.chain(sealed, incidents.every(root)):
         if digest := _digest(folder / store.SEAL):
             yield folder.name, digest
 

@@ -41,7 +41,7 @@ class Metrics:
 
     def _states(self) -> Mapping[_Labels, float]:
         count: Counter[_Labels] = Counter()
-        for path in store.every(self._settings):
+        for path in store.every(self._settings.records):
             # Another seal is another file: what is sealed does not change without one.
             seal = _sealed(path)
             known = self._incidents.get(path.name)

@@ -24,7 +24,7 @@ def listing(settings: Settings, counted: Counted, site: Path | None) -> str:
     """The incidents: those that are open, and the latest of the others. `site` is the folder of the docs site."""
     open_: list[Incident] = []
     over: list[Incident] = []
-    for path in store.every(settings):
+    for path in store.every(settings.records):
         if store.sealed(path) and len(over) >= _MOST:
             continue
         found = store.shown(path)

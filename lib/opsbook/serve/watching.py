@@ -46,7 +46,7 @@ class Watching(threading.Thread):
         while not self._end.wait(_EVERY):
             try:
                 self._listen()
-                open_ = [path for path in store.every(self._settings) if not store.sealed(path)]
+                open_ = [path for path in store.every(self._settings.records) if not store.sealed(path)]
                 self._known = {path: self._known[path] for path in open_ if path in self._known}
                 self._unwritten = {path: self._unwritten[path] for path in open_ if path in self._unwritten}
                 for path in open_:

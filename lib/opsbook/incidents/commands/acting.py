@@ -1,7 +1,7 @@
 """What people do to an incident. Every command prints where the incident is then, and what comes next."""
 
 import argparse
-import sys
+from functools import partial
 
 from opsbook.console import common
 from opsbook.console.text import say
@@ -136,13 +136,8 @@ def execute(options: argparse.Namespace) -> int:
     argv = options.argv[1:] if options.argv[:1] == ["--"] else options.argv
     if not argv:
         raise InputError("Which command?", "opsbook exec --incident ID -- COMMAND ARGUMENT …")
-    settings = common.project(options)
-    return executing.execute(settings, executing.chosen(settings, options.incident), argv, _shown)
-
-
-def _shown(text: str) -> None:
-    sys.stdout.write(text)
-    sys.stdout.flush()
+    settings, show = common.project(options), partial(print, end="", flush=True)
+    return executing.execute(settings, executing.chosen(settings, options.incident), argv, show)
 
 
 def _acting(options: argparse.Namespace) -> Acting:

@@ -17,7 +17,7 @@ from opsbook.settings import Settings
 def listing(options: argparse.Namespace) -> int:
     """Incidents, newest first: those that are not over, or all of them."""
     settings = common.project(options)
-    found = [each for each in map(store.shown, store.every(settings)) if options.all or not each.over]
+    found = [each for each in map(store.shown, store.every(settings.records)) if options.all or not each.over]
     columns = ("INCIDENT", "SEVERITY", "STATE", "ENVIRONMENT", "OPENED", "WHAT")
     rows = [
         (each.id, each.severity, each.state, each.environment or "—", common.local(each.opened), _what(each))
@@ -45,7 +45,7 @@ def show(options: argparse.Namespace) -> int:
 def verify(options: argparse.Namespace) -> int:
     """Compare incidents that are over with their seals, and the journals of all with themselves."""
     settings = common.project(options)
-    chosen = [store.find(settings, options.incident)] if options.incident else list(store.every(settings))
+    chosen = [store.find(settings, options.incident)] if options.incident else list(store.every(settings.records))
     found = {path.name: store.flaws(path) for path in chosen}
     bad = [name for name, flaws in found.items() if flaws]
     lines = [f"{name}: {flaw}" for name in bad for flaw in found[name]]

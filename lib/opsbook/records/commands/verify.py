@@ -46,7 +46,7 @@ def execute(options: argparse.Namespace) -> int:
 
 def _incidents(settings: Settings) -> Iterator[signing.Verified]:
     """Incidents that are not as they were written or sealed."""
-    for path in incidents.every(settings):
+    for path in incidents.every(settings.records):
         if wrong := incidents.flaws(path):
             yield signing.Verified(path.name, tuple(Flaw("", each) for each in wrong))
 
