@@ -67,7 +67,7 @@ def test_records_arrive_as_they_left(project: Project, other: Project) -> None:
     (project.root / "records/pruned.jsonl").write_text("")
     assert set(take(other, export(project)).values()) == {"imported"}
     for folder in made:
-        arrived = other.root / "kept" / manifest.place(folder.name)
+        arrived = store.place(other.root / "kept", folder.name)
         assert content(arrived) == content(folder)
         assert seal.verify(arrived) == []
         assert all((arrived / part).is_dir() for part in store.PARTS)
@@ -151,7 +151,7 @@ def test_what_says_nothing_of_the_record_stays_out(project: Project, other: Proj
 def test_an_archive_says_nothing_of_this_machine_but_who_made_it(project: Project) -> None:
     folder = make(project, 2)
     found = members(export(project))
-    assert [member.name for member in found[:2]] == ["export.json", f"{manifest.place(folder.name)}/journal.jsonl"]
+    assert [member.name for member in found[:2]] == ["export.json", f"{store.place(Path(), folder.name)}/journal.jsonl"]
     assert {(m.uid, m.gid, m.uname, m.gname, m.mode) for m in found} == {(0, 0, "", "", 0o644)}
     sealed = json.loads((folder / "seal.json").read_text())["sealed"]
     assert {member.mtime for member in found} == {int(datetime.fromisoformat(sealed).timestamp())}
@@ -249,7 +249,7 @@ def test_a_signature_is_named_by_the_manifest(project: Project) -> None:
 def test_what_is_there_already_is_not_touched(project: Project, other: Project) -> None:
     same, differs, new = make(project, 1), make(project, 2), make(project, 3)
     take(other, export(project, "first.tar.gz", same.name, differs.name))
-    here = other.root / "kept" / manifest.place(differs.name)
+    here = store.place(other.root / "kept", differs.name)
     (here / "record.json").write_text("{}")
     (here / "seal.json").unlink()
     seal.seal(here, json.loads((differs / "seal.json").read_text())["journal_head"])
@@ -292,7 +292,7 @@ def test_the_commands(project: Project, other: Project) -> None:
     assert "there already" in other.opsbook("records", "import", out, check=True).out
     listed = json.loads(other.opsbook("records", "list", "--json", check=True).out)
     assert [row["run"] for row in listed] == [second.name, first.name]
-    (other.root / "kept" / manifest.place(first.name) / "seal.json").unlink()
+    (store.place(other.root / "kept", first.name) / "seal.json").unlink()
     refused = other.opsbook("records", "import", out, "--json")
     assert refused.code == 1
     assert [(one["run"], one["result"], one["why"]) for one in json.loads(refused.out)] == [

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from opsbook import settings
+from opsbook.core.record import store
 from opsbook.errors import InputError
 from opsbook.records import archives, unpack
 from opsbook.records import export as manifest
@@ -224,7 +225,7 @@ def test_records_that_do_not_agree_are_refused_one_by_one(project: Project, tmp_
         out.addfile(*told(**seals))
         for folder in (good, changed, unnamed, sealed):
             for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-                name = f"{manifest.place(folder.name)}/{path.relative_to(folder)}"
+                name = f"{store.place(Path(), folder.name)}/{path.relative_to(folder)}"
                 out.addfile(*member(name, path.read_bytes()))
 
     path = archive(tmp_path / "mixed", write, named=False)

@@ -40,14 +40,10 @@ def check_free(number: int) -> None:
         probe.bind(("127.0.0.1", number))
 
 
-def print_json(value: Any) -> None:
-    say_text(json_text(value, indent=2))
-
-
 def tell(options: argparse.Namespace, value: Any, *lines: object, code: int = 0) -> int:
     """Print the value as JSON if that was asked for, otherwise these lines; the exit code."""
     if options.json:
-        print_json(value)
+        say_text(json_text(value, indent=2))
     else:
         for line in lines:
             say(line)

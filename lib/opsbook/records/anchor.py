@@ -109,7 +109,7 @@ def next_line(found: Anchor, root: Path, by: str) -> Line | None:
     """A line with what is new in the records' folder since the last line; None if nothing is."""
     # The time first: a record pruned while the seals are read must not look pruned before it was anchored.
     time = journal.now()
-    seals = {run: digest for run, digest in _seals(root) if not _ends_with(found.words.get(run), digest)}
+    seals = unanchored(found, root)
     gone = {run: entry for run, entry in _pruned(root).items() if _explains(entry, found.words.get(run))}
     gone = {run: entry for run, entry in gone.items() if there(root, run) is None}
     if not seals and not gone:
@@ -142,10 +142,6 @@ def _digest(path: Path) -> str | None:
         return files.sha256(path) if files.is_plain(path) else None
     except OSError:
         return None
-
-
-def _ends_with(words: list[Word] | None, digest: str) -> bool:
-    return [word.seal for word in (words or [])[-1:]] == [digest]
 
 
 def _pruned(root: Path) -> dict[str, dict[str, str]]:
@@ -205,9 +201,10 @@ def _evidence(folder: Path, seal: Path, word: Word) -> Iterator[Flaw]:
             yield Flaw(name, f"was changed after it was anchored on {word.time}")
 
 
-def unanchored(found: Anchor, root: Path) -> set[str]:
-    """Sealed records whose current seal is not anchored yet."""
-    return {run for run, digest in _seals(root) if not _ends_with(found.words.get(run), digest)}
+def unanchored(found: Anchor, root: Path) -> dict[str, str]:
+    """The digests of seals that are not anchored yet, by run."""
+    known = {run: words[-1].seal for run, words in found.words.items() if words}
+    return {run: digest for run, digest in _seals(root) if known.get(run) != digest}
 
 
 Make = Callable[[bytes | None], bytes | None]

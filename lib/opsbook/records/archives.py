@@ -137,7 +137,7 @@ def adopt(root: Path, staged: Path, told: Manifest, run: str) -> Imported:
         return Imported(run, "refused", why) if why else Imported(run, "there already")
     try:
         adopting.mark(root, run, told.records[run].seal)
-        _move(folder, root / export.place(run))
+        _move(folder, store.place(root, run))
     except OSError as error:
         return Imported(run, "refused", f"its folder cannot be made: {error.strerror}")
     return Imported(run, "imported")

@@ -33,6 +33,10 @@ class Wanted:
     diff: bool = False
     step: str = ""
 
+    @property
+    def any(self) -> bool:
+        return self.output or self.tasks or self.diff
+
 
 class Focus:
     """Which step an event belongs to: a run does one after the other."""
@@ -80,7 +84,8 @@ class Details:
                 yield {"kind": "output", **at, "text": text}
             case kinds.CellFinished(file=dict() as file) | kinds.OutputBetween(file=dict() as file):
                 if self._wanted.output:
-                    yield from self._file(str(file.get("path")), at)
+                    texts = streams.text(self._record, str(file.get("path")))
+                    yield from _readable(({"kind": "output", **at, "text": piece} for piece in texts), at)
             case kinds.EffectIntent():
                 self._open[event.seq] = (fact, at)
             case kinds.EffectOutput(intent=intent, name=name, text=text) if self._wanted.output:
@@ -94,10 +99,6 @@ class Details:
         for number, (intent, at) in self._open.items():
             if streams.exists(self._record, number, intent.kind):
                 yield from self._stream(streams.name_of(number, intent.kind), intent, at)
-
-    def _file(self, name: str, at: Item) -> Iterator[Item]:
-        output = ({"kind": "output", **at, "text": piece} for piece in streams.text(self._record, name))
-        yield from _readable(output, at)
 
     def _effect(self, number: int, intent: kinds.EffectIntent, at: Item, ended: kinds.EffectResult) -> Iterator[Item]:
         if self._wanted.output:

@@ -61,11 +61,6 @@ def is_run(name: str) -> bool:
     return _RUN.fullmatch(name) is not None and name not in (".", "..")
 
 
-def place(run: str) -> str:
-    """The folder of a run below the records: 2026/11/20261120T181203Z-deploy-service-7f3k."""
-    return f"{run[:4]}/{run[4:6]}/{run}"
-
-
 # -- the archive
 
 
@@ -115,7 +110,7 @@ def _pack(packed: gzip.GzipFile, root: Path, records: Sequence[store.Record], to
 
 def _add(archive: tarfile.TarFile, record: store.Record, told: Sealed) -> None:
     """Add all files of the record, each compared with its verified digest: the run may be resumed meanwhile."""
-    folder = place(record.id)
+    folder = store.place(Path(), record.id)
     try:
         time = _sealed_at(record.folder)
         expected = _expected(record.folder, told)

@@ -70,10 +70,9 @@ def restore(
     if found := seal.scan(record.folder, known):
         said = f"{record.id} still holds a secret as it is today, in {', '.join(found)}."
         raise InputError(said, "Change that secret first: whoever read the record knows it.")
-    target = settings.records / record.id[:4] / record.id[4:6] / record.id
     entry = {"action": "restore", "run": record.id, "by": operator(), "reason": reason}
     logbook.append(settings.records / logbook.RESTORED, {"time": journal.now(), **entry})
-    _move(record.folder, target)
+    _move(record.folder, store.place(settings.records, record.id))
     return record.id
 
 

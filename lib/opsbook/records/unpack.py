@@ -16,7 +16,7 @@ from pathlib import Path
 
 from rich.filesize import decimal as size_of
 
-from opsbook.core.record import sidecars
+from opsbook.core.record import sidecars, store
 from opsbook.errors import InputError
 from opsbook.records import export
 from opsbook.records.export import Manifest, Tell
@@ -118,7 +118,7 @@ class Unpacking:
                 raise self._hostile(member, "is larger than anything that is said of a run")
             return member.name
         run = parts[2] if len(parts) > 3 else ""
-        if not export.is_run(run) or "/".join(parts[:3]) != export.place(run):
+        if not export.is_run(run) or Path(*parts[:3]) != store.place(Path(), run):
             raise self._hostile(member, "does not lie in the folder of a record")
         self.runs[run] += 1
         if self.runs[run] > MOST:

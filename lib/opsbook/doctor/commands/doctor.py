@@ -31,9 +31,7 @@ def execute(options: argparse.Namespace) -> int:
                 say(f"{_MARKS[finding.level]} {finding.text}")
                 if finding.hint:
                     say(f"    {finding.hint}")
-    if options.json:
-        common.print_json(rows)
-    return 1 if any(row["level"] == "wrong" for row in rows) else 0
+    return common.tell(options, rows, code=1 if any(row["level"] == "wrong" for row in rows) else 0)
 
 
 def _checks(settings: Settings, options: argparse.Namespace) -> "list[doctor.Check]":

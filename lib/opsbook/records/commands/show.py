@@ -6,14 +6,13 @@ Without --output, --tasks and --diff, --json has all three. With --follow it pri
 import argparse
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from opsbook.console import common, story, view
 from opsbook.console.text import hanging, json_text, say, say_text
 from opsbook.core.model import events as kinds
-from opsbook.core.model.event import Event
 from opsbook.core.model.lines import overwritten
 from opsbook.core.model.text import duration, nearest, one_line, quoted
 from opsbook.core.record import step_timings, store, streams
@@ -37,20 +36,21 @@ def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
     record = store.find(settings.records, options.run)
     wanted = Wanted(options.output, options.tasks, options.diff, options.step or "")
-    if options.follow:
-        # An unknown step would show nothing, until the end.
-        _told(settings.records, record, wanted.step)
-        return _follow(settings, record, wanted, as_json=options.json)
+    # An unknown step would show nothing, with --follow until the end.
     told = _told(settings.records, record, wanted.step)
+    if options.follow:
+        return _follow(settings, record, wanted, as_json=options.json)
+    if options.json and not wanted.any:
+        wanted = replace(wanted, output=True, tasks=True, diff=True)
+    pieces = Details(record, wanted).all(event for event, _ in store.chain(record.folder))
     if options.json:
-        every = not (wanted.output or wanted.tasks or wanted.diff)
-        wanted = Wanted(output=True, tasks=True, diff=True, step=wanted.step) if every else wanted
-        return _json(told, Details(record, wanted).all(event for event, _ in store.chain(record.folder)))
+        return _json(told, pieces)
     _story(told, record)
-    if wanted.output or wanted.tasks or wanted.diff:
-        pieces = Details(record, wanted).all(event for event, _ in store.chain(record.folder))
-        if not _pieces(pieces):
-            return 1
+    shown = _Pieces()
+    for piece in pieces if wanted.any else ():
+        shown.show(piece)
+    if shown.damaged:
+        return 1
     say("", f"record: {record.folder}")
     return 0
 
@@ -173,14 +173,6 @@ def _json(told: dict[str, Any], pieces: Iterable[Item]) -> int:
     return code
 
 
-def _pieces(pieces: Iterable[Item]) -> bool:
-    """Print the pieces below headings; whether all could be read."""
-    shown = _Pieces()
-    for piece in pieces:
-        shown.show(piece)
-    return not shown.damaged
-
-
 class _Pieces:
     """Prints pieces; a heading says where each belongs, once."""
 
@@ -239,7 +231,7 @@ def _task_lines(task: Item) -> Iterator[str]:
 
 def _follow(settings: Settings, record: store.Record, wanted: Wanted, *, as_json: bool) -> int:
     watched = watching.Watched(settings, record)
-    if (wanted.output or wanted.tasks or wanted.diff) and not as_json:
+    if wanted.any and not as_json:
         return _follow_pieces(watched, Details(record, wanted))
     shown, focus = view.choose(terminal=sys.stdout.isatty(), as_json=as_json), Focus(wanted.step)
     plan = record.plan()
@@ -259,16 +251,11 @@ def _follow_pieces(watched: watching.Watched, details: Details) -> int:
     for event in watched.until_over():
         for piece in details.take(event):
             shown.show(piece)
-        _say_step(event)
+        if isinstance(ended := kinds.read(event, lenient=True), kinds.StepFinished):
+            why = f": {one_line(ended.why, _LONGEST)}" if ended.why else ""
+            say("", f"{ended.step} {ended.status} in {duration(ended.seconds)}{why}")
     for piece in details.left():
         shown.show(piece)
     ending = watched.finished().ending
     say("", f"{str(ending.outcome).upper()} in {duration(ending.seconds)}: {ending.reason}")
     return 1 if shown.damaged else 0
-
-
-def _say_step(event: Event) -> None:
-    match kinds.read(event, lenient=True):
-        case kinds.StepFinished() as ended:
-            why = f": {one_line(ended.why, _LONGEST)}" if ended.why else ""
-            say("", f"{ended.step} {ended.status} in {duration(ended.seconds)}{why}")

@@ -30,10 +30,8 @@ def execute(options: argparse.Namespace) -> int:
     read = signing.verified(settings, [record for record in chosen if record.state != "running"])
     found = list(_joined(chain(read, _incidents(settings) if options.all else ()), anchored))
     if options.json:
-        own = {"anchor": list(anchored.own)} if anchored else {}
-        common.print_json(
-            {each.run: asdict(each) for each in found} | {n: list(map(asdict, f)) for n, f in own.items()}
-        )
+        told: dict[str, object] = {each.run: asdict(each) for each in found}
+        common.tell(options, told | ({"anchor": list(map(asdict, anchored.own))} if anchored else {}))
     else:
         _show(found)
         for flaw in anchored.own if anchored else ():

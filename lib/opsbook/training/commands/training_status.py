@@ -8,7 +8,6 @@ from opsbook.console import common
 from opsbook.console.text import say, say_text
 from opsbook.core.model.text import nearest
 from opsbook.errors import InputError
-from opsbook.settings import Settings
 from opsbook.training import qualifications
 from opsbook.training.qualification import Qualification, State, Training
 
@@ -31,28 +30,27 @@ people:
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
     found = qualifications.training(settings)
+    if found and options.person is not None and options.person not in found.plan.people:
+        said = f"{options.person} is not in {qualifications.PLAN}. {nearest(options.person, found.plan.people)}"
+        raise InputError(said, f"Write {options.person} below people, with roles.")
     if options.json:
-        _json(found, options.person)
-    elif found is None:
+        return common.tell(options, _json(found, options.person))
+    if found is None:
         say(f"There is no {qualifications.PLAN} in {settings.root}. Write one:", "")
         say_text(_EXAMPLE)
     elif options.person is None:
         _everybody(found)
     else:
-        _one(settings, found, options.person)
+        _one(found, options.person)
     return 0
 
 
-def _json(found: Training | None, person: str | None) -> None:
-    if found and person:
-        _check(found, person)
-    mine = [each for each in found.standings if person in (None, each.person)] if found else []
-    plan = (
-        {"people": {name: member.model_dump(mode="json") for name, member in found.plan.people.items()}}
-        if found
-        else None
-    )
-    common.print_json({"plan": plan, "standings": [_told(each) for each in mine]})
+def _json(found: Training | None, person: str | None) -> dict[str, Any]:
+    if found is None:
+        return {"plan": None, "standings": []}
+    people = {name: member.model_dump(mode="json") for name, member in found.plan.people.items()}
+    mine = [each for each in found.standings if person in (None, each.person)]
+    return {"plan": {"people": people}, "standings": [_told(each) for each in mine]}
 
 
 def _told(each: Qualification) -> dict[str, Any]:
@@ -98,14 +96,7 @@ def _cell(each: Qualification) -> str:
 # -- one person
 
 
-def _check(found: Training, person: str) -> None:
-    if person not in found.plan.people:
-        said = f"{person} is not in {qualifications.PLAN}. {nearest(person, found.plan.people)}"
-        raise InputError(said, f"Write {person} below people, with roles.")
-
-
-def _one(settings: Settings, found: Training, person: str) -> None:
-    _check(found, person)
+def _one(found: Training, person: str) -> None:
     member = found.plan.people[person]
     mine = [each for each in found.standings if each.person == person]
     since = f", since {member.since}" if member.since else ""
