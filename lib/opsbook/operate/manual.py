@@ -29,10 +29,6 @@ def _fails(node: ast.expr) -> Any:
     raise Unknown(ast.unparse(node))
 
 
-def _source(node: ast.expr) -> str:
-    return f"<{ast.unparse(node)}>"
-
-
 class KnownValues:
     """The values of names, as far as simple assignments give them."""
 
@@ -56,7 +52,7 @@ class KnownValues:
 
     def shown(self, node: ast.expr) -> Any:
         """The value of an expression, with its source in angle brackets where only a run knows it."""
-        return self._value(node, _source)
+        return self._value(node, lambda inner: f"<{ast.unparse(inner)}>")
 
     def _value(self, node: ast.expr, unknown: Callable[[ast.expr], Any]) -> Any:
         """The value of an expression; what only a run knows in it is what `unknown` makes of it."""

@@ -2,8 +2,9 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import dropwhile
 from typing import Any
 
 from opsbook import files
@@ -119,7 +120,10 @@ def resume(
     adopting.check(settings, found.record.id)
     change = edited(found.runbook, found.past, edit) if edit else None
     runbook = change.runbook if change else found.runbook
-    _check_start(runbook, options.start)
+    known = [step.id for step in runbook.executed()]
+    if options.start and options.start not in known:
+        said = f"There is no step {options.start}. {nearest(options.start, known)}"
+        raise InputError(said, f"Steps: {', '.join(known)}.")
     check_answers(runbook, options, present=True)
     planned = _planned(settings, found, runbook, typed)
     check_page(runbook, planned.environment, options.emergency)
@@ -181,12 +185,6 @@ def _check_allowed(settings: Settings, found: Stopped, planned: Planned, options
         authorization(start, Mode.LIVE, undo=options.undo)()
 
 
-def _check_start(runbook: Runbook, start: str) -> None:
-    known = [step.id for step in runbook.executed()]
-    if start and start not in known:
-        raise InputError(f"There is no step {start}. {nearest(start, known)}", f"Steps: {', '.join(known)}.")
-
-
 def _planned(settings: Settings, found: Stopped, runbook: Runbook, typed: Mapping[str, str]) -> Planned:
     """Plan the same request again: the record's page with the plan's parameters, on its hosts."""
     drafted = drafts.planned_draft(settings, runbook, found.plan, typed)
@@ -217,8 +215,6 @@ def _again(settings: Settings, again: _Again, options: RunOptions, audience: Aud
         stale = frozenset((folder / "inbox").glob("*.json"))
         hold = taken(folder)
         try:
-            # Only now no other process can write the record: check that it is still the one read before.
-            _check_still(found)
             unsealed = _opened(settings, found, planned.plan, wait=bool(options.wait))
             book = journal.Journal(folder, held.redactor, again=True)
         except BaseException:
@@ -242,6 +238,8 @@ def _again(settings: Settings, again: _Again, options: RunOptions, audience: Aud
 
 def _resumed(context: RunContext, book: journal.Journal, unsealed: dict[str, Any] | None) -> RunResumed:
     options = context.options
+    # The step from which it goes on, and those after it.
+    anew = dropwhile(lambda step: step.id != options.start, context.planned.runbook.forward())
     return RunResumed(
         operator=context.operator,
         goal="rollback" if options.undo else "resume",
@@ -250,7 +248,7 @@ def _resumed(context: RunContext, book: journal.Journal, unsealed: dict[str, Any
         cut=book.cut,
         outcome=context.earlier.outcome if context.earlier else "",
         seal=unsealed,
-        anew=list(_behind(context.planned.runbook, options.start)),
+        anew=[step.id for step in anew] if options.start else [],
         pid=os.getpid(),
     )
 
@@ -266,15 +264,12 @@ def _check_secrets(found: Stopped, held: Vault) -> None:
         raise InputError([f"The run has used the secret {name}, which is not there any more." for name in gone], hint)
 
 
-def _check_still(found: Stopped) -> None:
-    """Raises Refused if another process resumed the run, and stopped, while an editor or a prompt was open."""
-    if len(journal.read(found.record.folder / journal.NAME)) != len(found.events):
-        raise Refused(f"{found.record.id} went on meanwhile.", "Look at it, and start again: opsbook status.")
-
-
 def _opened(settings: Settings, found: Stopped, plan: Plan, *, wait: bool) -> dict[str, Any] | None:
     """Take the locks, then remove the seal. Without the locks the record does not change. Raises Refused."""
     run, folder = found.record.id, found.record.folder
+    # Only now no other process can write the record: one may have gone on with it while an editor or a prompt was open.
+    if len(journal.read(folder / journal.NAME)) != len(found.events):
+        raise Refused(f"{run} went on meanwhile.", "Look at it, and start again: opsbook status.")
     had = any(held.run == run for held in lock.holders(settings.state))
     if not wait:
         acquire(settings, run, plan, operator())()
@@ -284,12 +279,3 @@ def _opened(settings: Settings, found: Stopped, plan: Plan, *, wait: bool) -> di
         if not had:
             lock.release(settings.state, run)
         raise
-
-
-def _behind(runbook: Runbook, start: str) -> Iterator[str]:
-    """The step from which a run resumes, and those after it."""
-    seen = False
-    for step in runbook.forward() if start else ():
-        seen = seen or step.id == start
-        if seen:
-            yield step.id

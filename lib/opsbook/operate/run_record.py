@@ -171,7 +171,15 @@ def close(
     folder, sealed = book.folder, True
     told: dict[str, Any] = {}
     try:
-        book.write(_finished(ending), durable=True)
+        finished = RunFinished(
+            outcome=str(ending.outcome),
+            reason=ending.reason,
+            exit_code=int(ending.exit_code),
+            changed=ending.changed,
+            keeps_lock=ending.keeps_lock,
+            seconds=ending.seconds,
+        )
+        book.write(finished, durable=True)
         book.close()
         events = journal.read(folder / journal.NAME)
         told = summary.of(events)
@@ -192,17 +200,6 @@ def close(
     target = seal.quarantine(folder, settings.records) if found else folder
     left = tuple(tree_store.left_by(settings, folder.name))
     return Finished(folder.name, target, ending, found, sealed, told, left)
-
-
-def _finished(ending: Ending) -> RunFinished:
-    return RunFinished(
-        outcome=str(ending.outcome),
-        reason=ending.reason,
-        exit_code=int(ending.exit_code),
-        changed=ending.changed,
-        keeps_lock=ending.keeps_lock,
-        seconds=ending.seconds,
-    )
 
 
 def _found(settings: Settings, planned: Planned, record: store.Record, events: Sequence[Event]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The status of unfinished runs and of those that ended recently, read from their records only."""
 
 import itertools
+from collections.abc import Container
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -70,9 +71,8 @@ def under_way(settings: Settings) -> list[RunStatus]:
     for number, record in enumerate(records):
         if record.state == "sealed" and number >= _LATEST and record.id not in holding:
             continue
-        now = _now(record, holding)
-        if now is not None:
-            found.append(now)
+        if (status := now(record, holding)) is not None:
+            found.append(status)
     # Ids have whole seconds; those that do not say when they started come first.
     return sorted(found, key=lambda each: each.since or "9", reverse=True)
 
@@ -87,11 +87,6 @@ def ended_since(settings: Settings, since: datetime) -> list[EndedRun]:
             if told["ended"] and told["outcome"] not in (Outcome.WAITING, Outcome.REFUSED):
                 found.append(_ended(record, told))
     return sorted(found, key=lambda each: each.ended, reverse=True)
-
-
-def now(record: store.Record) -> RunStatus | None:
-    """Where a run is at this moment; None if it has ended."""
-    return _now(record, set())
 
 
 def _sealed(record: store.Record) -> float:
@@ -110,7 +105,8 @@ def _ended(record: store.Record, told: dict[str, Any]) -> EndedRun:
     )
 
 
-def _now(record: store.Record, holding: set[str]) -> RunStatus | None:
+def now(record: store.Record, holding: Container[str] = ()) -> RunStatus | None:
+    """Where a run is at this moment; None if it has ended, and is not among those that are `holding` a lock."""
     told = record.glance()
     sealed, outcome = record.state == "sealed", str(told["outcome"])
     if sealed and outcome != Outcome.WAITING and record.id not in holding:

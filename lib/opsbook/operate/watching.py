@@ -34,7 +34,12 @@ class Watched:
         try:
             found = self._new()
             for event in found:
-                self._note(event)
+                self.following.take(event)
+                match read(event):
+                    case RunFinished() as end:
+                        self.end = end
+                    case RunResumed():
+                        self.end = None
         except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             raise self.record.damaged(journal.NAME) from error
         return found
@@ -59,14 +64,6 @@ class Watched:
             found = self._tail.new()[self._seen :]
         self._seen += len(found)
         return found
-
-    def _note(self, event: Event) -> None:
-        self.following.take(event)
-        match read(event):
-            case RunFinished() as end:
-                self.end = end
-            case RunResumed():
-                self.end = None
 
     def _found(self) -> store.Record:
         record = store.exact(self._settings.records, self.record.id)

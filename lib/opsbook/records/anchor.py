@@ -129,13 +129,6 @@ def there(root: Path, name: str) -> Path | None:
     return record.folder if record else incidents.known(root, name)
 
 
-def _seals(root: Path) -> Iterator[tuple[str, str]]:
-    sealed = (record.folder for record in store.records(root) if record.state == "sealed")
-    for folder in itertools.chain(sealed, incidents.every(root)):
-        if digest := _digest(folder / store.SEAL):
-            yield folder.name, digest
-
-
 def _digest(path: Path) -> str | None:
     """The file's SHA-256; None if it is gone: the run was just resumed, or its record pruned."""
     try:
@@ -204,7 +197,9 @@ def _evidence(folder: Path, seal: Path, word: Word) -> Iterator[Flaw]:
 def unanchored(found: Anchor, root: Path) -> dict[str, str]:
     """The digests of seals that are not anchored yet, by run."""
     known = {run: words[-1].seal for run, words in found.words.items() if words}
-    return {run: digest for run, digest in _seals(root) if known.get(run) != digest}
+    sealed = (record.folder for record in store.records(root) if record.state == "sealed")
+    seals = ((folder.name, _digest(folder / store.SEAL)) for folder in itertools.chain(sealed, incidents.every(root)))
+    return {run: digest for run, digest in seals if digest and known.get(run) != digest}
 
 
 Make = Callable[[bytes | None], bytes | None]

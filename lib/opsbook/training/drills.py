@@ -134,7 +134,7 @@ def _current(settings: Settings, wanted: str | None) -> store.Record:
 
 def progress_of(settings: Settings, wanted: str | None) -> DrillProgress:
     """The current progress of a drill: the one of this run, or the newest that is not stopped. Raises InputError."""
-    return progress(settings, _current(settings, wanted), datetime.now(UTC))
+    return progress(settings, _current(settings, wanted))
 
 
 def _stands(settings: Settings, record: store.Record) -> bool:
@@ -147,12 +147,12 @@ def _stands(settings: Settings, record: store.Record) -> bool:
         return False
     if record.state == "running":
         return True
-    now = progress(settings, record, datetime.now(UTC))
+    now = progress(settings, record)
     return (now.started is not None and now.par > 0) or now.broken
 
 
-def progress(settings: Settings, record: store.Record, now: datetime) -> DrillProgress:
-    """The progress of a record's drill at `now`. Raises InputError if it is not the record of a drill."""
+def progress(settings: Settings, record: store.Record) -> DrillProgress:
+    """The current progress of a record's drill. Raises InputError if it is not the record of a drill."""
     events = record.events()
     told = record.summary()
     page = drill(settings, str(told["runbook"]))
@@ -160,7 +160,7 @@ def progress(settings: Settings, record: store.Record, now: datetime) -> DrillPr
     # The first end counts: a later rollback is not part of the drill.
     ended = next((e.time for e in events if e.type == RunFinished.type), None)
     over = mended or ended
-    until = datetime.fromisoformat(over) if over else now
+    until = datetime.fromisoformat(over) if over else datetime.now(UTC)
     since = datetime.fromisoformat(showed) if showed else until
     outcome = "mended" if mended else "failed" if ended else "open" if showed else "starting"
     requests = [(e.time, fact.request) for e in events if isinstance(fact := read(e), RequestTaken)]
@@ -257,7 +257,7 @@ def finish(settings: Settings, run: str, feedback: Feedback | None) -> Drilled:
     record = store.find(settings.records, run)
     if (there := trained.path(settings.records, record.id)).exists():
         return trained.read(there)
-    now = progress(settings, record, datetime.now(UTC))
+    now = progress(settings, record)
     if record.state != "sealed" or now.started is None or not now.par:
         lacks = "its fault never showed" if now.started is None else "it had no par time"
         why = lacks if record.state == "sealed" else "it goes on"

@@ -187,7 +187,7 @@ def _derived_problem(settings: Settings, drilled: Drilled) -> str:
     """
     record = store.find(settings.records, drilled.run)
     try:
-        now = progress(settings, record, datetime.now(UTC))
+        now = progress(settings, record)
         ended = record.summary()["ended"]
     except (InputError, LookupError, TypeError, ValueError) as error:
         return f"nobody can say what its record says of it: {str(error).rstrip('.')}"

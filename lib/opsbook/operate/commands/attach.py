@@ -62,7 +62,10 @@ class _Follower:
                 # State before events: once the run is over, its journal is complete.
                 state = self._watched.state()
                 events = self._watched.events()
-                await self._withdraw_answered()
+                standing = self._watched.following.first
+                if standing is None or standing.number != self._asked:
+                    # It was answered: withdrawn before anything else is shown.
+                    await self._withdraw()
                 for event in events:
                     self._settle(event)
                     self._shown.event(event)
@@ -109,12 +112,6 @@ class _Follower:
                 self._pending, self._asked = False, 0
             case QuestionAnswered() as answer if self._asked and answer.asked == self._asked != self._taken:
                 say(answered(answer))
-
-    async def _withdraw_answered(self) -> None:
-        """Withdraw a question that is no longer open, before anything else is shown."""
-        standing = self._watched.following.first
-        if standing is None or standing.number != self._asked:
-            await self._withdraw()
 
     async def _withdraw(self) -> None:
         if self._asking is not None:

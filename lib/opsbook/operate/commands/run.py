@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 def execute(options: argparse.Namespace) -> int:
     """Run what the arguments say; returns the exit code."""
     settings = common.project(options)
-    _check_writable(options.id_file)
+    if options.id_file and (options.id_file.is_dir() or not os.access(options.id_file.parent, os.W_OK)):
+        raise InputError(f"{options.id_file} cannot be written.", "Name a file in a folder that is there. Nothing ran.")
     # Before anything runs: a wrong id must not be found out after the change.
     incident = _incident(settings, options.incident) if options.incident else None
     asked = requests.find(settings.state, options.plan).asked.labels if options.plan else {}
@@ -61,11 +62,6 @@ def _incident(settings: Settings, wanted: str) -> "Acting":
     return Acting(settings, wanted)
 
 
-def _check_writable(target: Path | None) -> None:
-    if target is not None and (target.is_dir() or not os.access(target.parent, os.W_OK)):
-        raise InputError(f"{target} cannot be written.", "Name a file in a folder that is there. Nothing ran.")
-
-
 def _naming(target: Path | None, incident: "Acting | None", mode: str, on_start: running.OnStart) -> running.OnStart:
     """Also write the id of the run, for whoever started it: the newest record may be somebody else's.
 
@@ -76,18 +72,14 @@ def _naming(target: Path | None, incident: "Acting | None", mode: str, on_start:
         if target is not None:
             files.write_atomic(target, f"{run}\n".encode())
         if incident is not None:
-            _attach(incident, run, planned.runbook, mode)
+            try:
+                incident.began(run, planned.runbook, mode)
+            except (OSError, OpsbookError) as error:
+                # An incident that cannot be written must not keep it from running.
+                say(f"Not attached: {error} Later: opsbook incident attach {incident.path.name} {run}", to=sys.stderr)
         return on_start(run, planned, runbook)
 
     return named
-
-
-def _attach(incident: "Acting", run: str, runbook: str, mode: str) -> None:
-    """Attach the run. An incident that cannot be written must not keep it from running."""
-    try:
-        incident.began(run, runbook, mode)
-    except (OSError, OpsbookError) as error:
-        say(f"Not attached: {error} Later: opsbook incident attach {incident.path.name} {run}", to=sys.stderr)
 
 
 def _planned(settings: Settings, options: argparse.Namespace, wanted: RunOptions) -> Planned:

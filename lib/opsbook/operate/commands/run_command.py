@@ -71,14 +71,10 @@ def _carried(settings: Settings, work: Work, shown: view.View, person: Person, t
     finally:
         shown.close()
     # Told only now if the run ended before it began: its record is complete, and it does not count as running.
-    tell({"run": finished.run, **_refusal(finished)})
+    ending, code = finished.ending, int(finished.ending.exit_code)
+    tell({"run": finished.run, **({"message": f"{ending.outcome}: {ending.reason}", "code": code} if code else {})})
     shown.finish(finished, settings)
-    return int(finished.ending.exit_code)
-
-
-def _refusal(finished: "run_record.Finished") -> dict[str, Any]:
-    ending = finished.ending
-    return {"message": f"{ending.outcome}: {ending.reason}", "code": int(ending.exit_code)} if ending.exit_code else {}
+    return code
 
 
 def detached(settings: Settings, work: Work) -> dict[str, Any]:
