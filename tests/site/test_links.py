@@ -3,9 +3,10 @@
 import pytest
 
 from opsbook import settings
+from opsbook.core.source.links import anchors, prose
 from opsbook.errors import InputError
 from opsbook.site import publishing
-from opsbook.site.links import adapted, anchored, places
+from opsbook.site.links import adapted, anchored
 from tests.site.conftest import SMALL_FRONT as FRONT
 from tests.site.conftest import SMALL_STEPS as STEPS
 from tests.support.project import Project
@@ -73,7 +74,7 @@ def test_a_tree_may_lead_to_runbooks_by_either_path() -> None:
 
 def test_anchors_of_forges_become_those_of_the_site() -> None:
     page = "# T\n\n## Café & Co_x\n\n## Do_it {: #do-it }\n\n## Same\n\n## Same\n"
-    known = places(page)
+    known = anchors(prose(page))
     links = "[a](#café--co_x) [b](#cafe-co_x) [c](#do_it) [d](#same-1) [e](#same_1)"
     assert (
         anchored(links, "x.md", lambda _: known)

@@ -465,5 +465,5 @@ def test_assets_are_there() -> None:
     from opsbook.site import site
 
     found = site.assets()
-    assert {f"{site.ASSETS}/{name}" for name in (*site.SCRIPTS, *site.STYLES, "iframe-worker.js")} <= set(found)
+    assert {*site.SCRIPTS, *site.STYLES, f"{site.ASSETS}/iframe-worker.js"} <= set(found)
     assert not any(b"http://" in found[name] or b"https://" in found[name] for name in found if name.endswith("css"))

@@ -20,7 +20,7 @@ from mkdocs.utils import get_relative_url
 from opsbook import settings
 from opsbook.errors import InputError
 from opsbook.site import lists, place, publishing
-from opsbook.site.publishing import ASSETS, SCRIPTS, STYLES
+from opsbook.site.site import ASSETS, SCRIPTS, STYLES
 
 WATCHED = ("runbooks", "procedures", "lib", "playbooks", "opsbook.toml", "training.yml")
 """Folders and files that `mkdocs serve` watches besides docs/."""

@@ -13,8 +13,6 @@ from opsbook.replay import recordings, replaying
 from opsbook.scaffold.origin import requirement
 from opsbook.settings import Settings
 
-Lab = jupyter.Lab
-
 
 @dataclass(frozen=True)
 class Lesson:
@@ -59,7 +57,7 @@ def _replayed(settings: Settings, wanted: RunRequest, replay: str) -> Lesson:
     return Lesson(settings, drafted, replay, recording.outcome)
 
 
-def opened_lab(found: Lesson, port: int) -> contextlib.AbstractContextManager[Lab]:
+def opened_lab(found: Lesson, port: int) -> contextlib.AbstractContextManager[jupyter.Lab]:
     """The lab, not started yet. Nothing of it remains afterwards, also after an error."""
     drafted, settings = found.drafted, found.settings
     runbook, bound = drafted.runbook, drafted.bound

@@ -6,11 +6,11 @@ knows the cell even if its code was edited.
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opsbook.core.model.parameter import Parameter, Value, literal
-from opsbook.core.model.runbook import Cell, Role, Runbook, Section
+from opsbook.core.model.runbook import Cell, Role, Runbook
 from opsbook.core.source import info
 from opsbook.core.source.ipynb import INJECTED
 from opsbook.core.source.markdown import Fence, document
@@ -52,7 +52,8 @@ def written(runbook: Runbook, note: str, values: Mapping[str, Value], secrets: S
     for line in examples - fences:
         # No fence for Markdown, but one for Jupytext.
         lines[line] = f"{page.lines[line]} .noeval" if lines[line] is not None else None
-    behind = {section.line - 1: _SWITCH for section in _undoing(runbook)}
+    undo = (section for section in runbook.sections if section.role is Role.UNDO)
+    behind = {section.line - 1: _SWITCH for section in undo if any(step.cells for step in section.steps)}
     if runbook.parameters_cell is not None:
         source = _injected(runbook.parameters, values, secrets)
         behind[runbook.parameters_cell.line - 2] = f'\n```python tags=["{INJECTED}"]\n{source}\n```'
@@ -101,12 +102,6 @@ def places(runbook: Runbook) -> dict[str, dict[str, Any]]:
         for step in runbook.all_steps()
         for cell in step.cells
     }
-
-
-def _undoing(runbook: Runbook) -> Iterator[Section]:
-    """Rollback sections that have cells."""
-    undo = (section for section in runbook.sections if section.role is Role.UNDO)
-    return (section for section in undo if any(step.cells for step in section.steps))
 
 
 def _injected(parameters: Sequence[Parameter], values: Mapping[str, Value], secrets: Sequence[str]) -> str:

@@ -7,9 +7,9 @@ from pathlib import Path, PurePosixPath
 
 from opsbook import files
 from opsbook.core.model.text import nearest
-from opsbook.core.source.links import Link, links, prose
+from opsbook.core.source.links import Link, anchors, links, prose
 from opsbook.core.source.page_name import FOLDERS
-from opsbook.site.links import DOCS, adapted, anchored, leads, on_site, places
+from opsbook.site.links import DOCS, adapted, anchored, leads, on_site
 from opsbook.site.lists import PAGES, Sources
 from opsbook.site.site import pages as lists
 
@@ -96,7 +96,7 @@ class Links:
         """The anchors of a page of the site; none for a page that a script fills."""
         if page not in self._places:
             text = "" if page in PAGES else pages.get(page) or self.docs.get(page, "")
-            self._places[page] = places(text) if text else {}
+            self._places[page] = anchors(prose(text)) if text else {}
         return self._places[page]
 
     def problems(self, pages: Mapping[str, str]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
-from opsbook.core.source.links import Link, anchors, links, prose
+from opsbook.core.source.links import Link, links, prose
 from opsbook.core.source.page_name import FOLDERS, is_folder_page
 
 DOCS = "docs"
@@ -148,8 +148,3 @@ def anchored(source: str, page: str, known: Callable[[str], Mapping[str, str]]) 
         elif there and own is None and link.kind == "inline":
             changes.append((link.opening, link.closing, link.text))
     return _applied(source, changes)
-
-
-def places(source: str) -> Mapping[str, str]:
-    """The anchors of a page -> those on the site."""
-    return anchors(prose(source))

@@ -171,9 +171,9 @@ _BEFORE = "freshness.md"
 
 def training(sources: Sources) -> str:
     """People × requirements of their roles, as of the build."""
-    return render(
-        "site/training.md",
-        sources=sources,
+    return _page(
+        "training.md",
+        sources,
         training=sources.training,
         pages={runbook.name: address(runbook) for runbook in sources.runbooks},
         hidden={each.name for each in sources.environments if each.policy.publish_records == "none"},

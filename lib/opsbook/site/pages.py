@@ -136,7 +136,9 @@ class _Body:
         elif number in self._sections:
             yield from self._section(self._sections[number], own)
         elif number in self._steps:
-            yield from self._step(self._steps[number], own)
+            step = self._steps[number]
+            yield _headed(own, (".ob-step", ".ob-manual") if step.manual else (".ob-step",), step.id)
+            yield from self._measured(step)
         else:
             yield _headed(own, (), self._anchor(title))
 
@@ -165,10 +167,6 @@ class _Body:
         items = [step for step in section.steps if step.line not in self._headings]
         if items and (role or any(step.cells for step in items)):
             yield from _measured(str(tally(items)))
-
-    def _step(self, step: Step, heading: _Title) -> Iterator[str]:
-        yield _headed(heading, (".ob-step", ".ob-manual") if step.manual else (".ob-step",), step.id)
-        yield from self._measured(step)
 
     def _measured(self, step: Step) -> Iterator[str]:
         seconds = self._facts.steps.get(step.id)

@@ -64,10 +64,6 @@ def _kind(written: str) -> str:
     return found if written[1].islower() else f"(?!{found})[^]"
 
 
-def _opens(written: str) -> str:
-    return "(?:" if written == "(" or written.startswith("(?P<") else written
-
-
 def _often(written: str) -> str:
     if written in ("{}", "{,}", "{}?", "{,}?"):
         raise _Unknown(written)
@@ -107,7 +103,7 @@ def _letter(written: str) -> str:
 _WRITE: dict[str, Callable[[str], str]] = {
     "place": _PLACES.__getitem__,
     "kind": _kind,
-    "opens": _opens,
+    "opens": lambda written: "(?:" if written == "(" or written.startswith("(?P<") else written,
     "plain": str,
     "often": _often,
     "set": _set,

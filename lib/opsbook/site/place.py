@@ -29,7 +29,9 @@ def check_place(settings: Settings, folder: Path) -> None:
             f"The site cannot be written to {folder}: building empties it, and {kept} is kept.",
             "Name a folder of its own, such as site.",
         )
-    if is_taken(place) and not _ours(place):
+    # By the marker, or by files of builds from before the marker.
+    made = (place / MARKER).is_file() or ((place / "sitemap.xml").is_file() and (place / "assets/opsbook").is_dir())
+    if is_taken(place) and not made:
         raise InputError(
             f"There is something in {folder} that is no site of ours: building would remove it.",
             "Name a folder that is empty, not there yet, or an earlier site.",
@@ -59,31 +61,18 @@ def _kept(settings: Settings) -> list[Path]:
     return [path.resolve() for path in (settings.root, *sources, settings.records, settings.state)]
 
 
-def _ours(place: Path) -> bool:
-    """Whether a build made it: by the marker, or by files of builds from before the marker."""
-    return (place / MARKER).is_file() or ((place / "sitemap.xml").is_file() and (place / "assets/opsbook").is_dir())
-
-
-_WHOLE_FOLDER = "README"
-"""Generators turn it into index.html, the page of its folder."""
-
-
 def problems(settings: Settings, sources: Sources, made: Collection[str]) -> Iterator[str]:
     """A sentence for each document and each file of docs/ whose path on the site is taken by one of `made`."""
     taken = {_place(path): path for path in made}
     documents = {runbook.path.as_posix() for runbook in sources.runbooks}
-    for mine in _written(settings.root / "docs"):
-        other = taken.get(_place(mine))
-        if other and not mine.startswith("trees/"):
-            of = " of the document of this name" if other in documents else ""
-            yield f"docs/{mine}:1:1 the site makes {other} itself{of}; give the page another name"
-
-
-def _written(docs: Path) -> Iterator[str]:
+    docs = settings.root / "docs"
     for path in sorted(docs.rglob("*")):
-        inside = path.relative_to(docs)
-        if path.is_file() and not any(part.startswith(".") for part in inside.parts):
-            yield inside.as_posix()
+        mine = path.relative_to(docs)
+        other = taken.get(_place(mine.as_posix()))
+        seen = path.is_file() and not any(part.startswith(".") for part in mine.parts)
+        if seen and other and mine.parts[0] != "trees":
+            of = " of the document of this name" if other in documents else ""
+            yield f"docs/{mine.as_posix()}:1:1 the site makes {other} itself{of}; give the page another name"
 
 
 def _place(path: str) -> str:
@@ -91,4 +80,5 @@ def _place(path: str) -> str:
     found = PurePosixPath(path)
     if found.suffix != ".md":
         return path
-    return found.with_name("index.html" if found.stem == _WHOLE_FOLDER else f"{found.stem}.html").as_posix()
+    # Generators turn README into the page of its folder.
+    return found.with_name("index.html" if found.stem == "README" else f"{found.stem}.html").as_posix()

@@ -6,7 +6,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from opsbook import files
 from opsbook.core.catalog import flags, surroundings
@@ -19,7 +18,7 @@ from opsbook.core.trust.signing import known_signers
 from opsbook.diagnose import trees
 from opsbook.errors import InputError
 from opsbook.incidents import store as incidents
-from opsbook.operate.under_way import RunStatus, under_way
+from opsbook.operate.under_way import under_way
 from opsbook.releases import releases
 from opsbook.settings import Settings
 from opsbook.site import facts, linking, place, site
@@ -29,10 +28,6 @@ from opsbook.site.lists import Sources
 from opsbook.training import qualifications, trained
 from opsbook.training.sign_offs import proved
 from opsbook.training.trained import Drilled
-
-ASSETS = site.ASSETS
-SCRIPTS, STYLES = (tuple(f"{ASSETS}/{name}" for name in names) for names in (site.SCRIPTS, site.STYLES))
-"""The files that each page loads, by their paths on the site."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +96,8 @@ def gather(settings: Settings, name: str, runbooks: tuple[Runbook, ...], *, trai
     shows = {each.name: each.policy.publish_records for each in environments}
     hidden = {name for name, how in shows.items() if how == "none"}
     ran = tuple(sorted(runs(settings, shows), key=lambda run: run.started, reverse=True))
+    # One whose record names no environment may be of any.
+    going_on = (now for now in under_way(settings) if now.environment)
     return Sources(
         now=now,
         name=name,
@@ -109,7 +106,7 @@ def gather(settings: Settings, name: str, runbooks: tuple[Runbook, ...], *, trai
         facts=_facts(runbooks, ran, drills(settings, runbooks, shows) if training else {}, now),
         runs=tuple(run for run in ran if run.shown),
         environments=environments,
-        under_way=going_on(settings, shows),
+        under_way=tuple(now for now in going_on if shows.get(now.environment, "summary") != "none"),
         flags=tuple(flags.overdue(settings, now.date())),
         severities=settings.severities,
         trees=tuple(trees.load(settings, name) for name in trees.names(settings)),
@@ -137,12 +134,9 @@ def _facts(
     grouped: dict[str, list[Run]] = defaultdict(list)
     for run in runs:
         grouped[run.runbook].append(run)
-    return {each.name: facts.facts(grouped[each.name], _lasts(each), now, drills.get(each.name)) for each in runbooks}
-
-
-def _lasts(runbook: Runbook) -> timedelta | None:
-    every = runbook.front.review_every
-    return timedelta(seconds=span_seconds(every)) if every else None
+    every = {each.name: each.front.review_every for each in runbooks}
+    lasts = {name: timedelta(seconds=span_seconds(span)) if span else None for name, span in every.items()}
+    return {name: facts.facts(grouped[name], span, now, drills.get(name)) for name, span in lasts.items()}
 
 
 def _environments(settings: Settings) -> tuple[Environment, ...]:
@@ -161,18 +155,12 @@ def runs(settings: Settings, shows: Mapping[str, str]) -> Iterator[Run]:
         if record.folder.parent.name == store.QUARANTINE or record.state == "running":
             continue
         with suppress(*_BROKEN):
-            run = _run(record, record.summary(), shows)
-            if run is not None:
+            told = record.summary()
+            show = shows.get(told["environment"], "summary")
+            run = facts.run(told, page=show == "full" and record.state == "sealed", shown=show != "none")
+            # The run's id becomes part of paths: a record whose id is not its folder's name is rejected.
+            if run is not None and run.id == record.id:
                 yield run
-
-
-def _run(record: store.Record, told: Mapping[str, Any], shows: Mapping[str, str]) -> Run | None:
-    # The run's id becomes part of paths: a record whose id is not its folder's name is rejected.
-    if told.get("run") != record.id:
-        return None
-    show = shows.get(told["environment"], "summary")
-    whole = show == "full" and record.state == "sealed"
-    return facts.run(told, page=whole, shown=show != "none")
 
 
 def drills(settings: Settings, runbooks: Iterable[Runbook], shows: Mapping[str, str]) -> dict[str, Drilled]:
@@ -197,9 +185,3 @@ def record_pages(settings: Settings, found: tuple[Run, ...]) -> tuple[tuple[Run,
             if record is not None:
                 texts[run.id] = record.text(store.PAGE)
     return tuple(replace(run, page=run.id in texts) for run in found), texts
-
-
-def going_on(settings: Settings, shows: Mapping[str, str]) -> tuple[RunStatus, ...]:
-    """Unfinished runs that may be shown, without those whose record names no environment."""
-    found = under_way(settings)
-    return tuple(now for now in found if now.environment and shows.get(now.environment, "summary") != "none")

@@ -12,8 +12,8 @@ from opsbook.site.tree_page import tree_page
 ASSETS = "assets/opsbook"
 """The folder of scripts and styles, from the site's root."""
 
-SCRIPTS = ("opsbook.js",)
-STYLES = ("opsbook.css",)
+SCRIPTS, STYLES = (f"{ASSETS}/opsbook.js",), (f"{ASSETS}/opsbook.css",)
+"""The files that each page loads, by their paths on the site."""
 
 
 def tree(sources: Sources, published: Callable[[str], bool]) -> Iterator[tuple[str, str]]:

@@ -13,7 +13,8 @@ from opsbook.settings import Settings
 from opsbook.site import lists
 from opsbook.site.links import DOCS
 from opsbook.site.place import is_taken
-from opsbook.site.publishing import SCRIPTS, STYLES, Published, publish
+from opsbook.site.publishing import Published, publish
+from opsbook.site.site import SCRIPTS, STYLES
 
 CONFIG = "mkdocs.yml"
 

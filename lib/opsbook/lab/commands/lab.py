@@ -15,7 +15,8 @@ from contextlib import contextmanager
 
 from opsbook.console import common, inputs
 from opsbook.console.text import json_text, say, say_text
-from opsbook.lab.opening import Lab, Lesson, lesson, opened_lab
+from opsbook.lab.jupyter import Lab
+from opsbook.lab.opening import Lesson, lesson, opened_lab
 
 _LOOK = 0.1
 
