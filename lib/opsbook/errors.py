@@ -67,8 +67,6 @@ class NoRoom(OpsbookError):
 class Fault(OpsbookError):
     """opsbook itself failed, or the machine lacks something it needs."""
 
-    exit_code = 70
-
 
 FENCE = "__import__('opsbook').fence("
 """The beginning of the code that runs a shell cell."""

@@ -230,25 +230,19 @@ def load(start: Path, *, given: bool = False) -> Settings:
     named = {severity for row in content.impact.values() for severity in row.values()}
     if known and (wrong := sorted(each for each in named if each.lower() not in known)):
         raise InputError(f"{root / CONFIG}: impact: no [[severity]] is named {', '.join(wrong)}.", "Correct the file.")
-    return Settings(
-        root=root,
-        records=_folder(root, "records", content.records),
-        state=_folder(root, "state", content.state),
-        vaults=_vaults(root, content.vault_password_file),
-        keep_environment=tuple(content.keep_environment),
-        retention=content.retention,
-        check_reads=tuple(content.check.reads),
-        severities=tuple(content.severity),
-        impact=content.impact,
-        status_page=content.status_page,
-        signing_key=_file(root, "signing_key", os.environ.get("OPSBOOK_SIGNING_KEY") or content.signing_key),
-        allowed_signers=content.allowed_signers,
-        protected_branch=content.protected_branch,
-        anchor=content.anchor,
-        stop_after=content.stop_after,
-        ansible=content.ansible,
-        services=content.services,
-    )
+    own = {
+        "root": root,
+        "records": _folder(root, "records", content.records),
+        "state": _folder(root, "state", content.state),
+        "vaults": _vaults(root, content.vault_password_file),
+        "keep_environment": tuple(content.keep_environment),
+        "check_reads": tuple(content.check.reads),
+        "severities": tuple(content.severity),
+        "signing_key": _file(root, "signing_key", os.environ.get("OPSBOOK_SIGNING_KEY") or content.signing_key),
+    }
+    # The others are taken as they are written.
+    same = {name: getattr(content, name) for name in _Content.names() if name in Settings.__annotations__}
+    return Settings(**same | own)
 
 
 def _find_root(start: Path, given: bool) -> Path:

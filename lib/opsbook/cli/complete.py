@@ -91,7 +91,8 @@ def _values(command: str, dest: str, *, prefix: str, parsed_args: argparse.Names
     """The values of one argument, as argcomplete asks for them, and what each is; none if they are unavailable."""
     if dest in _FILES:
         return dict.fromkeys(_paths(prefix, folders=_FILES[dest]), "")
-    source = complete_values.SOURCES.get(f"{command} {dest}") or complete_values.SOURCES.get(dest)
+    keys = (f"{command} {dest}", f"{command.partition(' ')[0]} {dest}", dest)
+    source = next((complete_values.SOURCES[key] for key in keys if key in complete_values.SOURCES), None)
     if source is None:
         return {}
     with contextlib.suppress(Exception):

@@ -188,12 +188,8 @@ SOURCES: dict[str, Callable[[Typed], Offered]] = {
     "alert": lambda typed: _plain(a for entry in catalog.entries(typed.settings) for a in entry.front.alerts),
     "kind": lambda _: _plain(get_args(Kind)),
     "environment": _environments,
-    "env show name": _environments,
-    "env ports name": _environments,
-    "env status name": _environments,
-    "env validate name": _environments,
-    "env diff name": _environments,
-    "env diff second": _environments,
+    "env name": _environments,
+    "env second": _environments,
     "parameter": _parameters,
     "answer": _answers,
     "answer answer": _open_answers,
@@ -225,4 +221,4 @@ SOURCES: dict[str, Callable[[Typed], Offered]] = {
     "oncall override person": _people,
     "role": lambda _: _plain(ROLES),
 }
-"""By the argument's name, or by its command and name, which takes precedence."""
+"""By the argument's name; by its command and name, or the first word of that and the name, which take precedence."""

@@ -51,7 +51,9 @@ class TerminalPerson:
         again = _is_prompt(question) and question == self._shown
         self._withdrawn = ""
         if not again:
-            _forget_typed()
+            # What was typed before the question was shown is no answer to it.
+            with contextlib.suppress(termios.error, OSError, ValueError):
+                termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
         with self._view.paused():
             if not again:
                 self._show(question)
@@ -127,12 +129,6 @@ def _read_line() -> str:
         return sys.stdin.readline()
     except (OSError, ValueError):
         return ""
-
-
-def _forget_typed() -> None:
-    """Discard input typed before the question was shown."""
-    with contextlib.suppress(termios.error, OSError, ValueError):
-        termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
 
 
 def _is_prompt(question: Question) -> bool:

@@ -31,16 +31,13 @@ def environments(settings: Settings) -> Iterator[Finding]:
     for error in broken:
         yield from refused(error)
     for each in found:
-        yield from _described(settings, each.name)
+        path = policies.policy_path(settings, each.name)
+        if not path.exists() and each.name in settings.ansible.inventories:
+            said = f"{each.name} has no policy, so it is closed: runs need committed files, an approval and a signature"
+            named = path.relative_to(settings.content)
+            yield warning(said, f"Say in {named} who may do what: sandbox: true, or protected and approvals.")
     if found:
         yield fine(f"{number_of(len(found), 'environment')}: {', '.join(each.name for each in found)}")
-
-
-def _described(settings: Settings, name: str) -> Iterator[Finding]:
-    if not (path := policies.policy_path(settings, name)).exists() and name in settings.ansible.inventories:
-        named = path.relative_to(settings.content)
-        said = f"{name} has no policy, so it is closed: runs need committed files, an approval and a signature"
-        yield warning(said, f"Say in {named} who may do what: sandbox: true, or protected and approvals.")
 
 
 def documents(settings: Settings) -> Iterator[Finding]:
@@ -124,7 +121,6 @@ _TRIAL = b"opsbook doctor"
 
 def signing(settings: Settings) -> Iterator[Finding]:
     """This user's signatures count. Without protected environments a missing key is no error."""
-    # Without them a missing key is no error.
     wanted = any(each.policy.protected or each.policy.approvals for each in policies.every(settings)[0])
     bad = wrong if wanted else warning
     key = settings.signing_key

@@ -6,10 +6,8 @@ Only this module writes to a source file, only on demand, and only to lines that
 import contextlib
 import os
 import stat
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from opsbook import files
 from opsbook.core.catalog import catalog, surroundings
@@ -98,30 +96,23 @@ def chosen_by(settings: Settings, names: Sequence[str]) -> list[Path]:
     there = catalog.paths(settings)
     if not names:
         return there
-    index = _Index(defaultdict(list), {_place(path): path for path in there})
-    for path in there:
-        index.by_name[name_of(path)].append(path)
-    return list(dict.fromkeys(path for name in names for path in _meant(settings.root, name, index)))
+    by_place = {_place(path): path for path in there}
+    return list(dict.fromkeys(path for name in names for path in _meant(settings.root, name, by_place)))
 
 
-class _Index(NamedTuple):
-    by_name: dict[str, list[Path]]
-    by_place: dict[Path, Path]
-
-
-def _meant(root: Path, name: str, index: _Index) -> list[Path]:
+def _meant(root: Path, name: str, by_place: dict[Path, Path]) -> list[Path]:
     """The documents of one name or path; none for a page that is excluded on purpose."""
     if "/" in name or name.endswith(".md"):
         places = [_place(folder / name) for folder in (Path.cwd(), root)]
-        found = [index.by_place[place] for place in places if place in index.by_place]
+        found = [by_place[place] for place in places if place in by_place]
         if found or any(_left_out(place, root) for place in places):
             return found[:1]
         if any(surroundings.exists(place) for place in places):
             raise InputError(f"{name} is no document.", "Documents are files NAME.md in runbooks/ and procedures/.")
-    stem = name_of(Path(name))
-    if stem not in index.by_name:
-        raise InputError(f"There is no runbook or procedure named {stem}.", nearest(stem, index.by_name))
-    return index.by_name[stem]
+    stem, names = name_of(Path(name)), {path: name_of(path) for path in by_place.values()}
+    if stem not in names.values():
+        raise InputError(f"There is no runbook or procedure named {stem}.", nearest(stem, names.values()))
+    return [path for path, own in names.items() if own == stem]
 
 
 def _place(path: Path) -> Path:

@@ -65,15 +65,10 @@ def _key(lines: list[str], problem: Problem) -> Fix | None:
     match = _KEY.match(lines[problem.line - 1])
     key = meant(match[1]) if match else None
     block = (split("\n".join(lines))[0] or "").split("\n")
-    if match is None or key is None or [meant(name) or name for name in _names(block)].count(key) > 1:
+    names = [found[1] for line in block if (found := _NAME.match(line))]
+    if match is None or key is None or [meant(name) or name for name in names].count(key) > 1:
         return None
     return Fix(problem.line, "F002", f"{match[1]}: is now {key}:", lines=(key + match[2],))
-
-
-def _names(block: list[str]) -> list[str]:
-    """The keys of front matter, in any spelling."""
-    found = (_NAME.match(line) for line in block)
-    return [match[1] for match in found if match]
 
 
 def _word(lines: list[str], problem: Problem) -> Fix | None:

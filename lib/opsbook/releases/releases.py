@@ -197,7 +197,8 @@ def version_of(file: str) -> str:
 
 def offered(settings: Settings) -> list[str]:
     """The file of every release that an environment offers, by component and version."""
-    found = {file for each in environments.every(settings)[0] for file in _offered(each)}
+    choosing = ((_choosing(each), each.choices) for each in environments.every(settings)[0])
+    found = {glob.replace("*", one) for glob, choices in choosing if glob for one in choices[artefacts.RELEASES]}
     there = (file for file in found if (settings.root / file).is_file())
     return sorted(there, key=lambda file: (component_of(file), _order(version_of(file))))
 
@@ -212,12 +213,6 @@ def _choosing(environment: Environment) -> str:
     """The pattern of the files that an environment offers as releases; empty if it offers none."""
     rule = environment.policy.choices.get(artefacts.RELEASES)
     return rule.glob or "" if isinstance(rule, ChoiceRule) else ""
-
-
-def _offered(environment: Environment) -> Iterator[str]:
-    if glob := _choosing(environment):
-        for version in environment.choices[artefacts.RELEASES]:
-            yield glob.replace("*", version)
 
 
 def _order(version: str) -> list[tuple[int, int, str]]:
@@ -274,9 +269,6 @@ def _other(
 
 def serving(places: Sequence[Place], release: Release) -> list[str]:
     """The environments that have exactly these bytes."""
-    return [each.environment for each in places if _has(each, release)]
-
-
-def _has(place: Place, release: Release) -> bool:
-    found = place.placed.delivery
-    return found is not None and (found.file, found.sha256) == (release.file, release.sha256)
+    wanted = release.file, release.sha256
+    there = ((each.environment, each.placed.delivery) for each in places)
+    return [environment for environment, found in there if found and (found.file, found.sha256) == wanted]

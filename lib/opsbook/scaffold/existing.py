@@ -75,16 +75,12 @@ def repository(folder: Path) -> Repository | None:
 
 
 def _is_playbook(path: Path) -> bool:
-    content = _content(path)
+    content: Any = None
+    with contextlib.suppress(OSError, ValueError, yaml.YAMLError):
+        content = parse_yaml(path.read_text(encoding="utf-8"), AnsibleLoader)
     plays = content if isinstance(content, list) else []
     known = ("hosts", "import_playbook", "ansible.builtin.import_playbook")
     return bool(plays) and all(isinstance(play, dict) and any(key in play for key in known) for play in plays)
-
-
-def _content(path: Path) -> Any:
-    with contextlib.suppress(OSError, ValueError, yaml.YAMLError):
-        return parse_yaml(path.read_text(encoding="utf-8"), AnsibleLoader)
-    return None
 
 
 def _inventories(folder: Path) -> Iterator[tuple[str, str]]:

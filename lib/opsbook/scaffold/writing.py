@@ -24,6 +24,7 @@ from opsbook.core.model.front import Kind, split
 from opsbook.files import parse_yaml
 from opsbook.scaffold.origin import requirement
 
+_HOME = resources.files(__package__)
 _PLACE = re.compile("__OWNER__|__TITLE__")
 
 
@@ -37,7 +38,7 @@ class Author:
 
 def page(kind: Kind, name: str, title: str, author: Author, *, by_hand: bool) -> str:
     """A page of this kind that passes opsbook check. `by_hand`: a checklist, without code."""
-    text = (_home() / "pages" / f"{'procedure' if by_hand else kind}.md").read_text(encoding="utf-8")
+    text = (_HOME / "pages" / f"{'procedure' if by_hand else kind}.md").read_text(encoding="utf-8")
     if by_hand and kind == "incident":
         text = text.replace("\n## Steps\n", "\n## Mitigation\n")
     return _filled(text.replace("__KIND__", kind).replace("__NAME__", name), author, title)
@@ -45,12 +46,12 @@ def page(kind: Kind, name: str, title: str, author: Author, *, by_hand: bool) ->
 
 def project(author: Author) -> dict[str, str]:
     """The files of a repository, by their path in it."""
-    return {name: _filled(text, author) for name, text in sorted(_files(_home() / "project"))}
+    return {name: _filled(text, author) for name, text in sorted(_files(_HOME / "project"))}
 
 
 def part(name: str, author: Author, title: str, told: Mapping[str, str]) -> str:
     """A file of these templates, with `told` filled in besides."""
-    text = (_home() / name).read_text(encoding="utf-8")
+    text = (_HOME / name).read_text(encoding="utf-8")
     for place, value in told.items():
         text = text.replace(place, value)
     return _filled(text, author, title)
@@ -81,10 +82,6 @@ def _user() -> str:
     except (KeyError, OSError):
         # A container's user may have no name, only a number.
         return "nobody"
-
-
-def _home() -> Traversable:
-    return resources.files(__package__)
 
 
 def _files(folder: Traversable, place: str = "") -> Iterator[tuple[str, str]]:

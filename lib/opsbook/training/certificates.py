@@ -14,7 +14,7 @@ from opsbook.errors import InputError
 from opsbook.html import render
 from opsbook.settings import Settings
 from opsbook.training import plan_file, trained
-from opsbook.training.plan_file import Requirement, TrainingPlan
+from opsbook.training.plan_file import TrainingPlan
 from opsbook.training.qualification import holds, moment
 from opsbook.training.qualifications import drilled as passes_of
 from opsbook.training.sign_offs import GONE, SignOffVerdict, record_problem, verdict
@@ -106,12 +106,8 @@ def _counts(settings: Settings, plan: TrainingPlan, drilled: Drilled) -> Iterato
     passes = passes_of(settings, every) if asked else []
     for needs in asked:
         until = holds(drilled.run, needs, passes)
-        yield Counts(plan.title(needs.role), until, "" if until else _why_not(needs, drilled))
-
-
-def _why_not(needs: Requirement, drilled: Drilled) -> str:
-    few = f"{drilled.points} points; it needs {needs.points}"
-    return few if drilled.points < needs.points else "it is not signed off"
+        few = f"{drilled.points} points; it needs {needs.points}" if drilled.points < needs.points else ""
+        yield Counts(plan.title(needs.role), until, "" if until else few or "it is not signed off")
 
 
 def page(found: Certificate) -> str:
@@ -124,8 +120,5 @@ def write_certificate(found: Certificate, target: Path) -> None:
     """Write it as a self-contained page. Raises InputError."""
     if target.is_dir():
         raise InputError(f"{target} is a folder.", "Name a file, such as certificate.html.")
-    try:
+    with files.saying(f"{target} cannot be written", "Name another file."):
         files.write_atomic(target, page(found).encode())
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise InputError(f"{target} cannot be written: {why}.", "Name another file.") from error

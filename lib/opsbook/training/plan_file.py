@@ -145,7 +145,9 @@ def load(settings: Settings, entries: Collection["Entry"]) -> TrainingPlan | Non
     written, wrong = _mappings(_content(settings))
     roles, bad_roles = _each(TrainingRole, "roles", written["roles"])
     people, bad_people = _each(Member, "people", written["people"])
-    wrong += [*bad_roles, *bad_people, *_nobodies(people)]
+    nobodies = (name for name in people if "@" in name or not name.strip() or not name.isprintable())
+    wrong += [*bad_roles, *bad_people]
+    wrong += [f"people.{one_line(name, 40)}: write the user's name alone, such as ann." for name in nobodies]
     for person, member in people.items():
         wrong += list(_strange(f"people.{person}.roles", "role", member.roles, written["roles"]))
     wrong += list(_pages(roles, entries))
@@ -199,12 +201,6 @@ def _sentence(where: str, model: type[BaseModel], at: tuple[int | str, ...], kin
         message = "write keys below it" if kind == "model_type" else "write a list of names"
     said = message.removeprefix("Value error, ")
     return f"{'.'.join([where, *map(str, at)])}: {said[0].lower()}{said[1:]}."
-
-
-def _nobodies(people: Collection[str]) -> Iterator[str]:
-    for person in people:
-        if "@" in person or not person.strip() or not person.isprintable():
-            yield f"people.{one_line(person, 40)}: write the user's name alone, such as ann."
 
 
 def _strange(where: str, what: str, names: Collection[str], known: Collection[str]) -> Iterator[str]:
