@@ -26,7 +26,6 @@ from opsbook.core.source.markdown import Document, Heading, Item, document
 from opsbook.core.source.page_name import name_of
 from opsbook.core.source.problem import Problem
 from opsbook.errors import InputError
-from opsbook.files import parse_yaml
 from opsbook.settings import Settings
 
 _LINK = re.compile(r"\[([^\]]+)\]\(([^)\s]+)\)")
@@ -179,7 +178,7 @@ def parse(text: str, shown: str) -> Tree:
     """The tree of a page. Raises InputError."""
     matter, start = split(text)
     try:
-        front = parse_yaml(matter or "") or {}
+        front = files.parse_yaml(matter or "") or {}
     except yaml.YAMLError as error:
         raise _wrong(shown, 2, f"the front matter is not valid YAML: {error}", "Correct it.") from error
     page = document(text)

@@ -11,7 +11,6 @@ from http.client import HTTPException
 from typing import Any
 
 from opsbook.core.locks import lock
-from opsbook.core.locks.lock import Lock
 from opsbook.core.model.environment import Environment
 from opsbook.core.model.text import one_line
 from opsbook.core.record.deliveries import Delivery, deliveries, places
@@ -45,7 +44,7 @@ class State:
     answers: tuple[Answer, ...]
     releases: tuple[Delivery, ...]
     unsure: tuple[Delivery, ...]
-    locks: tuple[Lock, ...]
+    locks: tuple[lock.Lock, ...]
 
 
 def states(settings: Settings, chosen: Sequence[Environment]) -> list[State]:
@@ -54,7 +53,7 @@ def states(settings: Settings, chosen: Sequence[Environment]) -> list[State]:
     return [_state(each, [one for one in every if one.environment == each.name], held) for each in chosen]
 
 
-def _state(environment: Environment, every: Sequence[Delivery], held: Sequence[Lock]) -> State:
+def _state(environment: Environment, every: Sequence[Delivery], held: Sequence[lock.Lock]) -> State:
     there = places(every).values()
     return State(
         environment,

@@ -10,7 +10,6 @@ from opsbook.core.model.environment import ChoiceRule, Environment
 from opsbook.core.model.text import nearest
 from opsbook.core.planning import environment as environments
 from opsbook.core.planning import service_settings, yaml_files
-from opsbook.core.planning.yaml_files import shown
 from opsbook.core.source import page_name
 from opsbook.core.trust import windows
 from opsbook.errors import InputError, Refused
@@ -29,7 +28,7 @@ def problems(settings: Settings, name: str) -> list[str]:
     except InputError as error:
         return [*error.problems, *_variables(settings, name)]
     own = (_promotion, _freezes, _urls, _channels, _pages)
-    file = shown(environments.policy_path(settings, name))
+    file = yaml_files.shown(environments.policy_path(settings, name))
     return [*(f"{file}: {said}" for check in own for said in check(settings, found)), *_variables(settings, name)]
 
 
@@ -118,4 +117,4 @@ def _read(path: Path) -> Iterator[str]:
     if isinstance(content, str) and content.startswith(_VAULT):
         return
     if content is not None and not isinstance(content, dict):
-        yield f"{shown(path)}: a file of variables is a mapping: NAME: VALUE."
+        yield f"{yaml_files.shown(path)}: a file of variables is a mapping: NAME: VALUE."

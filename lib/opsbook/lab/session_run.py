@@ -31,7 +31,6 @@ from opsbook.core.model.runbook import Runbook
 from opsbook.core.model.sink import NullSink, Stream
 from opsbook.core.planning import bind, drafts, tree
 from opsbook.core.planning.context import operator, seen, vault
-from opsbook.core.planning.drafts import environment
 from opsbook.core.record import store
 from opsbook.core.record.journal import Journal
 from opsbook.core.source import notebook as pages
@@ -184,7 +183,7 @@ def session(
 
     `secrets` are the references of the page's own secret parameters.
     """
-    chosen = environment(settings, name)
+    chosen = drafts.environment(settings, name)
     held = vault(settings, chosen, secrets, {})
     page = page or pages.parse(_UNKNOWN, "notebook.md")[0]
     run = spare.new_run(page.name)

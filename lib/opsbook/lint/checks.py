@@ -18,9 +18,7 @@ from opsbook.core.source.page_name import name_of
 from opsbook.core.source.problem import Problem
 from opsbook.diagnose import trees
 from opsbook.errors import InputError
-from opsbook.files import write_atomic
 from opsbook.lint import fix
-from opsbook.lint.fix import Fix
 from opsbook.settings import Settings
 from opsbook.training import plan_file
 
@@ -54,13 +52,13 @@ def counted(settings: Settings, names: Sequence[str]) -> tuple[list[Problem], Ta
     return sorted(set(problems)), tally(steps)
 
 
-def correct(settings: Settings, names: Sequence[str]) -> dict[str, list[Fix]]:
+def correct(settings: Settings, names: Sequence[str]) -> dict[str, list[fix.Fix]]:
     """Apply every safe fix to the named documents, or to all; path -> its fixes.
 
     Raises InputError if a document cannot be written.
     """
     known, _ = surroundings.known(settings)
-    done: dict[str, list[Fix]] = {}
+    done: dict[str, list[fix.Fix]] = {}
     for path in chosen_by(settings, names):
         for _ in range(_ROUNDS):
             made = _corrected(path, settings.root, known)
@@ -70,7 +68,7 @@ def correct(settings: Settings, names: Sequence[str]) -> dict[str, list[Fix]]:
     return done
 
 
-def _corrected(path: Path, root: Path, known: lint.Known) -> list[Fix]:
+def _corrected(path: Path, root: Path, known: lint.Known) -> list[fix.Fix]:
     runbook, problems = catalog.document(path, root, known)
     if runbook is None:
         return []
@@ -85,7 +83,7 @@ def _corrected(path: Path, root: Path, known: lint.Known) -> list[Fix]:
 def _write(path: Path, data: bytes) -> None:
     """Replace the file, and keep its mode and, if permitted, its owner."""
     before = path.stat()
-    write_atomic(path, data)
+    files.write_atomic(path, data)
     with contextlib.suppress(PermissionError):
         os.chown(path, before.st_uid, before.st_gid)
     path.chmod(stat.S_IMODE(before.st_mode))

@@ -14,7 +14,6 @@ from typing import IO
 
 from opsbook.core.model import events as kinds
 from opsbook.core.model.event import Event
-from opsbook.core.model.events import Fact
 
 _LIMIT = 900.0
 """Seconds that a check may take."""
@@ -34,10 +33,10 @@ class Carried:
     out: str
     said: str
 
-    def facts(self) -> list[Fact]:
+    def facts(self) -> list[kinds.Fact]:
         """What happened in the run, as `--json` printed it."""
         lines = (line for line in self.out.splitlines() if line.startswith('{"seq"'))
-        found: list[Fact] = []
+        found: list[kinds.Fact] = []
         for line in lines:
             # The last one may be cut off.
             with contextlib.suppress(ValueError, TypeError, KeyError):

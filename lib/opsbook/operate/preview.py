@@ -15,7 +15,6 @@ from opsbook.core.model.planned import Planned
 from opsbook.core.model.runbook import Step, tally
 from opsbook.core.record import step_timings
 from opsbook.core.source import names
-from opsbook.files import parse_yaml
 from opsbook.settings import Settings
 
 _NAMED = 4
@@ -87,7 +86,7 @@ def _named(call: names.Call) -> list[str]:
 def _patterns(settings: Settings, playbook: str, depth: int = 0) -> list[Any]:
     """The `hosts` of the plays, also of those that are imported; nothing where a file cannot be read."""
     try:
-        plays = parse_yaml(files.read_text(settings.playbooks / playbook, within=files.ANYWHERE))
+        plays = files.parse_yaml(files.read_text(settings.playbooks / playbook, within=files.ANYWHERE))
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         return []
     found: list[Any] = []

@@ -14,7 +14,6 @@ from opsbook import files
 from opsbook.core.engine.run_context import Admission, Earlier, RunContext, Workspace
 from opsbook.core.locks import lock, queue
 from opsbook.core.locks.locking import acquire
-from opsbook.core.locks.queue import conflict
 from opsbook.core.model.effect import Mode
 from opsbook.core.model.event import Ending, Event, Outcome
 from opsbook.core.model.events import RunFinished, RunStarted, read
@@ -206,7 +205,7 @@ def _found(settings: Settings, planned: Planned, record: store.Record, events: S
     """What a check found: what would change, who holds its locks, and what a run would need."""
     holders = {held.target: held.run for held in lock.holders(settings.state)}
     locks = [
-        {"target": target, "held_by": next((run for t, run in holders.items() if conflict(t, target)), None)}
+        {"target": target, "held_by": next((run for t, run in holders.items() if queue.conflict(t, target)), None)}
         for target in planned.plan.locks
     ]
     needs = needed(settings, planned, datetime.now(UTC))

@@ -7,7 +7,6 @@ from opsbook.core.model.event import Ending, Event, Outcome
 from opsbook.core.model.events import RunFinished, RunResumed, read
 from opsbook.core.model.text import seconds_between
 from opsbook.core.record import journal, store
-from opsbook.core.record.journal import JournalFollower
 from opsbook.errors import InputError, OpsbookError
 from opsbook.operate.following import Following
 from opsbook.operate.resuming import stopped
@@ -25,7 +24,7 @@ class Watched:
         self.record = record
         self.end: RunFinished | None = None
         self._settings = settings
-        self._tail = JournalFollower(record.folder)
+        self._tail = journal.JournalFollower(record.folder)
         self.following = Following()
         self._seen = 0
 
@@ -60,7 +59,7 @@ class Watched:
         except FileNotFoundError:
             # A record in which a secret was found moves to quarantine, also while it is watched.
             self.record = self._found()
-            self._tail = JournalFollower(self.record.folder)
+            self._tail = journal.JournalFollower(self.record.folder)
             found = self._tail.new()[self._seen :]
         self._seen += len(found)
         return found

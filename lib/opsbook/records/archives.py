@@ -16,9 +16,7 @@ from opsbook.core.planning.context import operator
 from opsbook.core.record import journal, seal, sidecars, store
 from opsbook.core.trust import adopting
 from opsbook.errors import InputError
-from opsbook.files import guarded, is_plain
 from opsbook.records import export, unpack
-from opsbook.records.export import Manifest
 from opsbook.settings import Settings
 
 _GUARD = ".import-guard"
@@ -51,8 +49,8 @@ def _check_target(settings: Settings, path: Path, *, force: bool) -> None:
         raise InputError(f"{path} lies in the records' folder.", "Name a file elsewhere.")
     if not path.resolve().parent.is_dir():
         raise InputError(f"There is no folder {path.resolve().parent}.", "Make it, or name another file.")
-    if os.path.lexists(path) and not (force and is_plain(path)):
-        hint = "Name another file, or write over it with --force." if is_plain(path) else "Name a file."
+    if os.path.lexists(path) and not (force and files.is_plain(path)):
+        hint = "Name another file, or write over it with --force." if files.is_plain(path) else "Name a file."
         raise InputError(f"{path} is there already.", hint)
 
 
@@ -127,7 +125,7 @@ def staging(root: Path) -> Iterator[Path]:
         shutil.rmtree(place, ignore_errors=True)
 
 
-def adopt(root: Path, staged: Path, told: Manifest, run: str) -> Imported:
+def adopt(root: Path, staged: Path, told: export.Manifest, run: str) -> Imported:
     """Move a staged run to its place, unless it differs from what was exported, or a different record is there."""
     folder = staged / run
     if why := _unlike(folder, told.records.get(run)):
@@ -178,12 +176,12 @@ def import_records(settings: Settings, archive: Path, tell: Callable[[int, int],
 
     Raises InputError for a damaged or hostile archive, and then imports nothing.
     """
-    if not is_plain(archive.resolve()):
+    if not files.is_plain(archive.resolve()):
         raise InputError(f"{archive} is no file.", "Name what opsbook records export wrote.")
     hint = "Correct that folder, or records in opsbook.toml."
     with files.saying(f"Nothing can be imported into {settings.records}", hint):
         settings.records.mkdir(parents=True, exist_ok=True)
-        with guarded(settings.records / _GUARD), staging(settings.records) as staged:
+        with files.guarded(settings.records / _GUARD), staging(settings.records) as staged:
             unpacking = unpack.Unpacking(archive, staged, tell)
             told = unpacking.run()
             # One sync for all: syncing thousands of small files one by one would take minutes.

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from opsbook.core.model import differ
-from opsbook.core.model.differ import Change, changes_of, lines_of, named, normal
+from opsbook.core.model.differ import Change, changes_of, lines_of, named, normal, opened, without
 from opsbook.core.record.side import Did, DiffInput
 from opsbook.core.record.summary import reached
 
@@ -149,7 +148,7 @@ def _effect(a: Did | None, b: Did | None) -> tuple[list[Change], dict[str, dict[
 def _compared(result: Any, names: set[str]) -> Any:
     """The result without its hosts, which are compared by their counts, and without ignored names."""
     plain = {name: value for name, value in result.items() if name != "hosts"} if isinstance(result, dict) else result
-    return differ.without(differ.opened(plain), names) if names else plain
+    return without(opened(plain), names) if names else plain
 
 
 def _hosts(before: Any, after: Any) -> dict[str, dict[str, list[int]]]:

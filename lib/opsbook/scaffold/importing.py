@@ -17,7 +17,6 @@ from opsbook import files, html
 from opsbook.core.model.front import Kind
 from opsbook.core.model.text import one_line
 from opsbook.errors import InputError
-from opsbook.files import parse_yaml
 from opsbook.incidents import store, timeline
 from opsbook.incidents.facts import NoteAdded
 from opsbook.scaffold import writing
@@ -141,7 +140,7 @@ def _parameter(name: str, about: str, *, kind: str = "str", default: Any = None)
 
 def _rundeck(path: Path, text: str) -> Imported:
     try:
-        found = parse_yaml(text)
+        found = files.parse_yaml(text)
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}.", "Export the job again.") from error
     jobs = found if isinstance(found, list) else [found]

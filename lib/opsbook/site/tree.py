@@ -8,7 +8,6 @@ import yaml
 
 from opsbook import files
 from opsbook.errors import InputError
-from opsbook.files import parse_yaml
 from opsbook.settings import Settings
 from opsbook.site import lists
 from opsbook.site.links import DOCS
@@ -85,7 +84,7 @@ def _config(settings: Settings) -> dict[str, Any]:
     """The project's mkdocs.yml; what MkDocs would evaluate in it is not evaluated."""
     path, hint = config_path(settings), f"Correct {CONFIG}, then build again."
     try:
-        config = parse_yaml(files.read_text(path, within=files.ANYWHERE), _Loader)
+        config = files.parse_yaml(files.read_text(path, within=files.ANYWHERE), _Loader)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {error}.", hint) from error
     except yaml.YAMLError as error:

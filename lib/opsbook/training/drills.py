@@ -12,7 +12,6 @@ from typing import Any
 from opsbook import files
 from opsbook.core.catalog import catalog
 from opsbook.core.model import drill as rules
-from opsbook.core.model.drill import PAR, checks
 from opsbook.core.model.event import Event, Outcome
 from opsbook.core.model.events import RequestTaken, RunFinished, StepFinished, read
 from opsbook.core.model.front import Drill
@@ -176,7 +175,7 @@ def progress(settings: Settings, record: store.Record) -> DrillProgress:
         environment=environment,
         person=str((told.get("labels") or {}).get(TRAINEE) or str(told["operator"]).partition("@")[0]),
         state=outcome,
-        par=span_seconds(str((told["parameters"] or {}).get(PAR, "0s"))),
+        par=span_seconds(str((told["parameters"] or {}).get(rules.PAR, "0s"))),
         started=showed,
         seconds=max(0.0, round((until - since).total_seconds(), 3)),
         diagnosed=_between(showed, min(named)) if named and showed else None,
@@ -199,7 +198,7 @@ def _times(page: Runbook, events: list[Event]) -> tuple[str | None, str | None]:
             break
         if isinstance(fact, StepFinished) and fact.status == "succeeded":
             done.setdefault(fact.step, event.time)
-    seen = [done.get(step.id) for step in checks(page)]
+    seen = [done.get(step.id) for step in rules.checks(page)]
     return (seen[0], seen[-1]) if len(seen) > 1 else (None, None)
 
 

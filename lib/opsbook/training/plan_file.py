@@ -12,7 +12,6 @@ from opsbook import files
 from opsbook.core.model.text import nearest, one_line, span_seconds
 from opsbook.core.source.problem import Problem
 from opsbook.errors import InputError
-from opsbook.files import parse_yaml
 from opsbook.settings import Settings
 
 if TYPE_CHECKING:
@@ -158,7 +157,7 @@ def load(settings: Settings, entries: Collection["Entry"]) -> TrainingPlan | Non
 
 def _content(settings: Settings) -> Any:
     try:
-        return parse_yaml(files.read_text(settings.root / FILE, within=files.ANYWHERE))
+        return files.parse_yaml(files.read_text(settings.root / FILE, within=files.ANYWHERE))
     except OSError as error:
         raise InputError(f"{FILE} cannot be read: {error.strerror}.", _HINT) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -18,7 +18,6 @@ from opsbook.core.planning.context import operator
 from opsbook.core.record import seal, store
 from opsbook.core.trust import sign
 from opsbook.core.trust.reviewing import sealed_as, worked
-from opsbook.core.trust.sign import Signers
 from opsbook.core.trust.signing import known_signers, signed_here
 from opsbook.errors import InputError, Refused
 from opsbook.settings import Settings
@@ -112,7 +111,7 @@ GONE = "its record is not here any more"
 """The problem of a pruned record: its sign-off still counts."""
 
 
-def verdict(settings: Settings, file: Path, drilled: Drilled, known: Signers | None) -> SignOffVerdict:
+def verdict(settings: Settings, file: Path, drilled: Drilled, known: sign.Signers | None) -> SignOffVerdict:
     """Verify a drill's sign-off: the statement, the signature, and that the signer took no part."""
     given = read(file)
     if given is None:
@@ -172,7 +171,7 @@ def record_problem(settings: Settings, drilled: Drilled) -> str:
     return ""
 
 
-def proved(settings: Settings, drilled: Drilled, known: Signers | None) -> bool:
+def proved(settings: Settings, drilled: Drilled, known: sign.Signers | None) -> bool:
     """Whether the record matches the training record, and its result is either signed off or derived from it again."""
     if record_problem(settings, drilled):
         return False

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, TextIO
 from opsbook.console import common, view
 from opsbook.console.person import Elsewhere, Nobody, TerminalPerson
 from opsbook.console.text import hanging
-from opsbook.console.view import PlainView
 from opsbook.core.model import events as kinds
 from opsbook.core.model.event import Event
 from opsbook.core.model.person import Person
@@ -96,7 +95,7 @@ def detached(settings: Settings, work: Work) -> dict[str, Any]:
         os.close(null)
     tell = _Told(writing)
     try:
-        code = _carried(settings, work, PlainView(), Elsewhere(), tell)
+        code = _carried(settings, work, view.PlainView(), Elsewhere(), tell)
     except OpsbookError as error:
         tell({"message": error.message, "hint": error.hint, "code": error.exit_code})
         raise

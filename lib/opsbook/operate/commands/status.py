@@ -15,7 +15,6 @@ from opsbook.core.record.store import DAMAGED
 from opsbook.core.trust import requests, reviewing
 from opsbook.operate import under_way
 from opsbook.operate.commands import locks, review
-from opsbook.operate.under_way import EndedRun, RunStatus
 from opsbook.settings import Settings
 
 if TYPE_CHECKING:
@@ -96,13 +95,13 @@ def _show_incident(found: "Incident") -> None:
     )
 
 
-def _show(now: RunStatus) -> None:
+def _show(now: under_way.RunStatus) -> None:
     said = f"{now.run}, {quoted(now.operator)}, since {common.local(now.since)}"
     lines = (said, now.doing, now.reason, *_asked(now), _next(now).format(run=now.run))
     _block(f"{now.state:<8}  {quoted(now.title)}  {now.environment}", *lines)
 
 
-def _next(now: RunStatus) -> str:
+def _next(now: under_way.RunStatus) -> str:
     if now.mode not in (Mode.LIVE, ""):
         # Nobody resumes a check, or a notebook.
         return {"running": _NEXT["running"], Outcome.LOST: "opsbook cancel {run}"}.get(
@@ -111,7 +110,7 @@ def _next(now: RunStatus) -> str:
     return _NEXT.get(now.state, "opsbook resume {run}, or opsbook rollback {run}")
 
 
-def _show_ended(over: EndedRun) -> None:
+def _show_ended(over: under_way.EndedRun) -> None:
     head = f"{over.outcome}  {quoted(over.title)}  {over.environment}, ended {common.local(over.ended)}"
     _block(head, f"{over.run}, {quoted(over.operator)}", "" if over.outcome in GOOD else one_line(over.reason, 160))
 
@@ -122,7 +121,7 @@ def _show_plan(request: requests.ApprovalRequest) -> None:
     _block(f"approval  {quoted(planned.title)}  {planned.environment}", said, f"opsbook approve {planned.id}")
 
 
-def _asked(now: RunStatus) -> list[str]:
+def _asked(now: under_way.RunStatus) -> list[str]:
     """The question that a run waits for, and whether its terminal is gone."""
     if now.asks is None:
         return []
