@@ -163,7 +163,6 @@ def _answers(typed: Typed) -> Offered:
 
 
 def _open_answers(typed: Typed) -> Offered:
-    """The open questions of a run."""
     events = store.find(typed.settings.records, str(typed.get("run"))).events()
     facts = list(map(read, events))
     answered = {fact.name for fact in facts if isinstance(fact, QuestionAnswered)}

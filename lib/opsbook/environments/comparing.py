@@ -66,11 +66,12 @@ def _digests(settings: Settings, name: str, key: bytes) -> dict[str, str]:
 def _described(settings: Settings, name: str, key: bytes) -> dict[str, Any]:
     found = environments.load(settings, name)
     written = environments.load_as_written(settings, name).model_dump(mode="json")
+    there = {path: each.delivery for path, each in places(deliveries(settings.records, name)).items()}
     return {
         **{key: value for key, value in written.items() if key not in _OWN},
         "hosts": {group: ", ".join(hosts) for group, hosts in found.groups.items()},
         "variables": _variables(settings.inventories / name),
-        "releases": _releases(settings, name),
+        "releases": {Path(k).name: f"{Path(v.file).name} ({v.sha256[:12]})" for k, v in there.items() if v},
         **({"secret values": _digests(settings, name, key)} if key else {}),
     }
 
@@ -84,12 +85,3 @@ def _variables(folder: Path) -> dict[str, Any]:
             content = yaml_files.read(path)
             found[name] = content if isinstance(content, dict) else {}
     return found
-
-
-def _releases(settings: Settings, name: str) -> dict[str, str]:
-    there = places(deliveries(settings.records, name))
-    return {
-        Path(component).name: f"{Path(found.delivery.file).name} ({found.delivery.sha256[:12]})"
-        for component, found in there.items()
-        if found.delivery
-    }

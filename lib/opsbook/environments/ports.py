@@ -141,17 +141,13 @@ class Listener:
 
 def on(port: int) -> list[Listener] | None:
     """The processes that listen on the port, without those of other users. None if only root may list connections."""
-    pids = _pids(port)
-    return None if pids is None else [found for found in map(_listener, pids) if found is not None]
-
-
-def _pids(port: int) -> set[int] | None:
     try:
         found = psutil.net_connections(kind="tcp")
     except psutil.Error:
         return None
     listening = (each for each in found if each.status == psutil.CONN_LISTEN and each.laddr)
-    return {each.pid for each in listening if each.laddr.port == port and each.pid}
+    pids = {each.pid for each in listening if each.laddr.port == port and each.pid}
+    return [listener for listener in map(_listener, pids) if listener is not None]
 
 
 def _listener(pid: int) -> Listener | None:

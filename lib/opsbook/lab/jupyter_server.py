@@ -60,7 +60,6 @@ def main() -> None:
 
 
 def _serve(private: Path, alone: threading.Event) -> None:
-    """Read the order, and serve until the end."""
     line = sys.stdin.readline()
     if not line:
         alone.set()

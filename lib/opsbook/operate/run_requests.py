@@ -39,14 +39,14 @@ def unlock(settings: Settings, target: str, reason: str) -> lock.Lock:
     if not reason.strip():
         raise InputError("The reason is empty.", "Say why it is safe: --reason WHY.")
     entry = {"time": journal.now(), "target": target, "by": operator(), "reason": reason}
-    return lock.unlock(settings.state, target, lambda held: _check_stopped(settings, held, entry))
-
-
-def _check_stopped(settings: Settings, held: lock.Lock, entry: dict[str, str]) -> None:
-    """Log who takes the lock, and why, before it is taken. Raises Refused if its run still runs."""
-    record = store.exact(settings.records, held.run)
-    if record is not None and record.state == "running":
-        raise Refused(f"{held.run} holds {held.target} and still runs.", f"Stop it first: opsbook cancel {held.run}.")
     path = settings.state / "locks" / "unlocked.jsonl"
-    with files.saying(f"{path} cannot be written", "The lock was not taken away."):
-        logbook.append(path, entry | {"run": held.run})
+
+    def check(held: lock.Lock) -> None:
+        record = store.exact(settings.records, held.run)
+        if record is not None and record.state == "running":
+            hint = f"Stop it first: opsbook cancel {held.run}."
+            raise Refused(f"{held.run} holds {held.target} and still runs.", hint)
+        with files.saying(f"{path} cannot be written", "The lock was not taken away."):
+            logbook.append(path, entry | {"run": held.run})
+
+    return lock.unlock(settings.state, target, check)

@@ -135,7 +135,13 @@ def adopt(root: Path, staged: Path, told: export.Manifest, run: str) -> Imported
         return Imported(run, "refused", why) if why else Imported(run, "there already")
     try:
         adopting.mark(root, run, told.records[run].seal)
-        _move(folder, store.place(root, run))
+        for part in store.PARTS:
+            with contextlib.suppress(FileExistsError):
+                (folder / part).mkdir()
+        place = store.place(root, run)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        folder.rename(place)
+        files.sync_folder(place.parent)
     except OSError as error:
         return Imported(run, "refused", f"its folder cannot be made: {error.strerror}")
     return Imported(run, "imported")
@@ -160,15 +166,6 @@ def _in_the_way(present: store.Record, told: export.Sealed) -> str:
         return f"it is here, and it is {present.state}"
     same = files.is_plain(present.folder / store.SEAL) and files.sha256(present.folder / store.SEAL) == told.seal
     return "" if same else "it is here with another seal"
-
-
-def _move(folder: Path, place: Path) -> None:
-    for part in store.PARTS:
-        with contextlib.suppress(FileExistsError):
-            (folder / part).mkdir()
-    place.parent.mkdir(parents=True, exist_ok=True)
-    folder.rename(place)
-    files.sync_folder(place.parent)
 
 
 def import_records(settings: Settings, archive: Path, tell: Callable[[int, int], None]) -> list[Imported]:

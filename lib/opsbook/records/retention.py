@@ -92,26 +92,23 @@ def remove(root: Path, old: Old, by: str) -> bool:
         away = root / PRUNING
         away.mkdir(mode=0o700, exist_ok=True)
         note = away / f"{old.run}.json"
-        files.write_atomic(note, json.dumps(_entry(old, by)).encode())
+        # What identifies it, and why it was removed.
+        entry = {
+            "run": old.run,
+            "runbook": old.runbook,
+            "environment": old.environment,
+            "outcome": old.outcome,
+            "seal": files.sha256(old.folder / store.SEAL),
+            "time": journal.now(),
+            "by": by,
+            "rule": old.rule,
+        }
+        files.write_atomic(note, json.dumps(entry).encode())
         old.folder.rename(note.with_suffix(""))
         files.sync_folder(old.folder.parent)
         files.sync_folder(away)
     _complete(root, note, written=False)
     return True
-
-
-def _entry(old: Old, by: str) -> dict[str, str]:
-    """The log entry of a removed record: what identifies it, and why it was removed."""
-    return {
-        "run": old.run,
-        "runbook": old.runbook,
-        "environment": old.environment,
-        "outcome": old.outcome,
-        "seal": files.sha256(old.folder / store.SEAL),
-        "time": journal.now(),
-        "by": by,
-        "rule": old.rule,
-    }
 
 
 def finish(root: Path) -> None:

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from opsbook import files
 from opsbook.core.model.redact import Redactor
@@ -72,15 +71,13 @@ def restore(
         raise InputError(said, "Change that secret first: whoever read the record knows it.")
     entry = {"action": "restore", "run": record.id, "by": operator(), "reason": reason}
     logbook.append(settings.records / logbook.RESTORED, {"time": journal.now(), **entry})
-    _move(record.folder, store.place(settings.records, record.id))
-    return record.id
-
-
-def _move(folder: Path, target: Path) -> None:
+    target = store.place(settings.records, record.id)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        folder.rename(target)
+        record.folder.rename(target)
         target.chmod(0o777 & ~files.umask())
         files.sync_folder(target.parent)
     except OSError as error:
-        raise OpsbookError(f"{folder} cannot be moved: {error.strerror}.", "Correct the records' folder.") from error
+        said = f"{record.folder} cannot be moved: {error.strerror}."
+        raise OpsbookError(said, "Correct the records' folder.") from error
+    return record.id

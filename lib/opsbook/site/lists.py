@@ -132,12 +132,10 @@ def _drills(sources: Sources) -> set[str]:
 
 
 def _told(run: Run) -> list[object]:
-    steps = [[step, status, seconds] for step, status, seconds in run.steps]
     started = run.started.isoformat(timespec="seconds")
-    page_ = 1 if run.page else 0
     return [
         *(run.id, run.runbook, run.title, run.environment, run.operator, run.outcome, run.reason, started, run.seconds),
-        *(steps, page_),
+        *(run.steps, int(run.page)),
     ]
 
 

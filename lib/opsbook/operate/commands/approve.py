@@ -46,7 +46,6 @@ def reject(options: argparse.Namespace) -> int:
 def _signed(
     settings: Settings, options: argparse.Namespace, shown: approving.PlanReview, decision: str, note: str
 ) -> int:
-    """Sign the decision and print what to do next."""
     approval = approving.decide(settings, shown, decision, note, ask=sys.stdin.isatty())
     planned, lines = shown.request.plan.id, []
     if decision == "reject":

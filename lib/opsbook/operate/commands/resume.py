@@ -57,7 +57,6 @@ def resume(options: argparse.Namespace) -> int:
 
 
 def _answers(options: argparse.Namespace) -> dict[str, str]:
-    """Answers given ahead."""
     return inputs.answers(options) | ({engine.ACCEPT: "yes"} if options.accept_changes else {})
 
 

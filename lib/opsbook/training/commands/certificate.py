@@ -48,18 +48,14 @@ def _lines(found: Certificate) -> Iterator[str]:
     yield f"  seal  SHA-256 {drilled.seal}"
     if found.record or found.gone:
         yield f"  RECORD: {found.record or 'it is not here any more; its seal was signed'}"
-    yield from _verdict(found)
-    for each in found.counts:
-        yield f"  {each}"
-    if not found.counts:
-        yield f"  No role of {qualifications.PLAN} asks {drilled.person} for it."
-
-
-def _verdict(found: Certificate) -> Iterator[str]:
     said = found.verdict
     if said.good and said.signer:
         yield f"  signed off by {said.signer.principal} ({said.signer.key}) on {common.local(said.signed)}"
         yield f"    {said.note}"
     else:
         yield f"  NOT SIGNED OFF: {said.problem}"
-        yield f"    somebody else: opsbook training sign-off {found.drilled.run} --note TEXT"
+        yield f"    somebody else: opsbook training sign-off {drilled.run} --note TEXT"
+    for each in found.counts:
+        yield f"  {each}"
+    if not found.counts:
+        yield f"  No role of {qualifications.PLAN} asks {drilled.person} for it."
