@@ -113,7 +113,8 @@ def _add(archive: tarfile.TarFile, record: store.Record, told: Sealed) -> None:
     folder = store.place(Path(), record.id)
     try:
         time = _sealed_at(record.folder)
-        expected = _expected(record.folder, told)
+        expected = dict(json.loads(files.read(record.folder / store.SEAL))["files"]) | {store.SEAL: told.seal}
+        expected |= {store.SIGNATURE: told.signature} if told.signature else {}
         written = {
             name: _copy(archive, path, f"{folder}/{path.relative_to(record.folder)}", time)
             for name, path in _files(record.folder)
@@ -126,12 +127,6 @@ def _add(archive: tarfile.TarFile, record: store.Record, told: Sealed) -> None:
 
 def _changed(record: store.Record) -> InputError:
     return InputError(f"{record.id} was changed while it was exported.", "Nothing was written. Export it again.")
-
-
-def _expected(folder: Path, told: Sealed) -> dict[str, str]:
-    """The digest of every file of the record, by its name in the seal."""
-    expected = dict(json.loads(files.read(folder / store.SEAL))["files"]) | {store.SEAL: told.seal}
-    return expected | ({store.SIGNATURE: told.signature} if told.signature else {})
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:

@@ -43,16 +43,11 @@ def training(
     # opsbook env list says what is wrong with others.
     sandboxes = [each.name for each in environment.every(settings)[0] if each.policy.sandbox]
     fronts = {entry.name: entry.front for entry in entries}
-    passes = _passes(settings, plan, sandboxes)
-    return Training(now, plan, tuple(standings(plan, passes, now, dict(_places(settings, plan, fronts, sandboxes)))))
-
-
-def _passes(settings: Settings, plan: TrainingPlan, sandboxes: list[str]) -> list[Pass]:
     wanted = {(person, needs.kind, needs.name) for person in plan.people for needs in plan.needs(person)}
-    drills = [
-        each for each in trained.every(settings.records) if each.passed and (each.person, "drill", each.drill) in wanted
-    ]
-    return [*drilled(settings, drills), *_ran(settings, wanted, sandboxes)]
+    passed = (each for each in trained.every(settings.records) if each.passed)
+    drills = [each for each in passed if (each.person, "drill", each.drill) in wanted]
+    passes = [*drilled(settings, drills), *_ran(settings, wanted, sandboxes)]
+    return Training(now, plan, tuple(standings(plan, passes, now, dict(_places(settings, plan, fronts, sandboxes)))))
 
 
 # -- drills

@@ -83,12 +83,9 @@ def show(shown: approving.PlanReview) -> None:
 def _waiting(settings: Settings, options: argparse.Namespace) -> int:
     found = list(requests.waiting(settings.state))
     columns, none = ("PLAN", "WHAT", "ENVIRONMENT", "ASKED BY", "SINCE"), "No plan waits for an approval."
-    common.tell_rows(options, [request.to_json() for request in found], columns, list(map(_row, found)), none)
+    shown = ((each.plan, each.asked) for each in found)
+    rows = [(of.id, of.title, of.environment, asked.by, common.local(asked.time)) for of, asked in shown]
+    common.tell_rows(options, [each.to_json() for each in found], columns, rows, none)
     if found and not options.json:
         say("opsbook approve PLAN shows one, and asks before it signs.")
     return 0
-
-
-def _row(request: requests.ApprovalRequest) -> tuple[str, ...]:
-    planned, asked = request.plan, request.asked
-    return planned.id, planned.title, planned.environment, asked.by, common.local(asked.time)

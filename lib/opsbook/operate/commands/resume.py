@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from opsbook import files
@@ -15,7 +16,7 @@ from opsbook.core.engine import engine
 from opsbook.core.model.planned import RunOptions
 from opsbook.core.model.text import quoted
 from opsbook.errors import InputError
-from opsbook.operate import resuming, run_record, running
+from opsbook.operate import resuming
 from opsbook.operate.commands import run_command
 
 
@@ -48,12 +49,8 @@ def resume(options: argparse.Namespace) -> int:
         warm=options.warm,
         retry_unknown=options.retry_unknown,
     )
-
-    def work(audience: running.Audience) -> run_record.Finished:
-        edit = _in_editor if options.edit else None
-        return resuming.resume(settings, found, wanted, typed, audience, edit)
-
-    return run_command.carry(options, settings, work)
+    edit = _in_editor if options.edit else None
+    return run_command.carry(options, settings, partial(resuming.resume, settings, found, wanted, typed, edit=edit))
 
 
 def _answers(options: argparse.Namespace) -> dict[str, str]:
@@ -70,11 +67,7 @@ def rollback(options: argparse.Namespace) -> int:
         _agreed(found)
     typed = inputs.unseen(found.plan.prompted)
     wanted = RunOptions(answers=_answers(options), wait=options.wait, labels=inputs.labels(options), warm=options.warm)
-
-    def work(audience: running.Audience) -> run_record.Finished:
-        return resuming.rollback(settings, found, wanted, typed, audience)
-
-    return run_command.carry(options, settings, work)
+    return run_command.carry(options, settings, partial(resuming.rollback, settings, found, wanted, typed))
 
 
 def _agreed(found: resuming.Stopped) -> None:

@@ -43,7 +43,11 @@ def carry(options: argparse.Namespace, settings: Settings, work: Work) -> int:
     if options.detach:
         if getattr(options, "edit", False):
             raise InputError("--edit needs this terminal, and --detach leaves it.", "Leave one of them out.")
-        return _say_started(options, detached(settings, work))
+        told = detached(settings, work)
+        waits = hanging(f"waiting: {told['waits']}") if "waits" in told else []
+        below = (f"  {each}" for each in (*waits, f"opsbook attach {told['run']}"))
+        said = f"{told['run']} goes on without this terminal."
+        return common.tell(options, {"run": told["run"], "detached": True}, said, *below)
     shown = view.choose(terminal=sys.stdout.isatty(), as_json=options.json, quiet=options.quiet)
     person = TerminalPerson(shown, context.operator()) if on_terminal(options) else Nobody()
     return _carried(settings, work, shown, person, lambda _: None)
@@ -131,10 +135,3 @@ def _started(telling: TextIO) -> dict[str, Any]:
     if "run" not in told:
         raise Fault("The detached process ended before its run began.", "Run it without --detach to see why.")
     return told
-
-
-def _say_started(options: argparse.Namespace, told: dict[str, Any]) -> int:
-    waits = hanging(f"waiting: {told['waits']}") if "waits" in told else []
-    below = (f"  {each}" for each in (*waits, f"opsbook attach {told['run']}"))
-    said = f"{told['run']} goes on without this terminal."
-    return common.tell(options, {"run": told["run"], "detached": True}, said, *below)

@@ -13,7 +13,10 @@ OUTCOMES = (*map(str, Outcome), "running", store.DAMAGED)
 
 def execute(options: argparse.Namespace) -> int:
     settings = common.project(options)
-    _check_filter(options)
+    if options.limit < 1:
+        raise InputError(f"--limit {options.limit} would show nothing.", "Give a number from 1 on.")
+    if options.outcome is not None and options.outcome not in OUTCOMES:
+        raise InputError(f"There is no outcome {options.outcome}.", nearest(options.outcome, OUTCOMES))
     rows = []
     for record in store.records(settings.records):
         told = record.glance()
@@ -39,10 +42,3 @@ def execute(options: argparse.Namespace) -> int:
         for told in rows
     ]
     return common.tell_rows(options, rows, columns, shown, none)
-
-
-def _check_filter(options: argparse.Namespace) -> None:
-    if options.limit < 1:
-        raise InputError(f"--limit {options.limit} would show nothing.", "Give a number from 1 on.")
-    if options.outcome is not None and options.outcome not in OUTCOMES:
-        raise InputError(f"There is no outcome {options.outcome}.", nearest(options.outcome, OUTCOMES))

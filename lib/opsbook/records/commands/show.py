@@ -191,8 +191,11 @@ class _Pieces:
         match piece["kind"]:
             case "task":
                 self._head(piece, "tasks", f"{piece['task']} ({piece['place']})")
-                for line in _task_lines(piece):
-                    say_text(line)
+                took = duration(piece["seconds"]) if piece["seconds"] is not None else ""
+                say_text(f"    {piece['state']:<12}{piece['host']}  {took}".rstrip())
+                changed = (f"changed {path}" for path in piece["files"])
+                for text in filter(None, (piece["message"], *piece["said"], *changed)):
+                    say_text("\n".join(f"      {line}" for line in text.split("\n")))
             case "diff":
                 self._head(piece, "diff", "")
                 say(f"  {piece['host']}: {piece['task']}")
@@ -217,13 +220,6 @@ class _Pieces:
         if not self._line_ended:
             say()
         self._line_ended = True
-
-
-def _task_lines(task: Item) -> Iterator[str]:
-    took = duration(task["seconds"]) if task["seconds"] is not None else ""
-    yield f"    {task['state']:<12}{task['host']}  {took}".rstrip()
-    for text in filter(None, (task["message"], *task["said"], *(f"changed {path}" for path in task["files"]))):
-        yield from (f"      {line}" for line in text.split("\n"))
 
 
 # -- a run that goes on

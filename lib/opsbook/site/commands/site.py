@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from opsbook.console import common
 from opsbook.console.text import say
@@ -35,10 +34,11 @@ def build(options: argparse.Namespace) -> int:
 
 
 def _build(settings: Settings, out: Path | None) -> Path:
-    with _mkdocs() as config_of:
+    with _mkdocs():
         from mkdocs.commands import build as builder
+        from mkdocs.config import load_config
 
-        config = config_of(settings, **({"site_dir": str(out.resolve())} if out else {}))
+        config = load_config(str(tree.config_path(settings)), **({"site_dir": str(out.resolve())} if out else {}))
         site_place.check_place(settings, Path(config.site_dir))
         config.plugins.on_startup(command="build", dirty=False)
         try:
@@ -63,11 +63,10 @@ def serve(options: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _mkdocs() -> Iterator[Any]:
-    """MkDocs' load_config for a project. Errors of MkDocs become an InputError."""
+def _mkdocs() -> Iterator[None]:
+    """Errors of MkDocs, also that it is not there, become an InputError."""
     os.environ.setdefault("NO_MKDOCS_2_WARNING", "1")
     try:
-        from mkdocs.config import load_config
         from mkdocs.exceptions import Abort, MkDocsException
     except ImportError as error:
         hint = f"Install it: pip install '{requirement('site')}', or make install in a clone of opsbook."
@@ -78,7 +77,7 @@ def _mkdocs() -> Iterator[Any]:
     logger.addHandler(handler)
     logger.setLevel(logging.WARNING)
     try:
-        yield lambda settings, **given: load_config(str(tree.config_path(settings)), **given)
+        yield
     except MkDocsException as error:
         # Abort has no reason of its own: MkDocs has logged it already.
         said = "The site was not built." if isinstance(error, Abort) else f"The site was not built: {error}"

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 
 from opsbook.console import common, inputs
 from opsbook.console.person import Nobody
@@ -16,7 +17,7 @@ from opsbook.core.model.planned import RunOptions
 from opsbook.core.model.text import duration, number_of
 from opsbook.core.planning import drafts
 from opsbook.errors import Fault, InputError, Refused
-from opsbook.operate import resuming, run_record, run_requests, running
+from opsbook.operate import resuming, run_requests, running
 from opsbook.operate.commands import run_command
 from opsbook.settings import Settings
 from opsbook.training import drills
@@ -51,11 +52,7 @@ def start(options: argparse.Namespace) -> int:
     drills.check_par(page, planned.plan.parameters)
     labels = inputs.labels(options) | ({drills.TRAINEE: options.person} if options.person else {})
     asked = RunOptions(labels=labels, answers=_NOBODY_ASKED)
-
-    def work(audience: running.Audience) -> run_record.Finished:
-        return running.run(settings, planned, asked, audience)
-
-    told = run_command.detached(settings, work)
+    told = run_command.detached(settings, partial(running.run, settings, planned, asked))
     if "waits" in told:
         # A run that waits could inject its fault after the trainee has left.
         run_requests.send(settings, str(told["run"]), {"kind": "cancel"})
@@ -144,12 +141,8 @@ def _ended(settings: Settings, now: drills.DrillProgress) -> drills.DrillProgres
 
 
 def _undo(settings: Settings, run: str, *, quiet: bool) -> None:
-    found = resuming.stopped(settings, run)
     wanted = RunOptions(answers={engine.ACCEPT: "yes"})
-
-    def work(audience: running.Audience) -> run_record.Finished:
-        return resuming.rollback(settings, found, wanted, {}, audience)
-
+    work = partial(resuming.rollback, settings, resuming.stopped(settings, run), wanted, {})
     if quiet:
         code = int(work(running.Audience(Nobody(), lambda *_: lambda _: None)).ending.exit_code)
     else:
