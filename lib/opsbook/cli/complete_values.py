@@ -44,6 +44,11 @@ class Typed:
         return self.arguments.get(name)
 
     @property
+    def record(self) -> store.Record:
+        """The record of the run that is named. Raises InputError."""
+        return store.find(self.settings.records, str(self.get("run")))
+
+    @property
     def name(self) -> str | None:
         """The name in NAME=VALUE, once the = is typed."""
         name, equals, _ = self.prefix.partition("=")
@@ -97,19 +102,6 @@ def _stopped_runs(typed: Typed) -> Offered:
                 yield record.id, f"{told['outcome']}: {told['reason']}"
 
 
-def _steps(typed: Typed) -> Offered:
-    """The steps from which a run can be resumed."""
-    found = store.find(typed.settings.records, str(typed.get("run")))
-    runbook = catalog.load(typed.settings, store.runbook_of(found.id))
-    return ((step.id, step.title) for step in runbook.executed())
-
-
-def _record_steps(typed: Typed) -> Offered:
-    """The steps of a run, with what became of them."""
-    told = store.find(typed.settings.records, str(typed.get("run"))).glance()
-    return ((step["step"], f"{step['title']}: {step['status']}") for step in told["steps"])
-
-
 def _drills(typed: Typed) -> Offered:
     """Finished drills, newest first, with who did them."""
     found = reversed(list(trained.every(typed.settings.records)))
@@ -157,14 +149,13 @@ def _chosen(typed: Typed) -> Iterator[Environment]:
 
 
 def _answers(typed: Typed) -> Offered:
-    runbook = typed.get("runbook") or store.runbook_of(store.find(typed.settings.records, str(typed.get("run"))).id)
+    runbook = typed.get("runbook") or store.runbook_of(typed.record.id)
     given = {text.partition("=")[0] for text in typed.get("answer") or ()}
     return _named(typed, names.questions(catalog.load(typed.settings, runbook).steps()), given)
 
 
 def _open_answers(typed: Typed) -> Offered:
-    events = store.find(typed.settings.records, str(typed.get("run"))).events()
-    facts = list(map(read, events))
+    facts = list(map(read, typed.record.events()))
     answered = {fact.name for fact in facts if isinstance(fact, QuestionAnswered)}
     return _named(typed, [fact for fact in facts if isinstance(fact, QuestionAsked)], answered)
 
@@ -175,11 +166,6 @@ def _named(typed: Typed, questions: Iterable[QuestionAsked | names.PageQuestion]
     if typed.name is None:
         return [(f"{name}=", question.text) for name, question in found.items() if name not in without]
     return _plain(f"{typed.name}={value}" for value in found[typed.name].choices)
-
-
-def _plans(typed: Typed) -> Offered:
-    found = requests.waiting(typed.settings.state)
-    return ((each.plan.id, f"{each.plan.title}, {each.plan.environment}, {each.asked.by}") for each in found)
 
 
 SOURCES: dict[str, Callable[[Typed], Offered]] = {
@@ -203,15 +189,22 @@ SOURCES: dict[str, Callable[[Typed], Offered]] = {
     "training sign-off run": _drills,
     "training certificate run": _drills,
     "training status person": _people,
-    "start": _steps,
-    "records show step": _record_steps,
+    "start": lambda typed: (
+        (step.id, step.title) for step in catalog.load(typed.settings, store.runbook_of(typed.record.id)).executed()
+    ),
+    "records show step": lambda typed: (
+        (step["step"], f"{step['title']}: {step['status']}") for step in typed.record.glance()["steps"]
+    ),
     "records release run": lambda typed: ((h.run, h.reason) for h in retention.holds(typed.settings.records).values()),
     "outcome": _outcomes,
     "releases show release": lambda typed: (
         (releases.version_of(file), releases.component_of(file)) for file in releases.offered(typed.settings)
     ),
     "target": lambda typed: ((held.target, held.reason) for held in lock.holders(typed.settings.state)),
-    "plan": _plans,
+    "plan": lambda typed: (
+        (each.plan.id, f"{each.plan.title}, {each.plan.environment}, {each.asked.by}")
+        for each in requests.waiting(typed.settings.state)
+    ),
     "incident": _incidents,
     "severity": lambda typed: _plain(acting.severities(typed.settings)),
     "impact": lambda typed: _plain(typed.settings.impact),

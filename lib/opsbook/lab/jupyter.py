@@ -196,7 +196,9 @@ class _Gates:
     def _serve(self, connection: socket.socket) -> None:
         """Serve one kernel until it is gone, then end the processes it started."""
         with connection, tempfile.TemporaryFile() as said:
-            mark = _line(connection)
+            # Without a buffer, so byte by byte: what follows the line is for the gate.
+            with connection.makefile("rb", buffering=0) as first:
+                mark = first.readline().decode(errors="replace").strip()
             self.marks.append(mark)
             process = subprocess.Popen(
                 [*self._command, "--socket", str(connection.fileno())],
@@ -214,14 +216,6 @@ class _Gates:
         with process.stdout:
             process.wait()
         tree.end(os.getpid(), mark)
-
-
-def _line(connection: socket.socket) -> str:
-    """The kernel's first line, read byte by byte: the rest is for the gate."""
-    said = b""
-    while not said.endswith(b"\n") and (piece := connection.recv(1)):
-        said += piece
-    return said.decode(errors="replace").strip()
 
 
 def _why(said: Any) -> bytes:
