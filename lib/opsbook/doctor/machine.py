@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from pathlib import Path
 
+import psutil
+
 from opsbook.core.engine.process import spare
 from opsbook.core.planning.context import ansible_bin
 from opsbook.core.record import store
@@ -79,11 +81,10 @@ def private() -> Iterator[Finding]:
 def _file_system(path: Path) -> str:
     """The type of the path's file system; empty if unknown."""
     try:
-        mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text(encoding="utf-8").splitlines()]
-    except (OSError, UnicodeDecodeError):
+        holding = [each for each in psutil.disk_partitions(all=True) if path.is_relative_to(each.mountpoint)]
+    except OSError:
         return ""
-    holding = [(mount, kind) for mount, kind in mounts if path.is_relative_to(mount.replace("\\040", " "))]
-    return max(holding, key=lambda pair: len(pair[0]), default=("", ""))[1]
+    return max(holding, key=lambda each: len(each.mountpoint)).fstype if holding else ""
 
 
 def folders(settings: Settings) -> Iterator[Finding]:

@@ -5,7 +5,8 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 from opsbook import files
@@ -84,16 +85,10 @@ def _run(argv: Sequence[str], take: Show) -> int:
     else:
         assert process.stdout is not None
         with process.stdout:
-            for text in _pieces(process.stdout.fileno()):
+            pieces = iter(partial(os.read, process.stdout.fileno(), _PIECE), b"")
+            for text in codecs.iterdecode(pieces, "utf-8", "replace"):
                 take(text)
         code = process.wait()
         return code if code >= 0 else 128 - code
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _pieces(descriptor: int) -> Iterator[str]:
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    while data := os.read(descriptor, _PIECE):
-        yield decoder.decode(data)
-    yield decoder.decode(b"", final=True)
