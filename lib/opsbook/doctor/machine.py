@@ -90,33 +90,26 @@ def _file_system(path: Path) -> str:
 def folders(settings: Settings) -> Iterator[Finding]:
     """Records and state are writable by this user only, on a file system with reliable locks."""
     for name, folder in (("records", settings.records), ("state", settings.state)):
-        present = _present(folder)
-        found = [*_writable(name, present), *_local(name, present), *_guarded(name, folder)]
-        yield from found or [fine(f"{name} in {folder}")]
+        yield from list(_unfit(name, folder)) or [fine(f"{name} in {folder}")]
 
 
 def _present(folder: Path) -> Path:
     return next(path for path in (folder, *folder.parents) if path.exists())
 
 
-def _writable(name: str, folder: Path) -> Iterator[Finding]:
+def _unfit(name: str, folder: Path) -> Iterator[Finding]:
+    present = _present(folder)
     try:
-        with tempfile.TemporaryFile(dir=folder):
+        with tempfile.TemporaryFile(dir=present):
             pass
     except OSError as error:
-        text = f"{name}: nothing can be written in {folder}: {error.strerror}"
+        text = f"{name}: nothing can be written in {present}: {error.strerror}"
         yield wrong(text, f"Correct the rights of that folder, or {name} in opsbook.toml.")
-
-
-def _local(name: str, folder: Path) -> Iterator[Finding]:
-    kind = _file_system(folder)
+    kind = _file_system(present)
     if kind.startswith(_REMOTE):
-        text = f"{name}: {folder} is on {kind}, where a lock may not hold on every machine"
+        text = f"{name}: {present} is on {kind}, where a lock may not hold on every machine"
         yield warning(text, f"Name a folder on a disk of this machine: {name} in opsbook.toml.")
-
-
-def _guarded(name: str, folder: Path) -> Iterator[Finding]:
-    """Nobody else may write, or read what is in quarantine. Other records have no secrets: everybody may read them."""
+    # Nobody else may write, or read what is in quarantine. Other records have no secrets: everybody may read them.
     if _mode(folder) & 0o002:
         yield wrong(f"{name}: everybody may write in {folder}", f"chmod o-w {folder}")
     quarantine = folder / store.QUARANTINE

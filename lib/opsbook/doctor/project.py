@@ -11,7 +11,7 @@ from opsbook import files
 from opsbook.core.catalog import catalog
 from opsbook.core.locks import lock
 from opsbook.core.model.effect import Mode
-from opsbook.core.model.environment import Environment, Rotation
+from opsbook.core.model.environment import Rotation
 from opsbook.core.model.event import Outcome
 from opsbook.core.model.text import number_of, span_seconds
 from opsbook.core.planning import environment as policies
@@ -183,16 +183,15 @@ _DAY = 86400.0
 def secret_ages(settings: Settings) -> Iterator[Finding]:
     """Each secret of each environment with its age, by the last run of the page that changes it or by its file."""
     # The check of the environments reports broken ones.
-    found = [finding for each in policies.every(settings)[0] for finding in _of(settings, each)]
-    yield from found or [fine("no environment names a secret")]
-
-
-def _of(settings: Settings, found: Environment) -> Iterator[Finding]:
-    for name in dict.fromkeys([*found.policy.secrets, *found.policy.rotation]):
-        rule = found.policy.rotation.get(name)
-        reference = found.policy.secrets.get(name, "")
-        known = _rotated(settings, rule.by, found.name) if rule and rule.by else None
-        yield _judged(f"{name} of {found.name}", found.name, known or _written(settings, reference), rule)
+    known = [(each.name, each.policy) for each in policies.every(settings)[0]]
+    named = [(place, each, name) for place, each in known for name in dict.fromkeys([*each.secrets, *each.rotation])]
+    for place, policy, name in named:
+        rule = policy.rotation.get(name)
+        changed = _rotated(settings, rule.by, place) if rule and rule.by else None
+        changed = changed or _written(settings, policy.secrets.get(name, ""))
+        yield _judged(f"{name} of {place}", place, changed, rule)
+    if not named:
+        yield fine("no environment names a secret")
 
 
 def _judged(what: str, place: str, known: tuple[datetime, str] | None, rule: Rotation | None) -> Finding:
@@ -224,11 +223,8 @@ def _rotated(settings: Settings, page: str, place: str) -> tuple[datetime, str] 
 
 
 def _written(settings: Settings, reference: str) -> tuple[datetime, str] | None:
-    scheme, _, rest = reference.partition(":")
-    if scheme != "file":
-        return None
     try:
-        written = (settings.root / Path(rest).expanduser()).stat().st_mtime
+        written = [path.stat().st_mtime for path in referenced(settings, {"": reference}, "")]
     except (OSError, RuntimeError):  # expanduser raises it for a user that there is not
         return None
-    return datetime.fromtimestamp(written, UTC), "by its file"
+    return (datetime.fromtimestamp(written[0], UTC), "by its file") if written else None

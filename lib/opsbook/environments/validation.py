@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from opsbook.core.catalog import catalog
@@ -104,17 +104,12 @@ def _channels(settings: Settings, found: Environment) -> Iterator[str]:
 def _variables(settings: Settings, name: str) -> Iterator[str]:
     """What Ansible would read for the hosts of a folder, and the settings of services in it."""
     for path in service_settings.variable_files(settings, name):
-        yield from _read(path)
+        try:
+            content = yaml_files.read(path)
+        except InputError as error:
+            yield error.message
+            continue
+        vaulted = isinstance(content, str) and content.startswith(_VAULT)
+        if content is not None and not vaulted and not isinstance(content, dict):
+            yield f"{yaml_files.shown(path)}: a file of variables is a mapping: NAME: VALUE."
     yield from service_settings.problems(settings, name)
-
-
-def _read(path: Path) -> Iterator[str]:
-    try:
-        content = yaml_files.read(path)
-    except InputError as error:
-        yield error.message
-        return
-    if isinstance(content, str) and content.startswith(_VAULT):
-        return
-    if content is not None and not isinstance(content, dict):
-        yield f"{yaml_files.shown(path)}: a file of variables is a mapping: NAME: VALUE."

@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,17 +62,13 @@ def preview(settings: Settings, planned: Planned) -> Preview:
 
 
 def _step(settings: Settings, environment: Environment, step: Step, number: int | None) -> PreviewStep:
-    touches = tuple(dict.fromkeys(_touched(settings, environment, step)))
-    return PreviewStep(number, step.section, step.title, step.manual, touches)
-
-
-def _touched(settings: Settings, environment: Environment, step: Step) -> Iterator[str]:
-    for cell in step.cells:
-        for call in names.calls(cell):
-            limit = call.keyword("limit")
-            for name in _named(call) if call.name == "playbook" else ():
-                patterns = [limit] if limit else _patterns(settings, name)
-                yield f"{name} on {_hosts(environment, patterns)}" if patterns else name
+    touches: dict[str, None] = {}
+    for call in (call for cell in step.cells for call in names.calls(cell) if call.name == "playbook"):
+        limit = call.keyword("limit")
+        for name in _named(call):
+            patterns = [limit] if limit else _patterns(settings, name)
+            touches[f"{name} on {_hosts(environment, patterns)}" if patterns else name] = None
+    return PreviewStep(number, step.section, step.title, step.manual, tuple(touches))
 
 
 def _named(call: names.Call) -> list[str]:
