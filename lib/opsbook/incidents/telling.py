@@ -10,21 +10,12 @@ from opsbook.core.model.events import Fact, read
 from opsbook.core.model.text import seconds_between, span_seconds
 from opsbook.core.planning import environment
 from opsbook.errors import OpsbookError
-from opsbook.incidents import rotas, store
-from opsbook.incidents.facts import (
-    IncidentEscalated,
-    IncidentOpened,
-    IncidentResolved,
-    MessageSent,
-    SeverityChanged,
-    UpdateDue,
-    UpdateWritten,
-)
+from opsbook.incidents import facts, rotas, store
 from opsbook.incidents.incident import Incident, State
 from opsbook.settings import Settings
 
-OPENED, UPDATE, RESOLVED = IncidentOpened.type, "incident-update", IncidentResolved.type
-ESCALATED, UPDATE_DUE = IncidentEscalated.type, "incident-update-due"
+OPENED, UPDATE, RESOLVED = facts.IncidentOpened.type, "incident-update", facts.IncidentResolved.type
+ESCALATED, UPDATE_DUE = facts.IncidentEscalated.type, "incident-update-due"
 
 PAGING = (OPENED, ESCALATED)
 """Events that page whoever is on call."""
@@ -42,31 +33,33 @@ class Call:
     asked: bool = False
 
 
-def escalate(settings: Settings, found: Incident, now: datetime, *, onward: bool = True) -> IncidentEscalated:
+def escalate(settings: Settings, found: Incident, now: datetime, *, onward: bool = True) -> facts.IncidentEscalated:
     """Tell that nobody works on it, and page the next one; without `onward`, the last one again."""
     return _escalated(found, now, tell(settings, found, ESCALATED, call=Call(onward)))
 
 
-def ask_for_help(settings: Settings, found: Incident, by: str, why: str, rota: str) -> IncidentEscalated:
+def ask_for_help(settings: Settings, found: Incident, by: str, why: str, rota: str) -> facts.IncidentEscalated:
     """Page whoever is on call in a rota, or in the next one, because somebody asks."""
     sent = tell(settings, found, ESCALATED, text=f"{by} asks for help: {why}", call=Call(rota=rota, asked=True))
     return replace(_escalated(found, datetime.now(UTC), sent), by=by, why=why)
 
 
-def _escalated(found: Incident, now: datetime, sent: MessageSent) -> IncidentEscalated:
+def _escalated(found: Incident, now: datetime, sent: facts.MessageSent) -> facts.IncidentEscalated:
     waited = seconds_between(found.reached[State.OPEN], now.astimezone(UTC).isoformat())
-    return IncidentEscalated(waited=waited, said=sent.said, on_call=sent.on_call, rota=sent.rota, reached=sent.reached)
+    return facts.IncidentEscalated(
+        waited=waited, said=sent.said, on_call=sent.on_call, rota=sent.rota, reached=sent.reached
+    )
 
 
 def tell(
     settings: Settings, found: Incident, event: str, audience: str = "", text: str = "", *, call: Call = Call()
-) -> MessageSent:
+) -> facts.MessageSent:
     """Send an event of an incident, and say what became of it. It never raises: the incident goes on without it.
 
     `text` may be what somebody typed: secrets are taken out of it.
     """
     if not found.environment:
-        return MessageSent(event=event, said="went to nobody: it names no environment, which has the channels")
+        return facts.MessageSent(event=event, said="went to nobody: it names no environment, which has the channels")
     # What sends is loaded by whoever sends.
     from opsbook.core.trust import telling
 
@@ -85,7 +78,7 @@ def tell(
         }
         sent = telling.tell(settings, place, event, values, audience, paged.person)
     except OpsbookError as error:
-        return MessageSent(event=event, said=f"went to nobody: {error.message}")
+        return facts.MessageSent(event=event, said=f"went to nobody: {error.message}")
     whose = f" for {audience}" if audience else ""
     said = sent.headline() if sent else f"went to nobody: no channel of {found.environment} wants {event}{whose}"
     own = {name: each.person for name, each in place.policy.channels.items() if each.person}
@@ -93,7 +86,7 @@ def tell(
     took = sent.sent if sent else ()
     reached = not paged.person or any(not own or own.get(name) == paged.person for name in took)
     said = "; ".join((said, *paged.why))
-    return MessageSent(event=event, said=said, on_call=paged.person, rota=paged.rota, reached=reached)
+    return facts.MessageSent(event=event, said=said, on_call=paged.person, rota=paged.rota, reached=reached)
 
 
 def _paged(settings: Settings, found: Incident, event: str, wanted: tuple[str, ...], call: Call) -> rotas.OnCall:
@@ -117,16 +110,16 @@ def late(settings: Settings, found: Incident, now: datetime) -> Fact | None:
         return None
     opened, time = found.reached[State.OPEN], now.astimezone(UTC).isoformat()
     if found.state is State.OPEN and limits.acknowledge:
-        last = _last(found, IncidentEscalated, opened)
+        last = _last(found, facts.IncidentEscalated, opened)
         if seconds_between(last, time) >= span_seconds(limits.acknowledge):
             return escalate(settings, found, now)
     if limits.page and not found.over and _was_for_nobody(settings, found):
         return escalate(settings, found, now)
     if found.state in (State.OPEN, State.ACKNOWLEDGED) and limits.update:
-        heard = _last(found, UpdateWritten, opened)
-        if seconds_between(_last(found, UpdateDue, heard), time) >= span_seconds(limits.update):
+        heard = _last(found, facts.UpdateWritten, opened)
+        if seconds_between(_last(found, facts.UpdateDue, heard), time) >= span_seconds(limits.update):
             waited = seconds_between(heard, time)
-            return UpdateDue(waited=waited, said=tell(settings, found, UPDATE_DUE).said)
+            return facts.UpdateDue(waited=waited, said=tell(settings, found, UPDATE_DUE).said)
     return None
 
 
@@ -135,10 +128,10 @@ def _was_for_nobody(settings: Settings, found: Incident) -> bool:
     quiet = {each.name for each in settings.severities if not each.page}
     told, was = False, set[str]()
     for fact in map(read, found.events):
-        if isinstance(fact, IncidentOpened | SeverityChanged):
+        if isinstance(fact, facts.IncidentOpened | facts.SeverityChanged):
             was.add(fact.severity)
         # Whoever was asked for help was not paged for how bad it is.
-        told = told or (isinstance(fact, IncidentEscalated) and not fact.by)
+        told = told or (isinstance(fact, facts.IncidentEscalated) and not fact.by)
     return not told and len(was) > 1 and was - {found.severity} <= quiet
 
 

@@ -3,6 +3,7 @@
 A page that builds a release attaches `release.json`, one that deploys it `gates.json`.
 """
 
+import contextlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -97,10 +98,8 @@ def gates(records: Path, run: str) -> dict[str, str]:
     """What each gate of a run found; empty if it kept nothing that can be read."""
     record = store.exact(records, run)
     for path in sorted(record.folder.glob(f"effects/[0-9]*-{GATES}"), reverse=True) if record else ():
-        try:
+        with contextlib.suppress(OSError, ValueError):
             return from_json(dict[str, str], path.read_bytes())
-        except (OSError, ValueError):
-            continue
     return {}
 
 

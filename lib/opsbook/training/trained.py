@@ -1,5 +1,6 @@
 """The training record of a finished drill, its points, and its file: records/training/RUN.json (ADR 19)."""
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -127,7 +128,5 @@ def read(file: Path) -> Drilled:
 def every(records: Path) -> Iterator[Drilled]:
     """Every readable training record, oldest first."""
     for file in sorted((records / TRAINING).glob("*.json")):
-        try:
+        with contextlib.suppress(InputError):
             yield read(file)
-        except InputError:
-            continue
