@@ -215,15 +215,15 @@ async def _run_events(request: Request) -> Response:
 
 
 async def _dashboard(request: Request) -> Response:
-    made = await _watched(request)
-    return _page(await run_in_threadpool(made.page))
+    made = await _plotted(request)
+    return _page(await run_in_threadpool(made.text))
 
 
 async def _dashboard_events(request: Request) -> Response:
-    return _changes(request, await _watched(request))
+    return _changes(request, await _plotted(request))
 
 
-async def _watched(request: Request) -> dashboards.DashboardPage:
+async def _plotted(request: Request) -> dashboards.DashboardPage:
     serving, wanted = _serving(request), request.path_params
     over = request.query_params.get("over", dashboards.OVER[0])
     about = (serving.settings, wanted["environment"], wanted["name"], over, serving.site)

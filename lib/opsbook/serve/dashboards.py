@@ -4,7 +4,6 @@ import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from opsbook import html
@@ -84,7 +83,7 @@ class DashboardPage:
         """Changes when it is to be drawn anew."""
         return (int(time.monotonic() / _EVERY), self._file.stat().st_mtime_ns)
 
-    def page(self) -> str:
+    def text(self) -> str:
         return html.render("serve/dashboard.html", told=self, spans=OVER, panels=self._panels())
 
     def body(self) -> str:
