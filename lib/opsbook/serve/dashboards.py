@@ -2,12 +2,12 @@
 
 import re
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import quote
 
 from opsbook import html
-from opsbook.core.effects import plot, promql
 from opsbook.core.model.text import span_seconds
 from opsbook.core.planning import environment, yaml_files
 from opsbook.errors import EffectFailed, InputError, OpsbookError
@@ -102,17 +102,20 @@ class DashboardPage:
 
     def _plot(self, panel: Panel) -> str:
         """The plot as SVG, or why there is none."""
+        # Whoever asks nobody need not load what asks.
+        from opsbook.core.effects import plot, promql
+
         now, query = time.time(), panel.query.replace("$environment", self.place)
         try:
             found = promql.between(self._address, query, now - span_seconds(self.over), now, timeout=_PATIENCE)
         except EffectFailed as error:
             return html.text(str(error))
-        return plot.svg(panel.title, [(_named(panel, line), line.points) for line in found])
+        return plot.svg(panel.title, [(_named(panel, line.labels, line.name), line.points) for line in found])
 
 
-def _named(panel: Panel, line: promql.Line) -> str:
+def _named(panel: Panel, labels: Mapping[str, str], otherwise: str) -> str:
     """The name of a series in the legend."""
-    return _LABEL.sub(lambda match: line.labels.get(match[1], ""), panel.legend) or line.name
+    return _LABEL.sub(lambda match: labels.get(match[1], ""), panel.legend) or otherwise
 
 
 def _folder(settings: Settings) -> Path:
