@@ -18,7 +18,7 @@ from opsbook import files
 from opsbook.core.locks import queue
 from opsbook.core.locks.queue import conflict
 from opsbook.errors import InputError, NotYet, Refused
-from opsbook.files import guarded, write_atomic
+from opsbook.files import guarded, saying, write_atomic
 from opsbook.shapes import from_json
 
 UNKNOWN = "unknown"
@@ -97,20 +97,14 @@ def unlock(state: Path, target: str, allow: Callable[[Lock], None]) -> Lock:
             for path, lock in _held(state):
                 if lock.target == target:
                     allow(lock)
-                    _remove(path)
+                    with saying(f"{path} cannot be removed", "Remove it by hand."):
+                        path.unlink()
                     return lock
     except OSError as error:
         raise InputError(
             f"{error.filename} cannot be written: {error.strerror}.", "The lock was not taken away."
         ) from error
     raise InputError(f"Nobody holds {target}.", "opsbook locks shows what is held.")
-
-
-def _remove(path: Path) -> None:
-    try:
-        path.unlink()
-    except OSError as error:
-        raise InputError(f"{path} cannot be removed: {error.strerror}.", "Remove it by hand.") from error
 
 
 def holders(state: Path) -> list[Lock]:

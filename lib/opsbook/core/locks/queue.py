@@ -5,12 +5,11 @@ A place in the queue is a file that its run keeps locked: the lock ends with the
 
 import contextlib
 import json
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from opsbook import files
-from opsbook.files import guarded, hold, write_atomic
+from opsbook.files import guarded, holding, write_atomic
 
 FOLDER = "waiting"
 
@@ -28,18 +27,15 @@ def place(state: Path, run: str, targets: Sequence[str]) -> Iterator[None]:
     if not targets:
         yield
         return
-    with guarded(state / "locks" / ".guard"):
-        folder = state / "locks" / FOLDER
-        number = 1 + max((_number(path) for path in folder.glob("*.json")), default=0)
-        path = folder / f"{number:08d}-{run}.json"
-        write_atomic(path, json.dumps({"run": run, "targets": list(targets)}).encode())
-        held = hold(path)
-    try:
+    with contextlib.ExitStack() as stack:
+        with guarded(state / "locks" / ".guard"):
+            folder = state / "locks" / FOLDER
+            number = 1 + max((_number(path) for path in folder.glob("*.json")), default=0)
+            path = folder / f"{number:08d}-{run}.json"
+            write_atomic(path, json.dumps({"run": run, "targets": list(targets)}).encode())
+            stack.enter_context(holding(path))
+            stack.callback(path.unlink, missing_ok=True)
         yield
-    finally:
-        path.unlink(missing_ok=True)
-        if held is not None:
-            os.close(held)
 
 
 def before(state: Path, run: str, targets: Sequence[str]) -> str | None:
@@ -64,12 +60,8 @@ def _number(path: Path) -> int:
 
 def _alive(path: Path) -> bool:
     """Whether the waiting run is alive; the place of a dead one is removed."""
-    try:
-        held = hold(path)
-    except OSError:
-        return False
-    if held is None:
-        return True
-    path.unlink(missing_ok=True)
-    os.close(held)
+    with contextlib.suppress(OSError), holding(path) as dead:
+        if dead:
+            path.unlink(missing_ok=True)
+        return not dead
     return False

@@ -11,7 +11,7 @@ from opsbook import files
 from opsbook.core.model.environment import ChoiceRule, Policy
 from opsbook.core.model.parameter import Parameter, Value
 from opsbook.core.model.plan import ARTEFACT, RELEASE, Plan
-from opsbook.errors import InputError, Refused
+from opsbook.errors import Refused
 
 RELEASES = "Release"
 """The list of choices whose values are releases."""
@@ -24,12 +24,9 @@ def digests(
 
     Raises InputError for a file that cannot be read.
     """
-    named = {path: _prefix(each) for each in parameters for path in _paths(policy, each, values.get(each.name))}
-    return {prefix + path: digest(root / path) for path, prefix in named.items() if (root / path).is_file()}
-
-
-def _prefix(parameter: Parameter) -> str:
-    return RELEASE if parameter.choice_of == RELEASES else ARTEFACT
+    named = {path: each.choice_of for each in parameters for path in _paths(policy, each, values.get(each.name))}
+    there = {path: RELEASE if kind == RELEASES else ARTEFACT for path, kind in named.items() if (root / path).is_file()}
+    return {prefix + path: digest(root / path) for path, prefix in there.items()}
 
 
 def check(root: Path, plan: Plan) -> None:
@@ -43,10 +40,8 @@ def check(root: Path, plan: Plan) -> None:
 
 def digest(path: Path) -> str:
     """Hex SHA-256 of a file that may be kept elsewhere, and linked to. Raises InputError."""
-    try:
+    with files.saying(f"{path} cannot be read", "Put the file right and try again."):
         return files.sha256(path.resolve())
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.", "Put the file right and try again.") from error
 
 
 def _paths(policy: Policy, parameter: Parameter, value: Value) -> Iterator[str]:

@@ -90,11 +90,9 @@ def export(settings: Settings, tree: Tree, target: Path) -> None:
     """Write a tree into a new folder, for somebody to read. Raises InputError, and Refused as `written_out`."""
     if os.path.lexists(target):
         raise InputError(f"{target} is there already.", "Name a folder that is not there yet.")
-    try:
+    with files.saying(f"{target} cannot be written", "Name another folder."):
         _write(settings, tree, tree.files, target)
         _each_folder(target, 0o755)
-    except OSError as error:
-        raise InputError(f"{target} cannot be written: {error.strerror}.", "Name another folder.") from error
 
 
 # -- written out
@@ -117,7 +115,10 @@ def written_out(settings: Settings, tree: Tree) -> Tree:
 
 def _complete(settings: Settings, tree: Tree, target: Path) -> None:
     """Write a tree out, or write again what is not as it should be. Raises Refused, and OSError."""
-    wanted = {**tree.files, **_state(settings)}
+    wanted = dict(tree.files)
+    if settings.state.is_relative_to(settings.root) and settings.state != settings.root:
+        # Runs find the state folder by its usual path.
+        wanted[str(settings.state.relative_to(settings.root))] = f"{LINK} {settings.state}"
     if not target.is_dir():
         draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
         try:
@@ -141,12 +142,6 @@ def damage(target: Path, wanted: Files) -> list[str]:
     there = set(_found(str(target)))
     wrong = {path for path, entry in wanted.items() if path not in there or not _is(f"{target}/{path}", entry)}
     return sorted(wrong | (there - wanted.keys()))
-
-
-def _state(settings: Settings) -> dict[str, str]:
-    """The entry of a link to the state folder, by its usual path; nothing if it is not below the project."""
-    inside = settings.state.is_relative_to(settings.root) and settings.state != settings.root
-    return {str(settings.state.relative_to(settings.root)): f"{LINK} {settings.state}"} if inside else {}
 
 
 def differing(settings: Settings, then: Files) -> list[str]:

@@ -1,7 +1,6 @@
 """Where records are, and how one is created, found and read."""
 
 import contextlib
-import fcntl
 import itertools
 import json
 import os
@@ -17,7 +16,7 @@ from opsbook.core.model.plan import Plan
 from opsbook.core.model.text import nearest
 from opsbook.core.record import journal, logbook, summary_file
 from opsbook.errors import InputError
-from opsbook.files import again, hold, is_plain
+from opsbook.files import again, holding, is_plain, saying
 from opsbook.shapes import from_json
 
 T = TypeVar("T")
@@ -135,14 +134,10 @@ def place(records: Path, run: str) -> Path:
 def create(records: Path, run: str) -> Path:
     """Create the record folder of a run, whose id begins with its time. Raises InputError if that fails."""
     folder = place(records, run)
-    try:
+    with saying(f"No record can be made in {records}", "Correct that folder, or records in opsbook.toml."):
         folder.mkdir(parents=True)
         for part in PARTS:
             (folder / part).mkdir()
-    except OSError as error:
-        raise InputError(
-            f"No record can be made in {records}: {error.strerror}.", "Correct that folder, or records in opsbook.toml."
-        ) from error
     return folder
 
 
@@ -263,27 +258,18 @@ def inbox(folder: Path, *, closing: bool) -> Iterator[bool]:
 
     Waiting is limited: a process that hangs here blocks others only briefly.
     """
-    held = None
-    with contextlib.suppress(OSError):
-        (folder / "inbox").mkdir(exist_ok=True)
-        held = again(lambda: hold(folder / "inbox", shared=not closing), _TRIES, _PAUSE)
-    try:
-        yield held is not None
-    finally:
-        if held is not None:
-            os.close(held)
+    with contextlib.ExitStack() as stack:
+        held = False
+        with contextlib.suppress(OSError):
+            (folder / "inbox").mkdir(exist_ok=True)
+            lock = holding(folder / "inbox", shared=not closing, tries=_TRIES, pause=_PAUSE)
+            held = stack.enter_context(lock)
+        yield held
 
 
 def alive(path: Path) -> bool:
     """Whether a process of the run still holds its journal."""
-    if not is_plain(path):
-        return False
-    with contextlib.suppress(OSError):
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(descriptor)
+    if is_plain(path):
+        with contextlib.suppress(OSError), holding(path, shared=True) as over:
+            return not over
     return False
