@@ -5,7 +5,7 @@ it is (ADR 16). Every way to start a run passes here: the command line, papermil
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -40,7 +40,9 @@ def check_start(drafted: Draft | Planned, options: RunOptions) -> None:
     missing = missing_labels(drafted.environment.policy, options.labels)
     if missing and options.mode is not Mode.CHECK:
         said = [f"A run in {drafted.environment.name} needs the label {name}." for name in missing]
-        raise InputError(said, _label_hint(options.mode, missing))
+        names = " ".join(f"{name}=…" for name in missing)
+        in_notebook = f"Set OPSBOOK_LABELS='{names}'."
+        raise InputError(said, in_notebook if options.mode is Mode.NOTEBOOK else f"Give --label {missing[0]}=…")
 
 
 def missing_labels(policy: Policy, given: Mapping[str, str]) -> list[str]:
@@ -56,11 +58,6 @@ def check_page(runbook: Runbook, environment: Environment, emergency: str) -> No
         raise InputError(said, "Name an environment marked sandbox: true.")
     if emergency and not emergency.strip():
         raise InputError("The reason is empty.", "Say why it cannot wait: --emergency REASON.")
-
-
-def _label_hint(mode: Mode, missing: Sequence[str]) -> str:
-    given = " ".join(f"{name}=…" for name in missing)
-    return f"Set OPSBOOK_LABELS='{given}'." if mode is Mode.NOTEBOOK else f"Give --label {missing[0]}=…"
 
 
 def closed_to_sessions(settings: Settings, environment: Environment) -> str:
@@ -188,7 +185,9 @@ def _allowed(start: RunStart) -> Authorization | None:
     for each, signature in counted:
         files[f"{each.approval.id}.json"] = each.approval.statement()
         files[f"{each.approval.id}.sig"] = signature.encode()
-    told = evidence | {"approvals": [each.told() for each, _ in counted]} | promotion.evidence(promoted)
+    told = evidence | {"approvals": [each.told() for each, _ in counted]}
+    if promoted:
+        told["promotion"] = [asdict(each) for each in promoted]
     if counted:
         told["spent"] = requests.reach(start.settings.state, start.settings.root)
     return Authorization(told, files, lambda: approvals.spend(start, [each for each, _ in counted]))
@@ -235,7 +234,7 @@ def _operator(start: RunStart, known: Signers | None) -> tuple[Identity, dict[st
     except (sign.Unsigned, sign.BadSignature) as error:
         raise Refused(f"This run cannot be signed: {error}.", hint) from error
     name = f"operator-{now.replace(':', '')}"
-    return Identity(user, found.principal, found.key), {f"{name}.json": data, f"{name}.sig": signature.encode()}
+    return replace(found, user=user), {f"{name}.json": data, f"{name}.sig": signature.encode()}
 
 
 @lru_cache(maxsize=8)

@@ -5,10 +5,9 @@ away; a release that other bytes are behind today has none.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
-from typing import Any
 
 from opsbook import files
 from opsbook.core.model.environment import Promotion
@@ -65,11 +64,6 @@ def problem(settings: Settings, planned: Planned, now: datetime) -> str:
     return ""
 
 
-def evidence(found: Sequence[Proof]) -> dict[str, Any]:
-    """What the journal of the run says of it."""
-    return {"promotion": [asdict(each) for each in found]} if found else {}
-
-
 def _proven(
     settings: Settings, planned: Planned, rule: Promotion, release: tuple[str, str], now: datetime
 ) -> Proof | None:
@@ -81,7 +75,9 @@ def _proven(
     put = next((each for each in there if each.puts and each.good and each.sha256 == sha), None)
     hint = f"Promote it to {rule.after} first, or say why it cannot wait: --emergency REASON."
     if put is None:
-        raise Refused(f"{what} was never put into {rule.after}{_another(there, path)}.", hint)
+        other = next((each for each in there if each.file == path and each.puts and each.good), None)
+        named = f": what has this name there is {other.sha256[:12]}, of {other.run}" if other else ""
+        raise Refused(f"{what} was never put into {rule.after}{named}.", hint)
     last = next(each for each in there if each.sha256 == sha and each.tells)
     if not last.good:
         said = f"{what} did not do well in {rule.after}: {last.run} is {last.outcome}."
@@ -103,12 +99,6 @@ def _proven(
     sealed = files.sha256(store.place(settings.records, last.run) / store.SEAL)
     served = max(0, round(((stay.until or now) - stay.since).total_seconds()))
     return Proof(path, sha, rule.after, put.run, last.run, sealed, served)
-
-
-def _another(there: Sequence[Delivery], path: str) -> str:
-    """That a release of this name was there, if it was another one."""
-    other = next((each for each in there if each.file == path and each.puts and each.good), None)
-    return f": what has this name there is {other.sha256[:12]}, of {other.run}" if other else ""
 
 
 def _was_here(settings: Settings, environment: str, release: tuple[str, str]) -> bool:

@@ -5,10 +5,10 @@ Without one it is only said: the events of a journal are words of whoever could 
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from opsbook.core.model.approval import Approval, Claim, Identity
 from opsbook.core.model.effect import canonical
@@ -36,7 +36,9 @@ def claims(record: store.Record, known: Signers | None) -> list[Claim]:
     for number, fact in enumerate(facts):
         if isinstance(fact, RunStarted | RunResumed):
             what = "run by" if isinstance(fact, RunStarted) else f"{_GOALS.get(fact.goal, fact.goal)} by"
-            if not _allowed_after(facts[number + 1 :]):
+            later = (each for each in facts[number + 1 :] if isinstance(each, RunStarted | RunResumed | RunAllowed))
+            # If this process was allowed to begin, that event says who it was, and proves it.
+            if not isinstance(next(later, None), RunAllowed):
                 found.append(Claim(what, fact.operator))
             said = what
         elif isinstance(fact, RunAllowed):
@@ -45,16 +47,6 @@ def claims(record: store.Record, known: Signers | None) -> list[Claim]:
 
 
 _GOALS = {"resume": "resumed", "rollback": "rolled back"}
-
-
-def _allowed_after(facts: list[Any]) -> bool:
-    """Whether a process of the run was allowed to begin: that event says who it was, and proves it."""
-    for fact in facts:
-        if isinstance(fact, RunStarted | RunResumed):
-            return False
-        if isinstance(fact, RunAllowed):
-            return True
-    return False
 
 
 def _of(record: store.Record, known: Signers | None, fact: RunAllowed, what: str) -> Iterator[Claim]:
@@ -66,6 +58,10 @@ def _of(record: store.Record, known: Signers | None, fact: RunAllowed, what: str
         yield _approval(record, known, evidence, approval)
 
 
+_When = Callable[[bytes], str]
+"""When a statement was signed (ISO 8601). Raises BadSignature for one about something else."""
+
+
 def _operator(
     record: store.Record, known: Signers | None, evidence: Mapping[str, Any], what: str, paths: list[str]
 ) -> Claim:
@@ -73,60 +69,48 @@ def _operator(
     path = next((path for path in paths if path.startswith(f"{_FOLDER}/operator-") and path.endswith(".json")), "")
     if not person.principal and not path:
         return Claim(what, person.user)
+
+    def signed(data: bytes) -> str:
+        when = json.loads(data)["signed"]
+        bound = {"kind": "operator", "plan": evidence["plan"], "run": record.id, "by": person.user, "signed": when}
+        if data != canonical(bound | {name: evidence[name] for name in ("emergency", "labels") if evidence.get(name)}):
+            raise sign.BadSignature("the statement is about something else")
+        return str(when)
+
     claim = Claim(what, person.principal, file=path.replace(".json", ".sig"))
-    try:
-        data, signature = signed_file(record.folder / path)
-        told = json.loads(data)
-        bound = {
-            "kind": "operator",
-            "plan": evidence["plan"],
-            "run": record.id,
-            "by": person.user,
-            **{name: evidence[name] for name in ("emergency", "labels") if evidence.get(name)},
-        }
-        if data != canonical({**bound, "signed": told["signed"]}):
-            return replace(claim, flaw="the statement is about something else")
-        return _signed(claim, known, _Statement(sign.OPERATOR, data, signature, told["signed"]), person)
-    except (*MALFORMED, InputError) as error:
-        return replace(claim, flaw=f"its signature cannot be read: {error or type(error).__name__}")
+    return _proven(claim, known, record, person, sign.OPERATOR, signed)
 
 
 def _approval(
     record: store.Record, known: Signers | None, evidence: Mapping[str, Any], told: Mapping[str, Any]
 ) -> Claim:
     person = Identity(str(told.get("user")), str(told.get("principal")), str(told.get("key")))
-    path = f"{_FOLDER}/{told.get('id')}.json"
-    claim = Claim(
-        "approved by", person.principal, file=path.replace(".json", ".sig"), spent=str(evidence.get("spent", ""))
-    )
-    try:
-        data, signature = signed_file(record.folder / path)
+
+    def signed(data: bytes) -> str:
         approval = from_json(Approval, data)
         same = (approval.id, approval.plan, approval.decision) == (told.get("id"), evidence["plan"], "approve")
         if not same or approval.statement() != data or dict(approval.labels) != (evidence.get("labels") or {}):
-            return replace(claim, flaw="the approval is of something else")
-        return _signed(claim, known, _Statement(sign.APPROVAL, data, signature, approval.signed), person)
-    except (*MALFORMED, InputError) as error:
-        return replace(claim, flaw=f"its signature cannot be read: {error or type(error).__name__}")
+            raise sign.BadSignature("the approval is of something else")
+        return approval.signed
+
+    spent = str(evidence.get("spent", ""))
+    claim = Claim("approved by", person.principal, file=f"{_FOLDER}/{told.get('id')}.sig", spent=spent)
+    return _proven(claim, known, record, person, sign.APPROVAL, signed)
 
 
-class _Statement(NamedTuple):
-    """A signed statement: its namespace, what was signed, the signature, and when (ISO 8601)."""
-
-    namespace: str
-    data: bytes
-    signature: str
-    signed: str
-
-
-def _signed(claim: Claim, known: Signers | None, told: _Statement, person: Identity) -> Claim:
-    if known is None:
-        return replace(claim, file="")
+def _proven(
+    claim: Claim, known: Signers | None, record: store.Record, person: Identity, namespace: str, signed: _When
+) -> Claim:
+    """The claim with the key that signed it, or with why nothing proves it. The signature is beside what it signs."""
     try:
-        at = datetime.fromisoformat(told.signed)
-        who = sign.signer(known.text, told.namespace, told.data, told.signature, at)
+        data, signature = signed_file((record.folder / claim.file).with_suffix(".json"))
+        when = signed(data)
+        if known is None:
+            return replace(claim, file="")
+        who = sign.signer(known.text, namespace, data, signature, datetime.fromisoformat(when))
     except (sign.BadSignature, sign.Unsigned) as error:
         return replace(claim, flaw=str(error))
-    if (who.principal, who.key) != (person.principal, person.key):
-        return replace(claim, flaw=f"it was signed by {who.principal} ({who.key})")
-    return replace(claim, key=who.key)
+    except (*MALFORMED, InputError) as error:
+        return replace(claim, flaw=f"its signature cannot be read: {error or type(error).__name__}")
+    same = replace(who, user=person.user) == person
+    return replace(claim, key=who.key) if same else replace(claim, flaw=f"it was signed by {who.principal} ({who.key})")

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from opsbook.core.model.approval import Identity
 from opsbook.core.planning import git
 from opsbook.errors import Refused
 
@@ -50,21 +51,13 @@ class BadSignature(Exception):
     """The signature proves nothing; the message says why."""
 
 
-@dataclass(frozen=True)
-class Signer:
-    """Whose signature it is: a principal of `allowed_signers`, and the fingerprint of the key."""
-
-    principal: str
-    key: str
-
-
 def sign(key: Path, namespace: str, data: bytes, *, ask: bool = False) -> str:
     """Sign, and verify the result. `ask` lets ssh-keygen ask for a passphrase on the terminal. Raises Unsigned.
 
     An agent that holds the key is asked first, so the private key may be missing here.
     """
     try:
-        chosen = next((path for path in (key, _public(key)) if path.is_file()), None)
+        chosen = next((path for path in (key, key.with_name(f"{key.name}.pub")) if path.is_file()), None)
     except OSError as error:
         raise Unsigned(f"the key {key} cannot be read: {error.strerror}") from error
     if chosen is None:
@@ -78,10 +71,6 @@ def sign(key: Path, namespace: str, data: bytes, *, ask: bool = False) -> str:
     except BadSignature as error:
         raise Unsigned(f"the key {key} made a signature that does not hold: {error}") from error
     return signature
-
-
-def _public(key: Path) -> Path:
-    return key if key.suffix == ".pub" else key.with_name(f"{key.name}.pub")
 
 
 def _why(key: Path, said: str) -> str:
@@ -114,8 +103,11 @@ def _check_form(signature: str) -> None:
         raise BadSignature("the signature was changed after it was made")
 
 
-def signer(signers: str, namespace: str, data: bytes, signature: str, at: datetime) -> Signer:
-    """Whose signature it is, by the text of `allowed_signers`, at a moment. Raises BadSignature, and Unsigned."""
+def signer(signers: str, namespace: str, data: bytes, signature: str, at: datetime) -> Identity:
+    """Whose signature it is, by the text of `allowed_signers`, at a moment; the user of the system is not known.
+
+    Raises BadSignature, and Unsigned.
+    """
     _check_form(signature)
     when = f"-Overify-time={at.astimezone():%Y%m%d%H%M%S}"
     with _files(signers, signature) as (known, signed):
@@ -126,7 +118,7 @@ def signer(signers: str, namespace: str, data: bytes, signature: str, at: dateti
             done = _keygen(["verify", "-f", known, "-I", principal, "-n", namespace, "-s", signed, when], data)
             found = _FINGERPRINT.search(done.stdout.decode("utf-8", errors="replace"))
             if done.returncode == 0 and found:
-                return Signer(principal, found[1])
+                return Identity("", principal, found[1])
     key = fingerprint(namespace, data, signature)
     if named:
         raise BadSignature(f"the key {key} of {named.splitlines()[0]} may not be used for {namespace}")

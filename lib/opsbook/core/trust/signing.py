@@ -107,4 +107,4 @@ def signed_here(settings: Settings, namespace: str, data: bytes, now: datetime, 
         found = sign.signer(known.text, namespace, data, signature, now)
     except (sign.Unsigned, sign.BadSignature) as error:
         raise Refused(f"You cannot sign that: {error}.", "opsbook doctor says what is missing.") from error
-    return signature, Identity(operator(), found.principal, found.key)
+    return signature, replace(found, user=operator())
