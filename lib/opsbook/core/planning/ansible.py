@@ -37,11 +37,15 @@ def ask(
         start_new_session=True,
     )
     try:
-        return _finished(process)
+        out, said = process.communicate(timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        return None, *process.communicate()
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
+    return process.returncode, out, said
 
 
 def syntax(settings: Settings, inventory: str | Sequence[str], playbooks: Sequence[Path], *more: str) -> str:
@@ -55,13 +59,3 @@ def error(said: str) -> str:
     lines = [line for line in said.splitlines() if line.startswith(("[ERROR]", "ERROR!"))] or said.splitlines()[-1:]
     text = " ".join(line.partition(" ")[2] if line.startswith(("[", "ERROR!")) else line for line in lines[:1])
     return one_line(text, 200) or "it does not work, and Ansible does not say why"
-
-
-def _finished(process: "subprocess.Popen[str]") -> tuple[int | None, str, str]:
-    try:
-        out, said = process.communicate(timeout=PATIENCE)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        out, said = process.communicate()
-        return None, out, said
-    return process.returncode, out, said

@@ -148,14 +148,11 @@ def _choices(root: Path, path: Path, policy: Policy, groups: Groups) -> dict[str
         try:
             found[name] = _chosen(root, rule, groups) if isinstance(rule, ChoiceRule) else rule
         except (ValueError, OSError) as error:
-            problems.append(f"{shown(path)}: choices.{name}: {_ended(str(error))}")
+            said = str(error)
+            problems.append(f"{shown(path)}: choices.{name}: {said}{'' if said.endswith(('.', '?')) else '.'}")
     if problems:
         raise InputError(problems, "A choice is a list, `glob: PATTERN` below the project, or `group: NAME`.")
     return found
-
-
-def _ended(sentence: str) -> str:
-    return sentence if sentence.endswith((".", "?")) else f"{sentence}."
 
 
 def _chosen(root: Path, rule: ChoiceRule, groups: Groups) -> tuple[str, ...]:

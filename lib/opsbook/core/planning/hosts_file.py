@@ -45,7 +45,11 @@ def groups(path: Path) -> dict[str, tuple[str, ...]]:
     direct: dict[str, set[str]] = {}
     children: dict[str, set[str]] = defaultdict(set)
     problems = []
-    for name, group in _every(_inventory(path)):
+    try:
+        read_groups = _INVENTORY.validate_python(_by_text(read(path)))
+    except ValidationError as error:
+        raise InputError(sentences(path, error), "An inventory is a mapping of groups: see Ansible's YAML.") from error
+    for name, group in _every(read_groups):
         try:
             direct[name] = direct.get(name, set()) | _expanded(group.hosts)
         except ValueError as error:
@@ -56,13 +60,6 @@ def groups(path: Path) -> dict[str, tuple[str, ...]]:
     if "all" in direct:
         children["all"] |= set(direct)
     return {name: tuple(sorted(members(name, direct, children))) for name in sorted(direct)}
-
-
-def _inventory(path: Path) -> dict[str, _Group | None]:
-    try:
-        return _INVENTORY.validate_python(_by_text(read(path)))
-    except ValidationError as error:
-        raise InputError(sentences(path, error), "An inventory is a mapping of groups: see Ansible's YAML.") from error
 
 
 def _every(groups: Mapping[str, _Group | None]) -> Iterator[tuple[str, _Group]]:

@@ -16,7 +16,7 @@ from pathlib import Path, PurePath
 
 from opsbook import files
 from opsbook.core.planning import git
-from opsbook.errors import InputError, Refused
+from opsbook.errors import Refused
 from opsbook.settings import CONFIG, Settings
 
 Files = Mapping[str, str]
@@ -117,7 +117,7 @@ def _submodule(root: Path, path: str, commit: str, prefix: str) -> Iterator[tupl
 def of_folder(settings: Settings) -> Tree:
     """The project's folder as it is: under git what it lists, without git the folders that runs read.
 
-    A link that leads outside counts as what is behind it. Files are hashed once: see `_Known`.
+    A link that leads outside counts as what is behind it. Files are hashed once: see `_Folder`.
     """
     root = settings.root
     within = [each for each in (settings.state, settings.records) if each.is_relative_to(root)]
@@ -129,7 +129,7 @@ def of_folder(settings: Settings) -> Tree:
     for path in dict.fromkeys([*_listed(root), *named]):
         if _counts(path) and not path.startswith(skip):
             found.update(walk.entries(path))
-    walk.known.save()
+    walk.save()
     return Tree(found, root, outside=tuple(walk.outside))
 
 
@@ -146,12 +146,20 @@ def _listed(root: Path) -> Iterable[str]:
 
 
 class _Folder:
-    """Reads entries below a folder. `outside` are links that lead out of it, with where to."""
+    """Reads entries below a folder. `outside` are links that lead out of it, with where to.
 
-    def __init__(self, root: Path, known: Path) -> None:
-        self.known = _Known(known, root)
+    What files hashed to is kept between runs: a file is read again when its change time differs. Whoever forges that
+    changes which tree is meant, never what is executed: content is hashed when it is stored.
+    """
+
+    def __init__(self, root: Path, kept: Path) -> None:
         self.outside: list[str] = []
-        self._root = root
+        self._root, self._kept = root, kept
+        self._before: dict[str, list[object]] = {}
+        self._now: dict[str, list[object]] = {}
+        self._began = time.time()
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            self._before = json.loads(files.read(kept)).get(str(root), {})
 
     def entries(self, path: str, above: frozenset[str] = frozenset()) -> Iterator[tuple[str, str]]:
         """The entries of one listed path: a file, a link, or a folder (a submodule, a link to a folder elsewhere)."""
@@ -170,57 +178,35 @@ class _Folder:
             return
         if stat.S_ISREG(about.st_mode):
             mode = PROGRAM if about.st_mode & 0o100 else PLAIN
-            yield path, f"{mode} sha256:{self.known.digest(path, about)}"
+            yield path, f"{mode} sha256:{self._digest(path, about)}"
         elif stat.S_ISDIR(about.st_mode) and len(above) < _DEEPEST:
             yield from self._below(path, above)
 
     def _below(self, path: str, above: frozenset[str]) -> Iterator[tuple[str, str]]:
         real = os.path.realpath(self._root / path)
-        try:
+        with files.saying(f"{self._root}/{path} cannot be read", _ALL):
             names = sorted(each.name for each in (self._root / path).iterdir()) if real not in above else []
-        except OSError as error:
-            said = f"{self._root}/{path} cannot be read: {error.strerror}."
-            raise InputError(said, _ALL) from None
         for name in names:
             if name not in _NO_PART:
                 yield from self.entries(f"{path}/{name}", above | {real})
 
-
-def _counts(path: str) -> bool:
-    return _NO_PART.isdisjoint(path.split("/"))
-
-
-class _Known:
-    """What files hashed to, by their path, kept between runs: a file is read again when its change time differs.
-
-    Whoever forges it changes which tree is meant, never what is executed: content is hashed when it is stored.
-    """
-
-    def __init__(self, place: Path, root: Path) -> None:
-        self._place = place
-        self._root = str(root)
-        self._before: dict[str, list[object]] = {}
-        self._now: dict[str, list[object]] = {}
-        self._began = time.time()
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            self._before = json.loads(files.read(place)).get(self._root, {})
-
-    def digest(self, path: str, about: os.stat_result) -> str:
+    def _digest(self, path: str, about: os.stat_result) -> str:
         """Hex SHA-256 of a file. Raises InputError if it cannot be read."""
         told = [about.st_ctime_ns, about.st_ino, about.st_size]
         entry = self._before.get(path)
         if not isinstance(entry, list) or entry[:3] != told:
-            try:
-                entry = [*told, files.sha256(Path(self._root, path))]
-            except OSError as error:
-                said = f"{self._root}/{path} cannot be read: {error.strerror}."
-                raise InputError(said, _ALL) from None
+            with files.saying(f"{self._root}/{path} cannot be read", _ALL):
+                entry = [*told, files.sha256(self._root / path)]
         if self._began - about.st_ctime > _YOUNG:
             self._now[path] = entry
         return str(entry[3])
 
     def save(self) -> None:
-        """Keep it for the next run, where trees are kept; a folder where that fails is hashed again."""
-        if self._now != self._before and self._place.parent.is_dir():
+        """Keep the hashes for the next run, where trees are kept; a folder where that fails is hashed again."""
+        if self._now != self._before and self._kept.parent.is_dir():
             with contextlib.suppress(OSError):
-                files.write_atomic(self._place, json.dumps({self._root: self._now}).encode())
+                files.write_atomic(self._kept, json.dumps({str(self._root): self._now}).encode())
+
+
+def _counts(path: str) -> bool:
+    return _NO_PART.isdisjoint(path.split("/"))
