@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, TypeVar
 import yaml
 
 from opsbook.errors import InputError
+from opsbook.shapes import from_json
 
 _DEEPEST = 100
 
@@ -158,6 +159,14 @@ def opened(path: Path) -> BufferedReader:
 def read_text(path: Path, *, within: Path | None = None) -> str:
     """Like `read`, as text with line feeds at the ends of lines. Raises OSError and UnicodeDecodeError."""
     return read(path, within=within).decode().replace("\r\n", "\n").replace("\r", "\n")
+
+
+def stored(kind: type[T], path: Path) -> T | None:
+    """What was written to a file as JSON, as a value of this kind; None where there is none, or something else."""
+    try:
+        return from_json(kind, read(path))
+    except (OSError, ValueError, RecursionError):
+        return None
 
 
 class PlainLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]

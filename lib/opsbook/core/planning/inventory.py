@@ -20,7 +20,6 @@ from opsbook.core.planning.hosts_file import members
 from opsbook.core.record.journal import now
 from opsbook.errors import InputError
 from opsbook.settings import Settings
-from opsbook.shapes import from_json
 
 _VARIABLES = ("group_vars", "host_vars")
 _PLUGIN = re.compile(rb"^[\s{]*[\"']?plugin[\"']?\s*:", re.MULTILINE)
@@ -37,10 +36,9 @@ def resolved(settings: Settings, name: str, sources: Sequence[str], *, anew: boo
         stand, dynamic = _digest(settings, read), any(map(_dynamic, read))
     except OSError as error:
         raise InputError(f"{error.filename} cannot be read: {error.strerror}.", "Correct it and try again.") from error
-    with contextlib.suppress(OSError, ValueError):
-        known = from_json(Resolved, files.read(path))
-        if known.sources == stand and not (dynamic and anew):
-            return known
+    known = files.stored(Resolved, path)
+    if known and known.sources == stand and not (dynamic and anew):
+        return known
     found = _ask(settings, name, sources, stand, dynamic)
     # Who may not write there asks Ansible each time.
     with contextlib.suppress(OSError):

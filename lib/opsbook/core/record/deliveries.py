@@ -116,21 +116,11 @@ def _delivered(record: store.Record, plan: Plan) -> Iterator[Delivery]:
     lost = told["outcome"] == store.DAMAGED
     if kind in _SAYS_NOTHING or not (lost or told.get("mode") == Mode.LIVE):
         return
-    touched = any(effect["changes"] and effect["changed"] is not False for effect in told["effects"])
+    touched = lost or any(effect["changes"] and effect["changed"] is not False for effect in told["effects"])
     when = _time(told["ended"] or told["started"]) or store.began(record.id) or datetime.min.replace(tzinfo=UTC)
+    said = (str(told["outcome"]), "deploy" if lost else kind, touched, when, str(told["operator"] or ""))
     for path, sha in plan.releases.items():
-        yield Delivery(
-            record.id,
-            plan.environment,
-            path,
-            sha,
-            str(told["outcome"]),
-            "deploy" if lost else kind,
-            touched or lost,
-            when,
-            str(told["operator"] or ""),
-            bool(told.get("emergency")),
-        )
+        yield Delivery(record.id, plan.environment, path, sha, *said, emergency=bool(told.get("emergency")))
 
 
 def _kind(record: store.Record, plan: Plan) -> str:

@@ -50,16 +50,13 @@ class Room:
         if limit != resource.RLIM_INFINITY and end > limit:
             raise _full(os.strerror(errno.EFBIG))
         wanted = end + _PIECE if limit == resource.RLIM_INFINITY else end
-        self._allocate(wanted)
-        self._have = wanted
-
-    def _allocate(self, end: int) -> None:
-        code = _fallocate(self._descriptor, self.size, end - self.size)
+        code = _fallocate(self._descriptor, self.size, wanted - self.size)
         if code in _UNSUPPORTED:
             there = os.fstatvfs(self._descriptor)
-            code = 0 if there.f_bavail * there.f_frsize > end - self.size else errno.ENOSPC
+            code = 0 if there.f_bavail * there.f_frsize > wanted - self.size else errno.ENOSPC
         if code in FULL:
             raise _full(os.strerror(code))
+        self._have = wanted
 
 
 def _full(why: str) -> NoRoom:

@@ -235,11 +235,8 @@ def _chain(folder: Path, content: _Content) -> list[Flaw]:
 def _earlier(folder: Path, heads: set[str]) -> Iterator[Flaw]:
     """Check earlier seals, from before a resume: the journal must still contain the head of each."""
     for path in sorted((folder / SEALS).glob("*.json")):
-        try:
-            head = from_json(_Content, files.read(path)).journal_head
-        except (OSError, ValueError, RecursionError):
-            head = ""
-        if head not in heads:
+        sealed = files.stored(_Content, path)
+        if sealed is None or sealed.journal_head not in heads:
             yield Flaw(f"{SEALS}/{path.name}", "what this earlier seal closed is not in the journal any more")
 
 

@@ -28,13 +28,15 @@ def of(events: Sequence[Event]) -> dict[str, Any]:
     end, ended = last if last and isinstance(last[1], kinds.RunFinished) else (None, None)
     effects = [_effect(attempt) for attempt in latest(attempts(events, lenient=True))]
     told = [fact for _, fact in facts]
+    operators = (fact.operator for fact in told if isinstance(fact, kinds.RunStarted | kinds.RunResumed))
     # What may have been changed or not. In a check nothing was.
     open_ = [e["summary"] for e in effects if e["changes"] and e["status"] in ("unknown", "interrupted")]
     unknown = [] if getattr(begun, "mode", "") == Mode.CHECK else open_
     return {
         **{key: getattr(begun, key, None) or None for key in _TEXTS},
         **{key: getattr(begun, key, None) for key in _MAPPINGS},
-        "operators": _operators(told),
+        # Who ran it, and who went on with it.
+        "operators": list(dict.fromkeys(filter(None, operators))),
         "started": start.time if start else None,
         "ended": end.time if end else None,
         "outcome": getattr(ended, "outcome", None),
@@ -122,12 +124,6 @@ def _questions(facts: Iterable[tuple[Event, kinds.Fact]]) -> list[dict[str, Any]
             case kinds.QuestionAnswered(name=name, value=value, by=by, note=note) if fact.asked in found:
                 found[fact.asked].update(value=value, by=by, note=note, time=event.time)
     return list(found.values())
-
-
-def _operators(facts: Iterable[kinds.Fact]) -> list[str]:
-    """Who ran it, and who went on with it."""
-    names = [fact.operator for fact in facts if isinstance(fact, kinds.RunStarted | kinds.RunResumed)]
-    return list(dict.fromkeys(filter(None, names)))
 
 
 def _effect(attempt: Attempt) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from opsbook import files
-from opsbook.core.model.approval import Approval, Identity, Judged, Signed, Wanted, judge
+from opsbook.core.model.approval import Approval, Identity, Signed, Wanted, judge
 from opsbook.core.model.environment import Policy
 from opsbook.core.model.event import Event
 from opsbook.core.model.events import RunResumed, RunStarted, read
@@ -20,7 +20,6 @@ from opsbook.core.trust import requests, sign
 from opsbook.core.trust.sign import Signers
 from opsbook.errors import NotYet, Refused
 from opsbook.settings import Settings
-from opsbook.shapes import from_json
 
 
 @dataclass(frozen=True)
@@ -67,10 +66,8 @@ def spent_elsewhere(start: RunStart, record: store.Record) -> str:
     """The run that has used an approval in this record; empty if it is the record's own. Raises InputError."""
     for path in sorted(record.folder.glob("approvals/*.json")):
         if not path.name.startswith("operator-"):
-            try:
-                approval = from_json(Approval, files.read(path))
-            except (OSError, ValueError, RecursionError) as error:
-                raise record.damaged(f"approvals/{path.name}") from error
+            if (approval := files.stored(Approval, path)) is None:
+                raise record.damaged(f"approvals/{path.name}")
             used = requests.spent(_folder(start), approval) or _used(start, approval.id, approval.signed)
             if used not in ("", start.run):
                 return used
@@ -94,7 +91,8 @@ def approved(start: RunStart, me: Identity, known: Signers | None) -> list[tuple
         told = "" if _asked(start) else ask(start, start.run)
         hint = f"Somebody else approves it: opsbook approve {start.plan.id}. "
         hint += f"Then: opsbook run --plan {start.plan.id}" + (f"\n{told}" if told else "")
-        raise NotYet(_missing(start, judged), hint)
+        said = f"{start.plan.id} needs {number_of(policy.approvals, 'approval')}, and has {len(judged.counted)}."
+        raise NotYet("\n".join([said, *judged.complaints]), hint)
     chosen = judged.counted[: policy.approvals]
     return [(each, signature) for each, signature in found if each in chosen]
 
@@ -105,11 +103,6 @@ def _asked(start: RunStart) -> bool:
     seen = any(each.plan.id == start.plan.id for each in requests.waiting(start.settings.state))
     record = store.exact(start.settings.records, run) if run and run != start.run else None
     return seen and (run in ("", start.run) or (record is not None and record.state == "running"))
-
-
-def _missing(start: RunStart, judged: Judged) -> str:
-    said = f"{start.plan.id} needs {number_of(start.policy.approvals, 'approval')}, and has {len(judged.counted)}."
-    return "\n".join([said, *judged.complaints])
 
 
 def ask(start: RunStart, run: str = "") -> str:

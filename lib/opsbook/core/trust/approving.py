@@ -78,12 +78,6 @@ def _changed(found: requests.ApprovalRequest, planned: Planned) -> list[str]:
     return [*refusing, *telling, *(["its page or its title is another one"] if other else [])]
 
 
-def _copied(settings: Settings, found: requests.ApprovalRequest) -> list[str]:
-    """That the request was made in another state folder, if so."""
-    same = found.asked.state == requests.identity(settings.state)
-    return [] if same else [f"it was requested in another state folder; {settings.state} is a copy of it, or was moved"]
-
-
 def waits(settings: Settings, request: requests.ApprovalRequest) -> bool:
     """Whether a run waits for this approval; it begins by itself as soon as the plan is approved."""
     record = store.exact(settings.records, request.asked.run) if request.asked.run else None
@@ -94,14 +88,17 @@ def show(settings: Settings, wanted: str) -> PlanReview:
     """What an approver reviews. Raises InputError if no such plan waits."""
     found = requests.find(settings.state, wanted)
     planned = _planned(settings, found)
-    runbook = planned.runbook
+    runbook, changed = planned.runbook, _changed(found, planned)
+    if found.asked.state != requests.identity(settings.state):
+        copied = f"it was requested in another state folder; {settings.state} is a copy of it, or was moved"
+        changed = [copied, *changed]
     checked, check = _check(settings, found.plan)
     return PlanReview(
         found,
         runbook.front.summary,
         runbook.front.rollback,
         tuple(authorization.needed(settings, planned, datetime.now(UTC))),
-        (*_copied(settings, found), *_changed(found, planned)),
+        tuple(changed),
         check,
         checked,
         requests.reach(settings.state, settings.root),

@@ -99,11 +99,8 @@ def _read(folder: Path) -> ApprovalRequest:
 
 def asking(folder: Path) -> str | None:
     """The run that waits for this plan; empty if it was requested without a run, None if it was not requested."""
-    try:
-        asked = from_json(ApprovalAsked, files.read(folder / "asked.json"))
-    except (OSError, ValueError, RecursionError):
-        return None
-    return asked.run if (folder / "plan.json").exists() else None
+    asked = files.stored(ApprovalAsked, folder / "asked.json")
+    return asked.run if asked and (folder / "plan.json").exists() else None
 
 
 def waiting(state: Path) -> Iterator[ApprovalRequest]:
@@ -116,8 +113,10 @@ def waiting(state: Path) -> Iterator[ApprovalRequest]:
         except InputError:
             continue
     for request in sorted(found, key=lambda each: each.asked.time, reverse=True):
-        if request.asked.time > since and not _begun(request) and not _rejected(request):
-            yield request
+        if request.asked.time > since and not _begun(request):
+            later = (each for each, _ in approvals(request.folder) if each.signed > request.asked.time)
+            if not any(each.decision == "reject" for each in later):
+                yield request
 
 
 def _begun(request: ApprovalRequest) -> bool:
@@ -127,10 +126,6 @@ def _begun(request: ApprovalRequest) -> bool:
         return any(marker.stat().st_mtime > asked for marker in request.folder.glob("spent-*"))
     except (OSError, ValueError, OverflowError):
         return False
-
-
-def _rejected(request: ApprovalRequest) -> bool:
-    return any(a.decision == "reject" and a.signed > request.asked.time for a, _ in approvals(request.folder))
 
 
 def approvals(folder: Path) -> Iterator[tuple[Approval, str]]:

@@ -42,16 +42,8 @@ def follow_ups(settings: Settings) -> Iterator[FollowUp]:
             late = now > due
         except (TypeError, ValueError, KeyError, AttributeError, OverflowError):
             due, late = now, True
-        operators = tuple(told.get("operators") or ())
-        yield FollowUp(
-            record.id,
-            told["title"] or "",
-            told["environment"] or "",
-            operators,
-            told["emergency"],
-            due.isoformat(),
-            late,
-        )
+        title, where, operators = told["title"] or "", told["environment"] or "", tuple(told.get("operators") or ())
+        yield FollowUp(record.id, title, where, operators, told["emergency"], due.isoformat(), late)
 
 
 def is_reviewed(settings: Settings, run: str) -> bool:
