@@ -5,7 +5,6 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from opsbook.core.model.planned import STOP_AFTER
 from opsbook.core.model.text import duration
@@ -20,7 +19,8 @@ _early: list[signal.Signals] = []
 def undisturbed() -> Iterator[None]:
     """From the first file of a record to its seal, a signal may only cancel the run, never leave half a record."""
     _early.clear()
-    before = {number: signal.signal(number, _remember) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {each: signal.signal(each, lambda n, _: _early.append(signal.Signals(n))) for each in numbers}
     # A lost terminal does not end the run; later questions find nobody. Not SIG_IGN: children would inherit it.
     before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: None)
     try:
@@ -28,10 +28,6 @@ def undisturbed() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _remember(number: int, _: Any) -> None:
-    _early.append(signal.Signals(number))
 
 
 class Cancel:

@@ -185,18 +185,15 @@ class Engine:
             self._steps.leave_out(step, f"left out: the run resumed from {self._options.start}")
             await self._steps.names(step)
         else:
-            await self._run_until_decided(step)
+            again = True
+            while again:
+                again = False
+                try:
+                    await self._steps.run(step)
+                except StepFailed as failure:
+                    again = await self._decide_on_failure(failure)
         if self._past.steps[step.id].status == "skipped":
             self._skipped.append(step.title)
-
-    async def _run_until_decided(self, step: Step) -> None:
-        while True:
-            try:
-                await self._steps.run(step)
-            except StepFailed as failure:
-                if await self._decide_on_failure(failure):
-                    continue
-            return
 
     def _left_out(self, step: Step) -> bool:
         """Whether an unfinished step comes before the one from which the operator resumes."""

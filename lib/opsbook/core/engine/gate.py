@@ -23,7 +23,7 @@ from opsbook.core.engine.transport import Frame, Transport
 from opsbook.core.engine.verdict import Act, Case, Stop, Verdict, live, verdict
 from opsbook.core.model.attempts import LOOK
 from opsbook.core.model.effect import Effect, Mode, Status
-from opsbook.core.model.events import RefusedEffect
+from opsbook.core.model.events import EffectRecorded, RefusedEffect
 from opsbook.core.model.past import Past
 from opsbook.core.model.person import Question
 from opsbook.core.model.recording import Tape
@@ -251,7 +251,7 @@ class Gate:
         """Answer an effect from the journal."""
         known = found.known
         assert known is not None
-        self.ledger.recorded(known)
+        self._sink.write(EffectRecorded(intent=known.intent, key=known.effect.key))
         if found.act is Act.FAIL:
             self.transport.send(number, "fail", why=known.why, result=known.result)
         elif found.act is Act.WITHHOLD:

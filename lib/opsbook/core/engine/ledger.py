@@ -13,7 +13,7 @@ from typing import Any
 
 from opsbook.core.model.effect import Effect, Status
 from opsbook.core.model.event import Data
-from opsbook.core.model.events import EffectIntent, EffectOutput, EffectProgress, EffectRecorded, EffectResult
+from opsbook.core.model.events import EffectIntent, EffectOutput, EffectProgress, EffectResult
 from opsbook.core.model.past import KnownEffect, Past
 from opsbook.core.model.redact import RedactedStream, Redactor
 from opsbook.core.model.sink import Sink, Stream
@@ -73,7 +73,9 @@ class Ledger:
         sample = self._redactor.value(sample)
         if not item.lost:
             try:
-                self._append(item, sample)
+                if item.stream is None:
+                    item.stream = self._sink.stream("effects", f"{item.intent:04d}-{slug(item.effect.kind)}.jsonl")
+                item.stream.append(json.dumps(sample, ensure_ascii=False) + "\n")
             except OpsbookError as error:
                 item.lost = f"the rest could not be stored: {error.message}"
         self._tell(item, item.tasks.take(sample) if isinstance(sample, dict) else [])
@@ -94,17 +96,14 @@ class Ledger:
         if text:
             self._sink.write(EffectOutput(intent=item.intent, name=name, text=text))
 
-    def _append(self, item: _Open, sample: Any) -> None:
-        if item.stream is None:
-            item.stream = self._sink.stream("effects", f"{item.intent:04d}-{slug(item.effect.kind)}.jsonl")
-        item.stream.append(json.dumps(sample, ensure_ascii=False) + "\n")
-
     def attach(self, number: int, result: Any, content: bytes) -> Any:
         """Store an attachment; returns the effect's result with the file added."""
         with contextlib.suppress(UnicodeDecodeError):
             content = self._redactor.text(content.decode()).encode()
         given = Path(self._redactor.text(str(result["name"])))
-        name = f"{self._open[number].intent:04d}-{slug(given.stem)[:60]}{_suffix(given)}"
+        suffix = given.suffix
+        usable = suffix[1:].isalnum() and suffix.isascii() and len(suffix) <= 8
+        name = f"{self._open[number].intent:04d}-{slug(given.stem)[:60]}{suffix if usable else ''}"
         return {**result, "file": self._sink.blob("effects", name, content)}
 
     def end(self, number: int, status: Status, result: Any, why: str = "", *, left_out: Sequence[str] = ()) -> Effect:
@@ -134,10 +133,6 @@ class Ledger:
         """Why an effect was interrupted, with the task of a playbook that was running, and where it still may."""
         where = self._open[number].tasks.where() if number in self._open else ""
         return "; ".join(filter(None, (why, where)))
-
-    def recorded(self, known: KnownEffect) -> None:
-        """Note that an effect was answered from the journal."""
-        self._sink.write(EffectRecorded(intent=known.intent, key=known.effect.key))
 
     def mark_done(self, known: KnownEffect, by: str) -> None:
         """Mark an unknown effect as done, because a person checked it."""
@@ -179,8 +174,3 @@ def _closed(item: _Open) -> Data | None:
         return item.stream.close() | ({"lost": item.lost} if item.lost else {})
     except OpsbookError as error:
         return {"lost": f"it could not be stored: {error.message}"}
-
-
-def _suffix(name: Path) -> str:
-    """The file extension of an attachment, if it is short and alphanumeric."""
-    return name.suffix if name.suffix[1:].isalnum() and name.suffix.isascii() and len(name.suffix) <= 8 else ""

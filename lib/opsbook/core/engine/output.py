@@ -91,14 +91,12 @@ class Outputs:
             case "stream":
                 self._stream("iopub", content["name"], content["text"])
             case "display_data" if MARK in content["data"]:
-                self._mark(content["data"][MARK])
+                mark = content["data"][MARK]
+                # A cell may print anything of this MIME type.
+                if isinstance(mark, dict) and isinstance(mark.get("id"), int):
+                    self._on_mark(mark["id"])
             case "display_data" | "execute_result" | "update_display_data" | "clear_output" | "error" as kind:
                 self._rich(_output(kind, content))
-
-    def _mark(self, mark: Any) -> None:
-        """Report a mark. A cell may print anything of this MIME type, so malformed marks are ignored."""
-        if isinstance(mark, dict) and isinstance(mark.get("id"), int):
-            self._on_mark(mark["id"])
 
     def _stream(self, source: str, name: str, text: str) -> None:
         """Redact each source separately: interleaved text could split a secret."""

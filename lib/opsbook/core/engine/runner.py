@@ -28,7 +28,7 @@ from opsbook.core.model.event import Ending, Outcome
 from opsbook.core.model.person import Answer, Person, Question
 from opsbook.core.model.planned import Place
 from opsbook.core.model.recording import NOWHERE
-from opsbook.core.model.runbook import Role, Runbook
+from opsbook.core.model.runbook import Role
 from opsbook.core.model.sink import RunSink, Sink
 from opsbook.errors import InputError, NotYet, Refused
 
@@ -149,19 +149,17 @@ def _engine(context: RunContext, sink: Sink, vault: Vault, questions: Questions,
 
     cancel.on_request = stop
 
-    def gap(missing: int) -> None:
-        sink.write(kinds.OutputGap(missing=missing))
-
     async def start_kernel(place: Place) -> kernel.Kernel:
         started = kernel.Kernel(spare.take(context.run))
         here.update(private=str(started.private), root=str(place.cwd), content=str(place.content))
         await gate.transport.listen(started.gate_path)
         started.on_message, started.on_raw = outputs.message, outputs.raw
-        started.on_gap = gap
+        started.on_gap = lambda missing: sink.write(kinds.OutputGap(missing=missing))
         work = context.workspace
         options = context.options
-        # A replay performs no effect.
-        imports = _imports(context.planned.runbook) if options.mode is not Mode.REPLAY else ()
+        # Slow imports that the page's effects need. A replay performs no effect.
+        needed = {"playbook(": "ansible_runner", "http(": "httpx"} if options.mode is not Mode.REPLAY else {}
+        imports = tuple(module for call, module in needed.items() if call in context.planned.runbook.source)
         magics = options.mode is Mode.NOTEBOOK
         await started.start(
             kernel.Launch(place, work.keep_environment, work.hold, imports, options.warm, options.cwd, magics)
@@ -186,12 +184,6 @@ def _scope(context: RunContext, here: dict[str, Any]) -> Scope:
         retry_unknown=context.options.retry_unknown,
         tape=context.tape,
     )
-
-
-def _imports(runbook: Runbook) -> tuple[str, ...]:
-    """Slow imports that the page's effects need."""
-    needed = {"playbook(": "ansible_runner", "http(": "httpx"}
-    return tuple(module for call, module in needed.items() if call in runbook.source)
 
 
 def _watch_inbox(

@@ -31,7 +31,8 @@ class Vault:
     def __init__(self, redactor: Redactor) -> None:
         self.redactor = redactor
         self._values: dict[str, str] = {}
-        self._again: list[Callable[[], None]] = []
+        self.short_lived: list[Callable[[], None]] = []
+        """What fetches a value again that may have expired."""
 
     def add(self, name: str, value: str, *, weak: bool = False) -> None:
         """Keep a value. Raises InputError if it is too short to be redacted safely and is not declared weak."""
@@ -42,13 +43,9 @@ class Vault:
             raise InputError(f"S{str(error)[1:]}.", hint) from error
         self._values[name] = value
 
-    def renewed_by(self, fetch: Callable[[], None]) -> None:
-        """Register `fetch`, which fetches a short-lived value again."""
-        self._again.append(fetch)
-
     def renew(self) -> None:
         """Fetch short-lived values again. Raises InputError if one is not available any more."""
-        for fetch in self._again:
+        for fetch in self.short_lived:
             fetch()
 
     def get(self, name: str) -> str | None:
@@ -90,7 +87,7 @@ def load(
         except InputError as error:
             problems.append(error.whole)
         if name not in typed and reference.startswith("exec:"):
-            vault.renewed_by(partial(fetch, name, reference))
+            vault.short_lived.append(partial(fetch, name, reference))
     for name, value in inventory:
         try:
             Vault(redactor).add(name, value, weak=name in policy.weak)

@@ -111,18 +111,12 @@ def _serve(kernel: "subprocess.Popen[bytes]", wake: int, rest: bytes) -> "list[p
             if wake in ready and signal.SIGTERM in os.read(wake, 4096):
                 return seen
             if 0 in ready:
-                piece = _read()
+                piece = b""
+                with contextlib.suppress(ConnectionError):
+                    piece = os.read(0, 65536)
                 if not piece:
                     return seen
                 pending += piece
-
-
-def _read() -> bytes:
-    """Bytes from the runner; empty if it is gone."""
-    try:
-        return os.read(0, 65536)
-    except ConnectionError:
-        return b""
 
 
 def _tell(message: dict[str, Any]) -> None:

@@ -3,15 +3,12 @@
 The only module that uses jupyter_client.
 """
 
-import array
 import asyncio
 import codecs
 import contextlib
-import fcntl
 import json
 import os
 import subprocess
-import termios
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
@@ -64,7 +61,7 @@ class Kernel:
         self.gate_path = started.private / "gate"
         self.on_message: Callable[[Message], None] = lambda _: None
         self.on_raw: Callable[[str], None] = lambda _: None
-        self.on_gap: Callable[[int], None] = lambda _: None
+        self.on_gap: Callable[[int], object] = lambda _: None
         self.code: int | None = None
         self.pid: int | None = None
         self.died = asyncio.Event()
@@ -212,16 +209,17 @@ class Kernel:
             await asyncio.to_thread(tree.end, os.getpid(), self._spare.run, self.pid)
         self.died.set()
 
-    def _read_raw(self) -> None:
-        """Read what the kernel's process and its children write past IPython."""
-        assert self._raw is not None
-        with contextlib.suppress(BlockingIOError):
-            data = os.read(self._raw, 65536)
-            text = self._decoder.decode(data, final=not data)
-            if text:
-                self._handled(self.on_raw, text)
-            if not data:
-                self._close_raw()
+    def _read_raw(self) -> bool:
+        """Read what the kernel's process and its children write past IPython. Returns whether there was something."""
+        try:
+            data = os.read(self._raw, 65536) if self._raw is not None else b""
+        except BlockingIOError:
+            return False
+        if text := self._decoder.decode(data, final=not data):
+            self._handled(self.on_raw, text)
+        if not data:
+            self._close_raw()
+        return bool(data)
 
     def _close_raw(self) -> None:
         if self._raw is not None:
@@ -230,10 +228,10 @@ class Kernel:
             self._raw = None
 
     async def drained(self) -> None:
-        """Wait until the raw pipe is empty, for at most a second."""
+        """Read until the raw pipe is empty, for at most a second."""
         deadline = time.monotonic() + _DRAIN
-        while self._raw is not None and _waiting(self._raw) and time.monotonic() < deadline:
-            await asyncio.sleep(0.005)
+        while self._read_raw() and time.monotonic() < deadline:
+            await asyncio.sleep(0)
 
     async def _read_remaining(self, work: "asyncio.Task[Any]") -> None:
         """Read the remaining messages of a dead kernel, until none arrive.
@@ -295,13 +293,6 @@ async def _lines(keeper: "subprocess.Popen[bytes]") -> asyncio.StreamReader:
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), keeper.stdout)
     return reader
-
-
-def _waiting(descriptor: int) -> int:
-    """Bytes available to read."""
-    size = array.array("i", [0])
-    fcntl.ioctl(descriptor, termios.FIONREAD, size)
-    return size[0]
 
 
 async def _messages(channel: Any) -> AsyncIterator[Message]:

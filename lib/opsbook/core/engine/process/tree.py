@@ -50,16 +50,11 @@ def end(
             for process in left:
                 with contextlib.suppress(psutil.Error):
                     process.kill()
-        if adopted:
-            _reap()
+        with contextlib.suppress(ChildProcessError):
+            while adopted and os.waitpid(-1, os.WNOHANG)[0]:
+                pass
         time.sleep(0.02)
     return 0
-
-
-def _reap() -> None:
-    with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
 
 
 def below(pid: int) -> list[psutil.Process]:
