@@ -159,10 +159,6 @@ class _Events:
             # Ansible does not count what a task did before it failed.
             self.touched = self.touched or bool(result.get("changed")) or kind == "runner_on_failed"
 
-    def busy(self) -> bool:
-        """Whether a task has not ended."""
-        return bool(self.running)
-
     def _place(self, data: dict[str, Any]) -> str:
         path, _, line = str(data.get("task_path", "")).rpartition(":")
         inside = Path(path).is_relative_to(self.root) if path else False
@@ -213,36 +209,24 @@ def unsafe(value: Any) -> Any:
     return [unsafe(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def _named(refused: list[str]) -> str:
-    more = [f"and {len(refused) - FEW} more"] if len(refused) > FEW else []
-    return "; ".join([*refused[:FEW], *more])
-
-
-def _checks(request: Mapping[str, Any]) -> bool:
-    return ansible_start.in_check() or bool(request.get("check"))
-
-
-def path_of(name: str) -> Path:
-    """The path of a playbook."""
-    return ansible_start.folder() / name
-
-
 def run(call: EffectCall, request: dict[str, Any], timeout: float | None) -> PlaybookResult:
     """Run a playbook once. Raises EffectFailed, with the result if there is one, and Interrupted."""
     root = Path(here.content)
-    path = path_of(request["playbook"])
+    path = ansible_start.folder() / request["playbook"]
     if not path.is_file():
         raise EffectFailed(f"there is no playbook {here.playbooks}/{request['playbook']}", untouched=True)
     private = Path(tempfile.mkdtemp(prefix=f"ansible-{call.folder}-", dir=here.private))
-    events = _Events(call, root, private, _checks(request))
+    events = _Events(call, root, private, check=ansible_start.in_check() or bool(request.get("check")))
     started = time.monotonic()
     try:
-        ended = _start(call, request, timeout, private, path, events)
+        ended = _start(call, request, timeout, path, events)
         if (wanted := ansible_command.read(private / ansible_start.ASKED)) is not None:
             raise _asked(request, wanted, events)
         if refused := check_judge.refused(private / ansible_start.REFUSED):
+            more = [f"and {len(refused) - FEW} more"] if len(refused) > FEW else []
             raise EffectRefused(
-                f"playbook {request['playbook']} cannot be checked: it would really run {_named(refused)}. "
+                f"playbook {request['playbook']} cannot be checked: it would really run "
+                f"{'; '.join([*refused[:FEW], *more])}. "
                 "What only reads can be named under [check] reads in opsbook.toml."
             )
         return _judge(request, ended, events, time.monotonic() - started)
@@ -250,24 +234,26 @@ def run(call: EffectCall, request: dict[str, Any], timeout: float | None) -> Pla
         shutil.rmtree(private, ignore_errors=True)
 
 
-def _start(
-    call: EffectCall, request: dict[str, Any], timeout: float | None, private: Path, path: Path, events: _Events
-) -> Any:
+def _start(call: EffectCall, request: dict[str, Any], timeout: float | None, path: Path, events: _Events) -> Any:
     import ansible_runner
 
-    begin(check=_checks(request))
-    binary, *arguments = ansible_start.command(check=_checks(request))
+    check = events.check
+    begin(check=check)
+    binary, *arguments = ansible_start.command(check=check)
+    # A check needs one -v: without it, Ansible does not say why a task was skipped.
+    verbosity = min(max(int(request.get("verbosity", 0)), int(check)), 6)
+    flags = [*(["--check", "--diff"] if check else []), *([f"-{'v' * verbosity}"] if verbosity else [])]
     ended = ansible_runner.run(
-        private_data_dir=str(private),
+        private_data_dir=str(events.private),
         project_dir=str(path.parent),
         binary=binary,
-        cmdline=shlex.join([*arguments, str(path), *_options(request)]),
+        cmdline=shlex.join([*arguments, str(path), *flags]),
         inventory=sources(Path(here.content), request["inventory"]),
         extravars=unsafe(request["vars"]),
         limit=request["limit"],
         tags=request["tags"],
         skip_tags=request.get("skip_tags"),
-        envvars=ansible_start.variables(request["vars"], private, check=_checks(request)),
+        envvars=ansible_start.variables(request["vars"], events.private, check=check),
         settings={
             "pexpect_timeout": 1,
             "suppress_ansible_output": True,
@@ -292,13 +278,6 @@ def begin(*, check: bool) -> None:
     ansible_start.begin(added | {"ANSIBLE_CACHE_PLUGIN": "jsonfile"}, check=check)
 
 
-def _options(request: dict[str, Any]) -> list[str]:
-    """A check needs one -v: without it, Ansible does not say why a task was skipped."""
-    check = _checks(request)
-    verbosity = max(int(request.get("verbosity", 0)), int(check))
-    return [*(["--check", "--diff"] if check else []), *([f"-{'v' * min(verbosity, 6)}"] if verbosity else [])]
-
-
 @functools.cache
 def _without_delay() -> None:
     """Have ansible-runner not sleep 0.1 s after a program that has ended."""
@@ -317,7 +296,7 @@ def _without_delay() -> None:
 def _asked(request: dict[str, Any], wanted: ansible_command.PlaybookPrompt, events: _Events) -> Exception:
     """The error of a playbook that asked for something. The outcome of tasks that still ran is unknown."""
     said = wanted.sentence(request["playbook"])
-    if events.busy():
+    if events.running:
         return Interrupted(f"{said}; it was stopped while tasks were running")
     return EffectFailed(said, untouched=not events.touched)
 

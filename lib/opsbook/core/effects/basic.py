@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
@@ -142,7 +143,9 @@ def wait_until(
 
     def work(call: EffectCall) -> tuple[Any, Any]:
         found, polls = _poll(call, name, check, timeout, every)
-        made = _recordable(found)
+        made: Any = True
+        with suppress(TypeError):
+            made = found.to_json() if hasattr(found, "to_json") else clean(found)
         return made, {"value": made, "polls": polls, "changed": False}
 
     request = {"name": name, "timeout": timeout, "every": every}
@@ -168,13 +171,6 @@ def _poll(call: EffectCall, name: str, check: Callable[[], Any], timeout: float,
         if time.monotonic() + every > deadline:
             raise EffectFailed(f"{name} did not come true within {timeout:g} s; last: {last}")
         time.sleep(every)
-
-
-def _recordable(made: Any) -> Any:
-    try:
-        return made.to_json() if hasattr(made, "to_json") else clean(made)
-    except TypeError:
-        return True
 
 
 def attach(name: str, data: str | bytes, *, key: str | None = None) -> None:

@@ -2,7 +2,6 @@
 
 import queue
 import threading
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -69,10 +68,6 @@ class EffectCall:
 
     def _print(self, name: str, text: str) -> None:
         self._samples.put({"id": self.number, "op": "printed", "name": name, "text": text})
-
-    def decide(self, text: str, choices: Sequence[str], detail: str) -> str | None:
-        """Ask the operator in the middle of the effect; None if nobody is there, or on a cancel."""
-        return self.channel.decide(self, {"text": text, "choices": list(choices), "detail": detail})
 
     def pump(self) -> None:
         """Send samples until the effect ends; runs in a thread, so that event handlers never block."""

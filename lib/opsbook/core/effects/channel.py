@@ -125,11 +125,17 @@ class Channel:
     def _answered(self, reply: Frame, decode: Callable[[Any], Any]) -> Any:
         """A recorded result or failure."""
         if reply["do"] == "fail":
-            raise EffectFailed(reply["why"], _decoded(decode, reply.get("result")))
+            result = None
+            with contextlib.suppress(KeyError, TypeError, ValueError):
+                result = decode(reply.get("result"))
+            raise EffectFailed(reply["why"], result)
         return decode(self._value(reply))
 
     def decide(self, call: EffectCall, question: Frame) -> str | None:
-        """The gate's answer to a decision. The gate drops the question if the effect ends first."""
+        """Ask the operator in the middle of an effect; None if nobody is there, or on a cancel.
+
+        The gate drops the question if the effect ends first.
+        """
         replies: queue.SimpleQueue[Frame] = queue.SimpleQueue()
         self._replies[call.number] = replies
         try:
@@ -316,14 +322,6 @@ def _signals_held() -> Iterator[None]:
             signal.raise_signal(signal.SIGINT)
 
 
-def _decoded(decode: Callable[[Any], Any], result: Any) -> Any:
-    """The decoded result of a recorded failure; None if it has none."""
-    try:
-        return decode(result)
-    except (KeyError, TypeError, ValueError):
-        return None
-
-
 def _failed(error: EffectFailed) -> Any:
     """The result of a failure for the journal."""
     if error.untouched:
@@ -333,22 +331,14 @@ def _failed(error: EffectFailed) -> Any:
 
 _channel: Channel | None = None
 _opening = threading.Lock()
-_forked = False
-
-
-def _in_child() -> None:
-    """Note the fork: two processes that write to one socket would break it for both."""
-    global _forked  # noqa: PLW0603  (a fact about this process)
-    _forked = True
-
-
-os.register_at_fork(after_in_child=_in_child)
+_process = os.getpid()
+"""Whose the channel is: two processes that write to one socket would break it for both."""
 
 
 def channel() -> Channel:
     """The channel of this process to the gate of its run or session, opened on first use."""
     global _channel  # noqa: PLW0603  (one connection per process; the gate closes a second)
-    if _forked:
+    if os.getpid() != _process:
         raise EffectRefused("an effect cannot be used in a forked process; use threads, each effect with its key=")
     with _opening:
         if _channel is None:

@@ -6,7 +6,6 @@ by name; without one of them the check does not start.
 
 import json
 import os
-from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
@@ -33,16 +32,9 @@ _JUDGED = frozenset({"connection", "shell", "become"})
 _LONGEST = 300
 
 
-@dataclass(frozen=True)
-class _Setting:
-    place: str
-    content: str
-    reads: list[str]
-
-
 def setting(place: Path, content: str, reads: list[str]) -> str:
     """The value of VARIABLE: `place` is the file for what is refused."""
-    return json.dumps(asdict(_Setting(str(place), content, reads)))
+    return json.dumps([str(place), content, reads])
 
 
 def refused(place: Path) -> list[str]:
@@ -58,11 +50,11 @@ class Judge:
     """Refuses, with an error of Ansible that is also written down."""
 
     def __init__(self, text: str) -> None:
-        said = _Setting(**json.loads(text))
-        self._place = Path(said.place)
+        place, content, reads = json.loads(text)
+        self._place = Path(place)
         origins = [str(spec.origin) for name in ("ansible", "ansible_runner") if (spec := find_spec(name))]
         installed = tuple(str(Path(os.path.realpath(each)).parents[1]) for each in origins)
-        self.rules = Rules(os.path.realpath(said.content), installed, frozenset(said.reads))
+        self.rules = Rules(os.path.realpath(content), installed, frozenset(reads))
 
     def need(self, why: str, where: Any = None) -> None:
         """Raises AnsibleError if there is a reason why not. `where`: the task."""

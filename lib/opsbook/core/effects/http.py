@@ -81,11 +81,10 @@ def http(
     def work(_: EffectCall) -> tuple[Response, Any]:
         sent = {"json": revealed(json), "content": data, "headers": revealed(headers)}
         response = send(method, url, timeout, changing=changing, **sent)
-        if not _fits(response.status, expect):
-            raise EffectFailed(
-                f"{method} {url} answered {response.status}, expected {_words(expect)}: {first_lines(response.text)}",
-                response,
-            )
+        good, words = _expected(expect)
+        if response.status not in good:
+            said = f"{method} {url} answered {response.status}, expected {words}: {first_lines(response.text)}"
+            raise EffectFailed(said, response)
         return response, {**response.to_json(), "changed": changing}
 
     rules = {"idempotent": idempotent, "key": key, "pretend": pretend, "ignore": ignore, "decode": Response.of}
@@ -113,13 +112,9 @@ def send(method: str, url: str, timeout: float, *, changing: bool = False, **sen
     return Response(method, url, answer.status_code, dict(answer.headers), text, time.monotonic() - started)
 
 
-def _fits(status: int, expect: Expected) -> bool:
+def _expected(expect: Expected) -> tuple[Collection[int], str]:
+    """The statuses that mean success, and their words."""
     if expect is None:
-        return status < 400
-    return status == expect if isinstance(expect, int) else status in expect
-
-
-def _words(expect: Expected) -> str:
-    if expect is None:
-        return "a status below 400"
-    return str(expect) if isinstance(expect, int) else " or ".join(map(str, sorted(expect)))
+        return range(400), "a status below 400"
+    codes = [expect] if isinstance(expect, int) else sorted(expect)
+    return codes, " or ".join(map(str, codes))

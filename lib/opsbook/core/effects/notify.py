@@ -36,7 +36,9 @@ def notify(event: str, values: Mapping[str, Any] | None = None, *, pretend: Any 
         texts = messages.texts(event, wanted, {**context, **given}, Path(here.content, FOLDER))
         if call.check:
             messages.check_ready(texts.wrong, wanted)
-            would = tuple(_would(event, name, each, texts.texts) for name, each in wanted.items())
+            told = {"task": f"notify {event}", "state": "changed"}
+            titles = {name: texts.texts[each["audience"]][0] for name, each in wanted.items()}
+            would = tuple({"host": name, **told, "diff": title} for name, title in titles.items())
             found = Sent(event, (), {}, texts.texts, would)
         else:
             found = messages.send(event, wanted, addresses, texts)
@@ -47,8 +49,3 @@ def notify(event: str, values: Mapping[str, Any] | None = None, *, pretend: Any 
     # Idempotent: who may have got a message gets it again rather than not at all.
     rules = {"idempotent": True, "key": key, "pretend": pretend, "decode": Sent.of}
     return perform("notify", request, f"notify {event}", work, changes=True, **rules)
-
-
-def _would(event: str, name: str, each: Mapping[str, Any], texts: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
-    title = texts[each["audience"]][0]
-    return {"host": name, "task": f"notify {event}", "state": "changed", "diff": title}

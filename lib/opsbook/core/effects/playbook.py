@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import astuple, replace
 from typing import Any
 
-from opsbook.core.effects import ansible
+from opsbook.core.effects import ansible, ansible_start
 from opsbook.core.effects.ansible import PlaybookResult
 from opsbook.core.effects.basic import here
 from opsbook.core.effects.call import EffectCall
@@ -137,7 +137,7 @@ def _one_batch(name: str) -> bool:
     import yaml
 
     try:
-        plays = yaml.safe_load(ansible.path_of(name).read_text(encoding="utf-8"))
+        plays = yaml.safe_load((ansible_start.folder() / name).read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError):
         return False
     early = {"serial", "any_errors_fatal", "max_fail_percentage", "import_playbook", "ansible.builtin.import_playbook"}
@@ -154,4 +154,5 @@ def _choice(call: EffectCall, result: PlaybookResult, *, one_batch: bool) -> str
     others = f"{some(good, FEW)} did not" if good else "the others had no turn"
     text = f"playbook {result.playbook}: {some(bad, FEW)} failed, {others}. Retry, or go on without?"
     told = failures_of(map(astuple, result.failures))
-    return call.decide(text, CHOICES, "\n".join(f"- {failure}" for failure in told))
+    detail = "\n".join(f"- {failure}" for failure in told)
+    return call.channel.decide(call, {"text": text, "choices": list(CHOICES), "detail": detail})

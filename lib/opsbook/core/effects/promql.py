@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Self
 
 from opsbook.core.effects.basic import here
@@ -136,7 +136,11 @@ def promql(
     request = {"query": query, "over": span, "step": every, "prometheus": address}
 
     def work(_: EffectCall) -> tuple[Series, Any]:
-        found = _ask(address, query, span, every, timeout)
+        if span:
+            now = time.time()
+            found = between(address, query, now - span, now, step=every, timeout=timeout)
+        else:
+            found = _answer(address, "query", query, {}, timeout)
         return found, {**found.to_json(), "changed": False}
 
     rules = {"idempotent": True, "key": key, "ignore": ignore, "decode": Series.of}
@@ -157,13 +161,6 @@ def _seconds(given: str | float) -> float:
     return span_seconds(given) if isinstance(given, str) else float(given)
 
 
-def _ask(address: str, query: str, span: float, step: float, timeout: float) -> Series:
-    if span:
-        now = time.time()
-        return between(address, query, now - span, now, step=step, timeout=timeout)
-    return _answer(address, "query", query, {}, timeout)
-
-
 def between(address: str, query: str, begin: float, end: float, *, step: float = 0, timeout: float = 30.0) -> Series:
     """What Prometheus says for a time, in seconds since 1970; outside of a run, too. Raises EffectFailed."""
     every = step or max(1.0, (end - begin) / _POINTS)
@@ -175,7 +172,7 @@ def _answer(address: str, kind: str, query: str, span: Mapping[str, str], timeou
     form = {"query": query, "timeout": f"{max(1, int(timeout))}s", **span}
     answer = send("POST", f"{address}/api/v1/{kind}", timeout, data=form)
     try:
-        return replace(_series(query, answer), seconds=answer.seconds)
+        return _series(query, answer)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise EffectFailed(f"{address} is no Prometheus: it answered {answer.status} with something else") from error
 
@@ -190,7 +187,7 @@ def _series(query: str, answer: Response) -> Series:
     known = [each for each in found if "value" in each or each.get("values")]
     lines = [_line(each["metric"], each.get("values") or [each["value"]]) for each in known[:MOST]]
     remarks = (*told.get("warnings", ()), *told.get("infos", ()))
-    return Series(query, tuple(lines), 0.0, tuple(map(str, remarks)), max(0, len(known) - MOST))
+    return Series(query, tuple(lines), answer.seconds, tuple(map(str, remarks)), max(0, len(known) - MOST))
 
 
 def _line(labels: Mapping[str, str], points: Sequence[Sequence[Any]]) -> Line:

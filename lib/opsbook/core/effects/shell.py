@@ -110,13 +110,10 @@ class Invocation(process.Program):
         whole = last_lines(done.stderr or done.stdout).strip()
         return "; ".join(line.strip() for line in whole.split("\n")[-2:]) if self.watch else whole
 
-    def succeeded(self, done: "Done") -> bool:
-        return done.rc == self.expect if isinstance(self.expect, int) else done.rc in self.expect
-
     def checked(self, call: EffectCall, *, changes: bool) -> "Done":
         """Run it. Raises EffectFailed for another exit code, and Interrupted if it was killed while it changed."""
         done = self.run(call)
-        if self.succeeded(done):
+        if done.rc in ((self.expect,) if isinstance(self.expect, int) else self.expect):
             return done
         name, said = self.words[0], self.said(done)
         if changes and done.ended_by:

@@ -23,17 +23,10 @@ class Unknown:
             raise AttributeError(name)
         self._touched()
 
-    def __setattr__(self, name: str, value: object) -> None:
-        self._touched()
 
-
-def _guard() -> None:
-    """Cover every special method: Python looks them up on the class, not by __getattr__."""
-    both = "add sub mul matmul truediv floordiv mod divmod pow lshift rshift and or xor"
-    single = "bool len iter next contains getitem setitem delitem call eq ne lt le gt ge hash str format bytes"
-    single += " int float complex index neg pos abs invert round enter exit fspath await reversed"
-    for name in [*single.split(), *both.split(), *(f"r{name}" for name in both.split())]:
-        setattr(Unknown, f"__{name}__", Unknown._touched)
-
-
-_guard()
+# Every special method: Python looks them up on the class, not by __getattr__.
+_BOTH = "add sub mul matmul truediv floordiv mod divmod pow lshift rshift and or xor"
+_SINGLE = "bool len iter next contains getitem setitem delitem call eq ne lt le gt ge hash str format bytes"
+_MORE = "int float complex index neg pos abs invert round enter exit fspath await reversed setattr"
+for _name in [*f"{_SINGLE} {_MORE} {_BOTH}".split(), *(f"r{each}" for each in _BOTH.split())]:
+    setattr(Unknown, f"__{_name}__", Unknown._touched)
