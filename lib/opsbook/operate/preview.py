@@ -64,7 +64,7 @@ def preview(settings: Settings, planned: Planned) -> Preview:
 def _step(settings: Settings, environment: Environment, step: Step, number: int | None) -> PreviewStep:
     touches: dict[str, None] = {}
     for call in (call for cell in step.cells for call in names.calls(cell) if call.name == "playbook"):
-        limit = call.keyword("limit")
+        limit = call.literal(None, "limit")
         for name in _named(call):
             patterns = [limit] if limit else _patterns(settings, name)
             touches[f"{name} on {_hosts(environment, patterns)}" if patterns else name] = None

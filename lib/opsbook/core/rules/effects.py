@@ -83,25 +83,22 @@ def _unquoted_parameter(runbook: Runbook, _: Known) -> Found:
     for _step, cell in cells(runbook) if texts else ():
         if cell.language not in SHELLS:
             continue
-        for line, text in enumerate(_blanked(cell.body).split("\n"), cell.line):
+        # Quoted text and comments as blanks.
+        script = _QUOTED.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), cell.body)
+        for line, text in enumerate(script.split("\n"), cell.line):
             found = uses.search(text) if "[[" not in text else None
             if found:
                 said = f'the shell splits {found[0]} at its blanks; write "{found[0]}"'
                 yield at(runbook, line, "C010", said, column=found.start() + 1, warning=True)
 
 
-def _blanked(script: str) -> str:
-    """The script with quoted text and comments replaced by blanks."""
-    return _QUOTED.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), script)
-
-
 def _ignores_nothing(runbook: Runbook, _: Known) -> Found:
     """C012: an ignore= that has no effect: not a list, or on a call whose result is not compared."""
     for _step, call in calls(runbook):
-        if call.name not in _COMPARED or not call.given("ignore"):
+        if call.name not in _COMPARED or call.argument("ignore") is None:
             continue
-        if call.keyword("ignore") is not None:
-            text = f"{call.name}(): ignore= takes a list of names, such as [{call.keyword('ignore')!r}]"
+        if (said := call.literal(None, "ignore")) is not None:
+            text = f"{call.name}(): ignore= takes a list of names, such as [{said!r}]"
             yield at(runbook, call.line, "C012", text, column=call.column)
         elif _changes(call):
             text = f"{call.name}() changes something, and only what is read is compared; take ignore= away"

@@ -23,45 +23,39 @@ class Call:
     line: int
     column: int
 
-    def literal(self, position: int, keyword: str) -> str | None:
-        """A text argument, if it is a literal."""
-        nodes = [k.value for k in self.node.keywords if k.arg == keyword]
-        nodes += self.node.args[position : position + 1]
-        value = nodes[0].value if nodes and isinstance(nodes[0], ast.Constant) else None
-        return value if isinstance(value, str) else None
+    def argument(self, keyword: str, position: int | None = None) -> ast.expr | None:
+        """What is given by this name, or else at this position; None if it is not given."""
+        by_position = self.node.args[position : position + 1] if position is not None else []
+        named = [each.value for each in self.node.keywords if each.arg == keyword]
+        return next(iter([*named, *by_position]), None)
 
-    def keyword(self, name: str) -> str | None:
-        """A text argument that is passed by its name, if it is a literal."""
-        return self.literal(len(self.node.args), name)
+    def literal(self, position: int | None, keyword: str) -> str | None:
+        """A text argument, if it is a literal. Without a position, it is passed by its name."""
+        value = getattr(self.argument(keyword, position), "value", None)
+        return value if isinstance(value, str) else None
 
     def literals(self, position: int, keyword: str) -> tuple[str, ...]:
         """A list of texts, if it is a literal."""
-        nodes = [k.value for k in self.node.keywords if k.arg == keyword] + self.node.args[position : position + 1]
-        items = nodes[0].elts if nodes and isinstance(nodes[0], ast.List | ast.Tuple) else []
+        node = self.argument(keyword, position)
+        items = node.elts if isinstance(node, ast.List | ast.Tuple) else []
         values = [item.value for item in items if isinstance(item, ast.Constant)]
         return tuple(value for value in values if isinstance(value, str)) if len(values) == len(items) else ()
 
     def flag(self, keyword: str) -> bool | None:
         """A keyword written as True or False."""
-        for given in self.node.keywords:
-            if given.arg == keyword and isinstance(given.value, ast.Constant) and isinstance(given.value.value, bool):
-                return given.value.value
-        return None
+        value = getattr(self.argument(keyword), "value", None)
+        return value if isinstance(value, bool) else None
 
     def keys(self, keyword: str) -> frozenset[str] | None:
         """The keys of a literal dict: empty if the argument is absent, None if the keys are computed."""
         if any(given.arg is None for given in self.node.keywords):
             return None
-        node = next((given.value for given in self.node.keywords if given.arg == keyword), None)
+        node = self.argument(keyword)
         if node is None or (isinstance(node, ast.Constant) and node.value is None):
             return frozenset()
         if not isinstance(node, ast.Dict) or not all(isinstance(key, ast.Constant) for key in node.keys):
             return None
         return frozenset(str(key.value) for key in node.keys if isinstance(key, ast.Constant))
-
-    def given(self, keyword: str) -> bool:
-        """Whether a keyword is given."""
-        return any(each.arg == keyword for each in self.node.keywords)
 
 
 _FOR_IPYTHON = re.compile(r"^([ \t]*)(?:%%?\w|!)[^\n]*", re.MULTILINE)

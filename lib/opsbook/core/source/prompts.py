@@ -55,7 +55,7 @@ def way_out(prompt: Prompt) -> str:
 def unanswered(call: Call, prompts: Iterable[Prompt]) -> Iterator[Prompt]:
     """Prompts of a playbook that this call does not answer, as far as its vars= is literal."""
     given = call.keys("vars")
-    some = call.given("tags")
+    some = call.argument("tags") is not None
     for prompt in prompts:
         answers = {prompt.name} if prompt.kind == "variable" else PASSWORDS.get(prompt.name, frozenset())
         if prompt.kind in ("variable", "password") and answers and (given is None or answers & given):
