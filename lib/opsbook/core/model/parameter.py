@@ -92,13 +92,13 @@ class Parameter:
             return next((choice for choice in self.choices if str(choice) == text), text)
         try:
             return _CONVERT[self.base](text)
-        except ValueError as error:
+        except (ValueError, KeyError) as error:
             raise ValueError(f"{quoted(text)} is not {_KIND[self.base]}") from error
 
     def _checked(self, value: Scalar, text: str) -> Scalar:
-        number = span_seconds(text) if self.base == "duration" else value
-        if self.low is not None and self.high is not None and isinstance(number, int | float):
-            _between(number, text, self.low, self.high)
+        low, high, number = self.low, self.high, span_seconds(text) if self.base == "duration" else value
+        if low is not None and high is not None and isinstance(number, int | float) and not low <= number <= high:
+            raise ValueError(f"{one_line(text, _SHOWN)} is not between {low:g} and {high:g}")
         if self.pattern and not re.fullmatch(self.pattern, text):
             raise ValueError(f"{quoted(text)} does not match {self.pattern}")
         return value
@@ -133,11 +133,6 @@ def quoted(text: str) -> str:
     return repr(text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…")
 
 
-def _between(number: float, text: str, low: float, high: float) -> None:
-    if not low <= number <= high:
-        raise ValueError(f"{one_line(text, _SHOWN)} is not between {low:g} and {high:g}")
-
-
 def _integer(text: str) -> int:
     if not re.fullmatch(r"[+-]?[0-9]+", text):
         raise ValueError(text)
@@ -153,18 +148,11 @@ def _number(text: str) -> float:
     return value
 
 
-def _boolean(text: str) -> bool:
-    try:
-        return _WORDS[text.lower()]
-    except KeyError:
-        raise ValueError(text) from None
-
-
 _CONVERT: dict[str, Callable[[str], Scalar]] = {
     "str": str,
     "int": _integer,
     "float": _number,
-    "bool": _boolean,
+    "bool": lambda text: _WORDS[text.lower()],
     "date": lambda text: datetime.date.fromisoformat(text).isoformat(),
     "duration": checked_span,
     "secret": str,

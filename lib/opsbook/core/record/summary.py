@@ -96,13 +96,10 @@ def _steps(facts: Iterable[tuple[Event, kinds.Fact]]) -> list[dict[str, Any]]:
                 forward = fact.steps or forward
             case kinds.RollbackStarted():
                 undo = fact.steps
-    planned = [_not_reached(each) for each in (*forward, *undo) if isinstance(each, dict)]
-    return [steps.pop(each["step"], each) for each in planned] + list(steps.values())
-
-
-def _not_reached(step: dict[str, Any]) -> dict[str, Any]:
-    named = {key: _text(step, key) for key in ("step", "title", "section", "role")}
-    return {**named, "status": NOT_REACHED, "seconds": None}
+    named = [each for each in (*forward, *undo) if isinstance(each, dict)]
+    planned = [{key: _text(each, key) for key in ("step", "title", "section", "role")} for each in named]
+    left = {"status": NOT_REACHED, "seconds": None}
+    return [steps.pop(each["step"], each | left) for each in planned] + list(steps.values())
 
 
 def reached(told: Mapping[str, Any]) -> list[dict[str, Any]]:

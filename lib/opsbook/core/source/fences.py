@@ -38,14 +38,17 @@ class Fences:
 
 def found(page: Document, shown: str, *, bare: bool, magics: bool) -> Fences:
     """What each fence of a page is. `bare`: it was not written for opsbook; `magics` as in notebook.parse()."""
-    fences = Fences(problems=list(_unclosed(page, shown)))
+    text = "this fence is never closed; everything below it is swallowed"
+    unclosed = [fence.line + 1 for fence in page.fences if not fence.closed]
+    fences = Fences(problems=[Problem(shown, line, 1, "D001", text) for line in unclosed])
     for line, language, problem in _unseen(page, shown):
         fences.problems.append(problem)
         fences.examples[line] = Example(line + 1, language, "it is part of what is above it")
     for fence in page.fences:
         language = info.language(fence.info)
         # In a notebook, a cell in another language begins with IPython's magic for it.
-        runs = info.run_by(language) or (language if magics and info.is_cell(fence.info) else "")
+        runs = language if language == "python" else info.SHELLS.get(language.lower(), "")
+        runs = runs or (language if magics and info.is_cell(fence.info) else "")
         why = _why_not(page, fence) if runs else _other(fence, language)
         if why:
             fences.examples[fence.line] = Example(fence.line + 1, language, why)
@@ -64,7 +67,7 @@ OTHER = "its language cannot run here"
 
 def _why_not(page: Document, fence: Fence) -> str:
     """Why a fence in a language that runs is an example all the same; empty if it is a cell."""
-    if fence.line in page.regions or info.kept_from_running(fence.info):
+    if fence.line in page.regions or info.TEXT.search(fence.info):
         return "it is marked as text"
     if fence.alternative:
         return TABS
@@ -175,10 +178,3 @@ def _unseen(page: Document, shown: str) -> Iterator[tuple[int, str, Problem]]:
         else:
             continue
         yield line, info.language(opens[2]), Problem(shown, line + 1, 1, "D010", text)
-
-
-def _unclosed(page: Document, shown: str) -> Iterator[Problem]:
-    for fence in page.fences:
-        if not fence.closed:
-            text = "this fence is never closed; everything below it is swallowed"
-            yield Problem(shown, fence.line + 1, 1, "D001", text)

@@ -28,8 +28,8 @@ LANGUAGES = frozenset({
 """Languages of fences that Jupytext reads as cells; also in capitals."""
 
 
-_SHELLS = {"bash": "bash", "sh": "sh", "shell": "bash", "zsh": "zsh"}
-"""What runs a fence in this language (lower case)."""
+SHELLS = {"bash": "bash", "sh": "sh", "shell": "bash", "zsh": "zsh"}
+"""What runs a fence in this language (lower case), besides Python."""
 
 SESSIONS = frozenset({"bash-session", "console", "sh-session", "shell-session", "shellsession", "terminal"})
 """Languages of what was copied from a terminal."""
@@ -37,7 +37,7 @@ SESSIONS = frozenset({"bash-session", "console", "sh-session", "shell-session", 
 OTHER_SHELLS = frozenset({"bat", "cmd", "csh", "dos", "fish", "ksh", "nu", "powershell", "ps1", "pwsh", "tcsh"})
 """Languages of commands that cannot run here."""
 
-_TEXT = re.compile(
+TEXT = re.compile(
     r"""(?:^|\s)\.noeval(?:\s|$)|\bactive\s*=|\bexcludeFromRunAll["']?\s*[=:]\s*["']?true|["']skip-execution["']"""
 )
 """How an author keeps a fence from running: Jupytext's ways, Runme's, and the tag of nbclient and papermill."""
@@ -51,16 +51,6 @@ def language(info: str) -> str:
     """The language: the first word."""
     found = _LANGUAGE.match(info)
     return found[1] if found else ""
-
-
-def run_by(language: str) -> str:
-    """What runs a fence in this language: python or a shell; empty if nothing does."""
-    return language if language == "python" else _SHELLS.get(language.lower(), "")
-
-
-def kept_from_running(info: str) -> bool:
-    """Whether the author says that the fence is text, and no cell."""
-    return _TEXT.search(info) is not None
 
 
 def is_cell(info: str) -> bool:

@@ -118,15 +118,12 @@ def anchors(text: str) -> dict[str, str]:
         title = heading[1] if heading else line if line.strip() and _UNDERLINE.match(below) else ""
         slugs = list(_slugs(title)) if title else []
         for slug in slugs:
-            own = named[0] if named else _numbered(slugs[0], count[slugs[0]])
+            number = count[slugs[0]]
+            own = named[0] if named else f"{slugs[0]}_{number}" if number else slugs[0]
             for name in {slug, f"{slug}-{count[slug]}", f"{slug}_{count[slug]}"} if count[slug] else {slug}:
                 aliases.setdefault(name, own)
         count.update(slugs)
     return {**aliases, **found}
-
-
-def _numbered(slug: str, number: int) -> str:
-    return f"{slug}_{number}" if number else slug
 
 
 def _slugs(title: str) -> Iterator[str]:

@@ -172,15 +172,12 @@ class Document:
 
     @cached_property
     def ordered_lists(self) -> tuple[OrderedList, ...]:
-        found = self._lists("ordered_list_open")
-        return tuple(OrderedList(self._number(at), tuple(self._items(at + 1)[0])) for at in found)
+        found = ((at, self._tokens[at].attrs.get("start", 1)) for at in self._lists("ordered_list_open"))
+        return tuple(OrderedList(int(number), tuple(self._items(at + 1)[0])) for at, number in found)
 
     def _lists(self, *kinds: str) -> Iterator[int]:
         """Where the top-level lists of these kinds begin among the tokens."""
         return (at for at, token in enumerate(self._tokens) if token.type in kinds and not self._depths[at])
-
-    def _number(self, at: int) -> int:
-        return int(self._tokens[at].attrs.get("start", 1))
 
     def _span(self, token: "Token") -> range:
         first, end = token.map or (0, 0)
