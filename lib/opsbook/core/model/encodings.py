@@ -148,8 +148,8 @@ def tracks_of(name: str, value: str) -> Iterator[tuple[View, Track]]:
     stripped = value.strip()
     for part in {stripped, *(line for line in map(str.strip, value.splitlines()) if len(line) >= _LINE)} - {""}:
         yield from _raw(name, part)
-    data = folding.encoded(stripped)
-    for text in {*_base64(data), *_base64(folding.encoded(stripped, "utf-16-le")), *_base32(data)}:
+    data, wide = folding.encoded(stripped), folding.encoded(stripped, "utf-16-le")
+    for text in {*_based(data, 6), *_based(wide, 6), *_based(data, 5)}:
         yield PLAIN, Track(name, text, min(len(text), PART), loose=len(text) >= _LOOSE)
     for digits in {data.hex(), *(_digits(stripped, data) if len(data) >= WEAK else ())} - {""}:
         yield DIGITS, Track(name, digits.encode(), min(len(digits), PART))
@@ -175,20 +175,15 @@ def _spaces(data: bytes) -> frozenset[int]:
     return frozenset(len(PLAIN.of(data[: gap.start()])) for gap in gaps if {*gap[0]} & {*BLANK})
 
 
-def _base64(data: bytes) -> Iterator[bytes]:
-    """The base64 characters that depend only on the value, at its three possible offsets in longer data."""
-    for offset in range(3):
-        text = base64.b64encode(b"\0" * offset + data)[(offset * 8 + 5) // 6 : (offset + len(data)) * 8 // 6]
+def _based(data: bytes, bits: int) -> Iterator[bytes]:
+    """The characters of base64 (of 6 bits) or base32 (of 5) that depend only on the value, at each of its possible
+    offsets in longer data.
+    """
+    encode, offsets = (base64.b64encode, 3) if bits == 6 else (base64.b32encode, 5)
+    for offset in range(offsets):
+        text = encode(b"\0" * offset + data)[-(-offset * 8 // bits) : (offset + len(data)) * 8 // bits]
         if len(text) >= WEAK:
             yield from (text, text.translate(bytes.maketrans(b"+/", b"-_")))
-
-
-def _base32(data: bytes) -> Iterator[bytes]:
-    """The same in base32, at five offsets."""
-    for offset in range(5):
-        text = base64.b32encode(b"\0" * offset + data)[(offset * 8 + 4) // 5 : (offset + len(data)) * 8 // 5]
-        if len(text) >= WEAK:
-            yield text
 
 
 def _digits(text: str, data: bytes) -> Iterator[str]:
