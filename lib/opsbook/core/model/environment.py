@@ -16,6 +16,19 @@ SCHEMES = ("env", "file", "vault", "exec")
 """
 
 
+BLOCK = 100
+"""Ports of one environment. A block begins at a multiple of this number, so that blocks never overlap."""
+
+_FIRST_BLOCK, _LAST_BLOCK = 1100, 65400
+
+
+def checked_block(first: int) -> int:
+    """Return `first`. Raises ValueError if no block of ports can begin there."""
+    if first % BLOCK or not _FIRST_BLOCK <= first <= _LAST_BLOCK:
+        raise ValueError(f"a block of ports begins at a multiple of {BLOCK} from {_FIRST_BLOCK} to {_LAST_BLOCK}")
+    return first
+
+
 class _Part(BaseModel):
     """A part of environment.yml: no other keys, and nobody changes it."""
 
@@ -114,7 +127,7 @@ class Policy(_Part):
     sandbox: bool = False
     contacts: tuple[str, ...] = ()
     choices: dict[str, tuple[str, ...] | ChoiceRule] = {}
-    ports: int | None = None
+    ports: Annotated[int, AfterValidator(checked_block)] | None = None
     urls: dict[str, str] = {}
     health: dict[str, str] = {}
     settings: dict[str, Any] = {}
@@ -148,11 +161,6 @@ class Policy(_Part):
         """Its content as JSON. Keys that came later are left out where they are not used: digests of old plans stay."""
         return self.model_dump(mode="json", exclude={key for key in _LATER if getattr(self, key) in _UNUSED})
 
-    @field_validator("ports")
-    @classmethod
-    def _block(cls, value: int | None) -> int | None:
-        return value if value is None else checked_block(value)
-
     @field_validator("secrets")
     @classmethod
     def _references(cls, value: dict[str, str]) -> dict[str, str]:
@@ -164,19 +172,6 @@ class Policy(_Part):
 _UNUSED: tuple[object, ...] = (None, {}, (), OnAlert())
 
 _LATER = ("promotion", "freezes", "health", "channels", "rotation", "on_alert", "on_call")
-
-BLOCK = 100
-"""Ports of one environment. A block begins at a multiple of this number, so that blocks never overlap."""
-
-_FIRST_BLOCK, _LAST_BLOCK = 1100, 65400
-
-
-def checked_block(first: int) -> int:
-    """Return `first`. Raises ValueError if no block of ports can begin there."""
-    if first % BLOCK or not _FIRST_BLOCK <= first <= _LAST_BLOCK:
-        raise ValueError(f"a block of ports begins at a multiple of {BLOCK} from {_FIRST_BLOCK} to {_LAST_BLOCK}")
-    return first
-
 
 _PORT = re.compile(r"\{ports(?:\+([0-9]{1,9}))?\}")
 _PLACEHOLDER = re.compile(r"\{ports(?![A-Za-z0-9_])[^{}]*\}")
