@@ -74,12 +74,12 @@ class Gate:
     def clear(self) -> None:
         """Forget why the run stopped: it was handled, and what follows (a rollback) is intended."""
         self.stop.clear()
-        self._by_runner.clear()
+        self._by_runner.withdrawn.clear()
 
     def cancel(self, why: str) -> None:
         """Allow no new effects, and withdraw open questions."""
         self.stop.cancel(why)
-        self._by_runner.withdraw()
+        self._by_runner.withdrawn.set()
 
     def abandon(self, why: str) -> None:
         """Mark every open effect as interrupted: the kernel will not report any more."""

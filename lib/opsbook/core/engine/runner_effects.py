@@ -28,15 +28,8 @@ class RunnerEffects:
         self._questions = questions
         self._waited = 0.0
         self._waiting: dict[int, float] = {}
-        self._withdrawn = asyncio.Event()
-
-    def withdraw(self) -> None:
-        """Withdraw open questions and ask no more: the run is stopping."""
-        self._withdrawn.set()
-
-    def clear(self) -> None:
-        """Allow questions again."""
-        self._withdrawn.clear()
+        self.withdrawn = asyncio.Event()
+        """Set when the run is stopping: open questions are withdrawn, and no more are asked."""
 
     @property
     def waited(self) -> float:
@@ -48,7 +41,7 @@ class RunnerEffects:
         """Ask for the effect with this number. Raises Unanswered, also if the question is withdrawn."""
         self._waiting[number] = started = time.monotonic()
         asking = asyncio.create_task(self._questions.put(question))
-        withdrawn = asyncio.create_task(self._withdrawn.wait())
+        withdrawn = asyncio.create_task(self.withdrawn.wait())
         try:
             await asyncio.wait({asking, withdrawn}, return_when=asyncio.FIRST_COMPLETED)
             if not asking.done():
