@@ -46,7 +46,7 @@ class Project:
     def __call__(self, name: str) -> tuple[Prompt, ...]:
         """Every prompt of playbooks/NAME, after those of Ansible itself."""
         if name not in self._known:
-            found = chain(self.settings, _Walk(self, self._playbooks / name).prompts())
+            found = chain(self.settings, _Walk(self, self._playbooks / name).played())
             self._known[name] = tuple(dict.fromkeys(found))
         return self._known[name]
 
@@ -96,28 +96,23 @@ class _Walk:
         self._playbook = playbook
         self._seen: set[Path] = set()
 
-    def prompts(self) -> Iterator[Prompt]:
-        yield from self._played(self._playbook, sure=True)
-
-    def _played(self, path: Path, *, sure: bool) -> Iterator[Prompt]:
-        """The prompts of a playbook, also of an imported one."""
+    def played(self, path: Path | None = None, *, sure: bool = True) -> Iterator[Prompt]:
+        """The prompts of the playbook, or of an imported one."""
+        path = path or self._playbook
         for play in self._read(path):
             imported = _module(play, "import_playbook")
             if isinstance(imported, str):
                 for file in _files([path.parent], imported):
-                    yield from self._played(file, sure=sure and not _conditional(play))
+                    yield from self.played(file, sure=sure and not _conditional(play))
                 continue
-            yield from self._variables(path, play, sure=sure)
+            for asked in _list(play.get("vars_prompt")):
+                if isinstance(asked, dict) and isinstance(asked.get("name"), str):
+                    yield Prompt("variable", asked["name"], self._project.place(path, _line(asked)), sure)
             yield from self._vaulted(_named([path.parent, path.parent / "vars"], play.get("vars_files")))
             for role in _list(play.get("roles")):
                 yield from self._role(_role_of(role), sure=sure and not _conditional(role))
             for key in _PLAY:
                 yield from self._tasks(path, play.get(key), sure=sure and key != "handlers")
-
-    def _variables(self, path: Path, play: Any, *, sure: bool) -> Iterator[Prompt]:
-        for asked in _list(play.get("vars_prompt")):
-            if isinstance(asked, dict) and isinstance(asked.get("name"), str):
-                yield Prompt("variable", asked["name"], self._project.place(path, _line(asked)), sure)
 
     def _role(self, name: str, files: Iterable[str] = ("main",), *, sure: bool) -> Iterator[Prompt]:
         places = (self._playbook.parent / "roles", *self._project.roles, self._playbook.parent)

@@ -5,7 +5,7 @@ opsbook[notify].
 import re
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from importlib.util import find_spec
@@ -191,10 +191,6 @@ def _parts(address: str) -> Iterator[str]:
     if parts.scheme not in _WITH_HOSTS:
         # What looks like a host is a token there.
         yield from (one for one in re.split(r"[/@:]", parts.netloc) if len(one) >= _SHORTEST)
-    found: Sequence[str] = [
-        address,
-        parts.netloc.rpartition("@")[0],
-        *re.split(r"[/?&=:@#]", f"{parts.path}?{parts.query}"),
-    ]
-    for each in (*found, *(parts.netloc.rpartition("@")[0]).split(":")):
+    user = parts.netloc.rpartition("@")[0]
+    for each in (address, user, *user.split(":"), *re.split(r"[/?&=:@#]", f"{parts.path}?{parts.query}")):
         yield from (one for one in {each, unquote(each)} if len(one) >= _SHORTEST)

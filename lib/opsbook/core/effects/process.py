@@ -148,7 +148,9 @@ def run(call: EffectCall, program: Program) -> ProcessExit:
                 stopped.result = {"stdout": out.text(), "stderr": err.text()}
             raise
         finally:
-            _close(process)
+            for pipe in filter(None, (process.stdin, process.stdout, process.stderr)):
+                with suppress(OSError):
+                    pipe.close()
             watch.close()
     return ProcessExit(process.returncode, out.text(), err.text(), time.monotonic() - started)
 
@@ -272,10 +274,3 @@ def _end(process: "subprocess.Popen[bytes]", program: Program) -> None:
         with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=program.grace)
             break
-
-
-def _close(process: "subprocess.Popen[bytes]") -> None:
-    for pipe in (process.stdin, process.stdout, process.stderr):
-        if pipe is not None:
-            with suppress(OSError):
-                pipe.close()

@@ -57,7 +57,9 @@ class PlaybookProgress(Watcher):
         result = outcome.result if isinstance(outcome, EffectFailed) else outcome
         summary = one_line(self._summary, 200)
         if not isinstance(result, Shown):
-            said = {"interrupted": "interrupted; what it did is unknown"}.get(status, _answer(result))
+            # What a person answered, if that was the effect.
+            answer = result["value"] if isinstance(result, dict) and set(result) == {"value", "by", "note"} else ""
+            said = "interrupted; what it did is unknown" if status == "interrupted" else str(answer)
             self._show(status, f"{summary}: {one_line(said, 200)}" if said else summary)
             return
         names, _ = result.table()
@@ -111,9 +113,3 @@ def _left(text: str) -> str:
 def _rest(text: str) -> str:
     """The text below a headline."""
     return f"<pre style='white-space: pre-wrap'>{html.escape(text)}</pre>" if text.strip() else ""
-
-
-def _answer(result: Any) -> str:
-    """What a person answered."""
-    answered = isinstance(result, dict) and set(result) == {"value", "by", "note"}
-    return str(result["value"]) if answered else ""

@@ -43,7 +43,8 @@ class Held(NotYet):
     """Other runs hold the requested targets; `locks` lists their locks."""
 
     def __init__(self, locks: tuple[Lock, ...], hint: str = "") -> None:
-        super().__init__("\n".join(map(_sentence, locks)), hint)
+        held = (f"{h.target} is locked by {h.run} ({h.operator}) since {h.since}: {h.reason}." for h in locks)
+        super().__init__("\n".join(held), hint)
         self.locks = locks
 
 
@@ -142,7 +143,3 @@ def _file(state: Path, target: str) -> Path:
 def _clash(state: Path, path: Path, held: Lock, wanted: Lock) -> bool:
     """Whether two locks conflict: by target, or by file, since a damaged file may not name its whole target."""
     return conflict(held.target, wanted.target) or path == _file(state, wanted.target)
-
-
-def _sentence(lock: Lock) -> str:
-    return f"{lock.target} is locked by {lock.run} ({lock.operator}) since {lock.since}: {lock.reason}."

@@ -237,9 +237,5 @@ class JournalFollower:
             data = source.read()
         whole = data[: data.rfind(b"\n") + 1]
         self._at += len(whole)
-        return [_event(line) for line in whole.split(b"\n") if line]
-
-
-def _event(line: bytes) -> Event:
-    raw = json.loads(line)
-    return Event(raw["seq"], raw["time"], raw["type"], raw["data"])
+        read = (json.loads(line) for line in whole.split(b"\n") if line)
+        return [Event(raw["seq"], raw["time"], raw["type"], raw["data"]) for raw in read]

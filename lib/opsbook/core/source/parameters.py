@@ -107,7 +107,9 @@ def _annotation(node: ast.expr, parameter: Parameter) -> Parameter:
     if name in _CHOICES:
         return dataclasses.replace(parameter, choice_of=name)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-        return _union(node, parameter)
+        if not (isinstance(node.right, ast.Constant) and node.right.value is None):
+            raise _Bad(node, "the only union is `... | None`")
+        return dataclasses.replace(_annotation(node.left, parameter), optional=True)
     if isinstance(node, ast.Subscript):
         return _subscript(node, parameter)
     raise _Bad(node, f"{_shown(node)} is no parameter type; there is: {_ALLOWED}")
@@ -127,16 +129,13 @@ def _name(node: ast.expr) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
-def _union(node: ast.BinOp, parameter: Parameter) -> Parameter:
-    if not (isinstance(node.right, ast.Constant) and node.right.value is None):
-        raise _Bad(node, "the only union is `... | None`")
-    return dataclasses.replace(_annotation(node.left, parameter), optional=True)
-
-
 def _subscript(node: ast.Subscript, parameter: Parameter) -> Parameter:
     outer = _name(node.value)
     if outer == "list" and not parameter.many:
-        return dataclasses.replace(_items(node, parameter), many=True)
+        parameter = _annotation(node.slice, parameter)
+        if parameter.secret:
+            raise _Bad(node, "a secret is one value; make a parameter for each")
+        return dataclasses.replace(parameter, many=True)
     if outer == "Literal":
         items = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
         choices = tuple(_literal(item) for item in items)
@@ -147,13 +146,6 @@ def _subscript(node: ast.Subscript, parameter: Parameter) -> Parameter:
             parameter = _constraint(extra, parameter)
         return parameter
     raise _Bad(node, f"{_shown(node)} is no parameter type; there is: {_ALLOWED}")
-
-
-def _items(node: ast.Subscript, parameter: Parameter) -> Parameter:
-    parameter = _annotation(node.slice, parameter)
-    if parameter.secret:
-        raise _Bad(node, "a secret is one value; make a parameter for each")
-    return parameter
 
 
 def _constraint(node: ast.expr, parameter: Parameter) -> Parameter:

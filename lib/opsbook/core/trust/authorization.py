@@ -196,7 +196,10 @@ def _allowed(start: RunStart) -> Authorization | None:
 def _known(start: RunStart) -> Signers | None:
     """The known signers; None if no signature is needed. Raises Refused, also for what is not committed."""
     settings, policy = start.settings, start.policy
-    _check_caller(start)
+    own = sorted(each for each in os.environ if each.startswith("ANSIBLE_"))
+    if own and authority.is_guarded(policy):
+        said = f"{start.plan.environment} is guarded, and your environment would change what Ansible does: "
+        raise Refused(f"{said}{', '.join(own)}.", f"Unset it, and say it in ansible.cfg: unset {' '.join(own)}")
     if policy.protected:
         authority.check_commit(settings, start.plan.environment, start.plan.trees.get(drafts.COMMIT, ""))
     page = start.planned.runbook
@@ -206,14 +209,6 @@ def _known(start: RunStart) -> Signers | None:
     if not (policy.protected or policy.approvals):
         return None
     return sign.committed(settings.root, settings.allowed_signers, settings.protected_branch)
-
-
-def _check_caller(start: RunStart) -> None:
-    """Raises Refused if the caller's environment would change what Ansible does in a guarded environment."""
-    own = sorted(each for each in os.environ if each.startswith("ANSIBLE_"))
-    if own and authority.is_guarded(start.policy):
-        said = f"{start.plan.environment} is guarded, and your environment would change what Ansible does: "
-        raise Refused(f"{said}{', '.join(own)}.", f"Unset it, and say it in ansible.cfg: unset {' '.join(own)}")
 
 
 def _operator(start: RunStart, known: Signers | None) -> tuple[Identity, dict[str, bytes]]:
