@@ -1,5 +1,6 @@
 """Secrets: the only module that resolves their references. It runs in the runner."""
 
+import json
 import os
 import shlex
 import subprocess
@@ -160,10 +161,8 @@ def vaulted(needed: Sequence[Path], others: Sequence[Path], vaults: Sequence[str
             f"{sources[0]} is vaulted, and there is no vault password.",
             'Name its file in opsbook.toml: vault_password_file = "…".',
         )
-    from opsbook.core.engine import vault
-
     paths = [*map(str, sources), "--", *(str(path) for path in more if path not in sources)]
-    command = [sys.executable, "-P", "-m", vault.__name__, *paths]
+    command = [sys.executable, "-P", "-m", "opsbook.core.engine.vault", *paths]
     told = {**os.environ, **passwords(vaults)}
     # In a folder without an ansible.cfg: what that says of vaults is said already.
     done = subprocess.run(
@@ -174,7 +173,7 @@ def vaulted(needed: Sequence[Path], others: Sequence[Path], vaults: Sequence[str
         raise InputError(
             f"The vaulted values of {named} cannot be read: {done.stderr.strip()}", "Check the vault password."
         )
-    return vault.parse(done.stdout)
+    return [(str(name), str(value)) for name, value in json.loads(done.stdout)]
 
 
 def _vaulted(read: Sequence[Path]) -> list[Path]:

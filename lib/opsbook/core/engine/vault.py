@@ -16,13 +16,11 @@ import yaml
 HEADER = "$ANSIBLE_VAULT;"
 
 
-def parse(output: str) -> list[tuple[str, str]]:
-    """Parse the output of main(): names (dotted if nested) and values. A name may come from several files."""
-    return [(str(name), str(value)) for name, value in json.loads(output)]
-
-
 def main() -> None:
-    """Print [["name", "value"], …] for every vaulted text in the files."""
+    """Print [["name", "value"], …] for every vaulted text in the files.
+
+    Names are dotted if nested; a name may come from several files.
+    """
     from ansible import constants
     from ansible.cli import CLI
     from ansible.errors import AnsibleError

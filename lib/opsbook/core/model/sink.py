@@ -72,8 +72,6 @@ class NullSink:
 
 
 class _DiscardStream:
-    """A stream that discards its text."""
-
     def append(self, text: str) -> None:
         """Do nothing."""
 
