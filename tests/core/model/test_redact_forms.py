@@ -62,6 +62,7 @@ _SIGNS = st.sampled_from("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01
 
 
 @example("000000ß$", "JSON of HTML", [])
+@example("00\n\n00000000", "HTML, hex", [19])
 @settings(deadline=None)
 @example("0000000000000000000000000000 ", "base64, coloured", [])
 @given(st.text(_SIGNS, min_size=8, max_size=60), st.sampled_from(sorted(forms.FORMS)), st.lists(st.integers(0, 2000)))

@@ -209,22 +209,25 @@ class Redactor:
 
     def _begun(self, text: str) -> Iterator[int]:
         """Where secrets, and escapes that may belong to one, begin in a text that goes on after its end."""
-        data = folding.encoded(text)
+        data, ended = folding.encoded(text), text.endswith("\n")
         if (ending := len(data) - len(folding.closed(data))) >= _BEGUN:
             yield len(text) - ending
         for reading, steps in folding.readings(data, going=True):
             for known in self._known.values():
                 closed = known.view.closed(reading)
-                if begun := [*known.beginning(known.view.of(closed), ended=closed.endswith(b"\n"))]:
+                if begun := [*known.beginning(known.view.of(closed), ended=ended and closed.endswith(b"\n"))]:
                     place, origin = known.view.traced(closed), folding.traced(text, steps)
-                    starts = (_start(known.view, closed, place, track, size) for track, size in begun)
+                    starts = (_start(known.view, closed, place, track, size, ended=ended) for track, size in begun)
                     yield from (origin.starts[place.starts[at]] for at in starts if at is not None)
 
 
-def _start(view: View, reading: bytes, place: Traced, track: Track, size: int) -> int | None:
-    """Where the first `size` bytes of a track begin at the end of a view; None if they cannot be a beginning."""
+def _start(view: View, reading: bytes, place: Traced, track: Track, size: int, *, ended: bool) -> int | None:
+    """Where the first `size` bytes of a track begin at the end of a view; None if they cannot be a beginning.
+
+    Few bytes are none if the text `ended` with a line; the end of a line in an escape ends nothing.
+    """
     at, last = len(place.data) - size, reading[place.ends[-1] :]
-    few = size < SERIOUS and b"\n" in last
+    few = ended and size < SERIOUS and b"\n" in last
     gaps = [*_gaps(reading, place, at, len(place.data)), last]
     return None if few or not _joined(view, track, 0, gaps) else at
 
