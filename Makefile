@@ -62,7 +62,7 @@ lock: $(VENV)/ready  ## renew the lock files after a change of pyproject.toml; v
 upgrade: $(VENV)/ready  ## renew the lock files with the newest version of everything
 	$(BIN)/python tools/lock.py --upgrade
 
-reference: $(VENV)/ready  ## write docs/reference and docs/lint.md anew, from the code
+reference: $(VENV)/ready  ## write docs/reference, docs/lint.md and dashboards/grafana anew
 	@$(BIN)/python -m tools.reference
 
 wheel: $(VENV)/ready-for-demo  ## build dist/opsbook-VERSION.whl, and constraints.txt with the versions that were tested

@@ -25,6 +25,7 @@ import yaml
 from arcade_ops import alerts as alerts_of
 from opsbook import settings
 from opsbook.core.catalog import catalog
+from opsbook.serve import dashboards
 from tests.platform.conftest import Platform
 from tests.platform.monitored import Monitored
 from tests.stories import game_day
@@ -261,6 +262,20 @@ def test_they_listen_on_this_machine_only(monitored: Monitored) -> None:
     ]
     assert set(listening) == {"127.0.0.1"}
     assert len(listening) == 7
+
+
+@installed
+@pytest.mark.slow
+@pytest.mark.parametrize("panel", dashboards.load(ROOT / "dashboards/arcade.yml").panels, ids=lambda panel: panel.title)
+def test_each_plot_of_the_dashboard_has_something_to_show(monitored: Monitored, panel: dashboards.Panel) -> None:
+    query = panel.query.replace("$environment", "dev")
+    labels = re.findall(r"\{\{(\w+)\}\}", panel.legend)
+
+    def shown() -> bool:
+        found = monitored.get(f"{monitored.prometheus}/api/v1/query", query=query)["data"]["result"]
+        return bool(found) and all(label in each["metric"] for each in found for label in labels)
+
+    until(shown, panel.title)
 
 
 @installed

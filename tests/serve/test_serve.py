@@ -18,11 +18,13 @@ from opsbook.incidents.incident import Incident, State
 from tests.support import browser
 from tests.support.alerts import notification
 from tests.support.project import Project, until
+from tests.support.prometheus import installed, served_itself
 from tests.support.serving import Server, free_port, incidents
 
 pytestmark = pytest.mark.slow
 
 chromium = browser.chromium
+prometheus = pytest.fixture(served_itself)
 
 PAGE = """\
 ## Parameters
@@ -210,3 +212,45 @@ def test_the_page_of_an_incident_on_a_phone_is_live(server: Server, chromium: An
     # The server was away for a while, and the page asked again and again.
     assert [each for each in wrong if "net::ERR_" not in each] == []
     assert incidents(server.project)[0].state is State.ACKNOWLEDGED
+
+
+QUERY = 'label_replace(up, "place", "$environment", "", "")'
+
+
+@installed
+def test_a_dashboard_is_plotted_and_stays_current(
+    server: Server, prometheus: str, chromium: Any, tmp_path: Path
+) -> None:
+    root = server.project.root
+    policy = root / "playbooks/inventories/dev/environment.yml"
+    policy.write_text(f"{policy.read_text()}settings: {{prometheus: 'http://{prometheus}'}}\n")
+    panels = [
+        {
+            "title": "What is <up>",
+            "query": 'label_replace(up, "place", "$environment", "", "")',
+            "legend": "{{place}}/{{job}}",
+        },
+        {"title": "Wrong", "query": "up ==", "about": "Never well."},
+    ]
+    file = root / "dashboards/own.yml"
+    file.parent.mkdir()
+    file.write_text(json.dumps({"title": "Our own", "panels": panels}))
+    with chromium.new_context(viewport={"width": 390, "height": 844}, reduced_motion="reduce") as context:
+        page = context.new_page()
+        page.goto(f"{server.address}/")
+        page.click("text=own in dev")
+        page.wait_for_selector("#connection:has-text('Current as of')")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        plotted = page.locator("figure").all_text_contents()
+        assert "What is <up>" in plotted[0] and "dev/itself" in plotted[0] and "polyline" in page.content()
+        assert "parse error" in plotted[1] and "Never well." in plotted[1]
+        file.write_text(json.dumps({"title": "Our own", "panels": panels[1:]}))
+        page.wait_for_selector("figure:only-child")
+        page.screenshot(path=str(tmp_path / "phone.png"), full_page=True)
+    client, places = server.client, f"{server.address}/dashboards"
+    assert client.get(f"{places}/dev/own?over=2y").status_code == 404
+    assert client.get(f"{places}/dev/..%2f..%2fopsbook").status_code == 404
+    file.write_text("title: 1\npanels: {}\nmore: x\n")
+    told = client.get(f"{places}/dev/own")
+    assert (told.status_code, "dashboards/own.yml: " in told.text) == (404, True)
+    assert all(each in told.text for each in ("title", "panels", "more"))

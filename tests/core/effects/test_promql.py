@@ -3,19 +3,15 @@
 import http.server
 import json
 import re
-import shutil
-import socket
-import subprocess
 import threading
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
-from pathlib import Path
 
-import httpx
 import pytest
 
 from opsbook.core.effects.plot import svg
-from tests.support.project import Project, until
+from tests.support.project import Project
+from tests.support.prometheus import installed, served_itself
 
 PAGE = """
 ## Steps
@@ -64,6 +60,9 @@ SAID = [
 ]
 
 
+prometheus = pytest.fixture(served_itself)
+
+
 @pytest.fixture
 def other() -> Iterator[int]:
     """A server that is no Prometheus."""
@@ -85,34 +84,8 @@ def other() -> Iterator[int]:
         thread.join()
 
 
-@pytest.fixture
-def prometheus(tmp_path: Path) -> Iterator[str]:
-    """One that scrapes itself: host and port."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
-    config = tmp_path / "prometheus.yml"
-    jobs = f"scrape_configs:\n  - job_name: itself\n    static_configs: [{{targets: ['{address}']}}]\n"
-    config.write_text(f"global: {{scrape_interval: 1s}}\n{jobs}")
-    program = ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={tmp_path / 'data'}"]
-    started = subprocess.Popen([*program, f"--web.listen-address={address}"], stderr=subprocess.DEVNULL)
-    try:
-        until(lambda: _scraped(address), "Prometheus")
-        yield address
-    finally:
-        started.terminate()
-        started.wait(60)
-
-
-def _scraped(address: str) -> bool:
-    try:
-        told = httpx.get(f"http://{address}/api/v1/query?query=up", trust_env=False).json()
-        return bool(told["data"]["result"][0]["value"][1] == "1")
-    except (httpx.HTTPError, LookupError, ValueError):
-        return False
-
-
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("prometheus") is None, reason="needs the package prometheus")
+@installed
 def test_what_prometheus_answers(project: Project, prometheus: str, other: int) -> None:
     policy = project.root / "playbooks/inventories/dev/environment.yml"
     more = f"settings: {{prometheus: 'http://{prometheus}', other: 'http://127.0.0.1:{other}'}}\n"
