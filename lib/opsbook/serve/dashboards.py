@@ -23,6 +23,9 @@ _EVERY = 15.0
 _PATIENCE = 10.0
 """Seconds for each answer."""
 
+_WIDTH = 440
+"""Pixels of a plot: two stand beside each other on a desk."""
+
 _LABEL = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 
 
@@ -110,7 +113,7 @@ class DashboardPage:
             found = promql.between(self._address, query, now - span_seconds(self.over), now, timeout=_PATIENCE)
         except EffectFailed as error:
             return html.text(str(error))
-        return plot.svg(panel.title, [(_named(panel, line.labels, line.name), line.points) for line in found])
+        return plot.svg(panel.title, [(_named(panel, line.labels, line.name), line.points) for line in found], _WIDTH)
 
 
 def _named(panel: Panel, labels: Mapping[str, str], otherwise: str) -> str:
