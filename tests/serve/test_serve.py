@@ -218,12 +218,13 @@ QUERY = 'label_replace(up, "place", "$environment", "", "")'
 
 
 @installed
-def test_a_dashboard_is_plotted_and_stays_current(
+def test_environments_and_their_dashboards_stay_current(
     server: Server, prometheus: str, chromium: Any, tmp_path: Path
 ) -> None:
     root = server.project.root
     policy = root / "playbooks/inventories/dev/environment.yml"
-    policy.write_text(f"{policy.read_text()}settings: {{prometheus: 'http://{prometheus}'}}\n")
+    more = f"settings: {{prometheus: 'http://{prometheus}'}}\nhealth: {{web: 'http://127.0.0.1:1/'}}\n"
+    policy.write_text(f"{policy.read_text()}{more}")
     panels = [
         {
             "title": "What is <up>",
@@ -232,13 +233,21 @@ def test_a_dashboard_is_plotted_and_stays_current(
         },
         {"title": "Wrong", "query": "up ==", "about": "Never well."},
     ]
+    assert server.send(notification("HostDown", summary="web-2 is <b>down</b>", environment="dev", host="web-2"))
+    until(lambda: bool(incidents(server.project)), "an incident is open")
     file = root / "dashboards/own.yml"
     file.parent.mkdir()
     file.write_text(json.dumps({"title": "Our own", "panels": panels}))
     with chromium.new_context(viewport={"width": 390, "height": 844}, reduced_motion="reduce") as context:
         page = context.new_page()
         page.goto(f"{server.address}/")
-        page.click("text=own in dev")
+        page.click("text=Environments")
+        page.wait_for_selector("#connection:has-text('Current as of')")
+        seen = page.locator("#live").inner_text()
+        assert all(each in seen for each in ("web-2 is <b>down</b>", "no answer"))
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        page.click("a[href*='/dashboards/']")
+        page.wait_for_selector("figure:nth-child(2)")
         page.wait_for_selector("#connection:has-text('Current as of')")
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         plotted = page.locator("figure").all_text_contents()

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -28,6 +29,7 @@ from opsbook import html
 from opsbook.errors import InputError, OpsbookError
 from opsbook.incidents import intake, store
 from opsbook.serve import LOG, dashboards, pages
+from opsbook.serve.environments import EnvironmentsPage
 from opsbook.serve.metrics import Metrics
 from opsbook.serve.spool import Spool
 from opsbook.serve.worker import Counted
@@ -104,6 +106,8 @@ def application(serving: Serving) -> Starlette:
             Route("/incidents/{incident}/events", _events),
             Route("/runs/{run}", _run),
             Route("/runs/{run}/events", _run_events),
+            Route("/environments", _environments),
+            Route("/environments/events", _environments_events),
             Route("/dashboards/{environment}/{name}", _dashboard),
             Route("/dashboards/{environment}/{name}/events", _dashboard_events),
             Route("/live.js", Response(script, 200, _HEADERS, "text/javascript"), methods=["GET"]),
@@ -214,6 +218,14 @@ async def _run_events(request: Request) -> Response:
     return _changes(request, await run_in_threadpool(pages.RunPage, settings, run))
 
 
+async def _environments(request: Request) -> Response:
+    return _page(await run_in_threadpool(EnvironmentsPage(_serving(request).settings).text))
+
+
+async def _environments_events(request: Request) -> Response:
+    return _changes(request, EnvironmentsPage(_serving(request).settings))
+
+
 async def _dashboard(request: Request) -> Response:
     made = await _plotted(request)
     return _page(await run_in_threadpool(made.text))
@@ -230,7 +242,15 @@ async def _plotted(request: Request) -> dashboards.DashboardPage:
     return await run_in_threadpool(dashboards.DashboardPage, *about)
 
 
-def _changes(request: Request, page: pages.IncidentPage | pages.RunPage | dashboards.DashboardPage) -> Response:
+class Changing(Protocol):
+    """A page that stays current while somebody watches it."""
+
+    def mark(self) -> tuple[int, ...]: ...
+
+    def body(self) -> str: ...
+
+
+def _changes(request: Request, page: Changing) -> Response:
     """What changes of a page, each time it does, as server-sent events."""
     ending = _serving(request).ending
 

@@ -12,7 +12,6 @@ from opsbook.errors import InputError
 from opsbook.incidents import reviewing, store, timeline
 from opsbook.incidents.incident import Incident
 from opsbook.operate import under_way
-from opsbook.serve import dashboards
 from opsbook.serve.worker import Counted
 from opsbook.settings import Settings
 
@@ -30,8 +29,7 @@ def listing(settings: Settings, counted: Counted, site: Path | None) -> str:
         found = store.shown(path)
         (over if found.over else open_).append(found)
     now = datetime.now(UTC)
-    values = {"counted": counted, "now": now, "site": site, "dashboards": dashboards.listed(settings)}
-    return html.render("serve/incidents.html", open=open_, over=over[:_MOST], **values)
+    return html.render("serve/incidents.html", open=open_, over=over[:_MOST], counted=counted, now=now, site=site)
 
 
 class IncidentPage:
