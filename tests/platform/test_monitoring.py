@@ -134,6 +134,13 @@ class Hook:
     url: str = ""
     taken: list[tuple[float, str, dict[str, Any]]] = field(default_factory=list)
 
+    where: list[str] = field(default_factory=list)
+
+    def paths(self, of: str) -> set[str]:
+        """The addresses at which notifications with this alert came."""
+        pairs = zip(list(self.where), list(self.taken), strict=False)
+        return {path for path, (_, _, body) in pairs if body["groupLabels"]["alertname"] == of}
+
     def of(self, alert: str, status: str) -> list[dict[str, Any]]:
         """The alerts of this name and status that came so far."""
         return [
@@ -151,6 +158,7 @@ def hook() -> Iterator[Hook]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            found.where.append(self.path)
             found.taken.append((time.monotonic(), self.headers.get("authorization", ""), body))
             self.send_response(200)
             self.end_headers()
@@ -350,6 +358,28 @@ def test_an_unavailable_service_silences_its_instances(monitored: Monitored) -> 
         assert alerts_of.look(*serious[:4], ["critical"]) == ["ArcadeUnavailable"]
         with pytest.raises(ValueError, match="Watchdog of nowhere, which is always on, is missing"):
             alerts_of.look(*serious[:2], "nowhere", *serious[3:])
+
+
+@installed
+@pytest.mark.slow
+def test_somebody_else_is_told_when_nobody_serves(monitored: Monitored, hook: Hook) -> None:
+    """What is critical or high, and that alerts arrive at all; the rest is for opsbook alone."""
+    before = dict(monitored.options)
+    also = hook.url.replace("alertmanager", "also")
+    try:
+        # The port of nobody: opsbook serve is down.
+        monitored.options |= {"hook_url": "http://127.0.0.1:1/hooks/alertmanager", "also_url": also}
+        monitored.up()
+        until(lambda: "/hooks/also" in hook.paths(of="Watchdog"), "Watchdog at the other address")
+        file = monitored.folder / "config/alertmanager.yml"
+        for name, rule in ALERTS.items():
+            told = ["also"] if rule["labels"]["severity"] in ("critical", "high") or name == "Watchdog" else []
+            labels = [f"alertname={name}", *(f"{key}={value}" for key, value in rule["labels"].items())]
+            done = ran("amtool", "config", "routes", "test", f"--config.file={file}", *labels)
+            assert done.stdout.strip().split(",") == [*told, "opsbook"], name
+    finally:
+        monitored.options = before
+        monitored.up()
 
 
 @pytest.mark.slow
