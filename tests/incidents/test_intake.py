@@ -3,12 +3,14 @@
 import json
 import os
 import shutil
+import subprocess
 import time
 from typing import Any
 
 import pytest
 
 from opsbook import files, settings
+from opsbook.core.catalog import catalog
 from opsbook.core.record import journal
 from opsbook.errors import InputError
 from opsbook.incidents import intake, store
@@ -247,3 +249,22 @@ def test_anything_else_is_refused(data: bytes) -> None:
 def test_alertmanagers_own_shape_is_read() -> None:
     told = notification("A") | {"version": "4", "truncatedAlerts": 0, "externalURL": "http://x", "new": {"field": 1}}
     assert isinstance(intake.parsed(json.dumps(told).encode()), Notification)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "alerts", ["", "alerts: []\n", "alerts: [Other]\n", "alerts:\n- Other\n", "alerts:\n  - Other\n"]
+)
+def test_a_review_proposes_that_the_page_that_helped_names_the_alert(project: Project, alerts: str) -> None:
+    project.page(PAGE, name="restart", front=alerts)
+    here = settings.load(project.root, given=True)
+    (opened,) = taken(here, notification("Odd", environment="dev"))
+    project.opsbook("run", "restart", "-e", "dev", "--yes", "--incident", opened.id, check=True)
+    Acting(here, opened.id).resolve("restarted", anyway=True)
+    project.opsbook("incident", "review", opened.id, check=True)
+    patch, text = f"reviews/{opened.id}/page.patch", (project.root / f"reviews/{opened.id}.md").read_text()
+    assert "No page names Odd. restart was run and went well" in text and f"git apply {patch}" in text
+    subprocess.run(["git", "apply", patch], cwd=project.root, check=True)
+    (entry,) = [each for each in catalog.entries(here) if each.name == "restart"]
+    assert {*entry.front.alerts} == {"Odd", *(["Other"] if "Other" in alerts else [])}
+    assert project.opsbook("check", "restart").code == 0

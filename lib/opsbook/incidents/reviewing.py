@@ -5,7 +5,7 @@ from pathlib import Path
 from opsbook import files, html
 from opsbook.core.record import store as records
 from opsbook.errors import InputError
-from opsbook.incidents import impact, timeline
+from opsbook.incidents import impact, proposing, timeline
 from opsbook.incidents.incident import Incident
 from opsbook.settings import Settings
 
@@ -24,13 +24,15 @@ def write(settings: Settings, found: Incident) -> tuple[Path, bool]:
     page = page_of(settings, found)
     if page.exists():
         return page, False
+    outcomes = {run: outcome(settings, run) for run in found.runs}
     text = html.render(
         "review.md",
         found=found,
         entries=list(timeline.entries(found)),
         phases=timeline.phases(found),
         impact=impact.measured(settings, found, page.with_suffix("")),
-        runs=[(fact, outcome(settings, run)) for run, fact in found.runs.items()],
+        runs=[(fact, outcomes[run]) for run, fact in found.runs.items()],
+        proposed=proposing.write(settings, found, outcomes, page.with_suffix("")),
     )
     files.write_atomic(page, text.encode())
     return page, True
