@@ -18,10 +18,10 @@ from opsbook.html import data, render, text
 from opsbook.operate.under_way import AskedQuestion, RunStatus
 from opsbook.settings import Severity
 from opsbook.site import facts, fences, lists
+from opsbook.site.decision_tree import tree_page
 from opsbook.site.facts import Facts, Run
 from opsbook.site.lists import Sources
 from opsbook.site.pages import Context, runbook_page
-from opsbook.site.tree_page import tree_page
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 EVIL = "<script>alert(1)</script>"

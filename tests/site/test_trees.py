@@ -13,7 +13,7 @@ from opsbook.core.model.environment import Environment, Policy
 from opsbook.diagnose import diagnosing, trees
 from opsbook.diagnose.trees import Tree, TreeCheck
 from opsbook.errors import InputError
-from opsbook.site.tree_page import picture, tree_page
+from opsbook.site.decision_tree import picture, tree_page
 from tests.support import ROOT
 from tests.support.project import POLICY, Project, Terminal
 

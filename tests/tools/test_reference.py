@@ -13,8 +13,8 @@ from opsbook import settings, shapes
 from opsbook.cli.parsers import COMMANDS
 from opsbook.core.effects import basic, promql
 from opsbook.core.model.environment import Channel, ChoiceRule, Policy, Rotation
-from opsbook.core.model.event import Exit, Outcome
 from opsbook.core.model.front import FrontMatter
+from opsbook.core.model.outcome import Exit, Outcome
 from opsbook.core.source import parameters
 from opsbook.training.plan_file import Member, TrainingRole
 from tests.support import ROOT

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from opsbook.core.model.event import Ending, Exit, Outcome
+from opsbook.core.model.outcome import Ending, Exit, Outcome
 from tools.reference.text import documented, table
 
 _RUN = """\

@@ -10,9 +10,9 @@ from typing import Any, get_args
 from opsbook.core.catalog import catalog
 from opsbook.core.locks import lock
 from opsbook.core.model.environment import SCHEMES, Environment
-from opsbook.core.model.event import RESUMABLE
 from opsbook.core.model.events import QuestionAnswered, QuestionAsked, read
 from opsbook.core.model.front import Kind
+from opsbook.core.model.outcome import RESUMABLE
 from opsbook.core.model.parameter import Parameter
 from opsbook.core.planning import environment
 from opsbook.core.record import store

@@ -11,7 +11,8 @@ from opsbook.console.story import said, values
 from opsbook.console.text import hanging, plain
 from opsbook.console.view import View
 from opsbook.core.model import events as kinds
-from opsbook.core.model.event import GOOD, Event, Outcome
+from opsbook.core.model.event import Event
+from opsbook.core.model.outcome import GOOD, Outcome
 from opsbook.core.model.plan import Plan
 from opsbook.core.model.text import duration, flat, one_line, quoted
 from opsbook.settings import Settings

@@ -9,7 +9,7 @@ from opsbook.console.text import plain
 from opsbook.core.model import events as kinds
 from opsbook.core.model.approval import HERE
 from opsbook.core.model.effect import Mode
-from opsbook.core.model.event import GOOD, Exit, Outcome
+from opsbook.core.model.outcome import GOOD, Exit, Outcome
 from opsbook.core.model.plan import Plan
 from opsbook.core.model.runbook import Role
 from opsbook.core.model.text import duration, flat, one_line, quoted, some

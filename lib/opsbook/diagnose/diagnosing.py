@@ -12,8 +12,8 @@ from typing import Any
 
 from opsbook.core.catalog import catalog
 from opsbook.core.model.environment import Environment
-from opsbook.core.model.event import Exit
 from opsbook.core.model.events import RunFinished, StepFinished
+from opsbook.core.model.outcome import Exit
 from opsbook.core.model.text import nearest
 from opsbook.diagnose.trees import Node, Tree, TreeCheck
 from opsbook.errors import InputError

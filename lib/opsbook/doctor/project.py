@@ -12,7 +12,7 @@ from opsbook.core.catalog import catalog
 from opsbook.core.locks import lock
 from opsbook.core.model.effect import Mode
 from opsbook.core.model.environment import Rotation
-from opsbook.core.model.event import Outcome
+from opsbook.core.model.outcome import Outcome
 from opsbook.core.model.text import number_of, span_seconds
 from opsbook.core.planning import environment as policies
 from opsbook.core.record import store

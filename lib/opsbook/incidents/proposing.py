@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from opsbook import files
 from opsbook.core.catalog import catalog
-from opsbook.core.model.event import Outcome
 from opsbook.core.model.front import split
+from opsbook.core.model.outcome import Outcome
 from opsbook.core.source import front
 from opsbook.errors import InputError
 from opsbook.incidents.incident import Incident

@@ -14,7 +14,7 @@ from typing import Any
 from opsbook.core.catalog import catalog
 from opsbook.core.locks import lock
 from opsbook.core.model.environment import AutoRun, Environment
-from opsbook.core.model.event import Outcome
+from opsbook.core.model.outcome import Outcome
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.planning import environment
 from opsbook.core.record import store as records

@@ -22,8 +22,9 @@ from papermill.iorw import papermill_io, write_ipynb
 from papermill.log import logger
 
 from opsbook import settings
-from opsbook.core.model.event import Event, Exit
+from opsbook.core.model.event import Event
 from opsbook.core.model.events import CellFinished, Output, StepFinished, StepStarted, read
+from opsbook.core.model.outcome import Exit
 from opsbook.core.model.person import Answer, Question
 from opsbook.core.model.plan import Plan
 from opsbook.core.model.runbook import Runbook

@@ -24,7 +24,7 @@ from papermill.log import logger
 
 from opsbook import settings
 from opsbook.core.catalog import catalog
-from opsbook.core.model.event import Exit
+from opsbook.core.model.outcome import Exit
 from opsbook.core.model.parameter import Parameter
 from opsbook.core.model.planned import RunOptions
 from opsbook.core.planning import bind, drafts

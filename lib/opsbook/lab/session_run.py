@@ -21,8 +21,9 @@ from opsbook.core.engine.secrets import Vault
 from opsbook.core.locks.locking import acquire
 from opsbook.core.model.effect import Effect, Mode
 from opsbook.core.model.environment import Environment
-from opsbook.core.model.event import Data, Ending, Event, Outcome
+from opsbook.core.model.event import Data, Event
 from opsbook.core.model.events import CancelRequested, Fact, Locked, ParametersInjected
+from opsbook.core.model.outcome import Ending, Outcome
 from opsbook.core.model.parameter import literal
 from opsbook.core.model.past import Past
 from opsbook.core.model.planned import Planned, RunOptions

@@ -15,8 +15,9 @@ from opsbook.core.locks import lock
 from opsbook.core.locks.locking import acquire, worked_since
 from opsbook.core.model.attempts import attempts
 from opsbook.core.model.effect import Mode, digest
-from opsbook.core.model.event import RESUMABLE, Ending, Event, Outcome
+from opsbook.core.model.event import Event
 from opsbook.core.model.events import RunResumed, RunStarted, SourceEdited, read
+from opsbook.core.model.outcome import RESUMABLE, Ending, Outcome
 from opsbook.core.model.past import Past
 from opsbook.core.model.plan import Plan
 from opsbook.core.model.planned import Planned, RunOptions

@@ -15,8 +15,9 @@ from opsbook.core.engine.run_context import Admission, Earlier, RunContext, Work
 from opsbook.core.locks import lock, queue
 from opsbook.core.locks.locking import acquire
 from opsbook.core.model.effect import Mode
-from opsbook.core.model.event import Ending, Event, Outcome
+from opsbook.core.model.event import Event
 from opsbook.core.model.events import RunFinished, RunStarted, read
+from opsbook.core.model.outcome import Ending, Outcome
 from opsbook.core.model.past import Past
 from opsbook.core.model.planned import Planned, RunOptions
 from opsbook.core.model.redact import Redactor

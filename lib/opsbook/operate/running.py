@@ -14,7 +14,8 @@ from opsbook.core.engine.failure_choice import FailureChoice
 from opsbook.core.engine.process import spare
 from opsbook.core.engine.run_context import RunContext
 from opsbook.core.model.effect import Mode
-from opsbook.core.model.event import Ending, Event, Outcome
+from opsbook.core.model.event import Event
+from opsbook.core.model.outcome import Ending, Outcome
 from opsbook.core.model.person import MANUAL_CHOICES, Person
 from opsbook.core.model.plan import Plan
 from opsbook.core.model.planned import Planned, RunOptions

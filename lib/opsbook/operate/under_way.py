@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from opsbook.core.locks import lock
-from opsbook.core.model.event import Outcome
+from opsbook.core.model.outcome import Outcome
 from opsbook.core.record import store
 from opsbook.errors import InputError
 from opsbook.settings import Settings

@@ -3,8 +3,9 @@
 import time
 from collections.abc import Iterator
 
-from opsbook.core.model.event import Ending, Event, Outcome
+from opsbook.core.model.event import Event
 from opsbook.core.model.events import RunFinished, RunResumed, read
+from opsbook.core.model.outcome import Ending, Outcome
 from opsbook.core.model.text import seconds_between
 from opsbook.core.record import journal, store
 from opsbook.errors import InputError, OpsbookError

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from opsbook import files
-from opsbook.core.model.event import Outcome
+from opsbook.core.model.outcome import Outcome
 from opsbook.core.record import journal, logbook, store
 from opsbook.settings import Retention
 

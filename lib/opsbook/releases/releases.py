@@ -11,7 +11,7 @@ from typing import Any
 
 from opsbook.core.model.effect import Mode
 from opsbook.core.model.environment import ChoiceRule, Environment
-from opsbook.core.model.event import Outcome
+from opsbook.core.model.outcome import Outcome
 from opsbook.core.model.text import nearest
 from opsbook.core.planning import artefacts
 from opsbook.core.planning import environment as environments

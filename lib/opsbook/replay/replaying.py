@@ -17,8 +17,9 @@ from opsbook.core.engine.run_context import RunContext, Workspace
 from opsbook.core.engine.secrets import Vault
 from opsbook.core.model.effect import Mode
 from opsbook.core.model.environment import Environment, Policy
-from opsbook.core.model.event import Ending, Event
+from opsbook.core.model.event import Event
 from opsbook.core.model.events import RefusedEffect, read
+from opsbook.core.model.outcome import Ending
 from opsbook.core.model.past import Past, Stepped
 from opsbook.core.model.person import Answer, Question
 from opsbook.core.model.planned import Place, Planned, RunOptions

@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any
 
 from opsbook.core.model.effect import Mode
-from opsbook.core.model.event import Outcome
+from opsbook.core.model.outcome import Outcome
 from opsbook.training.qualification import moment
 from opsbook.training.trained import Drilled
 

@@ -5,9 +5,9 @@ from functools import cache
 from importlib import resources
 
 from opsbook.site import lists
+from opsbook.site.decision_tree import tree_page
 from opsbook.site.lists import Page, Sources
 from opsbook.site.pages import Context, runbook_page
-from opsbook.site.tree_page import tree_page
 
 ASSETS = "assets/opsbook"
 """The folder of scripts and styles, from the site's root."""

@@ -12,9 +12,10 @@ from typing import Any
 from opsbook import files
 from opsbook.core.catalog import catalog
 from opsbook.core.model import drill as rules
-from opsbook.core.model.event import Event, Outcome
+from opsbook.core.model.event import Event
 from opsbook.core.model.events import RequestTaken, RunFinished, StepFinished, read
 from opsbook.core.model.front import Drill
+from opsbook.core.model.outcome import Outcome
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.model.text import nearest, seconds_between, span_seconds
 from opsbook.core.record import store

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 from opsbook.core.catalog import catalog
 from opsbook.core.catalog.catalog import Entry, required
-from opsbook.core.model.event import Outcome
 from opsbook.core.model.front import FrontMatter
+from opsbook.core.model.outcome import Outcome
 from opsbook.core.model.runbook import Runbook
 from opsbook.core.planning import environment
 from opsbook.core.record import seal, store

@@ -18,8 +18,8 @@ from opsbook.core.engine.questions import Unanswered
 from opsbook.core.engine.recheck import Recheck
 from opsbook.core.engine.steps import StepFailed, Steps
 from opsbook.core.model.effect import Mode
-from opsbook.core.model.event import Ending, Outcome
 from opsbook.core.model.events import Differences, KernelReplaced, LookStarted, ParametersInjected, RollbackStarted
+from opsbook.core.model.outcome import Ending, Outcome
 from opsbook.core.model.parameter import literal
 from opsbook.core.model.person import Question
 from opsbook.core.model.planned import Place

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from opsbook.core.model.event import Ending, Event, Outcome
+from opsbook.core.model.event import Event
+from opsbook.core.model.outcome import Ending, Outcome
 from opsbook.core.model.past import Past
 from opsbook.core.model.planned import STOP_AFTER, Authorization, Place, Planned, RunOptions
 from opsbook.core.model.recording import Tape

@@ -24,7 +24,7 @@ from opsbook.core.engine.secrets import Vault
 from opsbook.core.engine.steps import Steps
 from opsbook.core.model import events as kinds
 from opsbook.core.model.effect import Mode, no_sandbox
-from opsbook.core.model.event import Ending, Outcome
+from opsbook.core.model.outcome import Ending, Outcome
 from opsbook.core.model.person import Answer, Person, Question
 from opsbook.core.model.planned import Place
 from opsbook.core.model.recording import NOWHERE

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from opsbook.core.model.differ import changes_of, told
 from opsbook.core.model.effect import Effect, Status
-from opsbook.core.model.event import NOT_REACHED
+from opsbook.core.model.outcome import NOT_REACHED
 from opsbook.core.model.plan import Plan
 
 PROJECT = "⟦project⟧"

@@ -13,7 +13,7 @@ from typing import Any
 
 from opsbook import files
 from opsbook.core.model.effect import Mode
-from opsbook.core.model.event import Outcome
+from opsbook.core.model.outcome import Outcome
 from opsbook.core.model.plan import RELEASE, Plan
 from opsbook.core.record import store
 from opsbook.core.source import front

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from opsbook.core.model.event import NOT_REACHED, Event
+from opsbook.core.model.event import Event
 from opsbook.core.model.events import CellFinished, CellStarted, Output, ParametersInjected, read
 from opsbook.core.model.lines import overwritten
+from opsbook.core.model.outcome import NOT_REACHED
 from opsbook.core.model.runbook import Cell, Runbook
 from opsbook.core.model.text import duration, one_line
 from opsbook.core.record.page import span

@@ -9,7 +9,7 @@ from typing import Any
 
 from opsbook import files
 from opsbook.core.model.effect import Mode
-from opsbook.core.model.event import Outcome
+from opsbook.core.model.outcome import Outcome
 from opsbook.core.record import store, summary_file
 
 RUNS = 10

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from opsbook import files
-from opsbook.core.model.event import Event, Outcome
+from opsbook.core.model.event import Event
+from opsbook.core.model.outcome import Outcome
 from opsbook.core.model.plan import Plan
 from opsbook.core.model.text import nearest
 from opsbook.core.record import journal, logbook, summary_file

@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 from opsbook.core.model import events as kinds
 from opsbook.core.model.attempts import Attempt, Attempts, attempts, latest
 from opsbook.core.model.effect import Mode, Status
-from opsbook.core.model.event import NOT_REACHED, Event
+from opsbook.core.model.event import Event
 from opsbook.core.model.events import EffectResult, StepFinished, StepStarted, read
+from opsbook.core.model.outcome import NOT_REACHED
 from opsbook.core.record.summary_file import in_seconds
 
 _TEXTS = ("run", "runbook", "title", "environment", "operator", "plan", "mode")

@@ -15,8 +15,8 @@ from opsbook.core.catalog import catalog
 from opsbook.core.model.approval import Identity
 from opsbook.core.model.effect import Mode, canonical, no_sandbox
 from opsbook.core.model.environment import Environment, Policy
-from opsbook.core.model.event import Outcome
 from opsbook.core.model.events import RunAllowed, RunStarted, read
+from opsbook.core.model.outcome import Outcome
 from opsbook.core.model.past import Past
 from opsbook.core.model.planned import Authorization, Planned, RunOptions
 from opsbook.core.model.runbook import Role, Runbook

@@ -9,7 +9,7 @@ from opsbook.console import common
 from opsbook.console.text import hanging, say
 from opsbook.core.locks import lock
 from opsbook.core.model.effect import Mode
-from opsbook.core.model.event import GOOD, Outcome
+from opsbook.core.model.outcome import GOOD, Outcome
 from opsbook.core.model.text import number_of, one_line, quoted
 from opsbook.core.record.store import DAMAGED
 from opsbook.core.trust import requests, reviewing

@@ -3,7 +3,7 @@
 import argparse
 
 from opsbook.console import common
-from opsbook.core.model.event import Outcome
+from opsbook.core.model.outcome import Outcome
 from opsbook.core.model.text import duration, nearest
 from opsbook.core.record import store
 from opsbook.errors import InputError

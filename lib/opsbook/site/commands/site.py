@@ -17,7 +17,7 @@ from opsbook.errors import InputError
 from opsbook.scaffold.origin import requirement
 from opsbook.settings import Settings
 from opsbook.site import place as site_place
-from opsbook.site import tree
+from opsbook.site import written
 
 
 def build(options: argparse.Namespace) -> int:
@@ -25,7 +25,7 @@ def build(options: argparse.Namespace) -> int:
     settings = common.project(options)
     if options.tree:
         folder = options.tree.resolve()
-        told = {"tree": str(folder), "files": tree.write_tree(settings, folder)}
+        told = {"tree": str(folder), "files": written.write_tree(settings, folder)}
     else:
         folder = _build(settings, options.out)
         told = {"site": str(folder), "files": sum(1 for path in folder.rglob("*") if path.is_file())}
@@ -38,7 +38,7 @@ def _build(settings: Settings, out: Path | None) -> Path:
         from mkdocs.commands import build as builder
         from mkdocs.config import load_config
 
-        config = load_config(str(tree.config_path(settings)), **({"site_dir": str(out.resolve())} if out else {}))
+        config = load_config(str(written.config_path(settings)), **({"site_dir": str(out.resolve())} if out else {}))
         site_place.check_place(settings, Path(config.site_dir))
         config.plugins.on_startup(command="build", dirty=False)
         try:
@@ -52,7 +52,7 @@ def _build(settings: Settings, out: Path | None) -> Path:
 
 def serve(options: argparse.Namespace) -> int:
     """Serve the site on this machine, and reload on changes."""
-    path = tree.config_path(common.project(options))
+    path = written.config_path(common.project(options))
     with _mkdocs():
         from mkdocs.commands import serve as server
 
