@@ -1,5 +1,6 @@
 """Whether leaked credentials still open the database, and which logs contain the current ones."""
 
+import os
 from collections.abc import Mapping
 from configparser import ConfigParser, Error
 from pathlib import Path
@@ -30,6 +31,14 @@ def leaked_opens(database: str, leaked: str) -> bool:
             return False
         raise EffectFailed("the database does not answer") from error
     return True
+
+
+@effect(changes=False)
+def others() -> list[tuple[str, str]]:
+    """Each other environment here with credentials of a database: its name, and the file, relative to the project."""
+    found = sorted(Path(here.state, "env").glob("*/secrets/database.conf"))
+    named = ((path.parents[1].name, os.path.relpath(path)) for path in found)
+    return [(name, file) for name, file in named if name != here.environment]
 
 
 def credentials(path: Path) -> Mapping[str, str]:

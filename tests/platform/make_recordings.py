@@ -197,6 +197,8 @@ def infrastructure(made: Platform) -> None:
     recorder.record("failed", "rebuild-environment", "-p", "backup=monday", *yes, fails=True)
     recorder.record("rolled-back", "decommission-environment", "--answer", "remove=no", fails=True)
     recorder.record("good", "decommission-environment", *yes)
+    recorder.record("good", "provision-environment", "-p", "monitoring=false")
+    recorder.record("failed", "provision-environment", "-p", "monitoring=false", fails=True)
 
 
 def exchanged(text: str, one: str, other: str) -> str:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import httpx
 import pytest
 import yaml
 
-from tests.platform.conftest import Platform, brought_up
+from tests.platform.conftest import Platform, brought_up, free, free_base, give_back
 
 pytestmark = pytest.mark.slow
 
@@ -175,3 +176,32 @@ def leaderboard(platform: Platform) -> Any:
 
 def place(platform: Platform) -> Path:
     return platform.root / f".opsbook/env/{platform.place}"
+
+
+def test_an_environment_is_made_from_its_files_kept_apart_and_taken_back(serving: Platform) -> None:
+    inventories = serving.root / "playbooks/inventories"
+    shutil.copytree(inventories / serving.place, inventories / "twin")
+    for path in (inventories / "twin/environment.yml", inventories / "twin/group_vars/all.yml"):
+        text = path.read_text(encoding="utf-8").replace("/dev/", "/twin/").replace("name: dev", "name: twin")
+        path.write_text(text, encoding="utf-8")
+    twin = Platform(serving.root, free_base(), "twin")
+    twin.move_ports()
+    folder = place(twin)
+    try:
+        watched = "true" if shutil.which("prometheus-postgres-exporter") else "false"
+        done = twin.run("provision-environment", "-p", f"monitoring={watched}", check=True).out
+        assert "dev: refused" in done
+        assert httpx.get(f"{twin.url}/readyz", timeout=10).status_code == 503
+        again = twin.run("provision-environment")
+        assert (again.code, "twin is there: " in again.out) == (1, True)
+        assert folder.is_dir()
+        made = twin.records()[-2].name
+        twin.opsbook("rollback", made, "--yes", "--accept-changes", check=True)
+        assert not folder.exists()
+        assert not (twin.root / ".opsbook/monitoring/twin").exists()
+        assert free(twin.base) and free(twin.base + 30)
+    finally:
+        give_back(twin)
+        twin.playbook("monitoring-down", purge=True)
+        twin.playbook("platform-down", purge=True)
+    assert httpx.get(f"{serving.url}/readyz", timeout=10).status_code == 200
