@@ -245,6 +245,9 @@ def hold(path: Path, *, shared: bool = False) -> int | None:
     except BlockingIOError:
         os.close(descriptor)
         return None
+    except OSError:
+        os.close(descriptor)
+        raise
     return descriptor
 
 

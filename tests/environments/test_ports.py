@@ -24,7 +24,9 @@ POLICY = 'title: Development\nsandbox: true\nports: {first}\nurls: {{arcade: "ht
 @pytest.fixture
 def moving(project: Project) -> Project:
     """A project whose environment dev has a block in which nobody listens, and prod, which is no sandbox."""
-    first = next(each for each in range(26000, 30000, 100) if all(map(unused, range(each, each + 300))))
+    # Each worker has its own, so that no two choose the same.
+    begin = 24000 + 1300 * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 6)
+    first = next(each for each in range(begin, begin + 1000, 100) if all(map(unused, range(each, each + 300))))
     project.write("playbooks/inventories/dev/environment.yml", POLICY.format(first=first))
     for name, policy in (("prod", f"ports: {first + 1000}\n"), ("bare", "sandbox: true\n")):
         project.write(f"playbooks/inventories/{name}/hosts.yml", "all:\n  hosts:\n    here:\n")
