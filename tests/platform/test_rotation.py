@@ -46,7 +46,8 @@ def asked(platform: Platform, question: str) -> list[Any]:
 
 
 def may_log_in(platform: Platform) -> list[str]:
-    return asked(platform, "SELECT rolname FROM pg_roles WHERE rolcanlogin AND rolname LIKE 'arcade%' ORDER BY 1")
+    whose = "rolcanlogin AND NOT rolsuper AND pg_has_role(oid, 'arcade', 'MEMBER')"
+    return asked(platform, f"SELECT rolname FROM pg_roles WHERE {whose} ORDER BY 1")
 
 
 def with_password(platform: Platform) -> list[str]:

@@ -8,9 +8,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 from opsbook import html
+from opsbook.core.model.environment import Environment
 from opsbook.core.model.text import span_seconds
 from opsbook.core.planning import environment, yaml_files
-from opsbook.errors import EffectFailed, InputError, OpsbookError
+from opsbook.errors import EffectFailed, InputError
 from opsbook.settings import Settings
 from opsbook.shapes import Misfit, Shape
 
@@ -64,9 +65,8 @@ def load(path: Path) -> Dashboard:
 def listed(settings: Settings) -> list[tuple[str, str]]:
     """Each environment that names its Prometheus, with each dashboard."""
     names = sorted(path.stem for path in _folder(settings).glob("*.yml"))
-    return [
-        (each, name) for each in environment.names(settings) if names and _prometheus(settings, each) for name in names
-    ]
+    watched = [each.name for each in environment.every(settings)[0] if _prometheus(each)] if names else []
+    return [(place, name) for place in watched for name in names]
 
 
 class DashboardPage:
@@ -78,7 +78,7 @@ class DashboardPage:
         if over not in OVER:
             raise InputError(f"A dashboard looks back {', '.join(OVER)}; not {over}.")
         self.place, self.name, self.over, self._site = place, name, over, site
-        self._address = str(_prometheus(settings, place))
+        self._address = _prometheus(environment.load(settings, place))
         self._file = _folder(settings) / f"{name}.yml"
         self.title = load(self._file).title
 
@@ -125,11 +125,7 @@ def _folder(settings: Settings) -> Path:
     return settings.root / "dashboards"
 
 
-def _prometheus(settings: Settings, place: str) -> str | None:
-    try:
-        policy = environment.load(settings, place).policy
-    except OpsbookError:
-        # `opsbook env validate` says why.
-        return None
-    told = policy.urls.get("prometheus") or policy.settings.get("prometheus")
-    return told.rstrip("/") if isinstance(told, str) else None
+def _prometheus(found: Environment) -> str:
+    """The address of the Prometheus that watches an environment; empty if it names none."""
+    told = found.policy.urls.get("prometheus") or found.policy.settings.get("prometheus")
+    return told.rstrip("/") if isinstance(told, str) else ""
