@@ -253,7 +253,7 @@ def test_alertmanagers_own_shape_is_read() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "alerts", ["", "alerts: []\n", "alerts: [Other]\n", "alerts:\n- Other\n", "alerts:\n  - Other\n"]
+    "alerts", ["", "alerts: []\n", "alerts: [Other]  # why\n", "alerts:\n- Other\n", "alerts:\n  - Other\n"]
 )
 def test_a_review_proposes_that_the_page_that_helped_names_the_alert(project: Project, alerts: str) -> None:
     project.page(PAGE, name="restart", front=alerts)

@@ -259,6 +259,9 @@ def test_environments_and_their_dashboards_stay_current(
     client, places = server.client, f"{server.address}/dashboards"
     assert client.get(f"{places}/dev/own?over=2y").status_code == 404
     assert client.get(f"{places}/dev/..%2f..%2fopsbook").status_code == 404
+    policy.write_text(policy.read_text().replace(f"http://{prometheus}", "http://ann:a-password@127.0.0.1:1"))
+    said = client.get(f"{places}/dev/own").text
+    assert "no connection" in said and "a-password" not in said
     file.write_text("title: 1\npanels: {}\nmore: x\n")
     told = client.get(f"{places}/dev/own")
     assert (told.status_code, "dashboards/own.yml: " in told.text) == (404, True)

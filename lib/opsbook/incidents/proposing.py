@@ -18,7 +18,7 @@ from opsbook.settings import Settings
 _NAME = re.compile(r"[A-Za-z_:][\w:.-]*")
 """Names of alerts that Prometheus takes without quotes: an alert is text from outside."""
 
-_LISTED = re.compile(r"(?m)^(alerts:[ \t]*\[)([^\]\n]*)(\][ \t]*)$")
+_LISTED = re.compile(r"(?m)^(alerts:[ \t]*\[)([^\]\n]*)(\][ \t]*(?:#.*)?)$")
 _BELOW = re.compile(r"(?m)^alerts:[ \t]*\n(?P<indent>[ \t]*)- ")
 
 
@@ -42,7 +42,7 @@ def write(settings: Settings, found: Incident, outcomes: Mapping[str, str], fold
         return None
     try:
         path = catalog.find(settings, helped[-1])
-        before = files.read_text(path, within=settings.content)
+        before = files.read(path, within=settings.content).decode()
     except (InputError, OSError, UnicodeDecodeError):
         return None
     after, shown = _naming(before, names), path.relative_to(settings.root).as_posix()
