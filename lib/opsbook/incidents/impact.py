@@ -9,7 +9,6 @@ from statistics import median
 from typing import Any
 
 from opsbook import files
-from opsbook.core.model.text import without_login
 from opsbook.core.planning import environment
 from opsbook.errors import EffectFailed, OpsbookError
 from opsbook.incidents import timeline
@@ -63,7 +62,7 @@ def _each(found: Incident, wanted: dict[str, str], address: str, folder: Path) -
         try:
             series = promql.between(address.rstrip("/"), query, first - _BEFORE, end, timeout=_PATIENCE)
         except EffectFailed as error:
-            yield Measured(title, why=without_login(str(error)))
+            yield Measured(title, why=str(error))
             continue
         before, most = _before_and_most(series, first)
         if not most:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from opsbook import html
 from opsbook.core.model.environment import Environment
-from opsbook.core.model.text import span_seconds, without_login
+from opsbook.core.model.text import span_seconds
 from opsbook.core.planning import environment, yaml_files
 from opsbook.errors import EffectFailed, InputError
 from opsbook.settings import Settings
@@ -112,7 +112,7 @@ class DashboardPage:
         try:
             found = promql.between(self._address, query, now - span_seconds(self.over), now, timeout=_PATIENCE)
         except EffectFailed as error:
-            return html.text(without_login(str(error)))
+            return html.text(str(error))
         return plot.svg(panel.title, [(_named(panel, line.labels, line.name), line.points) for line in found], _WIDTH)
 
 

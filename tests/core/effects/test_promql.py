@@ -1,15 +1,19 @@
 """promql() against a real Prometheus: values now and over a time, plots, refusals, and replays with nothing there."""
 
+import contextlib
 import http.server
 import json
 import re
 import threading
+import time
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 
 import pytest
 
+from opsbook.core.effects import promql
 from opsbook.core.effects.plot import svg
+from opsbook.errors import EffectFailed
 from tests.support.project import Project
 from tests.support.prometheus import installed, served_itself
 
@@ -107,6 +111,76 @@ def test_what_prometheus_answers(project: Project, prometheus: str, other: int) 
     policy.write_text(policy.read_text().replace(prometheus, "127.0.0.1:1"))
     replayed = project.opsbook("test")
     assert (replayed.code, "1 recording replayed" in replayed.out) == (0, True), replayed.out
+
+
+def _answers(body: bytes, pause: float = 0.0) -> "contextlib.AbstractContextManager[str]":
+    """The address of a server that answers with this, a byte after each pause."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                for at in range(0, len(body), 1 if pause else len(body)):
+                    self.wfile.write(body[at : at + 1] if pause else body)
+                    time.sleep(pause)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    @contextlib.contextmanager
+    def serve() -> Iterator[str]:
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+            server.block_on_close = False
+            thread = threading.Thread(target=server.serve_forever)
+            thread.start()
+            yield f"127.0.0.1:{server.server_port}"
+            server.shutdown()
+            thread.join()
+
+    return serve()
+
+
+def _answer(metric: str = "{}", at: str = "1") -> bytes:
+    data = f'{{"resultType": "matrix", "result": [{{"metric": {metric}, "values": [[{at}, "1"]]}}]}}'
+    return f'{{"status": "success", "data": {data}}}'.encode()
+
+
+@pytest.mark.parametrize("at", ["1e18", '"inf"', '"nan"', '"-inf"', "-1", '"soon"', "null", "[]"])
+def test_a_time_that_no_clock_shows_is_none(at: str) -> None:
+    with _answers(_answer(at=at)) as host, pytest.raises(EffectFailed, match="is no Prometheus"):
+        promql.between(f"http://{host}", "up", 0, 60)
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b"null", b'{"status": "success", "data": []}', b"\xff"])
+def test_an_answer_of_something_else_is_said(body: bytes) -> None:
+    with _answers(body) as host, pytest.raises(EffectFailed, match=r"is no Prometheus|answered no JSON"):
+        promql.between(f"http://{host}", "up", 0, 60)
+
+
+def test_labels_are_text_whatever_they_were() -> None:
+    with _answers(_answer(metric='{"a": 5, "b": [1]}')) as host:
+        (line,) = promql.between(f"http://{host}", "up", 0, 60)
+    assert line.labels == {"a": "5", "b": "[1]"}
+
+
+def test_an_answer_that_comes_too_slowly_is_not_waited_for() -> None:
+    with _answers(b" " * 600, pause=0.05) as host:
+        began = time.monotonic()
+        with pytest.raises(EffectFailed, match="it took longer than 2.2 s"):
+            promql.between(f"http://{host}", "up", 0, 60, timeout=0.2)
+        assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize(
+    "password", ["qqzx", "qqzx@wwyv", "qqzx wwyv", "qqzx/wwyv", "88/77@wwyv", "qqzx#wwyv", "qqzx?wwyv"]
+)
+def test_the_login_of_an_address_is_never_said(password: str) -> None:
+    with pytest.raises(EffectFailed, match=r"Prometheus at 127.0.0.1:1: no answer") as failed:
+        promql.between(f"http://zoe:{password}@127.0.0.1:1", "up", 0, 60, timeout=1)
+    said = str(failed.value)
+    assert not [part for part in ("zoe", "qqzx", "wwyv", "88", "77") if part in said], said
+    assert failed.value.__suppress_context__
 
 
 def _said(out: str) -> list[str]:

@@ -1,6 +1,7 @@
 """The http effect. The only module that uses httpx."""
 
 import json as jsonlib
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -36,7 +37,7 @@ class Response(Shown):
         """The body as JSON. Raises EffectFailed if it is not JSON."""
         try:
             return jsonlib.loads(self.text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             cut = f"more than {LIMIT} characters" if len(self.text) >= LIMIT else first_lines(self.text)
             raise EffectFailed(f"{self.method} {self.url} answered no JSON: {cut}", self) from error
 
@@ -91,8 +92,13 @@ def http(
     return perform("http", request, f"{method} {url}", work, changes=changing, **rules)
 
 
-def send(method: str, url: str, timeout: float, *, changing: bool = False, **sent: Any) -> Response:
-    """Make one request, of what httpx takes. Raises EffectFailed and Interrupted."""
+def send(
+    method: str, url: str, timeout: float, *, changing: bool = False, whole: float = math.inf, **sent: Any
+) -> Response:
+    """Make one request, of what httpx takes. Raises EffectFailed and Interrupted.
+
+    `timeout` is for each part of it, in seconds; `whole` for all of it, however slowly the answer comes.
+    """
     import time
 
     import httpx
@@ -100,15 +106,20 @@ def send(method: str, url: str, timeout: float, *, changing: bool = False, **sen
     started = time.monotonic()
     try:
         # trust_env is off: proxy settings of the operator's shell must not affect a runbook.
-        with httpx.Client(trust_env=False, timeout=timeout) as client:
-            answer = client.request(method, url, **sent)
+        with httpx.Client(trust_env=False, timeout=timeout) as client, client.stream(method, url, **sent) as answer:
+            content = bytearray()
+            for part in answer.iter_bytes():
+                # A character has up to four bytes; what is not kept is read all the same.
+                content += part if len(content) < 4 * LIMIT else b""
+                if time.monotonic() - started > whole:
+                    raise httpx.ReadTimeout(f"it took longer than {whole:g} s")
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
         raise EffectFailed(f"{method} {url}: no connection: {error}", untouched=True) from error
     except httpx.HTTPError as error:
         if changing:
             raise Interrupted(f"{method} {url}: the answer was lost: {error or type(error).__name__}") from error
         raise EffectFailed(f"{method} {url}: {error or type(error).__name__}") from error
-    text = answer.text[:LIMIT]
+    text = content.decode(answer.encoding or "utf-8", errors="replace")[:LIMIT]
     return Response(method, url, answer.status_code, dict(answer.headers), text, time.monotonic() - started)
 
 

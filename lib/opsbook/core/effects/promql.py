@@ -9,7 +9,7 @@ from typing import Any, Self
 from opsbook.core.effects.basic import here
 from opsbook.core.effects.call import EffectCall
 from opsbook.core.effects.channel import perform
-from opsbook.core.effects.http import Response, send
+from opsbook.core.effects.http import send
 from opsbook.core.effects.plot import svg
 from opsbook.core.effects.show import Shown
 from opsbook.core.model.text import one_line, span_seconds
@@ -23,6 +23,12 @@ _POINTS = 240
 
 _SHOWN, _LONGEST = 20, 200
 """Rows that a table shows; characters of a query in the journal's summary."""
+
+_GRACE = 2.0
+"""Seconds beyond its limit that Prometheus is given to say that it was too slow."""
+
+_LAST = 1e11
+"""Seconds since 1970 that no answer reaches: the year 5138."""
 
 Point = tuple[float, float]
 """Seconds since 1970, and the value."""
@@ -170,15 +176,23 @@ def between(address: str, query: str, begin: float, end: float, *, step: float =
 
 def _answer(address: str, kind: str, query: str, span: Mapping[str, str], timeout: float) -> Series:
     form = {"query": query, "timeout": f"{max(1, int(timeout))}s", **span}
-    answer = send("POST", f"{address}/api/v1/{kind}", timeout, data=form)
+    login, _, host = address.rpartition("@")
     try:
-        return _series(query, answer)
+        answer = send("POST", f"{address}/api/v1/{kind}", timeout, whole=timeout + _GRACE, data=form)
+        told = answer.json
+    except EffectFailed as error:
+        if not login:
+            raise
+        # The reason quotes the address, or what is wrong in it: a part of the password.
+        said = "no answer that can be used; why is not shown, because its address has a login"
+        raise EffectFailed(f"Prometheus at {host}: {said}", untouched=error.untouched) from None
+    try:
+        return _series(query, told, answer.seconds)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise EffectFailed(f"{address} is no Prometheus: it answered {answer.status} with something else") from error
+        raise EffectFailed(f"{host} is no Prometheus: it answered {answer.status} with something else") from error
 
 
-def _series(query: str, answer: Response) -> Series:
-    told = answer.json
+def _series(query: str, told: Any, seconds: float) -> Series:
     if told["status"] != "success":
         raise EffectFailed(f"{one_line(query, _LONGEST)}: {one_line(str(told['error']), 500)}")
     kind, result = told["data"]["resultType"], told["data"]["result"]
@@ -187,8 +201,12 @@ def _series(query: str, answer: Response) -> Series:
     known = [each for each in found if "value" in each or each.get("values")]
     lines = [_line(each["metric"], each.get("values") or [each["value"]]) for each in known[:MOST]]
     remarks = (*told.get("warnings", ()), *told.get("infos", ()))
-    return Series(query, tuple(lines), answer.seconds, tuple(map(str, remarks)), max(0, len(known) - MOST))
+    return Series(query, tuple(lines), seconds, tuple(map(str, remarks)), max(0, len(known) - MOST))
 
 
-def _line(labels: Mapping[str, str], points: Sequence[Sequence[Any]]) -> Line:
-    return Line(dict(labels), tuple((float(at), float(value)) for at, value in points))
+def _line(labels: Mapping[str, Any], points: Sequence[Sequence[Any]]) -> Line:
+    """Raises ValueError for a time that no clock shows."""
+    found = tuple((float(at), float(value)) for at, value in points)
+    if not all(0 <= at < _LAST for at, _ in found):
+        raise ValueError("a time is out of range")
+    return Line({str(name): str(value) for name, value in labels.items()}, found)

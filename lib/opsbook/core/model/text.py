@@ -155,8 +155,3 @@ def span_seconds(text: str) -> float:
     if not math.isfinite(seconds):
         raise ValueError(f"{one_line(text, 40)!r} is too long")
     return seconds
-
-
-def without_login(text: str) -> str:
-    """A text without user and password in the addresses that it quotes."""
-    return re.sub(r"//[^/\s@]*@", "//", text)
