@@ -12,8 +12,9 @@ import pytest
 from opsbook import files, settings
 from opsbook.core.catalog import catalog
 from opsbook.core.record import journal
+from opsbook.core.source.front import parse
 from opsbook.errors import InputError
-from opsbook.incidents import intake, store
+from opsbook.incidents import intake, proposing, store
 from opsbook.incidents.acting import Acting
 from opsbook.incidents.incident import Incident, State
 from opsbook.incidents.intake import Intake, Notification
@@ -251,12 +252,32 @@ def test_alertmanagers_own_shape_is_read() -> None:
     assert isinstance(intake.parsed(json.dumps(told).encode()), Notification)
 
 
+WRITTEN = ("", "alerts: []\n", "alerts: [Other]  # why\n", "alerts:\n  - Other  # why\n", "alerts:\n# why\n- Other\n")
+ODDLY = ("alerts: [Other,\n  More]\n", "alerts: [Other, ]\n", "alerts: Other\n", "alerts:\n", "alerts : ['Other']\n")
+
+
+@pytest.mark.parametrize("front", [*WRITTEN, *ODDLY, None])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_patch_names_the_alert_however_the_others_are_written(
+    project: Project, front: str | None, end: str, mark: str
+) -> None:
+    head = "" if front is None else f"---\ntitle: Restart\n{front}kind: operation\n---\n"
+    before = mark + f"{head}# A page\u2028of\fours".replace("\n", end)
+    after = proposing.naming(before, ["Odd", "Odder"])
+    alerts = {*parse(after, "page")[0].alerts}
+    assert alerts == {"Odd", "Odder"} | {name for name in ("Other", "More") if name in (front or "")}
+    assert after.startswith(mark) and "\ufeff" not in after[1:]
+    page = project.root / "page.md"
+    page.write_bytes(before.encode())
+    (project.root / "page.patch").write_bytes(proposing.changes(before, after, "page.md").encode())
+    subprocess.run(["git", "apply", "page.patch"], cwd=project.root, check=True)
+    assert page.read_bytes() == after.encode()
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "alerts", ["", "alerts: []\n", "alerts: [Other]  # why\n", "alerts:\n- Other\n", "alerts:\n  - Other\n"]
-)
-def test_a_review_proposes_that_the_page_that_helped_names_the_alert(project: Project, alerts: str) -> None:
-    project.page(PAGE, name="restart", front=alerts)
+def test_a_review_proposes_that_the_page_that_helped_names_the_alert(project: Project) -> None:
+    project.page(PAGE, name="restart", front="alerts: [Other]\n")
     here = settings.load(project.root, given=True)
     (opened,) = taken(here, notification("Odd", environment="dev"))
     project.opsbook("run", "restart", "-e", "dev", "--yes", "--incident", opened.id, check=True)
@@ -266,5 +287,5 @@ def test_a_review_proposes_that_the_page_that_helped_names_the_alert(project: Pr
     assert "No page names Odd. restart was run and went well" in text and f"git apply {patch}" in text
     subprocess.run(["git", "apply", patch], cwd=project.root, check=True)
     (entry,) = [each for each in catalog.entries(here) if each.name == "restart"]
-    assert {*entry.front.alerts} == {"Odd", *(["Other"] if "Other" in alerts else [])}
+    assert {*entry.front.alerts} == {"Odd", "Other"}
     assert project.opsbook("check", "restart").code == 0

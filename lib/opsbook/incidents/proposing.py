@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import yaml
+
 from opsbook import files
 from opsbook.core.catalog import catalog
 from opsbook.core.model.front import split
@@ -17,9 +19,6 @@ from opsbook.settings import Settings
 
 _NAME = re.compile(r"[A-Za-z_:][\w:.-]*")
 """Names of alerts that Prometheus takes without quotes: an alert is text from outside."""
-
-_LISTED = re.compile(r"(?m)^(alerts:[ \t]*\[)([^\]\n]*)(\][ \t]*(?:#.*)?)$")
-_BELOW = re.compile(r"(?m)^alerts:[ \t]*\n(?P<indent>[ \t]*)- ")
 
 
 class Proposed(NamedTuple):
@@ -45,26 +44,47 @@ def write(settings: Settings, found: Incident, outcomes: Mapping[str, str], fold
         before = files.read(path, within=settings.content).decode()
     except (InputError, OSError, UnicodeDecodeError):
         return None
-    after, shown = _naming(before, names), path.relative_to(settings.root).as_posix()
+    after, shown = naming(before, names), path.relative_to(settings.root).as_posix()
     if not set(names) <= {*front.parse(after, shown)[0].alerts}:
         return None
-    lines = difflib.unified_diff(before.splitlines(True), after.splitlines(True), f"a/{shown}", f"b/{shown}")
     file = folder / "page.patch"
-    files.write_atomic(file, "".join(lines).encode())
+    files.write_atomic(file, changes(before, after, shown).encode())
     return Proposed(helped[-1], names, file.relative_to(settings.root).as_posix())
 
 
-def _naming(text: str, names: list[str]) -> str:
-    """The page with these alerts in its front matter, written as the others there."""
+def naming(text: str, names: list[str]) -> str:
+    """The page with these alerts in its front matter, written as the others there; unchanged if that is no YAML."""
+    new, end = ", ".join(names), "\r\n" if "\r\n" in text else "\n"
     block, _ = split(text)
     if block is None:
-        return f"---\nalerts: [{', '.join(names)}]\n---\n\n{text}"
-    if listed := _LISTED.search(block):
-        more = ", ".join(filter(None, [listed[2].strip(), *names]))
-        new = _LISTED.sub(lambda match: f"{match[1]}{more}{match[3]}", block, count=1)
-    elif below := _BELOW.search(block):
-        at = below.end("indent")
-        new = block[:at] + "".join(f"- {name}\n{below['indent']}" for name in names) + block[at:]
+        mark = text[: text.startswith("\ufeff")]
+        return f"{mark}---{end}alerts: [{new}]{end}---{end}{end}{text.removeprefix(mark)}"
+    try:
+        root = yaml.compose(block, files.PlainLoader)
+    except yaml.YAMLError:
+        return text
+    keys = root.value if isinstance(root, yaml.MappingNode) else []
+    told = next((value for key, value in keys if key.value == "alerts"), None)
+    if told is None:
+        begin = stop = len(block.rstrip())
+        more = f"{end}alerts: [{new}]"
+    elif not isinstance(told, yaml.SequenceNode) or not told.value:
+        begin, stop = told.start_mark.index, told.end_mark.index
+        alone = [] if isinstance(told, yaml.SequenceNode) or begin == stop else [block[begin:stop]]
+        more = f"{' ' * (begin == stop)}[{', '.join([*alone, new])}]"
+    elif told.flow_style:
+        begin = stop = told.value[-1].end_mark.index
+        more = f", {new}"
     else:
-        new = f"{block}\nalerts: [{', '.join(names)}]"
-    return text.replace(block, new, 1)
+        # Behind the line of the last one, with what is said of it there.
+        last = told.value[-1].end_mark.index
+        begin = stop = last + len(block[last:].partition("\n")[0].rstrip("\r"))
+        more = "".join(f"{end}{' ' * told.start_mark.column}- {name}" for name in names)
+    return text.replace(block, block[:begin] + more + block[stop:], 1)
+
+
+def changes(before: str, after: str, shown: str) -> str:
+    """The change, as git reads it."""
+    one, other = (re.findall(r"[^\n]*\n|[^\n]+$", text) for text in (before, after))
+    lines = difflib.unified_diff(one, other, f"a/{shown}", f"b/{shown}")
+    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
