@@ -1,14 +1,18 @@
 """`opsbook serve` as a process: a storm with kills, the check of a page, and a page in a browser."""
 
+import contextlib
 import json
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 
@@ -261,8 +265,30 @@ def test_environments_and_their_dashboards_stay_current(
     assert client.get(f"{places}/dev/..%2f..%2fopsbook").status_code == 404
     policy.write_text(policy.read_text().replace(f"http://{prometheus}", "http://ann:a-password@127.0.0.1:1"))
     said = client.get(f"{places}/dev/own").text
-    assert "no connection" in said and "a-password" not in said
+    assert "its address has a login" in said and "a-password" not in said
     file.write_text("title: 1\npanels: {}\nmore: x\n")
     told = client.get(f"{places}/dev/own")
     assert (told.status_code, "dashboards/own.yml: " in told.text) == (404, True)
     assert all(each in told.text for each in ("title", "panels", "more"))
+
+
+def test_a_prometheus_that_hangs_keeps_no_alert_out(server: Server) -> None:
+    """As many look at its dashboards as there are threads, and go away."""
+    root = server.project.root
+    (root / "dashboards").mkdir()
+    (root / "dashboards/own.yml").write_text('title: Own\npanels: [{title: Up, query: "up"}]\n')
+    policy = root / "playbooks/inventories/dev/environment.yml"
+    with socket.create_server(("127.0.0.1", 0), backlog=200) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        policy.write_text(f"{policy.read_text()}settings: {{prometheus: '{address}'}}\n")
+
+        def look(_: int) -> None:
+            with contextlib.suppress(httpx.TimeoutException):
+                httpx.get(f"{server.address}/dashboards/dev/own", timeout=1, trust_env=False)
+
+        with ThreadPoolExecutor(60) as people:
+            list(people.map(look, range(60)))
+        began = time.monotonic()
+        assert server.send(notification("HostDown", environment="dev", host="web-2"))
+        assert time.monotonic() - began < 3
+        server.end(signal.SIGKILL)

@@ -4,11 +4,13 @@ import asyncio
 import hmac
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
+from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
@@ -35,11 +37,16 @@ from opsbook.serve.spool import Spool
 from opsbook.serve.worker import Counted
 from opsbook.settings import Settings
 
+T = TypeVar("T")
+
 LARGEST = 4 * 1024 * 1024
 """Bytes of a notification."""
 
 _A_SECOND, _AT_ONCE = 100.0, 500.0
 """Notifications that are accepted a second on average, and at once. More are asked to come again."""
+
+_ASKING = 4
+"""Threads that wait for Prometheus and for health checks."""
 
 _LOOK = 0.5
 """Seconds between two looks at the journal of an incident that somebody watches."""
@@ -75,6 +82,7 @@ class Serving:
     site: Path | None = None
     bucket: "Bucket" = field(default_factory=lambda: Bucket(_A_SECOND, _AT_ONCE))
     ending: asyncio.Event = field(default_factory=asyncio.Event)
+    asking: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_ASKING))
 
 
 class Bucket:
@@ -219,27 +227,31 @@ async def _run_events(request: Request) -> Response:
 
 
 async def _environments(request: Request) -> Response:
-    return _page(await run_in_threadpool(EnvironmentsPage(_serving(request).settings).text))
+    return _page(await _asked(request, EnvironmentsPage(_serving(request).settings).text))
 
 
 async def _environments_events(request: Request) -> Response:
-    return _changes(request, EnvironmentsPage(_serving(request).settings))
+    return _changes(request, EnvironmentsPage(_serving(request).settings), partial(_asked, request))
 
 
 async def _dashboard(request: Request) -> Response:
-    made = await _plotted(request)
-    return _page(await run_in_threadpool(made.text))
+    return _page(await _asked(request, (await _plotted(request)).text))
 
 
 async def _dashboard_events(request: Request) -> Response:
-    return _changes(request, await _plotted(request))
+    return _changes(request, await _plotted(request), partial(_asked, request))
 
 
 async def _plotted(request: Request) -> dashboards.DashboardPage:
     serving, wanted = _serving(request), request.path_params
     over = request.query_params.get("over", dashboards.OVER[0])
     about = (serving.settings, wanted["environment"], wanted["name"], over, serving.site)
-    return await run_in_threadpool(dashboards.DashboardPage, *about)
+    return await _asked(request, partial(dashboards.DashboardPage, *about))
+
+
+async def _asked(request: Request, work: Callable[[], T]) -> T:
+    """Do what waits for the answers of others, in one of few threads: those that take alerts in stay free."""
+    return await to_thread.run_sync(work, limiter=_serving(request).asking)
 
 
 class Changing(Protocol):
@@ -250,8 +262,10 @@ class Changing(Protocol):
     def body(self) -> str: ...
 
 
-def _changes(request: Request, page: Changing) -> Response:
-    """What changes of a page, each time it does, as server-sent events."""
+def _changes(
+    request: Request, page: Changing, run: Callable[[Callable[[], str]], Awaitable[str]] = run_in_threadpool
+) -> Response:
+    """What changes of a page, each time it does, as server-sent events. `run` reads it in a thread."""
     ending = _serving(request).ending
 
     async def changes() -> AsyncIterator[str]:
@@ -262,7 +276,7 @@ def _changes(request: Request, page: Changing) -> Response:
                 mark = await run_in_threadpool(page.mark)
                 if mark != seen:
                     seen = mark
-                    yield f"data: {json.dumps({'body': await run_in_threadpool(page.body)})}\n\n"
+                    yield f"data: {json.dumps({'body': await run(page.body)})}\n\n"
             except (OSError, InputError):
                 # Damaged or removed meanwhile: the page says that it is not connected, and asks again.
                 return
