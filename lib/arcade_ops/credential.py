@@ -55,8 +55,9 @@ def credentials(path: Path) -> Mapping[str, str]:
 
 def _resolved(database: str) -> str:
     """libpq wants an absolute socket path of less than 108 bytes: links are resolved."""
-    host = str(conninfo.conninfo_to_dict(database).get("host") or "")
-    return conninfo.make_conninfo(database, host=str(Path(host).resolve())) if "/" in host else database
+    hosts = str(conninfo.conninfo_to_dict(database).get("host") or "").split(",")
+    found = ",".join(str(Path(each).resolve()) if "/" in each else each for each in hosts)
+    return conninfo.make_conninfo(database, host=found) if found else database
 
 
 @effect(changes=False)

@@ -120,8 +120,9 @@ def sql(
     request = {"statement": statement, "values": values, "database": address, "password": password, "rows": rows}
 
     def work(call: EffectCall) -> tuple[Rows, Any]:
-        # What COPY has a program do stays done.
-        with _connected(call, address, password, timeout, untouched=changes and word != "copy") as connection:
+        # What COPY has a program do stays done, and so does what a function does beside the database.
+        untouched = changes and word not in _READS | {"copy", "call", "do"}
+        with _connected(call, address, password, timeout, untouched=untouched) as connection:
             does = _explained if call.check else _changed if changes else _read
             done = does(connection, request, timeout)
         return done, {**done.to_json(), "changed": changes and not (word in _COUNTED and done.count == 0)}
@@ -145,7 +146,8 @@ def _first_word(statement: str) -> str:
 def _name(statement: str) -> str:
     """What people read of a statement: the comment that it begins with, or its words on one line."""
     first, _, rest = statement.strip().partition("\n")
-    return one_line(first.removeprefix("--").strip() if first.startswith("--") and rest else statement, _LONGEST)
+    named = first.removeprefix("--").strip() if first.startswith("--") and rest else ""
+    return one_line(named or statement, _LONGEST)
 
 
 def _refuse_secrets(address: str) -> None:
@@ -189,14 +191,14 @@ def _connected(
     try:
         wait = max(2, int(min(timeout, 10)))
         more: dict[str, Any] = {"connect_timeout": wait, "application_name": "opsbook", "password": secret}
-        folder = str(psycopg.conninfo.conninfo_to_dict(address).get("host", ""))
-        if "/" in folder:
-            more["host"] = str(Path(folder).resolve())
+        hosts = str(psycopg.conninfo.conninfo_to_dict(address).get("host", "")).split(",")
+        if any("/" in each for each in hosts):
+            more["host"] = ",".join(str(Path(each).resolve()) if "/" in each else each for each in hosts)
         connection = Connection.connect(address, **more)
         yield connection
     except (psycopg.Error, TimeoutError) as error:
         said = str(error).strip() or type(error).__name__
-        raise EffectFailed(f"PostgreSQL: {said}", untouched=untouched) from error
+        raise EffectFailed(f"PostgreSQL: {said}", untouched=untouched or connection is None) from error
     finally:
         if connection is not None:
             connection.close()
