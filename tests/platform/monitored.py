@@ -1,12 +1,31 @@
-"""Prometheus and Alertmanager of a platform, with short intervals."""
+"""Prometheus and Alertmanager of a platform, with short intervals, and the alerts that they have."""
 
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
+import pytest
+import yaml
 
 from tests.platform.conftest import Platform
+from tests.support import ROOT
+
+PROGRAMS = (
+    "prometheus",
+    "promtool",
+    "prometheus-alertmanager",
+    "amtool",
+    "prometheus-blackbox-exporter",
+    "prometheus-node-exporter",
+    "prometheus-postgres-exporter",
+)
+installed = pytest.mark.skipif(
+    not all(shutil.which(name) for name in PROGRAMS),
+    reason="needs the packages that runbooks/start-monitoring.md names",
+)
 
 QUICK = {
     "monitoring_scrape_interval": "1s",
@@ -17,6 +36,19 @@ QUICK = {
     "monitoring_group_wait": "1s",
     "monitoring_group_interval": "1s",
 }
+
+
+def rules() -> list[dict[str, Any]]:
+    """Every rule of alerts/ that is an alert."""
+    files = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(ROOT.glob("alerts/*.yml"))]
+    return [rule for file in files for group in file["groups"] for rule in group["rules"] if "alert" in rule]
+
+
+ALERTS = {rule["alert"]: rule for rule in rules()}
+
+
+def ran(*command: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 class Monitored:

@@ -1,21 +1,16 @@
-"""The monitoring: each alert comes when it should and leads to its page, on paper and from a real platform."""
+"""The monitoring of a real platform: what it sees, whom it tells, and that it stays as it was written."""
 
 import json
 import re
-import shutil
 import stat
-import subprocess
 import time
-from collections import defaultdict
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import psutil
@@ -23,108 +18,14 @@ import pytest
 import yaml
 
 from arcade_ops import alerts as alerts_of
-from opsbook import settings
-from opsbook.core.catalog import catalog
 from opsbook.serve import dashboards
 from tests.platform.conftest import Platform
-from tests.platform.monitored import Monitored
+from tests.platform.monitored import ALERTS, Monitored, installed, ran
 from tests.stories import game_day
 from tests.support import ROOT
 from tests.support.project import until
 
-PROGRAMS = (
-    "prometheus",
-    "promtool",
-    "prometheus-alertmanager",
-    "amtool",
-    "prometheus-blackbox-exporter",
-    "prometheus-node-exporter",
-    "prometheus-postgres-exporter",
-)
-installed = pytest.mark.skipif(
-    not all(shutil.which(name) for name in PROGRAMS),
-    reason="needs the packages that runbooks/start-monitoring.md names",
-)
 VERSION = "1.0.0"
-HOURS = {"1h": 1, "6h": 6, "1d": 24, "3d": 72}
-SHORTER = {"1h": "5m", "6h": "30m", "1d": "2h", "3d": "6h"}
-LIMIT = re.compile(r"_(?:bad|slow):ratio(\w+) > ([\d.]+) \* 30 \* 24 / (\d+) \* \(1 - ([\d.]+)\)")
-
-
-def rules() -> list[dict[str, Any]]:
-    """Every rule of alerts/ that is an alert."""
-    files = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(ROOT.glob("alerts/*.yml"))]
-    return [rule for file in files for group in file["groups"] for rule in group["rules"] if "alert" in rule]
-
-
-ALERTS = {rule["alert"]: rule for rule in rules()}
-
-
-# -- on paper
-
-
-def test_each_alert_is_tested_when_it_comes_and_when_it_does_not() -> None:
-    tried: dict[str, set[bool]] = defaultdict(set)
-    for path in ROOT.glob("alerts/tests/*.yml"):
-        for scenario in yaml.safe_load(path.read_text(encoding="utf-8"))["tests"]:
-            for each in scenario["alert_rule_test"]:
-                tried[each["alertname"]].add(bool(each["exp_alerts"]))
-    assert set(tried) == set(ALERTS)
-    # Watchdog never ends.
-    assert {name: each for name, each in tried.items() if each != {True, False}} == {"Watchdog": {True}}
-
-
-@pytest.mark.parametrize("name", ALERTS)
-def test_each_alert_says_what_it_must(name: str) -> None:
-    labels, annotations = ALERTS[name]["labels"], ALERTS[name]["annotations"]
-    # It opens no incident, as long as it comes.
-    assert labels["severity"] in (("none",) if name == "Watchdog" else ("critical", "high", "medium", "low"))
-    assert labels["team"] == "platform"
-    assert labels["service"] in ("arcade", "monitoring")
-    assert annotations.keys() == {"summary", "description", "runbook_url"}
-    assert re.search("play|Player|nobody", annotations["description"])
-
-
-@pytest.mark.parametrize("name", ALERTS)
-def test_each_alert_leads_to_a_page_that_names_it(name: str) -> None:
-    """And the page's form is given the values of its parameters."""
-    url = urlsplit(re.sub(r"\{\{.*?\}\}", "value", ALERTS[name]["annotations"]["runbook_url"], flags=re.DOTALL))
-    page = catalog.load(settings.load(ROOT), Path(url.path).stem)
-    assert url.path == f"runbooks/{page.name}.html"
-    assert name in page.front.alerts
-    given = set(parse_qs(url.query, strict_parsing=True)) - {"environment"}
-    assert given <= {parameter.name for parameter in page.parameters}
-    assert "environment=value" in url.query
-
-
-@pytest.mark.parametrize("name", [name for name in ALERTS if "Budget" in name])
-def test_limits_are_computed_from_their_window(name: str) -> None:
-    expression = ALERTS[name]["expr"]
-    found = LIMIT.findall(expression)
-    pairs = list(zip(found[::2], found[1::2], strict=True))
-    assert len(pairs) == 2
-    for (long, *limit), (short, *same) in pairs:
-        assert limit == same
-        assert (short, int(limit[1])) == (SHORTER[long], HOURS[long])
-        assert re.search(rf"increase{long if long != '3d' else '3d|1d'} >= \d+", expression)
-        assert limit[2] == ("0.999" if "Error" in name else "0.99")
-
-
-@installed
-@pytest.mark.slow
-def test_the_alerts_come_when_they_should() -> None:
-    files = sorted(ROOT.glob("alerts/tests/*.yml"))
-    assert files
-    with ThreadPoolExecutor() as executor:
-        done = list(executor.map(lambda path: ran("promtool", "test", "rules", str(path)), files))
-    assert all(each.returncode == 0 for each in done), "\n".join(each.stdout + each.stderr for each in done)
-
-
-def ran(*command: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-# -- from a real platform
 
 
 @dataclass
@@ -133,7 +34,6 @@ class Hook:
 
     url: str = ""
     taken: list[tuple[float, str, dict[str, Any]]] = field(default_factory=list)
-
     where: list[str] = field(default_factory=list)
 
     def paths(self, of: str) -> set[str]:
@@ -364,12 +264,14 @@ def test_an_unavailable_service_silences_its_instances(monitored: Monitored) -> 
 @pytest.mark.slow
 def test_somebody_else_is_told_when_nobody_serves(monitored: Monitored, hook: Hook) -> None:
     """What is critical or high, and that alerts arrive at all; the rest is for opsbook alone."""
-    before = dict(monitored.options)
     also = hook.url.replace("alertmanager", "also")
+    variables = monitored.platform.root / f"playbooks/inventories/{monitored.platform.place}/group_vars/all.yml"
+    before = variables.read_text(encoding="utf-8")
     try:
         # The port of nobody: opsbook serve is down.
-        monitored.options |= {"hook_url": "http://127.0.0.1:1/hooks/alertmanager", "also_url": also}
-        monitored.up()
+        wanted = {**monitored.options, "hook_url": "http://127.0.0.1:1/hooks/alertmanager", "also_url": also}
+        variables.write_text(before + yaml.safe_dump(wanted), encoding="utf-8")
+        monitored.platform.run("start-monitoring", check=True)
         until(lambda: "/hooks/also" in hook.paths(of="Watchdog"), "Watchdog at the other address")
         file = monitored.folder / "config/alertmanager.yml"
         for name, rule in ALERTS.items():
@@ -378,7 +280,7 @@ def test_somebody_else_is_told_when_nobody_serves(monitored: Monitored, hook: Ho
             done = ran("amtool", "config", "routes", "test", f"--config.file={file}", *labels)
             assert done.stdout.strip().split(",") == [*told, "opsbook"], name
     finally:
-        monitored.options = before
+        variables.write_text(before, encoding="utf-8")
         monitored.up()
 
 
