@@ -247,11 +247,11 @@ def test_json_output_is_redacted_too(planted: Project) -> None:
 def test_a_short_secret_is_refused(project: Project) -> None:
     parameters = '```python tags=["parameters"]\nfrom opsbook.params import Secret\npin: Secret\n```\n'
     project.page(f"## Parameters\n\n{parameters}\n## Steps\n\n```python\nprint(pin)\n```\n")
-    project.write("pin", "1234")
+    project.write("pin", "q-7?")
     result = project.opsbook("run", "page", "-e", "dev", "-p", "pin=file:pin")
     assert result.code == 2
     assert "fewer than 6 characters" in result.err
-    assert "1234" not in result.err
+    assert "q-7?" not in result.err
     assert project.records() == []
 
 
