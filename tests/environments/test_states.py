@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import re
 import threading
 import time
@@ -92,6 +93,45 @@ def test_status_says_what_answers_and_what_is_locked(project: Project) -> None:
     assert gone.code == 1
     assert (told["health"][0]["status"], told["health"][0]["good"]) == (None, False)
     assert told["health"][0]["said"] == "Connection refused"
+
+
+COMPARES = """
+    ## Steps
+
+    ### Compare
+    ```python
+    from opsbook import attach
+    attach("drift.json", '{"files": 2, "flags": 1}', key="before")
+    ```
+
+    ### Repair
+    ```python
+    attach("drift.json", '{"files": 0, "flags": 1}', key="after")
+    ```
+"""
+
+
+def test_status_says_how_old_secrets_are_and_what_differed_last(project: Project) -> None:
+    """What is left at the end of the last run counts; a record that was changed says nothing."""
+    project.write("token", "s3cret-token")
+    os.utime(project.root / "token", (time.time() - 40 * 86400,) * 2)
+    policy = "secrets: {token: 'file:token'}\nrotation: {token: {max_age: 30d}, other: {max_age: 30d}}\n"
+    environment(project, "dev", f"sandbox: true\n{policy}")
+    project.page(COMPARES, "compares")
+    first = project.opsbook("env", "status", check=True).out
+    assert "secret     token: 40 days old (by its file), overdue: 30d is allowed\n" in first
+    assert "secret     other: its age is not known; 30d is allowed\n" in first and "drift" not in first
+    project.opsbook("run", "compares", "-e", "dev", check=True)
+    time.sleep(1)  # ids of records tell runs of the same second apart, but not which began first
+    project.opsbook("run", "compares", "-e", "dev", check=True)
+    older, newer = project.records()
+    assert re.search(rf"drift      flags 1, as of .*: {newer.name}\n", project.opsbook("env", "status", "dev").out)
+    (told,) = json.loads(project.opsbook("env", "status", "--json").out)
+    assert told["drift"]["differences"] == {"files": 0, "flags": 1}
+    assert [(each["name"], each["overdue"]) for each in told["secrets"]] == [("token", True), ("other", False)]
+    (changed,) = newer.glob("effects/*2-drift.json")
+    changed.write_text("{}")
+    assert older.name in project.opsbook("env", "status", "dev").out
 
 
 def test_diff_names_every_value_that_differs(project: Project) -> None:

@@ -10,14 +10,12 @@ from pathlib import Path
 from opsbook import files
 from opsbook.core.catalog import catalog
 from opsbook.core.locks import lock
-from opsbook.core.model.effect import Mode
-from opsbook.core.model.environment import Rotation
-from opsbook.core.model.outcome import Outcome
-from opsbook.core.model.text import number_of, span_seconds
+from opsbook.core.model.text import number_of
 from opsbook.core.planning import environment as policies
 from opsbook.core.record import store
 from opsbook.core.trust import sign
 from opsbook.doctor.finding import Finding, fine, refused, warning, wrong
+from opsbook.environments import ages
 from opsbook.errors import Refused
 from opsbook.lint import checks
 from opsbook.settings import Settings
@@ -177,54 +175,16 @@ def _target(path: Path) -> str:
 # -- how old secrets are, as far as something proves it
 
 
-_DAY = 86400.0
-
-
 def secret_ages(settings: Settings) -> Iterator[Finding]:
     """Each secret of each environment with its age, by the last run of the page that changes it or by its file."""
     # The check of the environments reports broken ones.
-    known = [(each.name, each.policy) for each in policies.every(settings)[0]]
-    named = [(place, each, name) for place, each in known for name in dict.fromkeys([*each.secrets, *each.rotation])]
-    for place, policy, name in named:
-        rule = policy.rotation.get(name)
-        changed = _rotated(settings, rule.by, place) if rule and rule.by else None
-        changed = changed or _written(settings, policy.secrets.get(name, ""))
-        yield _judged(f"{name} of {place}", place, changed, rule)
-    if not named:
+    known = [
+        (each.name, age) for each in policies.every(settings)[0] for age in ages.ages(settings, each.name, each.policy)
+    ]
+    for place, age in known:
+        said = f"{age.name} of {place}: {age.in_words()}"
+        change = f"opsbook run {age.by} -e {place}" if age.by else "Change it where it comes from"
+        wanting = age.overdue or (age.max_age is not None and age.since is None)
+        yield warning(said, f"{change}.") if wanting else fine(said)
+    if not known:
         yield fine("no environment names a secret")
-
-
-def _judged(what: str, place: str, known: tuple[datetime, str] | None, rule: Rotation | None) -> Finding:
-    change = f"opsbook run {rule.by} -e {place}" if rule and rule.by else "Change it where it comes from"
-    if known is None:
-        said = f"{what}: its age is not known"
-        return warning(f"{said}; {rule.max_age} is allowed", f"{change}.") if rule else fine(said)
-    since, proof = known
-    seconds = (datetime.now(UTC) - since).total_seconds()
-    said = f"{what}: {_days(seconds)} old ({proof})"
-    if rule and seconds > span_seconds(rule.max_age):
-        return warning(f"{said}, overdue: {rule.max_age} is allowed", f"{change}.")
-    return fine(said)
-
-
-def _days(seconds: float) -> str:
-    days = int(max(0.0, seconds) // _DAY)
-    return {0: "less than a day", 1: "1 day"}.get(days, f"{days} days")
-
-
-def _rotated(settings: Settings, page: str, place: str) -> tuple[datetime, str] | None:
-    """When the last run of a page in an environment began that succeeded and was no check, and which it was."""
-    for record in store.recent(settings.records, page):
-        told = record.glance()
-        good = (told.get("environment"), told.get("outcome")) == (place, Outcome.SUCCEEDED)
-        if good and told.get("mode") != Mode.CHECK and (since := store.began(record.id)):
-            return since, record.id
-    return None
-
-
-def _written(settings: Settings, reference: str) -> tuple[datetime, str] | None:
-    try:
-        written = [path.stat().st_mtime for path in referenced(settings, {"": reference}, "")]
-    except (OSError, RuntimeError):  # expanduser raises it for a user that there is not
-        return None
-    return (datetime.fromtimestamp(written[0], UTC), "by its file") if written else None

@@ -14,6 +14,8 @@ from opsbook.core.locks import lock
 from opsbook.core.model.environment import Environment
 from opsbook.core.model.text import one_line
 from opsbook.core.record.deliveries import Delivery, deliveries, places
+from opsbook.environments.ages import SecretAge, ages
+from opsbook.environments.drift import Drift, last_seen
 from opsbook.settings import Settings
 
 _SECONDS = 3.0
@@ -38,22 +40,42 @@ class Answer:
 
 @dataclass(frozen=True)
 class State:
-    """An environment as it is now. `releases` is the last good run with each component, `unsure` those after it."""
+    """An environment as it is now. `releases` is the last good run with each component, `unsure` those after it.
+
+    `drift` is what the last run found that compared it with its files; None if there was none.
+    """
 
     environment: Environment
     answers: tuple[Answer, ...]
     releases: tuple[Delivery, ...]
     unsure: tuple[Delivery, ...]
     locks: tuple[lock.Lock, ...]
+    secrets: tuple[SecretAge, ...]
+    drift: Drift | None
 
 
 def states(settings: Settings, chosen: Sequence[Environment]) -> list[State]:
     """Ask everything that `health` names, and read records and locks. Changes nothing."""
-    every, held = deliveries(settings.records), lock.holders(settings.state)
-    return [_state(each, [one for one in every if one.environment == each.name], held) for each in chosen]
+    every, held, seen = deliveries(settings.records), lock.holders(settings.state), last_seen(settings.records)
+    return [
+        _state(
+            each,
+            [one for one in every if one.environment == each.name],
+            held,
+            ages(settings, each.name, each.policy),
+            seen.get(each.name),
+        )
+        for each in chosen
+    ]
 
 
-def _state(environment: Environment, every: Sequence[Delivery], held: Sequence[lock.Lock]) -> State:
+def _state(
+    environment: Environment,
+    every: Sequence[Delivery],
+    held: Sequence[lock.Lock],
+    secrets: tuple[SecretAge, ...],
+    drift: Drift | None,
+) -> State:
     there = places(every).values()
     return State(
         environment,
@@ -61,6 +83,8 @@ def _state(environment: Environment, every: Sequence[Delivery], held: Sequence[l
         tuple(each.delivery for each in there if each.delivery),
         tuple(each.unsure for each in there if each.unsure),
         tuple(each for each in held if each.target.split("/")[0] == environment.name),
+        secrets,
+        drift,
     )
 
 

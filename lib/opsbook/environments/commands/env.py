@@ -49,8 +49,9 @@ def show(options: argparse.Namespace) -> int:
 
 
 def status(options: argparse.Namespace) -> int:
-    """How every environment is now: what it answers, its releases with who put them there, and what is locked.
+    """How every environment is now: answers, releases with who put them there, locks, ages of secrets, drift.
 
+    The drift is what the last run found that compared the environment with its files, such as sync-environment.
     Exit code 1 if something that `health` in environment.yml names does not answer, or with an error.
     """
     settings = common.project(options)
@@ -82,6 +83,10 @@ def _lines(found: State) -> Iterator[str]:
         yield f"unsure     {each.run} is {each.outcome}: what serves may be another release"
     for held in found.locks:
         yield f"locked     {held.target}: {held.run}"
+    for secret in found.secrets:
+        yield f"secret     {secret.name}: {secret.in_words()}"
+    if drift := found.drift:
+        yield f"drift      {drift.in_words()}, as of {common.local(drift.ended)}, by {drift.by}: {drift.run}"
 
 
 def _told(found: State) -> dict[str, Any]:
@@ -92,6 +97,8 @@ def _told(found: State) -> dict[str, Any]:
         "releases": list(map(asdict, found.releases)),
         "unsure": list(map(asdict, found.unsure)),
         "locks": [{"target": each.target, "run": each.run} for each in found.locks],
+        "secrets": [asdict(each) | {"overdue": each.overdue} for each in found.secrets],
+        "drift": asdict(found.drift) if found.drift else None,
     }
 
 
