@@ -5,16 +5,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psycopg
 from ansible.module_utils.backups import Files, listed, rows
 from ansible.module_utils.basic import AnsibleModule
-from psycopg import sql
-from psycopg.conninfo import make_conninfo
+from ansible.module_utils.scratch_database import scratch_database
 
 DOCUMENTATION = """
 module: postgres_restore
@@ -59,7 +56,6 @@ class Restore:
         self.module = module
         self.files = Files(module.params["folder"], module.params["name"])
         self.conninfo, self.database = module.params["conninfo"], module.params["database"]
-        self.scratch = f"{self.database}_restored"
 
     def manifest(self) -> dict[str, Any]:
         try:
@@ -80,7 +76,7 @@ class Restore:
         if said.get("restored"):
             return False
         if not self.module.check_mode:
-            with self._scratch() as place:
+            with scratch_database(self.conninfo, self.database) as place:
                 self._fill(place)
                 self._compare(place, said["rows"])
             self.files.write(said | {"restored": {"run": self.module.params["run"], "rows": said["rows"]}})
@@ -100,20 +96,6 @@ class Restore:
             self._fill(self.conninfo)
             self._compare(self.conninfo, said["rows"])
         return True
-
-    @contextmanager
-    def _scratch(self) -> Iterator[str]:
-        name = sql.Identifier(self.scratch)
-        drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name)
-        with psycopg.connect(self.conninfo, connect_timeout=10, autocommit=True) as connection:
-            # One that a stopped run has left.
-            connection.execute(drop)
-            owner = sql.Identifier(self.database)
-            connection.execute(sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0").format(name, owner))
-            try:
-                yield make_conninfo(self.conninfo, dbname=self.scratch)
-            finally:
-                connection.execute(drop)
 
     def _fill(self, place: str) -> None:
         program = Path(self.module.params["bin_folder"], "pg_restore")
