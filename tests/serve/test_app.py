@@ -22,9 +22,9 @@ from opsbook.core.record.store import PAGE
 from opsbook.incidents import acting, facts, intake, store
 from opsbook.incidents.acting import Acting, Opening
 from opsbook.serve import app
-from opsbook.serve.app import Bucket, Serving
 from opsbook.serve.heartbeat import SILENT, Heartbeats
 from opsbook.serve.metrics import Metrics
+from opsbook.serve.serving import Bucket, Serving
 from opsbook.serve.spool import Spool
 from opsbook.serve.worker import Counted
 from tests.support.alerts import notification

@@ -20,6 +20,9 @@ from opsbook.settings import Settings
 SEVERITIES = ("critical", "high", "medium", "low")
 """Where opsbook.toml names none."""
 
+NOBODY = "Nobody was reached: call somebody. Contacts are in environment.yml and on the home page of the docs."
+"""What somebody reads who asked for help in vain."""
+
 
 def severities(settings: Settings) -> tuple[str, ...]:
     """Names of severities, the worst first."""
@@ -59,8 +62,11 @@ class Opening:
     parameters: Mapping[str, str] | None = None
 
 
-def open_(settings: Settings, said: Opening) -> Incident:
-    """Open an incident. Without a severity it has the worst: whoever is unsure takes the higher one."""
+def open_(settings: Settings, said: Opening, by: str = "") -> Incident:
+    """Open an incident, as the operator of this process or as somebody else.
+
+    Without a severity it has the worst: whoever is unsure takes the higher one.
+    """
     severity = check_severity(settings, said.severity) if said.severity else severities(settings)[0]
     if not said.title.strip():
         raise InputError("An incident needs a title.", "Say in a few words what is wrong.")
@@ -76,7 +82,7 @@ def open_(settings: Settings, said: Opening) -> Incident:
         title=said.title.strip(),
         severity=severity,
         environment=said.environment,
-        by=context.operator(),
+        by=by or context.operator(),
         runbook=said.runbook,
         parameters=dict(said.parameters or {}),
     )
@@ -100,13 +106,13 @@ def _changing(
 
 
 class Acting:
-    """Changes one incident as the operator of this process."""
+    """Changes one incident, as the operator of this process or as somebody else."""
 
-    def __init__(self, settings: Settings, wanted: str) -> None:
+    def __init__(self, settings: Settings, wanted: str, by: str = "") -> None:
         """Raises InputError if there is no such incident."""
         self._settings = settings
         self.path = store.find(settings, wanted)
-        self._by = context.operator()
+        self._by = by or context.operator()
 
     @_changing
     def acknowledge(self, now: Incident) -> Iterable[Fact]:
@@ -199,6 +205,14 @@ class Acting:
         if now.action(number).closed:
             raise Refused(f"Action {number} is closed already: {now.action(number).closed}", _look(now))
         yield facts.ActionClosed(number=number, how=_said(how), by=self._by)
+
+    def begin_review(self) -> tuple[str, bool]:
+        """Write the page of the review, unless it is there: its path in the project, and whether it is new."""
+        now = store.load(self.path)
+        if not now.over:
+            raise InputError(f"{now.id} is {now.state}.", f"First: opsbook incident resolve {now.id} HOW")
+        page, new = reviewing.write(self._settings, now)
+        return page.relative_to(self._settings.root).as_posix(), new
 
     @_changing
     def close_review(self, now: Incident) -> Iterable[Fact]:

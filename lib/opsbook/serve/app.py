@@ -3,14 +3,11 @@
 import asyncio
 import hmac
 import json
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol
 
-from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
@@ -29,77 +26,16 @@ from starlette.staticfiles import StaticFiles
 
 from opsbook import html
 from opsbook.errors import InputError, OpsbookError
-from opsbook.incidents import intake, store
-from opsbook.serve import LOG, dashboards, pages
+from opsbook.incidents import intake
+from opsbook.serve import LOG, dashboards, pages, people
 from opsbook.serve.environments import EnvironmentsPage
-from opsbook.serve.metrics import Metrics
-from opsbook.serve.spool import Spool
-from opsbook.serve.worker import Counted
-from opsbook.settings import Settings
-
-T = TypeVar("T")
+from opsbook.serve.serving import HEADERS, RECORD, Serving, asked, body, page, serving_of
 
 LARGEST = 4 * 1024 * 1024
 """Bytes of a notification."""
 
-_A_SECOND, _AT_ONCE = 100.0, 500.0
-"""Notifications that are accepted a second on average, and at once. More are asked to come again."""
-
-_ASKING = 4
-"""Threads that wait for Prometheus and for health checks."""
-
 _LOOK = 0.5
 """Seconds between two looks at the journal of an incident that somebody watches."""
-
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'self'; connect-src 'self'; "
-    "form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
-_RECORD = {
-    **_HEADERS,
-    "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
-    "base-uri 'none'; frame-ancestors 'none'",
-}
-"""Of a record, which may have been made elsewhere: nothing runs in it."""
-
-
-@dataclass
-class Serving:
-    """What the application works with. A sender of alerts has to show the `token`; `problems` says
-    what keeps it from working. `site` is the folder of the docs site as it was built, if there is one.
-    """
-
-    settings: Settings
-    token: bytes
-    spool: Spool
-    counted: Counted
-    metrics: Metrics
-    wake: Callable[[], None]
-    problems: Callable[[], list[str]] = list
-    site: Path | None = None
-    bucket: "Bucket" = field(default_factory=lambda: Bucket(_A_SECOND, _AT_ONCE))
-    ending: asyncio.Event = field(default_factory=asyncio.Event)
-    asking: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_ASKING))
-
-
-class Bucket:
-    """A limit of requests: so many a second on average, and so many at once."""
-
-    def __init__(self, rate: float, most: float) -> None:
-        self._rate, self._most = rate, most
-        self._left, self._at = most, time.monotonic()
-
-    def take(self) -> bool:
-        now = time.monotonic()
-        self._left = min(self._most, self._left + (now - self._at) * self._rate)
-        self._at = now
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True
 
 
 def application(serving: Serving) -> Starlette:
@@ -109,16 +45,20 @@ def application(serving: Serving) -> Starlette:
         routes=[
             Route("/", RedirectResponse("/incidents", 302), methods=["GET"]),
             Route("/hooks/alertmanager", _hook, methods=["POST"]),
-            Route("/incidents", _list),
-            Route("/incidents/{incident}", _incident),
+            Route("/sign-in", people.sign_in),
+            Route("/sign-out", people.sign_out, methods=["POST"]),
+            Route("/incidents", people.listing),
+            Route("/incidents/open", people.open_, methods=["GET", "POST"]),
+            Route("/incidents/{incident}", people.incident),
             Route("/incidents/{incident}/events", _events),
+            Route("/incidents/{incident}/{form}", people.act, methods=["GET", "POST"]),
             Route("/runs/{run}", _run),
             Route("/runs/{run}/events", _run_events),
             Route("/environments", _environments),
             Route("/environments/events", _environments_events),
             Route("/dashboards/{environment}/{name}", _dashboard),
             Route("/dashboards/{environment}/{name}/events", _dashboard_events),
-            Route("/live.js", Response(script, 200, _HEADERS, "text/javascript"), methods=["GET"]),
+            Route("/live.js", Response(script, 200, HEADERS, "text/javascript"), methods=["GET"]),
             Route("/healthz", _health),
             Route("/metrics", _metrics),
             *([Mount("/site", StaticFiles(directory=serving.site, html=True))] if serving.site else []),
@@ -130,20 +70,15 @@ def application(serving: Serving) -> Starlette:
     return made
 
 
-def _serving(request: Request) -> Serving:
-    found: Serving = request.app.state.serving
-    return found
-
-
 # -- alerts
 
 
 async def _hook(request: Request) -> Response:
-    serving = _serving(request)
+    serving = serving_of(request)
     refused = _refusal(request, serving)
     if refused is None:
         try:
-            data = await _body(request)
+            data = await body(request, LARGEST)
             intake.parsed(data)
         except InputError as error:
             refused = PlainTextResponse(f"{error.message}\n", 400)
@@ -182,76 +117,45 @@ def _refusal(request: Request, serving: Serving) -> Response | None:
     return None
 
 
-async def _body(request: Request) -> bytes:
-    """The body, read no further than it may be long. Raises InputError."""
-    data = bytearray()
-    async for part in request.stream():
-        data += part
-        if len(data) > LARGEST:
-            raise InputError(f"It has more than {LARGEST} bytes.")
-    return bytes(data)
-
-
 # -- pages
 
 
-async def _list(request: Request) -> Response:
-    serving = _serving(request)
-    return _page(await run_in_threadpool(pages.listing, serving.settings, serving.counted, serving.site))
-
-
-async def _watched(request: Request) -> pages.IncidentPage:
-    """The page of an incident. Raises InputError: what stands in an address is no path."""
-    serving = _serving(request)
-    path = store.exact(serving.settings, request.path_params["incident"])
-    return await run_in_threadpool(pages.IncidentPage, serving.settings, path, serving.site)
-
-
-async def _incident(request: Request) -> Response:
-    return _page(await run_in_threadpool((await _watched(request)).text))
-
-
 async def _events(request: Request) -> Response:
-    return _changes(request, await _watched(request))
+    return _changes(request, await people.watched(request))
 
 
 async def _run(request: Request) -> Response:
     """The page of a run: while it goes on one that stays current, then its record."""
-    text, recorded = await run_in_threadpool(pages.run, _serving(request).settings, request.path_params["run"])
-    return HTMLResponse(text, headers=_RECORD) if recorded else _page(text)
+    text, recorded = await run_in_threadpool(pages.run, serving_of(request).settings, request.path_params["run"])
+    return HTMLResponse(text, headers=RECORD) if recorded else page(text)
 
 
 async def _run_events(request: Request) -> Response:
-    settings, run = _serving(request).settings, request.path_params["run"]
+    settings, run = serving_of(request).settings, request.path_params["run"]
     return _changes(request, await run_in_threadpool(pages.RunPage, settings, run))
 
 
 async def _environments(request: Request) -> Response:
-    return _page(await _asked(request, EnvironmentsPage(_serving(request).settings).text))
+    return page(await asked(request, EnvironmentsPage(serving_of(request).settings).text))
 
 
 async def _environments_events(request: Request) -> Response:
-    return _changes(request, EnvironmentsPage(_serving(request).settings), partial(_asked, request))
+    return _changes(request, EnvironmentsPage(serving_of(request).settings), partial(asked, request))
 
 
 async def _dashboard(request: Request) -> Response:
-    return _page(await _asked(request, (await _plotted(request)).text))
+    return page(await asked(request, (await _plotted(request)).text))
 
 
 async def _dashboard_events(request: Request) -> Response:
-    return _changes(request, await _plotted(request), partial(_asked, request))
+    return _changes(request, await _plotted(request), partial(asked, request))
 
 
 async def _plotted(request: Request) -> dashboards.DashboardPage:
-    serving, wanted = _serving(request), request.path_params
+    serving, wanted = serving_of(request), request.path_params
     over = request.query_params.get("over", dashboards.OVER[0])
     about = (serving.settings, wanted["environment"], wanted["name"], over, serving.site)
-    return await _asked(request, partial(dashboards.DashboardPage, *about))
-
-
-async def _asked(request: Request, work: Callable[[], T]) -> T:
-    """Do what waits for the answers of others, in one of few threads: those that take alerts in stay free."""
-    return await to_thread.run_sync(work, limiter=_serving(request).asking)
+    return await asked(request, partial(dashboards.DashboardPage, *about))
 
 
 class Changing(Protocol):
@@ -266,7 +170,7 @@ def _changes(
     request: Request, page: Changing, run: Callable[[Callable[[], str]], Awaitable[str]] = run_in_threadpool
 ) -> Response:
     """What changes of a page, each time it does, as server-sent events. `run` reads it in a thread."""
-    ending = _serving(request).ending
+    ending = serving_of(request).ending
 
     async def changes() -> AsyncIterator[str]:
         seen = None
@@ -282,15 +186,11 @@ def _changes(
                 return
             await asyncio.sleep(_LOOK)
 
-    return StreamingResponse(changes(), headers=_HEADERS, media_type="text/event-stream")
-
-
-def _page(text: str, status: int = 200) -> Response:
-    return HTMLResponse(text, status, _HEADERS)
+    return StreamingResponse(changes(), headers=HEADERS, media_type="text/event-stream")
 
 
 async def _said(_: Request, error: Exception) -> Response:
-    return _page(pages.problem(str(error)), 404 if isinstance(error, InputError) else 500)
+    return page(pages.problem(str(error)), 404 if isinstance(error, InputError) else 500)
 
 
 # -- for machines
@@ -298,13 +198,13 @@ async def _said(_: Request, error: Exception) -> Response:
 
 async def _health(request: Request) -> Response:
     """Whether alerts become incidents: 503 while they are kept, and cannot be written."""
-    counted, waiting = _serving(request).counted, len(_serving(request).spool.waiting())
-    problem = "; ".join(filter(None, [counted.failing, *_serving(request).problems()]))
+    counted, waiting = serving_of(request).counted, len(serving_of(request).spool.waiting())
+    problem = "; ".join(filter(None, [counted.failing, *serving_of(request).problems()]))
     told = {"ok": not problem, "waiting": waiting, "problem": problem}
     return JSONResponse(told, 503 if problem else 200)
 
 
 async def _metrics(request: Request) -> Response:
-    serving = _serving(request)
+    serving = serving_of(request)
     text = await run_in_threadpool(serving.metrics.text, serving.counted, len(serving.spool.waiting()))
     return PlainTextResponse(text, media_type="text/plain; version=0.0.4")

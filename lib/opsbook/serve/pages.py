@@ -1,5 +1,7 @@
 """The pages of `opsbook serve`. Every text is from outside, and escaped by the templates."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote, urlencode
@@ -12,6 +14,7 @@ from opsbook.errors import InputError
 from opsbook.incidents import reviewing, store, timeline
 from opsbook.incidents.incident import Incident
 from opsbook.operate import under_way
+from opsbook.serve import forms
 from opsbook.serve.worker import Counted
 from opsbook.settings import Settings
 
@@ -19,7 +22,20 @@ _MOST = 50
 """Incidents that are over, and are listed."""
 
 
-def listing(settings: Settings, counted: Counted, site: Path | None) -> str:
+@dataclass(frozen=True)
+class Visitor:
+    """Who looks at a page: `who` acts in it, or nobody if that is empty.
+
+    `form` is the form that they sent and that was not done, `said` what they filled in, and `problem` why not.
+    """
+
+    who: str = ""
+    form: str = ""
+    said: Mapping[str, str] = field(default_factory=dict)
+    problem: str = ""
+
+
+def listing(settings: Settings, counted: Counted, site: Path | None, visitor: Visitor) -> str:
     """The incidents: those that are open, and the latest of the others. `site` is the folder of the docs site."""
     open_: list[Incident] = []
     over: list[Incident] = []
@@ -28,8 +44,9 @@ def listing(settings: Settings, counted: Counted, site: Path | None) -> str:
             continue
         found = store.shown(path)
         (over if found.over else open_).append(found)
-    now = datetime.now(UTC)
-    return html.render("serve/incidents.html", open=open_, over=over[:_MOST], counted=counted, now=now, site=site)
+    told = {"counted": counted, "now": datetime.now(UTC), "site": site}
+    shown = {"visitor": visitor, "forms": [forms.opening(settings)] if visitor.who else []}
+    return html.render("serve/incidents.html", open=open_, over=over[:_MOST], **told, **shown)
 
 
 class IncidentPage:
@@ -39,9 +56,10 @@ class IncidentPage:
         self._settings, self._path, self._site = settings, path, site
         self._found = store.load(path)
 
-    def text(self) -> str:
+    def text(self, visitor: Visitor) -> str:
         """The whole page."""
-        return html.render("serve/incident.html", **self._values())
+        offered = forms.forms(self._settings, self._found.state) if visitor.who else []
+        return html.render("serve/incident.html", **self._values(), visitor=visitor, forms=offered)
 
     def mark(self) -> tuple[int, ...]:
         """Changes when the page does: the length of the journal, and which of its runs have ended."""

@@ -8,7 +8,7 @@ from opsbook.console.text import say
 from opsbook.core.model.events import read
 from opsbook.core.planning import bind
 from opsbook.errors import InputError
-from opsbook.incidents import acting, executing, reviewing, status_page, store, timeline
+from opsbook.incidents import acting, executing, status_page, timeline
 from opsbook.incidents.acting import Acting, Opening
 from opsbook.incidents.commands import reading
 from opsbook.incidents.facts import IncidentEscalated, MessageSent
@@ -44,7 +44,7 @@ def escalate(options: argparse.Namespace) -> int:
     if isinstance(asked, IncidentEscalated) and asked.on_call and asked.reached:
         return code
     if not options.json:
-        say("Nobody was reached: call somebody. Contacts are in environment.yml and on the home page of the docs.")
+        say(acting.NOBODY)
     return 1
 
 
@@ -116,15 +116,11 @@ def review(options: argparse.Namespace) -> int:
     """
     if options.close:
         return _told(options, _acting(options).close_review())
-    settings = common.project(options)
-    found = store.load(store.find(settings, options.incident))
-    if not found.over:
-        raise InputError(f"{found.id} is {found.state}.", f"First: opsbook incident resolve {found.id} HOW")
-    page, new = reviewing.write(settings, found)
-    shown = page.relative_to(settings.root).as_posix()
+    doing = _acting(options)
+    shown, new = doing.begin_review()
     said = f"Written: {shown}" if new else f"{shown} is there already, and was left as it is."
-    after = f"Finish it where it says TODO, then: opsbook incident review {found.id} --close"
-    return common.tell(options, {"incident": found.id, "page": shown, "new": new}, said, after)
+    after = f"Finish it where it says TODO, then: opsbook incident review {doing.path.name} --close"
+    return common.tell(options, {"incident": doing.path.name, "page": shown, "new": new}, said, after)
 
 
 def execute(options: argparse.Namespace) -> int:

@@ -25,7 +25,7 @@ from opsbook.incidents.incident import Incident
 from opsbook.settings import Settings
 
 if TYPE_CHECKING:
-    from opsbook.serve.app import Serving
+    from opsbook.serve.serving import Serving
 
 _SHORTEST = 16
 """Characters of a token at least."""
@@ -88,11 +88,11 @@ def _alone(settings: Settings) -> Iterator[None]:
 
 
 async def _serve(settings: Settings, token: bytes, port: int, site: Path | None) -> int:
-    from opsbook.serve.app import Serving
     from opsbook.serve.diagnosis import Diagnosis
     from opsbook.serve.heartbeat import Heartbeats
     from opsbook.serve.metrics import Metrics
     from opsbook.serve.paging import Paging
+    from opsbook.serve.serving import Serving
     from opsbook.serve.spool import Spool
     from opsbook.serve.watching import Watching
     from opsbook.serve.worker import Counted, Worker
