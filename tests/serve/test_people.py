@@ -102,6 +102,24 @@ def test_only_who_is_signed_in_acts_and_only_from_a_page_of_the_server(server: S
     assert len(now(server).events) == len(found.events) + 1
 
 
+def test_through_a_proxy_its_address_counts(server: Server) -> None:
+    found = opened(server)
+    assert server.end() == 0
+    for wrong in ("ops.example", "https://ops.example/incidents", "ftp://x", "https://ops.example:port"):
+        refused = server.project.opsbook("serve", "--port", str(server.port), "--address", wrong)
+        assert refused.code == 2 and "such as https://ops.example" in refused.err
+    server.start("--address", "https://ops.example/")
+    made = link(server, "--address", "https://ops.example")
+    key = made.removeprefix("https://ops.example/sign-in?key=")
+    cookie = httpx.get(f"{server.address}/sign-in?key={key}").headers["set-cookie"]
+    assert "Secure" in cookie
+    headers = {"Cookie": cookie.partition(";")[0]}
+    for origin, code in (("https://ops.example", 303), (server.address, 403)):
+        place = f"{server.address}/incidents/{found.id}/ack"
+        assert httpx.post(place, headers={**headers, "Origin": origin}).status_code == code
+    assert now(server).state is State.ACKNOWLEDGED
+
+
 def test_every_form_does_what_its_command_does(server: Server) -> None:
     """From the first look to a review that is written, as the person who signed in."""
     server.project.write("oncall/platform.ics", "BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:-//x//y//EN\nEND:VCALENDAR\n")

@@ -28,8 +28,8 @@ class Server:
         self.client = httpx.Client()
         self.start()
 
-    def start(self) -> None:
-        self.process = self.project.start("serve", "--port", str(self.port))
+    def start(self, *more: str) -> None:
+        self.process = self.project.start("serve", "--port", str(self.port), *more)
         until(self.answers, "the server answers")
         token = (self.project.root / ".opsbook/hook-token").read_text().strip()
         self.known = {"Authorization": f"Bearer {token}"}

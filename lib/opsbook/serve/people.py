@@ -11,7 +11,7 @@ from opsbook.errors import InputError, OpsbookError
 from opsbook.incidents import store
 from opsbook.serve import forms, pages
 from opsbook.serve.pages import Visitor
-from opsbook.serve.serving import HEADERS, asked, body, page, serving_of
+from opsbook.serve.serving import HEADERS, body, page, serving_of
 
 _COOKIE = "opsbook"
 
@@ -30,7 +30,8 @@ async def sign_in(request: Request) -> Response:
     answer = _on("/incidents")
     if key is not None:
         # Lax: a link in a chat leads to the page with its forms. Forms of other pages are told by their origin.
-        answer.set_cookie(_COOKIE, key, httponly=True, samesite="lax")
+        secure = serving_of(request).address.startswith("https:")
+        answer.set_cookie(_COOKIE, key, httponly=True, samesite="lax", secure=secure)
     return answer
 
 
@@ -124,7 +125,8 @@ def _visitor(request: Request) -> Visitor:
 
 def _from_here(request: Request) -> bool:
     """Whether a page of this server sent it: any page that is open in the browser may send its cookies here."""
-    return request.headers.get("origin") == f"{request.url.scheme}://{request.headers.get('host')}"
+    here = serving_of(request).address or f"{request.url.scheme}://{request.headers.get('host')}"
+    return request.headers.get("origin") == here
 
 
 def _on(place: str) -> Response:

@@ -45,7 +45,8 @@ RECORD = {
 @dataclass
 class Serving:
     """What the application works with. A sender of alerts has to show the `token`; `problems` says
-    what keeps it from working. `site` is the folder of the docs site as it was built, if there is one.
+    what keeps it from working. `site` is the folder of the docs site as it was built, if there is one, and
+    `address` how browsers reach it through a proxy.
     """
 
     settings: Settings
@@ -56,6 +57,7 @@ class Serving:
     wake: Callable[[], None]
     problems: Callable[[], list[str]] = list
     site: Path | None = None
+    address: str = ""
     bucket: "Bucket" = field(default_factory=lambda: Bucket(_A_SECOND, _AT_ONCE))
     ending: asyncio.Event = field(default_factory=asyncio.Event)
     asking: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_ASKING))

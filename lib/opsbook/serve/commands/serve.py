@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from opsbook import files
 from opsbook.console import common
@@ -40,12 +41,13 @@ def execute(options: argparse.Namespace) -> int:
         raise InputError(f"{error.name} is not installed.", 'pip install "opsbook[serve]"') from error
     if options.site is not None and not (options.site / "index.html").is_file():
         raise InputError(f"There is no docs site in {options.site}.", f"opsbook site build --out {options.site}")
+    address = origin(options.address)
     common.check_free(options.port)
     token = _token(options.token_file or settings.state / "hook-token", given=options.token_file is not None)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO)
     logging.getLogger().handlers[0].setFormatter(_Line("%(asctime)s %(message)s"))
     with _alone(settings):
-        return asyncio.run(_serve(settings, token, options.port, options.site))
+        return asyncio.run(_serve(settings, token, options.port, options.site, address))
 
 
 class _Line(logging.Formatter):
@@ -54,6 +56,18 @@ class _Line(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         found = super().format(record)
         return found if record.exc_info else flat(found)
+
+
+def origin(address: str) -> str:
+    """How browsers reach it, as they say where a form comes from; empty without an address. Raises InputError."""
+    try:
+        parts = urlsplit(address)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError as error:
+        raise InputError(f"{address} is no address: {error}.", "Write one such as https://ops.example.") from error
+    if address and (parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/")):
+        raise InputError(f"{address} is no address of a server.", "Write one such as https://ops.example.")
+    return f"{parts.scheme}://{parts.hostname}{port}" if address else ""
 
 
 def _token(path: Path, *, given: bool) -> bytes:
@@ -87,7 +101,7 @@ def _alone(settings: Settings) -> Iterator[None]:
         yield
 
 
-async def _serve(settings: Settings, token: bytes, port: int, site: Path | None) -> int:
+async def _serve(settings: Settings, token: bytes, port: int, site: Path | None, address: str) -> int:
     from opsbook.serve.diagnosis import Diagnosis
     from opsbook.serve.heartbeat import Heartbeats
     from opsbook.serve.metrics import Metrics
@@ -112,7 +126,9 @@ async def _serve(settings: Settings, token: bytes, port: int, site: Path | None)
         dead = [each.name for each in threads if not each.is_alive()]
         return [*([f"these threads have ended: {', '.join(dead)}"] if dead else []), *filter(None, [watching.failing])]
 
-    serving = Serving(settings, token, spool, counted, Metrics(settings, heartbeats), worker.wake, problems, site)
+    serving = Serving(
+        settings, token, spool, counted, Metrics(settings, heartbeats), worker.wake, problems, site, address
+    )
     for each in threads:
         each.start()
     try:

@@ -9,9 +9,10 @@ import argparse
 from opsbook.console import common
 from opsbook.core.planning import context
 from opsbook.serve import sessions
+from opsbook.serve.commands.serve import origin
 
 
 def execute(options: argparse.Namespace) -> int:
-    who = context.operator()
-    link = f"http://127.0.0.1:{options.port}/sign-in?key={sessions.make_link(common.project(options), who)}"
+    who, place = context.operator(), origin(options.address) or f"http://127.0.0.1:{options.port}"
+    link = f"{place}/sign-in?key={sessions.make_link(common.project(options), who)}"
     return common.tell(options, {"link": link, "who": who}, f"As {who}, once, in the next 5 minutes:", f"  {link}")
