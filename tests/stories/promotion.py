@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -21,9 +22,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import psycopg
-import pytest
 from psycopg.conninfo import make_conninfo
 
 from tests.platform import quick
@@ -133,16 +134,39 @@ def ok(done: Result, code: int = 0, sentence: str = "") -> None:
 
 
 def separate(*found: Environment) -> None:
-    """The password of each environment opens its own database, and no other one."""
-    passwords = {each.place: each.credentials() for each in found}
+    """Every credential of an environment opens its own service, and that of no other one."""
     for each in found:
-        for place, password in passwords.items():
-            given = make_conninfo(host=str(each.database_folder), dbname="arcade", **password)
-            if place == each.place:
-                psycopg.connect(given).close()
-            else:
-                with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
-                    psycopg.connect(given)
+        each.playbook("api-key", step="add", run="story")
+    for opens in (opens_database, takes_api_key, trusts_certificate):
+        opened = {(mine.place, other.place) for mine in found for other in found if opens(mine, other)}
+        assert opened == {(each.place, each.place) for each in found}, (opens.__name__, opened)
+
+
+def opens_database(mine: Environment, other: Environment) -> bool:
+    given = make_conninfo(host=str(other.database_folder), dbname="arcade", **mine.credentials())
+    try:
+        psycopg.connect(given).close()
+    except psycopg.OperationalError as error:
+        assert "password authentication failed" in str(error)
+        return False
+    return True
+
+
+def takes_api_key(mine: Environment, other: Environment) -> bool:
+    key = (folder(mine) / "secrets/api.key").read_text(encoding="utf-8").strip()
+    answer = httpx.get(f"{other.url}/leaderboard", headers={"Authorization": f"Bearer {key}"}, trust_env=False)
+    assert answer.status_code in (200, 401), answer.text
+    return answer.status_code == 200
+
+
+def trusts_certificate(mine: Environment, other: Environment) -> bool:
+    """Whether a client that trusts the authority of one takes the certificate of the other."""
+    trusted = ssl.create_default_context(cafile=str(folder(mine) / "authority.pem"))
+    try:
+        return httpx.get(f"https://127.0.0.1:{other.base + 1}/readyz", verify=trusted, trust_env=False).is_success
+    except httpx.ConnectError as error:
+        assert "CERTIFICATE_VERIFY_FAILED" in str(error)
+        return False
 
 
 def out_of_reach(*found: Environment) -> None:
