@@ -74,6 +74,11 @@ class Monitored:
     def get(self, url: str, **query: str) -> Any:
         return httpx.get(url, params=query, timeout=30, trust_env=False).raise_for_status().json()
 
+    def values(self, query: str) -> list[float]:
+        """What Prometheus answers to a query now."""
+        found = self.get(f"{self.prometheus}/api/v1/query", query=query)["data"]["result"]
+        return [float(each["value"][1]) for each in found]
+
     def rules(self) -> set[str]:
         groups = self.get(f"{self.prometheus}/api/v1/rules")["data"]["groups"]
         assert not [rule for group in groups for rule in group["rules"] if rule.get("lastError")]

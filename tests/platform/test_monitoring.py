@@ -144,6 +144,16 @@ def test_the_token_comes_with_each_alert_and_is_nowhere_else(monitored: Monitore
 
 @installed
 @pytest.mark.slow
+def test_the_age_of_a_secret_that_is_to_be_changed_is_known(monitored: Monitored) -> None:
+    """Only of one for which the environment says how old it may be."""
+    file = monitored.platform.root / ".opsbook/env/dev/secrets/database.conf"
+    (changed,) = until(lambda: monitored.values("arcade_secret_changed_timestamp_seconds"), "when it was changed")
+    assert changed == pytest.approx(file.stat().st_mtime, abs=1)
+    assert monitored.values("arcade_secret_max_age_seconds") == [365 * 86400]
+
+
+@installed
+@pytest.mark.slow
 def test_a_password_in_a_log_is_told_without_it(monitored: Monitored, hook: Hook) -> None:
     password = monitored.platform.credentials()["password"]
     log = monitored.platform.root / ".opsbook/env/dev/logs/connections.debug"
