@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help install ao-packages demo clean-demo test fast coverage lint lock upgrade reference wheel release new-adr bench soak recordings
+.PHONY: help install ao-packages monitoring-packages demo clean-demo test fast coverage lint lock upgrade reference wheel release new-adr bench soak recordings
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -26,6 +26,9 @@ $(VENV)/ao/ready: services/ao/package.json services/ao/package-lock.json
 	@cd $(@D) && npm ci --silent && touch ready
 
 ao-packages: $(VENV)/ao/ready  ## set up what the AO process needs: Node 20 or newer, and npm
+
+monitoring-packages: $(VENV)/ready-for-demo  ## unpack Prometheus and what belongs to it, without being root: Debian and its relatives
+	@$(BIN)/python tools/monitoring_packages.py $(VENV)
 
 install: $(VENV)/ready  ## set everything up: opsbook, the docs site, JupyterLab, and what the tests need
 	@if command -v npm >/dev/null; then $(MAKE) -s ao-packages || echo "They could not be installed: the AO process is left out."; \

@@ -37,7 +37,7 @@ def main() -> None:
         how = (
             f"apt-get install {packages}, then systemctl disable --now {packages}, because this project starts its own"
         )
-        module.fail_json(msg=f"{what}. On Debian: {how}")
+        module.fail_json(msg=f"{what}. On Debian: {how}. Who is not root: make monitoring-packages")
     module.exit_json(changed=False, found=found)
 
 

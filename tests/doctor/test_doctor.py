@@ -181,7 +181,7 @@ def test_each_thing_that_is_not_fine_is_named(
     found = doctor(page, code=1 if level == "wrong" else 0)
     assert said in only(found[check], level)
     others = {name: findings for name, findings in found.items() if name != check}
-    assert len(others) == 14
+    assert len(others) == 15
     assert {level for findings in others.values() for level, _ in findings} == {"fine"}
 
 
@@ -233,6 +233,17 @@ def test_services_under_node(page: Project, tmp_path: Path) -> None:
     assert lock.exists()
 
 
+def test_programs_of_a_monitoring(page: Project, tmp_path: Path) -> None:
+    assert only(doctor(page)["monitoring"], "fine") == "programs of a monitoring: none"
+    page.write("Makefile", "monitoring-packages: ready\n\ttouch it\n")
+    page.env["PATH"] = str(tmp_path)
+    for name in ("prometheus", "prometheus-alertmanager"):
+        assert f"there is no {name}" in only(doctor(page)["monitoring"], "warning")
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+    assert only(doctor(page)["monitoring"], "fine").endswith("prometheus, prometheus-alertmanager")
+
+
 def test_a_folder_that_cannot_be_written(page: Project) -> None:
     # Not even root can write there.
     page.write("opsbook.toml", 'records = "/proc/self"\n')
@@ -251,7 +262,7 @@ def test_a_check_that_fails_hides_no_other(page: Project, monkeypatch: pytest.Mo
     checks = project_checks(settings.load(page.root))
     found = {check.name: list(check.findings()) for check in checks}
     assert [finding.text for finding in found["disk"]] == ["this check could not be made: ZeroDivisionError: oops"]
-    assert len(found) == 15
+    assert len(found) == 16
     assert all(found.values())
 
 

@@ -45,6 +45,7 @@ def project_checks(settings: Settings) -> list[Check]:
         Check("environments", lambda: project.environments(settings)),
         Check("ansible.cfg", lambda: ansible_content.config(settings)),
         Check("services under Node", lambda: project.node_packages(settings)),
+        Check("monitoring", lambda: project.monitoring_programs(settings)),
         Check("documents", lambda: project.documents(settings)),
         Check("secret files", lambda: project.secret_files(settings)),
         Check("ages of secrets", lambda: project.secret_ages(settings)),

@@ -1,6 +1,7 @@
 """Checks of the project: environments, documents, secrets, the signing key, locks, quarantine, services under Node."""
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
@@ -142,7 +143,7 @@ def signing(settings: Settings) -> Iterator[Finding]:
         yield fine(f"signs as {who.principal}, by {settings.allowed_signers} of {known.branch}")
 
 
-# -- services under Node, which are optional
+# -- programs that are optional, and that a target of the Makefile installs
 
 
 LOCK = "package-lock.json"
@@ -166,6 +167,23 @@ def node_packages(settings: Settings) -> Iterator[Finding]:
             good.append(name)
     if good or not found:
         yield fine(f"services under Node: {', '.join(good) or 'none'}")
+
+
+MONITORING = ("prometheus", "prometheus-alertmanager")
+
+
+def monitoring_programs(settings: Settings) -> Iterator[Finding]:
+    """Prometheus and Alertmanager are there, where the Makefile can bring them."""
+    make, beside = settings.content / "Makefile", Path(sys.executable).parent
+    if not make.is_file() or not re.search(r"(?m)^monitoring-packages:", files.read_text(make)):
+        yield fine("programs of a monitoring: none")
+        return
+    missing = [name for name in MONITORING if not (shutil.which(name) or (beside / name).exists())]
+    if missing:
+        hint = "As root install what docs/monitoring.md names; without root: make monitoring-packages."
+        yield warning(f"the monitoring cannot start: there is no {' and no '.join(missing)}", hint)
+    else:
+        yield fine(f"programs of a monitoring: {', '.join(MONITORING)}")
 
 
 def _target(path: Path) -> str:
