@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import textwrap
 
 import pytest
 
@@ -129,6 +130,25 @@ TAGGED = """\
     - {name: First, ansible.builtin.debug: {msg: one}, tags: [a]}
     - {name: Second, ansible.builtin.debug: {msg: two}, tags: [a, b]}
 """
+
+
+def test_a_loop_says_why_its_hosts_could_not_be_reached(project: Project) -> None:
+    """Ansible calls the task itself completed."""
+    play = """
+        - name: Write
+          hosts: web-1
+          gather_facts: false
+          vars: {ansible_connection: local, ansible_remote_tmp: /dev/null/tmp, ansible_pipelining: false}
+          tasks:
+            - name: Each
+              ansible.builtin.command: "true"
+              loop: [one, two]
+    """
+    project.write("playbooks/inventories/dev/hosts.yml", HOSTS)
+    project.write("playbooks/work.yml", textwrap.dedent(play))
+    project.page(PAGE)
+    done = project.opsbook("run", "page", "-e", "dev")
+    assert done.code == 1 and "Failed to create temporary directory" in done.out, done
 
 
 def test_tags_are_skipped_and_ansible_says_more(project: Project) -> None:

@@ -356,6 +356,10 @@ def _result(name: str, events: _Events, seconds: float) -> PlaybookResult:
 def _reason(result: dict[str, Any]) -> str:
     """The message of a failed task, with its stderr."""
     parts = [str(result[name]).strip() for name in ("msg", "stderr") if result.get(name)]
-    items = [item for item in result.get("results") or () if isinstance(item, dict) and item.get("failed")]
+    items = [
+        item
+        for item in result.get("results") or ()
+        if isinstance(item, dict) and (item.get("failed") or item.get("unreachable"))
+    ]
     parts += [_reason(item) for item in items[:3]]
     return first_lines("\n".join(parts)) or "no message"
