@@ -154,6 +154,24 @@ def test_the_age_of_a_secret_that_is_to_be_changed_is_known(monitored: Monitored
 
 @installed
 @pytest.mark.slow
+def test_why_it_is_slow_is_asked_of_prometheus(monitored: Monitored) -> None:
+    """It is fast; and where nothing is fast enough, the probe that plays is slow everywhere, on idle processors."""
+    platform = monitored.platform
+    policy = platform.root / "playbooks/inventories/dev/environment.yml"
+    text = policy.read_text(encoding="utf-8")
+    until(lambda: monitored.values('rate(arcade_messages_total{action="Ping"}[5m]) > 0'), "somebody plays")
+    assert platform.diagnosed("performance")["runbooks"] == ["service-performance"]
+    try:
+        policy.write_text(text.replace("p95_ms: 500", "p95_ms: 0.001"), encoding="utf-8")
+        told = platform.diagnosed("performance")
+    finally:
+        policy.write_text(text, encoding="utf-8")
+    assert told["runbooks"][0] in ("database-sessions", "restart-instance"), told
+    assert "p95 is" in told["steps"][-1]["seen"], told
+
+
+@installed
+@pytest.mark.slow
 def test_a_password_in_a_log_is_told_without_it(monitored: Monitored, hook: Hook) -> None:
     password = monitored.platform.credentials()["password"]
     log = monitored.platform.root / ".opsbook/env/dev/logs/connections.debug"
@@ -190,6 +208,8 @@ def test_each_plot_of_the_dashboard_has_something_to_show(monitored: Monitored, 
     labels = re.findall(r"\{\{(\w+)\}\}", panel.legend)
 
     def shown() -> bool:
+        for message in ({"Action": "Register", "Data": "Ann"}, {"Action": "Play"}, {"Action": "Guess", "Data": "1"}):
+            httpx.post(f"{monitored.platform.url}/messages", json={"From": "ann", **message}, trust_env=False)
         found = monitored.get(f"{monitored.prometheus}/api/v1/query", query=query)["data"]["result"]
         return bool(found) and all(label in each["metric"] for each in found for label in labels)
 
