@@ -19,7 +19,8 @@ import pytest
 from opsbook import files, settings
 from opsbook.core.planning import context
 from opsbook.core.record import seal, store
-from opsbook.errors import InputError
+from opsbook.errors import InputError, Refused
+from opsbook.incidents import acting
 from opsbook.records import archives
 from opsbook.records import export as manifest
 from opsbook.training import trained
@@ -376,3 +377,27 @@ def test_many_records_take_seconds(project: Project, other: Project, count: int)
     assert max(taken) < 600, taken
     with gzip.open(archive) as packed:
         assert len(packed.read(1024)) == 1024
+
+
+def test_incidents_leave_and_arrive_and_are_only_changed_by_those_who_adopt_them(
+    project: Project, other: Project
+) -> None:
+    here, there = (settings.load(each.root, given=True) for each in (project, other))
+    run = make(project, 2).name
+    over, open_ = (acting.open_(here, acting.Opening(title)).id for title in ("It is down", "It is slow"))
+    acting.Acting(here, over).resolve("mended", anyway=False)
+    archive = export(project)
+    assert take(other, archive) == {run: "imported", over: "imported"}
+    assert content(store.place(there.records, over)) == content(store.place(here.records, over))
+    assert project.opsbook("records", "verify", over).code == 0
+    assert set(take(other, archive).values()) == {"there already"}
+    with pytest.raises(Refused, match="was imported"):
+        acting.Acting(there, over).note("seen from here")
+    with pytest.raises(InputError, match=f"{open_} has no seal: it is open"):
+        export(project, "open.tar.gz", open_)
+    acting.Acting(here, over).note("more is known")
+    assert take(other, export(project, "later.tar.gz", over)) == {over: "refused it is here with another seal"}
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    assert take(other, export(project, "since.tar.gz", since=yesterday)) == {
+        over: "refused it is here with another seal"
+    }

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
-from opsbook import files
+from opsbook import files, settings
 from opsbook.core.locks import lock
 from opsbook.core.record import logbook, step_timings
+from opsbook.incidents import acting, facts
+from opsbook.incidents import store as incidents
 from opsbook.records import retention
 from tests.support.project import Project, Terminal, until
 from tests.support.sealed import make
@@ -128,6 +130,23 @@ def test_a_record_that_a_process_still_holds_stays(project: Project) -> None:
         said = project.opsbook("records", "prune", "--yes", check=True).out
     assert said == f"{busy.name} is in use and stays.\n0 records removed.\n"
     assert prune(project, "--yes") == [busy.name]
+
+
+def test_what_an_incident_without_a_closed_review_names_is_kept(project: Project) -> None:
+    policy(project, '[retention]\nkeep = "1d"\nkeep_last = 0\n')
+    named, other = make(project, 9), make(project, 8)
+    here = settings.load(project.root, given=True)
+    found = acting.open_(here, acting.Opening("It is down")).id
+    attached = facts.RunAttached(run=named.name, runbook="page", by="ann")
+    incidents.change(here, incidents.exact(here, found), lambda _: [attached])
+    acting.Acting(here, found).resolve("mended", anyway=False)
+    assert prune(project, "--yes") == [other.name]
+    project.opsbook("incident", "review", "last", check=True)
+    page = project.root / f"reviews/{found}.md"
+    page.write_text(page.read_text().replace("TODO", "done"))
+    project.opsbook("incident", "review", "last", "--close", check=True)
+    assert prune(project, "--yes") == [named.name]
+    assert project.opsbook("records", "verify", "--all").code == 0
 
 
 def test_a_lock_of_nobody_knows_whom_keeps_everything(project: Project) -> None:

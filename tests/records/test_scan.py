@@ -157,3 +157,23 @@ def test_the_doctor_sees_what_others_can_read(project: Project) -> None:
     leaked(project)
     (project.root / "token").chmod(0o644)
     assert "others can read or change" in project.opsbook("doctor").out
+
+
+def test_a_secret_in_an_incident_is_found_and_an_open_one_stays(project: Project) -> None:
+    project.write(ENVIRONMENT, POLICY + "secrets:\n  token: file:token\n")
+    project.write("token", "another-one-then\n")
+    project.opsbook("incident", "open", "It is down", "-e", "dev", check=True)
+    project.opsbook("incident", "note", "last", "the token is hunter2-hunter2", check=True)
+    project.write("token", "hunter2-hunter2\n")
+    said = project.opsbook("records", "scan", "--quarantine")
+    assert said.code == 1 and "1 records, 1 with a secret in them" in said.out and "except open incidents" in said.out
+    assert project.opsbook("incident", "resolve", "last", "mended").code == 0
+    (told,) = json.loads(project.opsbook("records", "scan", "--quarantine", "--json").out)
+    assert told["files"] == ["journal.jsonl"] and told["quarantined"]
+    assert project.opsbook("incident", "list", "--all", "--json", check=True).out.strip() == "[]"
+    assert "1 record in quarantine" in project.opsbook("doctor").out
+    assert "still holds a secret" in project.opsbook("records", "restore", told["run"], "--reason", "x").err
+    project.write("token", "another-one-now\n")
+    project.opsbook("records", "restore", told["run"], "--reason", "it was changed", check=True)
+    assert project.opsbook("records", "verify", told["run"]).code == 0
+    assert "It is down" in project.opsbook("incident", "show", told["run"], check=True).out

@@ -6,29 +6,26 @@ incident as it is then, and writes: of two people at once, the second sees what 
 
 import contextlib
 import os
-import re
 import shutil
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from opsbook import files
 from opsbook.core.model.events import Fact, read
 from opsbook.core.model.redact import Redactor
 from opsbook.core.model.text import nearest
 from opsbook.core.record import journal
-from opsbook.core.record.store import SEAL
+from opsbook.core.record.store import INCIDENTS, SEAL, Record, is_incident
 from opsbook.errors import InputError, Refused
 from opsbook.incidents import incident
 from opsbook.incidents.facts import IncidentOpened
 from opsbook.incidents.incident import Action, Incident
 from opsbook.settings import Settings
 
-FOLDER = "incidents"
-"""Below the records. Runs are in folders by year, so nothing that reads runs comes here."""
-
-_ID = re.compile(r"inc-[0-9]{8}T[0-9]{6}Z-[0-9]{6}")
+if TYPE_CHECKING:
+    from opsbook.core.trust.signing import Verified
 
 _TRIES, _PAUSE = 1000, 0.01
 """Attempts, and seconds between them, to lock an incident that somebody else changes."""
@@ -41,7 +38,7 @@ Redacting = Callable[[str], Redactor]
 
 
 def folder(settings: Settings) -> Path:
-    return settings.records / FOLDER
+    return settings.records / INCIDENTS
 
 
 def new_id() -> str:
@@ -52,20 +49,14 @@ def new_id() -> str:
 def every(records: Path) -> Iterator[Path]:
     """The folder of each incident, newest first."""
     with contextlib.suppress(OSError):
-        names = sorted((each.name for each in os.scandir(records / FOLDER)), reverse=True)
-        yield from (records / FOLDER / name for name in names if name.startswith("inc-"))
-
-
-def known(records: Path, wanted: str) -> Path | None:
-    """The folder of the incident with exactly this id, if it is there."""
-    path = records / FOLDER / wanted
-    return path if _ID.fullmatch(wanted) and path.is_dir() else None
+        names = sorted((each.name for each in os.scandir(records / INCIDENTS)), reverse=True)
+        yield from (records / INCIDENTS / name for name in names if name.startswith("inc-"))
 
 
 def exact(settings: Settings, wanted: str) -> Path:
     """The incident with exactly this id. Raises InputError, also for what is no id."""
-    path = known(settings.records, wanted)
-    if path is None:
+    path = settings.records / INCIDENTS / wanted
+    if not (is_incident(wanted) and path.is_dir()):
         raise InputError(f"There is no incident {wanted}.", "opsbook incident list --all shows those that there are.")
     return path
 
@@ -139,31 +130,30 @@ def overview(settings: Settings, today: date, hidden: Container[str]) -> Overvie
     return Overview(tuple(each for each in known if not each.over), tuple(sorted(due, key=lambda pair: pair[1].due)))
 
 
-def flaws(path: Path) -> list[str]:
-    """What is wrong with an incident: by its seal if it is over, else by its journal.
+def verified(settings: Settings, path: Path) -> "Verified":
+    """An incident that is over compared with its seal and signature, another one's journal with itself.
 
     Nobody changes it meanwhile, if that can be had within ten seconds.
     """
     # One without a journal cannot be locked: that is what is wrong with it.
     with contextlib.suppress(OSError), files.holding(path / journal.NAME, shared=True, tries=_TRIES, pause=_PAUSE):
-        return list(_flaws(path))
-    return list(_flaws(path))
+        return _verified(settings, path)
+    return _verified(settings, path)
 
 
-def _flaws(path: Path) -> Iterator[str]:
-    # Whoever only reads incidents need not load what seals.
-    from opsbook.core.record import seal
+def _verified(settings: Settings, path: Path) -> "Verified":
+    # Whoever only reads incidents need not load what verifies.
+    from opsbook.core.record.seal import Flaw
+    from opsbook.core.trust import signing
 
     if sealed(path):
-        yield from (f"{flaw.file}: {flaw.message}" for flaw in seal.verify(path))
-        return
+        return next(signing.verified(settings, [Record(path.name, path, "sealed")]))
     try:
         found = load(path)
     except InputError as error:
-        yield error.message
-        return
-    if found.over:
-        yield f"{journal.NAME}: it is {found.state}, and has no seal: a change was interrupted. Any note seals it"
+        return signing.Verified(path.name, (Flaw("", error.message),))
+    why = f"it is {found.state}, and has no seal: a change was interrupted. Any note seals it"
+    return signing.Verified(path.name, (Flaw(journal.NAME, why),) if found.over else (), unsigned="it is not over")
 
 
 def key_of(path: Path) -> str:
@@ -224,6 +214,7 @@ def change(
     """
     # Whoever only reads incidents need not load what seals and signs.
     from opsbook.core.record import seal
+    from opsbook.core.trust import adopting
     from opsbook.core.trust.signing import sealer
 
     with files.holding(path / journal.NAME, tries=_TRIES, pause=_PAUSE) as held:
@@ -234,6 +225,7 @@ def change(
                 f"{path.name} was changed after it was sealed: {flaws[0].file} {flaws[0].message}.",
                 f"opsbook incident verify {path.name} says more. Open a new one.",
             )
+        adopting.check(settings, path.name)
         before = load(path)
         facts = list(work(before))
         if facts:

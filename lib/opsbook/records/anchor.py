@@ -21,7 +21,6 @@ from opsbook import files
 from opsbook.core.record import journal, logbook, store
 from opsbook.core.record.seal import SEALS, Flaw
 from opsbook.errors import InputError
-from opsbook.incidents import store as incidents
 
 GIT = "git:"
 """Prefix of a place that is a branch of a git repository."""
@@ -126,7 +125,7 @@ def render(line: Line) -> bytes:
 def there(root: Path, name: str) -> Path | None:
     """The folder of the record of a run or an incident, if it is there."""
     record = store.exact(root, name)
-    return record.folder if record else incidents.known(root, name)
+    return record.folder if record else None
 
 
 def _digest(path: Path) -> str | None:
@@ -197,8 +196,8 @@ def _evidence(folder: Path, seal: Path, word: Word) -> Iterator[Flaw]:
 def unanchored(found: Anchor, root: Path) -> dict[str, str]:
     """The digests of seals that are not anchored yet, by run."""
     known = {run: words[-1].seal for run, words in found.words.items() if words}
-    sealed = (record.folder for record in store.records(root) if record.state == "sealed")
-    seals = ((folder.name, _digest(folder / store.SEAL)) for folder in itertools.chain(sealed, incidents.every(root)))
+    every = itertools.chain(store.records(root), store.incidents(root))
+    seals = ((each.id, _digest(each.folder / store.SEAL)) for each in every if each.state == "sealed")
     return {run: digest for run, digest in seals if digest and known.get(run) != digest}
 
 

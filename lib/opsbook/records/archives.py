@@ -25,7 +25,7 @@ _GUARD = ".import-guard"
 
 @dataclass(frozen=True)
 class Chosen:
-    """What to export: these runs, or all sealed ones that started on or after `since` (UTC), except `without`."""
+    """What to export: these records, or all sealed ones that began on or after `since` (UTC), except `without`."""
 
     runs: Sequence[str] = ()
     since: date | None = None
@@ -58,14 +58,14 @@ def _choose(settings: Settings, chosen: Chosen) -> list[store.Record]:
     """The records, oldest first. Raises InputError if a named one cannot be exported, and if there are none."""
     if chosen.runs and (chosen.since or chosen.without):
         raise InputError("RUN excludes --since and --without.", "Name runs, or choose with --since and --without.")
-    known = list(store.records(settings.records))
-    found = {record.id: record for record in (store.find(settings.records, run) for run in chosen.runs)}
+    found = {record.id: record for record in (store.find_any(settings.records, run) for run in chosen.runs)}
     if problems := [why for record in found.values() if (why := _unfit(record))]:
         raise InputError(problems, "Nothing was written.")
     if not chosen.runs:
-        without = {store.find(settings.records, run).id for run in chosen.without}
+        without = {store.find_any(settings.records, run).id for run in chosen.without}
         since = f"{chosen.since:%Y%m%d}" if chosen.since else ""
-        kept = (r for r in known if not _unfit(r) and r.id >= since and r.id not in without)
+        known = (*store.records(settings.records), *store.incidents(settings.records))
+        kept = (r for r in known if not _unfit(r) and r.id.removeprefix("inc-") >= since and r.id not in without)
         found = {record.id: record for record in kept}
     if not found:
         raise InputError("There is no sealed record to export.", "opsbook records list shows what there is.")
@@ -78,7 +78,7 @@ def _unfit(record: store.Record) -> str:
         return f"{record.id} is in quarantine: a secret is in its record."
     if record.state != "sealed":
         return f"{record.id} has no seal: it is {record.state}."
-    return "" if export.is_run(record.id) else f"{record.id} is no name of a run."
+    return "" if export.is_record(record.id) else f"{record.id} is no name of a run."
 
 
 def _sealed(record: store.Record) -> export.Sealed:
@@ -135,7 +135,7 @@ def adopt(root: Path, staged: Path, told: export.Manifest, run: str) -> Imported
         return Imported(run, "refused", why) if why else Imported(run, "there already")
     try:
         adopting.mark(root, run, told.records[run].seal)
-        for part in store.PARTS:
+        for part in () if store.is_incident(run) else store.PARTS:
             with contextlib.suppress(FileExistsError):
                 (folder / part).mkdir()
         place = store.place(root, run)

@@ -1,6 +1,6 @@
 """Sealed records as one archive: reproducible (same records, same bytes) and written atomically.
 
-It holds export.json, the files of each record below YYYY/MM/RUN/, and its sidecars.
+It holds export.json, the files of each record below YYYY/MM/RUN/ or incidents/INCIDENT/, and its sidecars.
 """
 
 import gzip
@@ -56,9 +56,9 @@ def sealed(folder: Path) -> Sealed:
     )
 
 
-def is_run(name: str) -> bool:
-    """Whether a run can have this id."""
-    return _RUN.fullmatch(name) is not None and name not in (".", "..")
+def is_record(name: str) -> bool:
+    """Whether a run or an incident can have this id."""
+    return _RUN.fullmatch(name) is not None or store.is_incident(name)
 
 
 # -- the archive

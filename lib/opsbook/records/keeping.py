@@ -9,6 +9,8 @@ from opsbook.core.record import journal, logbook, store
 from opsbook.core.trust.reviewing import follow_ups
 from opsbook.errors import InputError, Refused
 from opsbook.files import guarded
+from opsbook.incidents import store as incidents
+from opsbook.incidents.incident import State
 from opsbook.records import retention
 from opsbook.settings import Settings
 
@@ -71,7 +73,10 @@ def prune(settings: Settings, *, remove: bool) -> Pruned:
         if remove:
             retention.finish(settings.records)
         reviews = {each.run for each in follow_ups(settings)}
-        kept = {*retention.holds(settings.records), *_locking(settings), *reviews}
+        attached = {
+            run for each in incidents.readable(settings) if each.state is not State.REVIEWED for run in each.runs
+        }
+        kept = {*retention.holds(settings.records), *_locking(settings), *reviews, *attached}
         old = tuple(retention.expired(store.records(settings.records), policy, datetime.now(UTC), kept))
         if not remove:
             return Pruned(old, removed=False)

@@ -9,6 +9,7 @@ from opsbook.core.model.redact import Redactor
 from opsbook.core.planning.context import knowing, operator
 from opsbook.core.record import journal, logbook, seal, store
 from opsbook.errors import InputError, OpsbookError
+from opsbook.incidents import store as incidents
 from opsbook.settings import Settings
 
 
@@ -22,10 +23,12 @@ class Scanned:
 
 
 def references(record: store.Record) -> dict[str, str]:
-    """References of the secrets in a run's parameters. Raises InputError if its plan cannot be read.
+    """References of the secrets in a run's parameters; an incident has none. Raises InputError without a good plan.
 
     The record may come from an earlier version, so the rest of the plan is not validated.
     """
+    if store.is_incident(record.id):
+        return {}
     try:
         found = json.loads(record.text(store.PLAN))["secrets"]
         return {str(name): str(reference) for name, reference in found.items()}
@@ -34,12 +37,15 @@ def references(record: store.Record) -> dict[str, str]:
 
 
 def scan(settings: Settings, records: Iterable[store.Record], known: Redactor, *, move: bool) -> Iterator[Scanned]:
-    """Records that contain a secret; with `move`, they go to quarantine, where only the owner can read them."""
+    """Records that contain a secret; with `move`, they go to quarantine, where only the owner can read them.
+
+    An open incident stays: people need it now.
+    """
     for record in records:
         if record.state == "running" or not (found := tuple(seal.scan(record.folder, known))):
             continue
         there = record.folder.parent.name == store.QUARANTINE
-        moved = move and not there and _moved(settings, record)
+        moved = move and not there and record.state != "open" and _moved(settings, record)
         yield Scanned(record.id, found, quarantined=there or moved)
 
 
@@ -64,7 +70,7 @@ def restore(
         raise InputError(f"{record.id} is not in quarantine.", "opsbook doctor names those that are.")
     if not reason.strip():
         raise InputError("The reason is empty.", "Say why the secret is useless now: --reason WHY.")
-    own = str(record.glance()["environment"] or "")
+    own = _environment(record)
     known = knowing(settings, {**{name: {} for name in names}, own: references(record)}, typed)
     if found := seal.scan(record.folder, known):
         said = f"{record.id} still holds a secret as it is today, in {', '.join(found)}."
@@ -81,3 +87,10 @@ def restore(
         said = f"{record.folder} cannot be moved: {error.strerror}."
         raise OpsbookError(said, "Correct the records' folder.") from error
     return record.id
+
+
+def _environment(record: store.Record) -> str:
+    """The environment of a run or an incident; empty without one. Raises InputError for a damaged incident."""
+    if store.is_incident(record.id):
+        return incidents.load(record.folder).environment
+    return str(record.glance()["environment"] or "")

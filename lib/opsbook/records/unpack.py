@@ -1,6 +1,6 @@
 """Unpack an untrusted export: nothing in it is trusted, and nothing is written outside the staging folder.
 
-- Only regular files, once each, with plain names below YYYY/MM/RUN/, and sidecars of runs.
+- Only regular files, once each, with plain names below YYYY/MM/RUN/ or incidents/INCIDENT/, and sidecars of runs.
 - tarfile reads only what a header needs, and never backwards: sizes in headers are not trusted.
 - An archive too large for the disk, by the sizes in its headers, is refused before it is written.
 """
@@ -113,17 +113,18 @@ class Unpacking:
         parts = member.name.split("/")
         if "\0" in member.name or len(parts) > _DEEPEST or any(part in ("", ".", "..") for part in parts):
             raise self._hostile(member, "has a name that no file of a record has")
-        if export.is_run(sidecars.run_of(parts)):
+        if export.is_record(sidecars.run_of(parts)):
             if member.size > sidecars.LARGEST:
                 raise self._hostile(member, "is larger than anything that is said of a run")
             return member.name
-        run = parts[2] if len(parts) > 3 else ""
-        if not export.is_run(run) or Path(*parts[:3]) != store.place(Path(), run):
+        deep = 1 if parts[0] == store.INCIDENTS else 2
+        run = parts[deep] if len(parts) > deep + 1 else ""
+        if not export.is_record(run) or Path(*parts[: deep + 1]) != store.place(Path(), run):
             raise self._hostile(member, "does not lie in the folder of a record")
         self.runs[run] += 1
         if self.runs[run] > MOST:
             raise self._refused(f"has more than {MOST} files of {run}")
-        return "/".join(parts[2:])
+        return "/".join(parts[deep:])
 
     def _hostile(self, member: tarfile.TarInfo, what: str) -> InputError:
         return self._refused(f"is no export of opsbook: {member.name[:200]} {what}")

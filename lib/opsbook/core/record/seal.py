@@ -125,6 +125,10 @@ class Flaw:
     message: str
     event: int | None = None
 
+    def __str__(self) -> str:
+        place = f"{self.file}{f', event {self.event}' if self.event else ''}"
+        return f"{place}: {self.message}" if place else self.message
+
 
 def verify(folder: Path) -> list[Flaw]:
     """Every mismatch with the seal; empty if the record is as it was sealed.

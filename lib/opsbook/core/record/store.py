@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,8 +29,12 @@ SUMMARY = "record.json"
 PLAN = "plan.json"
 PAGE = "index.html"
 QUARANTINE = "quarantine"
+INCIDENTS = "incidents"
+"""Folder of the records of incidents. Runs are in folders by year, so nothing that reads runs comes there."""
 PARTS = ("effects", "outputs", "inbox", "approvals")
 """Folders that every record has."""
+
+_INCIDENT = re.compile(r"inc-[0-9]{8}T[0-9]{6}Z-[0-9]{6}")
 
 SECOND = len("20261120T181203Z")
 _LINE = 1024 * 1024
@@ -44,7 +49,7 @@ DAMAGED = "damaged"
 
 @dataclass(frozen=True)
 class Record:
-    """A record folder. `state` is sealed, running or lost."""
+    """A record folder. `state` is sealed, running or lost; of an incident, sealed or open."""
 
     id: str
     folder: Path
@@ -127,9 +132,14 @@ def chain(folder: Path) -> Iterator[tuple[Event, str]]:
         raise InputError(f"{path} cannot be read: {error.strerror}.", hint) from error
 
 
-def place(records: Path, run: str) -> Path:
-    """Where the record of a run is."""
-    return records / run[:4] / run[4:6] / run
+def place(records: Path, name: str) -> Path:
+    """Where the record of a run, or of an incident, is."""
+    return records / INCIDENTS / name if is_incident(name) else records / name[:4] / name[4:6] / name
+
+
+def is_incident(name: str) -> bool:
+    """Whether an incident can have this id, such as inc-20261130T142233Z-071406."""
+    return _INCIDENT.fullmatch(name) is not None
 
 
 def create(records: Path, run: str) -> Path:
@@ -143,10 +153,18 @@ def create(records: Path, run: str) -> Path:
 
 
 def records(root: Path) -> Iterator[Record]:
-    """Every record, newest first; quarantined ones too. A folder with a journal or a seal is a record."""
+    """Every record of a run, newest first; quarantined ones too. A folder with a journal or a seal is a record."""
     patterns = (f"{place}/{name}" for place in ("*/*/*", f"{QUARANTINE}/*") for name in (journal.NAME, SEAL))
     folders = {path.parent for pattern in patterns for path in root.glob(pattern)}
     for folder in sorted(folders, key=lambda f: (f.name, str(f)), reverse=True):
+        if not is_incident(folder.name):
+            yield Record(folder.name, folder, _state(folder))
+
+
+def incidents(root: Path) -> Iterator[Record]:
+    """Every record of an incident, newest first; quarantined ones too, and those of which only the folder is left."""
+    found = (each for place in (INCIDENTS, QUARANTINE) for each in (root / place).glob("inc-*"))
+    for folder in sorted((each for each in found if is_incident(each.name)), key=lambda f: f.name, reverse=True):
         yield Record(folder.name, folder, _state(folder))
 
 
@@ -198,8 +216,18 @@ def exact(root: Path, run: str) -> Record | None:
     return None
 
 
+def find_any(root: Path, wanted: str) -> Record:
+    """The record of a run, as `find` says, or of an incident, whose id begins with inc-. Raises InputError."""
+    if not wanted.startswith("inc-"):
+        return find(root, wanted)
+    matches = [each for each in incidents(root) if each.id.startswith(wanted)]
+    if len(matches) != 1:
+        raise InputError(f"{wanted} is not the id of one incident.", "opsbook incident list --all shows all of them.")
+    return matches[0]
+
+
 def find(root: Path, wanted: str) -> Record:
-    """The record with this id, unique prefix, or `last`: the run that began last. Raises InputError."""
+    """The run's record with this id, unique prefix, or `last`: the run that began last. Raises InputError."""
     known = list(records(root))
     if wanted == "last" and known:
         return _last(known)
@@ -245,6 +273,8 @@ def _absent(root: Path, wanted: str, known: list[Record]) -> str:
 def _state(folder: Path) -> str:
     if os.path.lexists(folder / SEAL):
         return "sealed"
+    if is_incident(folder.name):
+        return "open"
     return "running" if alive(folder / journal.NAME) else "lost"
 
 

@@ -58,8 +58,8 @@ def _adopted(settings: Settings, run: str) -> str | None:
 
 
 def adopt(settings: Settings, wanted: str, note: str, *, ask: bool) -> str:
-    """Adopt an imported record, signed; returns the run. Raises InputError if it was not imported, and Refused."""
-    run = store.find(settings.records, wanted).id
+    """Adopt an imported record, signed; returns its id. Raises InputError if it was not imported, and Refused."""
+    run = store.find_any(settings.records, wanted).id
     seal = _seal(settings, run)
     if seal is None:
         raise InputError(f"{run} was not imported: there is nothing to adopt.")

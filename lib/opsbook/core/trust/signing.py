@@ -1,5 +1,6 @@
 """Sign and verify seals, and sign statements of the operator at this machine."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -30,6 +31,15 @@ class Verified:
     signer: str = ""
     unsigned: str = ""
     claims: tuple[Claim, ...] = ()
+
+
+def signers(found: Iterable[Verified]) -> Iterator[str]:
+    """How many of the good ones are signed by whom, and how many are not, and why not: a line for each."""
+    good = [each for each in found if not each.flaws]
+    for signer, count in Counter(each.signer for each in good if each.signer).most_common():
+        yield f"{count} signed by {signer}"
+    for why, count in Counter(each.unsigned for each in good if each.unsigned).most_common():
+        yield f"{count} not signed: {why}"
 
 
 def sealer(settings: Settings) -> seal.Sign:

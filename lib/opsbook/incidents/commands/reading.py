@@ -43,14 +43,19 @@ def show(options: argparse.Namespace) -> int:
 
 
 def verify(options: argparse.Namespace) -> int:
-    """Compare incidents that are over with their seals, and the journals of all with themselves."""
+    """Compare incidents that are over with their seals and signatures, and the journals of all with themselves."""
+    # Whoever only reads incidents need not load what verifies.
+    from opsbook.core.trust import signing
+
     settings = common.project(options)
     chosen = [store.find(settings, options.incident)] if options.incident else list(store.every(settings.records))
-    found = {path.name: store.flaws(path) for path in chosen}
-    bad = [name for name, flaws in found.items() if flaws]
-    lines = [f"{name}: {flaw}" for name in bad for flaw in found[name]]
+    found = [store.verified(settings, path) for path in chosen]
+    bad = [each for each in found if each.flaws]
+    lines = [f"{each.run}: {flaw}" for each in bad for flaw in each.flaws]
     said = f"{number_of(len(found) - len(bad), 'incident')} as written, {len(bad)} not"
-    return common.tell(options, found, *lines, said, code=1 if bad else 0)
+    signed = (f"  {line}" for line in signing.signers(found))
+    told = {each.run: asdict(each) for each in found}
+    return common.tell(options, told, *lines, said, *signed, code=1 if bad else 0)
 
 
 def _what(found: Incident) -> str:

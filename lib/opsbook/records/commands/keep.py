@@ -28,8 +28,9 @@ def release(options: argparse.Namespace) -> int:
 def prune(options: argparse.Namespace) -> int:
     """Show the records that the retention policy in opsbook.toml no longer keeps; with --yes, remove them.
 
-    Never removed: records of runs that are running, lost or hold a lock, and damaged, quarantined or held ones. For
-    each removed record, records/pruned.jsonl keeps the id, the outcome and the digest of its seal.
+    Never removed: records of runs that are running, lost or hold a lock; damaged, quarantined or held ones; incidents,
+    and the runs of incidents whose review is not closed. For each removed record, records/pruned.jsonl keeps the id,
+    the outcome and the digest of its seal.
     """
     pruned = keeping.prune(common.project(options), remove=options.yes)
     rows = [(one.run, one.environment, one.outcome, one.rule) for one in pruned.old]
@@ -50,13 +51,15 @@ _HINT = "Use a terminal: what is not known is not found."
 def scan(options: argparse.Namespace) -> int:
     """Search records for the current secrets of environments."""
     settings = common.project(options)
-    chosen = [store.find(settings.records, options.run)] if options.run else list(store.records(settings.records))
+    chosen = [*store.records(settings.records), *store.incidents(settings.records)]
+    if options.run:
+        chosen = [store.find_any(settings.records, options.run)]
     names = options.environment or environment.names(settings)
     known = context.knowing(settings, {name: {} for name in names}, {})
     found = list(scanning.scan(settings, chosen, known, move=options.quarantine))
     more = []
     if any(not each.quarantined for each in found):
-        more = ["opsbook records scan --quarantine takes them away; then change those secrets."]
+        more = ["opsbook records scan --quarantine takes them away, except open incidents; then change those secrets."]
     return common.tell(
         options,
         [asdict(each) for each in found],
@@ -70,7 +73,7 @@ def scan(options: argparse.Namespace) -> int:
 def restore(options: argparse.Namespace) -> int:
     """Move a record out of quarantine, once the secret in it is changed."""
     settings = common.project(options)
-    record = store.find(settings.records, options.run)
+    record = store.find_any(settings.records, options.run)
     prompted = [name for name, reference in scanning.references(record).items() if reference == PROMPT]
     typed = inputs.unseen(prompted)
     if absent := [name for name in prompted if name not in typed]:

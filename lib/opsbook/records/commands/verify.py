@@ -5,7 +5,6 @@ Of one record, also say what it says of people (who ran, approved and reviewed i
 
 import argparse
 import sys
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from itertools import chain
@@ -14,7 +13,6 @@ from opsbook.console import common
 from opsbook.console.text import say
 from opsbook.core.model.text import number_of
 from opsbook.core.record import store
-from opsbook.core.record.seal import Flaw
 from opsbook.core.trust import signing
 from opsbook.errors import InputError
 from opsbook.incidents import store as incidents
@@ -27,8 +25,11 @@ def execute(options: argparse.Namespace) -> int:
     if not options.all and options.run is None:
         raise InputError("Which record?", "opsbook records verify RUN, or --all.")
     chosen, anchored = _chosen(settings, options)
-    read = signing.verified(settings, [record for record in chosen if record.state != "running"])
-    found = list(_joined(chain(read, _incidents(settings) if options.all else ()), anchored))
+    read = chain(
+        signing.verified(settings, [each for each in chosen if each.state not in ("running", "open")]),
+        (incidents.verified(settings, each.folder) for each in chosen if each.state == "open"),
+    )
+    found = list(_joined(read, anchored))
     if options.json:
         told: dict[str, object] = {each.run: asdict(each) for each in found}
         common.tell(options, told | ({"anchor": list(map(asdict, anchored.own))} if anchored else {}))
@@ -42,13 +43,6 @@ def execute(options: argparse.Namespace) -> int:
     return 1 if failed or any(each.flaws for each in found) else 0
 
 
-def _incidents(settings: Settings) -> Iterator[signing.Verified]:
-    """Incidents that are not as they were written or sealed."""
-    for path in incidents.every(settings.records):
-        if wrong := incidents.flaws(path):
-            yield signing.Verified(path.name, tuple(Flaw("", each) for each in wrong))
-
-
 def _joined(found: Iterable[signing.Verified], anchored: anchoring.Compared | None) -> Iterator[signing.Verified]:
     """The flaws of each record by seal and anchor; also of records that the anchor has and that are gone here."""
     left = dict(anchored.flaws) if anchored else {}
@@ -60,26 +54,24 @@ def _joined(found: Iterable[signing.Verified], anchored: anchoring.Compared | No
 def _show(found: Sequence[signing.Verified]) -> None:
     for each in found:
         for flaw in each.flaws:
-            event = f", event {flaw.event}" if flaw.event else ""
-            say(f"{each.run}: {flaw.file}{event}: {flaw.message}" if flaw.file else f"{each.run}: {flaw.message}")
+            say(f"{each.run}: {flaw}")
     for claim in found[0].claims if len(found) == 1 else ():
         proof = f"signed ({claim.key})" if claim.key else claim.flaw or "only said"
         spent = f"; spent {claim.spent}" if claim.spent else ""
         say(f"{found[0].run}: {claim.what} {claim.who}: {proof}{spent}")
-    good = [each for each in found if not each.flaws]
-    say(f"{len(good)} records are as they were sealed, {len(found) - len(good)} are not")
-    for signer, count in Counter(each.signer for each in good if each.signer).most_common():
-        say(f"  {count} signed by {signer}")
-    for why, count in Counter(each.unsigned for each in good if each.unsigned).most_common():
-        say(f"  {count} not signed: {why}")
+    bad = sum(bool(each.flaws) for each in found)
+    say(f"{len(found) - bad} records are as they were sealed, {bad} are not")
+    for line in signing.signers(found):
+        say(f"  {line}")
 
 
 def _chosen(settings: Settings, options: argparse.Namespace) -> tuple[list[store.Record], anchoring.Compared | None]:
     """The records, and their comparison with an anchor, which may also have a run whose record is gone."""
     if options.all:
-        return list(store.records(settings.records)), anchoring.against_anchor(settings, options.anchor)
+        chosen = [*store.records(settings.records), *store.incidents(settings.records)]
+        return chosen, anchoring.against_anchor(settings, options.anchor)
     try:
-        record = store.find(settings.records, options.run)
+        record = store.find_any(settings.records, options.run)
     except InputError:
         anchored = anchoring.against_anchor(settings, options.anchor, options.run)
         if anchored is None or options.run not in anchored.flaws:
