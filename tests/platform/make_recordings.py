@@ -43,6 +43,7 @@ PROCEDURES: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     "configuration-change": ((*TICKET, "what=slack_ms from 100 to 200"), {}),
     "deployment-checklist": (RELEASE, {"verdict": "went-back"}),
     "emergency-change": ((*TICKET, "reason=players cannot log in"), {"severity": "low"}),
+    "on-call-handover": (("leaves=anna.example", "takes_over=ben.example"), {}),
     "release-communication": ((*RELEASE, "moment=stays", "impact=none", "begins=14:00 UTC", "change=new words"), {}),
     "rollback-decision": (RELEASE, {"decision": "keep", "restarts": "1"}),
     "secret-handling": ((*TICKET, "reason=change", "secret=db_password"), {}),
