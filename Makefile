@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help install ao-packages monitoring-packages demo clean-demo test fast coverage lint lock upgrade reference wheel release new-adr bench soak recordings
+.PHONY: help install ao-packages airflow-packages monitoring-packages demo clean-demo test fast coverage lint lock upgrade reference wheel release new-adr bench soak recordings
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -27,6 +27,11 @@ $(VENV)/ao/ready: services/ao/package.json services/ao/package-lock.json
 
 ao-packages: $(VENV)/ao/ready  ## set up what the AO process needs: Node 20 or newer, and npm
 
+$(VENV)/airflow/ready: tests/support/airflow.txt tools/airflow_packages.py | $(VENV)/ready
+	@$(BIN)/python tools/airflow_packages.py $(@D)
+
+airflow-packages: $(VENV)/airflow/ready  ## set up Airflow's papermill operator, for its test
+
 monitoring-packages: $(VENV)/ready-for-demo  ## unpack Prometheus and what belongs to it, without being root: Debian and its relatives
 	@$(BIN)/python tools/monitoring_packages.py $(VENV)
 
@@ -40,7 +45,7 @@ demo: $(VENV)/ready-for-demo  ## set everything up, then deploy three releases, 
 clean-demo: $(VENV)/ready-for-demo  ## stop and remove everything the demo made
 	@$(BIN)/python services/demo.py --clean
 
-test: lint fast $(VENV)/ao/ready  ## set everything up, then run all checks and all tests
+test: lint fast $(VENV)/ao/ready $(VENV)/airflow/ready  ## set everything up, then run all checks and all tests
 	# The platform keeps every core busy; all other tests wait for something most of the time.
 	$(BIN)/pytest -m "slow and not soak" -n 2 --dist loadfile --no-loadscope-reorder tests/platform tests/stories
 	$(BIN)/pytest -m "slow and not soak" -n 6 --dist loadfile --no-loadscope-reorder --ignore tests/platform --ignore tests/stories

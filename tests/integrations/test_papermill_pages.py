@@ -10,10 +10,14 @@ from typing import Any
 import nbformat
 import pytest
 
+from tests.support import ROOT
 from tests.support.papermill import papermill
 from tests.support.team import Team
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not Path(sys.prefix, "airflow/ready").exists(), reason="needs make airflow-packages"),
+]
 
 PAGE = """
     ## Parameters
@@ -61,6 +65,25 @@ papermill.execute_notebook("opsbook://prod/page", "out.ipynb", parameters=given,
 """
 
 
+AIRFLOW = """
+import sys
+from airflow.providers.papermill.operators.papermill import PapermillOperator
+lines, word = sys.argv[1:]
+task = eval(lines)
+task.input_nb, task.parameters = "opsbook://prod/page", {"word": word, "token": "env:WORD_TOKEN"}
+task.output_nb = task.output_nb.removeprefix("/tmp/")
+task.render_template_fields({"ds": "2026-12-01"})
+task.execute({})
+"""
+"""What is in `lines` stands in the docs; page, values and folder are those of the test."""
+OPERATOR = str(Path(sys.prefix, "airflow/bin/python"))
+
+def of_the_docs() -> str:
+    """The operator of the docs, as it is written there."""
+    told = (ROOT / "docs/effects.md").read_text(encoding="utf-8")
+    return "PapermillOperator(" + told.partition("\nPapermillOperator(")[2].partition("\n```")[0]
+
+
 OPSBOOK = ["run", "page", "-e", "prod", "-y", "-p", "token=env:WORD_TOKEN"]
 PAPERMILL = [sys.executable, "-m", "papermill", "opsbook://prod/page", "out.ipynb", *TOKEN]
 DOORS: dict[str, list[str]] = {
@@ -69,14 +92,16 @@ DOORS: dict[str, list[str]] = {
     "papermill from Python": [sys.executable, "-c", PYTHON],
     # As schedulers call it: none of their operators can name an engine.
     "another engine": [*PAPERMILL, "-p", "word"],
+    "Airflow": [OPERATOR, "-c", AIRFLOW, of_the_docs()],
 }
-CODES = {"another engine": 1}
+CODES = {"another engine": 1, "Airflow": 1}
 """Where a cell starts the run, papermill tells that the cell has failed."""
 
 
 @pytest.fixture
 def guarded(team: Team, tmp_path: Path) -> Team:
     team.env |= {"OPSBOOK_STATE_OF_TEST": str(tmp_path), "WORD_TOKEN": "a-secret-token"}
+    team.env["AIRFLOW_HOME"] = str(tmp_path / "airflow")
     team.env["OPSBOOK_LABELS"] = "ticket=OPS-1"
     config = team.root / "opsbook.toml"
     kept = 'keep_environment = ["OPSBOOK_STATE_OF_TEST"]\n'
@@ -179,11 +204,11 @@ def test_an_approval_is_waited_for_and_used_by_every_door(guarded: Team, tmp_pat
     guarded.write("playbooks/inventories/prod/environment.yml", "protected: true\napprovals: 1\nlabels: [ticket]\n")
     guarded.commit("Want an approval")
     asked = ("plan", "page", "-e", "prod", "-p", "word=good", "-p", "token=env:WORD_TOKEN", "--label", "ticket=OPS-1")
-    for door in ("papermill", "another engine"):
+    for door in ("papermill", "another engine", "Airflow"):
         done = through(guarded, door, "good")
         assert done.returncode == (4 if door == "papermill" else 1), done
         plan = json.loads(guarded.by("ann").opsbook(*asked, "--request", "--json", check=True).out)["id"]
-        assert plan in done.stderr and counted(tmp_path) == [], done
+        assert plan in done.stdout + done.stderr and counted(tmp_path) == [], done
         assert guarded.by("bob").opsbook("approve", plan, "-y").code == 0
         done = through(guarded, door, "good")
         assert done.returncode == 0 and counted(tmp_path) == ["good"], done
