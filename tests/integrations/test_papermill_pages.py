@@ -78,6 +78,7 @@ task.execute({})
 """What is in `lines` stands in the docs; page, values and folder are those of the test."""
 OPERATOR = str(Path(sys.prefix, "airflow/bin/python"))
 
+
 def of_the_docs() -> str:
     """The operator of the docs, as it is written there."""
     told = (ROOT / "docs/effects.md").read_text(encoding="utf-8")
