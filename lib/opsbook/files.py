@@ -187,6 +187,11 @@ def parse_yaml(text: str, loader: Any = PlainLoader) -> Any:
         raise yaml.YAMLError("it is nested too deeply") from error
 
 
+def yaml_says(error: Exception) -> str:
+    """What is wrong with a YAML text, in one line; the library calls every text "<unicode string>"."""
+    return " ".join(str(error).replace('in "<unicode string>", line', "in line").split())
+
+
 def _loaded(loader: Any) -> Any:
     try:
         node = loader.get_single_node()

@@ -81,6 +81,16 @@ class Service(Shape, strict=True):
     flags: _Inside | None = None
 
 
+class Schemas(Shape, strict=True):
+    """The table [schemas] of opsbook.toml: JSON schemas of what environments say that is not a service's own.
+
+    `settings`: of `settings` in environment.yml. `variables`: of Ansible's variables, by their names.
+    """
+
+    settings: _Inside | None = None
+    variables: _Inside | None = None
+
+
 class _Check(Shape, strict=True):
     """The table [check] of opsbook.toml."""
 
@@ -119,6 +129,7 @@ class _Content(Shape, strict=True):
     check: _Check = field(default_factory=_Check)
     ansible: Ansible = field(default_factory=Ansible)
     services: dict[_ServiceName, Service] = field(default_factory=dict)
+    schemas: Schemas = field(default_factory=Schemas)
     severity: list[Severity] = field(default_factory=list)
     impact: dict[_Text, dict[_Text, _Text]] = field(default_factory=dict)
     status_page: _Inside | None = None
@@ -175,6 +186,7 @@ class Settings:
     stop_after: str = "30s"
     ansible: Ansible = field(default_factory=Ansible)
     services: Mapping[str, Service] = field(default_factory=dict)
+    schemas: Schemas = field(default_factory=Schemas)
     status_page: str | None = None
     tree: Path | None = None
 
@@ -192,7 +204,8 @@ class Settings:
         """These settings for a stored tree: what its opsbook.toml says of what is executed counts, not the folder's."""
         content = _read(tree / CONFIG)
         reads = tuple(content.check.reads)
-        return replace(self, tree=tree, ansible=content.ansible, check_reads=reads, services=content.services)
+        said = replace(self, ansible=content.ansible, services=content.services, schemas=content.schemas)
+        return replace(said, tree=tree, check_reads=reads)
 
     @property
     def runbooks(self) -> Path:

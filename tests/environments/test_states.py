@@ -189,7 +189,15 @@ WRONG = {
     "promotion: {after: prod}": "prod comes from prod; one has to be the first",
     "promotion: {after: dev}": "promotion.after: dev has other releases",
     "promotion: {soak: 1h}": "promotion.after: Field required",
-    "freezes: [missing.ics]": "Nobody can say whether prod is frozen: missing.ics cannot be read",
+    "freezes: [missing.ics]": "freezes: missing.ics is no calendar that can be read",
+    "freezes: [/etc/passwd]": "freezes: /etc/passwd is no calendar that can be read: it does not lie in the project",
+    "freezes: [opsbook.toml]": "freezes: opsbook.toml is no calendar that can be read",
+    "ports: 18200": "ports: 18200 is the block of dev, too",
+    "on_call: [nobody]": "on_call: there is no oncall/nobody.ics",
+    "settings: {limits: {share: much}}": "settings.limits.share: 'much', but it is a number from 0 to 1",
+    "settings: {limits: {share: 1, shares: 1}}": "settings.limits: there is no shares. Did you mean share?",
+    "settings: {limits: {}}": "settings.limits: share is missing",
+    "settings: {limit: {}}": "settings: there is no limit. Did you mean limits?",
     "urls: {a: 127.0.0.1}": "urls.a: '127.0.0.1' is no address",
     "urls: {a: 'http://me:secret@host/'}": "urls.a: it has a password",
     "health: {a: 'file:///etc/passwd'}": "health.a: 'file:///etc/passwd' is no address",
@@ -205,6 +213,10 @@ WRONG = {
 def test_validate_names_file_key_and_what_is_expected(project: Project) -> None:
     release = "choices: {Release: ['1.0.0']}\n"
     assert project.opsbook("env", "validate", check=True).out == "1 environment, no problem.\n"
+    limits = {"properties": {"share": {"type": "number", "minimum": 0, "maximum": 1}}, "required": ["share"]}
+    project.write("schema.json", json.dumps({"properties": {"limits": {**limits, "additionalProperties": False}}}))
+    project.write("opsbook.toml", 'records = "records"\n[schemas]\nsettings = "schema.json"\n')
+    environment(project, "dev", "ports: 18200")
     for policy, said in WRONG.items():
         environment(project, "prod", f"{policy}\n{release if 'after: dev' in policy else ''}")
         done = project.opsbook("env", "validate", "prod")

@@ -104,6 +104,8 @@ def test_an_incident_whose_writer_was_killed_goes_on(here: Settings, opened: Inc
         (lambda doing: doing.note("x", at="soon"), "'soon' is no time"),
         (lambda doing: doing.note("x", at="2999-01-01T10:00"), "is in the future"),
         (lambda doing: doing.role("chief", ""), "There is no role chief"),
+        (lambda doing: doing.role("scribe", "x\ny"), "is no name"),
+        (lambda doing: doing.update(" ", "x"), "is no name"),
         (lambda doing: doing.add_action("x", "ann", "tomorrow"), "'tomorrow' is no day"),
         (lambda doing: doing.close_action(3, "done"), "has no action 3"),
         (lambda doing: doing.close_review(), "is open"),
@@ -150,6 +152,27 @@ def test_a_review_is_begun_by_the_journal_and_finished_by_people(here: Settings,
     assert closed.state is State.REVIEWED
     fact = next(fact for fact in map(read, closed.events) if isinstance(fact, facts.IncidentReviewed))
     assert fact.path == f"reviews/{opened.id}.md"
+
+
+def test_a_closed_review_is_published_where_the_policy_allows_it(here: Settings, opened: Incident) -> None:
+    doing = Acting(here, opened.id)
+    page, _ = reviewing.write(here, doing.resolve("a full disk", anyway=False))
+    page.write_text(page.read_text().replace("\nTODO", "\nDone"))
+
+    def published() -> set[str]:
+        return {path for path in publishing.publish(here, "Ops").pages if path.startswith("reviews/")}
+
+    policy = here.inventories / "dev/environment.yml"
+    own = policy.read_text()
+    policy.write_text(own + "publish_records: full\n")
+    assert not published()
+    doing.close_review()
+    assert published() == {f"reviews/{opened.id}.md", "reviews/index.md"}
+    policy.write_text(own)
+    assert not published()
+    policy.write_text(own + "publish_records: full\n")
+    page.write_text(page.read_text() + "More.\n")
+    assert not published()
 
 
 def test_a_secret_is_not_in_its_journal(project: Project, opened: Incident) -> None:

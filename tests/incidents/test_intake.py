@@ -275,6 +275,14 @@ def test_a_patch_names_the_alert_however_the_others_are_written(
     assert page.read_bytes() == after.encode()
 
 
+def test_a_drill_is_no_page_that_helps(project: Project, here: Settings) -> None:
+    project.page(PAGE, name="a-drill", front="kind: training\nalerts: [HostDown, Practised]\n")
+    told = [Notification.model_validate(notification(name)).alerts[0] for name in ("HostDown", "Practised")]
+    elsewhere = {"runbook_url": "https://ops.example/runbooks/nowhere.html"}
+    found = [intake.page_for(here, each.model_copy(update={"annotations": elsewhere}))[0] for each in told]
+    assert found == ["restart", ""]
+
+
 @pytest.mark.slow
 def test_a_review_proposes_that_the_page_that_helped_names_the_alert(project: Project) -> None:
     project.page(PAGE, name="restart", front="alerts: [Other]\n")
@@ -285,6 +293,9 @@ def test_a_review_proposes_that_the_page_that_helped_names_the_alert(project: Pr
     project.opsbook("incident", "review", opened.id, check=True)
     patch, text = f"reviews/{opened.id}/page.patch", (project.root / f"reviews/{opened.id}.md").read_text()
     assert "No page names Odd. restart was run and went well" in text and f"git apply {patch}" in text
+    lines = [line for line in text.splitlines() if line.startswith("| 20") and "restart: One succeeded" in line]
+    (operator,) = {line.split(" | ")[1] for line in lines}
+    assert f"| live | {operator} | succeeded |" in text
     subprocess.run(["git", "apply", patch], cwd=project.root, check=True)
     (entry,) = [each for each in catalog.entries(here) if each.name == "restart"]
     assert {*entry.front.alerts} == {"Odd", "Other"}

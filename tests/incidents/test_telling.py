@@ -37,7 +37,7 @@ def test_channels_are_told_of_the_beginning_of_updates_and_of_the_end(project: P
         channels = {
             "team": {"to": "hook", "events": ["incident-*"]},
             "lost": {"to": "none", "events": ["incident-opened"]},
-            # There is no text for players at the beginning: what they hear is written by a person.
+            # Players hear of it once somebody decides that they do.
             "players": {"to": "players", "audience": "players", "events": ["incident-*"]},
         }
         secrets = {name: f"env:{name.upper()}" for name in addresses}
@@ -48,6 +48,10 @@ def test_channels_are_told_of_the_beginning_of_updates_and_of_the_end(project: P
         ((path, told),) = received.requests
         assert (path, told["title"]) == ("/hook", r"critical: It is <b>down</b>\nInjected: x")
         assert "opsbook incident ack inc-" in told["message"]
+        received.requests.clear()
+        project.write("opsbook.toml", 'records = "records"\nstatus_page = "status.html"\n')
+        project.opsbook("incident", "publish", "last", "Nobody can play", check=True)
+        assert [(path, told["title"]) for path, told in received.requests] == [("/players", "Nobody can play")]
         received.requests.clear()
         project.opsbook("incident", "update", "last", "players", "We work on it.", check=True)
         ((path, told),) = received.requests
@@ -63,6 +67,16 @@ def test_channels_are_told_of_the_beginning_of_updates_and_of_the_end(project: P
         received.requests.clear()
         nobody = project.opsbook("incident", "update", "last", "management", "All is well.", check=True)
         assert "went to nobody: no channel of dev wants incident-update for management" in " ".join(nobody.out.split())
+        copied = project.opsbook("incident", "message", "last", "management", check=True)
+        assert copied.out.endswith("\n\nAll is well.\n") and not received.requests
+        first = project.opsbook("incident", "message", "last", "support", "--moment", "opened", check=True).out
+        assert "critical: It is" in first and "promise no time.\nTell #platform" in first
+        assert (
+            "has no update for support"
+            in project.opsbook("incident", "message", "last", "support", "--moment", "update").err
+        )
+        missing = project.opsbook("incident", "message", "last", "press", "--moment", "opened").err
+        assert "there is no text of incident-opened for press: playbooks/messages/incident-opened.press.j2" in missing
         project.opsbook("incident", "resolve", "last", f"the proxy, {TOKEN}-of-today", check=True)
         assert {path for path, _ in received.requests} == {"/hook", "/players"}
         assert "of-today" not in json.dumps(received.requests)

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from opsbook import files
 from opsbook.console.text import say
 from opsbook.core.catalog import catalog
 from opsbook.core.model.parameter import Parameter
@@ -110,9 +111,7 @@ def _file(path: Path) -> dict[str, str | list[str] | None]:
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.", "Check the path.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path} is not YAML: {' '.join(str(error).split())}.", "Write one NAME: VALUE a line."
-        ) from error
+        raise InputError(f"{path} is not YAML: {files.yaml_says(error)}.", "Write one NAME: VALUE a line.") from error
     if content in (None, ""):
         return {}
     if not isinstance(content, dict) or not all(map(_usable, content, content.values())):

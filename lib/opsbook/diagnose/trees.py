@@ -180,7 +180,9 @@ def parse(text: str, shown: str) -> Tree:
     try:
         front = files.parse_yaml(matter or "") or {}
     except yaml.YAMLError as error:
-        raise _wrong(shown, 2, f"the front matter is not valid YAML: {error}", "Correct it.") from error
+        raise _wrong(
+            shown, 2, f"the front matter is not valid YAML: {files.yaml_says(error)}", "Correct it."
+        ) from error
     page = document(text)
     title = next((each for each in page.headings if each.level == 1 and not each.depth), None)
     if not page.first_list:

@@ -1,21 +1,25 @@
 """What is wrong with an environment before anything runs in it: file, key, and what is expected."""
 
+import contextlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
-from opsbook.core.catalog import catalog
+from opsbook.core.catalog import catalog, flags
 from opsbook.core.model.environment import ChoiceRule, Environment
-from opsbook.core.model.text import nearest
+from opsbook.core.model.text import nearest, one_line
 from opsbook.core.planning import environment as environments
 from opsbook.core.planning import service_settings, yaml_files
 from opsbook.core.source import page_name
-from opsbook.core.trust import windows
-from opsbook.errors import InputError, Refused
+from opsbook.core.trust import calendars
+from opsbook.errors import InputError
 from opsbook.settings import Settings
 
 _VAULT = "$ANSIBLE_VAULT;"
+
+_SHOWN = 160
+"""Characters of what a library says that are shown."""
 
 
 def problems(settings: Settings, name: str) -> list[str]:
@@ -27,9 +31,14 @@ def problems(settings: Settings, name: str) -> list[str]:
         found = environments.load(settings, name)
     except InputError as error:
         return [*error.problems, *_variables(settings, name)]
-    own = (_promotion, _freezes, _urls, _channels, _pages)
+    own = (_promotion, _ports, _freezes, _urls, _channels, _on_call, _pages)
     file = yaml_files.shown(environments.policy_path(settings, name))
-    return [*(f"{file}: {said}" for check in own for said in check(settings, found)), *_variables(settings, name)]
+    return [
+        *(f"{file}: {said}" for check in own for said in check(settings, found)),
+        *service_settings.own_problems(settings, found),
+        *_variables(settings, name),
+        *_flags(settings),
+    ]
 
 
 def _promotion(settings: Settings, found: Environment) -> Iterator[str]:
@@ -56,13 +65,39 @@ def _promotion(settings: Settings, found: Environment) -> Iterator[str]:
         seen.append(after)
 
 
+def _ports(settings: Settings, found: Environment) -> Iterator[str]:
+    """No other environment has the same block of ports."""
+    for name in environments.names(settings) if found.policy.ports else ():
+        with contextlib.suppress(InputError):  # It is a problem of that environment.
+            if name != found.name and environments.load_as_written(settings, name).ports == found.policy.ports:
+                yield f"ports: {found.policy.ports} is the block of {name}, too. Take another hundred."
+
+
 def _freezes(settings: Settings, found: Environment) -> Iterator[str]:
+    """The calendars can be read, as they are in the folder."""
+    now = datetime.now(UTC)
     for name in found.policy.freezes:
-        one = found.policy.model_copy(update={"freezes": (name,)})
         try:
-            windows.frozen(settings, found.name, one, datetime.now(UTC))
-        except Refused as error:
-            yield f"freezes: {error.message}"
+            list(calendars.between(calendars.draft(settings, name), found.policy.time_zone, now, now))
+        except Exception as error:
+            # Two libraries read what anybody wrote: it may raise anything.
+            yield f"freezes: {name} is no calendar that can be read: {one_line(str(error), _SHOWN).rstrip('.')}."
+
+
+def _on_call(settings: Settings, found: Environment) -> Iterator[str]:
+    """The rotas whom its incidents page are there."""
+    known = [path.stem for path in sorted((settings.root / "oncall").glob("*.ics"))]
+    for name in found.policy.on_call:
+        if name not in known:
+            yield f"on_call: there is no oncall/{name}.ics. {nearest(name, known)}".rstrip()
+
+
+def _flags(settings: Settings) -> Iterator[str]:
+    """The flags of services can be read."""
+    try:
+        list(flags.flags(settings))
+    except InputError as error:
+        yield error.message
 
 
 def _urls(settings: Settings, found: Environment) -> Iterator[str]:

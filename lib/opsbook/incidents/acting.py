@@ -9,7 +9,7 @@ from typing import Concatenate, ParamSpec
 from opsbook import files
 from opsbook.core.catalog import catalog
 from opsbook.core.model.events import Fact, RunStarted, read
-from opsbook.core.model.text import nearest
+from opsbook.core.model.text import flat, nearest
 from opsbook.core.planning import context, environment
 from opsbook.core.record import store as records
 from opsbook.errors import InputError, Refused
@@ -131,7 +131,10 @@ class Acting:
         if not now.environment:
             raise InputError(f"{now.id} names no environment, which has the channels.", "Call somebody.")
         if not rota and not environment.load(self._settings, now.environment).policy.on_call:
-            hint = f"Name a rota: --to {' or '.join(rotas.names(self._settings)) or 'ROTA'}."
+            there = " or ".join(rotas.names(self._settings))
+            hint = (
+                f"Name a rota: --to {there}." if there else "There is no rota, either (oncall/NAME.ics). Call somebody."
+            )
             raise InputError(f"{now.environment} has no on_call.", hint)
         return self._add(telling.ask_for_help(self._settings, now, self._by, _said(why), rota))
 
@@ -148,18 +151,20 @@ class Acting:
     def role(self, role: str, who: str) -> Incident:
         if role not in ROLES:
             raise InputError(f"There is no role {role}. {nearest(role, ROLES)}", f"One of {', '.join(ROLES)}.")
-        return self._add(facts.RoleTaken(role=role, who=who or self._by, by=self._by))
+        return self._add(facts.RoleTaken(role=role, who=_name(who) if who else self._by, by=self._by))
 
     def update(self, audience: str, text: str) -> Incident:
         """Write it down, and send it to the channels of the audience."""
+        audience = _name(audience)
         now = self._add(facts.UpdateWritten(audience=audience, text=_said(text), by=self._by))
         return self._add(telling.tell(self._settings, now, telling.UPDATE, audience, _said(text)))
 
     def publish(self, title: str) -> Incident:
-        """Put it on the public status page under this title; without one, take it off."""
+        """Put it on the public status page under this title, and tell players; without one, take it off."""
         if title and not self._settings.status_page:
             raise InputError("There is no public status page.", 'Name its file: status_page = "…" in opsbook.toml.')
-        return self._add(facts.IncidentPublished(title=title.strip(), by=self._by))
+        now = self._add(facts.IncidentPublished(title=title.strip(), by=self._by))
+        return self._add(telling.tell(self._settings, now, telling.PUBLISHED)) if now.public else now
 
     def attach(self, run: str) -> Incident:
         """Attach a run that began already."""
@@ -251,6 +256,13 @@ def _look(found: Incident) -> str:
 def _said(text: str) -> str:
     if not text.strip():
         raise InputError("The text is empty.", "Nothing was written.")
+    return text.strip()
+
+
+def _name(text: str) -> str:
+    """A person or an audience. Raises InputError for what is none."""
+    if not text.strip() or flat(text) != text:
+        raise InputError(f"{text!r} is no name.", "Write it on one line. Nothing was written.")
     return text.strip()
 
 

@@ -131,7 +131,9 @@ class NotDiagnosed(Fact, type="not-diagnosed"):
 class MessageSent(Fact, type="message-sent"):
     """People were told of the incident, or nobody was."""
 
-    event: Annotated[str, "What the message was about: incident-opened, incident-update or incident-resolved."]
+    event: Annotated[
+        str, "What the message was about: incident-opened, incident-published, incident-update or incident-resolved."
+    ]
     said: Annotated[str, "Which channels took it, and why others did not."]
     on_call: Annotated[str, "Who was on call then, and was paged; empty if nobody was, or it pages nobody."] = ""
     rota: Annotated[str, "The rota that said so."] = ""

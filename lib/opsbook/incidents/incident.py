@@ -161,6 +161,10 @@ class Incident:
         """Whether an event of this kind was written."""
         return any(event.type == kind.type for event in self.events)
 
+    def updates_for(self, audience: str) -> list[str]:
+        """The texts that were written for an audience, the oldest first."""
+        return [update.text for _, update in self.updates if update.audience == audience]
+
     def action(self, number: int) -> Action:
         """Raises InputError."""
         for each in self.actions:

@@ -208,10 +208,11 @@ def opening(
 def page_for(settings: Settings, alert: Notified) -> tuple[str, dict[str, str]]:
     """The page whose front matter names the alert, empty if none does, with values for its parameters.
 
-    Of several pages the one that the alert's runbook_url leads to. Values are what stands in the query of that address,
-    and labels with the names of parameters.
+    Of several pages the one that the alert's runbook_url leads to. A drill helps nobody. Values are what stands in the
+    query of that address, and labels with the names of parameters.
     """
-    named = [each.name for each in catalog.entries(settings) if alert.name in each.front.alerts]
+    known = (each for each in catalog.entries(settings) if each.front.kind != "training")
+    named = [each.name for each in known if alert.name in each.front.alerts]
     meant, query = _address(alert.annotations.get("runbook_url", ""))
     found = next((name for name in named if name == meant), named[0] if named else "")
     if not found:

@@ -34,7 +34,8 @@ def write(settings: Settings, found: Incident, outcomes: Mapping[str, str], fold
 
     None if every alert has a page, or if no page was run well: then nobody can say which one helps.
     """
-    named = {name for entry in catalog.entries(settings) for name in entry.front.alerts}
+    pages = (each for each in catalog.entries(settings) if each.front.kind != "training")
+    named = {name for entry in pages for name in entry.front.alerts}
     names = sorted({each.name for each in found.alerts.values() if _NAME.fullmatch(each.name)} - named)
     helped = [fact.runbook for run, fact in found.runs.items() if outcomes[run] == Outcome.SUCCEEDED]
     if not names or not helped:

@@ -1,5 +1,7 @@
 """The review of an incident: a Markdown page that its journal begins and people finish."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from opsbook import files, html
@@ -28,14 +30,29 @@ def write(settings: Settings, found: Incident) -> tuple[Path, bool]:
     text = html.render(
         "review.md",
         found=found,
-        entries=list(timeline.entries(found)),
+        entries=sorted([*timeline.entries(found), *_of_runs(settings, found)], key=lambda each: each.time),
         phases=timeline.phases(found),
         impact=impact.measured(settings, found, page.with_suffix("")),
-        runs=[(fact, outcomes[run]) for run, fact in found.runs.items()],
+        runs=[(fact, outcomes[run], _who(settings, run) or fact.by) for run, fact in found.runs.items()],
         proposed=proposing.write(settings, found, outcomes, page.with_suffix("")),
     )
     files.write_atomic(page, text.encode())
     return page, True
+
+
+def _of_runs(settings: Settings, found: Incident) -> Iterator[timeline.Entry]:
+    """What the attached runs did; a record that is gone or damaged says nothing."""
+    for run, fact in found.runs.items():
+        with contextlib.suppress(InputError):
+            if record := records.exact(settings.records, run):
+                yield from timeline.of_run(fact.runbook, record.events())
+
+
+def _who(settings: Settings, run: str) -> str:
+    """Who ran it, all of them; empty if its record is gone."""
+    record = records.exact(settings.records, run)
+    told = record.glance() if record else {}
+    return ", then ".join(told.get("operators") or filter(None, [told.get("operator")]))
 
 
 def left(text: str) -> int:

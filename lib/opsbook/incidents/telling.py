@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 
 from opsbook.core.model.events import Fact, read
 from opsbook.core.model.text import seconds_between, span_seconds
-from opsbook.core.planning import environment
-from opsbook.errors import OpsbookError
+from opsbook.core.planning import context, environment
+from opsbook.errors import InputError, OpsbookError
 from opsbook.incidents import facts, rotas, store
 from opsbook.incidents.incident import Incident, State
 from opsbook.settings import Settings
 
 OPENED, UPDATE, RESOLVED = facts.IncidentOpened.type, "incident-update", facts.IncidentResolved.type
+PUBLISHED = facts.IncidentPublished.type
 ESCALATED, UPDATE_DUE = facts.IncidentEscalated.type, "incident-update-due"
 
 PAGING = (OPENED, ESCALATED)
@@ -66,16 +67,8 @@ def tell(
     try:
         place = environment.load(settings, found.environment)
         paged = _paged(settings, found, event, place.policy.on_call, call)
-        values = {
-            "incident": found.id,
-            "title": found.title,
-            "public": found.public,
-            "severity": found.severity,
-            "state": str(found.state),
-            "text": store.redactor(settings, found.environment).text(text) if text else "",
-            "on_call": f"{paged.person} ({paged.rota})" if paged.person else "",
-            "command": found.run_line,
-        }
+        on_call = f"{paged.person} ({paged.rota})" if paged.person else ""
+        values = _values(settings, found, text) | {"on_call": on_call}
         sent = telling.tell(settings, place, event, values, audience, paged.person)
     except OpsbookError as error:
         return facts.MessageSent(event=event, said=f"went to nobody: {error.message}")
@@ -87,6 +80,37 @@ def tell(
     reached = not paged.person or any(not own or own.get(name) == paged.person for name in took)
     said = "; ".join((said, *paged.why))
     return facts.MessageSent(event=event, said=said, on_call=paged.person, rota=paged.rota, reached=reached)
+
+
+MOMENTS = {"opened": (OPENED, PUBLISHED), "update": (UPDATE,), "resolved": (RESOLVED,)}
+"""The events of each moment. Players hear of an incident when somebody publishes it, others when it is opened."""
+
+
+def written(settings: Settings, found: Incident, moment: str, audience: str, text: str = "") -> tuple[str, str]:
+    """Title and body of a message, for whoever sends it by hand. Raises InputError if there is no such text."""
+    # What fills in texts is loaded by whoever wants one.
+    from opsbook.core.effects import messages
+
+    said = _values(settings, found, text) | {"environment": found.environment, "operator": context.operator()}
+    values, folder = {**said, "contacts": (), "on_call": ""}, settings.content / messages.FOLDER
+    found_for = [messages.texts(each, {audience: {"audience": audience}}, values, folder) for each in MOMENTS[moment]]
+    made = next((each for each in found_for if each.texts), found_for[0])
+    if made.wrong:
+        raise InputError(f"{made.wrong[audience].rstrip('.')}.", "Nothing was sent.")
+    return made.texts[audience]
+
+
+def _values(settings: Settings, found: Incident, text: str) -> dict[str, str]:
+    """What the texts of an event may use."""
+    return {
+        "incident": found.id,
+        "title": found.title,
+        "public": found.public,
+        "severity": found.severity,
+        "state": str(found.state),
+        "text": store.redactor(settings, found.environment).text(text) if text else "",
+        "command": found.run_line,
+    }
 
 
 def _paged(settings: Settings, found: Incident, event: str, wanted: tuple[str, ...], call: Call) -> rotas.OnCall:

@@ -1,12 +1,12 @@
 """The timeline of an incident: a sentence for each event, and how long each phase took."""
 
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from opsbook.core.model.event import Event
-from opsbook.core.model.events import read
+from opsbook.core.model.events import RunFinished, RunResumed, RunStarted, StepFinished, StepStarted, read
 from opsbook.core.model.text import duration, one_line, quoted, seconds_between
 from opsbook.incidents import facts
 from opsbook.incidents.incident import Incident, State
@@ -34,6 +34,27 @@ def entry_of(event: Event) -> Entry | None:
     if say is None:
         return None
     return Entry(getattr(fact, "at", "") or event.time, getattr(fact, "by", ""), one_line(say(fact), 2000), event.type)
+
+
+def of_run(runbook: str, events: Iterable[Event]) -> Iterator[Entry]:
+    """What a run of this page did: its steps as they ended, and its own end; of a check only that."""
+    titles: dict[str, str] = {}
+    who, mode = "", ""
+    for event in events:
+        match read(event, lenient=True):
+            case RunStarted() as fact:
+                who, mode = fact.operator, fact.mode
+            case RunResumed() as fact:
+                who = fact.operator
+            case StepStarted() as fact:
+                titles[fact.step] = fact.title
+            case StepFinished(replay=False) as fact if mode != "check":
+                why = f": {fact.why}" if fact.why else ""
+                said = f"{runbook}: {titles.get(fact.step, fact.step)} {fact.status}{why}"
+                yield Entry(event.time, who, one_line(said, 2000), event.type)
+            case RunFinished() as fact:
+                said = f"{runbook} {'as a check ' if mode == 'check' else ''}{fact.outcome}: {fact.reason}"
+                yield Entry(event.time, who, one_line(said, 2000), event.type)
 
 
 def phases(found: Incident) -> dict[str, float | None]:

@@ -142,7 +142,7 @@ def _rundeck(path: Path, text: str) -> Imported:
     try:
         found = files.parse_yaml(text)
     except yaml.YAMLError as error:
-        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}.", "Export the job again.") from error
+        raise InputError(f"{path}: not valid YAML: {files.yaml_says(error)}.", "Export the job again.") from error
     jobs = found if isinstance(found, list) else [found]
     job = jobs[0] if jobs else None
     commands = job.get("sequence", {}).get("commands") if isinstance(job, dict) else None

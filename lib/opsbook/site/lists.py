@@ -16,6 +16,7 @@ from opsbook.operate.under_way import RunStatus
 from opsbook.releases.releases import Overview
 from opsbook.settings import Settings, Severity
 from opsbook.site.facts import Facts, Run
+from opsbook.site.reviews import Review
 from opsbook.training import plan_file
 from opsbook.training.qualification import Training
 
@@ -44,6 +45,7 @@ class Sources:
     training: Training | None = None
     releases: Overview | None = None
     incidents: Incidents = field(default_factory=Incidents)
+    reviews: tuple[Review, ...] = ()
 
     def known(self, runbook: Runbook) -> Facts:
         """The facts about a runbook."""
@@ -159,6 +161,14 @@ RELEASED = "released.md"
 def released(sources: Sources) -> str:
     """Which release is where, and of each one who built it, what it needs and what its gates found."""
     return _page("released.md", sources, found=sources.releases, listed={run.id for run in sources.runs})
+
+
+REVIEWS = "reviews/index.md"
+
+
+def reviews(sources: Sources) -> str:
+    """The reviews of incidents that may be read."""
+    return _page("reviews.md", sources)
 
 
 TITLE = "Training"

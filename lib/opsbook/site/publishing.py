@@ -21,7 +21,7 @@ from opsbook.incidents import store as incidents
 from opsbook.operate.under_way import under_way
 from opsbook.releases import releases
 from opsbook.settings import Settings
-from opsbook.site import facts, linking, place, site
+from opsbook.site import facts, linking, place, reviews, site
 from opsbook.site.facts import Facts, Run
 from opsbook.site.links import placed
 from opsbook.site.lists import Sources
@@ -112,6 +112,7 @@ def gather(settings: Settings, name: str, runbooks: tuple[Runbook, ...], *, trai
         trees=tuple(trees.load(settings, name) for name in trees.names(settings)),
         training=qualifications.training(settings, runbooks, now) if training else None,
         incidents=incidents.overview(settings, now.date(), hidden),
+        reviews=tuple(reviews.closed(settings, shows)) if training else (),
         releases=releases.overview(settings, hidden) if training else None,
     )
 

@@ -28,13 +28,15 @@ def tree(sources: Sources, published: Callable[[str], bool]) -> Iterator[tuple[s
         yield f"trees/{tree_.name}.md", tree_page(tree_)
     for path, make in pages(sources).items():
         yield path, make(sources)
+    yield from ((review.path, review.text) for review in sources.reviews)
     yield from lists.record_data(sources)
 
 
 def pages(sources: Sources) -> Mapping[str, Page]:
-    """The index pages, with the training page if there is a plan, and that of releases if there are some."""
+    """The index pages; that of training if there is a plan, those of releases and of reviews if there are some."""
     training = {lists.PATH: lists.training} if sources.training else {}
-    return {**lists.PAGES, **training, **({lists.RELEASED: lists.released} if sources.releases else {})}
+    releases = {lists.RELEASED: lists.released} if sources.releases else {}
+    return {**lists.PAGES, **training, **releases, **({lists.REVIEWS: lists.reviews} if sources.reviews else {})}
 
 
 @cache

@@ -161,7 +161,7 @@ def _content(settings: Settings) -> Any:
     except OSError as error:
         raise InputError(f"{FILE} cannot be read: {error.strerror}.", _HINT) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{FILE}: not valid YAML: {one_line(str(error))}.", _HINT) from error
+        raise InputError(f"{FILE}: not valid YAML: {one_line(files.yaml_says(error))}.", _HINT) from error
 
 
 def _mappings(content: Any) -> tuple[dict[str, dict[str, Any]], list[str]]:

@@ -108,7 +108,7 @@ def test_without_channels_nothing_is_sent_and_nothing_fails(project: Project) ->
         ("{{ ''.__class__.__mro__ }}", "cannot be filled in: access to attribute '__class__'"),
         ("{% for", "cannot be filled in"),
         ("{{ 1 / 0 }}", "cannot be filled in: division by zero"),
-        (None, "there is no text for the event release-promoted"),
+        (None, "there is no text of release-promoted for engineers"),
     ],
 )
 def test_a_text_that_cannot_be_made_fails_a_check_and_no_run(project: Project, text: str | None, said: str) -> None:

@@ -110,9 +110,24 @@ def test_a_part_that_several_settings_share(game: Project) -> None:
         json.dumps({"definitions": {"share": share}, "properties": {"a": {"$ref": "#/definitions/share"}}}),
     )
     game.write(FILES[0], "---\ngame_a: 101\n")
-    assert problems(game) == [f"{FILES[0]}: game_a: 101, but it is what the schema says."]
+    assert problems(game) == [f"{FILES[0]}: game_a: 101, but it is a whole number up to 100."]
     game.write(FILES[0], "---\ngame_a: 100\n")
     assert problems(game) == []
+
+
+def test_variables_of_groups_and_hosts_have_a_schema_too(game: Project) -> None:
+    port = {"type": "integer", "minimum": 1024}
+    game.write("variables.json", json.dumps({"properties": {"port": port, "words": {"type": "array"}}}))
+    game.write("opsbook.toml", '[schemas]\nvariables = "variables.json"\n')
+    game.write(FILES[0], "---\nport: 80\nother: 1\nwords: ['{{ one }}']\n")
+    hosts = "all:\n  vars: {port: 1}\n  children:\n    web:\n      hosts:\n        a: {port: x}\n        b:\n"
+    game.write("playbooks/inventories/dev/hosts.yml", hosts)
+    inventory = "playbooks/inventories/dev/hosts.yml"
+    assert problems(game) == [
+        f"{FILES[0]}: port: 80, but it is a whole number from 1024 on.",
+        f"{inventory}: port: 1, but it is a whole number from 1024 on.",
+        f"{inventory}: port: 'x', but it is a whole number from 1024 on.",
+    ]
 
 
 def test_a_variable_belongs_to_the_service_with_the_longest_name(game: Project) -> None:

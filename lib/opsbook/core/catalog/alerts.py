@@ -26,7 +26,7 @@ def read(root: Path) -> tuple[list[Alert] | None, list[Problem]]:
         try:
             found += _file(files.read_text(path, within=files.ANYWHERE), shown)
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            text = f"these alert rules cannot be read: {one_line(str(error))}"
+            text = f"these alert rules cannot be read: {one_line(files.yaml_says(error))}"
             problems.append(Problem(shown, 1, 1, "L006", text, warning=True))
     return (found if paths else None), problems
 

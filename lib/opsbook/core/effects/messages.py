@@ -113,8 +113,10 @@ def _text(event: str, audience: str, values: Mapping[str, Any], folder: Path) ->
     path = next((path for name in names if (path := folder / name).is_file()), None)
     if path is None:
         known = sorted({each.name.partition(".")[0] for each in folder.glob("*.j2")})
-        said = f"there is no text for the event {event}: {FOLDER}/{names[1]}. {nearest(event, known)}"
-        raise EffectFailed(said.rstrip(), untouched=True)
+        said = f"there is no text for the event {event}: {FOLDER}/{names[1]}. {nearest(event, known)}".rstrip()
+        if event in known:
+            said = f"there is no text of {event} for {audience}: {FOLDER}/{names[0]}"
+        raise EffectFailed(said, untouched=True)
     # A value is text on one line: it can neither begin a title nor forge a line of the message.
     options = {"autoescape": False, "finalize": lambda value: flat(value) if isinstance(value, str) else value}
     environment = SandboxedEnvironment(undefined=StrictUndefined, **options)

@@ -121,7 +121,7 @@ def plan(settings: Settings, drafted: Draft) -> Planned:
     runbook, environment, found = drafted.runbook, drafted.environment, drafted.tree or tree.of_folder(settings)
     bound = drafted.bound.complete(runbook.name)
     if runbook.front.kind not in _NOT_KEPT:
-        service_settings.check(replace(settings, tree=found.root), environment.name)
+        service_settings.check(replace(settings, tree=found.root), environment)
     trees = {TREE: found.digest, **({COMMIT: found.commit} if found.commit else {})}
     if environment.resolved:
         trees[INVENTORY] = environment.resolved

@@ -1,7 +1,8 @@
-"""What files of variables say of the settings of a service, against the service's own schema.
+"""What an environment says, against schemas: settings of services, variables of Ansible, and its own settings.
 
-[services.NAME] of opsbook.toml names the schema. Variables that begin with NAME_ are settings of it: those of roles,
-of group_vars and of host_vars, in the order in which Ansible reads them.
+[services.NAME] of opsbook.toml names the schema of a service. Variables that begin with NAME_ are settings of it: those
+of roles, of group_vars and of host_vars, in the order in which Ansible reads them, and of the inventory. [schemas]
+names one for other variables, and one for `settings` in environment.yml.
 """
 
 import json
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from opsbook import files
+from opsbook.core.model.environment import Environment
 from opsbook.core.model.text import nearest, one_line
 from opsbook.core.planning import yaml_files
 from opsbook.errors import InputError
@@ -30,20 +32,39 @@ _TYPES = {
 
 
 def problems(settings: Settings, environment: str) -> list[str]:
-    """A sentence for each wrong setting of an environment: file, key, and what is expected. Templates are not judged.
+    """A sentence for each wrong variable of an environment: file, key, and what is expected. Templates are not judged.
 
     Raises InputError for a schema that cannot be read.
     """
-    read = (_schema(settings, name, each.settings) for name, each in settings.services.items())
+    read = [_schema(settings, f"services.{name}", name, each.settings) for name, each in settings.services.items()]
+    read.append(_schema(settings, "schemas", "", settings.schemas.variables))
     # A variable belongs to the service with the longest name that it begins with.
-    wanted = sorted(filter(None, read), key=lambda each: -len(each.service))
-    found = variable_files(settings, environment) if wanted else ()
+    wanted = sorted(filter(None, read), key=lambda each: -len(each.prefix))
+    found = [*variable_files(settings, environment), *_hosts(settings, environment)] if wanted else ()
     return [f"{path.relative_to(settings.content)}: {said}" for path in found for said in _of_file(path, wanted)]
 
 
-def check(settings: Settings, environment: str) -> None:
+def own_problems(settings: Settings, environment: Environment) -> list[str]:
+    """The same for `settings` of its environment.yml, one for each key."""
+    schema = _schema(settings, "schemas", "", settings.schemas.settings, "settings")
+    if schema is None:
+        return []
+    known = schema.properties
+    place = f"{environment.name}/environment.yml: settings"
+    unknown = (
+        f"{place}: there is no {name}. {nearest(name, known)}"
+        for name in environment.policy.settings
+        if name not in known
+    )
+    wrong = (
+        (name, _misfit(schema, name, value)) for name, value in environment.policy.settings.items() if name in known
+    )
+    return [*map(str.rstrip, unknown), *(f"{place}.{name}{said}" for name, said in wrong if said)]
+
+
+def check(settings: Settings, environment: Environment) -> None:
     """Raises InputError with every wrong setting of an environment."""
-    if found := problems(settings, environment):
+    if found := [*own_problems(settings, environment), *problems(settings, environment.name)]:
         raise InputError(found, "Nothing ran. Correct the files; opsbook env validate says when they are right.")
 
 
@@ -56,27 +77,34 @@ def variable_files(settings: Settings, environment: str) -> list[Path]:
     return [path for path in found if path.suffix in (".yml", ".yaml", ".json") and path.is_file()]
 
 
+def _hosts(settings: Settings, environment: str) -> list[Path]:
+    """The inventory of an environment in our own folder, with variables of groups and hosts."""
+    return [path for path in [settings.inventories / environment / "hosts.yml"] if path.is_file()]
+
+
 @dataclass(frozen=True)
 class _Schema:
-    """The schema of a service, and its settings by the names of their variables."""
+    """A schema, and what it says of each name; `prefix` begins the names of a service's variables."""
 
-    service: str
+    prefix: str
     whole: Mapping[str, Any]
     properties: Mapping[str, Mapping[str, Any]]
 
 
-def _schema(settings: Settings, service: str, named: str | None) -> _Schema | None:
+def _schema(settings: Settings, key: str, service: str, named: str | None, name: str = "") -> _Schema | None:
+    """The schema of this name; `key` is the table of opsbook.toml that has it."""
     if named is None:
         return None
+    prefix = f"{service}_" if service else ""
     try:
         found = json.loads(files.read_text(settings.content / named, within=settings.content))
-        properties = {f"{service}_{name}": dict(each) for name, each in found["properties"].items()}
-        return _Schema(
-            service, {"definitions": found.get("definitions", {}), "$defs": found.get("$defs", {})}, properties
-        )
+        properties = {f"{prefix}{name}": dict(each) for name, each in found["properties"].items()}
+        whole = {"definitions": found.get("definitions", {}), "$defs": found.get("$defs", {})}
+        return _Schema(prefix, whole, properties)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        said = f"opsbook.toml: services.{service}.settings: {named} is no JSON schema with properties: {error}."
-        raise InputError(said, "Name the schema of the service's settings.") from error
+        own = name or ("settings" if service else "variables")
+        said = f"opsbook.toml: {key}.{own}: {named} is no JSON schema with properties: {error}."
+        raise InputError(said, "Name a schema.") from error
 
 
 def _of_file(path: Path, schemas: Sequence[_Schema]) -> Iterator[str]:
@@ -84,19 +112,31 @@ def _of_file(path: Path, schemas: Sequence[_Schema]) -> Iterator[str]:
         content = yaml_files.read(path)
     except InputError:
         return  # `env validate` says so, and Ansible.
-    for name, value in content.items() if isinstance(content, dict) else ():
-        schema = next((each for each in schemas if str(name).startswith(f"{each.service}_")), None)
-        if schema and (said := _wrong(str(name), value, schema)):
-            yield f"{name}: {said}"
+    for name, value in _of_inventory(content) if path.name == "hosts.yml" else _pairs(content):
+        schema = next((each for each in schemas if name.startswith(each.prefix)), None)
+        # What has its value only when Ansible runs is judged then, by what writes the settings.
+        if schema is None or _is_open(value):
+            continue
+        if name in schema.properties:
+            if said := _misfit(schema, name, value):
+                yield f"{name}{said}"
+        elif schema.prefix:
+            known = schema.properties
+            yield f"{name}: {schema.prefix[:-1]} has no such setting. {nearest(name, known)}".rstrip()
 
 
-def _wrong(name: str, value: Any, schema: _Schema) -> str:
-    if name not in schema.properties:
-        return f"{schema.service} has no such setting. {nearest(name, schema.properties)}".rstrip()
-    # What has its value only when Ansible runs is judged then, by what writes the settings.
-    if _is_open(value) or _fits(name, value, schema):
-        return ""
-    return f"{one_line(repr(value), _SHOWN)}, but it is {_expected(schema.properties[name])}."
+def _of_inventory(content: Any) -> Iterator[tuple[str, Any]]:
+    """The variables of an inventory's groups and hosts, from the top."""
+    for _, group in _pairs(content):
+        if isinstance(group, dict):
+            yield from _pairs(group.get("vars"))
+            for _, host in _pairs(group.get("hosts")):
+                yield from _pairs(host)
+            yield from _of_inventory(group.get("children"))
+
+
+def _pairs(content: Any) -> list[tuple[str, Any]]:
+    return [(str(name), value) for name, value in content.items()] if isinstance(content, dict) else []
 
 
 def _is_open(value: Any) -> bool:
@@ -108,21 +148,38 @@ def _is_open(value: Any) -> bool:
     return value is None or (isinstance(value, str) and ("{{" in value or "{%" in value))
 
 
-def _fits(name: str, value: Any, schema: _Schema) -> bool:
+def _misfit(schema: _Schema, name: str, value: Any) -> str:
+    """What is wrong with a value, with where in it that is, to be written after its name; empty if nothing is."""
     import fastjsonschema
 
-    if isinstance(value, float) and schema.properties[name].get("type") == "integer":
-        return False  # JSON takes 2.0 for a whole number; who writes it meant something else.
+    own = schema.properties[name]
+    if isinstance(value, float) and own.get("type") == "integer":
+        return _but(value, own)  # JSON takes 2.0 for a whole number; who writes it meant something else.
     try:
-        whole = {**schema.whole, **schema.properties[name]}
+        whole = {**schema.whole, **own}
         fastjsonschema.compile(whole, handlers=_NOT_FETCHED, use_default=False, use_formats=False)(value)
-    except fastjsonschema.JsonSchemaValueException:
-        return False
+    except fastjsonschema.JsonSchemaValueException as error:
+        place = "".join(f".{each}" for each in error.path[1:])
+        wanted = error.definition if isinstance(error.definition, dict) else {}
+        if error.rule == "additionalProperties":
+            known = wanted["properties"]
+            extra = next(each for each in error.value if each not in known)
+            return f"{place}: there is no {extra}. {nearest(str(extra), known)}".rstrip()
+        if error.rule == "required":
+            lacking = ", ".join(each for each in wanted["required"] if each not in error.value)
+            return f"{place}: {lacking} is missing."
+        return place + _but(error.value, wanted)
     except Exception as error:
         # A wrong pattern, a reference to nowhere: the library raises whatever it meets.
-        said = f"{schema.service}: the schema says nothing that can be checked of {name}: {error}."
+        said = (
+            f"{schema.prefix[:-1] or 'opsbook.toml'}: the schema says nothing that can be checked of {name}: {error}."
+        )
         raise InputError(said, "Correct the schema.") from error
-    return True
+    return ""
+
+
+def _but(value: Any, wanted: Mapping[str, Any]) -> str:
+    return f": {one_line(repr(value), _SHOWN)}, but it is {_expected(wanted)}."
 
 
 def _not_fetched(address: str) -> Any:

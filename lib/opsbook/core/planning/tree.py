@@ -125,7 +125,11 @@ def of_folder(settings: Settings) -> Tree:
     walk = _Folder(root, settings.state / "trees" / "known.json")
     found: dict[str, str] = {}
     # Without git, what a service says of itself may be beside the folders that runs read.
-    named = [path for each in settings.services.values() for path in (each.settings, each.flags) if path]
+    schemas = (settings.schemas.settings, settings.schemas.variables)
+    named = [
+        *filter(None, schemas),
+        *(p for each in settings.services.values() for p in (each.settings, each.flags) if p),
+    ]
     for path in dict.fromkeys([*_listed(root), *named]):
         if _counts(path) and not path.startswith(skip):
             found.update(walk.entries(path))

@@ -32,7 +32,7 @@ def parsed(text: str, path: Path) -> Any:
         return parse_yaml(text, AnsibleLoader)
     except yaml.YAMLError as error:
         raise InputError(
-            f"{path}: not valid YAML: {' '.join(str(error).split())}.", "Correct the file and try again."
+            f"{path}: not valid YAML: {files.yaml_says(error)}.", "Correct the file and try again."
         ) from error
 
 

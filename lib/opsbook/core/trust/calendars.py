@@ -5,6 +5,7 @@ and time zones.
 import re
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
+from pathlib import PurePath
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -37,6 +38,8 @@ def text(settings: Settings, name: str) -> str:
 
 def draft(settings: Settings, name: str) -> str:
     """A calendar as the folder has it. Raises OSError and ValueError."""
+    if not (settings.root / name).is_relative_to(settings.root) or ".." in PurePath(name).parts:
+        raise ValueError("it does not lie in the project")
     return files.read_text(settings.root / name, within=settings.root)
 
 

@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import PurePosixPath
 from typing import Any
@@ -26,8 +26,7 @@ def listing(options: argparse.Namespace) -> int:
         none = "No environment yet. opsbook init makes one, or finds inventories that are there."
         common.tell_rows(options, told, ("NAME", "TITLE", "HOSTS", "SANDBOX"), rows, none)
     if broken:
-        problems = [problem for error in broken for problem in error.problems]
-        raise InputError(problems, "The others are fine; opsbook env show NAME looks at one.")
+        raise _unread(broken)
     return 0
 
 
@@ -55,19 +54,22 @@ def status(options: argparse.Namespace) -> int:
     Exit code 1 if something that `health` in environment.yml names does not answer, or with an error.
     """
     settings = common.project(options)
-    chosen = [options.name] if options.name else environment.names(settings)
-    known = sorted(
-        (environment.load(settings, name) for name in chosen), key=lambda each: (each.policy.order, each.name)
-    )
+    known, broken = ([environment.load(settings, options.name)], []) if options.name else environment.every(settings)
     found = state.states(settings, known)
-    code = 0 if all(answer.good for each in found for answer in each.answers) else 1
     if options.json:
-        return common.tell(options, [_told(each) for each in found], code=code)
-    for each in found:
+        common.tell(options, [_told(each) for each in found])
+    for each in () if options.json else found:
         say(f"{each.environment.name}: {each.environment.policy.title or 'no title'}")
         for line in _lines(each):
             say(f"  {line}")
-    return code
+    if broken:
+        raise _unread(broken)
+    return 0 if all(answer.good for each in found for answer in each.answers) else 1
+
+
+def _unread(broken: Sequence[InputError]) -> InputError:
+    problems = [problem for error in broken for problem in error.problems]
+    return InputError(problems, "The others are fine; opsbook env validate says all that is wrong.")
 
 
 def _lines(found: State) -> Iterator[str]:

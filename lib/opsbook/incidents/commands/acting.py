@@ -8,7 +8,7 @@ from opsbook.console.text import say
 from opsbook.core.model.events import read
 from opsbook.core.planning import bind
 from opsbook.errors import InputError
-from opsbook.incidents import acting, executing, status_page, timeline
+from opsbook.incidents import acting, executing, status_page, store, telling, timeline
 from opsbook.incidents.acting import Acting, Opening
 from opsbook.incidents.commands import reading
 from opsbook.incidents.facts import IncidentEscalated, MessageSent
@@ -68,8 +68,24 @@ def update(options: argparse.Namespace) -> int:
     return _told(options, _acting(options).update(options.audience, options.message))
 
 
+def message(options: argparse.Namespace) -> int:
+    """Print a message about the incident for an audience, to be copied to wherever they read: it sends nothing.
+
+    That of now, unless --moment says another: opened; update, with the last update for them; or resolved.
+    """
+    now = store.load(store.find(common.project(options), options.incident))
+    moment = options.moment or ("resolved" if now.over else "update" if now.updates_for(options.audience) else "opened")
+    text = next(reversed(now.updates_for(options.audience)), "") if moment == "update" else ""
+    if moment == "update" and not text:
+        hint = f"opsbook incident update {now.id} {options.audience} TEXT writes one."
+        raise InputError(f"{now.id} has no update for {options.audience}.", hint)
+    title, body = telling.written(common.project(options), now, moment, options.audience, text)
+    told = {"incident": now.id, "moment": moment, "audience": options.audience, "title": title, "body": body}
+    return common.tell(options, told, title, "", *body.split("\n"))
+
+
 def publish(options: argparse.Namespace) -> int:
-    """Put it on the public status page, with what players were told; without a title, take it off.
+    """Put it on the public status page, with what players were told, and tell players; without a title, take it off.
 
     Only this title and the updates for players are shown: nothing that was written for engineers.
     """
@@ -143,5 +159,7 @@ def _acting(options: argparse.Namespace) -> Acting:
 def _told(options: argparse.Namespace, now: Incident) -> int:
     last = timeline.entry_of(now.events[-1]) if now.events else None
     sent = [last.text] if last and last.kind in (MessageSent.type, IncidentEscalated.type) else []
+    if any("to nobody" in each for each in sent):
+        sent.append(f"opsbook incident message {now.id} players|support|… prints one, to be copied")
     below = (f"  {line}" for line in (*sent, *now.outlook()))
     return common.tell(options, reading.told(now), f"{now.id}: {now.state}, {now.severity}", *below)

@@ -20,7 +20,7 @@ def listing(options: argparse.Namespace) -> int:
     found = [(each, releases.serving(places, each)) for each in releases.built(settings)]
     told = [asdict(each) | {"in": there} for each, there in found]
     rows = [(each.component, each.version, each.sha256[:SHORT], ", ".join(there) or "—") for each, there in found]
-    none = "No release was built yet. A runbook of kind maintenance does that: opsbook run build-release."
+    none = "No release was built yet. A page does that, such as build-release of the reference platform."
     return common.tell_rows(options, told, ("COMPONENT", "VERSION", "SHA-256", "IN"), rows, none)
 
 
