@@ -75,10 +75,14 @@ class Ansible(Shape, strict=True):
 
 
 class Service(Shape, strict=True):
-    """A table [services.NAME] of opsbook.toml: where a service says its settings and its feature flags."""
+    """A table [services.NAME] of opsbook.toml: where a service says its settings and its feature flags.
+
+    `flags_in`: the file of an environment, {environment} for its name, that says which flags are on there.
+    """
 
     settings: _Inside | None = None
     flags: _Inside | None = None
+    flags_in: _Inside | None = None
 
 
 class Schemas(Shape, strict=True):

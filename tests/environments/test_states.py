@@ -235,3 +235,15 @@ def test_validate_names_file_key_and_what_is_expected(project: Project) -> None:
         "web-1.yml: not valid",
     ):
         assert part in said, said
+
+
+def test_diff_compares_flags_as_they_are_set(project: Project) -> None:
+    for name, share in (("dev", 10), ("prod", 100)):
+        environment(project, name, "")
+        flag = {"state": "ENABLED", "metadata": {"percent": share}}
+        project.write(f"state/{name}/game.json", json.dumps({"flags": {"hint": flag}}))
+    project.write("opsbook.toml", 'records = "records"\n[services.game]\nflags_in = "state/{environment}/game.json"\n')
+    told = json.loads(project.opsbook("env", "diff", "dev", "prod", "--json", check=True).out)
+    assert {"key": "flags.game.hint.metadata.percent", "dev": 10, "prod": 100} in told
+    project.write("state/prod/game.json", "{")
+    assert "state/prod/game.json is no file of flags" in project.opsbook("env", "diff", "dev", "prod").err

@@ -107,7 +107,12 @@ def tell(team: Team, dev: Environment, staging: Environment, production: Environ
     assert forced in team.opsbook("review", check=True).out, "the follow-up is open"
     ok(team.opsbook("review", forced, "--note", "seen"), 4)
     team.by("bob").opsbook("review", forced, "--note", "It had to wait.", check=True)
-    assert where(team) == {"dev": BAD, "staging": GOOD, "production": GOOD}
+    left = {"dev": BAD, "staging": GOOD, "production": GOOD}
+    assert where(team) == status(team) == left
+    stopped = [
+        each["gates"] for each in json.loads(team.opsbook("releases", "show", BAD, "--json", check=True).out)["runs"]
+    ]
+    assert any(each.get("canary") == "not passed" or each.get("release") == "not passed" for each in stopped), stopped
     verified = team.opsbook("records", "verify", "--all", check=True).out
     assert re.search(r"^[0-9]+ records are as they were sealed, 0 are not", verified), verified
     say(team.opsbook("releases", "where", check=True).out.rstrip())
@@ -194,6 +199,14 @@ def where(team: Team) -> dict[str, str]:
     told = json.loads(team.opsbook("releases", "where", "--json", check=True).out)
     assert not any(each["unsure"] for each in told), told
     return {each["environment"]: each["version"] for each in told}
+
+
+def status(team: Team) -> dict[str, str]:
+    """Which release each environment has, by `env status`; everything that is asked there answers."""
+    told = {each["name"]: each for each in json.loads(team.opsbook("env", "status", "--json").out)}
+    answered = {place: all(each["good"] for each in told[place]["health"]) for place in PLACES}
+    assert answered == dict.fromkeys(PLACES, True), told
+    return {place: Path(told[place]["releases"][0]["file"]).name.removesuffix(".tar.gz") for place in PLACES}
 
 
 _began = time.monotonic()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from opsbook.core.catalog import flags
 from opsbook.core.engine.secrets import resolve
 from opsbook.core.model.differ import Change, changes_of
 from opsbook.core.planning import context, yaml_files
@@ -72,6 +73,7 @@ def _described(settings: Settings, name: str, key: bytes) -> dict[str, Any]:
         "hosts": {group: ", ".join(hosts) for group, hosts in found.groups.items()},
         "variables": _variables(settings.inventories / name),
         "releases": {Path(k).name: f"{Path(v.file).name} ({v.sha256[:12]})" for k, v in there.items() if v},
+        "flags": flags.there(settings, name),
         **({"secret values": _digests(settings, name, key)} if key else {}),
     }
 

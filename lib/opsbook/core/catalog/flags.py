@@ -34,6 +34,19 @@ def flags(settings: Settings) -> Iterator[Flag]:
                 yield _flag(service, told.flags, name, flag)
 
 
+def there(settings: Settings, environment: str) -> dict[str, dict[str, Any]]:
+    """What an environment says of flags, by service and flag; nothing of a service that has no such file there."""
+    found = {}
+    for service, told in settings.services.items():
+        path = settings.root / (told.flags_in or "").replace("{environment}", environment)
+        if told.flags_in and path.is_file():
+            try:
+                found[service] = dict(json.loads(files.read_text(path))["flags"])
+            except (OSError, ValueError, LookupError, TypeError) as error:
+                raise InputError(f"{path} is no file of flags: {error}.", "set-flag writes it anew.") from error
+    return found
+
+
 def _content(settings: Settings, service: str, path: str) -> dict[str, Any]:
     try:
         return dict(json.loads(files.read_text(settings.content / path, within=settings.content))["flags"])
