@@ -120,7 +120,11 @@ def _wrong_address(url: str) -> str:
 def _pages(settings: Settings, found: Environment) -> Iterator[str]:
     """The pages that it names are there."""
     pages, policy = [page_name.name_of(path) for path in catalog.paths(settings)], found.policy
+    for name in policy.secret_pages:
+        if name not in policy.secrets:
+            yield f"secret_pages: there is no secret {name}. {nearest(name, policy.secrets)}".rstrip()
     named = [
+        *((f"secret_pages.{name}", page) for name, each in policy.secret_pages.items() for page in each),
         *((f"rotation.{name}.by", each.by) for name, each in policy.rotation.items() if each.by),
         *(("on_alert.check", name) for name in policy.on_alert.check),
         *(("on_alert.run", name) for name in policy.on_alert.run),

@@ -185,8 +185,8 @@ def session(
     `secrets` are the references of the page's own secret parameters.
     """
     chosen = drafts.environment(settings, name)
-    held = vault(settings, chosen, secrets, {})
     page = page or pages.parse(_UNKNOWN, "notebook.md")[0]
+    held = vault(settings, chosen, secrets, {}, page=page.name)
     run = spare.new_run(page.name)
     kept = SessionRun(settings, page, chosen, held, secrets, run)
     scope = Scope(Mode.SESSION, seen(settings, chosen, run, Mode.SESSION), admit=kept.admit)

@@ -208,7 +208,7 @@ def _again(settings: Settings, again: _Again, options: RunOptions, audience: Aud
     found, planned = again.found, again.planned
     if absent := [name for name in found.plan.prompted if name not in planned.typed]:
         raise InputError([f"Secret {name} has to be typed again." for name in absent], "Use a terminal.")
-    held = vault(settings, planned.environment, planned.plan.secrets, planned.typed)
+    held = vault(settings, planned.environment, planned.plan.secrets, planned.typed, page=planned.runbook.name)
     _check_secrets(found, held)
     since = (*again.telling, *worked_since(settings, found.record.id, found.plan.locks, found.past.last))
     folder = found.record.folder

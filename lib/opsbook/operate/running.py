@@ -52,7 +52,7 @@ class Audience(NamedTuple):
 
 def run(settings: Settings, planned: Planned, options: RunOptions, audience: Audience) -> Finished:
     """Run a plan to its end. Raises InputError, and leaves no record, if it cannot begin."""
-    held = vault(settings, planned.environment, planned.plan.secrets, planned.typed)
+    held = vault(settings, planned.environment, planned.plan.secrets, planned.typed, page=planned.runbook.name)
     check_answers(planned.runbook, options, audience.person.present)
     return recorded(settings, planned, options, audience, held)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.project import Project
+from tests.support.project import POLICY, Project
 
 pytestmark = pytest.mark.slow
 
@@ -288,3 +288,23 @@ def test_lines_of_a_program_that_prints_them_one_by_one(project: Project) -> Non
     whole = base64.b64encode(secret.encode()).decode()
     assert not [whole[at : at + 8] for at in range(0, len(whole) - 8, 4) if whole[at : at + 8] in text]
     assert "⟦secret:token⟧" in text
+
+
+def test_a_secret_is_for_the_pages_that_the_policy_names(project: Project) -> None:
+    project.write("token", "hunter2-hunter2\n")
+    policy = POLICY + "secrets: {token: 'file:token', all: 'file:token'}\n"
+    project.write("playbooks/inventories/dev/environment.yml", policy + "secret_pages: {token: [one]}\n")
+    page = "## Steps\n\n### Use it\n```python\nfrom opsbook import secret\nprint({})\n```\n"
+    project.page(page.format('len(secret("token").reveal())'), "one")
+    project.page(page.format('open("token").read(), len(secret("token").reveal())'), "two")
+    project.page(page.format('len(secret("all").reveal())'), "three")
+    assert project.opsbook("run", "one", "-e", "dev").code == 0
+    done = project.opsbook("run", "two", "-e", "dev")
+    assert done.code == 1
+    assert "the secret token is not for this page: secret_pages in environment.yml" in " ".join(done.out.split())
+    assert project.opsbook("run", "three", "-e", "dev").code == 0
+    assert project.opsbook("env", "validate", "dev").code == 0
+    project.write("playbooks/inventories/dev/environment.yml", policy + "secret_pages: {tokn: [one], all: [four]}\n")
+    said = project.opsbook("env", "validate", "dev").err
+    assert "secret_pages: there is no secret tokn. Did you mean token?" in said
+    assert "secret_pages.all: there is no page four" in said

@@ -69,6 +69,8 @@ class RunnerEffects:
         if effect.kind == "note":
             return {"text": request["text"]}
         if effect.kind == "secret":
+            if request["name"] in self._vault.closed:
+                raise LookupError(f"the secret {request['name']} is not for this page: secret_pages in environment.yml")
             if self._vault.get(str(request["name"])) is None:
                 raise LookupError(f"there is no secret {request['name']}; name it under secrets: in environment.yml")
             return {"secret": str(request["name"])}

@@ -34,6 +34,8 @@ class Vault:
         self._values: dict[str, str] = {}
         self.short_lived: list[Callable[[], None]] = []
         """What fetches a value again that may have expired."""
+        self.closed: frozenset[str] = frozenset()
+        """Names of secrets that are not for the page that runs: they are replaced in what it prints, and not given."""
 
     def add(self, name: str, value: str, *, weak: bool = False) -> None:
         """Keep a value. Raises InputError if it is too short to be redacted safely and is not declared weak."""
@@ -56,7 +58,8 @@ class Vault:
         """A JSON value from the journal, with the marks of secrets replaced by their values."""
         if isinstance(value, str):
             for name, secret in self._values.items():
-                value = value.replace(mark(name), secret)
+                if name not in self.closed:
+                    value = value.replace(mark(name), secret)
             return value
         if isinstance(value, dict):
             return {self.restored(key): self.restored(item) for key, item in value.items()}

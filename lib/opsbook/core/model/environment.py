@@ -143,6 +143,7 @@ class Policy(_Part):
     review_within: _Span = "72h"
     weak: tuple[str, ...] = ()
     secrets: dict[str, str] = {}
+    secret_pages: dict[str, tuple[str, ...]] = {}
     promotion: Promotion | None = None
     channels: dict[str, Channel] = {}
     rotation: dict[str, Rotation] = {}
@@ -171,7 +172,7 @@ class Policy(_Part):
 
 _UNUSED: tuple[object, ...] = (None, {}, (), OnAlert())
 
-_LATER = ("promotion", "freezes", "health", "channels", "rotation", "on_alert", "on_call")
+_LATER = ("promotion", "freezes", "health", "channels", "rotation", "on_alert", "on_call", "secret_pages")
 
 _PORT = re.compile(r"\{ports(?:\+([0-9]{1,9}))?\}")
 _PLACEHOLDER = re.compile(r"\{ports(?![A-Za-z0-9_])[^{}]*\}")

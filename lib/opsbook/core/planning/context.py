@@ -27,10 +27,20 @@ def vault(
     references: Mapping[str, str],
     typed: Mapping[str, str],
     redactor: Redactor | None = None,
+    page: str | None = None,
 ) -> secrets.Vault:
-    """The secrets of an environment and of parameters, by `references`; `typed` ones came from a hidden prompt."""
-    inventory = vaulted(settings, environment)
-    return secrets.load(environment.policy, references, typed, settings.root, inventory, redactor or Redactor())
+    """The secrets of an environment and of parameters, by `references`; `typed` ones came from a hidden prompt.
+
+    `page`: the name of the page that asks for them; without, all of them are for whoever asks.
+    """
+    inventory, policy = vaulted(settings, environment), environment.policy
+    found = secrets.load(policy, references, typed, settings.root, inventory, redactor or Redactor())
+    if page is not None:
+        # They are known all the same: what is printed of them is replaced.
+        found.closed = frozenset(name for name, pages in policy.secret_pages.items() if page not in pages) - {
+            *references
+        }
+    return found
 
 
 def vaulted(settings: Settings, environment: Environment) -> list[tuple[str, str]]:
