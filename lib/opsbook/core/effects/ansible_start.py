@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from opsbook import ansible_cfg
-from opsbook.core.effects import ansible_command, check_judge
+from opsbook.core.effects import ansible_command, check_judge, fork_server
 from opsbook.core.effects.basic import here
 from opsbook.core.model.ansible import environment
 from opsbook.core.model.effect import Mode
@@ -158,11 +158,6 @@ def command(*, check: bool) -> list[str]:
 
 
 def wait_for_end() -> None:
-    """Wait until playbooks that were killed have ended."""
+    """Wait until playbooks that were killed have ended, and their modules."""
     for server in _servers.values():
-        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as asking:
-            asking.settimeout(_PATIENCE)
-            asking.connect(str(server.place))
-            asking.recv(16)
-            asking.send(b"ended?")
-            asking.recv(16)
+        fork_server.wait_for_end(str(server.place), _PATIENCE)
