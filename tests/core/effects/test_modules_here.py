@@ -72,13 +72,12 @@ TASKS = """
       register: copy
     - {name: Its state, ansible.builtin.stat: {path: "{{ inventory_dir }}/file"}, register: stat}
     - {name: Nobody, ansible.builtin.uri: {url: "http://127.0.0.1:1"}, register: uri, ignore_errors: true}
-    - {name: Later, ansible.builtin.command: "sleep 0.1", async: 10, poll: 1, register: later, changed_when: false}
     - name: Keep all of it
       ansible.builtin.copy:
-        content: "{{ dict(names | zip([who, told, checked, command, shell, copy, stat, uri, later])) | to_json }}"
+        content: "{{ dict(names | zip([who, told, checked, command, shell, copy, stat, uri])) | to_json }}"
         dest: "{{ inventory_dir }}/../../../results"
         mode: "0600"
-      vars: {names: [who, told, checked, command, shell, copy, stat, uri, later]}
+      vars: {names: [who, told, checked, command, shell, copy, stat, uri]}
 """
 PAGE = """
 ## Steps
