@@ -106,6 +106,7 @@ def test_an_incident_whose_writer_was_killed_goes_on(here: Settings, opened: Inc
         (lambda doing: doing.role("chief", ""), "There is no role chief"),
         (lambda doing: doing.role("scribe", "x\ny"), "is no name"),
         (lambda doing: doing.update(" ", "x"), "is no name"),
+        (lambda doing: doing.add_action("x", "ann\n", "2026-12-24"), "is no name"),
         (lambda doing: doing.add_action("x", "ann", "tomorrow"), "'tomorrow' is no day"),
         (lambda doing: doing.close_action(3, "done"), "has no action 3"),
         (lambda doing: doing.close_review(), "is open"),

@@ -379,9 +379,7 @@ def test_many_records_take_seconds(project: Project, other: Project, count: int)
         assert len(packed.read(1024)) == 1024
 
 
-def test_incidents_leave_and_arrive_and_are_only_changed_by_those_who_adopt_them(
-    project: Project, other: Project
-) -> None:
+def test_incidents_leave_and_arrive_and_who_changes_one_adopts_it(project: Project, other: Project) -> None:
     here, there = (settings.load(each.root, given=True) for each in (project, other))
     run = make(project, 2).name
     over, open_ = (acting.open_(here, acting.Opening(title)).id for title in ("It is down", "It is slow"))
@@ -396,8 +394,6 @@ def test_incidents_leave_and_arrive_and_are_only_changed_by_those_who_adopt_them
     with pytest.raises(InputError, match=f"{open_} has no seal: it is open"):
         export(project, "open.tar.gz", open_)
     acting.Acting(here, over).note("more is known")
-    assert take(other, export(project, "later.tar.gz", over)) == {over: "refused it is here with another seal"}
-    yesterday = datetime.now(UTC).date() - timedelta(days=1)
-    assert take(other, export(project, "since.tar.gz", since=yesterday)) == {
-        over: "refused it is here with another seal"
-    }
+    refused, yesterday = {over: "refused it is here with another seal"}, datetime.now(UTC).date() - timedelta(days=1)
+    assert take(other, export(project, "later.tar.gz", over)) == refused
+    assert take(other, export(project, "since.tar.gz", since=yesterday)) == refused

@@ -203,7 +203,7 @@ class Acting:
     @_changing
     def add_action(self, now: Incident, text: str, owner: str, due: str) -> Iterable[Fact]:
         number = len(now.actions) + 1
-        yield facts.ActionAdded(number=number, text=_said(text), owner=owner, due=_day(due), by=self._by)
+        yield facts.ActionAdded(number=number, text=_said(text), owner=_name(owner), due=_day(due), by=self._by)
 
     @_changing
     def close_action(self, now: Incident, number: int, how: str) -> Iterable[Fact]:

@@ -36,8 +36,9 @@ def problems(settings: Settings, environment: str) -> list[str]:
 
     Raises InputError for a schema that cannot be read.
     """
-    read = [_schema(settings, f"services.{name}", name, each.settings) for name, each in settings.services.items()]
-    read.append(_schema(settings, "schemas", "", settings.schemas.variables))
+    services = settings.services.items()
+    read = [_schema(settings, f"services.{name}.settings", each.settings, f"{name}_") for name, each in services]
+    read.append(_schema(settings, "schemas.variables", settings.schemas.variables))
     # A variable belongs to the service with the longest name that it begins with.
     wanted = sorted(filter(None, read), key=lambda each: -len(each.prefix))
     found = [*variable_files(settings, environment), *_hosts(settings, environment)] if wanted else ()
@@ -46,7 +47,7 @@ def problems(settings: Settings, environment: str) -> list[str]:
 
 def own_problems(settings: Settings, environment: Environment) -> list[str]:
     """The same for `settings` of its environment.yml, one for each key."""
-    schema = _schema(settings, "schemas", "", settings.schemas.settings, "settings")
+    schema = _schema(settings, "schemas.settings", settings.schemas.settings)
     if schema is None:
         return []
     known = schema.properties
@@ -91,19 +92,17 @@ class _Schema:
     properties: Mapping[str, Mapping[str, Any]]
 
 
-def _schema(settings: Settings, key: str, service: str, named: str | None, name: str = "") -> _Schema | None:
-    """The schema of this name; `key` is the table of opsbook.toml that has it."""
+def _schema(settings: Settings, key: str, named: str | None, prefix: str = "") -> _Schema | None:
+    """The schema that this key of opsbook.toml names; None if it names none."""
     if named is None:
         return None
-    prefix = f"{service}_" if service else ""
     try:
         found = json.loads(files.read_text(settings.content / named, within=settings.content))
         properties = {f"{prefix}{name}": dict(each) for name, each in found["properties"].items()}
         whole = {"definitions": found.get("definitions", {}), "$defs": found.get("$defs", {})}
         return _Schema(prefix, whole, properties)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        own = name or ("settings" if service else "variables")
-        said = f"opsbook.toml: {key}.{own}: {named} is no JSON schema with properties: {error}."
+        said = f"opsbook.toml: {key}: {named} is no JSON schema with properties: {error}."
         raise InputError(said, "Name a schema.") from error
 
 
